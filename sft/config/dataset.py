@@ -1,0 +1,86 @@
+"""The `dataset` section: where rows come from, which of them are used, and what their labels are."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sft.config.section import Section
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+GoldValue = str | bool | int | float
+
+
+class ReadOptions(Section):
+    """How text files are read."""
+
+    encoding: str = "utf-8"
+    """Character encoding of csv, tsv, json and jsonl files; default UTF-8."""
+
+    sep: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """Column separator of csv and tsv files, one character; default: found in the header."""
+
+
+class SplitsConfig(Section):
+    """Which rows train, which choose (dev), which are reported (test)."""
+
+    train: str = "train"
+    """Name of a split, or a file; default `train`. With shares: the one split that is cut."""
+
+    dev: str | Share | None = None
+    """Name of a split, a file, or a share (0 to 1) of the one split; default none. Boards then rank on dev."""
+
+    test: str | Share = "test"
+    """Name of a split, a file, or a share (0 to 1) of the one split; default `test`."""
+
+    stratify: bool = True
+    """Shares keep the label proportions; default true."""
+
+    group_by: str | None = None
+    """Column whose equal values stay on one side of a cut by shares; default none."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the cut by shares and of the samples of `max_n_*`; default 0. `seed` and `seeds` never move it."""
+
+
+class DatasetConfig(Section):
+    """The data of one experiment."""
+
+    path: str
+    """Hub id, saved dataset folder, or folder or file of csv, tsv, json, jsonl or parquet; relative to the grid file."""
+
+    args: dict[str, Any] = {}
+    """Passed to `datasets.load_dataset` or `load_from_disk` (`name`, `revision`, `data_files`, ...); default {}."""
+
+    read: ReadOptions = ReadOptions()
+    """Encoding and separator of local text files."""
+
+    task_type: str
+    """`classification` or `generation`."""
+
+    shots: Annotated[int, Field(ge=0)] | Literal["all"]
+    """Training rows: N per label for classification, N in total for generation; 0 = zero-shot; `all` = whole split."""
+
+    if_fewer: Literal["error", "use_all"] = "error"
+    """What to do when a label has fewer rows than `shots` (or than the in-context examples need); default `error`."""
+
+    max_n_train: Count | None = None
+    """Rows of the train split that are kept before shots are drawn; default all."""
+
+    max_n_test: Count | None = None
+    """Rows of the test split that are evaluated, a fixed sample under `splits.seed`; default all."""
+
+    max_n_dev: Count | None = None
+    """Rows of the dev split that are evaluated; default as `max_n_test`."""
+
+    labels: list[GoldValue] | dict[str, str] | None = None
+    """Label set: a list of gold values, or a map from gold value to the words the model reads; default: the train split's."""
+
+    splits: SplitsConfig = SplitsConfig()
+    """Names, files or shares of the train, dev and test rows."""
+
+    on_missing: Literal["error", "drop"] = "error"
+    """Rows with an empty used column: refuse them or leave them out; default `error`."""
+
+    keep_columns: list[str] | None = None
+    """Columns copied into the predictions; default all."""

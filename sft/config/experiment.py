@@ -1,0 +1,223 @@
+"""One experiment as a user writes it; every field says its meaning, unit and default."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from sft.config.dataset import DatasetConfig
+from sft.config.section import Section
+
+Seed = Annotated[int, Field(ge=0, lt=2**53)]
+Tokens = Annotated[int, Field(ge=1)]
+SeedName = Literal["shots", "icl", "init", "training"]
+
+
+class SeedsConfig(Section):
+    """Seeds of the single sources of chance."""
+
+    shots: Seed | None = None
+    """Draw of the shots; default `seed`."""
+
+    icl: Seed | None = None
+    """Draw and order of the in-context examples; default `seed`."""
+
+    init: Seed | None = None
+    """Initial adapter weights; default `seed`."""
+
+    training: Seed | None = None
+    """Order of the training rows and dropout; default `seed`."""
+
+
+class QuantizationConfig(Section):
+    """Quantisation through a transformers class."""
+
+    config_class: str
+    """Name of a transformers quantization config class, such as `BitsAndBytesConfig`."""
+
+    args: dict[str, Any] = {}
+    """Its arguments; data types as text (`bfloat16`); default {}."""
+
+
+class ModelConfig(Section):
+    """The base model."""
+
+    name: str
+    """Hub id or local folder, or a local GGUF file; relative to the grid file."""
+
+    quantization: QuantizationConfig | None = None
+    """Quantisation at loading; default none."""
+
+    model_args: dict[str, Any] = {}
+    """Passed to `from_pretrained`; also `parallelize` and `no_split_module_classes`; dtype default: bf16 on CUDA that has it, else fp32."""
+
+    chat_template_from: str | None = None
+    """Tokenizer (hub id or folder) or .jinja file whose chat template is used; default the model's own."""
+
+    chat_template_args: dict[str, Any] = {}
+    """Passed to the chat template; default `{enable_thinking: false}` where the template knows that name."""
+
+    adapter: str | None = None
+    """Folder of a trained adapter to measure, or to start a training from; default none."""
+
+
+class PromptingConfig(Section):
+    """How a row becomes a prompt."""
+
+    instruction: str | None = None
+    """System turn, or first paragraph of the plain format; `{labels}` becomes the label words; default none."""
+
+    input_columns: Annotated[list[str], Field(min_length=1)]
+    """Columns the model reads; several become `Column: text` lines."""
+
+    input_template: str | None = None
+    """Text with `{column}` fields in place of the lines; default none."""
+
+    output_column: str
+    """Column with the gold label or reference text."""
+
+    max_input_length: Tokens | None = None
+    """Tokens kept of each input column, from its start; default all."""
+
+    max_output_length: Tokens | None = None
+    """Tokens kept of the output in prompts and training, never of a reference; default all. A label is never cut."""
+
+    format: Literal["auto", "chat", "plain"] = "auto"
+    """`chat` uses the chat template, `plain` question and `Answer:`; default auto: chat where the tokenizer has a template."""
+
+
+class PromptingOverrides(Section):
+    """Keys of `prompting` that differ at inference; one that is left out stays as in `prompting`."""
+
+    instruction: str | None = None
+    """As `prompting.instruction`."""
+
+    input_columns: Annotated[list[str], Field(min_length=1)] | None = None
+    """As `prompting.input_columns`."""
+
+    input_template: str | None = None
+    """As `prompting.input_template`."""
+
+    max_input_length: Tokens | None = None
+    """As `prompting.max_input_length`."""
+
+    max_output_length: Tokens | None = None
+    """As `prompting.max_output_length`."""
+
+    format: Literal["auto", "chat", "plain"] | None = None
+    """As `prompting.format`."""
+
+
+class TrainingConfig(Section):
+    """How the adapter is trained."""
+
+    icl_examples: Annotated[int, Field(ge=0)] = 0
+    """In-context examples before each training row, per label for classification; default 0."""
+
+    trainer_args: dict[str, Any] = {}
+    """Everything `trl.SFTConfig` takes; `max_seq_length` is an alias of `max_length`; default {}."""
+
+
+class InferenceConfig(Section):
+    """How the evaluated rows are run through the model."""
+
+    icl_examples: Annotated[int, Field(ge=0)] = 0
+    """In-context examples before each row, per label for classification; default 0."""
+
+    random_icl: bool = False
+    """Draw the examples anew for each row; default false: one fixed set."""
+
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    """Prompts per forward pass; default 8. In no id unless sampling."""
+
+    max_seq_length: Tokens | None = None
+    """Longest prompt in tokens; default: the model's context less room for the answer."""
+
+    generation_args: dict[str, Any] = {}
+    """Passed to `generate`; default greedy, `max_new_tokens` = `prompting.max_output_length` or 128."""
+
+    prompting: PromptingOverrides = PromptingOverrides()
+    """Keys of `prompting` that differ at inference only."""
+
+    tokenizer_name: str | None = None
+    """Used as `evaluation.tokenizer_name` where that is not set."""
+
+
+class EvaluationConfig(Section):
+    """Which metrics are computed; any other key must be an argument of a chosen metric."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    metrics: Annotated[list[str], Field(min_length=1)] | None = None
+    """Names of metrics, the first ranks; default by task type."""
+
+    tokenizer_name: str | None = None
+    """Hub or local tokenizer that splits words for BLEU and ROUGE; default theirs."""
+
+    strict_leaks: bool = False
+    """A shot or in-context example found among the evaluated rows is an error; default false. In no id."""
+
+
+class ExperimentConfig(Section):
+    """One experiment."""
+
+    name: str | None = None
+    """Shown on the board; in a grid the key of the map."""
+
+    seed: Seed = 13
+    """Default of all `seeds`; default 13."""
+
+    seeds: SeedsConfig = SeedsConfig()
+    """Seeds of the single sources of chance."""
+
+    dataset: DatasetConfig
+    """The data."""
+
+    model: ModelConfig
+    """The base model."""
+
+    lora: dict[str, Any] | None = None
+    """Everything `peft.LoraConfig` takes; shorthand for `adapter: {method: lora, ...}`; default none."""
+
+    adapter: dict[str, Any] | None = None
+    """`method` and that method's options; default none: nothing is trained."""
+
+    prompting: PromptingConfig
+    """How a row becomes a prompt."""
+
+    training: TrainingConfig | None = None
+    """How the adapter is trained; default: the defaults of its fields."""
+
+    inference: InferenceConfig = InferenceConfig()
+    """How the evaluated rows are run through the model."""
+
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Which metrics are computed."""
+
+    def seed_of(self, source: SeedName) -> int:
+        """The seed of one source of chance."""
+        own: int | None = getattr(self.seeds, source)
+        return self.seed if own is None else own
+
+    @property
+    def inference_prompting(self) -> PromptingConfig:
+        """`prompting` overlaid by `inference.prompting`."""
+        written = {key: getattr(self.inference.prompting, key) for key in self.inference.prompting.model_fields_set}
+        return self.prompting.model_copy(update=written)
+
+    @property
+    def adapter_method(self) -> str:
+        """Name of the adapter method; `none` when nothing is trained by this config."""
+        if self.lora is not None:
+            return "lora"
+        return "none" if self.adapter is None else str(self.adapter.get("method", "none"))
+
+    @property
+    def adapter_options(self) -> dict[str, Any]:
+        """Options of the adapter method, without its name."""
+        written = self.lora if self.lora is not None else (self.adapter or {})
+        return {key: value for key, value in written.items() if key != "method"}
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a train stage: an adapter and at least one shot."""
+        return self.adapter_method != "none" and self.dataset.shots != 0

@@ -1,0 +1,86 @@
+"""Errors that are told in one line; anything else that is raised is a bug and keeps its traceback."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+ErrorKind = Literal[
+    "config",
+    "data",
+    "model",
+    "tokenizer",
+    "network",
+    "oom_gpu",
+    "oom_host",
+    "killed",
+    "crash",
+    "no_result",
+    "diverged",
+    "checkpoint",
+    "disk_full",
+    "refused",
+    "timeout",
+    "stall",
+    "exception",
+]
+
+
+class SftError(Exception):
+    """A problem that the message alone explains: the thing, the bad value, what is allowed, what to do.
+
+    Attributes:
+        kind: what `error.json` and the leaderboard record.
+        exit_code: what a command ends with when the error reaches it.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, kind: ErrorKind = "exception") -> None:
+        super().__init__(message)
+        self.kind: ErrorKind = kind
+
+
+class UserError(SftError):
+    """The user must change what they wrote, or the data or path it names."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, kind: ErrorKind = "config") -> None:
+        super().__init__(message, kind=kind)
+
+
+class DataError(UserError):
+    """A row, column, split, label or file of the data is not as it must be."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="data")
+
+
+class MachineError(SftError):
+    """The machine must change: disk, permission, memory, GPU, network, a package that is not installed."""
+
+    exit_code = 5
+
+
+class PackageMissing(MachineError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, needed_for: str, install: str) -> None:
+        super().__init__(f"{needed_for} needs the package {package}, which is not installed; install it with: {install}")
+
+
+class FolderInUse(SftError):
+    """Another run holds the lock of the results folder."""
+
+    exit_code = 3
+
+
+class StageFailure(SftError):
+    """A stage cannot go on for a reason that belongs to its experiment alone; the grid continues."""
+
+
+class InvalidExperiments(UserError):
+    """Everything that is wrong with a grid, found before anything started."""
+
+    def __init__(self, headline: str, lines: Sequence[str]) -> None:
+        super().__init__("\n".join([headline, *lines]))
+        self.lines = tuple(lines)

@@ -1,0 +1,106 @@
+"""Names to objects: each extension folder maps a name to `package.module:object` as text.
+
+Nothing is imported to list or check names; `load` imports the one entry that is used. The same text form is
+what a user writes for own code, with a file in place of the package: `file.py:function`.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sft.errors import UserError
+
+Registry = Mapping[str, str]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name closest to `name`, or None when none is close."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
+    """One line that says a name is unknown, which is nearest, and which there are."""
+    names = sorted(known)
+    hint = nearest(name, names)
+    suggestion = f" (did you mean {hint}?)" if hint else ""
+    return f"unknown {what} {name!r}{suggestion}; known: {', '.join(names)}"
+
+
+def is_own_code(name: str) -> bool:
+    """Whether a user's name points at code outside the registries (`file.py:f` or `package.module:f`)."""
+    head, separator, tail = name.rpartition(":")
+    return bool(separator) and tail.isidentifier() and (head.endswith(".py") or _is_module_path(head))
+
+
+def own_code_file(name: str, folder: Path) -> Path:
+    """The source file behind own code, found without importing it.
+
+    Args:
+        name: `file.py:function`, relative to `folder`, or `package.module:function`.
+        folder: the folder of the grid or config file.
+
+    Raises:
+        UserError: there is no such file or module.
+    """
+    head = name.rpartition(":")[0]
+    if head.endswith(".py"):
+        path = (folder / head).resolve()
+        if not path.is_file():
+            raise UserError(f"{name!r}: no file {path}")
+        return path
+    try:
+        spec = importlib.util.find_spec(head)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None:
+        raise UserError(f"{name!r}: no module {head} can be imported; install its package or write file.py:function")
+    return Path(spec.origin)
+
+
+def load(registry: Registry, name: str, what: str, folder: Path | None = None) -> Any:
+    """The object that `name` stands for: an entry of the registry, or a user's own code.
+
+    Raises:
+        UserError: the name is neither known nor own code, or the own code has no such object.
+    """
+    if name in registry:
+        return import_object(registry[name])
+    if not is_own_code(name):
+        raise UserError(unknown_name(what, name, registry))
+    head, _, attribute = name.rpartition(":")
+    if head.endswith(".py"):
+        return _from_file(own_code_file(name, folder or Path.cwd()), attribute, name)
+    return import_object(name)
+
+
+def import_object(target: str) -> Any:
+    """The object at `package.module:object`."""
+    module_name, _, attribute = target.partition(":")
+    module = importlib.import_module(module_name)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise UserError(f"{target!r}: module {module_name} has no {attribute!r}") from None
+
+
+def _from_file(path: Path, attribute: str, name: str) -> Any:
+    module_name = f"sft_own_code_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{name!r}: {path} cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    spec.loader.exec_module(module)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise UserError(f"{name!r}: {path} defines no {attribute!r}") from None
+
+
+def _is_module_path(text: str) -> bool:
+    return bool(text) and all(part.isidentifier() for part in text.split("."))

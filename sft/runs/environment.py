@@ -1,0 +1,65 @@
+"""What a number depends on beside its config: library versions, device, threads, commit."""
+
+import functools
+import os
+import platform
+import resource
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "evaluate", "accelerate", "bitsandbytes", "numpy")
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of Python, this package and the libraries that move numbers; those not installed are left out."""
+    found = {"python": platform.python_version()}
+    for package in ("sft-grid", *PACKAGES):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def cpu_name() -> str:
+    """The processor's name, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit of the work tree that holds `folder`, None outside one or without git."""
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def peak_rss_bytes() -> int:
+    """The largest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def device_record() -> dict[str, Any]:
+    """Device, its name, threads and peak GPU memory of a process that has used torch."""
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    return {
+        "device": "cuda" if on_gpu else "cpu",
+        "device_name": torch.cuda.get_device_name() if on_gpu else cpu_name(),
+        "threads": torch.get_num_threads(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if on_gpu else None,
+    }

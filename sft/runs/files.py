@@ -1,0 +1,150 @@
+"""Every file name of a results folder and of a job folder."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+SLUG_LENGTH = 60
+ID_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """The folder of one stage: what to run, how it went, and its results."""
+
+    path: Path
+
+    @property
+    def job(self) -> Path:
+        return self.path / "job.json"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def progress(self) -> Path:
+        return self.path / "progress.json"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    def attempt(self, number: int) -> "AttemptFolder":
+        """The folder of one try, numbered from 1."""
+        return AttemptFolder(self.path / "attempts" / f"{number:02d}")
+
+    def attempts(self) -> list["AttemptFolder"]:
+        """The tries there are, oldest first."""
+        folder = self.path / "attempts"
+        return [AttemptFolder(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+
+    # results of a train stage
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+    @property
+    def training(self) -> Path:
+        return self.path / "training.json"
+
+    # results of an infer stage
+
+    @property
+    def scores(self) -> Path:
+        return self.path / "scores.npz"
+
+    @property
+    def texts(self) -> Path:
+        return self.path / "texts.jsonl"
+
+    @property
+    def inference(self) -> Path:
+        return self.path / "inference.json"
+
+    @property
+    def sample(self) -> Path:
+        return self.path / "sample.json"
+
+    # an experiment and the results of its evaluate stage
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result"
+
+    @property
+    def metrics(self) -> Path:
+        return self.result / "metrics.json"
+
+    def predictions(self, split: str, ending: str) -> Path:
+        """The predictions of a split (`test` has the plain name) as `jsonl` or `tsv`."""
+        return self.result / (f"predictions.{ending}" if split == "test" else f"predictions.{split}.{ending}")
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """What one try of a stage printed and how it failed."""
+
+    path: Path
+
+    @property
+    def stdout(self) -> Path:
+        return self.path / "stdout.log"
+
+    @property
+    def stderr(self) -> Path:
+        return self.path / "stderr.log"
+
+    @property
+    def error(self) -> Path:
+        return self.path / "error.json"
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """The folder of a grid."""
+
+    path: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "run.lock"
+
+    @property
+    def grid(self) -> Path:
+        return self.path / "grid.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    def leaderboard(self, ending: str) -> Path:
+        """The leaderboard file of one format."""
+        return self.path / f"leaderboard.{ending}"
+
+    def stage(self, name: str, key: str) -> JobFolder:
+        """The folder of a train or infer stage."""
+        return JobFolder(self.path / "stages" / name / key)
+
+    @property
+    def experiments(self) -> Path:
+        return self.path / "experiments"
+
+    def experiment_folders(self) -> list[JobFolder]:
+        """The experiments there are, by folder name."""
+        if not self.experiments.is_dir():
+            return []
+        return [JobFolder(path) for path in sorted(self.experiments.iterdir()) if path.is_dir()]
+
+
+def slug(name: str) -> str:
+    """The part of a folder name that a person recognises: ASCII letters, digits, `.`, `_` and `-`, at most 60."""
+    ascii_text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    text = re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_text).strip("-.")
+    return text[:SLUG_LENGTH].rstrip("-.") or "experiment"

@@ -1,0 +1,26 @@
+"""`progress.json`: how far a worker is, and its heartbeat."""
+
+import time
+from pathlib import Path
+
+from sft.runs.atomic import write_json
+
+INTERVAL_SECONDS = 1.0
+
+
+class Progress:
+    """Writes stage, step, total and loss, at most once a second; the first and the last call always write."""
+
+    def __init__(self, path: Path, stage: str) -> None:
+        self._path = path
+        self._stage = stage
+        self._written_at = float("-inf")
+
+    def __call__(self, step: int, total: int, loss: float | None = None) -> None:
+        """Record that `step` of `total` (optimiser steps or rows) is reached."""
+        now = time.monotonic()
+        if step < total and now - self._written_at < INTERVAL_SECONDS:
+            return
+        self._written_at = now
+        record = {"stage": self._stage, "step": step, "total": total, "loss": loss, "time": time.time()}
+        write_json(self._path, record)

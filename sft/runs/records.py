@@ -1,0 +1,107 @@
+"""The records that processes exchange through a job folder."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sft.errors import ErrorKind
+from sft.runs.atomic import write_json
+
+SCHEMA = 1
+
+StageName = Literal["train", "infer", "evaluate"]
+State = Literal["pending", "running", "predicted", "done", "failed", "timeout", "interrupted", "preempted", "pruned"]
+
+
+@dataclass(frozen=True)
+class ErrorRecord:
+    """Why a stage failed, in one line, and what stands in its log."""
+
+    kind: ErrorKind
+    message: str
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """What one worker has to run, complete: the worker reads nothing else of the grid."""
+
+    stage: StageName
+    key: str
+    name: str
+    """First name of the first experiment that needs this stage, for people."""
+    config: dict[str, Any]
+    """Canonical resolved config of that experiment."""
+    config_folder: str
+    """Folder that the local paths of the config are relative to."""
+    fingerprints: dict[str, Any]
+    """What the planner found the inputs to contain; the worker compares the data it reads."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Stage name -> folder of a finished stage this one reads, relative to the job folder."""
+    with_metrics: bool = True
+    """Whether an evaluate stage computes metrics, or writes predictions only."""
+    schema: int = SCHEMA
+
+    def input_folder(self, stage: StageName, job_folder: Path) -> Path | None:
+        """The folder of the finished stage that this job reads, or None."""
+        relative = self.inputs.get(stage)
+        return None if relative is None else (job_folder / relative).resolve()
+
+
+@dataclass(frozen=True)
+class StatusRecord:
+    """How a job stands; the runner alone writes it."""
+
+    state: State
+    stage: StageName
+    attempt: int = 0
+    error: ErrorRecord | None = None
+    log: str | None = None
+    """The stderr log of the stage that failed."""
+    started: str | None = None
+    ended: str | None = None
+    seconds: float | None = None
+    pid: int | None = None
+    device: str | None = None
+    schema: int = SCHEMA
+
+
+def write_record(path: Path, record: Any) -> None:
+    """Write a record dataclass as JSON, atomically."""
+    write_json(path, dataclasses.asdict(record))
+
+
+def read_job(path: Path) -> JobRecord:
+    """The job of a job folder."""
+    return JobRecord(**json.loads(path.read_text("utf-8")))
+
+
+def read_status(path: Path) -> StatusRecord | None:
+    """The status of a job folder, None when there is none or it cannot be read."""
+    record = read_json_or_none(path)
+    if not isinstance(record, dict):
+        return None
+    known = {item.name for item in dataclasses.fields(StatusRecord)}
+    try:
+        status = StatusRecord(**{key: value for key, value in record.items() if key in known})
+    except TypeError:
+        return None
+    error = status.error
+    return dataclasses.replace(status, error=ErrorRecord(**error)) if isinstance(error, dict) else status
+
+
+def read_error(path: Path) -> ErrorRecord | None:
+    """The error a worker left, None when it left none."""
+    record = read_json_or_none(path)
+    if not isinstance(record, dict) or "kind" not in record or "message" not in record:
+        return None
+    return ErrorRecord(kind=record["kind"], message=record["message"])
+
+
+def read_json_or_none(path: Path) -> Any:
+    """The parsed file, None when it is absent or not JSON."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None

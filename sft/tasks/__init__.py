@@ -1,0 +1,8 @@
+"""Task types: what a row means, what the model is asked for, how its output becomes a prediction."""
+
+from sft.registry import Registry
+
+task_registry: Registry = {
+    "classification": "sft.tasks.classification:TASK",
+    "generation": "sft.tasks.generation:TASK",
+}

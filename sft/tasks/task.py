@@ -1,0 +1,25 @@
+"""What every task type declares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from sft.data.rows import Row
+from sft.labels.label_set import LabelSet
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task type."""
+
+    name: str
+    objective: Literal["causal_lm"]
+    """Which trainer and auto-model class it needs."""
+    output: Literal["label_scores", "texts"]
+    """What an infer stage computes for a row."""
+    default_metrics: tuple[str, ...]
+    """Metrics where the config names none; the first ranks."""
+    has_labels: bool
+    """Whether rows belong to a closed set of labels, so that shots and examples count per label."""
+    answer: Callable[[Row, str, LabelSet | None], str]
+    """The text the model should write for a row, from its output column."""
