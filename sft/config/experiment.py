@@ -198,6 +198,12 @@ class ExperimentConfig(Section):
         own: int | None = getattr(self.seeds, source)
         return self.seed if own is None else own
 
+    def resolved(self) -> dict[str, Any]:
+        """The config as JSON values with every default written out, which reads back as the same config."""
+        record = self.model_dump(mode="json")
+        overrides = self.inference.prompting.model_dump(mode="json", exclude_unset=True)
+        return record | {"inference": record["inference"] | {"prompting": overrides}}
+
     @property
     def inference_prompting(self) -> PromptingConfig:
         """`prompting` overlaid by `inference.prompting`."""

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,3 +58,10 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def write_json_lines(path: Path, records: Iterable[Any]) -> None:
+    """Write one JSON value per line, atomically; non-ASCII text is escaped, so that no line breaks inside a value."""
+    with atomic_file(path) as file:
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=True, allow_nan=False).encode("ascii") + b"\n")

@@ -1,0 +1,11 @@
+"""Adapter methods: what is trained on top of the base model.
+
+To add one: a file with a `METHOD` (see `method.py`) and its line here.
+"""
+
+from sft.registry import Registry
+
+adapter_registry: Registry = {
+    "none": "sft.adapters.none:METHOD",
+    "lora": "sft.adapters.lora:METHOD",
+}

@@ -1,0 +1,45 @@
+"""Attaching the trainable part of an experiment to a loaded model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sft.adapters.options import adapter_method
+from sft.adapters.parameters import count_parameters
+from sft.adapters.saving import load_adapter, save_adapter
+
+__all__ = ["attach_adapter", "continue_adapter", "count_parameters", "load_adapter", "save_adapter"]
+
+
+def attach_adapter(model: Any, method: str, options: Mapping[str, Any], folder: Path, seed: int) -> Any:
+    """The model with a new adapter, in training mode, computing what the model computed.
+
+    Args:
+        model: the loaded base model; it is changed in place.
+        method: name of the adapter method.
+        options: that method's own options.
+        folder: the folder of the grid or config file, for own code.
+        seed: of the initial weights; Python's, numpy's and torch's generators are set to it first.
+
+    Raises:
+        UserError: the options are wrong or do not fit the model.
+    """
+    from transformers import set_seed
+
+    set_seed(seed)
+    return adapter_method(method).attach(model, options, folder).train()
+
+
+def continue_adapter(model: Any, method: str, options: Mapping[str, Any], adapter: Path) -> Any:
+    """The model with a trained adapter to be trained on; method and rank must agree with `options`.
+
+    Args:
+        model: the loaded base model.
+        method: name of the adapter method of the new training.
+        options: that method's own options.
+        adapter: folder of the trained adapter.
+
+    Raises:
+        UserError: they do not agree, or there is no adapter.
+    """
+    return adapter_method(method).continued(model, options, adapter)

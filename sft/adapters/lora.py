@@ -1,0 +1,136 @@
+"""LoRA, as `peft.LoraConfig` describes it, with initialisers of the project's own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sft.adapters.lora_init import InitChoice, check_init
+from sft.adapters.method import OptionFinding
+from sft.config.library_keys import LORA_CONFIG, dataclass_fields
+from sft.registry import nearest
+
+SET_BY_US = "set by the program"
+REFUSED = {
+    "task_type": SET_BY_US,
+    "peft_type": SET_BY_US,
+    "auto_mapping": SET_BY_US,
+    "peft_version": SET_BY_US,
+    "base_model_name_or_path": "it is model.name",
+    "revision": "the commit of a hub model is pinned by the results folder",
+    "inference_mode": SET_BY_US,
+    "runtime_config": SET_BY_US,
+    "kasa_config": "it destroys part of the base weights, so that the saved adapter alone does not give the trained model",
+    "arrow_config": "it routes between several trained adapters",
+    "megatron_config": "Megatron models are not trained here",
+    "megatron_core": "Megatron models are not trained here",
+    "loftq_config": "init_lora_weights loftq is not supported",
+    "eva_config": "init_lora_weights eva is not supported yet",
+    "corda_config": "init_lora_weights corda is not supported yet",
+    "lora_ga_config": "init_lora_weights lora_ga is not supported yet",
+}
+Rank = Annotated[int, Field(ge=1)]
+Alpha = Annotated[float, Field(gt=0)]
+
+
+class LoraOptions(BaseModel):
+    """The keys of `peft.LoraConfig` that are checked by value; its other keys are passed on as they are."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    r: Rank = 8
+    """Rank; default 8."""
+
+    lora_alpha: Alpha = 8
+    """Scaling numerator: s = lora_alpha / r, with use_rslora lora_alpha / sqrt(r); default 8."""
+
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the adapter's inputs that is dropped in training; default 0."""
+
+    target_modules: str | list[str] = "all-linear"
+    """Names, or a pattern, of the layers that get an adapter; default all-linear: every linear layer but the head."""
+
+    init_lora_weights: bool | str = True
+    """An initialiser (pca, pissa, pissa_simplified, umap), one of PEFT (`peft:NAME`), or own code; default true: Kaiming."""
+
+    bias: Literal["none", "all", "lora_only"] = "none"
+    """Which biases of the base are trained; default none."""
+
+    use_rslora: bool = False
+    """Scale by 1 / sqrt(r) instead of 1 / r; default false."""
+
+    use_dora: bool = False
+    """Train magnitude and direction apart (DoRA); default false."""
+
+    lora_bias: bool = False
+    """A bias in the adapter itself; default false."""
+
+    rank_pattern: dict[str, Rank] | None = None
+    """Ranks of single layers by name pattern; default none."""
+
+    alpha_pattern: dict[str, Alpha] | None = None
+    """`lora_alpha` of single layers by name pattern; default none."""
+
+    modules_to_save: list[str] | None = None
+    """Modules that are trained in full and saved with the adapter; default none."""
+
+
+class Lora:
+    """Low-rank adapters (arXiv:2106.09685)."""
+
+    options = LoraOptions
+
+    def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
+        """Unknown, refused and ill-typed keys, unknown initialisers, and combinations that cannot be saved."""
+        findings = [finding for key in options if (finding := _check_key(key)) is not None]
+        try:
+            LoraOptions.model_validate(dict(options))
+        except ValidationError as error:
+            return findings + [_shape_finding(problem) for problem in error.errors()]
+        return findings + _check_init(options, folder)
+
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+        """The model with a LoRA adapter, initialised."""
+        from sft.adapters.lora_attach import attach_lora
+
+        return attach_lora(model, self._effective(options), folder)
+
+    def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
+        """The model with a trained LoRA adapter; what `options` say must agree with it, dropout excepted."""
+        from sft.adapters.lora_attach import continue_lora
+
+        return continue_lora(model, options, adapter)
+
+    @staticmethod
+    def _effective(options: Mapping[str, Any]) -> dict[str, Any]:
+        return {"target_modules": "all-linear", **{key: value for key, value in options.items() if value is not None}}
+
+
+METHOD = Lora()
+
+
+def _check_key(key: str) -> OptionFinding | None:
+    if key in REFUSED:
+        return OptionFinding(key, f"refused: {REFUSED[key]}")
+    known = dataclass_fields(LORA_CONFIG)
+    if key in known:
+        return None
+    hint = nearest(key, known)
+    return OptionFinding(key, f"unknown key{f' (did you mean {hint}?)' if hint else ''}; allowed: what peft.LoraConfig takes")
+
+
+def _shape_finding(problem: Any) -> OptionFinding:
+    path = ".".join(str(part) for part in problem["loc"])
+    return OptionFinding(path, f"{problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+
+
+def _check_init(options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
+    choice = InitChoice.of(options.get("init_lora_weights", True))
+    findings = check_init(choice, folder)
+    name = options.get("init_lora_weights")
+    if choice.kind != "peft" and options.get("lora_bias"):
+        findings.append(OptionFinding("lora_bias", f"goes with PEFT's own initialisations only, not with {name}"))
+    if options.get("use_dora") and choice.name in ("pissa_simplified", "mica"):
+        findings.append(OptionFinding("use_dora", f"does not go with init_lora_weights {name}"))
+    return findings

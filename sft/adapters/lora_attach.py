@@ -1,0 +1,107 @@
+"""Builds a LoRA adapter on a loaded model, or takes a trained one up again."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from sft.adapters.lora_init import InitChoice
+from sft.adapters.saving import adapter_config, load_adapter
+from sft.errors import UserError
+from sft.initialization.apply import adapter_layers, initialize
+from sft.initialization.factors import Factors, remember_factors
+from sft.initialization.initializers import initializer_registry
+from sft.initialization.utils import is_conv1d
+from sft.registry import load
+
+DEFAULT_RANK = 8
+FREELY_CHANGED = ("lora_dropout",)
+QUANTIZED_TYPES = ("Params4bit", "Int8Params")
+
+
+def attach_lora(model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+    """The `PeftModel` with an adapter called `default`, initialised from the base weights.
+
+    Args:
+        model: the loaded base model.
+        options: of `peft.LoraConfig`; `init_lora_weights` also names an initialiser of ours or own code.
+        folder: the folder of the grid or config file, for own code.
+
+    Raises:
+        UserError: the options do not fit the model.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    choice = InitChoice.of(options.get("init_lora_weights", True))
+    _check_fit(model, options, choice)
+    peft_init = choice.name if choice.kind == "peft" else True
+    try:
+        config = LoraConfig(**{**_own_defaults(model), **options, "init_lora_weights": peft_init, "task_type": "CAUSAL_LM"})
+        attached = get_peft_model(model, config)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
+    if choice.moves_base:
+        remember_factors(attached, dict(_weights(attached)))
+    if choice.kind in ("ours", "own"):
+        initialize(attached, load(initializer_registry, choice.name, "initialiser", folder), choice.name)
+    return attached
+
+
+def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
+    """The `PeftModel` with the trained adapter in `adapter`, its weights trainable.
+
+    The adapter keeps its own shape; an option that says otherwise is an error. Dropout is taken from `options`.
+
+    Raises:
+        UserError: the folder holds no LoRA adapter, or an option disagrees with it.
+    """
+    saved = adapter_config(adapter)
+    if saved.get("peft_type") != "LORA":
+        raise UserError(f"model.adapter: {adapter} is a {saved.get('peft_type')} adapter, not lora", kind="model")
+    for key, value in {"r": DEFAULT_RANK, **options}.items():
+        if value is not None and key not in FREELY_CHANGED and not _agrees(key, value, saved):
+            name = "rank (exported_rank)" if key == "r" else key
+            text = f"{key} is {value!r}, but the adapter to continue has {name} {saved.get(key)!r}; write {key}: {saved.get(key)!r}"
+            raise UserError(f"lora.{text}")
+    return load_adapter(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
+
+
+def _agrees(key: str, value: Any, saved: Mapping[str, Any]) -> bool:
+    if key == "init_lora_weights":
+        return value is True
+    if key == "target_modules" and value == "all-linear":
+        return True
+    found = saved.get(key)
+    if isinstance(value, list) and isinstance(found, list):
+        return sorted(map(str, value)) == sorted(map(str, found))
+    return bool(value == found)
+
+
+def _weights(model: Any) -> Iterator[tuple[str, Factors]]:
+    for layer in adapter_layers(model):
+        yield layer.name, layer.copied_factors()
+
+
+def _own_defaults(model: nn.Module) -> dict[str, Any]:
+    """GPT-2 stores its weights as (in, out)."""
+    return {"fan_in_fan_out": True} if _has_conv1d(model) else {}
+
+
+def _has_conv1d(model: nn.Module) -> bool:
+    return any(is_conv1d(module) for module in model.modules())
+
+
+def _check_fit(model: nn.Module, options: Mapping[str, Any], choice: InitChoice) -> None:
+    kinds = {type(weight).__name__ for weight in model.parameters()}
+    quantized = bool(kinds.intersection(QUANTIZED_TYPES)) or hasattr(model, "hf_quantizer")
+    on_cpu = all(weight.device.type == "cpu" for weight in model.parameters())
+    if options.get("use_dora") and "Int8Params" in kinds and on_cpu:
+        text = "lora.use_dora on 8-bit weights works for one forward pass only on a CPU; use a GPU, 4 bits or no quantization"
+        raise UserError(text)
+    reads_floats = choice.moves_base or choice.name in ("mica", "orthogonal")
+    if choice.kind == "peft" and reads_floats and quantized:
+        text = f"lora.init_lora_weights {choice.name} of PEFT needs unquantised weights; use pissa or pca, which take any"
+        raise UserError(text)
+    if choice.moves_base and choice.name == "olora" and _has_conv1d(model):
+        raise UserError("lora.init_lora_weights olora does not know layers that store (in, out), such as GPT-2's")

@@ -1,0 +1,87 @@
+"""What `init_lora_weights` may name: an initialiser of the project, one of PEFT, or own code."""
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sft.adapters.method import OptionFinding
+from sft.errors import UserError
+from sft.initialization.initializers import initializer_registry
+from sft.registry import is_own_code, own_code_file, unknown_name
+
+KEY = "init_lora_weights"
+PEFT_PREFIX = "peft:"
+PEFT_NAMES = ("gaussian", "mica", "olora", "orthogonal", "pissa")
+PISSA_FAST = re.compile(r"pissa_niter_[1-9]\d*")
+UNSUPPORTED = {
+    "corda": "it reads activations of training data, which is not supported yet",
+    "eva": "it reads activations of training data, which is not supported yet",
+    "lora_ga": "it reads gradients of training data, which is not supported yet",
+    "loftq": "it replaces the base weights by rounded ones, so that the saved adapter alone does not give the trained model",
+}
+MOVES_BASE = ("olora", "pissa")
+
+
+@dataclass(frozen=True)
+class InitChoice:
+    """One value of `init_lora_weights`, understood."""
+
+    kind: Literal["ours", "peft", "own", "unknown"]
+    name: Any
+    """The registry's name, PEFT's value (true, false or a name), or the own code as written."""
+
+    @classmethod
+    def of(cls, written: bool | str) -> "InitChoice":
+        """Ours wins over PEFT's; `peft:NAME` reaches PEFT's."""
+        if isinstance(written, bool):
+            return cls("peft", written)
+        if written in initializer_registry:
+            return cls("ours", written)
+        name = written.removeprefix(PEFT_PREFIX)
+        if name in PEFT_NAMES or name in UNSUPPORTED or PISSA_FAST.fullmatch(name):
+            return cls("peft", name)
+        return cls("own" if is_own_code(written) and name == written else "unknown", written)
+
+    @property
+    def moves_base(self) -> bool:
+        """Whether PEFT changes base weights under this choice."""
+        return self.kind == "peft" and isinstance(self.name, str) and self.name.startswith(MOVES_BASE)
+
+
+def check_init(choice: InitChoice, folder: Path) -> list[OptionFinding]:
+    """What is wrong with the choice; own code is parsed, never imported."""
+    if choice.kind == "peft" and choice.name in UNSUPPORTED:
+        return [OptionFinding(KEY, f"{choice.name}: {UNSUPPORTED[choice.name]}")]
+    if choice.kind == "unknown":
+        known = [*initializer_registry, *(f"{PEFT_PREFIX}{name}" for name in PEFT_NAMES), "true", "false"]
+        return [OptionFinding(KEY, f"{unknown_name('initialiser', choice.name, known)}, or your own file.py:function")]
+    return _check_own(choice.name, folder) if choice.kind == "own" else []
+
+
+def _check_own(name: str, folder: Path) -> list[OptionFinding]:
+    function = name.rpartition(":")[2]
+    try:
+        file = own_code_file(name, folder)
+        source = ast.parse(file.read_text("utf-8"))
+    except UserError as error:
+        return [OptionFinding(KEY, str(error))]
+    except (SyntaxError, UnicodeDecodeError) as error:
+        return [OptionFinding(KEY, f"{name}: not valid Python: {error}")]
+    for node in source.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            enough = len(node.args.posonlyargs) + len(node.args.args) >= 2 or node.args.vararg is not None
+            return [] if enough else [OptionFinding(KEY, f"{name}: must take (layer, rank, dtype)")]
+        if function in _names(node):
+            return []
+    return [OptionFinding(KEY, f"{name}: {file} defines no {function!r}")]
+
+
+def _names(node: ast.stmt) -> set[str]:
+    """Names that an assignment or import at module level binds."""
+    if isinstance(node, ast.Assign):
+        return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in node.names}
+    return set()

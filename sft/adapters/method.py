@@ -1,0 +1,31 @@
+"""What an adapter method must offer."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+
+class OptionFinding(NamedTuple):
+    """Something wrong with a method's options."""
+
+    path: str
+    """Dotted path within the options; empty for the options as a whole."""
+
+    message: str
+    """The value, what is allowed, what to do."""
+
+
+class AdapterMethod(Protocol):
+    """One way to train a model; its module imports nothing heavy."""
+
+    def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
+        """Everything wrong with `options`, without importing torch; own code is relative to `folder`."""
+        ...
+
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+        """The model with its trainable part, computing what the model computed; seeds are set by the caller."""
+        ...
+
+    def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
+        """The model with the trained adapter in the folder `adapter`, ready to be trained on."""
+        ...

@@ -1,0 +1,27 @@
+"""The method `none`: nothing is trained; the shots serve only as in-context examples."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sft.adapters.method import OptionFinding
+from sft.errors import UserError
+
+
+class NoAdapter:
+    """Takes no options and attaches nothing."""
+
+    def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
+        """A finding for each option."""
+        return [OptionFinding(key, "method none takes no options; leave it out") for key in options]
+
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+        """Always an error: there is nothing to train."""
+        raise UserError("adapter.method is none: nothing is trained; name a method such as lora")
+
+    def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
+        """Always an error: there is nothing to train."""
+        return self.attach(model, options, adapter)
+
+
+METHOD = NoAdapter()

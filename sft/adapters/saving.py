@@ -1,0 +1,129 @@
+"""A trained adapter as a plain PEFT folder, and back.
+
+Plain `PeftModel.from_pretrained(base, folder)` on the untouched base must give the trained model. Where the
+initialisation moved the base by -s B0 A0, what was learned is s (B A - B0 A0) on the untouched base, so the folder holds
+twice the rank: A' = [A; A0], B' = [B, -B0], with the scaling kept.
+"""
+
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sft.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+ADAPTER = "default"
+
+
+def save_adapter(model: Any, folder: Path) -> dict[str, Any]:
+    """Write the trained adapter of a `PeftModel` to `folder`, all or nothing; what is there is replaced.
+
+    Returns:
+        `exported_rank`: the rank in the folder, twice the trained one where the base was moved.
+    """
+    from sft.initialization.factors import initial_factors
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder.parent) as temporary:
+        written = Path(temporary) / "adapter"
+        model.save_pretrained(written, selected_adapters=[ADAPTER])
+        factors = initial_factors(model)
+        config = adapter_config(written)
+        if factors:
+            _widen_weights(written / WEIGHTS, {name: (pair.a, pair.b) for name, pair in factors.items()})
+            config = _widened(config)
+        _write_config(written, config)
+        _replace(written, folder)
+    return {"exported_rank": int(config["r"])} if "r" in config else {}
+
+
+def load_adapter(model: Any, folder: Path, trainable: bool = False, dropout: float | None = None) -> Any:
+    """The `PeftModel` of a base model with the adapter saved in `folder`, in eval mode unless `trainable`.
+
+    Args:
+        model: the untouched base.
+        folder: a PEFT folder with safetensors.
+        trainable: whether its weights can be trained on.
+        dropout: replaces the adapter's own LoRA dropout; None leaves it.
+
+    Raises:
+        UserError: there is no adapter, it is not in safetensors, or it does not fit the model.
+    """
+    from peft import PeftConfig, PeftModel
+
+    adapter_config(folder)
+    config = PeftConfig.from_pretrained(str(folder))
+    if dropout is not None:
+        config.lora_dropout = dropout
+    config.inference_mode = not trainable
+    try:
+        loaded = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=trainable)
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"model.adapter: {folder} does not fit the model: {reason}", kind="model") from error
+    return loaded.train() if trainable else loaded.eval()
+
+
+def adapter_config(folder: Path) -> dict[str, Any]:
+    """What `adapter_config.json` of a trained adapter says.
+
+    Raises:
+        UserError: there is no adapter in `folder`, or not in safetensors, which alone are read.
+    """
+    file = folder / CONFIG
+    if not file.is_file():
+        raise UserError(f"model.adapter: {folder} holds no trained adapter: it has no {CONFIG}", kind="model")
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"model.adapter: {folder} has no {WEIGHTS}; only safetensors are read", kind="model")
+    config: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return config
+
+
+def _widen_weights(file: Path, factors: Mapping[str, "tuple[torch.Tensor, torch.Tensor]"]) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(file)
+    for name, (start_a, start_b) in factors.items():
+        a, b = f"{name}.lora_A.weight", f"{name}.lora_B.weight"
+        tensors[a] = torch.cat([tensors[a], start_a.to(tensors[a])])
+        tensors[b] = torch.cat([tensors[b], -start_b.to(tensors[b])], dim=1).contiguous()
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def _widened(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Twice the rank at the same scaling, for the adapter and for every pattern."""
+    factor = math.sqrt(2) if config["use_rslora"] else 2
+    return {
+        **config,
+        "r": 2 * config["r"],
+        "lora_alpha": factor * config["lora_alpha"],
+        "rank_pattern": {key: 2 * rank for key, rank in (config["rank_pattern"] or {}).items()},
+        "alpha_pattern": {key: factor * alpha for key, alpha in (config["alpha_pattern"] or {}).items()},
+        "init_lora_weights": True,
+    }
+
+
+def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Names of modules are sets to PEFT, written in an order that changes from run to run."""
+    ordered = {
+        key: sorted(value) if key in ("target_modules", "exclude_modules") and isinstance(value, list) else value
+        for key, value in config.items()
+    }
+    (folder / CONFIG).write_text(json.dumps(ordered, indent=2, sort_keys=True) + "\n", "utf-8")
+    for file in folder.iterdir():  # the weights are written for their owner only, whatever the umask says
+        shutil.copymode(folder / CONFIG, file)
+
+
+def _replace(written: Path, folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    written.rename(folder)

@@ -1,0 +1,162 @@
+"""What the commands and `import sft` offer; every command calls one function of this module."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sft.config.schema import config_schema
+from sft.errors import UserError
+from sft.experiments.display import LineDisplay
+from sft.experiments.grid import only_one
+from sft.experiments.loading import GridOptions, load_grid
+from sft.experiments.planning import GridPlan, PlannedExperiment, RawGrid, plan_grid
+from sft.experiments.runner import Display
+from sft.experiments.running import RunOutcome, RunRequest, pinned_commits, run_plan
+from sft.reporting.leaderboard import write_leaderboard
+from sft.runs.files import ResultsFolder
+from sft.runs.lock import locked
+
+if TYPE_CHECKING:
+    import pandas
+
+Grid = str | Path | Mapping[str, Any] | list[Any]
+
+BOARD_INTERVAL_SECONDS = 10.0
+DEFAULT_RESULTS = Path("results")
+DEFAULT_OPTIONS = GridOptions()
+
+
+@dataclass(frozen=True)
+class GridRun:
+    """A run that has ended."""
+
+    plan: GridPlan
+    outcome: RunOutcome
+    results: ResultsFolder
+
+    @property
+    def n_failed(self) -> int:
+        """Experiments that did not reach their goal."""
+        return len(self.outcome.statuses)
+
+
+def plan(grid: Grid, options: GridOptions = DEFAULT_OPTIONS, results_path: str | Path = DEFAULT_RESULTS) -> GridPlan:
+    """Expand and check a grid; nothing is run.
+
+    Args:
+        grid: path of a Jsonnet or JSON file, or the value itself.
+        options: overrides, seed, names, Jsonnet variables.
+        results_path: the folder whose pinned hub commits are kept.
+
+    Raises:
+        InvalidExperiments: all that is wrong, of all experiments.
+    """
+    return _plan(load_grid(grid, options), ResultsFolder(Path(results_path)))
+
+
+def run(
+    grid: Grid,
+    results_path: str | Path = DEFAULT_RESULTS,
+    options: GridOptions = DEFAULT_OPTIONS,
+    display: Display | None = None,
+) -> GridRun:
+    """Run a grid: every stage that is not done, each in a fresh process, then the leaderboard.
+
+    Raises:
+        InvalidExperiments: something is wrong with the grid; nothing was started.
+        FolderInUse: another run has the results folder.
+    """
+    request = RunRequest(goal="metrics", sets_grid=options.only is None)
+    return _run(load_grid(grid, options), Path(results_path), request, display)
+
+
+def run_one(
+    config: Grid, results_path: Path, options: GridOptions, request: RunRequest, display: Display | None = None
+) -> GridRun:
+    """Run the stages of one experiment: train it, predict with it, or measure it.
+
+    Raises:
+        UserError: the grid holds several experiments, the config trains nothing, or its adapter is not trained yet.
+    """
+    grid = load_grid(config, options)
+    name, raw = only_one(grid.configs)
+    one = RawGrid(configs={name: raw}, source=grid.source, folder=grid.folder, warnings=grid.warnings)
+    return _run(one, results_path, request, display)
+
+
+def results(*folders: str | Path) -> "pandas.DataFrame":
+    """One row per experiment of one or several results folders: settings, results, seconds, memory."""
+    from sft.reporting.frame import results_frame
+
+    return results_frame([Path(folder) for folder in folders or (DEFAULT_RESULTS,)])
+
+
+def leaderboard(folders: Sequence[Path], to: Path | None = None) -> Path:
+    """Rebuild the leaderboard files of results folders and return the folder they lie in.
+
+    Raises:
+        UserError: a folder is not there, or several are joined and none is given to write to.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such results folder")
+    if to is None and len(folders) > 1:
+        raise UserError("several results folders: say with --to where the joined leaderboard goes")
+    target = to or folders[0]
+    write_leaderboard([ResultsFolder(folder) for folder in folders], target)
+    return target
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a config."""
+    return config_schema()
+
+
+def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True) -> GridPlan:
+    return plan_grid(grid, pinned_commits(folder), with_gold=with_gold)
+
+
+def _run(grid: RawGrid, results_path: Path, request: RunRequest, display: Display | None) -> GridRun:
+    results_folder = ResultsFolder(results_path.resolve())
+    checked = _plan(grid, results_folder, with_gold=request.goal == "metrics")
+    _require_training(checked, request)
+    shown = display or LineDisplay()
+    with locked(results_folder):
+        board = _board_writer(results_folder)
+        outcome = run_plan(checked, results_folder, request, shown, board)
+        if request.goal != "adapter":
+            write_leaderboard([results_folder], results_folder.path)
+    return GridRun(plan=checked, outcome=outcome, results=results_folder)
+
+
+def _require_training(checked: GridPlan, request: RunRequest) -> None:
+    if request.goal != "adapter":
+        return
+    for planned in checked.experiments:
+        if planned.keys.train is None:
+            raise UserError(
+                f"{planned.experiment.name} trains nothing: give it `lora: {{}}` (or another adapter) and shots above 0"
+            )
+
+
+def _board_writer(results_folder: ResultsFolder) -> Callable[[], None]:
+    """A callback that rewrites the leaderboard, at most every 10 seconds."""
+    written_at = time.monotonic()
+
+    def write() -> None:
+        nonlocal written_at
+        if time.monotonic() - written_at >= BOARD_INTERVAL_SECONDS:
+            write_leaderboard([results_folder], results_folder.path)
+            written_at = time.monotonic()
+
+    return write
+
+
+def planned_one(grid: Grid, options: GridOptions, results_path: Path = DEFAULT_RESULTS) -> PlannedExperiment:
+    """The one experiment of a config, checked."""
+    raw = load_grid(grid, options)
+    name, config = only_one(raw.configs)
+    one = RawGrid(configs={name: config}, source=raw.source, folder=raw.folder, warnings=raw.warnings)
+    return _plan(one, ResultsFolder(results_path), with_gold=False).experiments[0]

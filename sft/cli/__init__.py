@@ -1,0 +1,57 @@
+"""The command line: each command parses, calls one function of `sft.api` and sets the exit code."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+import typer
+
+from sft.cli.ending import end_by
+from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
+from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
+from sft.errors import SftError
+
+app = typer.Typer(
+    name="sft",
+    help="Which few-shot set-up works for your task? Grids of prompting and fine-tuning experiments.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+INTERNAL_ERROR = 4
+
+COMMANDS: tuple[Callable[..., None], ...] = (
+    run_experiments,
+    run_experiment,
+    train,
+    predict,
+    evaluate,
+    plan,
+    inspect,
+    leaderboard,
+    schema,
+    methods,
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line and exit code 2 or 5, a bug keeps its traceback and is 4."""
+    try:
+        app()
+    except SftError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
+        end_by(signal.SIGINT)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(INTERNAL_ERROR)
+

@@ -1,0 +1,99 @@
+"""The commands that run stages: train, predict, evaluate, run-experiment, run-experiments."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from sft.cli.arguments import Config, Grid, Results, reads_grid
+
+if TYPE_CHECKING:
+    from sft.api import GridRun
+    from sft.experiments.loading import GridOptions
+
+Goal = Literal["adapter", "predictions", "metrics"]
+RESULTS = Path("results")
+SHOWN_ROWS = 3
+
+
+@reads_grid
+def run_experiments(grid: Grid, *, results_path: Results = RESULTS, options: Any) -> None:
+    """Run a whole grid, then write the leaderboard: the main job."""
+    from sft import api
+
+    ended = api.run(grid, results_path, options)
+    board = ended.results.leaderboard("md")
+    sys.stdout.write(f"\n{board.read_text('utf-8')}\n")
+    _close(ended)
+
+
+@reads_grid
+def run_experiment(
+    config: Config,
+    *,
+    results_path: Results = RESULTS,
+    do_eval: Annotated[bool, typer.Option(help="Compute metrics, or write predictions only.")] = True,
+    options: Any,
+) -> None:
+    """Run all stages of one experiment; print its metrics and three rows with prediction and gold."""
+    _run_one(config, results_path, options, "metrics" if do_eval else "predictions", trains=True)
+
+
+@reads_grid
+def train(config: Config, *, results_path: Results = RESULTS, options: Any) -> None:
+    """Train the adapter of one experiment and print its folder."""
+    ended = _one(config, results_path, options, "adapter", trains=True)
+    if not ended.n_failed:
+        sys.stdout.write(f"{_shown(next(iter(ended.outcome.folders.values())).adapter)}\n")
+    _close(ended)
+
+
+@reads_grid
+def predict(config: Config, *, results_path: Results = Path("predictions"), options: Any) -> None:
+    """Write predictions for the test split, with the adapter that train made; no metrics."""
+    _run_one(config, results_path, options, "predictions", trains=False)
+
+
+@reads_grid
+def evaluate(config: Config, *, results_path: Results = RESULTS, options: Any) -> None:
+    """Write predictions and metrics, with the adapter that train made."""
+    _run_one(config, results_path, options, "metrics", trains=False)
+
+
+def _run_one(config: Path, results_path: Path, options: "GridOptions", goal: Goal, *, trains: bool) -> None:
+    from sft.cli.tables import experiment_text
+
+    ended = _one(config, results_path, options, goal, trains=trains)
+    if not ended.n_failed:
+        folder = next(iter(ended.outcome.folders.values()))
+        sys.stdout.write(experiment_text(folder, SHOWN_ROWS))
+        sys.stdout.write(f"{_shown(folder.path)}\n")
+    _close(ended)
+
+
+def _one(config: Path, results_path: Path, options: "GridOptions", goal: Goal, *, trains: bool) -> "GridRun":
+    from sft import api
+
+    return api.run_one(config, results_path, options, api.RunRequest(goal=goal, trains=trains))
+
+
+def _close(ended: "GridRun") -> None:
+    """Say how the run ended; exit 1 when an experiment failed, by the signal when it was stopped."""
+    from sft.cli.ending import end_by
+    from sft.experiments.display import closing_lines
+
+    for line in closing_lines(ended.outcome.summary, ended.outcome.statuses, ended.results):
+        sys.stderr.write(f"{line}\n")
+    if ended.outcome.summary.stopped_by is not None:
+        sys.stderr.write("stopped. Run the same command to continue.\n")
+        end_by(ended.outcome.summary.stopped_by)
+    if ended.n_failed:
+        raise typer.Exit(1)
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

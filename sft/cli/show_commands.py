@@ -1,0 +1,71 @@
+"""The commands that run nothing: plan, inspect, leaderboard, schema, methods."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sft.cli.arguments import Config, Grid, Results, reads_grid
+
+RESULTS = Path("results")
+
+
+@reads_grid
+def plan(grid: Grid, *, results_path: Results = RESULTS, options: Any) -> None:
+    """Expand and check a grid; show what would run, is shared, is done, and every default in force."""
+    from sft import api
+    from sft.experiments.plan_view import plan_lines
+    from sft.runs.files import ResultsFolder
+
+    checked = api.plan(grid, options, results_path)
+    _print("\n".join(plan_lines(checked, ResultsFolder(results_path))))
+
+
+@reads_grid
+def inspect(
+    config: Config,
+    *,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of each split.")] = 5,
+    json_: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    results_path: Results = RESULTS,
+    options: Any,
+) -> None:
+    """Show rows of each split as the model will see them: text, token ids, loss mask, what was cut, label tokens."""
+    from sft import api
+    from sft.cli.inspection import inspection_text
+
+    found = api.inspect(config, rows, options, results_path)
+    _print(json.dumps(found) if json_ else inspection_text(found))
+
+
+def leaderboard(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="One or several results folders.")],
+    to: Annotated[Path | None, typer.Option(help="Folder to write to; needed when several are joined.")] = None,
+) -> None:
+    """Rebuild the leaderboard files of results folders."""
+    from sft import api
+    from sft.runs.files import ResultsFolder
+
+    folder = api.leaderboard(results, to)
+    _print(ResultsFolder(folder).leaderboard("md").read_text("utf-8"))
+    _print(f"{folder}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of a config."""
+    from sft import api
+
+    _print(json.dumps(api.schema(), indent=2))
+
+
+def methods() -> None:
+    """List adapters, initialisers, metrics and tasks with what each supports."""
+    from sft import api
+
+    _print(api.methods())
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

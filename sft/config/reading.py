@@ -1,0 +1,52 @@
+"""A raw config, as JSON gives it, read into an `ExperimentConfig` or into findings by dotted path."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from sft.config.experiment import ExperimentConfig
+from sft.config.findings import Finding
+from sft.config.shape import shape_problems
+from sft.config.values import Problem, value_problems
+
+RESERVED_NAMES = {"best": "it stands for the best experiment of a results folder"}
+
+
+def read_experiment(raw: dict[str, Any], name: str) -> tuple[ExperimentConfig | None, list[Finding]]:
+    """The config, or everything that is wrong with it; exactly one of the two is given.
+
+    What needs the registries, the data or a model (names of metrics, pass-through keys, columns) is checked elsewhere.
+
+    Args:
+        raw: the config as written, from JSON; it is not changed.
+        name: name of the experiment, which becomes `config.name`.
+    """
+    problems = _rule_problems(raw, name)
+    config = None
+    try:
+        config = ExperimentConfig.model_validate({**raw, "name": name})
+    except ValidationError as error:
+        told = [problem.path for problem in problems]
+        problems += [problem for problem in shape_problems(error, raw) if problem.path not in told]
+    if problems:
+        return None, [Finding(name, problem.path, problem.message) for problem in problems]
+    return config, []
+
+
+def _rule_problems(raw: dict[str, Any], name: str) -> list[Problem]:
+    problems = value_problems(raw)
+    if name in RESERVED_NAMES:
+        problems.append(Problem("name", f"the name {name!r} is reserved: {RESERVED_NAMES[name]}; choose another"))
+    return problems + _adapter_problems(raw.get("lora"), raw.get("adapter"))
+
+
+def _adapter_problems(lora: Any, adapter: Any) -> list[Problem]:
+    if adapter is None:
+        return []
+    if lora is not None:
+        advice = "keep one; lora is short for adapter: {method: lora, ...}, and null takes a section away"
+        return [Problem("adapter", f"lora and adapter are both set; {advice}")]
+    if isinstance(adapter, dict) and not isinstance(adapter.get("method"), str):
+        got = "required" if adapter.get("method") is None else "must be text"
+        return [Problem("adapter.method", f"{got}: none, lora or another adapter method")]
+    return []

@@ -1,0 +1,36 @@
+"""Credentials have no place in a config: found by key name or by form, and never echoed."""
+
+import re
+from typing import Any
+
+SECRET_KEYS = frozenset({"token", "hf_token", "api_key", "password", "secret", "access_token"})
+ADVICE = "secrets do not belong in a config; put it in the environment, e.g. HF_TOKEN"
+
+_LONG_TOKEN = re.compile(r"(?<![A-Za-z0-9_])hf_[A-Za-z0-9]{20,}")
+_WHOLE_TOKEN = re.compile(r"hf_(?:[A-Za-z0-9]{6,}|[a-z]*[A-Z0-9][A-Za-z0-9]*)")
+_URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@")
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text has the form of a Hugging Face token or of a URL with `user:password`.
+
+    A short lower-case word such as `hf_text` passes, because columns and folders are called so.
+    """
+    if "hf_" in text and (_WHOLE_TOKEN.fullmatch(text.strip()) or _LONG_TOKEN.search(text)):
+        return True
+    return "://" in text and _URL_LOGIN.search(text) is not None
+
+
+def is_secret(key: str | None, value: Any) -> bool:
+    """Whether `value`, found under `key`, is a credential; `token: true` only asks for the stored login."""
+    if key in SECRET_KEYS and value not in (None, "", [], {}) and not isinstance(value, bool):
+        return True
+    return isinstance(value, str) and looks_secret(value)
+
+
+def masked(text: str) -> str:
+    """The text with tokens and logins in it replaced by `***`."""
+    if _WHOLE_TOKEN.fullmatch(text.strip()):
+        return "hf_***"
+    without_tokens = _LONG_TOKEN.sub("hf_***", text)
+    return _URL_LOGIN.sub(r"\g<scheme>***@", without_tokens)

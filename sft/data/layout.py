@@ -1,0 +1,89 @@
+"""Which source plays which role: train, dev and test by name or file, or one split that is cut by shares."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sft.config.dataset import DatasetConfig, SplitsConfig
+from sft.data.sources import SplitSource, file_split, names_file
+from sft.errors import DataError, UserError
+
+SHARE_LINE = "splits: {test: 0.3}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sources by role. Where `whole` is set, the roles are cut from it and the others are None."""
+
+    train: SplitSource | None = None
+    dev: SplitSource | None = None
+    test: SplitSource | None = None
+    whole: SplitSource | None = None
+
+    def roles(self) -> dict[str, SplitSource]:
+        """The sources that are read, by role; the one that is cut is called `all`."""
+        by_role = {"train": self.train, "dev": self.dev, "test": self.test, "all": self.whole}
+        return {role: source for role, source in by_role.items() if source is not None}
+
+
+def cut_by_shares(splits: SplitsConfig) -> bool:
+    """Whether dev or test is a share of the one split there is."""
+    return isinstance(splits.test, float) or isinstance(splits.dev, float)
+
+
+def find_layout(dataset: DatasetConfig, available: Mapping[str, SplitSource], folder: Path) -> Layout:
+    """The source of each role.
+
+    Args:
+        dataset: its config.
+        available: splits that `dataset.path` offers, by name.
+        folder: folder of the config, to which files in `splits` are relative.
+
+    Raises:
+        UserError: a split or file is not there, or shares where there is more than one split.
+    """
+    splits = dataset.splits
+    if cut_by_shares(splits):
+        return Layout(whole=_the_one_split(splits, available, folder))
+    if "train" in splits.model_fields_set or dataset.shots != 0:
+        train: SplitSource | None = _named(splits.train, available, folder)
+    else:
+        train = available.get(splits.train)
+    dev = None if splits.dev is None else _named(str(splits.dev), available, folder)
+    return Layout(train=train, dev=dev, test=_named(str(splits.test), available, folder))
+
+
+def _named(name: str, available: Mapping[str, SplitSource], folder: Path) -> SplitSource:
+    if name in available:
+        return available[name]
+    if names_file(name):
+        return file_split(folder / name)
+    hint = ""
+    if name == "test" and len(available) == 1:
+        hint = f"; to cut a share of the rows off for testing, write {SHARE_LINE}"
+    raise DataError(f'split "{name}" not found; splits are: {_listed(available)}{hint}')
+
+
+def _the_one_split(splits: SplitsConfig, available: Mapping[str, SplitSource], folder: Path) -> SplitSource:
+    test_share, dev_share = splits.test, splits.dev
+    if not isinstance(test_share, float) or isinstance(dev_share, str):
+        raise UserError(
+            "dataset.splits: shares and names cannot be mixed, since shares cut the one split there is; "
+            f"write both as shares ({{test: 0.3, dev: 0.15}}) or name both (splits are: {_listed(available)})"
+        )
+    if test_share + (dev_share or 0.0) >= 1:
+        raise UserError(f"dataset.splits: test {test_share} and dev {dev_share} leave no share for train")
+    if names_file(splits.train):
+        return _named(splits.train, available, folder)
+    if len(available) > 1:
+        raise DataError(
+            f"dataset.splits: test is a share ({test_share}), but there is more than one split to cut; "
+            f"name a split or file instead; splits are: {_listed(available)}"
+        )
+    if "train" in splits.model_fields_set:
+        return _named(splits.train, available, folder)
+    return next(iter(available.values()))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,190 @@
+"""From a `dataset` section to the rows of train, dev and test, and to the fingerprint of what was read."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sft.config.dataset import DatasetConfig
+from sft.data.arrow_tables import read_parquet
+from sft.data.fingerprints import source_sha256
+from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
+from sft.data.layout import cut_by_shares, find_layout
+from sft.data.leaks import normalised_input
+from sft.data.rows import Row, Split, Splits, Table
+from sft.data.shares import cut, pick
+from sft.data.sources import (
+    FileSplit,
+    HubSplit,
+    SavedSplit,
+    SplitSource,
+    file_split,
+    local_source,
+    local_splits,
+    names_file,
+)
+from sft.data.text_files import merged, read_csv, read_json, read_jsonl
+from sft.errors import DataError
+
+__all__ = ["data_fingerprint", "hub_commit", "load_splits", "local_source"]
+
+SHOWN = 10
+
+
+def data_fingerprint(dataset: DatasetConfig, folder: Path, revision: str | None) -> dict[str, str]:
+    """What identifies the content that is read: sha256 of local files, commit of a hub data set.
+
+    Args:
+        dataset: its config.
+        folder: folder of the config.
+        revision: pinned commit of a hub data set; None = the one of today.
+
+    Returns:
+        By role (train, dev, test), or under `all` where shares cut one split.
+
+    Raises:
+        UserError: a split or file is not there.
+    """
+    if local_source(dataset, folder) is None:
+        return _hub_fingerprint(dataset, folder, revision or hub_commit(dataset))
+    layout = find_layout(dataset, local_splits(dataset, folder), folder)
+    return {role: source_sha256(source) for role, source in layout.roles().items()}
+
+
+def load_splits(
+    dataset: DatasetConfig, used_columns: Sequence[str], output_column: str, folder: Path, revision: str | None
+) -> Splits:
+    """The rows of every split of an experiment.
+
+    The output column may be absent from dev and test (then those rows have no gold: `output_column not in
+    split.columns`), and from train where no shots are asked for. Shares cut the rows as read, before rows with
+    missing cells are dropped, so that the cut does not depend on which of them are.
+
+    Args:
+        dataset: its config.
+        used_columns: columns that prompts read; with or without the output column.
+        output_column: column with the gold label or reference.
+        folder: folder of the config.
+        revision: pinned commit of a hub data set; None for local data.
+
+    Raises:
+        UserError: a path, split, column, cell or byte is not as it must be.
+    """
+    layout = find_layout(dataset, _available(dataset, folder, revision), folder)
+    inputs = tuple(column for column in dict.fromkeys(used_columns) if column != output_column)
+    if layout.whole is not None:
+        whole = _read(layout.whole, dataset)
+        parts = _cut(whole, dataset, inputs, output_column)
+        tables = {role: (whole, rows) for role, rows in parts.items()}
+    else:
+        read = {role: _read(source, dataset) for role, source in layout.roles().items()}
+        tables = {role: (table, _rows(table)) for role, table in read.items()}
+    return _splits(tables, dataset, inputs, output_column)
+
+
+def _available(dataset: DatasetConfig, folder: Path, revision: str | None) -> Mapping[str, SplitSource]:
+    if local_source(dataset, folder) is not None:
+        return local_splits(dataset, folder)
+    return {name: HubSplit(data) for name, data in load_hub(dataset, revision).items()}
+
+
+def _hub_fingerprint(dataset: DatasetConfig, folder: Path, commit: str) -> dict[str, str]:
+    splits = dataset.splits
+    if cut_by_shares(splits):
+        written = {"all": splits.train}
+    else:
+        named = {"train": splits.train, "dev": splits.dev, "test": splits.test}
+        written = {role: str(name) for role, name in named.items() if name is not None}
+    return {
+        role: source_sha256(file_split(folder / name)) if names_file(name) else commit
+        for role, name in written.items()
+    }
+
+
+def _read(source: SplitSource, dataset: DatasetConfig) -> Table:
+    match source:
+        case HubSplit(data):
+            return read_loaded(data)
+        case SavedSplit(saved):
+            return read_saved(saved, dataset)
+        case FileSplit(files, kind):
+            return merged([_read_file(path, kind, dataset) for path in files])
+
+
+def _read_file(path: Path, kind: str, dataset: DatasetConfig) -> Table:
+    match kind:
+        case "csv":
+            return read_csv(path, dataset.read, None)
+        case "tsv":
+            return read_csv(path, dataset.read, "\t")
+        case "json":
+            return read_json(path, dataset.read)
+        case "jsonl":
+            return read_jsonl(path, dataset.read)
+        case _:
+            return read_parquet(path)
+
+
+def _rows(table: Table) -> tuple[Row, ...]:
+    return tuple(Row(index, record) for index, record in enumerate(table.records))
+
+
+def _cut(table: Table, dataset: DatasetConfig, inputs: Sequence[str], output: str) -> dict[str, tuple[Row, ...]]:
+    splits = dataset.splits
+    group = splits.group_by
+    _check_columns(table, [*inputs, *([group] if group else [])])
+    rows = _rows(table)
+    keys = [_bound_by(row, inputs, group) for row in rows]
+    by_label = splits.stratify and dataset.task_type == "classification" and output in table.columns
+    strata = [row.text(output) if by_label else "" for row in rows]
+    shares = {name: share for name, share in (("test", splits.test), ("dev", splits.dev)) if isinstance(share, float)}
+    return {role: pick(rows, positions) for role, positions in cut(keys, strata, shares, splits.seed).items()}
+
+
+def _bound_by(row: Row, inputs: Sequence[str], group: str | None) -> list[tuple[str, str]]:
+    text = normalised_input(row, inputs)
+    bound = [("text", text)] if text else []
+    if group and not _missing(row, group):
+        bound.append(("group", row.text(group)))
+    return bound
+
+
+def _splits(
+    tables: Mapping[str, tuple[Table, tuple[Row, ...]]], dataset: DatasetConfig, inputs: Sequence[str], output: str
+) -> Splits:
+    ready: dict[str, Split] = {}
+    class_names: dict[str, tuple[str, ...]] = {}
+    for role, (table, rows) in tables.items():
+        must_have_gold = role == "train" and dataset.shots != 0
+        used = [*inputs, output] if must_have_gold or output in table.columns else list(inputs)
+        _check_columns(table, used if role == "train" else [*used, *_kept(dataset, output)])
+        ready[role] = Split(role, table.columns, _complete(role, rows, used, dataset.on_missing))
+        class_names = {**table.class_names, **class_names}
+    return Splits(ready.get("train"), ready.get("dev"), ready["test"], class_names)
+
+
+def _kept(dataset: DatasetConfig, output: str) -> list[str]:
+    return [column for column in dataset.keep_columns or () if column != output]
+
+
+def _complete(role: str, rows: Sequence[Row], used: Sequence[str], on_missing: str) -> tuple[Row, ...]:
+    holes = {row.source_index: column for row in rows for column in used if _missing(row, column)}
+    if holes and on_missing == "error":
+        shown = ", ".join(f"{index} ({column})" for index, column in list(holes.items())[:SHOWN])
+        more = f" and {len(holes) - SHOWN} more" if len(holes) > SHOWN else ""
+        raise DataError(
+            f'split "{role}": used columns are empty in rows {shown}{more} (rows counted from 0); '
+            "fill them, or leave them out with dataset.on_missing: drop"
+        )
+    complete = tuple(row for row in rows if row.source_index not in holes)
+    if not complete and role != "train":
+        raise DataError(f'split "{role}" has no rows' + (" without missing cells" if holes else ""))
+    return complete
+
+
+def _missing(row: Row, column: str) -> bool:
+    return row.values[column] is None or row.values[column] == ""
+
+
+def _check_columns(table: Table, needed: Sequence[str]) -> None:
+    for column in needed:
+        if column not in table.columns:
+            raise DataError(f'column "{column}" not found; columns are: {", ".join(table.columns)}')

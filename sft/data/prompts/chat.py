@@ -1,0 +1,199 @@
+"""Prompts in the frame of a chat template."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from sft.data.prompts.control import ControlTokens
+from sft.data.prompts.conversation import Conversation, marker, template_source
+from sft.data.prompts.rendering import Rendered, Turn, boundary_error, joined
+from sft.data.prompts.style import Part, PromptStyle
+from sft.data.prompts.tokens import Tokens
+from sft.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_MARKERS = re.compile("([\U000f0000-\U000ffffd])")
+_REMEMBERED_FRAMES = 1024
+
+
+class _Outline(NamedTuple):
+    """What a template can see of a text: the blanks around it, and whether there is more."""
+
+    before: str
+    filled: bool
+    after: str
+
+
+# Words of each kind that tokenizers treat differently after a blank.
+_WORDS = ("x", "yes", "No", "1")
+_FILLED = _Outline("", True, "")
+
+
+class _Frame(NamedTuple):
+    """What the template writes around the texts of one conversation."""
+
+    pieces: tuple[Part | int, ...]
+    """Frame text and, by number, the texts between: all before the answer."""
+
+    head: str
+    """The pieces as rendered, with markers for the texts."""
+
+    tail: str
+    """All after the answer."""
+
+
+class ChatFormat:
+    """Questions as user turns, answers as assistant turns, the instruction as system turn, by the chat template.
+
+    The template is rendered with one marker for each text and the texts are put in afterwards, so no text can change
+    what the template writes; only blanks around a text, which templates may trim, are shown to it. The prompt is what
+    the template writes before the answer; the stop is all from the end of the answer to the first control token, or
+    the tokenizer's EOS where the template writes none.
+    """
+
+    def __init__(
+        self, tokenizer: "PreTrainedTokenizerBase", style: PromptStyle, control: ControlTokens, tokens: Tokens
+    ) -> None:
+        self._control = control
+        self._tokens = tokens
+        source = template_source(tokenizer, style.chat_template)
+        self._conversation = Conversation(tokenizer, source, style.chat_template_args, style.instruction is not None)
+        self._instruction = style.instruction
+        self._frames: dict[tuple[_Outline, ...], _Frame] = {}
+        self._carried = ""
+        self._carried = self._find_carried()
+        self._frames.clear()
+        self._stop, self.stop_text = self._find_stop(tokenizer)
+        self.stop_ids = self._find_stop_ids(tokenizer)
+
+    def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
+        """The conversation as text and ids; the last turn is the question, `answer` its completion."""
+        texts = [] if self._instruction is None else [self._instruction]
+        for turn in turns[:-1]:
+            texts += [turn.question, turn.answer]
+        texts.append(turns[-1].question)
+        prompt = self._fill(self._frame((*map(_outline, texts), _FILLED)), texts)
+        prompt_ids = self._tokens.ids(prompt)
+        if answer is None:
+            return Rendered(joined(prompt), prompt_ids, (), (), _specials(prompt), self._open_end(prompt))
+        answer_part = self.answer_part(answer)
+        answer_ids = self._answer_ids(prompt, prompt_ids, answer_part)
+        whole = [*prompt, answer_part]
+        text = joined(whole) + self.stop_text
+        return Rendered(text, prompt_ids, answer_ids, self.stop_ids, _specials(whole), self._open_end(prompt))
+
+    def answer_part(self, answer: str) -> Part:
+        """The answer as it stands right after the prompt, trimmed where the template trims it."""
+        outline = _outline(answer)
+        if outline == _FILLED or not answer:
+            return self._control.data(self._carried + answer)
+        question = (_FILLED,) if self._instruction is None else (_FILLED, _FILLED)
+        plain, shown = self._frame((*question, _FILLED)), self._frame((*question, outline._replace(filled=True)))
+        before = shown.head.removeprefix(plain.head)
+        after = shown.tail.removesuffix(plain.tail)
+        return self._control.data(self._carried + before + answer.strip() + after)
+
+    def _answer_ids(self, prompt: Sequence[Part], prompt_ids: tuple[int, ...], answer: Part) -> tuple[int, ...]:
+        stop = [self._stop] if self._stop else []
+        whole = self._tokens.ids([*prompt, answer, *stop])
+        end = len(whole) - (len(self.stop_ids) if stop else 0)
+        start = len(prompt_ids)
+        if whole[:start] != prompt_ids or end < start or (stop and whole[end:] != self.stop_ids):
+            raise boundary_error(answer.text)
+        return whole[start:end]
+
+    def _frame(self, outlines: tuple[_Outline, ...]) -> _Frame:
+        frame = self._frames.get(outlines)
+        if frame is None:
+            if len(self._frames) >= _REMEMBERED_FRAMES:
+                self._frames.clear()
+            frame = self._frames[outlines] = self._render_frame(outlines)
+        return frame
+
+    def _render_frame(self, outlines: Sequence[_Outline]) -> _Frame:
+        contents = [
+            f"{outline.before}{marker(place) if outline.filled else ''}{outline.after}"
+            for place, outline in enumerate(outlines)
+        ]
+        rendered = self._conversation.render(contents)
+        answer = marker(len(outlines) - 1)
+        filled = [marker(place) for place, outline in enumerate(outlines) if outline.filled]
+        if rendered.count(answer) != 1 or not all(text in rendered for text in filled):
+            raise UserError("the chat template leaves out a question or an answer", kind="tokenizer")
+        head, tail = rendered.split(answer)
+        if not head.endswith(self._carried):
+            raise UserError("the chat template opens some answers with a blank and others not", kind="tokenizer")
+        pieces = [
+            ord(piece) - ord(marker(0)) if _MARKERS.fullmatch(piece) else self._control.frame(piece)
+            for piece in _MARKERS.split(head.removesuffix(self._carried))
+            if piece
+        ]
+        return _Frame(tuple(pieces), head, tail)
+
+    def _fill(self, frame: _Frame, texts: Sequence[str]) -> tuple[Part, ...]:
+        data = [self._control.data(text.strip()) for text in texts]
+        return tuple(data[piece] if isinstance(piece, int) else piece for piece in frame.pieces)
+
+    def _open_end(self, prompt: Sequence[Part]) -> tuple[Part, ...]:
+        """What follows the last control token of the frame: no token reaches across one."""
+        for place in range(len(prompt) - 1, -1, -1):
+            part = prompt[place]
+            end = self._control.last_end(part.text) if part.controls and not part.is_data else None
+            if end is not None:
+                return (Part(part.text[end:], False, 0), *prompt[place + 1 :])
+        return tuple(prompt)
+
+    def _probe(self) -> tuple[_Frame, tuple[Part, ...]]:
+        """The frame of one bare question, and its prompt with some text filled in."""
+        texts = ["x"] if self._instruction is None else ["x", "x"]
+        frame = self._frame((*map(_outline, texts), _FILLED))
+        return frame, self._fill(frame, texts)
+
+    def _find_carried(self) -> str:
+        """Blanks before the answer that the tokenizer joins to it, as in `Assistant: yes`."""
+        frame, prompt = self._probe()
+        ids = self._tokens.ids(prompt)
+        for word in _WORDS:
+            if self._tokens.ids([*prompt, self._control.data(word)])[: len(ids)] != ids:
+                return frame.head[len(frame.head.rstrip(" \t")) :]
+        return ""
+
+    def _find_stop(self, tokenizer: "PreTrainedTokenizerBase") -> tuple[Part | None, str]:
+        tail = self._probe()[0].tail
+        found = self._control.first(tail)
+        if found:
+            text = tail[: found.end()]
+            return self._control.frame(text), text
+        if tokenizer.eos_token is None:
+            raise UserError(
+                "the chat template writes no control token after an answer and the tokenizer has no EOS token, "
+                "so an answer has no end; set prompting.format to plain",
+                kind="tokenizer",
+            )
+        return None, str(tokenizer.eos_token)
+
+    def _find_stop_ids(self, tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
+        if self._stop is None:
+            return (int(tokenizer.eos_token_id),)
+        open_ended = [*self._probe()[1], self._control.data(self._carried + "x")]
+        ids = self._tokens.ids(open_ended)
+        whole = self._tokens.ids([*open_ended, self._stop])
+        if whole[: len(ids)] != ids or len(whole) == len(ids):
+            raise boundary_error("x")
+        return whole[len(ids) :]
+
+
+def _outline(text: str) -> _Outline:
+    core = text.strip()
+    if core == text and text:
+        return _FILLED
+    if not core:
+        return _Outline(text, False, "")
+    start = text.index(core)
+    return _Outline(text[:start], True, text[start + len(core) :])
+
+
+def _specials(parts: Sequence[Part]) -> int:
+    return sum(part.controls for part in parts if part.is_data)

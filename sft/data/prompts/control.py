@@ -1,0 +1,80 @@
+"""Which strings of a tokenizer are control: they steer the model, so data must never turn into them."""
+
+import re
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+from sft.data.prompts.style import Part
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_MARKUP = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
+_WORD = re.compile(r"\w")
+
+
+class ControlTokens:
+    """The control tokens of a tokenizer.
+
+    These are its special tokens, and of the tokens that were only added to its vocabulary those that a chat template
+    writes (`<think>`) or that are spelled `<|...|>`. Added tokens for ordinary text (runs of blanks or line breaks,
+    HTML tags) are not: text with them is tokenised as the model learned it.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", templates: Iterable[str]) -> None:
+        sources = "\n".join(templates)
+        special = set(tokenizer.all_special_tokens)
+        self.ids: dict[str, int] = {}
+        for index, token in tokenizer.added_tokens_decoder.items():
+            text = token.content
+            if token.special or text in special or _is_control(text, sources):
+                self.ids[text] = index
+        named = {tokenizer.eos_token, tokenizer.bos_token}
+        unknown = tokenizer.unk_token if tokenizer.unk_token not in named else None
+        self._steering = frozenset(index for text, index in self.ids.items() if text != unknown)
+        self._pattern = _pattern(self.ids)
+
+    def count(self, text: str) -> int:
+        """Control-token strings in a text."""
+        return sum(1 for _ in self._pattern.finditer(text))
+
+    def count_ids(self, ids: Iterable[int]) -> int:
+        """Control tokens among ids; the token for unknown characters, which any text can give, is not counted."""
+        steering = self._steering
+        return sum(1 for index in ids if index in steering)
+
+    def first(self, text: str) -> re.Match[str] | None:
+        """The first control-token string in a text."""
+        return self._pattern.search(text)
+
+    def last_end(self, text: str) -> int | None:
+        """Where the last control-token string of a text ends."""
+        ends = [match.end() for match in self._pattern.finditer(text)]
+        return ends[-1] if ends else None
+
+    def replace(self, text: str, names: dict[str, str]) -> str:
+        """The text with every control-token string under its other name."""
+        return self._pattern.sub(lambda match: names[match.group()], text)
+
+    def frame(self, text: str) -> Part:
+        """Text of the frame, whose control tokens are meant."""
+        return Part(text, False, self.count(text))
+
+    def data(self, text: str) -> Part:
+        """Text of the user, whose control-token strings are characters."""
+        return Part(text, True, self.count(text))
+
+
+def _is_control(text: str, sources: str) -> bool:
+    if _MARKUP.fullmatch(text):
+        return True
+    return bool(_WORD.search(text)) and text in sources and not text.isalnum()
+
+
+def _pattern(strings: Collection[str]) -> re.Pattern[str]:
+    """Leftmost, then longest, as tokenizers match; grouped by first character to pass ordinary text fast."""
+    groups: dict[str, list[str]] = {}
+    for text in sorted(strings, key=lambda item: (-len(item), item)):
+        groups.setdefault(text[0], []).append(text[1:])
+    branches = [re.escape(first) + "(?:" + "|".join(map(re.escape, rest)) + ")" for first, rest in groups.items()]
+    return re.compile("|".join(branches) if branches else r"(?!)")

@@ -1,0 +1,127 @@
+"""What a prompt is made of, and what building one gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from sft.errors import DataError
+
+PromptFormat = Literal["chat", "plain"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row as the prompt needs it."""
+
+    inputs: Mapping[str, str]
+    """Text of each input column, in the order in which the columns are shown."""
+
+    output: str | None = None
+    """The answer; None where only a prompt is wanted."""
+
+
+@dataclass(frozen=True)
+class PromptStyle:
+    """How rows become prompts; two builders of equal style and tokenizer give equal ids."""
+
+    input_columns: tuple[str, ...]
+    """Columns the model reads."""
+
+    instruction: str | None = None
+    """System turn of chat, first paragraph of plain; label words are already in it."""
+
+    input_template: str | None = None
+    """Text with `{column}` fields, in place of `Column: text` lines."""
+
+    format: PromptFormat = "chat"
+    """Whether the chat template writes the frame, or `Answer:` and blank lines do."""
+
+    max_input_length: int | None = None
+    """Tokens kept of each input column, from its start."""
+
+    max_output_length: int | None = None
+    """Tokens kept of an output that may be cut."""
+
+    chat_template: str | None = None
+    """Source of the chat template; None is the tokenizer's own."""
+
+    chat_template_args: Mapping[str, Any] = field(default_factory=dict)
+    """Variables passed on to the chat template."""
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """What had to give way so that a prompt fits."""
+
+    input_tokens: int = 0
+    """Tokens over `max_input_length`, of all rows in the prompt."""
+
+    output_tokens: int = 0
+    """Tokens over `max_output_length`, of all rows in the prompt."""
+
+    examples: int = 0
+    """In-context examples left out, counted from the front."""
+
+    fitted_tokens: int = 0
+    """Tokens taken off the end of the longest input column because of the limit of the whole."""
+
+    @property
+    def any(self) -> bool:
+        """Whether anything was cut."""
+        return bool(self.input_tokens or self.output_tokens or self.examples or self.fitted_tokens)
+
+
+class Part(NamedTuple):
+    """A stretch of a rendered prompt: words of the frame, or words of the user's data."""
+
+    text: str
+    is_data: bool
+    controls: int
+    """Control-token strings in the text: real ones in the frame, to be read as characters in data."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A prompt as the model sees it, with its completion where the row had an answer."""
+
+    text: str
+    """Prompt and completion as rendered."""
+
+    prompt_ids: tuple[int, ...]
+    answer_ids: tuple[int, ...]
+    """Ids of the answer without its stop; empty without an answer."""
+
+    stop_ids: tuple[int, ...]
+    """Ids of the stop; empty without an answer."""
+
+    n_special: int
+    """Control-token strings found in the data of this prompt, read as ordinary characters."""
+
+    cut: Cuts
+    tail: tuple[Part, ...] = field(default=(), repr=False, compare=False)
+    """The end of the prompt that is tokenised in one piece with an answer."""
+
+    @property
+    def completion_ids(self) -> tuple[int, ...]:
+        """Answer and stop: what the loss covers."""
+        return self.answer_ids + self.stop_ids
+
+
+@dataclass(frozen=True)
+class LabelIds:
+    """A label as it is scored."""
+
+    word: str
+    answer_ids: tuple[int, ...]
+    stop_ids: tuple[int, ...]
+
+
+class TooLong(DataError):
+    """A prompt is over its limit after everything that may give way has given way."""
+
+
+def resolve_format(written: Literal["auto", "chat", "plain"], has_template: bool) -> PromptFormat:
+    """The format in force: `auto` is chat where there is a chat template, else plain."""
+    if written == "auto":
+        return "chat" if has_template else "plain"
+    return written

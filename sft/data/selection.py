@@ -1,0 +1,137 @@
+"""Which rows of the splits are used: caps (`max_n_*`) first, then shots; all of them nested."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sft.config.dataset import DatasetConfig
+from sft.data.rows import Row, Split, Splits
+from sft.data.sampling import nested_positions, random_for, shuffled
+from sft.errors import DataError
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of an experiment, each tuple in the order of `source_index`.
+
+    Attributes:
+        train: the train split after `max_n_train`; of a classification only rows whose label is in the label set.
+        shots: rows that are trained on, or the pool of in-context examples; empty at shots 0.
+        dev: after `max_n_dev`; None without a dev split.
+        test: after `max_n_test`.
+    """
+
+    train: tuple[Row, ...]
+    shots: tuple[Row, ...]
+    dev: tuple[Row, ...] | None
+    test: tuple[Row, ...]
+
+    @property
+    def pool(self) -> tuple[Row, ...]:
+        """Where in-context examples come from: the shots when there are any, else the train split."""
+        return self.shots or self.train
+
+
+def select(
+    dataset: DatasetConfig, splits: Splits, output_column: str, label_values: Sequence[str] | None, shots_seed: int
+) -> Selection:
+    """The rows that an experiment uses.
+
+    Args:
+        dataset: its config; the samples of `max_n_*` are drawn under `splits.seed`.
+        splits: the rows there are.
+        output_column: column with the gold.
+        label_values: gold values of the label set as text; None = not a classification.
+        shots_seed: `seeds.shots`.
+
+    Raises:
+        DataError: fewer rows than shots (unless `if_fewer: use_all`); names every short label.
+    """
+    stratum = output_column if label_values is not None else None
+    seed = dataset.splits.seed
+    known = _known_rows(splits.train, output_column, label_values)
+    train = sample(known, dataset.max_n_train, "max_n_train", seed, stratum)
+    max_n_dev = dataset.max_n_test if dataset.max_n_dev is None else dataset.max_n_dev
+    return Selection(
+        train=train,
+        shots=_shots(dataset, train, output_column, label_values, shots_seed),
+        dev=None if splits.dev is None else sample(splits.dev.rows, max_n_dev, "max_n_dev", seed, stratum),
+        test=sample(splits.test.rows, dataset.max_n_test, "max_n_test", seed, stratum),
+    )
+
+
+def sample(rows: Sequence[Row], n: int | None, purpose: str, seed: int, stratum: str | None) -> tuple[Row, ...]:
+    """A fixed sample in the order of `source_index`; the smaller lies inside the larger.
+
+    Args:
+        rows: what is drawn from.
+        n: rows wanted; None or more than there are = all.
+        purpose: what the sample is for; other purposes draw other rows.
+        seed: seed of the draw.
+        stratum: column whose values keep their proportions; None, or absent from the rows = plain sample.
+    """
+    if n is None or n >= len(rows):
+        return tuple(rows)
+    by_label = stratum is not None and stratum in rows[0].values
+    strata = [row.text(stratum) if by_label and stratum else "" for row in rows]
+    return tuple(rows[position] for position in nested_positions(strata, n, purpose, seed))
+
+
+def rows_by_label(rows: Sequence[Row], column: str, label_values: Sequence[str]) -> dict[str, list[Row]]:
+    """Rows of each label in the order of `label_values`; rows of other labels are left out."""
+    groups: dict[str, list[Row]] = {value: [] for value in label_values}
+    for row in rows:
+        value = row.text(column)
+        if value in groups:
+            groups[value].append(row)
+    return groups
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """`per label: spam: 3, ham: 5`."""
+    return "per label: " + ", ".join(f"{label}: {count}" for label, count in counts.items())
+
+
+def _known_rows(train: Split | None, column: str, label_values: Sequence[str] | None) -> tuple[Row, ...]:
+    if train is None:
+        return ()
+    if label_values is None or column not in train.columns:
+        return train.rows
+    known = set(label_values)
+    return tuple(row for row in train.rows if row.text(column) in known)
+
+
+def _shots(
+    dataset: DatasetConfig,
+    train: Sequence[Row],
+    column: str,
+    label_values: Sequence[str] | None,
+    seed: int,
+) -> tuple[Row, ...]:
+    if dataset.shots == 0:
+        return ()
+    if dataset.shots == "all":
+        if not train:
+            raise DataError("shots: all, but the train split has no rows with a label of the label set")
+        return tuple(train)
+    groups = {"": list(train)} if label_values is None else rows_by_label(train, column, label_values)
+    _check_enough(dataset, groups, per_label=label_values is not None)
+    drawn = [row for label, rows in groups.items() for row in _first(rows, dataset.shots, seed, label)]
+    return tuple(sorted(drawn, key=lambda row: row.source_index))
+
+
+def _first(rows: Sequence[Row], n: int, seed: int, label: str) -> list[Row]:
+    """The first `n` of a random order that is the label's own: other labels, and other `n`, do not move it."""
+    return shuffled(rows, random_for("shots", seed, label))[:n]
+
+
+def _check_enough(dataset: DatasetConfig, groups: Mapping[str, Sequence[Row]], per_label: bool) -> None:
+    short = {label: len(rows) for label, rows in groups.items() if len(rows) < int(dataset.shots)}
+    if not any(groups.values()):
+        raise DataError(f"{dataset.shots} shots asked, 0 available: the train split has no row that can be used")
+    if not short or dataset.if_fewer == "use_all":
+        return
+    detail = f" ({counts_text(short)})" if per_label else ""
+    raise DataError(
+        f"{dataset.shots} shots asked, {min(short.values())} available{detail}; "
+        "ask for fewer, or take what there is with dataset.if_fewer: use_all"
+    )

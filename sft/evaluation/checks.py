@@ -1,0 +1,139 @@
+"""What is wrong with the metrics and metric arguments a user wrote, found without importing what computes them."""
+
+import ast
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sft.errors import PackageMissing, UserError
+from sft.evaluation.metrics import metric_registry
+from sft.evaluation.metrics.hub import arguments_key
+from sft.evaluation.selection import entries_of, entry_of, result_name, source_of
+from sft.registry import nearest, own_code_file
+
+Finding = tuple[str, str]
+
+_METRICS = "evaluation.metrics"
+
+
+def check_metrics(
+    metrics: Sequence[str], task_type: str, extra_options: Mapping[str, Any], folder: Path
+) -> list[Finding]:
+    """Dotted path and message of each fault.
+
+    Args:
+        metrics: names as written, the first ranks.
+        task_type: of the data set.
+        extra_options: the keys of `evaluation` that are no field of its own: arguments of the metrics.
+        folder: the folder of the grid file, for own code.
+    """
+    findings: list[Finding] = []
+    known: list[str] = []
+    for name in metrics:
+        message = _fault_of(name, task_type, folder)
+        if message is None:
+            known.append(name)
+        else:
+            findings.append((_METRICS, message))
+    return [*findings, *_repeated(known), *_without_rank(metrics), *_option_faults(known, extra_options)]
+
+
+def require_packages(metrics: Sequence[str]) -> None:
+    """Check that optional packages are there.
+
+    Raises:
+        PackageMissing: one is not, with the command that installs it.
+    """
+    for entry in entries_of(metrics):
+        if entry.package is not None and importlib.util.find_spec(entry.package.name) is None:
+            raise PackageMissing(entry.package.name, f"metric {entry.results[0]}", entry.package.install)
+
+
+def _fault_of(name: str, task_type: str, folder: Path) -> str | None:
+    try:
+        source = source_of(name)
+        if source == "own":
+            _check_own(name, folder)
+    except UserError as error:
+        return str(error)
+    if source == "registry" and task_type not in entry_of(name).task_types:
+        fitting = [other for other in metric_registry if task_type in entry_of(other).task_types]
+        return f"{name!r} is not defined for task_type {task_type!r}; its metrics: {', '.join(fitting)}"
+    return None
+
+
+def _check_own(name: str, folder: Path) -> None:
+    path = own_code_file(name, folder)
+    function = name.rpartition(":")[2]
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{name!r}: {path} is not Python: {error}") from error
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom):
+            defined.update(_bound_names(node))
+    if function not in defined:
+        hint = nearest(function, defined)
+        raise UserError(f"{name!r}: {path} defines no {function!r}" + (f"; did you mean {hint}?" if hint else ""))
+
+
+def _bound_names(node: ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom) -> set[str]:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in node.names}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _repeated(metrics: Sequence[str]) -> list[Finding]:
+    names = [result_name(name) for name in metrics]
+    twice = dict.fromkeys(name for name in names if names.count(name) > 1)
+    return [(_METRICS, f"two metrics give a result called {name!r}; leave one out or rename one") for name in twice]
+
+
+def _without_rank(metrics: Sequence[str]) -> list[Finding]:
+    first = metrics[0] if metrics else ""
+    if first not in metric_registry or entry_of(first).results:
+        return []
+    return [(_METRICS, f"{first!r} gives no number to rank by; put another metric first")]
+
+
+def _option_faults(metrics: Sequence[str], written: Mapping[str, Any]) -> list[Finding]:
+    entries = entries_of(metrics)
+    owner = {key: entry for entry in entries for key in entry.options.model_fields}
+    hub_keys = {arguments_key(result_name(name)) for name in metrics if source_of(name) == "hub"}
+    findings: list[Finding] = []
+    for key, value in written.items():
+        path = f"evaluation.{key}"
+        if key in hub_keys:
+            if not isinstance(value, Mapping):
+                findings.append((path, f"must be a map of arguments, not {value!r}"))
+        elif key in owner:
+            findings.extend((path, message) for message in _value_faults(owner[key].options, key, value))
+        else:
+            findings.append((path, _unknown_option(key, metrics, [*owner, *hub_keys])))
+    return findings
+
+
+def _value_faults(options: Any, key: str, value: Any) -> list[str]:
+    try:
+        options(**{key: value})
+    except ValidationError as error:
+        return [f"{fault['msg']}, not {value!r}" for fault in error.errors()]
+    return []
+
+
+def _unknown_option(key: str, metrics: Sequence[str], options: Sequence[str]) -> str:
+    fields = ("metrics", "tokenizer_name", "strict_leaks")
+    hint = nearest(key, [*fields, *options])
+    owners = [name for name in metric_registry if key in entry_of(name).options.model_fields]
+    if owners:
+        return f"is an argument of {', '.join(owners)}, which is not among the metrics"
+    meant = f" (did you mean {hint}?)" if hint else ""
+    return (
+        f"no chosen metric takes {key!r}{meant}; metrics: {', '.join(metrics)}; "
+        f"their arguments: {', '.join(options) or 'none'}"
+    )

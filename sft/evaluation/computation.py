@@ -1,0 +1,189 @@
+"""Metrics of one split: names and predictions in, numbers and details out. Nothing here touches a model or a file."""
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sft.errors import DataError, UserError
+from sft.evaluation.checks import require_packages
+from sft.evaluation.metrics.entry import MetricEntry
+from sft.evaluation.metrics.hub import arguments_key, compute_hub_metric
+from sft.evaluation.metrics.own import compute_own_metric
+from sft.evaluation.selection import entries_of, entry_of, higher_is_better, options_of, result_name, source_of
+from sft.registry import import_object
+
+WordSplitter = Callable[[str], list[str]]
+
+
+@dataclass(frozen=True)
+class MetricInputs:
+    """The evaluated rows of one split.
+
+    Attributes:
+        gold: gold values, or reference texts.
+        predictions: predicted gold values, or generated texts; as many.
+        labels: the label set (gold values, in order); None in generation.
+        probabilities: (rows, labels), each row sums to 1; None where there are none.
+        split_words: splits a text into words for BLEU and ROUGE; None for the metrics' own way.
+    """
+
+    gold: Sequence[str]
+    predictions: Sequence[str]
+    labels: tuple[str, ...] | None = None
+    probabilities: NDArray[np.float64] | None = None
+    split_words: WordSplitter | None = None
+
+
+@dataclass(frozen=True)
+class MetricResults:
+    """What was computed.
+
+    Attributes:
+        results: number by name, in the order of the metrics asked for; None where it is not finite.
+        details: what is more than a number; `higher_is_better` holds the direction of each result.
+    """
+
+    results: dict[str, float | None]
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """The numbers of one metric and their direction."""
+
+    numbers: Mapping[str, Any]
+    higher_is_better: bool
+
+
+def compute_metrics(
+    metrics: Sequence[str], task_type: str, inputs: MetricInputs, options: Mapping[str, Any], folder: Path
+) -> MetricResults:
+    """Compute the named metrics, and for classification the confusion matrix and the numbers of each label.
+
+    Args:
+        metrics: names as in `evaluation.metrics`.
+        task_type: of the data set.
+        inputs: the rows.
+        options: arguments of the metrics, as written under `evaluation`.
+        folder: the folder of the grid file, for own code and local paths.
+
+    Raises:
+        DataError: there is no row, or a value outside the label set.
+        UserError: an unknown metric, or one that is not defined for the task type.
+        MachineError: a package or the hub is needed and not there.
+    """
+    if not inputs.gold:
+        raise DataError("there is no row to compute metrics on")
+    require_packages(metrics)
+    asked = [*metrics, "confusion_matrix"] if inputs.labels is not None else list(metrics)
+    computed = {
+        entry: _compute_entry(entry, _columns(entry, task_type, inputs), options_of(entry, options, folder), inputs)
+        for entry in entries_of(asked)
+    }
+    ranked = [_ranked(name, computed, inputs, options, folder) for name in metrics]
+    results = {key: _finite(value) for metric in ranked for key, value in metric.numbers.items()}
+    directions = {key: metric.higher_is_better for metric in ranked for key in metric.numbers}
+    return MetricResults(results, {**_details(computed, inputs.labels), "higher_is_better": directions})
+
+
+def _ranked(
+    name: str,
+    computed: Mapping[MetricEntry, Mapping[str, Any]],
+    inputs: MetricInputs,
+    options: Mapping[str, Any],
+    folder: Path,
+) -> _Ranked:
+    source = source_of(name)
+    if source == "registry":
+        entry = entry_of(name)
+        return _Ranked({name: computed[entry][name]} if entry.results else {}, entry.higher_is_better)
+    if source == "own":
+        own = compute_own_metric(name, inputs.predictions, inputs.gold, folder)
+        return _Ranked(_named(result_name(name), own.value), own.higher_is_better)
+    arguments = options.get(arguments_key(result_name(name)), {})
+    columns = _plain_columns(inputs)
+    value = compute_hub_metric(name, columns.predictions, columns.references, arguments, folder)
+    return _Ranked(_named(result_name(name), value), bool(higher_is_better(name)))
+
+
+def _named(name: str, value: float | Mapping[str, Any]) -> dict[str, float]:
+    """One number under the metric's name, several under `name.part`; what is no number is left out."""
+    if not isinstance(value, Mapping):
+        return {name: float(value)}
+    numbers = {key: float(number) for key, number in value.items() if np.ndim(number) == 0 and _is_number(number)}
+    if len(numbers) == 1:
+        return {name: next(iter(numbers.values()))}
+    return {name if key == name else f"{name}.{key}": number for key, number in numbers.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    predictions: Sequence[Any]
+    references: Sequence[Any]
+
+
+def _columns(entry: MetricEntry, task_type: str, inputs: MetricInputs) -> _Columns:
+    """The two inputs in the form that the metric's `needs` names."""
+    if task_type not in entry.task_types:
+        raise UserError(f"metrics {', '.join(entry.results)} are not defined for task_type {task_type!r}")
+    if entry.needs != "probabilities":
+        return _plain_columns(inputs)
+    if inputs.probabilities is None:
+        raise UserError(f"metric {entry.results[0]!r} needs label probabilities, and there are none")
+    return _Columns(inputs.probabilities.tolist(), _plain_columns(inputs).references)
+
+
+def _plain_columns(inputs: MetricInputs) -> _Columns:
+    if inputs.labels is None:
+        return _Columns([_storable(text) for text in inputs.predictions], [_storable(text) for text in inputs.gold])
+    places = {label: place for place, label in enumerate(inputs.labels)}
+    try:
+        return _Columns([places[value] for value in inputs.predictions], [places[value] for value in inputs.gold])
+    except KeyError as error:
+        raise DataError(f"value {error.args[0]!r} is not in the label set {list(inputs.labels)}") from error
+
+
+def _storable(text: str) -> str:
+    """Text that Arrow can hold: lone surrogates, which JSON can bring in, as their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _compute_entry(
+    entry: MetricEntry, columns: _Columns, arguments: Mapping[str, Any], inputs: MetricInputs
+) -> Mapping[str, Any]:
+    metric_class = import_object(entry.module)
+    given = dict(arguments)
+    if inputs.labels is not None:
+        given["n_labels"] = len(inputs.labels)
+    if entry.splits_words:
+        given["split_words"] = inputs.split_words
+    with tempfile.TemporaryDirectory() as folder:
+        metric = metric_class(keep_in_memory=True, cache_dir=folder)
+        result: Mapping[str, Any] = metric.compute(
+            predictions=columns.predictions, references=columns.references, **given
+        )
+    return result
+
+
+def _details(computed: Mapping[MetricEntry, Mapping[str, Any]], labels: tuple[str, ...] | None) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    for entry, values in computed.items():
+        details.update({key: value for key, value in values.items() if key not in entry.results})
+    if labels is not None:
+        details["labels"] = list(labels)
+        details["per_label"] = dict(zip(labels, details["per_label"], strict=True))
+    return details
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,10 @@
+"""Accuracy: the share of rows whose prediction is the gold label, 0 to 1."""
+
+from sft.evaluation.metrics.entry import CLASSIFICATION, MetricEntry
+
+METRIC = MetricEntry(
+    results=("accuracy",),
+    module="sft.evaluation.metrics.accuracy.module:Accuracy",
+    needs="labels",
+    task_types=CLASSIFICATION,
+)

@@ -1,0 +1,32 @@
+"""BERTScore F1, the mean over rows (Zhang et al., 2020): needs the extra `sft-grid[bertscore]` and a model."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sft.config.section import Section
+from sft.evaluation.metrics.entry import GENERATION, MetricEntry, RequiredPackage
+
+
+class Options(Section):
+    """Arguments of `bertscore`."""
+
+    bertscore_lang: str = "en"
+    """Language whose usual model is taken where `bertscore_model` names none; default en."""
+
+    bertscore_model: str | None = None
+    """Hub id or folder of the encoder; default: the package's choice for the language."""
+
+    bertscore_layers: Annotated[int, Field(ge=1)] | None = None
+    """Layer whose vectors are compared; needed for a model that the package does not know; default its choice."""
+
+
+METRIC = MetricEntry(
+    results=("bertscore",),
+    module="sft.evaluation.metrics.bertscore.module:BertScore",
+    needs="texts",
+    task_types=GENERATION,
+    options=Options,
+    paths=("bertscore_model",),
+    package=RequiredPackage("bert_score", "pip install 'sft-grid[bertscore]'"),
+)

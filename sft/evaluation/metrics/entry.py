@@ -1,0 +1,55 @@
+"""What is known of a metric without importing what computes it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sft.config.section import Section
+
+Needs = Literal["labels", "probabilities", "texts"]
+CLASSIFICATION = frozenset({"classification"})
+GENERATION = frozenset({"generation"})
+
+
+class NoOptions(Section):
+    """A metric without arguments."""
+
+
+@dataclass(frozen=True)
+class RequiredPackage:
+    """An optional package that a metric needs.
+
+    Attributes:
+        name: what is imported.
+        install: the command that installs it.
+    """
+
+    name: str
+    install: str
+
+
+@dataclass(frozen=True)
+class MetricEntry:
+    """One family of metrics that are computed together.
+
+    Attributes:
+        results: the numbers it gives, by the names a user writes; empty when it gives details only.
+        module: the `evaluate.Metric`, as `package.module:class`.
+        needs: `labels`: predicted and gold label as index into the label set; `probabilities`: one number per label
+            and the gold index; `texts`: generated text and reference.
+        task_types: the task types it is defined for.
+        higher_is_better: the direction in which boards rank by any of its results.
+        options: its arguments, as a user writes them under `evaluation`.
+        splits_words: whether `evaluation.tokenizer_name` has effect on it.
+        paths: arguments that may be a local path, relative to the folder of the grid file.
+        package: what must be installed beside this project.
+    """
+
+    results: tuple[str, ...]
+    module: str
+    needs: Needs
+    task_types: frozenset[str]
+    higher_is_better: bool = True
+    options: type[Section] = NoOptions
+    splits_words: bool = False
+    paths: tuple[str, ...] = ()
+    package: RequiredPackage | None = None

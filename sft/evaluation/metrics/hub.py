@@ -1,0 +1,83 @@
+"""Metrics that live on the Hugging Face hub, by their `evaluate` name.
+
+The table holds those of the `evaluate` library that compare one text with one reference and that are not in our own
+registry; any other is written as `owner/name`, or as the folder of a local `evaluate` module (`./my_metric`).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sft.errors import MachineError
+
+_HIGHER_IS_BETTER: Mapping[str, bool] = {
+    "cer": False,
+    "character": False,
+    "charcut_mt": False,
+    "competition_math": True,
+    "frugalscore": True,
+    "google_bleu": True,
+    "mauve": True,
+    "meteor": True,
+    "nist_mt": True,
+    "sacrebleu": True,
+    "ter": False,
+    "wer": False,
+}
+
+HUB_METRICS = tuple(_HIGHER_IS_BETTER)
+
+
+def is_hub_metric(name: str) -> bool:
+    """Whether a name that is not ours means an `evaluate` module."""
+    return name in _HIGHER_IS_BETTER or "/" in name
+
+
+def hub_direction(name: str) -> bool:
+    """Whether higher is better; an `owner/name`, which says nothing of it, counts as higher is better."""
+    return _HIGHER_IS_BETTER.get(name, True)
+
+
+def arguments_key(result_name: str) -> str:
+    """The key under `evaluation` whose map goes to the metric's `compute`."""
+    return f"{result_name}_args"
+
+
+def compute_hub_metric(
+    name: str, predictions: Sequence[Any], references: Sequence[Any], arguments: Mapping[str, Any], folder: Path
+) -> Mapping[str, Any]:
+    """What the `evaluate` module of that name gives.
+
+    Args:
+        name: `meteor`, `owner/name`, or a local folder relative to `folder`.
+        predictions: generated texts, or indices into the label set.
+        references: reference texts, or gold indices.
+        arguments: passed to `compute`.
+        folder: the folder of the grid file.
+
+    Raises:
+        MachineError: the hub cannot be reached and the module is not cached, or a package it needs is missing.
+    """
+    module = _load(name, folder)
+    result: Mapping[str, Any] = module.compute(predictions=predictions, references=references, **arguments)
+    return result
+
+
+def _load(name: str, folder: Path) -> Any:
+    from sft.evaluation.evaluate_library import evaluate
+
+    local = (folder / name).resolve()
+    try:
+        return evaluate.load(str(local) if local.exists() else name)
+    except ImportError as error:
+        raise MachineError(f"metric {name!r}: {_one_line(error)}") from error
+    except (OSError, ValueError) as error:
+        raise MachineError(
+            f"metric {name!r} lives on the Hugging Face hub, and it could be neither reached nor found in the cache "
+            f"({_one_line(error)}); go online once, or choose a metric of `sft methods`",
+            kind="network",
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,177 @@
+"""`predictions.jsonl` and `predictions.tsv`: what was predicted for each evaluated row, and for which row.
+
+The JSONL file is the record. The TSV file shows the same to spreadsheets: one physical line per row, with the
+characters that would break a line or a cell as backslash escapes, so that nothing is lost.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sft.runs.atomic import write_text
+
+OUR_COLUMNS = ("icl_indices", "predictions", "index", "source_index", "label_logprobs", "probabilities")
+"""What a record holds beside data columns, in this order."""
+
+_BREAKS_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NEEDS_ESCAPE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SHORT_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_ESCAPE = re.compile(r"\\(u[0-9a-f]{4}|.)")
+_SHORT_MEANINGS = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is known of one evaluated row beside its data.
+
+    Attributes:
+        text: the predicted gold value, or the generated text.
+        index: position among the evaluated rows of its split, from 0.
+        source_index: row in its split as read, from 0.
+        icl_indices: with `random_icl`, the rows drawn as in-context examples.
+        label_logprobs: by label, raw sums of log-probabilities, in nats.
+        probabilities: by label; `text` is the argmax of these.
+    """
+
+    text: str
+    index: int
+    source_index: int
+    icl_indices: Sequence[int] | None = None
+    label_logprobs: Mapping[str, float] | None = None
+    probabilities: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class LabelProbabilities:
+    """Label scores of all rows as log-probabilities and as probabilities, both (rows, labels)."""
+
+    logprobs: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+    @property
+    def best(self) -> NDArray[np.int64]:
+        """The most probable label of each row; of equal ones the first."""
+        places: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return places
+
+
+def label_probabilities(
+    answer_logprobs: NDArray[np.floating[Any]], stop_logprobs: NDArray[np.floating[Any]]
+) -> LabelProbabilities:
+    """The raw sums over answer and stop ids, and their softmax over the labels.
+
+    Args:
+        answer_logprobs: (rows, labels), sum over the label's ids, in nats.
+        stop_logprobs: (rows, labels), sum over the ids of its stop, in nats.
+    """
+    sums = np.asarray(answer_logprobs, dtype=np.float64) + np.asarray(stop_logprobs, dtype=np.float64)
+    weights = np.exp(sums - sums.max(axis=1, keepdims=True))
+    return LabelProbabilities(sums, weights / weights.sum(axis=1, keepdims=True))
+
+
+def kept_columns(values: Mapping[str, Any], keep: Sequence[str] | None, output_column: str) -> dict[str, Any]:
+    """The data columns of a row that its record keeps, in the order of the data.
+
+    Args:
+        values: the row.
+        keep: `dataset.keep_columns`; None keeps all.
+        output_column: kept in any case, where the row has it.
+    """
+    return {name: value for name, value in values.items() if keep is None or name in keep or name == output_column}
+
+
+def prediction_record(columns: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:
+    """One line of the JSONL file: kept data columns, then ours; a data column named like ours is `data.<name>`."""
+    record = {_free_name(name, columns): _plain(value) for name, value in columns.items()}
+    if prediction.icl_indices is not None:
+        record["icl_indices"] = [int(index) for index in prediction.icl_indices]
+    record["predictions"] = prediction.text
+    record["index"] = prediction.index
+    record["source_index"] = prediction.source_index
+    for name in ("label_logprobs", "probabilities"):
+        by_label = getattr(prediction, name)
+        if by_label is not None:
+            record[name] = {label: _plain(float(number)) for label, number in by_label.items()}
+    return record
+
+
+def write_predictions(jsonl: Path, tsv: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write the records of one split to both files, atomically each."""
+    records = list(rows)
+    write_text(jsonl, "".join(f"{_json_line(record)}\n" for record in records))
+    write_text(tsv, _tsv_text(records))
+
+
+def read_predictions(jsonl: Path) -> list[dict[str, Any]]:
+    """The records of a JSONL file."""
+    with jsonl.open(encoding="utf-8", newline="\n") as file:
+        return [json.loads(line) for line in file]
+
+
+def unescape(cell: str) -> str:
+    """The text that a TSV cell or column name stands for."""
+    return _ESCAPE.sub(_meaning, cell)
+
+
+def _free_name(name: str, columns: Mapping[str, Any]) -> str:
+    if name not in OUR_COLUMNS:
+        return name
+    free = f"data.{name}"
+    while free in columns:
+        free = f"data.{free}"
+    return free
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON can hold: no non-finite number, no array, no date object."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _json_line(record: Mapping[str, Any]) -> str:
+    """JSON in one physical line for every reader, also those that take U+0085 or U+2028 for a line's end."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    return _BREAKS_A_LINE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _tsv_text(records: Sequence[Mapping[str, Any]]) -> str:
+    present = dict.fromkeys(name for record in records for name in record)
+    names = [name for name in present if name not in OUR_COLUMNS] + [name for name in OUR_COLUMNS if name in present]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter="\t", lineterminator="\n")
+    writer.writerow([_escaped(name) for name in names])
+    writer.writerows([_cell(record.get(name)) for name in names] for record in records)
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return _escaped(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def _escaped(text: str) -> str:
+    return _NEEDS_ESCAPE.sub(lambda match: _SHORT_ESCAPES.get(match[0], f"\\u{ord(match[0]):04x}"), text)
+
+
+def _meaning(match: re.Match[str]) -> str:
+    code = match[1]
+    return chr(int(code[1:], 16)) if len(code) == 5 else _SHORT_MEANINGS.get(code, match[0])

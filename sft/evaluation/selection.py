@@ -1,0 +1,72 @@
+"""From the metric names a user wrote to the entries, names and options behind them; imports nothing heavy."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from sft.errors import UserError
+from sft.evaluation.metrics import metric_registry
+from sft.evaluation.metrics.entry import MetricEntry
+from sft.evaluation.metrics.hub import HUB_METRICS, hub_direction, is_hub_metric
+from sft.evaluation.metrics.own import own_result_name
+from sft.registry import import_object, is_own_code, unknown_name
+
+Source = Literal["registry", "own", "hub"]
+
+
+def source_of(name: str) -> Source:
+    """Where a metric comes from.
+
+    Raises:
+        UserError: nobody knows the name.
+    """
+    if name in metric_registry:
+        return "registry"
+    if is_own_code(name):
+        return "own"
+    if is_hub_metric(name):
+        return "hub"
+    raise UserError(unknown_name("metric", name, [*metric_registry, *HUB_METRICS]))
+
+
+def entry_of(name: str) -> MetricEntry:
+    """The entry of a metric of the registry."""
+    entry: MetricEntry = import_object(metric_registry[name])
+    return entry
+
+
+def entries_of(names: Sequence[str]) -> list[MetricEntry]:
+    """The entries behind those names that are in the registry, each once, in order."""
+    return list(dict.fromkeys(entry_of(name) for name in names if name in metric_registry))
+
+
+def result_name(name: str) -> str:
+    """The key under `results` that a metric's number has; several numbers stand as `<key>.<their name>`."""
+    if name in metric_registry:
+        return name
+    return own_result_name(name) if is_own_code(name) else name.rstrip("/").rpartition("/")[2]
+
+
+def ranking_key(metric: str, results: Mapping[str, Any]) -> str | None:
+    """The key of `results` by which a board ranks when `metric` stands first; None where there is no such result."""
+    name = result_name(metric)
+    if name in results:
+        return name
+    return next((key for key in results if key.startswith(f"{name}.")), None)
+
+
+def higher_is_better(name: str) -> bool | None:
+    """The direction of a metric by its name; None for own code, which tells only when it runs."""
+    if name in metric_registry:
+        return entry_of(name).higher_is_better
+    return None if is_own_code(name) else hub_direction(name)
+
+
+def options_of(entry: MetricEntry, written: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """All arguments of a metric: what is written for it over its defaults, paths that exist in `folder` absolute."""
+    own = {key: value for key, value in written.items() if key in entry.options.model_fields}
+    options = entry.options(**own).model_dump()
+    for key in entry.paths:
+        if options[key] is not None and (folder / options[key]).exists():
+            options[key] = str((folder / options[key]).resolve())
+    return options

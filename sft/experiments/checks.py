@@ -1,0 +1,131 @@
+"""What can be wrong with a config beyond its shape: names, options and keys, held against the registries.
+
+Nothing heavy is imported. Equal sections are checked once, so that a grid of thousands costs little.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from sft.adapters import adapter_registry
+from sft.adapters.options import check_adapter
+
+from sft.config.canonical import canonical_json
+from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.errors import UserError
+from sft.evaluation.metrics import check_metrics
+from sft.inference.options import check_generation_args
+from sft.models.model_args import check_model_args
+from sft.models.quantization import check_quantization
+from sft.models.references import locate
+from sft.registry import unknown_name
+from sft.tasks import task_registry
+from sft.tasks.inputs import task_of
+from sft.training.options import check_trainer_args
+
+PathMessage = tuple[str, str]
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+class SectionChecks:
+    """Checks configs of one grid folder, each distinct section once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: dict[tuple[str, str], list[PathMessage]] = {}
+
+    def findings(self, config: ExperimentConfig) -> list[PathMessage]:
+        """Dotted path and message of everything wrong with a config."""
+        task_type = config.dataset.task_type
+        if task_type not in task_registry:
+            return [("dataset.task_type", unknown_name("task type", task_type, task_registry))]
+        found = list(_check_what_trains(config))
+        found += self._once("adapter", [config.adapter_method, config.adapter_options], lambda: self._adapter(config))
+        found += self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
+        found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
+        found += self._once("model", config.model.model_dump(mode="json"), lambda: self._model(config))
+        found += self._once(
+            "generation", [task_type, config.inference.generation_args], lambda: _generation_args(config)
+        )
+        for name, prompting in (("prompting", config.prompting), ("inference.prompting", config.inference_prompting)):
+            found += [(f"{name}.input_template", message) for message in _template_findings(prompting)]
+        return list(dict.fromkeys(found))
+
+    def _once(self, kind: str, section: Any, check: Callable[[], list[PathMessage]]) -> list[PathMessage]:
+        key = (kind, canonical_json(section))
+        if key not in self._seen:
+            self._seen[key] = check()
+        return self._seen[key]
+
+    def _adapter(self, config: ExperimentConfig) -> list[PathMessage]:
+        if config.lora is None and config.adapter is None:
+            return []
+        section = "lora" if config.lora is not None else "adapter"
+        if config.adapter_method not in adapter_registry:
+            return [("adapter.method", unknown_name("adapter method", config.adapter_method, adapter_registry))]
+        found = check_adapter(config.adapter_method, config.adapter_options, self._folder)
+        return [(f"{section}.{path}" if path else section, message) for path, message in found]
+
+    @staticmethod
+    def _trainer_fields(config: ExperimentConfig) -> list[Any]:
+        return [config.training.trainer_args if config.training else {}, config.dataset.splits.dev is not None]
+
+    @staticmethod
+    def _trainer_args(config: ExperimentConfig) -> list[PathMessage]:
+        if config.training is None:
+            return []
+        found = check_trainer_args(config.training.trainer_args, has_dev=config.dataset.splits.dev is not None)
+        return [(f"training.trainer_args.{key}", message) for key, message in found]
+
+    @staticmethod
+    def _metric_fields(config: ExperimentConfig) -> list[Any]:
+        return [config.dataset.task_type, config.evaluation.model_dump(mode="json")]
+
+    def _metrics(self, config: ExperimentConfig) -> list[PathMessage]:
+        task = task_of(config)
+        metrics = config.evaluation.metrics or list(task.default_metrics)
+        extra: Mapping[str, Any] = config.evaluation.model_extra or {}
+        return check_metrics(metrics, task.name, extra, self._folder)
+
+    def _model(self, config: ExperimentConfig) -> list[PathMessage]:
+        model = config.model
+        found = [(f"model.model_args.{key}" if key else "model.model_args", message) for key, message in check_model_args(model.model_args)]
+        if model.quantization is not None:
+            found += [("model.quantization", message) for message in check_quantization(model.quantization)]
+        try:
+            path = locate(model.name, self._folder)
+        except UserError as error:
+            found.append(("model.name", str(error)))
+        else:
+            if path is not None and (path / ADAPTER_CONFIG).is_file():
+                message = f"{model.name!r} is an adapter's folder: name it in model.adapter, and its base in model.name"
+                found.append(("model.name", message))
+        if model.adapter is not None and not (self._folder / model.adapter / ADAPTER_CONFIG).is_file():
+            found.append(("model.adapter", f"{model.adapter!r}: no {ADAPTER_CONFIG} there; name an adapter's folder"))
+        return found
+
+
+def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:
+    unsaid = config.lora is None and config.adapter is None
+    if config.training is not None and config.dataset.shots != 0 and unsaid:
+        message = "training is set but nothing is trained: add `lora: {}`, or say so with `adapter: {method: 'none'}`"
+        return [("training", message)]
+    return []
+
+
+def _generation_args(config: ExperimentConfig) -> list[PathMessage]:
+    found = check_generation_args(config.inference.generation_args)
+    return [(f"inference.generation_args.{key}", message) for key, message in found]
+
+
+def _template_findings(prompting: PromptingConfig) -> list[str]:
+    if prompting.input_template is None:
+        return []
+    try:
+        fields = {name for _, name, _, _ in Formatter().parse(prompting.input_template) if name is not None}
+    except ValueError as error:
+        return [f"{prompting.input_template!r}: {error}; write {{{{ and }}}} for braces"]
+    unknown = sorted(fields - set(prompting.input_columns))
+    known = ", ".join(prompting.input_columns)
+    return [f"field {{{name}}} is not in input_columns ({known})" for name in unknown]

@@ -1,0 +1,93 @@
+"""What the inputs of experiments contain: hashes of files, commits of the hub; each looked up once per grid."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sft.config.experiment import ExperimentConfig
+from sft.data.loading import data_fingerprint, local_source
+from sft.data.loading import hub_commit as dataset_commit
+from sft.models.references import hub_commit, locate, model_fingerprint
+from sft.pipeline.experiment import Fingerprints
+from sft.registry import is_own_code, own_code_file
+from sft.runs.manifest import sha256_of
+
+
+class Contents:
+    """Fingerprints of a grid's inputs, under the hub commits that its results folder has pinned."""
+
+    def __init__(self, folder: Path, pinned: Mapping[str, str]) -> None:
+        """
+        Args:
+            folder: what local paths are relative to.
+            pinned: `model:ID` or `dataset:ID` -> commit, as a results folder has it.
+        """
+        self._folder = folder
+        self.pinned = dict(pinned)
+        self._found: dict[str, Any] = {}
+
+    def dataset_revision(self, config: ExperimentConfig) -> str | None:
+        """The commit of a hub data set; None for local data."""
+        dataset = config.dataset
+        if self._once(f"source:{dataset.path}", lambda: local_source(dataset, self._folder)) is not None:
+            return None
+        return self._pin(f"dataset:{dataset.path}@{dataset.args.get('revision', '')}", lambda: dataset_commit(dataset))
+
+    def model_revision(self, name: str, revision: str | None) -> str | None:
+        """The commit of a hub model or tokenizer; None for a local one."""
+        if self._once(f"path:{name}", lambda: locate(name, self._folder)) is not None:
+            return None
+        return self._pin(f"model:{name}@{revision or ''}", lambda: hub_commit(name, revision))
+
+    def fingerprints(self, config: ExperimentConfig, labels: list[list[str]] | None) -> Fingerprints:
+        """The content of everything an experiment reads."""
+        model = config.model
+        model_commit = self.model_revision(model.name, model.model_args.get("revision"))
+        data_commit = self.dataset_revision(config)
+        tokenizer = config.evaluation.tokenizer_name or config.inference.tokenizer_name
+        revisions = {"model": model_commit, "dataset": data_commit}
+        return Fingerprints(
+            data=self._data(config, data_commit),
+            model=self._model(model.name, model_commit),
+            labels=labels,
+            chat_template=self._reference(model.chat_template_from),
+            adapter=self._reference(model.adapter),
+            tokenizer=self._reference(tokenizer),
+            code={name: self._code(name) for name in own_code(config)},
+            revisions={role: commit for role, commit in revisions.items() if commit is not None},
+        )
+
+    def _data(self, config: ExperimentConfig, commit: str | None) -> dict[str, str]:
+        dataset = config.dataset
+        written = dataset.model_dump_json(include={"path", "args", "splits"})
+        found: dict[str, str] = self._once(
+            f"data:{written}:{commit}", lambda: data_fingerprint(dataset, self._folder, commit)
+        )
+        return found
+
+    def _reference(self, name: str | None) -> str | None:
+        return None if name is None else self._model(name, self.model_revision(name, None))
+
+    def _model(self, name: str, commit: str | None) -> str:
+        found: str = self._once(f"model:{name}:{commit}", lambda: model_fingerprint(name, self._folder, commit))
+        return found
+
+    def _code(self, name: str) -> str:
+        found: str = self._once(f"code:{name}", lambda: sha256_of(own_code_file(name, self._folder)))
+        return found
+
+    def _pin(self, key: str, ask: Callable[[], str]) -> str:
+        if key not in self.pinned:
+            self.pinned[key] = ask()
+        return self.pinned[key]
+
+    def _once(self, key: str, ask: Callable[[], Any]) -> Any:
+        if key not in self._found:
+            self._found[key] = ask()
+        return self._found[key]
+
+
+def own_code(config: ExperimentConfig) -> list[str]:
+    """The own code that an experiment names: its initialiser and metrics."""
+    named = [config.adapter_options.get("init_lora_weights"), *(config.evaluation.metrics or [])]
+    return [name for name in named if isinstance(name, str) and is_own_code(name)]

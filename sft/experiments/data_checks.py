@@ -1,0 +1,181 @@
+"""What can be wrong with the rows of a config: read once per distinct data section, selected once per distinct draw."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sft.config.experiment import ExperimentConfig
+from sft.data.leaks import count_leaks
+from sft.data.loading import load_splits
+from sft.data.rows import Row, Splits
+from sft.errors import UserError
+from sft.tasks.encoding import example_source
+from sft.tasks.inputs import Inputs, row_text, select_inputs, used_columns
+
+PathMessage = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What the plan shows of an experiment's data."""
+
+    labels: list[list[str]] | None
+    """Gold value and words, in order."""
+    n_train: int
+    """Rows that are trained on, or the pool of examples."""
+    n_dev: int | None
+    n_test: int
+    n_leaked: int
+    """Shots or in-context examples whose text is found among the evaluated rows."""
+
+
+class DataChecks:
+    """Reads and selects the rows of the experiments of one grid, each distinct reading and selection once."""
+
+    def __init__(self, folder: Path, revisions: Callable[[ExperimentConfig], str | None]) -> None:
+        self._folder = folder
+        self._revisions = revisions
+        self._splits: dict[str, Splits | UserError] = {}
+        self._inputs: dict[str, Inputs | UserError] = {}
+        self._facts: dict[str, DataFacts | list[PathMessage]] = {}
+
+    def facts(self, config: ExperimentConfig, *, with_gold: bool) -> DataFacts | list[PathMessage]:
+        """The facts, or the dotted paths and messages of what is wrong."""
+        key = _key(config, with_gold)
+        if key not in self._facts:
+            self._facts[key] = self._examine(config, with_gold)
+        return self._facts[key]
+
+    def inputs(self, config: ExperimentConfig) -> Inputs:
+        """The selected rows of an experiment.
+
+        Raises:
+            UserError: they cannot be read or selected.
+        """
+        key = _selection_key(config)
+        if key not in self._inputs:
+            try:
+                self._inputs[key] = select_inputs(config, self._read(config))
+            except UserError as error:
+                self._inputs[key] = error
+        found = self._inputs[key]
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    def _read(self, config: ExperimentConfig) -> Splits:
+        key = _reading_key(config)
+        if key not in self._splits:
+            try:
+                output = config.prompting.output_column
+                revision = self._revisions(config)
+                self._splits[key] = load_splits(config.dataset, used_columns(config), output, self._folder, revision)
+            except UserError as error:
+                self._splits[key] = error
+        found = self._splits[key]
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    def _examine(self, config: ExperimentConfig, with_gold: bool) -> DataFacts | list[PathMessage]:
+        try:
+            inputs = self.inputs(config)
+        except UserError as error:
+            return [("dataset", str(error))]
+        inputs = _with_config(inputs, config)
+        found = [*_missing_gold(inputs, with_gold), *_missing_kept(inputs), *_example_findings(inputs)]
+        if found:
+            return found
+        leaked = _n_leaked(inputs)
+        if leaked and config.evaluation.strict_leaks:
+            message = f"{leaked} shots or in-context examples are also evaluated rows (strict_leaks); remove them from one side"
+            return [("evaluation.strict_leaks", message)]
+        labels = inputs.labels
+        return DataFacts(
+            labels=None if labels is None else [list(pair) for pair in zip(labels.values, labels.words, strict=True)],
+            n_train=len(inputs.selection.shots),
+            n_dev=None if inputs.selection.dev is None else len(inputs.selection.dev),
+            n_test=len(inputs.selection.test),
+            n_leaked=leaked,
+        )
+
+
+def used_examples(inputs: Inputs) -> tuple[Row, ...]:
+    """The shots, or where there are none the rows that may be shown as in-context examples."""
+    if inputs.selection.shots:
+        return inputs.selection.shots
+    inference = inputs.config.inference
+    source = example_source(inputs, inference.icl_examples, leave_one_out=False)
+    if source is None:
+        return ()
+    if inference.random_icl:
+        return inputs.selection.pool
+    return tuple(row for examples in source.fixed() for row in examples)
+
+
+def _n_leaked(inputs: Inputs) -> int:
+    prompting = inputs.config.prompting
+    evaluated = (row_text(row, prompting) for rows in inputs.evaluated().values() for row in rows)
+    return count_leaks((row_text(row, prompting) for row in used_examples(inputs)), evaluated)
+
+
+def _missing_gold(inputs: Inputs, with_gold: bool) -> list[PathMessage]:
+    column = inputs.config.prompting.output_column
+    missing = [split for split in inputs.evaluated() if with_gold and not inputs.has_gold(split)]
+    message = f"column {column!r} is not in split {{}}; metrics need it (`sft predict` does not)"
+    return [("prompting.output_column", message.format(split)) for split in missing]
+
+
+def _missing_kept(inputs: Inputs) -> list[PathMessage]:
+    kept = inputs.config.dataset.keep_columns or []
+    columns = inputs.splits.test.columns
+    return [
+        ("dataset.keep_columns", f"column {name!r} not found; columns are: {', '.join(columns)}")
+        for name in kept
+        if name not in columns
+    ]
+
+
+def _example_findings(inputs: Inputs) -> list[PathMessage]:
+    config = inputs.config
+    in_training = config.training.icl_examples if config.training and config.trains else 0
+    asked = [("training", in_training, True), ("inference", config.inference.icl_examples, False)]
+    found = []
+    for section, k, leave_one_out in asked:
+        try:
+            example_source(inputs, k, leave_one_out=leave_one_out)
+        except UserError as error:
+            found.append((f"{section}.icl_examples", str(error)))
+    return found
+
+
+def _with_config(inputs: Inputs, config: ExperimentConfig) -> Inputs:
+    return Inputs(config, inputs.task, inputs.labels, inputs.splits, inputs.selection)
+
+
+def _reading_key(config: ExperimentConfig) -> str:
+    dataset = config.dataset.model_dump(include={"path", "args", "read", "splits", "on_missing"})
+    needs_train = config.dataset.shots != 0 or config.inference.icl_examples > 0 or config.dataset.labels is None
+    return _text([dataset, used_columns(config), config.prompting.output_column, needs_train])
+
+
+def _selection_key(config: ExperimentConfig) -> str:
+    return _text([config.dataset.model_dump(), used_columns(config), config.seed_of("shots"), _needs_pool(config)])
+
+
+def _needs_pool(config: ExperimentConfig) -> bool:
+    return config.inference.icl_examples > 0
+
+
+def _key(config: ExperimentConfig, with_gold: bool) -> str:
+    in_training = config.training.icl_examples if config.training else 0
+    inference = config.inference
+    draws = [in_training, config.trains, inference.icl_examples, inference.random_icl, config.seed_of("icl")]
+    strict = config.evaluation.strict_leaks
+    return _text([_selection_key(config), config.prompting.input_columns, draws, strict, with_gold])
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

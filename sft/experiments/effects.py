@@ -1,0 +1,62 @@
+"""Keys that a user wrote and that have no effect in an experiment."""
+
+from sft.config.experiment import ExperimentConfig
+from sft.tasks.inputs import task_of
+
+
+def without_effect(config: ExperimentConfig) -> list[str]:
+    """Dotted paths of the written keys that change nothing in this experiment; they are in none of its keys."""
+    written = [
+        *_training(config),
+        *_examples(config),
+        *_labels(config),
+        *_generation(config),
+        *_dev(config),
+    ]
+    return list(dict.fromkeys(written))
+
+
+def _training(config: ExperimentConfig) -> list[str]:
+    if config.trains:
+        return []
+    found = [] if config.training is None else ["training"]
+    if config.adapter_method != "none":
+        found.append("lora" if config.lora is not None else "adapter")
+    found += [f"seeds.{name}" for name in ("init", "training") if name in config.seeds.model_fields_set]
+    return found
+
+
+def _examples(config: ExperimentConfig) -> list[str]:
+    found = []
+    in_training = config.trains and config.training is not None and config.training.icl_examples > 0
+    if not config.inference.icl_examples:
+        found += ["inference.random_icl"] if config.inference.random_icl else []
+        found += ["seeds.icl"] if "icl" in config.seeds.model_fields_set and not in_training else []
+    if "shots" in config.seeds.model_fields_set and config.dataset.shots in (0, "all"):
+        found.append("seeds.shots")
+    return found
+
+
+def _labels(config: ExperimentConfig) -> list[str]:
+    if task_of(config).has_labels:
+        return ["inference.generation_args"] if config.inference.generation_args else []
+    return [] if config.dataset.labels is None else ["dataset.labels"]
+
+
+def _generation(config: ExperimentConfig) -> list[str]:
+    if task_of(config).has_labels and config.prompting.max_output_length is not None:
+        return ["prompting.max_output_length"]
+    return []
+
+
+def _dev(config: ExperimentConfig) -> list[str]:
+    if config.dataset.max_n_dev is not None and config.dataset.splits.dev is None:
+        return ["dataset.max_n_dev"]
+    return []
+
+
+def seed_has_effect(config: ExperimentConfig) -> bool:
+    """Whether any seed changes what the experiment computes."""
+    draws_shots = config.dataset.shots not in (0, "all") and (config.trains or config.inference.icl_examples > 0)
+    samples = bool(config.inference.generation_args.get("do_sample")) and not task_of(config).has_labels
+    return config.trains or config.inference.icl_examples > 0 or draws_shots or samples

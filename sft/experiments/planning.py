@@ -1,0 +1,172 @@
+"""From a grid to experiments that are checked, fingerprinted and keyed; nothing is started here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sft.config.experiment import ExperimentConfig
+from sft.config.findings import Finding, invalid
+from sft.config.reading import read_experiment
+from sft.experiments.checks import SectionChecks
+from sft.experiments.contents import Contents
+from sft.experiments.data_checks import DataChecks, DataFacts
+from sft.experiments.tokenizer_checks import TokenizerQuestion, ask
+from sft.pipeline.experiment import Experiment
+from sft.pipeline.keys import StageKeys, stage_keys
+from sft.tasks.inputs import Inputs
+
+
+@dataclass(frozen=True)
+class RawGrid:
+    """A grid as it was written and expanded."""
+
+    configs: Mapping[str, dict[str, Any]]
+    """Name -> config as written, overrides applied."""
+    source: str
+    """Where it stands, for error texts."""
+    folder: Path
+    """What its local paths are relative to."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedExperiment:
+    """An experiment with its keys and what the plan shows of its data."""
+
+    experiment: Experiment
+    keys: StageKeys
+    data: DataFacts
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """A grid that can be run."""
+
+    source: str
+    folder: Path
+    experiments: tuple[PlannedExperiment, ...]
+    pinned: Mapping[str, str]
+    """Hub commits in force."""
+    warnings: tuple[str, ...]
+
+    def named(self) -> dict[str, PlannedExperiment]:
+        """The experiments by name."""
+        return {planned.experiment.name: planned for planned in self.experiments}
+
+
+def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = True) -> GridPlan:
+    """Check every experiment of a grid and key its stages.
+
+    Args:
+        grid: the expanded grid.
+        pinned: hub commits that its results folder has pinned.
+        with_gold: whether metrics are wanted, so that evaluated rows need the output column.
+
+    Raises:
+        InvalidExperiments: all that is wrong, of all experiments.
+        MachineError: the hub is needed and cannot be reached.
+    """
+    configs, found = _read(grid)
+    checks = SectionChecks(grid.folder)
+    contents = Contents(grid.folder, pinned)
+    data = DataChecks(grid.folder, contents.dataset_revision)
+    facts: dict[str, DataFacts] = {}
+    for name, config in configs.items():
+        wrong = checks.findings(config)
+        if not wrong:
+            examined = data.facts(config, with_gold=with_gold)
+            if isinstance(examined, DataFacts):
+                facts[name] = examined
+            else:
+                wrong = examined
+        found += [Finding(name, path, message) for path, message in wrong]
+    sound = {name: config for name, config in configs.items() if name in facts}
+    found += _ask_tokenizers(sound, facts, data, contents, grid.folder)
+    if found:
+        raise invalid(found, list(grid.configs), grid.source)
+    experiments = tuple(_planned(name, config, facts[name], contents, grid.folder) for name, config in sound.items())
+    return GridPlan(
+        source=grid.source,
+        folder=grid.folder,
+        experiments=experiments,
+        pinned=contents.pinned,
+        warnings=(*grid.warnings, *_warnings(experiments)),
+    )
+
+
+def _read(grid: RawGrid) -> tuple[dict[str, ExperimentConfig], list[Finding]]:
+    configs: dict[str, ExperimentConfig] = {}
+    found: list[Finding] = []
+    for name, raw in grid.configs.items():
+        config, wrong = read_experiment(raw, name)
+        found += wrong
+        if config is not None and not wrong:
+            configs[name] = config
+    return configs, found
+
+
+def _planned(
+    name: str, config: ExperimentConfig, facts: DataFacts, contents: Contents, folder: Path
+) -> PlannedExperiment:
+    experiment = Experiment(
+        name=name, config=config, folder=folder, fingerprints=contents.fingerprints(config, facts.labels)
+    )
+    return PlannedExperiment(experiment=experiment, keys=stage_keys(experiment), data=facts)
+
+
+def _ask_tokenizers(
+    configs: Mapping[str, ExperimentConfig],
+    facts: Mapping[str, DataFacts],
+    data: DataChecks,
+    contents: Contents,
+    folder: Path,
+) -> list[Finding]:
+    """Findings that need a tokenizer, one question per distinct model, prompting and label set."""
+    names: dict[str, list[str]] = {}
+    questions: dict[str, TokenizerQuestion] = {}
+    for name, config in configs.items():
+        key = _tokenizer_key(config, facts[name])
+        names.setdefault(key, []).append(name)
+        if key not in questions:
+            questions[key] = TokenizerQuestion(
+                config=config.resolved(),
+                folder=str(folder),
+                revision=contents.model_revision(config.model.name, config.model.model_args.get("revision")),
+                labels=facts[name].labels,
+                outputs=_outputs(data.inputs(config)),
+            )
+    answers = ask(list(questions.values()))
+    return [
+        Finding(name, path, message)
+        for key, answer in zip(questions, answers, strict=True)
+        for path, message in answer
+        for name in names[key]
+    ]
+
+
+def _tokenizer_key(config: ExperimentConfig, facts: DataFacts) -> str:
+    model = config.model.model_dump_json(include={"name", "chat_template_from", "chat_template_args", "model_args"})
+    prompting = config.prompting.model_dump_json()
+    overlay = config.inference.prompting.model_dump_json(exclude_unset=True)
+    return repr((model, prompting, overlay, config.trains, facts.labels))
+
+
+def _outputs(inputs: Inputs) -> list[str]:
+    """Texts with a blank line that prompts or training will hold as answers: in the plain format that ends them."""
+    if inputs.labels is not None:
+        return []
+    column = inputs.config.prompting.output_column
+    return [text for row in inputs.selection.pool if "\n\n" in (text := row.text(column))]
+
+
+def _warnings(experiments: Sequence[PlannedExperiment]) -> Iterable[str]:
+    leaks: dict[int, list[str]] = {}
+    for planned in experiments:
+        if planned.data.n_leaked:
+            leaks.setdefault(planned.data.n_leaked, []).append(planned.experiment.name)
+    for count, names in leaks.items():
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"{names[0]}{others}: {count} shots or in-context examples have the text of an evaluated row"
+
+

@@ -1,0 +1,51 @@
+"""What only a tokenizer can tell of a config, asked once per distinct model, prompting and label set.
+
+The tokenizer is loaded in a child process in which torch is blocked: importing it would take seconds and is not needed.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sft.errors import MachineError
+
+PathMessage = tuple[str, str]
+TIMEOUT_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class TokenizerQuestion:
+    """One distinct combination to check."""
+
+    config: dict[str, Any]
+    """A resolved config that has it."""
+    folder: str
+    revision: str | None
+    labels: list[list[str]] | None
+    outputs: list[str]
+    """Texts that will stand as answers in prompts, for the plain format."""
+
+
+def ask(questions: list[TokenizerQuestion]) -> list[list[PathMessage]]:
+    """For each question the dotted paths and messages of what is wrong.
+
+    Raises:
+        MachineError: the child did not answer.
+    """
+    if not questions:
+        return []
+    child = subprocess.run(
+        [sys.executable, "-m", "sft.experiments.tokenizer_child"],
+        input=json.dumps([asdict(question) for question in questions]),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    if child.returncode != 0:
+        last = (child.stderr.strip().splitlines() or ["no output"])[-1]
+        raise MachineError(f"the tokenizers could not be checked: {last}")
+    answers = json.loads(child.stdout.splitlines()[-1])
+    return [[(path, message) for path, message in found] for found in answers]

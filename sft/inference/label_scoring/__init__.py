@@ -1,0 +1,1 @@
+"""Log-probabilities of given labels after given prompts."""

@@ -1,0 +1,149 @@
+"""The infer stage: label scores or generated texts of the evaluated rows."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sft.adapters.attach import load_adapter
+from sft.adapters.parameters import count_parameters
+from sft.data.prompts import Encoded, PromptBuilder
+from sft.inference.generation import GenerationSettings, generate_texts
+from sft.inference.label_scoring.scoring import LabelScores, score_labels
+from sft.inference.limits import generation_args, prompt_limit
+from sft.models.loading import context_length, load_model
+from sft.runs.atomic import atomic_file, write_json, write_json_lines
+from sft.runs.environment import device_record, peak_rss_bytes, versions
+from sft.runs.files import JobFolder
+from sft.runs.manifest import write_manifest
+from sft.runs.progress import Progress
+from sft.runs.records import JobRecord
+from sft.tasks.encoding import PromptedRow, evaluated_rows, model_source, prompt_builder, tokenizer_of
+from sft.tasks.inputs import Inputs, inputs_of_job
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+SCHEMA = 1
+SAMPLE_ROWS = 3
+
+
+def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
+    """Run the evaluated rows through the model and write scores or texts, counts, and the manifest last."""
+    inputs = inputs_of_job(record)
+    folder = Path(record.config_folder)
+    revision = record.fingerprints["revisions"].get("model")
+    tokenizer = tokenizer_of(inputs.config, folder, revision)
+    model = _model(inputs, job, record, revision)
+    builder = prompt_builder(tokenizer, inputs.config, inputs.config.inference_prompting, inputs.labels, folder)
+    rows = _prompts(inputs, builder, context_length(model))
+    prompts = [row.encoded for split in rows.values() for row in split]
+    if inputs.task.output == "label_scores":
+        result = job.scores
+        _write_scores(result, rows, _score(inputs, builder, model, prompts, progress))
+    else:
+        result = job.texts
+        _write_texts(result, rows, _generate(inputs, builder, model, tokenizer, prompts, progress))
+    _write_sample(job, rows)
+    _write_record(job, inputs, rows, model, started)
+    write_manifest(job, [result, job.sample, job.inference])
+
+
+def _model(inputs: Inputs, job: JobFolder, record: JobRecord, revision: str | None) -> "PreTrainedModel":
+    config = inputs.config
+    folder = Path(record.config_folder)
+    model = load_model(model_source(config, folder, revision))
+    train = record.input_folder("train", job.path)
+    if train is not None:
+        return load_adapter(model, JobFolder(train).adapter)
+    if config.model.adapter is not None:
+        return load_adapter(model, folder / config.model.adapter)
+    return model
+
+
+def _prompts(inputs: Inputs, builder: PromptBuilder, context: int | None) -> dict[str, list[PromptedRow]]:
+    limit = prompt_limit(inputs, builder, context)
+    return {split: evaluated_rows(inputs, builder, split, limit) for split in inputs.evaluated()}
+
+
+def _score(
+    inputs: Inputs, builder: PromptBuilder, model: "PreTrainedModel", prompts: Sequence[Encoded], progress: Progress
+) -> LabelScores:
+    if inputs.labels is None:
+        raise ValueError("label scores need a label set")
+    labels = builder.label_ids(inputs.labels.words)
+    for prompt in prompts:
+        builder.check_labels(prompt, labels)
+    ids = [(label.answer_ids, label.stop_ids) for label in labels]
+    batch_size = inputs.config.inference.batch_size
+    return score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, batch_size, progress)
+
+
+def _generate(
+    inputs: Inputs,
+    builder: PromptBuilder,
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Encoded],
+    progress: Progress,
+) -> list[str]:
+    settings = GenerationSettings(
+        generation_args=generation_args(inputs),
+        stop_ids=builder.stop_ids,
+        stop_text=builder.stop_text,
+        batch_size=inputs.config.inference.batch_size,
+        seed=inputs.config.seed,
+    )
+    return generate_texts(model, tokenizer, [prompt.prompt_ids for prompt in prompts], settings, progress)
+
+
+def _write_scores(path: Path, rows: dict[str, list[PromptedRow]], scores: LabelScores) -> None:
+    with atomic_file(path) as file:
+        np.savez(
+            file,
+            splits=np.array([split for split, items in rows.items() for _ in items], dtype=np.str_),
+            source_index=np.array([row.row.source_index for items in rows.values() for row in items], dtype=np.int64),
+            answer_logprobs=scores.answer_logprobs,
+            stop_logprobs=scores.stop_logprobs,
+            answer_tokens=scores.answer_tokens,
+            stop_tokens=scores.stop_tokens,
+        )
+
+
+def _write_texts(path: Path, rows: dict[str, list[PromptedRow]], texts: Sequence[str]) -> None:
+    places = [(split, row.row.source_index) for split, items in rows.items() for row in items]
+    records = [
+        {"split": split, "source_index": index, "text": text}
+        for (split, index), text in zip(places, texts, strict=True)
+    ]
+    write_json_lines(path, records)
+
+
+def _write_sample(job: JobFolder, rows: dict[str, list[PromptedRow]]) -> None:
+    items = [(split, row) for split, split_rows in rows.items() for row in split_rows][:SAMPLE_ROWS]
+    sample = [{"split": split, "source_index": row.row.source_index, "text": row.encoded.text} for split, row in items]
+    write_json(job.sample, {"schema": SCHEMA, "prompts": sample})
+
+
+def _write_record(
+    job: JobFolder, inputs: Inputs, rows: dict[str, list[PromptedRow]], model: "PreTrainedModel", started: float
+) -> None:
+    everything = [row for items in rows.values() for row in items]
+    lengths = [len(row.encoded.prompt_ids) for row in everything]
+    record = {
+        "schema": SCHEMA,
+        "rows": {split: len(items) for split, items in rows.items()},
+        "examples": {split: [list(row.examples) for row in items] for split, items in rows.items()},
+        "n_truncated": sum(row.encoded.cut.any for row in everything),
+        "n_special_in_text": sum(row.encoded.n_special for row in everything),
+        "prompt_tokens": {"min": min(lengths), "mean": sum(lengths) / len(lengths), "max": max(lengths)},
+        "batch_size": inputs.config.inference.batch_size,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "total_parameters": count_parameters(model)[1],
+        "peak_rss_bytes": peak_rss_bytes(),
+        "environment": {**device_record(), "versions": versions()},
+        "stage_seconds": time.perf_counter() - started,
+    }
+    write_json(job.inference, record)

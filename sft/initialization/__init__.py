@@ -1,0 +1,1 @@
+"""Initial adapter weights from the base weights."""

@@ -1,0 +1,171 @@
+"""Writes an initialiser's factors into the LoRA layers of a model, without changing what the model computes.
+
+An initialiser with B = 0 changes nothing. One with B != 0 would add s B A to the weights (s: the layer's scaling). So
+both factors are divided by sqrt(s) and that product, then B0 A0, is taken away again:
+
+- off the base weights where they are fp32 (`residual`): no cost, and the difference is below fp32's own rounding;
+- else by a second, frozen adapter of A0 and -B0 (`anchored`): quantised weights cannot hold the residual, and 16-bit
+  ones would round it by more than a training step changes. Costs one more product of that rank per layer.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from sft.errors import UserError
+from sft.initialization.factors import Factors, Initializer, keeps_base, remember_factors
+from sft.initialization.utils import is_conv1d
+
+ADAPTER = "default"
+ANCHOR = "anchor"
+
+
+@dataclass(frozen=True)
+class AdapterLayer:
+    """One LoRA layer of a model."""
+
+    name: str
+    """Module name within the model."""
+
+    module: Any
+    """The `peft` LoraLayer."""
+
+    @property
+    def base(self) -> nn.Module:
+        """The layer that the adapter is added to."""
+        base: nn.Module = self.module.get_base_layer()
+        return base
+
+    @property
+    def rank(self) -> int:
+        """Its rank, after `rank_pattern`."""
+        return int(self.module.r[ADAPTER])
+
+    @property
+    def scaling(self) -> float:
+        """s: alpha / r, or alpha / sqrt(r) with rslora."""
+        return float(self.module.scaling[ADAPTER])
+
+    def weights(self, adapter: str = ADAPTER) -> tuple[torch.Tensor, torch.Tensor]:
+        """A (rank, in) and B (out, rank) of one adapter, as they are trained."""
+        return self.module.lora_A[adapter].weight.data, self.module.lora_B[adapter].weight.data
+
+    def copied_factors(self) -> Factors:
+        """A and B as they stand now, on the CPU."""
+        a, b = self.weights()
+        return Factors(a.to("cpu", copy=True), b.to("cpu", copy=True))
+
+
+def adapter_layers(model: nn.Module) -> list[AdapterLayer]:
+    """The linear LoRA layers of a model, in its order."""
+    return list(_adapter_layers(model))
+
+
+def initialize(model: Any, initializer: Initializer, name: str) -> None:
+    """Fill the adapter of a freshly attached PEFT model from its base weights.
+
+    Afterwards the model computes what it did before, unless the initialiser is marked `keep_base`; then it warns. Where
+    the base was moved, `initial_factors(model)` holds A0 and B0.
+
+    Args:
+        model: a `PeftModel` with one LoRA adapter whose B is 0, before its first forward pass.
+        initializer: the function.
+        name: what it is called in messages.
+
+    Raises:
+        UserError: a target is no linear layer, the weights cannot be read, or the factors do not fit.
+    """
+    layers = adapter_layers(model)
+    moved = {layer.name: factors for layer in layers if (factors := _fill(layer, initializer, name)) is not None}
+    if not moved:
+        return
+    if keeps_base(initializer):
+        text = f"{name} adds its factors to an untouched base: the model is changed before the first step"
+        warnings.warn(text, stacklevel=2)
+        return
+    anchored = {layer.name for layer in layers if layer.name in moved and not _holds_residual(layer)}
+    for layer in layers:
+        if layer.name in moved and layer.name not in anchored:
+            _subtract(layer)
+    if anchored:
+        _anchor(model, layers, anchored)
+    remember_factors(model, {layer.name: layer.copied_factors() for layer in layers})
+
+
+def _adapter_layers(model: nn.Module) -> Iterator[AdapterLayer]:
+    from peft.tuners.lora.layer import LoraLayer
+
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer):
+            if ADAPTER not in module.lora_A or not isinstance(module.lora_A[ADAPTER], nn.Linear):
+                kind = type(module.get_base_layer()).__name__
+                text = f"target {name} is of type {kind}; initialisers know linear layers only: take it off target_modules"
+                raise UserError(text)
+            yield AdapterLayer(name, module)
+
+
+def _fill(layer: AdapterLayer, initializer: Initializer, name: str) -> Factors | None:
+    """Write one layer's factors; returned where B is not 0, so that something must be taken off again."""
+    a, b = layer.weights()
+    try:
+        made = initializer(layer.base, layer.rank, a.dtype)
+    except UserError as error:
+        raise UserError(f"initialiser {name}, layer {layer.name}: {error}", kind=error.kind) from error
+    made_a, made_b = _checked(made, a, b, f"initialiser {name}, layer {layer.name}")
+    moves = bool(made_b.any())
+    divisor = layer.scaling**0.5 if moves else 1.0
+    with torch.no_grad():
+        a.copy_(made_a / divisor)
+        b.copy_(made_b / divisor)
+    return Factors(a, b) if moves else None
+
+
+def _checked(
+    made: Mapping[str, torch.Tensor], a: torch.Tensor, b: torch.Tensor, where: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    expected = {"lora_A": tuple(a.shape), "lora_B": tuple(b.shape)}
+    shapes = {key: tuple(value.shape) for key, value in made.items()} if isinstance(made, Mapping) else type(made)
+    if shapes != expected:
+        raise UserError(f"{where}: returned {shapes}; expected {expected}")
+    if not all(bool(torch.isfinite(made[key]).all()) for key in expected):
+        raise UserError(f"{where}: returned numbers that are not finite")
+    return made["lora_A"].to(a), made["lora_B"].to(b)
+
+
+def _holds_residual(layer: AdapterLayer) -> bool:
+    weight = getattr(layer.base, "weight", None)
+    plain = isinstance(weight, torch.Tensor) and type(weight) in (torch.Tensor, nn.Parameter)
+    return plain and weight.dtype in (torch.float32, torch.float64)
+
+
+def _subtract(layer: AdapterLayer) -> None:
+    a, b = layer.weights()
+    product = layer.scaling * (b.double() @ a.double())
+    weight: torch.Tensor = layer.base.weight.data  # type: ignore[assignment]
+    weight.sub_((product.T if is_conv1d(layer.base) else product).to(weight))
+
+
+def _anchor(model: Any, layers: list[AdapterLayer], anchored: set[str]) -> None:
+    """Add the frozen adapter of A0 and -B0 (0 where the base itself holds the residual)."""
+    from peft import LoraConfig
+
+    config = model.peft_config[ADAPTER]
+    if config.use_dora:
+        need = "fp32 weights when use_dora is on (model_args.dtype: float32, no quantization)"
+        raise UserError(f"an initialisation that moves the base needs {need}")
+    shape = ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out")
+    chosen = {key: getattr(config, key) for key in (*shape, "target_modules", "exclude_modules", "layers_to_transform")}
+    model.add_adapter(ANCHOR, LoraConfig(**chosen, layers_pattern=config.layers_pattern, task_type=config.task_type))
+    for layer in layers:
+        a, b = layer.weights()
+        anchor_a, anchor_b = layer.weights(ANCHOR)
+        with torch.no_grad():
+            anchor_a.copy_(a)
+            anchor_b.copy_(-b if layer.name in anchored else torch.zeros_like(b))
+        layer.module.set_adapter([ADAPTER, ANCHOR])
+        layer.module.lora_A[ANCHOR].requires_grad_(False)
+        layer.module.lora_B[ANCHOR].requires_grad_(False)

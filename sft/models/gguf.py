@@ -1,0 +1,98 @@
+"""GGUF files, converted once to safetensors.
+
+A model that transformers reads from a GGUF file can neither be trained nor saved, and is read in 20-60 s each time. So
+it is rebuilt once as an ordinary model of 32-bit weights, which loads in a fraction of a second and is equal to it.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sft.errors import PackageMissing, UserError
+from sft.models.hashes import cache_folder, files_sha256
+
+
+def convert_gguf(gguf: Path, to: Path) -> None:
+    """Write the model and tokenizer of a GGUF file to the folder `to`, as fp32 safetensors; all or nothing.
+
+    The configuration names no quantisation. Nothing is done when `to` is there.
+
+    Raises:
+        UserError: the file is no GGUF of a model that transformers can read.
+        PackageMissing: the package gguf is not installed.
+    """
+    if to.exists():
+        return
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=to.parent) as temporary:
+        folder = Path(temporary) / "model"
+        _save_plain(gguf, folder)
+        with contextlib.suppress(OSError):  # another process was faster: the same content is there
+            os.rename(folder, to)
+    if not to.exists():
+        raise OSError(f"{to} could not be written")
+
+
+def converted_gguf(gguf: Path) -> Path:
+    """The safetensors folder of a GGUF file in the user's cache, made when it is not there.
+
+    The conversion runs in a process of its own: it needs torch, which the checks of a grid do without.
+
+    Raises:
+        UserError: the conversion failed; its last line of output says why.
+    """
+    to = cache_folder() / "gguf" / files_sha256(gguf)[:16]
+    if not to.exists():
+        command = [sys.executable, "-m", "sft.models.gguf", str(gguf), str(to)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            last = (ended.stderr.strip().splitlines() or ["no output"])[-1]
+            raise UserError(f"model {gguf}: cannot be converted to safetensors: {last}", kind="model")
+    return to
+
+
+def _save_plain(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if not _is_gguf(gguf):
+        raise UserError(f"model {gguf}: not a GGUF file", kind="model")
+    place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**place)
+        read = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+    except ImportError as error:
+        raise PackageMissing("gguf", f"model {gguf}", "pip install gguf") from error
+    left_out = ("quantization_config", "_model_name_or_path")
+    config = {key: value for key, value in read.config.to_dict().items() if key not in left_out}
+    plain = type(read)(type(read.config).from_dict(config))
+    plain.load_state_dict(read.state_dict())
+    if plain.generation_config is not None:
+        plain.generation_config = read.generation_config
+    plain.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    for file in folder.iterdir():  # the weights are written for their owner only, whatever the umask says
+        shutil.copymode(folder / "config.json", file)
+
+
+def _is_gguf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"GGUF"
+
+
+def _main(arguments: list[str]) -> int:
+    source, target = arguments
+    try:
+        convert_gguf(Path(source), Path(target))
+    except (UserError, PackageMissing) as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

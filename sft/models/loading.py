@@ -1,0 +1,162 @@
+"""Loading a base model: device, data type, quantisation, placement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sft.config.experiment import QuantizationConfig
+from sft.errors import MachineError, PackageMissing, UserError
+from sft.models.gguf import converted_gguf
+from sft.models.model_args import OWN_KEYS, check_model_args
+from sft.models.quantization import build_quantization, check_quantization
+from sft.models.references import loading_error, locate
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+__all__ = ["ModelSource", "check_model_args", "check_quantization", "context_length", "load_model", "local_model"]
+
+CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Which model, and how it is loaded."""
+
+    name: str
+    """Hub id, local folder or local GGUF file; relative to `folder`."""
+
+    folder: Path
+    """The folder of the grid or config file."""
+
+    revision: str | None = None
+    """Pinned commit of a hub id."""
+
+    quantization: QuantizationConfig | None = None
+    """Quantisation at loading."""
+
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    """For `from_pretrained`; also `parallelize` and `no_split_module_classes`."""
+
+
+def load_model(source: ModelSource) -> "PreTrainedModel":
+    """The model in eval mode, on the GPU when there is one.
+
+    Weights are bf16 on a CUDA device that has it, else fp32, unless `model_args` says otherwise. Only safetensors are
+    read: a pickled checkpoint can run code.
+
+    Raises:
+        UserError: there is no such model, it is an adapter's folder, or its arguments do not fit.
+        MachineError: it is not cached and the hub does not answer, or a package is missing.
+    """
+    from transformers import AutoModelForCausalLM
+
+    for path, message in check_model_args(source.model_args):
+        raise UserError(f"model.model_args.{path}: {message}")
+    local = local_model(source.name, source.folder)
+    place = {"pretrained_model_name_or_path": str(local or source.name), "revision": source.revision}
+    arguments = _arguments(source)
+    if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
+        arguments["device_map"] = _device_map(place, arguments, list(source.model_args["no_split_module_classes"]))
+    try:
+        model = AutoModelForCausalLM.from_pretrained(**place, **arguments, use_safetensors=True)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        raise _explained(source, local, error) from error
+    _keep_weights_unpacked(model)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def local_model(name: str, folder: Path) -> Path | None:
+    """The folder to load a local model from (of a GGUF file, its conversion), or None for a hub id.
+
+    Raises:
+        UserError: what is there is no model in safetensors: an adapter, a pickled checkpoint, another folder or file.
+    """
+    path = locate(name, folder)
+    if path is None:
+        return None
+    if path.suffix == ".gguf":
+        return converted_gguf(path)
+    if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
+        text = f"model.name: {path} is the folder of a trained adapter; name it in model.adapter and its base model here"
+        raise UserError(text, kind="model")
+    if not (path / "config.json").is_file():
+        raise UserError(f"model.name: {path} holds no model: it has no config.json", kind="model")
+    if not any(path.glob("*.safetensors")):
+        raise UserError(f"model.name: {path} has no *.safetensors; only safetensors are read", kind="model")
+    return path
+
+
+def context_length(model: Any) -> int | None:
+    """The most tokens a model (or its configuration) is made for; None when it does not say."""
+    config = getattr(model, "config", model)
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    found = [getattr(text, name, None) for name in CONTEXT_NAMES]
+    return next((int(value) for value in found if isinstance(value, int) and value > 0), None)
+
+
+def _arguments(source: ModelSource) -> dict[str, Any]:
+    import torch
+
+    arguments = {key: value for key, value in source.model_args.items() if key not in OWN_KEYS}
+    written = source.model_args.get("dtype", source.model_args.get("torch_dtype"))
+    arguments["dtype"] = _default_dtype() if written is None else _dtype(written)
+    if source.model_args.get("parallelize"):
+        arguments.setdefault("device_map", "auto")
+    elif torch.cuda.is_available():
+        arguments.setdefault("device_map", {"": torch.cuda.current_device()})
+    if source.quantization is not None:
+        arguments["quantization_config"] = build_quantization(source.quantization)
+    return arguments
+
+
+def _default_dtype() -> "torch.dtype":
+    import torch
+
+    return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def _dtype(written: str) -> Any:
+    import torch
+
+    return written if written == "auto" else getattr(torch, written.removeprefix("torch."))
+
+
+def _device_map(place: dict[str, Any], arguments: Mapping[str, Any], kept_whole: list[str]) -> Any:
+    """A placement over all devices that never cuts a module of the classes `kept_whole`."""
+    from accelerate import infer_auto_device_map, init_empty_weights
+    from accelerate.utils import get_balanced_memory
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    dtype = arguments["dtype"] if arguments["dtype"] != "auto" else None
+    with init_empty_weights():
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(**place))
+    model.tie_weights()
+    memory = get_balanced_memory(model, arguments.get("max_memory"), kept_whole, dtype)
+    return infer_auto_device_map(model, memory, kept_whole, dtype)
+
+
+def _keep_weights_unpacked(model: "PreTrainedModel") -> None:
+    """Stop bitsandbytes from repacking 4-bit weights on CPUs with AVX512-BF16.
+
+    One forward pass without gradients in eval mode would repack every layer for good: backward passes then give no
+    gradient to what lies below, and dequantised weights are garbage.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def _explained(source: ModelSource, local: Path | None, error: Exception) -> Exception:
+    """The error in the project's words; one that nobody foresaw stays as it is."""
+    known = loading_error(source.name, error) if local is None else None
+    if known is not None:
+        return known
+    reason = " ".join(str(error).split())
+    if isinstance(error, PackageMissing | UserError):
+        return error
+    if isinstance(error, ImportError):
+        return MachineError(f"model {source.name!r} needs a package that is not installed: {reason}")
+    return UserError(f"model {source.name!r} cannot be loaded: {reason}", kind="model")

@@ -1,0 +1,43 @@
+"""What may stand in `model.model_args`, checked without importing anything heavy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+OWN_KEYS = frozenset({"parallelize", "no_split_module_classes", "dtype", "torch_dtype"})
+DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
+REFUSED = {
+    "quantization_config": "write it in model.quantization",
+    "load_in_4bit": "write it in model.quantization with config_class BitsAndBytesConfig",
+    "load_in_8bit": "write it in model.quantization with config_class BitsAndBytesConfig",
+    "gguf_file": "name the GGUF file in model.name",
+    "revision": "the commit of a hub model is pinned by the results folder",
+    "use_safetensors": "only safetensors are read",
+    "pretrained_model_name_or_path": "write it in model.name",
+}
+
+
+def check_model_args(args: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is wrong with `model_args`, as (key, message); keys that `from_pretrained` alone knows are not checked."""
+    findings = [(key, f"refused: {reason}") for key, reason in REFUSED.items() if key in args]
+    if "dtype" in args and "torch_dtype" in args:
+        findings.append(("torch_dtype", "dtype is there too; write one of them"))
+    for key in ("dtype", "torch_dtype"):
+        value = args.get(key, "auto")
+        if not isinstance(value, str) or value.removeprefix("torch.") not in DTYPES:
+            findings.append((key, f"{value!r}; allowed: {', '.join(DTYPES)}"))
+    return findings + _placement(args)
+
+
+def _placement(args: Mapping[str, Any]) -> list[tuple[str, str]]:
+    findings = []
+    parallelize = args.get("parallelize", False)
+    if not isinstance(parallelize, bool):
+        findings.append(("parallelize", f"{parallelize!r}; allowed: true, false"))
+    classes = args.get("no_split_module_classes")
+    if classes is not None and not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        findings.append(("no_split_module_classes", f"{classes!r}; it is a list of module class names"))
+    elif classes and parallelize is not True:
+        findings.append(("no_split_module_classes", "has an effect only with parallelize: true"))
+    if parallelize is True and "device_map" in args:
+        findings.append(("device_map", "parallelize places the model itself; write one of them"))
+    return findings

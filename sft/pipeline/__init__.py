@@ -1,0 +1,9 @@
+"""The stages of one experiment, their keys and jobs."""
+
+from sft.registry import Registry
+
+stage_registry: Registry = {
+    "train": "sft.training.stage:run",
+    "infer": "sft.inference.stage:run",
+    "evaluate": "sft.evaluation.stage:run",
+}

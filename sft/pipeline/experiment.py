@@ -1,0 +1,60 @@
+"""A resolved experiment: its config, and what its inputs were found to contain."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sft.config.experiment import ExperimentConfig
+from sft.tasks.inputs import task_of
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Content of everything an experiment reads, so that keys hold content and not places."""
+
+    data: dict[str, str]
+    """Split role -> sha256 of its files, or hub commit."""
+    model: str
+    """sha256 of the local model's files, or hub commit."""
+    labels: list[list[str]] | None = None
+    """Gold value and words of each label, in order."""
+    chat_template: str | None = None
+    """sha256 of a template taken from elsewhere."""
+    adapter: str | None = None
+    """sha256 of the files of the adapter that is started or predicted from."""
+    tokenizer: str | None = None
+    """Content of the tokenizer that splits words for metrics."""
+    code: dict[str, str] = field(default_factory=dict)
+    """Own code as written -> sha256 of its file."""
+    revisions: dict[str, str] = field(default_factory=dict)
+    """`model`, `dataset`, ... -> pinned hub commit."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment of a grid, ready to be keyed and run."""
+
+    name: str
+    config: ExperimentConfig
+    folder: Path
+    """The folder its local paths are relative to."""
+    fingerprints: Fingerprints
+
+    @property
+    def has_dev(self) -> bool:
+        """Whether dev rows are evaluated."""
+        return self.config.dataset.splits.dev is not None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics asked for, or the task's own."""
+        return tuple(self.config.evaluation.metrics or task_of(self.config).default_metrics)
+
+    def resolved_config(self) -> dict[str, Any]:
+        """The config with every default in force written out, as JSON values."""
+        config = self.config.resolved()
+        return config | {"evaluation": config["evaluation"] | {"metrics": list(self.metrics)}}
+
+    def fingerprint_record(self) -> dict[str, Any]:
+        """The fingerprints as JSON values."""
+        return asdict(self.fingerprints)

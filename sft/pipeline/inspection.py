@@ -1,0 +1,82 @@
+"""What the model will see: the very ids that training and scoring use, without running anything."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sft.data.prompts import PromptBuilder
+from sft.inference.limits import prompt_limit
+from sft.models.loading import context_length, local_model
+from sft.pipeline.experiment import Experiment
+from sft.tasks.encoding import PromptedRow, evaluated_rows, prompt_builder, tokenizer_of, training_rows
+from sft.tasks.inputs import Inputs, load_inputs
+from sft.training.options import effective_trainer_args
+
+
+def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
+    """The first rows of each split as text and ids, and the ids of each label.
+
+    Args:
+        experiment: what to look at.
+        rows: rows of each split.
+
+    Returns:
+        `{rows: [{split, index, text, prompt_ids, completion_ids, loss_mask, cut, n_special}], label_ids: {label: ids}}`;
+        evaluated rows have the gold answer as completion, where the data has it.
+    """
+    config = experiment.config
+    revisions = experiment.fingerprints.revisions
+    inputs = load_inputs(config, experiment.folder, revisions.get("dataset"))
+    tokenizer = tokenizer_of(config, experiment.folder, revisions.get("model"))
+    context = _context(experiment)
+    builder = prompt_builder(tokenizer, config, config.inference_prompting, inputs.labels, experiment.folder)
+    shown = []
+    if config.trains:
+        train_builder = prompt_builder(tokenizer, config, config.prompting, inputs.labels, experiment.folder)
+        shown += _training(inputs, train_builder, context, rows)
+    limit = prompt_limit(inputs, builder, context)
+    for split in inputs.evaluated():
+        shown += _evaluated(inputs, builder, split, limit, rows)
+    words = inputs.labels.words if inputs.labels else ()
+    label_ids = {label.word: [*label.answer_ids, *label.stop_ids] for label in builder.label_ids(words)} if words else {}
+    return {"rows": shown, "label_ids": label_ids}
+
+
+def _context(experiment: Experiment) -> int | None:
+    from transformers import AutoConfig
+
+    name = experiment.config.model.name
+    place = str(local_model(name, experiment.folder) or name)
+    return context_length(AutoConfig.from_pretrained(place, revision=experiment.fingerprints.revisions.get("model")))
+
+
+def _training(inputs: Inputs, builder: PromptBuilder, context: int | None, rows: int) -> list[dict[str, Any]]:
+    config = inputs.config
+    trainer_args = effective_trainer_args(config.training.trainer_args if config.training else {}, config.adapter_method)
+    encoded = training_rows(inputs, builder, trainer_args.get("max_length") or context)
+    return [_record("train", index, row, row.encoded.completion_ids) for index, row in enumerate(encoded[:rows])]
+
+
+def _evaluated(
+    inputs: Inputs, builder: PromptBuilder, split: str, limit: int | None, rows: int
+) -> list[dict[str, Any]]:
+    prompts = evaluated_rows(inputs, builder, split, limit)[:rows]
+    if not inputs.has_gold(split):
+        return [_record(split, index, row, ()) for index, row in enumerate(prompts)]
+    answered = evaluated_rows(inputs, builder, split, None, with_answer=True)[:rows]
+    pairs = zip(prompts, answered, strict=True)
+    return [_record(split, index, row, gold.encoded.completion_ids) for index, (row, gold) in enumerate(pairs)]
+
+
+def _record(split: str, index: int, row: PromptedRow, completion_ids: Sequence[int]) -> dict[str, Any]:
+    encoded = row.encoded
+    return {
+        "split": split,
+        "index": index,
+        "source_index": row.row.source_index,
+        "text": encoded.text,
+        "prompt_ids": list(encoded.prompt_ids),
+        "completion_ids": list(completion_ids),
+        "loss_mask": [0] * len(encoded.prompt_ids) + [1] * len(completion_ids),
+        "cut": vars(encoded.cut) if encoded.cut.any else None,
+        "n_special": encoded.n_special,
+    }

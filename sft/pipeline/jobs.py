@@ -1,0 +1,119 @@
+"""The jobs of an experiment: one folder each, with what they need to be finished first."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sft.pipeline.experiment import Experiment
+from sft.pipeline.keys import StageKeys
+from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder, slug
+from sft.runs.manifest import finished_files
+from sft.runs.records import JobRecord, StageName, read_json_or_none
+
+Goal = Literal["adapter", "predictions", "metrics"]
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One stage to run, and the folders whose manifests it needs."""
+
+    folder: JobFolder
+    record: JobRecord
+    needs: tuple[Path, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the folder holds a valid manifest of what this job is to make."""
+        files = finished_files(self.folder)
+        if self.record.stage == "evaluate" and self.record.with_metrics:
+            return self.folder.metrics.relative_to(self.folder.path).as_posix() in files
+        return bool(files)
+
+
+class ExperimentFolders:
+    """Finds the folder of an experiment by its id; the slug is that of the first name it was run under."""
+
+    def __init__(self, results: ResultsFolder) -> None:
+        self._results = results
+        self._by_id: dict[str, JobFolder] = {}
+        self._taken: set[str] = set()
+        for folder in results.experiment_folders():
+            record = read_json_or_none(folder.config)
+            self._taken.add(folder.path.name)
+            if isinstance(record, dict) and isinstance(record.get("id"), str):
+                self._by_id[record["id"]] = folder
+
+    def folder(self, experiment_id: str, name: str) -> JobFolder:
+        """The folder of an experiment, a new name where it has none; 16 digits where another id has its 8."""
+        if experiment_id not in self._by_id:
+            short = f"{slug(name)}-{experiment_id[:ID_DIGITS]}"
+            chosen = f"{slug(name)}-{experiment_id}" if short in self._taken else short
+            self._taken.add(chosen)
+            self._by_id[experiment_id] = JobFolder(self._results.experiments / chosen)
+        return self._by_id[experiment_id]
+
+
+def jobs_of(
+    experiment: Experiment, keys: StageKeys, folders: ExperimentFolders, results: ResultsFolder, goal: Goal
+) -> list[PlannedJob]:
+    """The jobs that lead to the goal, in the order of their stages.
+
+    Args:
+        experiment: the resolved experiment.
+        keys: its stage keys.
+        folders: where experiments lie.
+        results: where stages lie.
+        goal: what is wanted at the end.
+    """
+    jobs: list[PlannedJob] = []
+    train = None
+    if keys.train is not None:
+        train = results.stage("train", keys.train)
+        jobs.append(_job(experiment, "train", keys.train, train, {}))
+    if goal == "adapter":
+        return jobs
+    infer = results.stage("infer", keys.infer)
+    jobs.append(_job(experiment, "infer", keys.infer, infer, {"train": train} if train else {}))
+    inputs = {"infer": infer} | ({"train": train} if train else {})
+    evaluate = folders.folder(keys.experiment_id, experiment.name)
+    jobs.append(_job(experiment, "evaluate", keys.evaluate, evaluate, inputs, with_metrics=goal == "metrics"))
+    return jobs
+
+
+def with_adapter(job: PlannedJob, adapter_job: JobFolder) -> PlannedJob:
+    """The same job reading its trained adapter from another results folder."""
+    own = job.record.inputs.get("train")
+    if own is None:
+        return job
+    relative = os.path.relpath(adapter_job.path, job.folder.path)
+    record = _replaced(job.record, {**job.record.inputs, "train": relative})
+    replaced = (job.folder.path / own).resolve()
+    needs = tuple(adapter_job.path if need.resolve() == replaced else need for need in job.needs)
+    return PlannedJob(folder=job.folder, record=record, needs=needs)
+
+
+def _job(
+    experiment: Experiment,
+    stage: StageName,
+    key: str,
+    folder: JobFolder,
+    inputs: dict[str, JobFolder],
+    with_metrics: bool = True,
+) -> PlannedJob:
+    record = JobRecord(
+        stage=stage,
+        key=key,
+        name=experiment.name,
+        config=experiment.resolved_config(),
+        config_folder=str(experiment.folder),
+        fingerprints=experiment.fingerprint_record(),
+        inputs={name: os.path.relpath(job.path, folder.path) for name, job in inputs.items()},
+        with_metrics=with_metrics,
+    )
+    return PlannedJob(folder=folder, record=record, needs=tuple(job.path for job in inputs.values()))
+
+
+def _replaced(record: JobRecord, inputs: dict[str, str]) -> JobRecord:
+    return dataclasses.replace(record, inputs=inputs)

@@ -1,0 +1,196 @@
+"""Stage keys: what each stage depends on, and nothing else.
+
+A field equal to its default is left out, so that a field added later changes no key. Files, models and own code
+enter by content. The version of a stage is raised when the same fields would give another result.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from sft.config.canonical import key_of
+from sft.config.dataset import DatasetConfig, SplitsConfig
+from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.evaluation.selection import entries_of
+from sft.inference.options import is_sampling
+from sft.pipeline.experiment import Experiment
+from sft.registry import is_own_code
+from sft.tasks.inputs import task_of
+from sft.training.options import evaluates_while_training, fields_for_key
+
+VERSIONS = {"train": 1, "infer": 1, "evaluate": 1}
+EVAL_ROWS = "eval"
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StageKeys:
+    """The keys of one experiment's stages; `train` is None where nothing is trained."""
+
+    train: str | None
+    infer: str
+    evaluate: str
+
+    @property
+    def experiment_id(self) -> str:
+        """The id of the experiment."""
+        return self.evaluate
+
+
+def stage_keys(experiment: Experiment) -> StageKeys:
+    """The keys of all stages of an experiment."""
+    train = key_of(train_fields(experiment)) if experiment.config.trains else None
+    infer = key_of(infer_fields(experiment, train))
+    return StageKeys(train=train, infer=infer, evaluate=key_of(evaluate_fields(experiment, infer)))
+
+
+def train_fields(experiment: Experiment) -> Fields:
+    """What a training depends on."""
+    config = experiment.config
+    training = config.training
+    k = training.icl_examples if training else 0
+    trainer_args = training.trainer_args if training else {}
+    with_dev = evaluates_while_training(trainer_args)
+    examples = {"icl_examples": k, "icl_seed": config.seed_of("icl")} if k else {}
+    dev = {"max_n_dev": config.dataset.max_n_dev or config.dataset.max_n_test} if with_dev else {}
+    return _stage("train") | examples | dev | {
+        "reading": _reading(experiment, ("train", "dev") if with_dev else ("train",)),
+        "pool": _pool(config),
+        "model": _model(experiment),
+        "prompting": _prompting(config.prompting),
+        "method": config.adapter_method,
+        "options": _without_none(_with_code(experiment, config.adapter_options)),
+        "trainer_args": fields_for_key(trainer_args, config.adapter_method),
+        "init_seed": config.seed_of("init"),
+        "training_seed": config.seed_of("training"),
+    }
+
+
+def infer_fields(experiment: Experiment, train_key: str | None) -> Fields:
+    """What the outputs for the evaluated rows depend on."""
+    config = experiment.config
+    inference = config.inference
+    fields: Fields = _stage("infer") | {
+        "row_set": EVAL_ROWS,
+        "model": _model(experiment),
+        "prompting": _prompting(config.inference_prompting),
+        "rows": _without_none({"max_n_test": config.dataset.max_n_test, "max_n_dev": config.dataset.max_n_dev}),
+    }
+    roles: tuple[str, ...] = ("dev", "test") if experiment.has_dev else ("test",)
+    if train_key is not None:
+        fields["train"] = train_key
+    if inference.max_seq_length is not None:
+        fields["max_seq_length"] = inference.max_seq_length
+    if inference.icl_examples:
+        roles = ("train", *roles)
+        fields |= {"icl_examples": inference.icl_examples, "pool": _pool(config), "icl_seed": config.seed_of("icl")}
+        fields |= {"random_icl": True} if inference.random_icl else {}
+    if task_of(config).output == "texts":
+        fields |= _generation(config)
+    return fields | {"reading": _reading(experiment, roles)}
+
+
+def evaluate_fields(experiment: Experiment, infer_key: str) -> Fields:
+    """What the predictions and metrics depend on."""
+    evaluation = experiment.config.evaluation
+    arguments = _metric_arguments(experiment)
+    code = {name: experiment.fingerprints.code[name] for name in experiment.metrics if is_own_code(name)}
+    optional = {
+        "arguments": arguments or None,
+        "code": code or None,
+        "tokenizer": experiment.fingerprints.tokenizer,
+        "keep_columns": experiment.config.dataset.keep_columns,
+    }
+    return _stage("evaluate") | {"infer": infer_key, "metrics": list(experiment.metrics)} | _without_none(optional)
+
+
+def _metric_arguments(experiment: Experiment) -> Fields:
+    """The written arguments of the metrics that are not at their default."""
+    defaults = {
+        key: field.get_default(call_default_factory=True)
+        for entry in entries_of(experiment.metrics)
+        for key, field in entry.options.model_fields.items()
+    }
+    written = experiment.config.evaluation.model_extra or {}
+    return {key: value for key, value in written.items() if key not in defaults or defaults[key] != value}
+
+
+def _stage(name: str) -> Fields:
+    return {"stage": name, "version": VERSIONS[name]}
+
+
+def _reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
+    dataset = experiment.config.dataset
+    data = experiment.fingerprints.data
+    content = {role: data[role] for role in roles if role in data} or dict(data)
+    fields = {
+        "content": content,
+        "args": {key: value for key, value in dataset.args.items() if key not in ("revision", "data_files")} or None,
+        "read": _written(dataset.read) or None,
+        "task_type": dataset.task_type,
+        "splits": _splits(dataset.splits) or None,
+        "on_missing": None if dataset.on_missing == "error" else dataset.on_missing,
+        "labels": experiment.fingerprints.labels,
+    }
+    return _without_none(fields)
+
+
+def _splits(splits: SplitsConfig) -> Fields:
+    """Shares decide which rows are which; a named split is its content, and only the seed of samples remains."""
+    if isinstance(splits.test, float) or isinstance(splits.dev, float):
+        return _written(splits)
+    return {"seed": splits.seed} if splits.seed else {}
+
+
+def _pool(config: ExperimentConfig) -> Fields:
+    dataset: DatasetConfig = config.dataset
+    fields: Fields = {"shots": dataset.shots, "max_n_train": dataset.max_n_train}
+    if dataset.if_fewer != "error":
+        fields["if_fewer"] = dataset.if_fewer
+    if dataset.shots not in (0, "all"):
+        fields["shots_seed"] = config.seed_of("shots")
+    return _without_none(fields)
+
+
+def _model(experiment: Experiment) -> Fields:
+    model = experiment.config.model
+    prints = experiment.fingerprints
+    fields = {
+        "content": prints.model,
+        "quantization": None if model.quantization is None else model.quantization.model_dump(),
+        "model_args": {key: value for key, value in model.model_args.items() if key != "revision"} or None,
+        "chat_template": prints.chat_template,
+        "chat_template_args": model.chat_template_args or None,
+        "adapter": prints.adapter,
+    }
+    return _without_none(fields)
+
+
+def _prompting(prompting: PromptingConfig) -> Fields:
+    return _written(prompting)
+
+
+def _generation(config: ExperimentConfig) -> Fields:
+    fields: Fields = {"generation_args": config.inference.generation_args}
+    if is_sampling(config.inference.generation_args):
+        fields |= {"seed": config.seed, "batch_size": config.inference.batch_size}
+    return fields
+
+
+def _with_code(experiment: Experiment, options: Fields) -> Fields:
+    """The adapter's options, with the content of an own initialiser in place of its file."""
+    initialiser = options.get("init_lora_weights")
+    if not (isinstance(initialiser, str) and is_own_code(initialiser)):
+        return options
+    function = initialiser.rpartition(":")[2]
+    return options | {"init_lora_weights": [function, experiment.fingerprints.code[initialiser]]}
+
+
+def _written(section: BaseModel) -> Fields:
+    return section.model_dump(exclude_defaults=True)
+
+
+def _without_none(fields: Fields) -> Fields:
+    return {key: value for key, value in fields.items() if value is not None}

@@ -1,0 +1,180 @@
+"""Rows to token ids: the same ids in training, in scoring, in generation and in `inspect`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.data.in_context import ExampleSource
+from sft.data.prompts import Encoded, Example, PromptBuilder, PromptStyle, TooLong, resolve_format
+from sft.data.rows import Row
+from sft.errors import DataError
+from sft.labels.label_set import LabelSet
+from sft.models.loading import ModelSource
+from sft.models.tokenizers import chat_template_source, default_template_args, load_tokenizer
+from sft.tasks.inputs import Inputs, with_labels
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+MAX_ROWS_NAMED = 10
+
+
+@dataclass(frozen=True)
+class PromptedRow:
+    """One row as the model sees it."""
+
+    row: Row
+    encoded: Encoded
+    examples: tuple[int, ...]
+    """`source_index` of its in-context examples, in order."""
+
+
+def tokenizer_of(config: ExperimentConfig, folder: Path, revision: str | None) -> "PreTrainedTokenizerBase":
+    """The tokenizer of the experiment's model."""
+    return load_tokenizer(config.model.name, folder, revision)
+
+
+def model_source(config: ExperimentConfig, folder: Path, revision: str | None) -> ModelSource:
+    """Which base model an experiment loads, and how."""
+    model = config.model
+    return ModelSource(
+        name=model.name,
+        folder=folder,
+        revision=revision,
+        quantization=model.quantization,
+        model_args=model.model_args,
+    )
+
+
+def prompt_builder(
+    tokenizer: "PreTrainedTokenizerBase",
+    config: ExperimentConfig,
+    prompting: PromptingConfig,
+    labels: LabelSet | None,
+    folder: Path,
+) -> PromptBuilder:
+    """The builder of an experiment's prompts, in training (`prompting`) or at inference (its overlay)."""
+    template = chat_template_source(config.model.chat_template_from, folder)
+    own = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else None
+    chat_format = resolve_format(prompting.format, bool(template or own))
+    written = config.model.chat_template_args
+    style = PromptStyle(
+        instruction=with_labels(prompting.instruction, labels),
+        input_columns=tuple(prompting.input_columns),
+        input_template=prompting.input_template,
+        format=chat_format,
+        max_input_length=prompting.max_input_length,
+        max_output_length=prompting.max_output_length,
+        chat_template=template,
+        chat_template_args=default_template_args(template or own or "", written) if chat_format == "chat" else {},
+    )
+    return PromptBuilder(tokenizer, style)
+
+
+def training_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:
+    """The shots with their answers; examples are drawn for each row, never the row itself.
+
+    Args:
+        inputs: the experiment's rows.
+        builder: builds prompts under `prompting`.
+        limit: tokens of prompt and completion together.
+
+    Raises:
+        DataError: a row is too long after all cuts, or has nothing to train on.
+    """
+    k = inputs.config.training.icl_examples if inputs.config.training else 0
+    source = example_source(inputs, k, leave_one_out=True)
+
+    def encode(row: Row) -> PromptedRow:
+        rounds = source.drawn(f"train:{row.source_index}", row.source_index) if source else ()
+        return _encode(inputs, builder, inputs.config.prompting, row, rounds, limit, with_answer=True)
+
+    return _encode_all("train", inputs.selection.shots, encode)
+
+
+def evaluated_rows(
+    inputs: Inputs, builder: PromptBuilder, split: str, limit: int | None, with_answer: bool = False
+) -> list[PromptedRow]:
+    """The evaluated rows of a split as prompts.
+
+    Args:
+        inputs: the experiment's rows.
+        builder: builds prompts under `prompting` overlaid by `inference.prompting`.
+        split: `dev` or `test`.
+        limit: tokens of the prompt (with the answer, where it is asked for).
+        with_answer: whether the gold answer is the completion (as `inspect` and an evaluation during training need).
+
+    Raises:
+        DataError: a row is too long after all cuts.
+    """
+    inference = inputs.config.inference
+    source = example_source(inputs, inference.icl_examples, leave_one_out=False)
+    fixed = source.fixed() if source and not inference.random_icl else ()
+
+    def encode(row: Row) -> PromptedRow:
+        rounds = fixed
+        if source and inference.random_icl:
+            rounds = source.drawn(f"{split}:{row.source_index}", None)
+        return _encode(inputs, builder, inputs.config.inference_prompting, row, rounds, limit, with_answer=with_answer)
+
+    return _encode_all(split, inputs.evaluated()[split], encode)
+
+
+def example_source(inputs: Inputs, k: int, leave_one_out: bool) -> ExampleSource | None:
+    """The source of in-context examples, None for k = 0.
+
+    Raises:
+        UserError: the pool holds fewer than k per label (one less where a row must not see itself).
+    """
+    if not k:
+        return None
+    source = ExampleSource(
+        pool=inputs.selection.pool,
+        output_column=inputs.config.prompting.output_column,
+        label_values=inputs.labels.values if inputs.labels else None,
+        k=k,
+        seed=inputs.config.seed_of("icl"),
+        if_fewer=inputs.config.dataset.if_fewer,
+    )
+    if leave_one_out:
+        source.check_leave_one_out()
+    return source
+
+
+def _encode(
+    inputs: Inputs,
+    builder: PromptBuilder,
+    prompting: PromptingConfig,
+    row: Row,
+    rounds: Sequence[Sequence[Row]],
+    limit: int | None,
+    *,
+    with_answer: bool,
+) -> PromptedRow:
+    shown = [[_example(inputs, prompting, example, with_answer=True) for example in examples] for examples in rounds]
+    question = _example(inputs, prompting, row, with_answer=with_answer)
+    encoded = builder.encode(shown, question, limit, cut_output=not inputs.task.has_labels)
+    used = tuple(example.source_index for examples in rounds for example in examples)
+    return PromptedRow(row=row, encoded=encoded, examples=used[encoded.cut.examples :])
+
+
+def _example(inputs: Inputs, prompting: PromptingConfig, row: Row, *, with_answer: bool) -> Example:
+    output = inputs.task.answer(row, prompting.output_column, inputs.labels) if with_answer else None
+    return Example(inputs={column: row.text(column) for column in prompting.input_columns}, output=output)
+
+
+def _encode_all(split: str, rows: Sequence[Row], encode: Callable[[Row], PromptedRow]) -> list[PromptedRow]:
+    encoded: list[PromptedRow] = []
+    too_long: list[tuple[int, str]] = []
+    for row in rows:
+        try:
+            encoded.append(encode(row))
+        except TooLong as error:
+            too_long.append((row.source_index, str(error)))
+    if too_long:
+        named = ", ".join(str(index) for index, _ in too_long[:MAX_ROWS_NAMED])
+        more = f" and {len(too_long) - MAX_ROWS_NAMED} more" if len(too_long) > MAX_ROWS_NAMED else ""
+        raise DataError(f"{split} rows {named}{more} are too long after all cuts: {too_long[0][1]}")
+    return encoded

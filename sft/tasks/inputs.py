@@ -1,0 +1,153 @@
+"""The rows of one experiment: read, labelled and selected, the same in the planner and in every stage."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sft.config.canonical import canonical_json
+from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.data.loading import data_fingerprint, load_splits
+from sft.data.rows import Row, Splits
+from sft.data.selection import Selection, select
+from sft.errors import DataError
+from sft.labels.label_set import LabelSet, check_gold, resolve_labels
+from sft.registry import load
+from sft.runs.records import JobRecord
+from sft.tasks import task_registry
+from sft.tasks.task import Task
+
+_JSON_TYPES = (str, int, float, bool, list, dict, type(None))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an experiment's stages are fed with."""
+
+    config: ExperimentConfig
+    task: Task
+    labels: LabelSet | None
+    splits: Splits
+    selection: Selection
+
+    def evaluated(self) -> dict[str, tuple[Row, ...]]:
+        """The evaluated rows by split: dev first where there is one, then test."""
+        dev = {} if self.selection.dev is None else {"dev": self.selection.dev}
+        return {**dev, "test": self.selection.test}
+
+    def has_gold(self, split: str) -> bool:
+        """Whether the evaluated rows of a split carry the output column."""
+        rows = self.splits.dev if split == "dev" else self.splits.test
+        return rows is not None and self.config.prompting.output_column in rows.columns
+
+
+def task_of(config: ExperimentConfig) -> Task:
+    """The task type of a config.
+
+    Raises:
+        UserError: there is no such task type.
+    """
+    task: Task = load(task_registry, config.dataset.task_type, "task type")
+    return task
+
+
+def used_columns(config: ExperimentConfig) -> tuple[str, ...]:
+    """The columns that prompts read, in training and at inference, and the output column, once each."""
+    columns = [*config.prompting.input_columns, *config.inference_prompting.input_columns]
+    return tuple(dict.fromkeys([*columns, config.prompting.output_column]))
+
+
+def load_inputs(config: ExperimentConfig, folder: Path, revision: str | None) -> Inputs:
+    """Read and select the rows of an experiment.
+
+    Args:
+        config: the experiment.
+        folder: what its local paths are relative to.
+        revision: the pinned commit of a hub data set.
+    """
+    splits = load_splits(config.dataset, used_columns(config), config.prompting.output_column, folder, revision)
+    return select_inputs(config, splits)
+
+
+def inputs_of_job(record: JobRecord) -> Inputs:
+    """The rows of a job, read anew and compared with what the planner found.
+
+    Raises:
+        DataError: a file changed since the plan.
+    """
+    config = ExperimentConfig.model_validate(record.config)
+    folder = Path(record.config_folder)
+    revision = record.fingerprints["revisions"].get("dataset")
+    planned = record.fingerprints["data"]
+    for role, content in data_fingerprint(config.dataset, folder, revision).items():
+        if planned.get(role, content) != content:
+            raise DataError(f"the data of split {role} ({config.dataset.path}) changed since the plan; run the same command again")
+    return load_inputs(config, folder, revision)
+
+
+def select_inputs(config: ExperimentConfig, splits: Splits) -> Inputs:
+    """Resolve the labels and select the rows of an experiment from splits that are already read."""
+    task = task_of(config)
+    output_column = config.prompting.output_column
+    labels = _labels(config, splits) if task.has_labels else None
+    selection = select(
+        config.dataset, splits, output_column, labels.values if labels else None, config.seed_of("shots")
+    )
+    inputs = Inputs(config=config, task=task, labels=labels, splits=splits, selection=selection)
+    _check_train(inputs)
+    for split, rows in inputs.evaluated().items():
+        if labels and inputs.has_gold(split):
+            check_gold(labels, _gold(rows, output_column), split)
+    return inputs
+
+
+def with_labels(instruction: str | None, labels: LabelSet | None) -> str | None:
+    """The instruction with `{labels}` as the label words in their order."""
+    if instruction is None or labels is None:
+        return instruction
+    return instruction.replace("{labels}", ", ".join(labels.words))
+
+
+def _labels(config: ExperimentConfig, splits: Splits) -> LabelSet:
+    column = config.prompting.output_column
+    train = splits.train
+    train_values = None
+    if train is not None and column in train.columns:
+        train_values = [row.values[column] for row in train.rows]
+    return resolve_labels(config.dataset.labels, train_values, splits.class_names.get(column))
+
+
+def _check_train(inputs: Inputs) -> None:
+    column = inputs.config.prompting.output_column
+    needed = inputs.config.dataset.shots != 0 or inputs.config.inference.icl_examples > 0
+    train = inputs.splits.train
+    if not needed:
+        return
+    if train is None:
+        raise DataError(f"split {inputs.config.dataset.splits.train!r} not found, and shots or in-context examples need it")
+    if column not in train.columns:
+        raise DataError(f"column {column!r} not found in {train.name}; columns are: {', '.join(train.columns)}")
+    if inputs.labels:
+        check_gold(inputs.labels, _gold(inputs.selection.shots, column), "train")
+
+
+def _gold(rows: Sequence[Row], column: str) -> list[tuple[int, str]]:
+    return [(row.source_index, row.text(column)) for row in rows]
+
+
+def row_text(row: Row, prompting: PromptingConfig) -> str:
+    """The row's input as one text, for comparing rows."""
+    return "\n".join(row.text(column) for column in prompting.input_columns)
+
+
+def rows_sha256(rows: Sequence[Row]) -> str:
+    """The sha256 of rows by their content, all columns, so that boards compare like with like."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(canonical_json([row.source_index, _jsonable(row.values)]).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _jsonable(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value if isinstance(value, _JSON_TYPES) else str(value) for name, value in values.items()}

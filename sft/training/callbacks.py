@@ -1,0 +1,168 @@
+"""What is watched while a model trains: the heartbeat, the loss curve, and numbers that are no longer finite."""
+
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import TrainerCallback
+
+from sft.errors import StageFailure
+from sft.runs.progress import INTERVAL_SECONDS, Progress
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """One entry of the loss curve; a number that is not finite is None, so that it can be written as JSON."""
+
+    step: int
+    """Optimiser steps taken, from 1."""
+
+    epoch: float
+    """Passes over the rows, fractions included."""
+
+    loss: float | None
+    """Mean cross-entropy per trained token since the last entry, in nats."""
+
+    learning_rate: float | None
+    """Rate of this step."""
+
+    grad_norm: float | None
+    """Norm of the gradient before clipping."""
+
+
+@dataclass(frozen=True)
+class EvalPoint:
+    """The loss on the dev rows at one moment of the training."""
+
+    step: int
+    epoch: float
+    loss: float | None
+
+
+@dataclass
+class Curves:
+    """What the callbacks collect."""
+
+    losses: list[LossPoint] = field(default_factory=list)
+    evals: list[EvalPoint] = field(default_factory=list)
+
+
+class CurveCallback(TrainerCallback):  # type: ignore[misc]
+    """Collects the loss curve from what the trainer logs."""
+
+    def __init__(self) -> None:
+        self.curves = Curves()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Start anew: a trainer that looks for a batch size that fits begins more than once."""
+        self.curves = Curves()
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Keep the entries that carry a training loss or a dev loss."""
+        logs: Mapping[str, Any] = kwargs.get("logs") or {}
+        step, epoch = int(state.global_step), float(state.epoch or 0.0)
+        if "loss" in logs:
+            numbers = (finite_or_none(logs.get(name)) for name in ("loss", "learning_rate", "grad_norm"))
+            self.curves.losses.append(LossPoint(step, epoch, *numbers))
+        if "eval_loss" in logs:
+            self.curves.evals.append(EvalPoint(step, epoch, finite_or_none(logs["eval_loss"])))
+
+
+class HeartbeatCallback(TrainerCallback):  # type: ignore[misc]
+    """Writes `progress.json` during training and during evaluations in between."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._loss: float | None = None
+        self._evaluating_since = float("-inf")
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Show the number of steps before the first one is done."""
+        self._progress(0, state.max_steps)
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Beat between the optimiser steps of a large effective batch."""
+        self._progress(state.global_step, state.max_steps, self._loss)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Beat after each optimiser step."""
+        self._progress(state.global_step, state.max_steps, self._loss)
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Remember the loss; that of the last step is written at once."""
+        self._loss = finite_or_none((kwargs.get("logs") or {}).get("loss", self._loss))
+        self._progress(state.global_step, state.max_steps, self._loss)
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Beat during an evaluation; the writer itself does not hold back once the last step is reached."""
+        now = time.monotonic()
+        if now - self._evaluating_since >= INTERVAL_SECONDS:
+            self._evaluating_since = now
+            self._progress(state.global_step, state.max_steps, self._loss)
+
+
+class GradientCallback(TrainerCallback):  # type: ignore[misc]
+    """Looks at the gradients before each optimiser step.
+
+    The first step with a gradient that is not finite ends the run, and so does a first step in which no
+    trainable tensor has a gradient: both would otherwise end in an adapter that looks trained.
+    """
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Check the gradients that this step will apply."""
+        trainable = [(name, p) for name, p in kwargs["model"].named_parameters() if p.requires_grad]
+        if state.global_step == 0:
+            _check_reach(trainable)
+        if args.fp16:
+            return  # the scaler of fp16 meets infinite gradients on purpose and skips such steps
+        gradients = [p.grad for _, p in trainable if p.grad is not None]
+        check_finite("gradient", torch.nn.utils.get_total_norm(gradients), args, state)
+
+
+def check_finite(what: str, value: torch.Tensor, args: Any, state: Any) -> None:
+    """End the run at the first number that is not finite.
+
+    Args:
+        what: `loss` or `gradient`, for the message.
+        value: a scalar.
+        args: the trainer's arguments.
+        state: the trainer's state during the step.
+
+    Raises:
+        StageFailure: of kind `diverged`.
+    """
+    number = float(value)
+    if math.isfinite(number):
+        return
+    shown = "NaN" if math.isnan(number) else "infinite"
+    step, total, rate = state.global_step + 1, state.max_steps, args.learning_rate
+    message = f"{what} became {shown} at step {step} of {total} (learning_rate {rate:g}). The adapter was not saved."
+    raise StageFailure(message, kind="diverged")
+
+
+def finite_or_none(value: Any) -> float | None:
+    """The number, or None where there is none or JSON has no form for it."""
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _check_reach(trainable: list[tuple[str, nn.Parameter]]) -> None:
+    without = [name for name, parameter in trainable if parameter.grad is None]
+    if len(without) == len(trainable):
+        raise StageFailure("no gradient reached any trainable tensor; the adapter cannot be trained on this model")
+    if without:
+        logger.warning(
+            "no gradient reached %d of %d trainable tensors at the first step, such as %s; they stay as they were",
+            len(without),
+            len(trainable),
+            without[0],
+        )

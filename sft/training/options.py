@@ -1,0 +1,249 @@
+"""`training.trainer_args`: what may be written, what our defaults are, what counts for the stage's key.
+
+The keys are those of the installed `trl.SFTConfig`, read from its source; no library is imported.
+"""
+
+import ast
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sft.config.library_keys import SFT_CONFIG, dataclass_fields
+from sft.config.library_source import find_class
+from sft.registry import nearest, unknown_name
+
+SCHEDULERS = "transformers.trainer_utils:SchedulerType"
+OPTIMIZERS = "transformers.training_args:OptimizerNames"
+
+DEFAULTS: Mapping[str, Any] = {
+    "learning_rate": 2e-4,
+    "gradient_checkpointing": False,
+    "logging_steps": 1,
+    "logging_nan_inf_filter": False,
+    "max_length": None,
+    "report_to": "none",
+    "save_strategy": "no",
+    "eval_strategy": "no",
+}
+"""Over TRL's own defaults; `bf16`, `use_cpu` and `disable_tqdm` follow the machine."""
+
+METHOD_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "full": {"learning_rate": 2e-5},
+    "last_layer": {"learning_rate": 2e-5},
+}
+"""Where an adapter method needs other defaults."""
+
+ALIASES: Mapping[str, str] = {
+    "max_seq_length": "max_length",
+    "activation_checkpointing": "gradient_checkpointing",
+    "activation_checkpointing_kwargs": "gradient_checkpointing_kwargs",
+}
+"""Second names of a key; the value is the name used here."""
+
+IN_NO_KEY = frozenset({"output_dir", "report_to", "run_name", "disable_tqdm"})
+"""Nothing about the trained weights depends on these, nor on `save_*` without `load_best_model_at_end`."""
+
+_UPLOAD = "nothing is uploaded; upload the adapter's folder yourself"
+_STAGES = "the commands decide which stages run"
+_LOSS = "the loss always covers the completion with its stop and nothing else"
+REFUSED: Mapping[str, str] = {
+    "seed": "write `seed` or `seeds.training` of the experiment",
+    "data_seed": "write `seed` or `seeds.training` of the experiment",
+    "dataset_text_field": "rows come tokenised; write `prompting.input_columns` and `prompting.output_column`",
+    "dataset_kwargs": "rows come tokenised; nothing is left to prepare",
+    "chat_template_path": "write `model.chat_template_from`",
+    "eos_token": "the stop comes from the chat template or the plain format",
+    "pad_token": "padding never counts; the tokenizer's own is used",
+    "completion_only_loss": _LOSS,
+    "assistant_only_loss": _LOSS,
+    "truncation_mode": "what gives way in a row that is too long is fixed, and never the answer's label",
+    "model_init_kwargs": "write `model.model_args`",
+    "do_train": _STAGES,
+    "do_eval": _STAGES,
+    "do_predict": _STAGES,
+    "resume_from_checkpoint": "write `model.adapter` to go on from a trained adapter",
+    "push_to_hub": _UPLOAD,
+}
+"""Keys of the library that would undo what this project promises, each with what to do instead."""
+
+_PLAIN_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "bool": bool,
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "None": type(None),
+}
+
+Count = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Strategy = Literal["no", "steps", "epoch"]
+Finding = tuple[str, str]
+
+
+class _Values(BaseModel):
+    """Types and ranges of the keys that are written most; a mistake here would only show when the stage runs."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    learning_rate: NotNegative = 0.0
+    num_train_epochs: Positive = 1.0
+    max_steps: Annotated[int, Field(ge=-1)] = -1
+    per_device_train_batch_size: Count = 1
+    per_device_eval_batch_size: Count = 1
+    gradient_accumulation_steps: Count = 1
+    max_length: Count | None = None
+    warmup_steps: NotNegative = 0.0
+    weight_decay: NotNegative = 0.0
+    max_grad_norm: NotNegative = 0.0
+    adam_beta1: NotNegative = 0.0
+    adam_beta2: NotNegative = 0.0
+    adam_epsilon: NotNegative = 0.0
+    label_smoothing_factor: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    logging_steps: Positive = 1.0
+    eval_steps: Positive | None = None
+    save_steps: Positive = 1.0
+    save_total_limit: Count | None = None
+    dataloader_num_workers: Annotated[int, Field(ge=0)] = 0
+    eval_strategy: Strategy = "no"
+    logging_strategy: Strategy = "no"
+    save_strategy: Literal["no", "steps", "epoch", "best"] = "no"
+    packing_strategy: Literal["bfd", "bfd_split", "wrapped"] = "bfd"
+    loss_type: Literal["nll", "dft"] = "nll"
+
+
+def check_trainer_args(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
+    """What is wrong with `training.trainer_args`, as (key, message).
+
+    Args:
+        args: as the user wrote them.
+        has_dev: whether the data has a dev split.
+    """
+    findings = _check_names(args)
+    refused = {key for key, _ in findings}
+    named = _named({key: value for key, value in args.items() if key not in refused})
+    return findings + _check_values(named) + _check_together(named, has_dev)
+
+
+def effective_trainer_args(args: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """What is written, over our defaults for an adapter method; the library's own defaults are not repeated."""
+    return {**_defaults(method), **_named(args)}
+
+
+def fields_for_key(args: Mapping[str, Any], method: str = "lora") -> dict[str, Any]:
+    """The arguments that the trained weights depend on; those equal to our defaults are left out."""
+    defaults = _defaults(method)
+    keeps_best = bool(args.get("load_best_model_at_end", False))
+    return {
+        key: value
+        for key, value in _named(args).items()
+        if key not in IN_NO_KEY
+        and (keeps_best or not key.startswith("save_"))
+        and not (key in defaults and defaults[key] == value)
+    }
+
+
+def evaluates_while_training(args: Mapping[str, Any]) -> bool:
+    """Whether the training looks at the dev rows."""
+    return args.get("eval_strategy", "no") != "no" or bool(args.get("eval_on_start", False))
+
+
+def _defaults(method: str) -> dict[str, Any]:
+    return {**DEFAULTS, **METHOD_DEFAULTS.get(method, {})}
+
+
+def _named(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {ALIASES.get(key, key): value for key, value in args.items()}
+
+
+def _check_names(args: Mapping[str, Any]) -> list[Finding]:
+    known = set(dataclass_fields(SFT_CONFIG)) | set(ALIASES)
+    findings = []
+    for key in args:
+        reason = _UPLOAD if key.startswith("hub_") else REFUSED.get(key)
+        if reason is not None:
+            findings.append((key, f"not taken: {reason}"))
+        elif key not in known:
+            hint = nearest(key, known - set(REFUSED))
+            findings.append((key, "unknown key" + (f" (did you mean {hint}?)" if hint else "")))
+        elif key in ALIASES and ALIASES[key] in args:
+            findings.append((key, f"another name of {ALIASES[key]}, which is written too; write one of them"))
+    return findings
+
+
+def _check_values(args: Mapping[str, Any]) -> list[Finding]:
+    findings: dict[str, str] = {}
+    try:
+        _Values.model_validate(dict(args))
+    except ValidationError as error:
+        for item in error.errors():
+            message = f"{item['msg']}, got {item['input']!r}{_unquote(item['input'])}"
+            findings.setdefault(str(item["loc"][0]), message)
+    fields = dataclass_fields(SFT_CONFIG)
+    for key, value in args.items():
+        if key in fields and key not in _Values.model_fields and not _fits(value, fields[key].annotation):
+            findings[key] = f"should be {fields[key].annotation}, got {value!r}{_unquote(value)}"
+    for key, enumeration in (("lr_scheduler_type", SCHEDULERS), ("optim", OPTIMIZERS)):
+        if key in args and args[key] not in _enum_values(enumeration):
+            findings[key] = unknown_name("value", str(args[key]), _enum_values(enumeration))
+    if args.get("max_steps") == 0:
+        findings["max_steps"] = "0 steps train nothing; leave it out, or write 1 or more"
+    return list(findings.items())
+
+
+def _unquote(value: Any) -> str:
+    try:
+        float(value if isinstance(value, str) else "")
+    except ValueError:
+        return ""
+    return "; write the number without quotes"
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a JSON value is of a type written as plain names; anything more complex is left to the library."""
+    names = annotation.split(" | ")
+    if not set(names) <= set(_PLAIN_TYPES):
+        return True
+    if isinstance(value, bool):
+        return "bool" in names
+    return any(isinstance(value, _PLAIN_TYPES[name]) for name in names)
+
+
+@cache
+def _enum_values(target: str) -> tuple[str, ...]:
+    """The values of an enumeration of texts in the installed source."""
+    found = find_class(target)
+    if found is None:
+        raise LookupError(f"the installed package has no class {target}")
+    assigned = [node.value for node in found.node.body if isinstance(node, ast.Assign)]
+    return tuple(value.value for value in assigned if isinstance(value, ast.Constant) and isinstance(value.value, str))
+
+
+def _check_together(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
+    findings = []
+    evaluates = args.get("eval_strategy", "no") != "no"
+    if evaluates_while_training(args) and not has_dev:
+        key = "eval_strategy" if evaluates else "eval_on_start"
+        findings.append((key, "needs dev rows; name them with dataset.splits, such as {dev: 0.15, test: 0.3}"))
+    if args.get("lr_scheduler_type") in ("reduce_lr_on_plateau", "greedy") and not evaluates:
+        findings.append(("lr_scheduler_type", f"{args['lr_scheduler_type']} needs an eval_strategy (steps or epoch)"))
+    findings += _check_best(args, evaluates)
+    if args.get("packing") is True and args.get("max_length") is None:
+        findings.append(("packing", "needs max_length, the length of a packed sequence in tokens"))
+    if args.get("bf16") is True and args.get("fp16") is True:
+        findings.append(("fp16", "bf16 is true as well; choose one of them"))
+    return findings
+
+
+def _check_best(args: Mapping[str, Any], evaluates: bool) -> list[Finding]:
+    key = "load_best_model_at_end"
+    if args.get(key) is not True:
+        return []
+    if not evaluates:
+        return [(key, "needs an eval_strategy (steps or epoch) to know which is best")]
+    evaluated, saved = args.get("eval_strategy"), args.get("save_strategy", "no")
+    if saved not in (evaluated, "best"):
+        return [(key, f"needs save_strategy {evaluated!r} (as eval_strategy) or 'best', not {saved!r}")]
+    return []

@@ -1,0 +1,265 @@
+"""Training a model on tokenised rows with TRL; nothing else in the project imports it.
+
+Rows come with their ids and labels, so nothing of TRL's own data preparation (templates, masks, truncation,
+dropping of rows) takes part; what could still go wrong silently there is asserted.
+"""
+
+import contextlib
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from datasets import Dataset
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from sft.errors import StageFailure
+from sft.runs.progress import Progress
+from sft.training.callbacks import (
+    CurveCallback,
+    EvalPoint,
+    GradientCallback,
+    HeartbeatCallback,
+    LossPoint,
+    check_finite,
+)
+from sft.training.options import evaluates_while_training
+from sft.training.rows import IGNORED, TrainRow, check_rows
+
+__all__ = ["TrainRow", "TrainerSettings", "TrainingRecord", "train_model"]
+
+SEED_LIMIT = 2**32
+"""NumPy takes seeds below this; larger ones are folded into the range."""
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """How a model is trained."""
+
+    trainer_args: Mapping[str, Any]
+    """Arguments of `trl.SFTConfig` with our defaults filled in (`options.effective_trainer_args`)."""
+
+    seed: int
+    """Order of the rows and dropout."""
+
+    work_folder: Path
+    """Checkpoints and whatever else the trainer writes; the adapter is saved by the caller."""
+
+    keep_checkpoints: bool = False
+    """Whether checkpoints stay in `work_folder` after training."""
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What happened in a training."""
+
+    loss_curve: tuple[LossPoint, ...]
+    eval_curve: tuple[EvalPoint, ...]
+    n_steps: int
+    """Optimiser steps."""
+
+    n_rows: int
+    """Rows trained on."""
+
+    n_tokens: int
+    """Tokens of all rows, one pass."""
+
+    n_trained_tokens: int
+    """Tokens of all rows that carry a loss, one pass."""
+
+    effective_batch_size: int
+    """Rows per optimiser step."""
+
+    best_step: int | None
+    """Step whose weights were kept, with `load_best_model_at_end`."""
+
+    seconds: float
+    """Wall time of the training itself."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        return asdict(self)
+
+
+def train_model(
+    model: PeftModel | PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[TrainRow],
+    dev_rows: Sequence[TrainRow] | None,
+    settings: TrainerSettings,
+    progress: Progress,
+) -> TrainingRecord:
+    """Train the trainable parameters of `model` in place.
+
+    The same rows, settings and initial weights give the same bytes on a CPU. The model's token settings and
+    generation settings stay as they were; it is left in eval mode.
+
+    Args:
+        model: a model with something to train, usually an adapter already attached.
+        tokenizer: pads the batches; it needs a pad or an eos token.
+        rows: the training rows; all of them are used, as they are.
+        dev_rows: evaluated in between where `eval_strategy` asks for it.
+        settings: trainer arguments, seed, folder.
+        progress: the heartbeat.
+
+    Raises:
+        DataError: a row has no trainable token or is longer than `max_length`.
+        StageFailure: the loss or a gradient is no longer finite, or no gradient reaches the adapter.
+    """
+    check_rows(rows, "training", settings.trainer_args.get("max_length"))
+    evaluated = dev_rows if evaluates_while_training(settings.trainer_args) else None
+    if evaluated is not None:
+        check_rows(evaluated, "dev", settings.trainer_args.get("max_length"))
+    curve = CurveCallback()
+    with _bars_only_on_a_terminal(), _settings_kept(model, tokenizer):
+        trainer = _build_trainer(model, tokenizer, rows, evaluated, settings)
+    for callback in (curve, HeartbeatCallback(progress), GradientCallback()):
+        trainer.add_callback(callback)
+    set_seed(settings.seed % SEED_LIMIT)
+    started = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - started
+    model.eval()
+    if not settings.keep_checkpoints:
+        _delete_checkpoints(settings.work_folder)
+    return _record(trainer, rows, curve, seconds)
+
+
+class _CheckedTrainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer that ends at the first loss that is not finite instead of training on."""
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        check_finite("loss", loss, self.args, self.state)
+        return loss
+
+
+def _build_trainer(
+    model: PeftModel | PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[TrainRow],
+    dev_rows: Sequence[TrainRow] | None,
+    settings: TrainerSettings,
+) -> SFTTrainer:
+    weights = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
+    if not weights:
+        raise StageFailure("the model has no trainable parameter")
+    trainer = _CheckedTrainer(
+        model=model,
+        args=_sft_config(settings),
+        train_dataset=_dataset(rows),
+        eval_dataset=None if dev_rows is None else _dataset(dev_rows),
+        processing_class=tokenizer,
+    )
+    _check_prepared(trainer.train_dataset, rows, trainer.args)
+    _restore_precision(model, weights)
+    # Without a processing class the trainer does not rewrite the model's token and generation settings.
+    trainer.processing_class = None
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _sft_config(settings: TrainerSettings) -> SFTConfig:
+    """The trainer's arguments; what depends on the machine is decided here and is in no key."""
+    written = dict(settings.trainer_args)
+    cuda = torch.cuda.is_available() and not written.get("use_cpu", False)
+    machine = {
+        "use_cpu": not cuda,
+        "bf16": cuda and torch.cuda.is_bf16_supported() and not written.get("fp16", False),
+        "disable_tqdm": not sys.stdout.isatty(),
+    }
+    # The same argument under two names; the library warns about the older one, which everybody writes.
+    for old, new in (
+        ("gradient_checkpointing", "activation_checkpointing"),
+        ("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs"),
+    ):
+        if old in written:
+            written.setdefault(new, written.pop(old))
+    if not written.get("packing", False):
+        written["max_length"] = None  # rows were cut when they were built; a second cut would drop answers
+    written["output_dir"] = str(settings.work_folder)
+    seed = settings.seed % SEED_LIMIT
+    return SFTConfig(**{**machine, **written, "seed": seed, "data_seed": seed})
+
+
+def _dataset(rows: Sequence[TrainRow]) -> Dataset:
+    return Dataset.from_dict({"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]})
+
+
+def _check_prepared(dataset: Dataset, rows: Sequence[TrainRow], args: SFTConfig) -> None:
+    """No row and no trained token may get lost between what was given and what the trainer reads."""
+    if not args.packing and len(dataset) != len(rows):
+        raise StageFailure(f"the trainer would read {len(dataset)} rows of {len(rows)}")
+    given = sum(label != IGNORED for row in rows for label in row.labels)
+    read = sum(label != IGNORED for labels in dataset["labels"] for label in labels)
+    if read != given:
+        raise StageFailure(f"the trainer would train {read} tokens of {given}")
+
+
+def _restore_precision(model: PeftModel | PreTrainedModel, weights: Mapping[str, torch.Tensor]) -> None:
+    """Undo the trainer's cast of the adapter to bf16 on 4- and 8-bit models.
+
+    In bf16 small updates round to nothing (a scale that starts at 1.0 never moves), and the initial values
+    themselves are rounded, so the tensors as they were before are put back.
+    """
+    for name, parameter in model.named_parameters():
+        if name not in weights:
+            continue
+        if parameter.dtype != weights[name].dtype:
+            parameter.data = weights[name].to(parameter.device)
+        if isinstance(model, PeftModel) and parameter.dtype in (torch.float16, torch.bfloat16):
+            parameter.data = parameter.data.float()
+
+
+@contextlib.contextmanager
+def _settings_kept(model: PeftModel | PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """The trainer writes a padding token and `use_cache` into the model's settings; they are put back."""
+    holders = [model.config, model.config.get_text_config(), model.generation_config, tokenizer]
+    names = ("pad_token", "pad_token_id", "use_cache")
+    kept = [(holder, name, getattr(holder, name)) for holder in holders for name in names if hasattr(holder, name)]
+    try:
+        yield
+    finally:
+        for holder, name, value in kept:
+            setattr(holder, name, value)
+
+
+@contextlib.contextmanager
+def _bars_only_on_a_terminal() -> Iterator[None]:
+    """Packing shows a bar for its rows; a log file gets none."""
+    hidden = not sys.stdout.isatty() and datasets.is_progress_bar_enabled()
+    if hidden:
+        datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if hidden:
+            datasets.enable_progress_bars()
+
+
+def _delete_checkpoints(folder: Path) -> None:
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+def _record(trainer: SFTTrainer, rows: Sequence[TrainRow], curve: CurveCallback, seconds: float) -> TrainingRecord:
+    args, state = trainer.args, trainer.state
+    return TrainingRecord(
+        loss_curve=tuple(curve.curves.losses),
+        eval_curve=tuple(curve.curves.evals),
+        n_steps=int(state.global_step),
+        n_rows=len(rows),
+        n_tokens=sum(len(row.input_ids) for row in rows),
+        n_trained_tokens=sum(row.n_trained for row in rows),
+        effective_batch_size=int(state.train_batch_size) * args.gradient_accumulation_steps,
+        best_step=state.best_global_step if args.load_best_model_at_end else None,
+        seconds=seconds,
+    )

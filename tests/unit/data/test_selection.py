@@ -1,0 +1,126 @@
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sft.config.dataset import DatasetConfig
+from sft.data.rows import Row, Split, Splits
+from sft.data.selection import Selection, sample, select
+from sft.errors import DataError
+
+LABELS = st.lists(st.sampled_from("aabbbbc"), min_size=1, max_size=150)
+
+
+def make_rows(labels: Sequence[str]) -> tuple[Row, ...]:
+    return tuple(Row(i, {"text": f"t {i}", "label": label}) for i, label in enumerate(labels))
+
+
+def split(name: str, labels: Sequence[str]) -> Split:
+    return Split(name, ("text", "label"), make_rows(labels))
+
+
+def chosen(
+    labels: Sequence[str], shots: Any = 1, seed: int = 13, values: Sequence[str] | None = ("a", "b"), **keys: Any
+) -> Selection:
+    dataset = DatasetConfig.model_validate({"path": "x", "task_type": "classification", "shots": shots, **keys})
+    splits = Splits(split("train", labels), split("dev", labels), split("test", labels), {})
+    return select(dataset, splits, "label", values, seed)
+
+
+def indices(rows: Sequence[Row] | None) -> list[int]:
+    assert rows is not None
+    return [row.source_index for row in rows]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from("ab"), min_size=40, max_size=100), st.integers(0, 5), st.integers(1, 8))
+def test_shots_are_per_label_nested_and_sorted(labels: list[str], seed: int, n: int) -> None:
+    few = chosen(labels, n, seed, if_fewer="use_all").shots
+    many = chosen(labels, 2 * n, seed, if_fewer="use_all").shots
+    counts = Counter(row.text("label") for row in few)
+    assert all(counts[label] == min(n, labels.count(label)) for label in "ab")
+    assert set(indices(few)) <= set(indices(many))
+    assert indices(few) == sorted(set(indices(few)))
+
+
+def test_shots_depend_on_their_seed_and_not_on_other_labels() -> None:
+    labels = ["ab"[i % 2] for i in range(60)]
+    assert indices(chosen(labels, 4).shots) == indices(chosen(labels, 4).shots)
+    assert indices(chosen(labels, 4).shots) != indices(chosen(labels, 4, seed=14).shots)
+    assert indices(chosen(labels, 4, splits={"seed": 5}).shots) == indices(chosen(labels, 4).shots)
+    only_a = indices(chosen(labels, 4, values=("a",)).shots)
+    assert only_a == [i for i in indices(chosen(labels, 4).shots) if labels[i] == "a"]
+    assert only_a == [0, 6, 14, 32]
+
+
+def test_generation_counts_in_total() -> None:
+    labels = [str(i) for i in range(30)]
+    four, ten = (chosen(labels, n, values=None).shots for n in (4, 10))
+    assert (len(four), len(ten)) == (4, 10)
+    assert set(indices(four)) <= set(indices(ten))
+
+
+def test_zero_and_all_shots() -> None:
+    none = chosen("aab", 0)
+    assert none.shots == ()
+    assert none.pool == none.train
+    everything = chosen("aabz", "all")
+    assert indices(everything.shots) == [0, 1, 2]
+    assert everything.pool == everything.shots
+    with pytest.raises(DataError, match="shots: all"):
+        chosen("zz", "all")
+
+
+def test_too_few_names_every_short_label() -> None:
+    with pytest.raises(DataError) as caught:
+        chosen("aaabccccccccccc", 10, values=("a", "b", "c", "d"))
+    assert "10 shots asked, 0 available (per label: a: 3, b: 1, d: 0)" in str(caught.value)
+    assert "if_fewer: use_all" in str(caught.value)
+    assert Counter(row.text("label") for row in chosen("aaab", 10, if_fewer="use_all").shots) == {"a": 3, "b": 1}
+    with pytest.raises(DataError, match=r"^10 shots asked, 3 available; "):
+        chosen("abc", 10, values=None)
+
+
+def test_rows_of_other_labels_are_never_shots() -> None:
+    assert indices(chosen("azbz", 1).train) == [0, 2]
+
+
+def test_no_train_split() -> None:
+    dataset = DatasetConfig.model_validate({"path": "x", "task_type": "classification", "shots": 0})
+    selection = select(dataset, Splits(None, None, split("test", "ab"), {}), "label", ("a", "b"), 13)
+    assert selection.pool == ()
+    assert selection.dev is None
+
+
+@settings(max_examples=80, deadline=None)
+@given(LABELS, st.integers(1, 60), st.integers(0, 40), st.integers(0, 3))
+def test_samples_are_nested_proportional_and_ordered(labels: list[str], n: int, more: int, seed: int) -> None:
+    rows = make_rows(labels)
+    small = sample(rows, n, "max_n_test", seed, "label")
+    large = sample(rows, n + more, "max_n_test", seed, "label")
+    assert len(small) == min(n, len(rows))
+    assert set(indices(small)) <= set(indices(large))
+    assert indices(small) == sorted(indices(small))
+    counts = Counter(row.text("label") for row in small)
+    for label, total in Counter(labels).items():
+        assert abs(counts[label] - len(small) * total / len(rows)) <= 1
+
+
+def test_sample_without_gold_and_purposes_differ() -> None:
+    rows = tuple(Row(i, {"text": str(i)}) for i in range(100))
+    assert len(sample(rows, 10, "max_n_test", 0, "label")) == 10
+    assert sample(rows, 10, "max_n_test", 0, None) != sample(rows, 10, "max_n_dev", 0, None)
+    assert sample((), 10, "max_n_test", 0, "label") == ()
+
+
+def test_caps_belong_to_their_split_and_come_before_shots() -> None:
+    labels = ["ab"[i % 2] for i in range(200)]
+    selection = chosen(labels, 5, max_n_train=20, max_n_test=50)
+    assert [len(selection.train), len(selection.test), len(selection.dev or ())] == [20, 50, 50]
+    assert set(indices(selection.shots)) <= set(indices(selection.train))
+    assert len(chosen(labels, 5, max_n_test=50, max_n_dev=10).dev or ()) == 10
+    assert indices(chosen(labels, 5, seed=1, max_n_test=50).test) == indices(selection.test)
+    assert indices(chosen(labels, 5, max_n_test=50, splits={"seed": 1}).test) != indices(selection.test)

@@ -1,0 +1,87 @@
+"""A random two-layer model, a tokenizer in memory, and one call that trains on rows."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAD, EOS = 60, 61
+
+
+@pytest.fixture
+def tokenizer() -> Any:
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = {f"w{number}": number for number in range(60)} | {"<pad>": PAD, "<eos>": EOS, "<unk>": 62, "<bos>": 63}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel(words, unk_token="<unk>")),
+        pad_token="<pad>",
+        eos_token="<eos>",
+        bos_token="<bos>",
+    )
+
+
+@pytest.fixture
+def base() -> Any:
+    """64 hidden units: the block of 4-bit quantisation is 64 wide."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    config = LlamaConfig(vocab_size=64, num_attention_heads=4, num_key_value_heads=2, initializer_range=0.5, **sizes)
+    return LlamaForCausalLM(config).eval()
+
+
+@pytest.fixture
+def adapted() -> Callable[..., Any]:
+    """Attach LoRA to a base; B is not 0, so that every tensor has a gradient from the first step on."""
+
+    def attach(base: Any, dropout: float = 0.0) -> Any:
+        import torch
+        from peft import LoraConfig, get_peft_model
+
+        torch.manual_seed(1)
+        options = {"target_modules": "all-linear", "init_lora_weights": False}
+        return get_peft_model(base, LoraConfig(r=4, lora_alpha=4, lora_dropout=dropout, **options))
+
+    return attach
+
+
+@pytest.fixture
+def rows() -> list[Any]:
+    """12 rows with prompts of 3 to 6 tokens, an answer of one token and two stop tokens."""
+    from sft.training.rows import IGNORED, TrainRow
+
+    made = []
+    for number in range(12):
+        prompt = tuple(range(number, number + 3 + number % 4))
+        completion = (30 + number, EOS, 59)
+        made.append(TrainRow(prompt + completion, (IGNORED,) * len(prompt) + completion))
+    return made
+
+
+@pytest.fixture
+def train(tokenizer: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Train as the stage does, with our defaults over what is given."""
+
+    def run(
+        model: Any, rows: Sequence[Any], args: Mapping[str, Any], dev_rows: Sequence[Any] | None = None, seed: int = 13
+    ) -> Any:
+        from sft.runs.progress import Progress
+        from sft.training.options import effective_trainer_args
+        from sft.training.trainer import TrainerSettings, train_model
+
+        settings = TrainerSettings(effective_trainer_args(args, "lora"), seed, tmp_path / "work")
+        return train_model(model, tokenizer, rows, dev_rows, settings, Progress(tmp_path / "progress.json", "train"))
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
