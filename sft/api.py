@@ -11,7 +11,8 @@ from sft.errors import UserError
 from sft.experiments.display import LineDisplay
 from sft.experiments.grid import only_one
 from sft.experiments.loading import GridOptions, load_grid
-from sft.experiments.planning import GridPlan, PlannedExperiment, RawGrid, plan_grid
+from sft.experiments.methods import method_lines
+from sft.experiments.planning import GridPlan, RawGrid, plan_grid
 from sft.experiments.runner import Display
 from sft.experiments.running import RunOutcome, RunRequest, pinned_commits, run_plan
 from sft.reporting.leaderboard import write_leaderboard
@@ -80,10 +81,7 @@ def run_one(
     Raises:
         UserError: the grid holds several experiments, the config trains nothing, or its adapter is not trained yet.
     """
-    grid = load_grid(config, options)
-    name, raw = only_one(grid.configs)
-    one = RawGrid(configs={name: raw}, source=grid.source, folder=grid.folder, warnings=grid.warnings)
-    return _run(one, results_path, request, display)
+    return _run(_one(load_grid(config, options)), results_path, request, display)
 
 
 def results(*folders: str | Path) -> "pandas.DataFrame":
@@ -109,9 +107,36 @@ def leaderboard(folders: Sequence[Path], to: Path | None = None) -> Path:
     return target
 
 
+def inspect(
+    config: Grid, rows: int, options: GridOptions = DEFAULT_OPTIONS, results_path: str | Path = DEFAULT_RESULTS
+) -> dict[str, Any]:
+    """The first rows of each split of one experiment exactly as training and scoring will see them.
+
+    Args:
+        config: path of a config, or the value itself.
+        rows: rows of each split.
+        options: overrides, seed, name, Jsonnet variables.
+        results_path: the folder whose pinned hub commits are kept.
+    """
+    from sft.pipeline.inspection import inspect_experiment
+
+    checked = _plan(_one(load_grid(config, options)), ResultsFolder(Path(results_path)), with_gold=False)
+    return inspect_experiment(checked.experiments[0].experiment, rows)
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of a config."""
     return config_schema()
+
+
+def methods() -> str:
+    """Adapters, initialisers, metrics and tasks by name, with what each supports."""
+    return "\n".join(method_lines())
+
+
+def _one(grid: RawGrid) -> RawGrid:
+    name, config = only_one(grid.configs)
+    return RawGrid(configs={name: config}, source=grid.source, folder=grid.folder, warnings=grid.warnings)
 
 
 def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True) -> GridPlan:
@@ -152,11 +177,3 @@ def _board_writer(results_folder: ResultsFolder) -> Callable[[], None]:
             written_at = time.monotonic()
 
     return write
-
-
-def planned_one(grid: Grid, options: GridOptions, results_path: Path = DEFAULT_RESULTS) -> PlannedExperiment:
-    """The one experiment of a config, checked."""
-    raw = load_grid(grid, options)
-    name, config = only_one(raw.configs)
-    one = RawGrid(configs={name: config}, source=raw.source, folder=raw.folder, warnings=raw.warnings)
-    return _plan(one, ResultsFolder(results_path), with_gold=False).experiments[0]

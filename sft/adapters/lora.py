@@ -21,7 +21,7 @@ REFUSED = {
     "revision": "the commit of a hub model is pinned by the results folder",
     "inference_mode": SET_BY_US,
     "runtime_config": SET_BY_US,
-    "kasa_config": "it destroys part of the base weights, so that the saved adapter alone does not give the trained model",
+    "kasa_config": "it destroys part of the base weights, so that the saved adapter is not the trained model",
     "arrow_config": "it routes between several trained adapters",
     "megatron_config": "Megatron models are not trained here",
     "megatron_core": "Megatron models are not trained here",
@@ -52,7 +52,7 @@ class LoraOptions(BaseModel):
     """Names, or a pattern, of the layers that get an adapter; default all-linear: every linear layer but the head."""
 
     init_lora_weights: bool | str = True
-    """An initialiser (pca, pissa, pissa_simplified, umap), one of PEFT (`peft:NAME`), or own code; default true: Kaiming."""
+    """An initialiser (pca, pissa, pissa_simplified, umap), `peft:NAME`, or own code; default true: Kaiming."""
 
     bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases of the base are trained; default none."""
@@ -117,7 +117,8 @@ def _check_key(key: str) -> OptionFinding | None:
     if key in known:
         return None
     hint = nearest(key, known)
-    return OptionFinding(key, f"unknown key{f' (did you mean {hint}?)' if hint else ''}; allowed: what peft.LoraConfig takes")
+    suggestion = f" (did you mean {hint}?)" if hint else ""
+    return OptionFinding(key, f"unknown key{suggestion}; allowed: what peft.LoraConfig takes")
 
 
 def _shape_finding(problem: Any) -> OptionFinding:
@@ -129,8 +130,9 @@ def _check_init(options: Mapping[str, Any], folder: Path) -> list[OptionFinding]
     choice = InitChoice.of(options.get("init_lora_weights", True))
     findings = check_init(choice, folder)
     name = options.get("init_lora_weights")
-    if choice.kind != "peft" and options.get("lora_bias"):
-        findings.append(OptionFinding("lora_bias", f"goes with PEFT's own initialisations only, not with {name}"))
+    if choice.kind != "peft":
+        text = f"does not go with init_lora_weights {name}, which knows linear layers without adapter biases"
+        findings += [OptionFinding(key, text) for key in ("lora_bias", "target_parameters") if options.get(key)]
     if options.get("use_dora") and choice.name in ("pissa_simplified", "mica"):
         findings.append(OptionFinding("use_dora", f"does not go with init_lora_weights {name}"))
     return findings

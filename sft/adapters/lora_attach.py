@@ -35,10 +35,9 @@ def attach_lora(model: Any, options: Mapping[str, Any], folder: Path) -> Any:
 
     choice = InitChoice.of(options.get("init_lora_weights", True))
     _check_fit(model, options, choice)
-    peft_init = choice.name if choice.kind == "peft" else True
+    fixed = {"init_lora_weights": choice.name if choice.kind == "peft" else True, "task_type": "CAUSAL_LM"}
     try:
-        config = LoraConfig(**{**_own_defaults(model), **options, "init_lora_weights": peft_init, "task_type": "CAUSAL_LM"})
-        attached = get_peft_model(model, config)
+        attached = get_peft_model(model, LoraConfig(**{**_own_defaults(model), **options, **fixed}))
     except (TypeError, ValueError, NotImplementedError) as error:
         raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
     if choice.moves_base:
@@ -61,9 +60,9 @@ def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         raise UserError(f"model.adapter: {adapter} is a {saved.get('peft_type')} adapter, not lora", kind="model")
     for key, value in {"r": DEFAULT_RANK, **options}.items():
         if value is not None and key not in FREELY_CHANGED and not _agrees(key, value, saved):
-            name = "rank (exported_rank)" if key == "r" else key
-            text = f"{key} is {value!r}, but the adapter to continue has {name} {saved.get(key)!r}; write {key}: {saved.get(key)!r}"
-            raise UserError(f"lora.{text}")
+            name, found = ("exported_rank" if key == "r" else key), saved.get(key)
+            text = f"lora.{key} is {value!r}, but model.adapter has {name} {found!r}; write {key}: {found!r}"
+            raise UserError(text)
     return load_adapter(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
 
 
@@ -97,11 +96,11 @@ def _check_fit(model: nn.Module, options: Mapping[str, Any], choice: InitChoice)
     quantized = bool(kinds.intersection(QUANTIZED_TYPES)) or hasattr(model, "hf_quantizer")
     on_cpu = all(weight.device.type == "cpu" for weight in model.parameters())
     if options.get("use_dora") and "Int8Params" in kinds and on_cpu:
-        text = "lora.use_dora on 8-bit weights works for one forward pass only on a CPU; use a GPU, 4 bits or no quantization"
+        text = "lora.use_dora fails on 8-bit weights on a CPU after one forward pass; use 4 bits or no quantization"
         raise UserError(text)
     reads_floats = choice.moves_base or choice.name in ("mica", "orthogonal")
     if choice.kind == "peft" and reads_floats and quantized:
-        text = f"lora.init_lora_weights {choice.name} of PEFT needs unquantised weights; use pissa or pca, which take any"
+        text = f"lora.init_lora_weights {choice.name} of PEFT needs unquantised weights; pissa and pca take any"
         raise UserError(text)
     if choice.moves_base and choice.name == "olora" and _has_conv1d(model):
         raise UserError("lora.init_lora_weights olora does not know layers that store (in, out), such as GPT-2's")

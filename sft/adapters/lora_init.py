@@ -19,7 +19,7 @@ UNSUPPORTED = {
     "corda": "it reads activations of training data, which is not supported yet",
     "eva": "it reads activations of training data, which is not supported yet",
     "lora_ga": "it reads gradients of training data, which is not supported yet",
-    "loftq": "it replaces the base weights by rounded ones, so that the saved adapter alone does not give the trained model",
+    "loftq": "it replaces the base weights by rounded ones, so that the saved adapter is not the trained model",
 }
 MOVES_BASE = ("olora", "pissa")
 

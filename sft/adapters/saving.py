@@ -1,8 +1,8 @@
 """A trained adapter as a plain PEFT folder, and back.
 
 Plain `PeftModel.from_pretrained(base, folder)` on the untouched base must give the trained model. Where the
-initialisation moved the base by -s B0 A0, what was learned is s (B A - B0 A0) on the untouched base, so the folder holds
-twice the rank: A' = [A; A0], B' = [B, -B0], with the scaling kept.
+initialisation moved the base by -s B0 A0, what was learned is s (B A - B0 A0) on the untouched base, so the folder
+holds twice the rank: A' = [A; A0], B' = [B, -B0], with the scaling kept.
 """
 
 import json

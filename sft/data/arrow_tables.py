@@ -23,10 +23,10 @@ def read_parquet(path: Path) -> Table:
     try:
         with path.open("rb") as file:
             table = pyarrow.parquet.ParquetFile(file).read()
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise MachineError(f"{path}: cannot be read: {error.strerror}") from error
         raise DataError(f"{path.name}: not valid parquet ({str(error).splitlines()[0]})") from None
-    except OSError as error:
-        raise MachineError(f"{path}: cannot be read: {error.strerror or error}") from error
     return from_arrow(table, _declared_class_names(table))
 
 

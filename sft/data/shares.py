@@ -31,8 +31,8 @@ def cut(
     missing = _targets(strata, shares)
     sides: dict[str, list[int]] = {KEPT: [], **{name: [] for name in shares}}
     for bundle in _dealing_order(keys, seed):
-        labels = Counter(strata[position] for position in bundle)
-        side = max(sides, key=lambda name: sum(count * missing[name][label] for label, count in labels.items()))
+        labels = Counter([strata[position] for position in bundle])
+        side = _most_in_need(missing, labels)
         sides[side] += bundle
         missing[side].subtract(labels)
     for name, positions in sides.items():
@@ -48,6 +48,10 @@ def cut(
 def pick(rows: Sequence[Row], positions: Iterable[int]) -> tuple[Row, ...]:
     """The rows at the positions."""
     return tuple(rows[position] for position in positions)
+
+
+def _most_in_need(missing: Mapping[str, Counter[str]], labels: Counter[str]) -> str:
+    return max(missing, key=lambda side: sum(count * missing[side][label] for label, count in labels.items()))
 
 
 def _targets(strata: Sequence[str], shares: Mapping[str, float]) -> dict[str, Counter[str]]:

@@ -171,10 +171,6 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
     return value
 
 
-def _parse(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-
-
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
@@ -184,6 +180,13 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {text} is too large")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _parse(text: str) -> Any:
+    return _DECODER.decode(text)
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> Table:

@@ -14,7 +14,7 @@ from sft.adapters.options import check_adapter
 from sft.config.canonical import canonical_json
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.errors import UserError
-from sft.evaluation.metrics import check_metrics
+from sft.evaluation.checks import check_metrics
 from sft.inference.options import check_generation_args
 from sft.models.model_args import check_model_args
 from sft.models.quantization import check_quantization

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sft.adapters.attach import load_adapter
 from sft.adapters.parameters import count_parameters
+from sft.adapters.saving import load_adapter
 from sft.data.prompts import Encoded, PromptBuilder
 from sft.inference.generation import GenerationSettings, generate_texts
 from sft.inference.label_scoring.scoring import LabelScores, score_labels

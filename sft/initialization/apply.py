@@ -22,6 +22,8 @@ from sft.initialization.utils import is_conv1d
 
 ADAPTER = "default"
 ANCHOR = "anchor"
+SHAPE_KEYS = ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out")
+TARGET_KEYS = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ def adapter_layers(model: nn.Module) -> list[AdapterLayer]:
 def initialize(model: Any, initializer: Initializer, name: str) -> None:
     """Fill the adapter of a freshly attached PEFT model from its base weights.
 
-    Afterwards the model computes what it did before, unless the initialiser is marked `keep_base`; then it warns. Where
-    the base was moved, `initial_factors(model)` holds A0 and B0.
+    Afterwards the model computes what it did before, unless the initialiser is marked `keep_base`; then it warns.
+    Where the base was moved, `initial_factors(model)` holds A0 and B0.
 
     Args:
         model: a `PeftModel` with one LoRA adapter whose B is 0, before its first forward pass.
@@ -103,7 +105,7 @@ def _adapter_layers(model: nn.Module) -> Iterator[AdapterLayer]:
         if isinstance(module, LoraLayer):
             if ADAPTER not in module.lora_A or not isinstance(module.lora_A[ADAPTER], nn.Linear):
                 kind = type(module.get_base_layer()).__name__
-                text = f"target {name} is of type {kind}; initialisers know linear layers only: take it off target_modules"
+                text = f"target {name} is {kind}; initialisers know linear layers only: take it off target_modules"
                 raise UserError(text)
             yield AdapterLayer(name, module)
 
@@ -137,7 +139,7 @@ def _checked(
 
 
 def _holds_residual(layer: AdapterLayer) -> bool:
-    weight = getattr(layer.base, "weight", None)
+    weight: Any = getattr(layer.base, "weight", None)
     plain = isinstance(weight, torch.Tensor) and type(weight) in (torch.Tensor, nn.Parameter)
     return plain and weight.dtype in (torch.float32, torch.float64)
 
@@ -157,9 +159,8 @@ def _anchor(model: Any, layers: list[AdapterLayer], anchored: set[str]) -> None:
     if config.use_dora:
         need = "fp32 weights when use_dora is on (model_args.dtype: float32, no quantization)"
         raise UserError(f"an initialisation that moves the base needs {need}")
-    shape = ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out")
-    chosen = {key: getattr(config, key) for key in (*shape, "target_modules", "exclude_modules", "layers_to_transform")}
-    model.add_adapter(ANCHOR, LoraConfig(**chosen, layers_pattern=config.layers_pattern, task_type=config.task_type))
+    same = {key: getattr(config, key) for key in (*SHAPE_KEYS, *TARGET_KEYS)}
+    model.add_adapter(ANCHOR, LoraConfig(**same, task_type=config.task_type))
     for layer in layers:
         a, b = layer.weights()
         anchor_a, anchor_b = layer.weights(ANCHOR)

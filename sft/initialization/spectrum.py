@@ -29,10 +29,10 @@ class Singular:
 
 
 def top_singular(weight: torch.Tensor, rank: int) -> Singular:
-    """The `rank` largest singular triplets of `weight` (out, in), in its dtype, without drawing from the global RNG.
+    """The `rank` largest singular triplets of `weight` (out, in), in its dtype; no global generator is used.
 
-    Exact where the smaller side is at most 1,536: an eigendecomposition on that side in fp64. Above, a randomised range
-    finder with 2 x rank + 32 directions and 8 iterations under a fixed generator.
+    Exact where the smaller side is at most 1,536: an eigendecomposition on that side in fp64. Above, a randomised
+    range finder with 2 x rank + 32 directions and 8 iterations under a fixed generator.
 
     Raises:
         UserError: the rank is above the smaller side.

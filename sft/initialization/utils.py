@@ -16,8 +16,8 @@ def dequantize(layer: nn.Module) -> torch.Tensor:
     """The weights of a linear layer as a new fp32 tensor of shape (out, in), on the layer's device.
 
     Known: plain weights of any float type, bitsandbytes 4-bit and 8-bit (also after a forward pass, which moves the
-    8-bit scales), AWQ (GEMM packing) and GPTQ layers, HQQ, torchao. A transformers `Conv1D`, which stores (in, out), is
-    turned round. The layer is not changed.
+    8-bit scales), AWQ (GEMM packing) and GPTQ layers, HQQ, torchao. A transformers `Conv1D`, which stores (in, out),
+    is turned round. The layer is not changed.
 
     Raises:
         UserError: kind model: weights in a form that is not known, or repacked by a kernel.
@@ -28,7 +28,8 @@ def dequantize(layer: nn.Module) -> torch.Tensor:
         if hasattr(layer, "W_q") or type(layer.weight).__module__.startswith("torchao."):
             from peft.utils.integrations import dequantize_module_weight
 
-            return torch.as_tensor(dequantize_module_weight(layer)).detach().float()
+            matrix: torch.Tensor = dequantize_module_weight(layer)
+            return matrix.detach().to(torch.float32)
         return _unpacked(layer)
 
 
@@ -46,7 +47,7 @@ def _unpacked(layer: nn.Module) -> torch.Tensor:
         return _eight_bit(layer, weight)
     if not torch.is_floating_point(weight) or weight.dim() != 2:
         raise UserError(f"weights of {type(layer).__name__} ({weight.dtype}) cannot be read as a matrix", kind="model")
-    matrix = weight.detach().to(torch.float32, copy=True)
+    matrix: torch.Tensor = weight.detach().to(torch.float32, copy=True)
     return matrix.T.contiguous() if is_conv1d(layer) else matrix
 
 
@@ -54,20 +55,21 @@ def _four_bit(weight: Any) -> torch.Tensor:
     import bitsandbytes.functional
 
     if getattr(weight.quant_state, "packing_format_for_cpu", False):
-        text = "4-bit weights were repacked for the CPU by a forward pass; set support_avx512bf16_for_cpu to False first"
-        raise UserError(text, kind="model")
+        raise UserError("4-bit weights were repacked for the CPU by a forward pass; load the model anew", kind="model")
     matrix: torch.Tensor = bitsandbytes.functional.dequantize_4bit(weight.data, weight.quant_state)
     return matrix.to(torch.float32)
 
 
 def _eight_bit(layer: nn.Module, weight: Any) -> torch.Tensor:
-    scales = weight.SCB if weight.SCB is not None else getattr(layer, "state").SCB  # noqa: B009
-    return weight.data.to(torch.float32) * (scales.to(weight.device, torch.float32)[:, None] / INT8_STEPS)
+    state: Any = layer.state
+    scales: torch.Tensor = weight.SCB if weight.SCB is not None else state.SCB
+    codes: torch.Tensor = weight.data.to(torch.float32)
+    return codes * (scales.to(codes)[:, None] / INT8_STEPS)
 
 
 def _packed(layer: Any) -> torch.Tensor:
     """AWQ and GPTQ: integers of a few bits in 32-bit words, with a scale and a zero point per group of inputs."""
-    bits = int(getattr(layer, "w_bit", None) or getattr(layer, "bits", 0))
+    bits = int(getattr(layer, "w_bit", getattr(layer, "bits", 0)))
     inputs, outputs = int(layer.in_features), int(layer.out_features)
     shape = tuple(layer.qweight.shape)
     if bits not in (2, 4, 8) or layer.scales.shape[-1] != outputs:
@@ -101,13 +103,15 @@ def _gptq(layer: Any, bits: int) -> torch.Tensor:
 
 
 def _scaled(codes: torch.Tensor, zeros: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
-    return ((codes - zeros).to(torch.float32) * scales.to(torch.float32)).T.contiguous()
+    weights = (codes - zeros).to(torch.float32) * scales.to(torch.float32)
+    return weights.T.contiguous()
 
 
 def _columns(words: torch.Tensor, bits: int) -> torch.Tensor:
     """(rows, words) of int32 to (rows, words, values per word), lowest bits first."""
     shifts = torch.arange(0, WORD_BITS, bits, device=words.device)
-    return (words.to(torch.int64)[..., None] >> shifts) & (2**bits - 1)
+    values: torch.Tensor = (words.to(torch.int64)[..., None] >> shifts) & (2**bits - 1)
+    return values
 
 
 def _stores_zero_less_one(layer: Any) -> bool:
@@ -119,6 +123,6 @@ def _stores_zero_less_one(layer: Any) -> bool:
 def _unknown_packing(layer: nn.Module) -> UserError:
     text = (
         f"the packed weights of {type(layer).__name__} cannot be read: known are AWQ GEMM (4 bits) and GPTQ (2, 4, 8 "
-        "bits) as stored, before a kernel repacks them; choose an initialisation that reads no weights (init_lora_weights: true)"
+        "bits) as stored, before a kernel repacks them; init_lora_weights: true reads no weights"
     )
     return UserError(text, kind="model")

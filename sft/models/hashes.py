@@ -1,7 +1,7 @@
 """Content hashes of files and folders; those of big files are remembered between runs.
 
-Reading a 15 GB model to hash it takes a minute, and every plan asks for it. So the hash of a file over 64 MB is kept in
-the user's cache folder under the file's path, size, modification time and inode; a changed file changes one of these.
+Reading a 15 GB model to hash it takes a minute, and every plan asks for it. So the hash of a file over 64 MB is kept
+in the user's cache folder under the file's path, size, modification time and inode; a change changes one of these.
 """
 
 import contextlib

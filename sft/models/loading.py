@@ -65,7 +65,7 @@ def load_model(source: ModelSource) -> "PreTrainedModel":
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise _explained(source, local, error) from error
     _keep_weights_unpacked(model)
-    return model.eval()  # type: ignore[no-any-return]
+    return model.eval()
 
 
 def local_model(name: str, folder: Path) -> Path | None:
@@ -80,7 +80,7 @@ def local_model(name: str, folder: Path) -> Path | None:
     if path.suffix == ".gguf":
         return converted_gguf(path)
     if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
-        text = f"model.name: {path} is the folder of a trained adapter; name it in model.adapter and its base model here"
+        text = f"model.name: {path} is the folder of a trained adapter; name it in model.adapter, and here its base"
         raise UserError(text, kind="model")
     if not (path / "config.json").is_file():
         raise UserError(f"model.name: {path} holds no model: it has no config.json", kind="model")

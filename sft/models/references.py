@@ -58,7 +58,7 @@ def hub_commit(name: str, revision: str | None = None) -> str:
     if revision is not None and COMMIT.fullmatch(revision):
         return revision
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError, HTTPError
+    from huggingface_hub.errors import HFValidationError, HTTPError  # type: ignore[attr-defined]
 
     try:
         found = HfApi().model_info(name, revision=revision, timeout=HUB_TIMEOUT_SECONDS).sha
@@ -109,7 +109,8 @@ def _refusal(name: str, error: BaseException) -> UserError | None:
 def _is_unreachable(error: BaseException) -> bool:
     from huggingface_hub import errors
 
-    known = (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, errors.HTTPError)
+    http_error = errors.HTTPError  # type: ignore[attr-defined]
+    known = (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, http_error)
     return isinstance(error, (*known, ConnectionError, TimeoutError))
 
 

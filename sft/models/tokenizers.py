@@ -75,7 +75,7 @@ def chat_template_source(chat_template_from: str | None, folder: Path, revision:
 
 
 def default_template_args(template: str, written: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a chat template: those written, over `enable_thinking` false where the template knows that name."""
+    """What a chat template gets: `written`, over `enable_thinking` false where the template knows that name."""
     knows = re.search(rf"\b{THINKING_SWITCH}\b", template) is not None
     return {THINKING_SWITCH: False, **written} if knows else dict(written)
 

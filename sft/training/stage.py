@@ -1,12 +1,11 @@
 """The train stage: from a job folder to a saved adapter."""
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.attach import attach_adapter, load_adapter
+from sft.adapters.attach import attach_adapter, continue_adapter
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import save_adapter
 from sft.data.prompts import Encoded
@@ -42,7 +41,8 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     rows = _rows(inputs, tokenizer, folder, limit)
     dev = _dev_rows(inputs, tokenizer, folder, limit) if evaluates_while_training(trainer_args) else None
     if config.model.adapter is not None:
-        model = load_adapter(model, folder / config.model.adapter, trainable=True)
+        start = folder / config.model.adapter
+        model = continue_adapter(model, config.adapter_method, config.adapter_options, start)
     else:
         model = attach_adapter(
             model, config.adapter_method, config.adapter_options, folder=folder, seed=config.seed_of("init")
@@ -54,7 +54,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     trainable, total = count_parameters(model)
     exported = save_adapter(model, job.adapter)
     parameters = {"trainable_parameters": trainable, "total_parameters": total}
-    _write_record(job, inputs, rows, {**dataclasses.asdict(trained), **exported, **parameters}, started)
+    _write_record(job, inputs, rows, {**trained.as_dict(), **exported, **parameters}, started)
     write_manifest(job, [job.adapter, job.training])
 
 

@@ -9,16 +9,20 @@ from sft.data.prompts.style import Part
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_MARKUP = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
+_TAG = re.compile(r"<[^<>\s]+>|\[[^\[\]\s]+\]")
+_HTML = re.compile(
+    r"</?(?:table|caption|thead|tbody|tfoot|tr|th|td|h[1-6]|blockquote|strong|em|b|i|u|s|sub|sup|code|pre|p|br|hr|div"
+    r"|span|ul|ol|li|a|img)/?>"
+)
 _WORD = re.compile(r"\w")
 
 
 class ControlTokens:
     """The control tokens of a tokenizer.
 
-    These are its special tokens, and of the tokens that were only added to its vocabulary those that a chat template
-    writes (`<think>`) or that are spelled `<|...|>`. Added tokens for ordinary text (runs of blanks or line breaks,
-    HTML tags) are not: text with them is tokenised as the model learned it.
+    These are its special tokens, and of the tokens that were only added to its vocabulary those that are spelled like
+    a tag (`<think>`, `<|user|>`, `[INST]`) or that a chat template writes. Added tokens for ordinary text (runs of
+    blanks or line breaks, the HTML tags of Gemma) are not: text with them is tokenised as the model learned it.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", templates: Iterable[str]) -> None:
@@ -66,9 +70,9 @@ class ControlTokens:
 
 
 def _is_control(text: str, sources: str) -> bool:
-    if _MARKUP.fullmatch(text):
-        return True
-    return bool(_WORD.search(text)) and text in sources and not text.isalnum()
+    if _TAG.fullmatch(text):
+        return not _HTML.fullmatch(text)
+    return bool(_WORD.search(text)) and not text.isalnum() and text in sources
 
 
 def _pattern(strings: Collection[str]) -> re.Pattern[str]:

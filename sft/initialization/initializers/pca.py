@@ -19,5 +19,5 @@ def pca(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> dic
         dtype: of the result.
     """
     weight = dequantize(layer)
-    directions = top_singular(weight, rank).right
-    return {"lora_A": directions.to(dtype), "lora_B": torch.zeros(weight.shape[0], rank, dtype=dtype, device=weight.device)}
+    directions = top_singular(weight, rank).right.to(dtype)
+    return {"lora_A": directions, "lora_B": directions.new_zeros(weight.shape[0], rank)}

@@ -8,7 +8,7 @@ from sft.initialization.utils import dequantize
 
 
 def pissa(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, torch.Tensor]:
-    """A = sqrt(S_r) V_r^T and B = U_r sqrt(S_r) of W = U S V^T, so that B A is the best approximation of W of that rank.
+    """A = sqrt(S_r) V_r^T and B = U_r sqrt(S_r) of W = U S V^T: B A is the best approximation of W of that rank.
 
     What applies them takes B A off the base, so that the model's function does not change.
 

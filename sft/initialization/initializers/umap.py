@@ -38,4 +38,4 @@ def umap(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> di
     rows = torch.from_numpy(mapped).T.to(weight)
     rows = rows - rows.mean(dim=1, keepdim=True)
     rows = ROW_NORM * rows / rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
-    return {"lora_A": rows.to(dtype), "lora_B": torch.zeros(outputs, rank, dtype=dtype, device=weight.device)}
+    return {"lora_A": rows.to(dtype), "lora_B": rows.new_zeros(outputs, rank, dtype=dtype)}

@@ -54,7 +54,7 @@ def test_overrides_reach_every_config_and_leave_the_given_ones() -> None:
 
 
 def test_a_key_below_text_is_refused() -> None:
-    with pytest.raises(UserError, match='--set dataset.path.x: in experiment "a" dataset.path is not an object'):
+    with pytest.raises(UserError, match=r'--set dataset\.path\.x: in experiment "a" dataset\.path is not'):
         apply_overrides({"a": {"dataset": {"path": "p"}}}, [parse_override("dataset.path.x=1")])
 
 

@@ -61,7 +61,11 @@ def test_a_good_config_has_the_name_of_the_grid_and_is_not_changed() -> None:
         ("inference.random_icl", 1, "must be true or false, got 1"),
         ("lora", 3, "must be an object, got 3"),
         ("model", [], "must be an object, got an empty list"),
-        ("seed", 2**53, "integers must lie between -2^53 and 2^53, where JSON numbers are exact, got 9007199254740992"),
+        (
+            "seed",
+            2**53,
+            "integers must lie between -2^53 and 2^53, where JSON numbers are exact, got 9007199254740992",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_with_what_is_allowed(path: str, value: Any, message: str) -> None:
@@ -75,7 +79,10 @@ def test_a_wrong_value_is_told_with_what_is_allowed(path: str, value: Any, messa
         ("trainig", "unknown key (did you mean training?)"),
         ("shots", "unknown key (did you mean seeds.shots or dataset.shots?)"),
         ("dataset.task_typ", "unknown key (did you mean task_type?)"),
-        ("model.zzz", "unknown key; known: adapter, chat_template_args, chat_template_from, model_args, name, quantization"),
+        (
+            "model.zzz",
+            "unknown key; known: adapter, chat_template_args, chat_template_from, model_args, name, quantization",
+        ),
     ],
 )
 def test_an_unknown_key_is_told_with_the_nearest_known_one(path: str, message: str) -> None:

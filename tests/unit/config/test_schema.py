@@ -11,7 +11,9 @@ def sections() -> dict[str, dict[str, Any]]:
 
 def test_every_field_of_every_section_is_described() -> None:
     fields = {
-        f"{section}.{name}": field for section, body in sections().items() for name, field in body["properties"].items()
+        f"{section}.{name}": field
+        for section, body in sections().items()
+        for name, field in body["properties"].items()
     }
     assert len(fields) > 60
     assert [name for name, field in fields.items() if not field.get("description", "").strip()] == []

@@ -88,7 +88,7 @@ def test_missing_path_is_named(tmp_path: Path) -> None:
 
 
 def test_missing_split_lists_those_there_are(data: Path) -> None:
-    with pytest.raises(DataError, match='split "tst" not found; splits are: test, train$'):
+    with pytest.raises(DataError, match=r'split "tst" not found; splits are: test, train$'):
         load(config("data", splits={"test": "tst"}), data)
     with pytest.raises(DataError) as caught:
         load(config("data/train.jsonl"), data)
@@ -126,7 +126,7 @@ def test_other_args_of_local_files_point_to_read_and_splits(data: Path) -> None:
 
 def test_missing_column_lists_those_there_are(data: Path) -> None:
     lines(data / "data" / "train.jsonl", [{"text": "a", "y": "b"}])
-    with pytest.raises(DataError, match='column "label" not found; columns are: text, y$'):
+    with pytest.raises(DataError, match=r'column "label" not found; columns are: text, y$'):
         load(config("data"), data)
     with pytest.raises(DataError, match='column "id" not found'):
         load(config("data", shots=0, keep_columns=["id"]), data)

@@ -53,7 +53,7 @@ def test_shots_depend_on_their_seed_and_not_on_other_labels() -> None:
     assert indices(chosen(labels, 4, splits={"seed": 5}).shots) == indices(chosen(labels, 4).shots)
     only_a = indices(chosen(labels, 4, values=("a",)).shots)
     assert only_a == [i for i in indices(chosen(labels, 4).shots) if labels[i] == "a"]
-    assert only_a == [0, 6, 14, 32]
+    assert only_a == [10, 16, 30, 34]
 
 
 def test_generation_counts_in_total() -> None:
@@ -124,3 +124,10 @@ def test_caps_belong_to_their_split_and_come_before_shots() -> None:
     assert len(chosen(labels, 5, max_n_test=50, max_n_dev=10).dev or ()) == 10
     assert indices(chosen(labels, 5, seed=1, max_n_test=50).test) == indices(selection.test)
     assert indices(chosen(labels, 5, max_n_test=50, splits={"seed": 1}).test) != indices(selection.test)
+
+
+def test_a_small_sample_keeps_unequal_proportions() -> None:
+    rows = make_rows(["a"] * 80 + ["b"] * 15 + ["c"] * 5)
+    for n, counts in ((20, (16, 3, 1)), (60, (48, 9, 3))):
+        taken = Counter(row.text("label") for row in sample(rows, n, "max_n_test", 0, "label"))
+        assert (taken["a"], taken["b"], taken["c"]) == counts

@@ -55,12 +55,23 @@ def test_groups_come_near_the_share() -> None:
     assert {name: len(side) for name, side in sides.items()} == {"train": 120, "test": 60, "dev": 20}
 
 
+def test_large_groups_are_placed_while_there_is_room() -> None:
+    keys: list[tuple[str, ...]] = [*loose(70), *[("group",)] * 30]
+    assert len(cut(keys, [""] * 100, {"test": 0.3}, 0)["test"]) == 30
+
+
+def test_bonds_may_be_doubled_or_go_round() -> None:
+    keys = [("a",), ("a", "b"), ("a", "b"), ("b", "c"), ("c", "a"), *loose(15)]
+    sides = cut(keys, [""] * 20, {"test": 0.3}, 0)
+    assert len(set(range(5)) & set(sides["test"])) in (0, 5)
+
+
 def test_seed_moves_the_cut_and_nothing_else_does() -> None:
     labels = ["ab"[i % 2] for i in range(50)]
     first = cut(loose(50), labels, {"test": 0.3}, 0)
     assert first == cut(loose(50), labels, {"test": 0.3}, 0)
     assert first != cut(loose(50), labels, {"test": 0.3}, 1)
-    assert first["test"][:3] == [1, 4, 11]
+    assert first["test"][:3] == [2, 3, 7]
 
 
 def test_a_label_with_one_row_stays_in_train() -> None:
@@ -112,6 +123,8 @@ def test_equal_texts_and_groups_are_on_one_side(tmp_path: Path) -> None:
     for who in range(3, 15):
         members = {i for i in range(60) if i >= 9 and i // 4 == who}
         assert len(test & members) in (0, len(members))
+    write(tmp_path, [{"text": f"t {i}", "label": "a", "who": None} for i in range(20)])
+    assert len(load(config(splits={"test": 0.3, "group_by": "who"}), tmp_path).test.rows) == 6
     with pytest.raises(DataError, match='column "site" not found'):
         load(config(splits={"test": 0.3, "group_by": "site"}), tmp_path)
 
@@ -129,12 +142,12 @@ def test_dropped_rows_do_not_move_the_cut(tmp_path: Path) -> None:
 def test_shares_need_the_one_split(tmp_path: Path) -> None:
     write(tmp_path, [{"text": "x", "label": "a"}], "train.jsonl")
     write(tmp_path, [{"text": "x", "label": "a"}], "test.jsonl")
-    with pytest.raises(DataError, match="more than one split to cut; .* splits are: test, train"):
+    with pytest.raises(DataError, match=r"more than one split to cut; .* splits are: test, train"):
         load(config(path=".", splits={"test": 0.3}), tmp_path)
 
 
 @pytest.mark.parametrize("splits", [{"dev": 0.2}, {"test": 0.3, "dev": "dev"}, {"test": 0.6, "dev": 0.4}])
 def test_mixed_or_too_large_shares_are_refused(tmp_path: Path, splits: dict[str, Any]) -> None:
     write(tmp_path, [{"text": "x", "label": "a"}])
-    with pytest.raises(UserError, match="shares and names cannot be mixed|leave no share for train"):
+    with pytest.raises(UserError, match=r"shares and names cannot be mixed|leave no share for train"):
         load(config(splits=splits), tmp_path)

@@ -89,20 +89,19 @@ def test_instruction_moves_into_the_first_question(build_tokenizer, template):
 def test_template_with_content_parts(build_tokenizer):
     template = TURNS.replace("{{ m.content }}", "{% for part in m.content %}{{ part['text'] }}{% endfor %}")
     encoded = PromptBuilder(build_tokenizer(template, IM), style()).encode([], example("good", "yes"), None)
-    assert encoded.text == (
-        "<|im_start|>system\nBe short.<|im_end|>\n<|im_start|>user\ngood<|im_end|>\n<|im_start|>assistant\nyes<|im_end|>"
-    )
+    turns = ("system\nBe short.", "user\ngood", "assistant\nyes")
+    assert encoded.text == "\n".join(f"<|im_start|>{turn}<|im_end|>" for turn in turns)
 
 
 def test_template_that_loses_the_question_is_refused(build_tokenizer):
     template = TURNS.replace("{{ m.content }}", "{% if m.role != 'user' %}{{ m.content }}{% endif %}")
-    with pytest.raises(UserError, match="set prompting.format to plain") as caught:
+    with pytest.raises(UserError, match=r"set prompting.format to plain") as caught:
         PromptBuilder(build_tokenizer(template, IM), style())
     assert caught.value.kind == "tokenizer"
 
 
 def test_no_template_is_refused(bare):
-    with pytest.raises(UserError, match="no chat template; set prompting.format to plain") as caught:
+    with pytest.raises(UserError, match=r"no chat template; set prompting.format to plain") as caught:
         PromptBuilder(bare, style())
     assert caught.value.kind == "tokenizer"
 
@@ -145,8 +144,7 @@ def test_blank_that_joins_the_answer_belongs_to_it(build_tokenizer):
     encoded = PromptBuilder(tokenizer, style()).encode([], example("good", "yes"), None)
     assert tokenizer.decode(encoded.prompt_ids).endswith("assistant:")
     assert tokenizer.decode(encoded.answer_ids) == " yes"
-    newline = len(tokenizer("", add_special_tokens=False)["input_ids"])
-    assert encoded.prompt_ids + encoded.completion_ids == oracle(tokenizer, messages("good", "yes"))[newline:]
+    assert encoded.prompt_ids + encoded.completion_ids == oracle(tokenizer, messages("good", "yes"))
 
 
 def test_template_without_a_stop_gets_eos(build_tokenizer):

@@ -1,0 +1,175 @@
+"""Boards: experiments that answered the same question, ranked.
+
+A board is one task type, output column, label set and set of evaluated rows; numbers of different boards are never
+compared. It ranks by the first metric of its first experiment, in that metric's direction, on the dev rows where there
+are any.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sft.config.canonical import key_of
+from sft.evaluation.selection import higher_is_better, ranking_key
+from sft.reporting.collect import Collected, ExperimentRecord
+
+DEV = "dev_"
+_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class RankedRow:
+    """One experiment on its board; equal values share a rank, one without a value has none."""
+
+    rank: int | None
+    value: float | None
+    record: ExperimentRecord
+
+
+@dataclass(frozen=True)
+class Board:
+    """Experiments that can be compared.
+
+    Attributes:
+        id: task type, output column, and hash of label set and evaluated rows.
+        metric: key of `results` by which it ranks; None where its first experiment has no number.
+        rows: best first.
+        warnings: what a reader must know before comparing.
+    """
+
+    id: str
+    task_type: str
+    output_column: str
+    labels: tuple[str, ...] | None
+    metric: str | None
+    higher_is_better: bool
+    rows: tuple[RankedRow, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def records(self) -> list[ExperimentRecord]:
+        """Its experiments, best first."""
+        return [row.record for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All boards, the experiments of the grid that are on none, and those that stand in no grid any more."""
+
+    boards: tuple[Board, ...]
+    without_result: tuple[ExperimentRecord, ...]
+    others: tuple[ExperimentRecord, ...]
+
+
+def rank(collected: Collected) -> Leaderboard:
+    """Sort the experiments onto their boards."""
+    groups: dict[str, list[ExperimentRecord]] = {}
+    without = []
+    for record in collected.in_grid:
+        if record.state == "done":
+            groups.setdefault(board_id(record), []).append(record)
+        else:
+            without.append(record)
+    return Leaderboard(
+        tuple(_board(key, records) for key, records in groups.items()), tuple(without), collected.others
+    )
+
+
+def board_id(record: ExperimentRecord) -> str:
+    """The board of a finished experiment."""
+    data = record.part("data")
+    task_type, column = record.setting("dataset.task_type"), record.setting("prompting.output_column")
+    identity = {
+        "task_type": task_type,
+        "output_column": column,
+        "labels": sorted(_labels(record) or ()),
+        "test": data.get("test_rows_sha256"),
+        "dev": data.get("dev_rows_sha256"),
+    }
+    return f"{task_type}/{column}/{key_of(identity)[:_DIGITS]}"
+
+
+def direction(record: ExperimentRecord, key: str) -> bool:
+    """Whether a higher value is better for a key of `results`; what nobody says counts as higher is better."""
+    name = key.removeprefix(DEV)
+    known = record.part("details").get("higher_is_better")
+    if isinstance(known, Mapping) and name in known:
+        return bool(known[name])
+    return higher_is_better(name) is not False if ":" not in name else True
+
+
+def _labels(record: ExperimentRecord) -> tuple[str, ...] | None:
+    labels = record.part("details").get("labels")
+    return tuple(labels) if isinstance(labels, list) else None
+
+
+def _board(key: str, records: Sequence[ExperimentRecord]) -> Board:
+    first = records[0]
+    metric = _metric_of(first)
+    higher = metric is None or direction(first, metric)
+    rows = _ranked(records, metric, higher)
+    return Board(
+        id=key,
+        task_type=str(first.setting("dataset.task_type")),
+        output_column=str(first.setting("prompting.output_column")),
+        labels=_labels(first),
+        metric=metric,
+        higher_is_better=higher,
+        rows=rows,
+        warnings=tuple(_warnings(records)),
+    )
+
+
+def _metric_of(first: ExperimentRecord) -> str | None:
+    """The key that ranks: the first metric asked for, in its dev form where there is one."""
+    results = first.part("results")
+    test = {name: value for name, value in results.items() if not name.startswith(DEV)}
+    asked = first.setting("evaluation.metrics")
+    name = ranking_key(asked[0], test) if asked else None
+    name = name if name is not None else next(iter(test), None)
+    return f"{DEV}{name}" if name is not None and f"{DEV}{name}" in results else name
+
+
+def _ranked(records: Sequence[ExperimentRecord], metric: str | None, higher: bool) -> tuple[RankedRow, ...]:
+    values = {id(record): _number(record.part("results").get(metric or "")) for record in records}
+    sign = -1.0 if higher else 1.0
+
+    def place(record: ExperimentRecord) -> float:
+        value = values[id(record)]
+        return math.inf if value is None else sign * value
+
+    ordered = sorted(records, key=place)
+    places = [place(record) for record in ordered]
+    return tuple(
+        RankedRow(None if values[id(record)] is None else places.index(place(record)) + 1, values[id(record)], record)
+        for record in ordered
+    )
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if is_number else None
+
+
+def _warnings(records: Sequence[ExperimentRecord]) -> list[str]:
+    warnings = []
+    if all(record.part("data").get("dev_rows_sha256") is None for record in records):
+        warnings.append(
+            "ranked on the test rows, because there is no dev split: the best row is chosen on what it reports"
+        )
+    dtypes: dict[str, list[str]] = {}
+    for record in records:
+        dtypes.setdefault(str(record.part("environment").get("dtype")), []).append(record.name)
+    if len(dtypes) > 1:
+        named = "; ".join(f"{dtype}: {_some(names)}" for dtype, names in dtypes.items())
+        warnings.append(f"rows differ in the data type of the model ({named})")
+    leaked = [record.name for record in records if record.part("data").get("n_leaked")]
+    if leaked:
+        warnings.append(f"shots or in-context examples have the text of an evaluated row in {_some(leaked)}")
+    return warnings
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

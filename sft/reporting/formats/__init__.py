@@ -1,0 +1,8 @@
+"""The files in which a leaderboard is written."""
+
+from sft.registry import Registry
+
+report_format_registry: Registry = {
+    "json": "sft.reporting.formats.json:FORMAT",
+    "markdown": "sft.reporting.formats.markdown:FORMAT",
+}

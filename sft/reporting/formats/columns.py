@@ -1,0 +1,136 @@
+"""The columns of a board in a report for people: header and value of each, in order."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sft.reporting.board import DEV, Board, RankedRow, direction
+from sft.reporting.collect import ExperimentRecord
+from sft.reporting.settings import differing, learning_rate, trains
+
+NOT_APPLICABLE = "n/a"
+UNSET = "none"
+LONGEST = 60
+GIB = 1 << 30
+
+Value = Callable[[RankedRow], str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A header and what stands below it for a row."""
+
+    header: str
+    value: Value
+
+
+_ALWAYS: Mapping[str, str] = {
+    "dataset": "dataset.path",
+    "model": "model.name",
+    "task type": "dataset.task_type",
+    "shots": "dataset.shots",
+    "max input": "prompting.max_input_length",
+    "max output": "prompting.max_output_length",
+    "max prompt": "inference.max_seq_length",
+    "max training": "training.trainer_args.max_length",
+    "ICL (training)": "training.icl_examples",
+    "ICL (inference)": "inference.icl_examples",
+    "seed": "seed",
+}
+"""Settings that every board shows, also where they do not differ; the lengths are in tokens."""
+
+_SHOWN = frozenset({*_ALWAYS.values(), "training.trainer_args.learning_rate", "evaluation.metrics"})
+_TRAINING_ONLY = frozenset({"training.trainer_args.max_length", "training.icl_examples"})
+
+
+def columns(board: Board) -> list[Column]:
+    """Rank and name, metrics, settings that differ, settings always shown, seconds per stage, memory."""
+    others = [path for path in differing(board.records) if path not in _SHOWN]
+    return [
+        Column("#", lambda row: NOT_APPLICABLE if row.rank is None else str(row.rank)),
+        Column("experiment", lambda row: row.record.name),
+        *(_metric_column(board, name) for name in _metric_names(board)),
+        *(_setting_column(path, path) for path in others),
+        *(_setting_column(header, path) for header, path in _ALWAYS.items()),
+        _record_column("learning rate", lambda record: _number(learning_rate(record), "g")),
+        *_count_columns(board),
+        *(_seconds_column(stage) for stage in _stages(board)),
+        *_memory_columns(),
+    ]
+
+
+def shown_settings() -> frozenset[str]:
+    """Paths that always have a column."""
+    return _SHOWN
+
+
+def plain_text(value: Any) -> str:
+    """A setting's value in one cell: null as `none`, long texts cut."""
+    if value is None:
+        return UNSET
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _record_column(header: str, value: Callable[[ExperimentRecord], str]) -> Column:
+    return Column(header, lambda row: value(row.record))
+
+
+def _number(value: Any, form: str) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return format(value, form) if is_number else NOT_APPLICABLE
+
+
+def _metric_names(board: Board) -> list[str]:
+    """All results of the board's rows, the one that ranks first, its test form second where that is the dev one."""
+    names = list(dict.fromkeys(name for record in board.records for name in record.part("results")))
+    first = [name for name in (board.metric, (board.metric or "").removeprefix(DEV)) if name in names]
+    return list(dict.fromkeys([*first, *names])) if board.metric else names
+
+
+def _metric_column(board: Board, name: str) -> Column:
+    owner = next(record for record in board.records if name in record.part("results"))
+    arrow = "↑" if direction(owner, name) else "↓"
+    return _record_column(f"{name} {arrow}", lambda record: _number(record.part("results").get(name), ".4f"))
+
+
+def _setting_column(header: str, path: str) -> Column:
+    def value(record: ExperimentRecord) -> str:
+        if path in _TRAINING_ONLY:
+            return plain_text(record.settings.get(path)) if trains(record) else NOT_APPLICABLE
+        return plain_text(record.settings[path]) if path in record.settings else NOT_APPLICABLE
+
+    return _record_column(header, value)
+
+
+def _count_columns(board: Board) -> list[Column]:
+    names = {"train rows": "n_train", "dev rows": "n_dev", "test rows": "n_test"}
+    return [
+        _record_column(header, lambda record, key=key: _number(record.part("data").get(key), "d"))  # type: ignore[misc]
+        for header, key in names.items()
+        if any(record.part("data").get(key) is not None for record in board.records) or key == "n_test"
+    ]
+
+
+def _stages(board: Board) -> list[str]:
+    order = ("train", "infer", "evaluate")
+    known = dict.fromkeys(stage for record in board.records for stage in record.part("timing"))
+    return [*order, *(stage for stage in known if stage not in order)]
+
+
+def _seconds_column(stage: str) -> Column:
+    return _record_column(f"{stage} s", lambda record: _number(record.part("timing").get(stage), ".1f"))
+
+
+def _memory_columns() -> list[Column]:
+    return [_memory_column("peak RSS GiB", "peak_rss_bytes"), _memory_column("peak GPU GiB", "peak_gpu_bytes")]
+
+
+def _memory_column(header: str, key: str) -> Column:
+    def value(record: ExperimentRecord) -> str:
+        size = record.part("resources").get(key)
+        return _number(None if size is None else size / GIB, ".2f")
+
+    return _record_column(header, value)

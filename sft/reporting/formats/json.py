@@ -1,0 +1,55 @@
+"""`leaderboard.json`: every row of every board, for programs."""
+
+import dataclasses
+import json
+from typing import Any
+
+from sft.reporting.board import Board, Leaderboard
+from sft.reporting.collect import ExperimentRecord
+from sft.reporting.formats.report_format import ReportFormat
+
+SCHEMA = 1
+
+
+def render(leaderboard: Leaderboard) -> str:
+    """Indented JSON; non-finite numbers never reach it."""
+    rows = [_row(record, board.id) for board in leaderboard.boards for record in board.records]
+    rows += [_row(record, None) for record in leaderboard.without_result]
+    value = {
+        "schema": SCHEMA,
+        "rows": rows,
+        "others": [_row(record, None) | {"reason": "not in this grid"} for record in leaderboard.others],
+        "boards": [_board(board) for board in leaderboard.boards],
+    }
+    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _row(record: ExperimentRecord, board: str | None) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "id": record.id,
+        "state": record.state,
+        "seed": record.seed,
+        "board": board,
+        "settings": record.settings,
+        "results": dict(record.part("results")),
+        "timing": dict(record.part("timing")),
+        "resources": dict(record.part("resources")),
+        "error": dataclasses.asdict(record.error) if record.error else None,
+    }
+
+
+def _board(board: Board) -> dict[str, Any]:
+    return {
+        "board": board.id,
+        "task_type": board.task_type,
+        "output_column": board.output_column,
+        "labels": None if board.labels is None else list(board.labels),
+        "metric": board.metric,
+        "higher_is_better": board.higher_is_better,
+        "ranking": [{"rank": row.rank, "name": row.record.name, "id": row.record.id} for row in board.rows],
+        "warnings": list(board.warnings),
+    }
+
+
+FORMAT = ReportFormat(ending="json", render=render)

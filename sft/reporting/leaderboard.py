@@ -1,0 +1,33 @@
+"""The leaderboard files of results folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sft.registry import import_object
+from sft.reporting.board import Leaderboard, rank
+from sft.reporting.collect import collect
+from sft.reporting.formats import report_format_registry
+from sft.reporting.formats.report_format import ReportFormat
+from sft.runs.atomic import write_text
+from sft.runs.files import ResultsFolder
+
+
+def build_leaderboard(folders: Sequence[ResultsFolder]) -> Leaderboard:
+    """The boards of results folders as they stand now.
+
+    Raises:
+        UserError: a folder is not there.
+    """
+    return rank(collect(folders))
+
+
+def write_leaderboard(folders: Sequence[ResultsFolder], to: Path) -> Leaderboard:
+    """Write `leaderboard.json`, `leaderboard.md`, ... of the folders into `to`, each atomically.
+
+    Works at any moment: with no experiment, with failed ones only, and while a grid runs.
+    """
+    leaderboard = build_leaderboard(folders)
+    for target in report_format_registry.values():
+        report: ReportFormat = import_object(target)
+        write_text(ResultsFolder(to).leaderboard(report.ending), report.render(leaderboard))
+    return leaderboard

@@ -1,0 +1,120 @@
+"""Everything wrong with a lora section is told before anything starts, without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sft.adapters.lora import LoraOptions
+from sft.adapters.lora_init import InitChoice
+from sft.adapters.options import check_adapter
+from sft.config.library_keys import LORA_CONFIG, dataclass_fields
+from sft.errors import UserError
+
+
+def messages(options, folder=Path()):
+    return [f"{path}: {message}" for path, message in check_adapter("lora", options, folder)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"r": 4, "lora_alpha": 0.5, "lora_dropout": 0, "target_modules": ["q_proj"], "bias": "lora_only"},
+        {"init_lora_weights": False},
+        *({"init_lora_weights": name} for name in ("pca", "umap", "pissa", "pissa_simplified", "gaussian", "olora")),
+        {"init_lora_weights": "peft:pissa"},
+        {"init_lora_weights": "pissa_niter_16"},
+        {"rank_pattern": {"q_proj": 4}, "alpha_pattern": {"q_proj": 2.5}, "use_rslora": True},
+        {"use_dora": True, "init_lora_weights": "pissa", "modules_to_save": ["lm_head"], "exclude_modules": "a.*"},
+    ],
+    ids=str,
+)
+def test_what_peft_takes_is_taken(options):
+    assert messages(options) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"lora_alfa": 3}, "lora_alfa: unknown key (did you mean lora_alpha?)"),
+        ({"task_type": "CAUSAL_LM"}, "task_type: refused: set by the program"),
+        ({"kasa_config": {}}, "kasa_config: refused: it destroys part of the base weights"),
+        ({"r": 0}, "r: 0: input should be greater than or equal to 1"),
+        ({"r": 8.5}, "r: 8.5: input should be a valid integer"),
+        ({"lora_dropout": 1}, "lora_dropout: 1: input should be less than 1"),
+        ({"lora_alpha": 0}, "lora_alpha: 0: input should be greater than 0"),
+        ({"rank_pattern": {"q_proj": "8"}}, "rank_pattern.q_proj: '8': input should be a valid integer"),
+        ({"bias": "some"}, "bias: 'some': input should be 'none', 'all' or 'lora_only'"),
+        ({"init_lora_weights": "pisa"}, "init_lora_weights: unknown initialiser 'pisa' (did you mean pissa?)"),
+        ({"init_lora_weights": "peft:pca"}, "init_lora_weights: unknown initialiser 'peft:pca'"),
+        ({"init_lora_weights": "eva"}, "init_lora_weights: eva: it reads activations of training data"),
+        ({"init_lora_weights": "loftq"}, "init_lora_weights: loftq: it replaces the base weights"),
+        ({"init_lora_weights": "pissa_simplified", "use_dora": True}, "use_dora: does not go with"),
+        ({"init_lora_weights": "pca", "lora_bias": True}, "lora_bias: does not go with init_lora_weights pca"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_told_with_its_key(options, expected):
+    (message,) = messages(options)
+    assert message.startswith(expected)
+
+
+def test_all_findings_come_at_once():
+    assert len(messages({"lora_alfa": 3, "task_type": "X", "r": 0, "bias": "some"})) == 4
+
+
+OWN = "import torch\n\ndef good(layer, rank, dtype=None):\n    pass\n\ndef few(layer):\n    pass\n\nalias = good\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("own.py:good", None),
+        ("own.py:alias", None),
+        ("own.py:missing", "defines no 'missing'"),
+        ("own.py:few", "must take (layer, rank, dtype)"),
+        ("nowhere.py:good", "no file"),
+        ("broken.py:good", "not valid Python"),
+        ("no_such_module_anywhere:good", "no module no_such_module_anywhere"),
+    ],
+)
+def test_own_initialisers_are_found_without_running_them(name, expected, tmp_path):
+    (tmp_path / "own.py").write_text("raise SystemExit('was run')\n" + OWN)
+    (tmp_path / "broken.py").write_text("def good(:\n")
+    found = messages({"init_lora_weights": name}, tmp_path)
+    assert (not found) if expected is None else expected in found[0]
+
+
+def test_our_names_win_and_the_prefix_reaches_peft():
+    assert InitChoice.of("pissa") == InitChoice("ours", "pissa")
+    assert InitChoice.of("peft:pissa") == InitChoice("peft", "pissa")
+    assert InitChoice.of("peft:pissa").moves_base
+    assert not InitChoice.of(True).moves_base
+    assert InitChoice.of("a.py:f").kind == "own"
+
+
+def test_method_none_takes_no_options_and_an_unknown_method_is_told():
+    assert check_adapter("none", {}, Path()) == []
+    assert check_adapter("none", {"r": 8}, Path()) == [("r", "method none takes no options; leave it out")]
+    with pytest.raises(UserError, match="did you mean lora"):
+        check_adapter("lorra", {}, Path())
+
+
+def test_the_checked_keys_are_keys_of_peft_with_its_defaults():
+    known = dataclass_fields(LORA_CONFIG)
+    ours = {"target_modules": "None", "rank_pattern": "dict()", "alpha_pattern": "dict()"}
+    for name, field in LoraOptions.model_fields.items():
+        text = known[name].default_text
+        assert name in ours or text == repr(field.default), name
+
+
+def test_checking_imports_neither_torch_nor_peft():
+    code = (
+        "import sys; sys.modules['torch'] = None; from pathlib import Path;"
+        "from sft.adapters.options import check_adapter;"
+        "print(check_adapter('lora', {'init_lora_weights': 'pissa'}, Path()), 'peft' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[] False\n"

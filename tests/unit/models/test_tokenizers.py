@@ -1,0 +1,98 @@
+"""Tokenizers: fast, with a pad token, without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sft.errors import UserError
+from sft.models.tokenizers import chat_template_source, default_template_args, load_tokenizer
+
+WORDS = ["[UNK]", "<eos>", "<pad>", "a", "b"]
+
+
+@pytest.fixture
+def save_tokenizer(tmp_path):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    def save(name, template=None, **special):
+        core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+        core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, **special)
+        tokenizer.chat_template = template
+        tokenizer.save_pretrained(tmp_path / name)
+        return name
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("special", "pad"),
+    [
+        ({"pad_token": "<pad>", "eos_token": "<eos>"}, "<pad>"),
+        ({"eos_token": "<eos>", "unk_token": "[UNK]"}, "<eos>"),
+        ({"unk_token": "[UNK]"}, "[UNK]"),
+    ],
+)
+def test_the_pad_token_is_the_own_one_else_eos_else_unk_and_ids_stay(special, pad, save_tokenizer, tmp_path):
+    tokenizer = load_tokenizer(save_tokenizer("tokenizer", **special), tmp_path)
+    assert tokenizer.pad_token == pad
+    assert tokenizer.pad_token_id == WORDS.index(pad)
+    assert tokenizer.is_fast
+    assert len(tokenizer) == len(WORDS)
+    assert tokenizer("a b c")["input_ids"] == [3, 4, 0]
+
+
+def test_no_token_to_pad_with_and_no_tokenizer_are_told(save_tokenizer, tmp_path):
+    with pytest.raises(UserError, match="neither a pad, an end-of-text nor an unknown token") as told:
+        load_tokenizer(save_tokenizer("bare"), tmp_path)
+    assert told.value.kind == "tokenizer"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no tokenizer can be read from 'empty'"):
+        load_tokenizer("empty", tmp_path)
+
+
+def test_a_chat_template_comes_from_a_file_or_a_tokenizer(save_tokenizer, tmp_path):
+    (tmp_path / "own.jinja").write_text("{{ messages }}")
+    save_tokenizer("with", template="{{ 1 }}", pad_token="<pad>")
+    save_tokenizer("without", pad_token="<pad>")
+    assert chat_template_source(None, tmp_path) is None
+    assert chat_template_source("own.jinja", tmp_path) == "{{ messages }}"
+    assert chat_template_source("with", tmp_path) == "{{ 1 }}"
+    with pytest.raises(UserError, match="'without' has no chat template"):
+        chat_template_source("without", tmp_path)
+    with pytest.raises(UserError, match=r"no file .*other\.jinja"):
+        chat_template_source("other.jinja", tmp_path)
+
+
+def test_thinking_is_off_where_the_template_knows_it():
+    knows, other = "{% if enable_thinking is defined %}x{% endif %}", "{{ enable_thinking_mode }}"
+    assert default_template_args(knows, {}) == {"enable_thinking": False}
+    assert default_template_args(knows, {"enable_thinking": True, "x": 1}) == {"enable_thinking": True, "x": 1}
+    assert default_template_args(other, {"x": 1}) == {"x": 1}
+
+
+@pytest.mark.slow
+def test_tokenizers_load_with_torch_blocked(save_tokenizer, tmp_path):
+    save_tokenizer("tokenizer", template="{{ messages[0]['content'] }}", eos_token="<eos>")
+    code = (
+        "import sys; sys.modules['torch'] = None; from pathlib import Path;"
+        "from sft.models.tokenizers import load_tokenizer;"
+        f"t = load_tokenizer('tokenizer', Path({str(tmp_path)!r}));"
+        "print(t.pad_token, t.apply_chat_template([{'role': 'user', 'content': 'a b'}], return_dict=False))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "<eos> [3, 4]\n"
+
+
+def test_a_hub_name_that_is_not_cached_is_a_machine_error_offline(monkeypatch):
+    import huggingface_hub
+
+    from sft.errors import MachineError
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(MachineError, match='model "org/nam" not found locally') as told:
+        load_tokenizer("org/nam", Path())
+    assert told.value.kind == "network"

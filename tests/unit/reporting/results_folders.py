@@ -1,0 +1,91 @@
+"""Writes small results folders as a run would leave them."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from sft.config.experiment import ExperimentConfig
+from sft.runs.atomic import write_json
+from sft.runs.files import JobFolder, ResultsFolder, slug
+from sft.runs.manifest import write_manifest
+from sft.runs.records import ErrorRecord, StatusRecord, write_record
+
+BASE: dict[str, Any] = {
+    "dataset": {"path": "tweets", "task_type": "classification", "shots": 8},
+    "model": {"name": "tiny"},
+    "lora": {"r": 8},
+    "prompting": {"input_columns": ["text"], "output_column": "label", "max_input_length": 64},
+    "training": {"trainer_args": {"learning_rate": 3e-4}},
+    "evaluation": {"metrics": ["macro_f1", "log_loss"]},
+}
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    """The resolved config of `BASE` with top-level sections merged one level deep; None takes a section out."""
+    written = copy.deepcopy(BASE)
+    for section, value in changes.items():
+        if isinstance(value, dict):
+            written[section] = {**written.get(section, {}), **value}
+        else:
+            written[section] = value
+    return ExperimentConfig.model_validate(
+        {key: value for key, value in written.items() if value is not None}
+    ).resolved()
+
+
+def metrics(results: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    """A `metrics.json`."""
+    record: dict[str, Any] = {
+        "schema": 1,
+        "results": results,
+        "details": {"labels": ["neg", "pos"], "higher_is_better": {"macro_f1": True, "log_loss": False}},
+        "data": {"n_test": 200, "n_train": 16, "test_rows_sha256": "aa", "dev_rows_sha256": None, "n_leaked": 0},
+        "timing": {"train": 12.34, "infer": 5.0, "evaluate": 1.0},
+        "resources": {"peak_rss_bytes": 1 << 30, "peak_gpu_bytes": None},
+        "environment": {"dtype": "float32"},
+    }
+    for part, value in parts.items():
+        record[part] = {**record[part], **value}
+    return record
+
+
+class Folder:
+    """A results folder with a grid of experiments."""
+
+    def __init__(self, path: Path) -> None:
+        self.results = ResultsFolder(path)
+        self.configs: dict[str, Any] = {}
+        path.mkdir(parents=True, exist_ok=True)
+
+    def job(self, name: str, key: str) -> JobFolder:
+        return JobFolder(self.results.experiments / f"{slug(name)}-{key[:8]}")
+
+    def add(self, name: str, key: str, own: dict[str, Any], *, in_grid: bool = True) -> JobFolder:
+        """An experiment that has not started."""
+        job = self.job(name, key)
+        write_json(job.config, {"schema": 1, "id": key, "names": [name], "config": own})
+        if in_grid:
+            self.alias(name, key, own, job)
+        return job
+
+    def alias(self, name: str, key: str, own: dict[str, Any], job: JobFolder) -> None:
+        """Another name of an experiment in the grid."""
+        folder = job.path.relative_to(self.results.path).as_posix()
+        self.configs[name] = {"id": key, "folder": folder, "config": own}
+        write_json(self.results.grid, {"schema": 1, "configs": self.configs, "pinned": {}})
+
+    def done(
+        self, name: str, key: str, own: dict[str, Any], record: dict[str, Any], *, in_grid: bool = True
+    ) -> JobFolder:
+        """A finished experiment."""
+        job = self.add(name, key, own, in_grid=in_grid)
+        write_json(job.metrics, record)
+        write_manifest(job, [job.metrics])
+        write_record(job.status, StatusRecord("done", "evaluate", attempt=1))
+        return job
+
+    def failed(self, name: str, key: str, own: dict[str, Any], error: ErrorRecord) -> JobFolder:
+        """An experiment whose train stage failed."""
+        job = self.add(name, key, own)
+        write_record(job.status, StatusRecord("failed", "train", attempt=1, error=error))
+        return job
