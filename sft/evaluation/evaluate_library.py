@@ -24,7 +24,7 @@ def _hidden(name: str) -> Iterator[None]:
             sys.modules[name] = loaded
 
 
-if True:
+with _hidden("transformers"):
     import evaluate
 
 __all__ = ["evaluate"]

@@ -109,7 +109,7 @@ def test_continuing_with_another_shape_is_an_error(options, message, make_model,
 
 
 def test_loading_needs_an_adapter_in_safetensors_that_fits(make_model, tmp_path):
-    with pytest.raises(UserError, match="holds no trained adapter: it has no adapter_config.json"):
+    with pytest.raises(UserError, match=r"holds no trained adapter: it has no adapter_config\.json"):
         load_adapter(make_model("fp32"), tmp_path)
     save_adapter(attach_adapter(make_model("fp32"), "lora", {}, Path(), 1), tmp_path / "adapter")
     with pytest.raises(UserError, match="does not fit the model"):

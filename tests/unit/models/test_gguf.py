@@ -45,7 +45,7 @@ def gguf_file(tmp_path, monkeypatch):
     writer.add_eos_token_id(2)
     shapes = {f"blk.0.{name}.weight": shape for name, shape in LAYER.items()}
     shapes |= {"token_embd.weight": (len(TOKENS), 64), "output.weight": (len(TOKENS), 64)}
-    shapes |= {name: (64,) for name in ("output_norm.weight", "blk.0.attn_norm.weight", "blk.0.ffn_norm.weight")}
+    shapes |= dict.fromkeys(("output_norm.weight", "blk.0.attn_norm.weight", "blk.0.ffn_norm.weight"), (64,))
     for name, shape in shapes.items():
         writer.add_tensor(name, random.standard_normal(shape).astype(np.float32))
     writer.write_header_to_file()
@@ -92,5 +92,5 @@ def test_a_gguf_name_loads_model_and_tokenizer_through_the_users_cache(gguf_file
 def test_a_conversion_that_fails_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "text.gguf").write_text("no weights")
-    with pytest.raises(UserError, match="cannot be converted to safetensors: model .*: not a GGUF file"):
+    with pytest.raises(UserError, match=r"cannot be converted to safetensors: model .*: not a GGUF file"):
         converted_gguf(tmp_path / "text.gguf")

@@ -152,6 +152,6 @@ def test_a_quantization_is_built_with_text_dtypes_or_says_what_is_missing(monkey
     with pytest.raises(UserError, match="BitsAndBytesConfig refuses its args"):
         build_quantization(QuantizationConfig(config_class="BitsAndBytesConfig", args={"load_in_4bit": "yes"}))
     monkeypatch.setitem(quantization.PACKAGES, "BitsAndBytesConfig", ("no_such_package", "pip install it"))
-    with pytest.raises(PackageMissing, match="needs the package no_such_package.*install it with: pip install it"):
+    with pytest.raises(PackageMissing, match=r"needs the package no_such_package.*install it with: pip install it"):
         build_quantization(QuantizationConfig(config_class="BitsAndBytesConfig", args=args))
     assert "no_such_package" not in sys.modules

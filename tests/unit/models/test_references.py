@@ -22,7 +22,7 @@ def test_what_exists_beside_the_grid_is_local_and_anything_else_a_hub_id(tmp_pat
 
 @pytest.mark.parametrize("name", ["./model", "../model", "/no/model", "~/no-such-model", "a/b/c", "model.gguf", "a b"])
 def test_a_name_that_can_only_be_a_path_must_exist(name, tmp_path):
-    with pytest.raises(UserError, match="no file or folder .*, and it is no hub id") as told:
+    with pytest.raises(UserError, match=r"no file or folder .*, and it is no hub id") as told:
         locate(name, tmp_path)
     assert told.value.kind == "model"
 

@@ -1,0 +1,44 @@
+# make demo: the whole way on a real model; make check test test-slow: what a change must pass.
+PYTHON ?= python3.11
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo demo-data install dev check test test-slow clean
+
+demo: install demo-data
+	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo
+	@echo "Leaderboard: results/demo/leaderboard.md and .json; every experiment under results/demo/experiments/"
+
+demo-data: install
+	$(BIN)/python etc/demo/prepare.py
+
+install: .venv/.installed
+
+dev: .venv/.dev-installed
+
+check: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/contract/test_structure.py
+
+test: dev demo-data
+	$(BIN)/pytest tests -m "not slow and not gpu"
+
+test-slow: dev demo-data
+	$(BIN)/pytest tests -m "slow and not gpu"
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: requirements.txt pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv/.dev-installed: dev_requirements.txt .venv/.installed
+	$(BIN)/pip install --quiet -r dev_requirements.txt
+	touch $@
