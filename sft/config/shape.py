@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sft.config.experiment import ExperimentConfig
-from sft.config.secrets import ADVICE, is_secret
 from sft.config.section import Section
 from sft.config.values import Problem
 from sft.registry import nearest
@@ -104,6 +103,7 @@ def _number(value: Any) -> str:
 
 
 def _shown(path: Keys, raw: dict[str, Any]) -> str:
+    """The value at a path; secrets never come here, because their paths have a finding of their own."""
     value: Any = raw
     for part in path:
         value = value[int(part)] if isinstance(value, list) else value[part]
@@ -111,8 +111,6 @@ def _shown(path: Keys, raw: dict[str, Any]) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
-    if is_secret(path[-1], value):
-        return f"a secret ({ADVICE})"
     text = json.dumps(value, ensure_ascii=True)
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
 

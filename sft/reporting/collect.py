@@ -140,7 +140,7 @@ def _records(folder: JobFolder) -> list[ExperimentRecord]:
 def _record(folder: JobFolder, name: str, key: str, config: Mapping[str, Any]) -> ExperimentRecord:
     finished = finished_files(folder)
     status = read_status(folder.status)
-    if folder.metrics.relative_to(folder.path).as_posix() in finished or folder.metrics.is_file():
+    if folder.metrics.relative_to(folder.path).as_posix() in finished:
         metrics = read_json_or_none(folder.metrics)
         if isinstance(metrics, dict):
             return ExperimentRecord(name, key, "done", folder.path, config, metrics)

@@ -19,7 +19,8 @@ LEVELS = [
     {"labels", "models", "data"},
     {"runs"},
     {"config"},
-    {"registry", "errors"},
+    {"registry"},
+    {"errors"},
 ]
 LEVEL_OF = {unit: number for number, units in enumerate(LEVELS) for unit in units}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -41,10 +41,12 @@ def test_bleu_and_chrf_equal_sacrebleu() -> None:
 
 
 def test_bleu_and_chrf_take_their_arguments() -> None:
-    results = compute(["bleu", "chrf"], bleu_tokenize="char", bleu_lowercase=True, chrf_word_order=2).results
+    given = MetricInputs(GOLD, [text.upper() for text in TEXTS])
+    results = compute(["bleu"], given, bleu_tokenize="char", bleu_lowercase=True).results
     assert results["bleu"] == pytest.approx(
-        sacrebleu.corpus_bleu(TEXTS, [GOLD], tokenize="char", lowercase=True).score
+        sacrebleu.corpus_bleu(given.predictions, [GOLD], tokenize="char", lowercase=True).score
     )
+    results = compute(["chrf"], chrf_word_order=2).results
     assert results["chrf"] == pytest.approx(sacrebleu.corpus_chrf(TEXTS, [GOLD], word_order=2).score)
 
 

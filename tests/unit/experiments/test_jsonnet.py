@@ -1,5 +1,7 @@
 """Both evaluators give the same values, refuse the same imports, and end inside their limits."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +79,7 @@ def test_imports_from_the_folder_added_folders_and_the_library(backend: str, fol
     assert value == [{"m": [1], "t": "é"}, {"y": 2}, {"seed13": {"seed": 13}}]
 
 
-@pytest.mark.parametrize(
-    "name", ["/etc/passwd", "/proc/self/environ", "../secret.txt", "sub/../../secret.txt", "link"]
-)
+@pytest.mark.parametrize("name", ["/etc/passwd", "/proc/self/environ", "../secret.txt", "../nope.txt", "link"])
 @pytest.mark.parametrize("form", ["import", "importstr", "importbin"])
 def test_imports_outside_are_refused_with_their_place(backend: str, folder: Path, name: str, form: str) -> None:
     (folder.parent / "secret.txt").write_text("'canary'")
@@ -164,6 +164,15 @@ def test_a_text_without_end_is_stopped(folder: Path, monkeypatch: pytest.MonkeyP
 def test_blow_ups_are_stopped(backend: str, folder: Path, code: str) -> None:
     with pytest.raises(UserError, match=STOPPED):
         value_of(folder, code, timeout_s=20)
+
+
+def test_the_child_is_limited_in_time_and_memory() -> None:
+    kinds = "[r.RLIMIT_CPU, r.RLIMIT_AS, r.RLIMIT_CORE]"
+    code = (
+        f"import resource as r, jsonnet_child; jsonnet_child.limit(7); print([r.getrlimit(kind) for kind in {kinds}])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=jsonnet.CHILD.parent)
+    assert ended.stdout.strip() == str([(7, 7), (2 * 2**30, 2 * 2**30), (0, 0)])
 
 
 def test_json_is_read_as_it_is(folder: Path) -> None:

@@ -80,6 +80,8 @@ def test_markdown_shows_every_row_with_its_settings(tmp_path: Path) -> None:
     }  # fmt: skip
     assert {key: rows[0][key] for key in expected} == expected
     assert (rows[1]["learning rate"], rows[1]["lora.r"], rows[1]["train s"]) == ("n/a", "n/a", "n/a")
+    assert (rows[0]["ICL (training)"], rows[0]["max training"]) == ("0", "none")
+    assert (rows[1]["ICL (training)"], rows[1]["max training"]) == ("n/a", "n/a")
     assert "ranked on the test rows" in text
     assert [row[2] for row in without[1:]] == ["failed", "pending"]
     assert without[1][5].startswith("it broke: a|b c `x` <b>&amp;</b> *s* [l](u)")
