@@ -19,6 +19,8 @@ from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
 
+__all__ = ["GridRun", "RunRequest", "inspect", "leaderboard", "methods", "plan", "results", "run", "run_one", "schema"]
+
 if TYPE_CHECKING:
     import pandas
 
@@ -162,7 +164,7 @@ def _require_training(checked: GridPlan, request: RunRequest) -> None:
     for planned in checked.experiments:
         if planned.keys.train is None:
             raise UserError(
-                f"{planned.experiment.name} trains nothing: give it `lora: {{}}` (or another adapter) and shots above 0"
+                f"{planned.experiment.name} trains nothing: give it `lora: {{}}` or another adapter, and shots above 0"
             )
 
 

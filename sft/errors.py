@@ -65,7 +65,9 @@ class PackageMissing(MachineError):
     """An optional package is needed and not installed."""
 
     def __init__(self, package: str, needed_for: str, install: str) -> None:
-        super().__init__(f"{needed_for} needs the package {package}, which is not installed; install it with: {install}")
+        super().__init__(
+            f"{needed_for} needs the package {package}, which is not installed; install it with: {install}"
+        )
 
 
 class FolderInUse(SftError):

@@ -51,7 +51,6 @@ def main() -> None:
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         end_by(signal.SIGINT)
-    except Exception:
+    except Exception:  # noqa: BLE001  a bug is shown whole and has its own exit code
         traceback.print_exc()
         sys.exit(INTERNAL_ERROR)
-

@@ -17,7 +17,9 @@ def inspection_text(found: Mapping[str, Any]) -> str:
 
 def _row_lines(row: Mapping[str, Any]) -> list[str]:
     n_prompt, n_completion = len(row["prompt_ids"]), len(row["completion_ids"])
-    title = f"{row['split']} {row['index']} (row {row['source_index']}): {n_prompt} prompt + {n_completion} answer tokens"
+    title = (
+        f"{row['split']} {row['index']} (row {row['source_index']}): {n_prompt} prompt + {n_completion} answer tokens"
+    )
     notes = []
     if row["cut"]:
         notes.append("cut: " + ", ".join(f"{name} {count}" for name, count in row["cut"].items() if count))

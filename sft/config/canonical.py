@@ -10,7 +10,7 @@ KEY_DIGITS = 16
 
 
 def canonical(value: Any) -> Any:
-    """The value with whole floats as integers (3.0 == 3) and maps with text keys, so that equal configs are equal JSON.
+    """The value with whole floats as integers (3.0 == 3) and text keys, so that equal configs are equal JSON.
 
     Raises:
         ValueError: a number is not finite.

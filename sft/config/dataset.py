@@ -47,7 +47,7 @@ class DatasetConfig(Section):
     """The data of one experiment."""
 
     path: str
-    """Hub id, saved dataset folder, or folder or file of csv, tsv, json, jsonl or parquet; relative to the grid file."""
+    """Hub id, saved dataset folder, or folder or file of csv, tsv, json, jsonl, parquet; relative to the grid file."""
 
     args: dict[str, Any] = {}
     """Passed to `datasets.load_dataset` or `load_from_disk` (`name`, `revision`, `data_files`, ...); default {}."""
@@ -74,7 +74,7 @@ class DatasetConfig(Section):
     """Rows of the dev split that are evaluated; default as `max_n_test`."""
 
     labels: list[GoldValue] | dict[str, str] | None = None
-    """Label set: a list of gold values, or a map from gold value to the words the model reads; default: the train split's."""
+    """Label set: gold values as a list, or a map from gold value to the words the model reads; default: the train split's."""
 
     splits: SplitsConfig = SplitsConfig()
     """Names, files or shares of the train, dev and test rows."""

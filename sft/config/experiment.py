@@ -48,7 +48,10 @@ class ModelConfig(Section):
     """Quantisation at loading; default none."""
 
     model_args: dict[str, Any] = {}
-    """Passed to `from_pretrained`; also `parallelize` and `no_split_module_classes`; dtype default: bf16 on CUDA that has it, else fp32."""
+    """Passed to `from_pretrained`; also `parallelize` and `no_split_module_classes`; default {}.
+
+    Data type: bf16 on CUDA that has it, else fp32.
+    """
 
     chat_template_from: str | None = None
     """Tokenizer (hub id or folder) or .jinja file whose chat template is used; default the model's own."""
@@ -82,7 +85,7 @@ class PromptingConfig(Section):
     """Tokens kept of the output in prompts and training, never of a reference; default all. A label is never cut."""
 
     format: Literal["auto", "chat", "plain"] = "auto"
-    """`chat` uses the chat template, `plain` question and `Answer:`; default auto: chat where the tokenizer has a template."""
+    """`chat`: the chat template; `plain`: question and `Answer:`; default auto: chat where there is a template."""
 
 
 class PromptingOverrides(Section):

@@ -155,14 +155,10 @@ def _splits(
     for role, (table, rows) in tables.items():
         must_have_gold = role == "train" and dataset.shots != 0
         used = [*inputs, output] if must_have_gold or output in table.columns else list(inputs)
-        _check_columns(table, used if role == "train" else [*used, *_kept(dataset, output)])
+        _check_columns(table, used)
         ready[role] = Split(role, table.columns, _complete(role, rows, used, dataset.on_missing))
         class_names = {**table.class_names, **class_names}
     return Splits(ready.get("train"), ready.get("dev"), ready["test"], class_names)
-
-
-def _kept(dataset: DatasetConfig, output: str) -> list[str]:
-    return [column for column in dataset.keep_columns or () if column != output]
 
 
 def _complete(role: str, rows: Sequence[Row], used: Sequence[str], on_missing: str) -> tuple[Row, ...]:

@@ -29,7 +29,9 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     infer = JobFolder(_required(record.input_folder("infer", job.path)))
     inference = read_json_or_none(infer.inference)
     outputs = read_outputs(infer, inputs)
-    written = [path for split, output in outputs.items() for path in _write_split(job, inputs, split, output, inference)]
+    written = [
+        path for split, output in outputs.items() for path in _write_split(job, inputs, split, output, inference)
+    ]
     if record.with_metrics:
         results = {split: _metrics(inputs, split, output, record) for split, output in outputs.items()}
         _write_metrics(job, record, inputs, results, inference, started)
@@ -156,7 +158,9 @@ def _data_record(inputs: Inputs, inference: Mapping[str, Any], training: Mapping
 
 
 def _environment(inference: Mapping[str, Any], training: Mapping[str, Any] | None, folder: Path) -> dict[str, Any]:
-    device = {key: value for key, value in inference["environment"].items() if key not in ("versions", "peak_gpu_bytes")}
+    device = {
+        key: value for key, value in inference["environment"].items() if key not in ("versions", "peak_gpu_bytes")
+    }
     return {
         "versions": versions(),
         **device,

@@ -10,7 +10,6 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.options import check_adapter
-
 from sft.config.canonical import canonical_json
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.errors import UserError
@@ -90,7 +89,10 @@ class SectionChecks:
 
     def _model(self, config: ExperimentConfig) -> list[PathMessage]:
         model = config.model
-        found = [(f"model.model_args.{key}" if key else "model.model_args", message) for key, message in check_model_args(model.model_args)]
+        found = [
+            (f"model.model_args.{key}" if key else "model.model_args", message)
+            for key, message in check_model_args(model.model_args)
+        ]
         if model.quantization is not None:
             found += [("model.quantization", message) for message in check_quantization(model.quantization)]
         try:
@@ -99,7 +101,9 @@ class SectionChecks:
             found.append(("model.name", str(error)))
         else:
             if path is not None and (path / ADAPTER_CONFIG).is_file():
-                message = f"{model.name!r} is an adapter's folder: name it in model.adapter, and its base in model.name"
+                message = (
+                    f"{model.name!r} is an adapter's folder: name it in model.adapter, and its base in model.name"
+                )
                 found.append(("model.name", message))
         if model.adapter is not None and not (self._folder / model.adapter / ADAPTER_CONFIG).is_file():
             found.append(("model.adapter", f"{model.adapter!r}: no {ADAPTER_CONFIG} there; name an adapter's folder"))

@@ -1,4 +1,4 @@
-"""What can be wrong with the rows of a config: read once per distinct data section, selected once per distinct draw."""
+"""What can be wrong with the rows of a config; each distinct data section is read once, each distinct draw made once."""
 
 import json
 from collections.abc import Callable
@@ -90,7 +90,7 @@ class DataChecks:
             return found
         leaked = _n_leaked(inputs)
         if leaked and config.evaluation.strict_leaks:
-            message = f"{leaked} shots or in-context examples are also evaluated rows (strict_leaks); remove them from one side"
+            message = f"{leaked} shots or in-context examples are also evaluated rows; remove them from one side"
             return [("evaluation.strict_leaks", message)]
         labels = inputs.labels
         return DataFacts(

@@ -11,10 +11,11 @@ from sft.experiments.effects import without_effect
 from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import ResultsFolder
+from sft.runs.records import StageName
 from sft.training.options import effective_trainer_args
 
 SHOWN_EXPERIMENTS = 200
-STAGES = ("train", "infer", "evaluate")
+STAGES: tuple[StageName, ...] = ("train", "infer", "evaluate")
 
 
 def plan_lines(plan: GridPlan, results: ResultsFolder) -> list[str]:

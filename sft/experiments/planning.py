@@ -168,5 +168,3 @@ def _warnings(experiments: Sequence[PlannedExperiment]) -> Iterable[str]:
     for count, names in leaks.items():
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield f"{names[0]}{others}: {count} shots or in-context examples have the text of an evaluated row"
-
-

@@ -14,7 +14,7 @@ from sft.experiments.executors.executor import Executor, Handle
 from sft.experiments.outcomes import error_of
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import AttemptFolder, JobFolder, ResultsFolder
-from sft.runs.records import ErrorRecord, StatusRecord, write_record
+from sft.runs.records import ErrorRecord, State, StatusRecord, write_record
 
 WAIT_SECONDS = 0.5
 GRACE_SECONDS = 30.0
@@ -110,7 +110,7 @@ class Runner:
             return replace(status, state="predicted" if predicted else "done")
         log = str(attempt.stderr.relative_to(self._results.path))
         if self._stop is not None:
-            state = "interrupted" if self._stop == signal.SIGINT else "preempted"
+            state: State = "interrupted" if self._stop == signal.SIGINT else "preempted"
             error = ErrorRecord("killed", f"stopped by {self._stop.name}")
             return replace(status, state=state, error=error, log=log)
         return replace(status, state="failed", error=error_of(attempt, handle.exit_code() or 0), log=log)

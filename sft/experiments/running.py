@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sft.errors import UserError
+from sft.experiments.executors import executor_registry
 from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.experiments.runner import Display, Runner, RunSummary
-from sft.experiments.executors import executor_registry
 from sft.pipeline.jobs import ExperimentFolders, Goal, PlannedJob, jobs_of, with_adapter
 from sft.registry import load
 from sft.runs.atomic import write_json
@@ -68,7 +68,9 @@ def run_plan(
     for planned in plan.experiments:
         _copy_adapter(planned, results, many=len(plan.experiments) > 1)
     ends = {name: planned[-1] for name, planned in jobs.items() if planned}
-    statuses = {name: summary.failed[job.folder.path] for name, job in ends.items() if job.folder.path in summary.failed}
+    statuses = {
+        name: summary.failed[job.folder.path] for name, job in ends.items() if job.folder.path in summary.failed
+    }
     return RunOutcome(summary=summary, folders={name: job.folder for name, job in ends.items()}, statuses=statuses)
 
 

@@ -1,6 +1,6 @@
 """What only a tokenizer can tell of a config, asked once per distinct model, prompting and label set.
 
-The tokenizer is loaded in a child process in which torch is blocked: importing it would take seconds and is not needed.
+The tokenizer is loaded in a child process in which torch is blocked: importing that takes seconds, and is not needed.
 """
 
 import json

@@ -20,7 +20,7 @@ def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
         rows: rows of each split.
 
     Returns:
-        `{rows: [{split, index, text, prompt_ids, completion_ids, loss_mask, cut, n_special}], label_ids: {label: ids}}`;
+        `{rows: [{split, index, text, prompt_ids, completion_ids, loss_mask, ...}], label_ids: {label: ids}}`;
         evaluated rows have the gold answer as completion, where the data has it.
     """
     config = experiment.config
@@ -37,7 +37,9 @@ def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
     for split in inputs.evaluated():
         shown += _evaluated(inputs, builder, split, limit, rows)
     words = inputs.labels.words if inputs.labels else ()
-    label_ids = {label.word: [*label.answer_ids, *label.stop_ids] for label in builder.label_ids(words)} if words else {}
+    label_ids = (
+        {label.word: [*label.answer_ids, *label.stop_ids] for label in builder.label_ids(words)} if words else {}
+    )
     return {"rows": shown, "label_ids": label_ids}
 
 
@@ -51,7 +53,9 @@ def _context(experiment: Experiment) -> int | None:
 
 def _training(inputs: Inputs, builder: PromptBuilder, context: int | None, rows: int) -> list[dict[str, Any]]:
     config = inputs.config
-    trainer_args = effective_trainer_args(config.training.trainer_args if config.training else {}, config.adapter_method)
+    trainer_args = effective_trainer_args(
+        config.training.trainer_args if config.training else {}, config.adapter_method
+    )
     encoded = training_rows(inputs, builder, trainer_args.get("max_length") or context)
     return [_record("train", index, row, row.encoded.completion_ids) for index, row in enumerate(encoded[:rows])]
 

@@ -55,17 +55,22 @@ def train_fields(experiment: Experiment) -> Fields:
     with_dev = evaluates_while_training(trainer_args)
     examples = {"icl_examples": k, "icl_seed": config.seed_of("icl")} if k else {}
     dev = {"max_n_dev": config.dataset.max_n_dev or config.dataset.max_n_test} if with_dev else {}
-    return _stage("train") | examples | dev | {
-        "reading": _reading(experiment, ("train", "dev") if with_dev else ("train",)),
-        "pool": _pool(config),
-        "model": _model(experiment),
-        "prompting": _prompting(config.prompting),
-        "method": config.adapter_method,
-        "options": _without_none(_with_code(experiment, config.adapter_options)),
-        "trainer_args": fields_for_key(trainer_args, config.adapter_method),
-        "init_seed": config.seed_of("init"),
-        "training_seed": config.seed_of("training"),
-    }
+    return (
+        _stage("train")
+        | examples
+        | dev
+        | {
+            "reading": _reading(experiment, ("train", "dev") if with_dev else ("train",)),
+            "pool": _pool(config),
+            "model": _model(experiment),
+            "prompting": _prompting(config.prompting),
+            "method": config.adapter_method,
+            "options": _without_none(_with_code(experiment, config.adapter_options)),
+            "trainer_args": fields_for_key(trainer_args, config.adapter_method),
+            "init_seed": config.seed_of("init"),
+            "training_seed": config.seed_of("training"),
+        }
+    )
 
 
 def infer_fields(experiment: Experiment, train_key: str | None) -> Fields:
@@ -94,7 +99,6 @@ def infer_fields(experiment: Experiment, train_key: str | None) -> Fields:
 
 def evaluate_fields(experiment: Experiment, infer_key: str) -> Fields:
     """What the predictions and metrics depend on."""
-    evaluation = experiment.config.evaluation
     arguments = _metric_arguments(experiment)
     code = {name: experiment.fingerprints.code[name] for name in experiment.metrics if is_own_code(name)}
     optional = {

@@ -25,7 +25,8 @@ def write_manifest(job: JobFolder, results: Iterable[Path]) -> None:
     """List the result files (folders with all that is in them) of a finished job."""
     files = sorted(path for result in results for path in _files_of(result))
     entries = {
-        path.relative_to(job.path).as_posix(): {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in files
+        path.relative_to(job.path).as_posix(): {"size": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in files
     }
     write_json(job.manifest, {"schema": SCHEMA, "files": entries})
 

@@ -86,10 +86,11 @@ def training_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> 
     """
     k = inputs.config.training.icl_examples if inputs.config.training else 0
     source = example_source(inputs, k, leave_one_out=True)
+    asker = _Asker(inputs, builder, inputs.config.prompting)
 
     def encode(row: Row) -> PromptedRow:
         rounds = source.drawn(f"train:{row.source_index}", row.source_index) if source else ()
-        return _encode(inputs, builder, inputs.config.prompting, row, rounds, limit, with_answer=True)
+        return asker.encode(row, rounds, limit, with_answer=True)
 
     return _encode_all("train", inputs.selection.shots, encode)
 
@@ -112,12 +113,13 @@ def evaluated_rows(
     inference = inputs.config.inference
     source = example_source(inputs, inference.icl_examples, leave_one_out=False)
     fixed = source.fixed() if source and not inference.random_icl else ()
+    asker = _Asker(inputs, builder, inputs.config.inference_prompting)
 
     def encode(row: Row) -> PromptedRow:
         rounds = fixed
         if source and inference.random_icl:
             rounds = source.drawn(f"{split}:{row.source_index}", None)
-        return _encode(inputs, builder, inputs.config.inference_prompting, row, rounds, limit, with_answer=with_answer)
+        return asker.encode(row, rounds, limit, with_answer=with_answer)
 
     return _encode_all(split, inputs.evaluated()[split], encode)
 
@@ -143,26 +145,27 @@ def example_source(inputs: Inputs, k: int, leave_one_out: bool) -> ExampleSource
     return source
 
 
-def _encode(
-    inputs: Inputs,
-    builder: PromptBuilder,
-    prompting: PromptingConfig,
-    row: Row,
-    rounds: Sequence[Sequence[Row]],
-    limit: int | None,
-    *,
-    with_answer: bool,
-) -> PromptedRow:
-    shown = [[_example(inputs, prompting, example, with_answer=True) for example in examples] for examples in rounds]
-    question = _example(inputs, prompting, row, with_answer=with_answer)
-    encoded = builder.encode(shown, question, limit, cut_output=not inputs.task.has_labels)
-    used = tuple(example.source_index for examples in rounds for example in examples)
-    return PromptedRow(row=row, encoded=encoded, examples=used[encoded.cut.examples :])
+@dataclass(frozen=True)
+class _Asker:
+    """Turns rows into prompts under one prompting."""
 
+    inputs: Inputs
+    builder: PromptBuilder
+    prompting: PromptingConfig
 
-def _example(inputs: Inputs, prompting: PromptingConfig, row: Row, *, with_answer: bool) -> Example:
-    output = inputs.task.answer(row, prompting.output_column, inputs.labels) if with_answer else None
-    return Example(inputs={column: row.text(column) for column in prompting.input_columns}, output=output)
+    def encode(
+        self, row: Row, rounds: Sequence[Sequence[Row]], limit: int | None, *, with_answer: bool
+    ) -> PromptedRow:
+        shown = [[self._example(example, with_answer=True) for example in examples] for examples in rounds]
+        question = self._example(row, with_answer=with_answer)
+        encoded = self.builder.encode(shown, question, limit, cut_output=not self.inputs.task.has_labels)
+        used = tuple(example.source_index for examples in rounds for example in examples)
+        return PromptedRow(row=row, encoded=encoded, examples=used[encoded.cut.examples :])
+
+    def _example(self, row: Row, *, with_answer: bool) -> Example:
+        prompting, inputs = self.prompting, self.inputs
+        output = inputs.task.answer(row, prompting.output_column, inputs.labels) if with_answer else None
+        return Example(inputs={column: row.text(column) for column in prompting.input_columns}, output=output)
 
 
 def _encode_all(split: str, rows: Sequence[Row], encode: Callable[[Row], PromptedRow]) -> list[PromptedRow]:

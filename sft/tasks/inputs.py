@@ -82,7 +82,9 @@ def inputs_of_job(record: JobRecord) -> Inputs:
     planned = record.fingerprints["data"]
     for role, content in data_fingerprint(config.dataset, folder, revision).items():
         if planned.get(role, content) != content:
-            raise DataError(f"the data of split {role} ({config.dataset.path}) changed since the plan; run the same command again")
+            raise DataError(
+                f"the data of split {role} ({config.dataset.path}) changed since the plan; run the same command again"
+            )
     return load_inputs(config, folder, revision)
 
 
@@ -125,7 +127,9 @@ def _check_train(inputs: Inputs) -> None:
     if not needed:
         return
     if train is None:
-        raise DataError(f"split {inputs.config.dataset.splits.train!r} not found, and shots or in-context examples need it")
+        raise DataError(
+            f"split {inputs.config.dataset.splits.train!r} not found, and shots or in-context examples need it"
+        )
     if column not in train.columns:
         raise DataError(f"column {column!r} not found in {train.name}; columns are: {', '.join(train.columns)}")
     if inputs.labels:

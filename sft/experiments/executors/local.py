@@ -21,6 +21,7 @@ class LocalHandle:
 
     @property
     def pid(self) -> int:
+        """Process id."""
         return self.process.pid
 
     def exit_code(self) -> int | None:

@@ -62,8 +62,9 @@ def _ranking_line(board: Board) -> str:
     labels = (
         "" if board.labels is None else f" Labels: {', '.join(escaped(label) or '(empty)' for label in board.labels)}."
     )
+    count = "1 row" if len(board.rows) == 1 else f"{len(board.rows)} rows"
     better = "higher" if board.higher_is_better else "lower"
-    return f"Ranked by {escaped(board.metric)} ({better} is better), {len(board.rows)} rows.{labels}"
+    return f"Ranked by {escaped(board.metric)} ({better} is better), {count}.{labels}"
 
 
 def _states(records: Sequence[ExperimentRecord]) -> str:

@@ -129,7 +129,7 @@ def test_missing_column_lists_those_there_are(data: Path) -> None:
     with pytest.raises(DataError, match=r'column "label" not found; columns are: text, y$'):
         load(config("data"), data)
     with pytest.raises(DataError, match='column "id" not found'):
-        load(config("data", shots=0, keep_columns=["id"]), data)
+        load(config("data", shots=0), data, ("text", "id"))
 
 
 def test_test_rows_may_lack_the_gold(data: Path) -> None:

@@ -105,7 +105,8 @@ def test_what_all_rows_share_is_said_once(tmp_path: Path) -> None:
     write_leaderboard([folder.results], tmp_path)
     text = (tmp_path / "leaderboard.md").read_text()
     header = tables(text)[0][0]
-    assert "prompting.instruction = Say \\| it." in text
+    assert "prompting.instruction = Say \\| it., prompting.input_columns = text, " in text
+    assert "2 rows. Labels: neg, pos." in text
     assert "prompting.instruction" not in header
     assert "lora.r" in header
     assert "dataset.on_missing" not in text
