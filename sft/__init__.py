@@ -1,6 +1,6 @@
 """Which few-shot set-up works for a task: grids of prompting and fine-tuning experiments.
 
-`plan(grid)` checks, `run(grid)` runs, `results(folder, ...)` gives a table. Importing this package loads nothing heavy.
+`plan(grid)` checks, `run(grid)` runs, `results(folder, ...)` gives a table; importing this loads nothing heavy.
 """
 
 from typing import TYPE_CHECKING, Any

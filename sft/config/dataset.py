@@ -74,7 +74,7 @@ class DatasetConfig(Section):
     """Rows of the dev split that are evaluated; default as `max_n_test`."""
 
     labels: list[GoldValue] | dict[str, str] | None = None
-    """Label set: gold values as a list, or a map from gold value to the words the model reads; default: the train split's."""
+    """Label set: gold values as a list, or as a map to the words the model reads; default: that of the train split."""
 
     splits: SplitsConfig = SplitsConfig()
     """Names, files or shares of the train, dev and test rows."""

@@ -3,6 +3,7 @@
 Nothing heavy is imported. Equal sections are checked once, so that a grid of thousands costs little.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from string import Formatter
@@ -10,7 +11,6 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.options import check_adapter
-from sft.config.canonical import canonical_json
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.errors import UserError
 from sft.evaluation.checks import check_metrics
@@ -52,7 +52,7 @@ class SectionChecks:
         return list(dict.fromkeys(found))
 
     def _once(self, kind: str, section: Any, check: Callable[[], list[PathMessage]]) -> list[PathMessage]:
-        key = (kind, canonical_json(section))
+        key = (kind, json.dumps(section, sort_keys=True))
         if key not in self._seen:
             self._seen[key] = check()
         return self._seen[key]

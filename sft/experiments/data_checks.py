@@ -1,4 +1,4 @@
-"""What can be wrong with the rows of a config; each distinct data section is read once, each distinct draw made once."""
+"""What can be wrong with the rows of a config; each data section is read once, each distinct draw made once."""
 
 import json
 from collections.abc import Callable
@@ -156,7 +156,7 @@ def _with_config(inputs: Inputs, config: ExperimentConfig) -> Inputs:
 
 
 def _reading_key(config: ExperimentConfig) -> str:
-    dataset = config.dataset.model_dump(include={"path", "args", "read", "splits", "on_missing"})
+    dataset = config.dataset.model_dump(include={"path", "args", "read", "task_type", "splits", "on_missing"})
     needs_train = config.dataset.shots != 0 or config.inference.icl_examples > 0 or config.dataset.labels is None
     return _text([dataset, used_columns(config), config.prompting.output_column, needs_train])
 

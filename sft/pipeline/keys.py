@@ -4,6 +4,7 @@ A field equal to its default is left out, so that a field added later changes no
 enter by content. The version of a stage is raised when the same fields would give another result.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,13 +113,18 @@ def evaluate_fields(experiment: Experiment, infer_key: str) -> Fields:
 
 def _metric_arguments(experiment: Experiment) -> Fields:
     """The written arguments of the metrics that are not at their default."""
-    defaults = {
+    written = experiment.config.evaluation.model_extra or {}
+    defaults = _metric_defaults(experiment.metrics) if written else {}
+    return {key: value for key, value in written.items() if key not in defaults or defaults[key] != value}
+
+
+@functools.cache
+def _metric_defaults(metrics: tuple[str, ...]) -> Fields:
+    return {
         key: field.get_default(call_default_factory=True)
-        for entry in entries_of(experiment.metrics)
+        for entry in entries_of(metrics)
         for key, field in entry.options.model_fields.items()
     }
-    written = experiment.config.evaluation.model_extra or {}
-    return {key: value for key, value in written.items() if key not in defaults or defaults[key] != value}
 
 
 def _stage(name: str) -> Fields:

@@ -1,5 +1,6 @@
 """The train stage: from a job folder to a saved adapter."""
 
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from sft.training.rows import IGNORED, TrainRow
 from sft.training.trainer import TrainerSettings, train_model
 
 SCHEMA = 1
+WORK_FOLDER = "work"
 
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
@@ -48,9 +50,10 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
             model, config.adapter_method, config.adapter_options, folder=folder, seed=config.seed_of("init")
         )
     settings = TrainerSettings(
-        trainer_args=trainer_args, seed=config.seed_of("training"), work_folder=job.path / "work"
+        trainer_args=trainer_args, seed=config.seed_of("training"), work_folder=job.path / WORK_FOLDER
     )
     trained = train_model(model, tokenizer, _train_rows(rows), _train_rows(dev) if dev else None, settings, progress)
+    shutil.rmtree(job.path / WORK_FOLDER, ignore_errors=True)
     trainable, total = count_parameters(model)
     exported = save_adapter(model, job.adapter)
     parameters = {"trainable_parameters": trainable, "total_parameters": total}
