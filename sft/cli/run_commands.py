@@ -21,10 +21,12 @@ SHOWN_ROWS = 3
 def run_experiments(grid: Grid, *, results_path: Results = RESULTS, options: Any) -> None:
     """Run a whole grid, then write the leaderboard: the main job."""
     from sft import api
+    from sft.cli.board import board_text
+    from sft.runs.records import read_json_or_none
 
     ended = api.run(grid, results_path, options)
-    board = ended.results.leaderboard("md")
-    sys.stdout.write(f"\n{board.read_text('utf-8')}\n")
+    sys.stdout.write(f"\n{board_text(read_json_or_none(ended.results.leaderboard('json')))}\n")
+    sys.stdout.write(f"{_shown(ended.results.leaderboard('md'))}\n")
     _close(ended)
 
 

@@ -46,11 +46,13 @@ def leaderboard(
 ) -> None:
     """Rebuild the leaderboard files of results folders."""
     from sft import api
+    from sft.cli.board import board_text
     from sft.runs.files import ResultsFolder
+    from sft.runs.records import read_json_or_none
 
-    folder = api.leaderboard(results, to)
-    _print(ResultsFolder(folder).leaderboard("md").read_text("utf-8"))
-    _print(f"{folder}")
+    written = ResultsFolder(api.leaderboard(results, to))
+    _print(board_text(read_json_or_none(written.leaderboard("json"))))
+    _print(str(written.leaderboard("md")))
 
 
 def schema() -> None:

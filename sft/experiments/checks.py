@@ -13,10 +13,10 @@ from sft.adapters import adapter_registry
 from sft.adapters.options import check_adapter
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.errors import UserError
-from sft.evaluation.checks import check_metrics
+from sft.evaluation.checks import check_metrics, require_packages
 from sft.inference.options import check_generation_args
 from sft.models.model_args import check_model_args
-from sft.models.quantization import check_quantization
+from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
 from sft.registry import unknown_name
 from sft.tasks import task_registry
@@ -85,7 +85,20 @@ class SectionChecks:
         task = task_of(config)
         metrics = config.evaluation.metrics or list(task.default_metrics)
         extra: Mapping[str, Any] = config.evaluation.model_extra or {}
-        return check_metrics(metrics, task.name, extra, self._folder)
+        found = check_metrics(metrics, task.name, extra, self._folder)
+        if not found:
+            require_packages(metrics)
+        return found
+
+    def _model_reference(self, name: str) -> list[PathMessage]:
+        try:
+            path = locate(name, self._folder)
+        except UserError as error:
+            return [("model.name", str(error))]
+        if path is not None and (path / ADAPTER_CONFIG).is_file():
+            message = f"{name!r} is an adapter's folder: name it in model.adapter, and its base in model.name"
+            return [("model.name", message)]
+        return []
 
     def _model(self, config: ExperimentConfig) -> list[PathMessage]:
         model = config.model
@@ -94,17 +107,11 @@ class SectionChecks:
             for key, message in check_model_args(model.model_args)
         ]
         if model.quantization is not None:
-            found += [("model.quantization", message) for message in check_quantization(model.quantization)]
-        try:
-            path = locate(model.name, self._folder)
-        except UserError as error:
-            found.append(("model.name", str(error)))
-        else:
-            if path is not None and (path / ADAPTER_CONFIG).is_file():
-                message = (
-                    f"{model.name!r} is an adapter's folder: name it in model.adapter, and its base in model.name"
-                )
-                found.append(("model.name", message))
+            wrong = check_quantization(model.quantization)
+            found += [("model.quantization", message) for message in wrong]
+            if not wrong:
+                require_package(model.quantization.config_class)
+        found += self._model_reference(model.name)
         if model.adapter is not None and not (self._folder / model.adapter / ADAPTER_CONFIG).is_file():
             found.append(("model.adapter", f"{model.adapter!r}: no {ADAPTER_CONFIG} there; name an adapter's folder"))
         return found

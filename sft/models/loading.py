@@ -1,5 +1,6 @@
 """Loading a base model: device, data type, quantisation, placement."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelSource", "check_model_args", "check_quantization", "context_length", "load_model", "local_model"]
 
+CAST_LOGGER = "bitsandbytes.autograd._functions"  # warns of its cast to fp16 at every single product of 8-bit weights
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 
 
@@ -60,6 +62,7 @@ def load_model(source: ModelSource) -> "PreTrainedModel":
     arguments = _arguments(source)
     if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
         arguments["device_map"] = _device_map(place, arguments, list(source.model_args["no_split_module_classes"]))
+    logging.getLogger(CAST_LOGGER).setLevel(logging.ERROR)
     try:
         model = AutoModelForCausalLM.from_pretrained(**place, **arguments, use_safetensors=True)
     except (OSError, ValueError, TypeError, ImportError) as error:

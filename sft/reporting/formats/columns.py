@@ -52,6 +52,7 @@ def columns(board: Board) -> list[Column]:
         *(_metric_column(board, name) for name in _metric_names(board)),
         *(_setting_column(path, path) for path in others),
         *(_setting_column(header, path) for header, path in _ALWAYS.items()),
+        *_rank_columns(board),
         _record_column("learning rate", lambda record: _number(learning_rate(record), "g")),
         *_count_columns(board),
         *(_seconds_column(stage) for stage in _stages(board)),
@@ -105,6 +106,17 @@ def _setting_column(header: str, path: str) -> Column:
         return plain_text(record.settings[path]) if path in record.settings else NOT_APPLICABLE
 
     return _record_column(header, value)
+
+
+def _rank_columns(board: Board) -> list[Column]:
+    """The rank of the saved adapter, where it differs from the one that was trained."""
+
+    def exported(record: ExperimentRecord) -> Any:
+        return record.part("resources").get("exported_rank")
+
+    if not any(exported(record) not in (None, record.settings.get("lora.r")) for record in board.records):
+        return []
+    return [_record_column("exported rank", lambda record: _number(exported(record), "d"))]
 
 
 def _count_columns(board: Board) -> list[Column]:

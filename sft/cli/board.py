@@ -1,0 +1,45 @@
+"""The leaderboard on the terminal: rank, name, metrics and seconds; the files hold every setting."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+MISSING = "n/a"
+
+
+def board_text(leaderboard: Mapping[str, Any]) -> str:
+    """One table per board, then the rows without a result and why.
+
+    Args:
+        leaderboard: content of `leaderboard.json`.
+    """
+    rows = {(row["board"], row["name"], row["id"]): row for row in leaderboard["rows"]}
+    parts = []
+    for board in leaderboard["boards"]:
+        ranked = [(place["rank"], rows[board["board"], place["name"], place["id"]]) for place in board["ranking"]]
+        parts += [_table(board, ranked), *(f"note: {warning}" for warning in board["warnings"]), ""]
+    unfinished = [row for row in leaderboard["rows"] if row["board"] is None]
+    parts += [f"{row['name']}: {row['state']}{_reason(row['error'])}" for row in unfinished]
+    return "\n".join(parts)
+
+
+def _table(board: Mapping[str, Any], ranked: Sequence[tuple[int | None, Mapping[str, Any]]]) -> str:
+    names = list(dict.fromkeys(name for _, row in ranked for name in row["results"]))
+    names.sort(key=lambda name: name != board["metric"])
+    table = [[MISSING if rank is None else str(rank), row["name"], *_cells(row, names)] for rank, row in ranked]
+    headers = ["#", "experiment", *names, "train s", "infer s"]
+    return tabulate(table, headers=headers, disable_numparse=True, stralign="right", colalign=("right", "left"))
+
+
+def _cells(row: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    metrics = [_number(row["results"].get(name), 4) for name in names]
+    return [*metrics, *(_number(row["timing"].get(stage), 1) for stage in ("train", "infer"))]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def _reason(error: Mapping[str, Any] | None) -> str:
+    return "" if error is None else f" at {error['stage']}: {error['message']}"
