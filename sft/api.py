@@ -151,9 +151,9 @@ def _run(grid: RawGrid, results_path: Path, request: RunRequest, display: Displa
     _require_training(checked, request)
     shown = display or LineDisplay()
     with locked(results_folder):
-        board = _board_writer(results_folder)
+        board = _board_writer(results_folder) if request.adds_to_grid else _no_board
         outcome = run_plan(checked, results_folder, request, shown, board)
-        if request.goal != "adapter":
+        if request.adds_to_grid:
             write_leaderboard([results_folder], results_folder.path)
     return GridRun(plan=checked, outcome=outcome, results=results_folder)
 
@@ -166,6 +166,10 @@ def _require_training(checked: GridPlan, request: RunRequest) -> None:
             raise UserError(
                 f"{planned.experiment.name} trains nothing: give it `lora: {{}}` or another adapter, and shots above 0"
             )
+
+
+def _no_board() -> None:
+    """What a run does whose experiments stand on no board."""
 
 
 def _board_writer(results_folder: ResultsFolder) -> Callable[[], None]:

@@ -2,17 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
 
 if TYPE_CHECKING:
-    from sft.api import GridRun
+    from sft.api import GridRun, RunRequest
     from sft.experiments.loading import GridOptions
 
-Goal = Literal["adapter", "predictions", "metrics"]
 RESULTS = Path("results")
 SHOWN_ROWS = 3
 
@@ -39,13 +38,17 @@ def run_experiment(
     options: Any,
 ) -> None:
     """Run all stages of one experiment; print its metrics and three rows with prediction and gold."""
-    _run_one(config, results_path, options, "metrics" if do_eval else "predictions", trains=True)
+    from sft import api
+
+    _run_one(config, results_path, options, api.RunRequest(goal="metrics" if do_eval else "predictions"))
 
 
 @reads_grid
 def train(config: Config, *, results_path: Results = RESULTS, options: Any) -> None:
     """Train the adapter of one experiment and print its folder."""
-    ended = _one(config, results_path, options, "adapter", trains=True)
+    from sft import api
+
+    ended = _one(config, results_path, options, api.RunRequest(goal="adapter", adds_to_grid=False))
     if not ended.n_failed:
         sys.stdout.write(f"{_shown(next(iter(ended.outcome.folders.values())).adapter)}\n")
     _close(ended)
@@ -54,19 +57,24 @@ def train(config: Config, *, results_path: Results = RESULTS, options: Any) -> N
 @reads_grid
 def predict(config: Config, *, results_path: Results = Path("predictions"), options: Any) -> None:
     """Write predictions for the test split, with the adapter that train made; no metrics."""
-    _run_one(config, results_path, options, "predictions", trains=False)
+    from sft import api
+
+    request = api.RunRequest(goal="predictions", adds_to_grid=False, trains=False)
+    _run_one(config, results_path, options, request)
 
 
 @reads_grid
 def evaluate(config: Config, *, results_path: Results = RESULTS, options: Any) -> None:
     """Write predictions and metrics, with the adapter that train made."""
-    _run_one(config, results_path, options, "metrics", trains=False)
+    from sft import api
+
+    _run_one(config, results_path, options, api.RunRequest(goal="metrics", trains=False))
 
 
-def _run_one(config: Path, results_path: Path, options: "GridOptions", goal: Goal, *, trains: bool) -> None:
+def _run_one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> None:
     from sft.cli.tables import experiment_text
 
-    ended = _one(config, results_path, options, goal, trains=trains)
+    ended = _one(config, results_path, options, request)
     if not ended.n_failed:
         folder = next(iter(ended.outcome.folders.values()))
         sys.stdout.write(experiment_text(folder, SHOWN_ROWS))
@@ -74,10 +82,10 @@ def _run_one(config: Path, results_path: Path, options: "GridOptions", goal: Goa
     _close(ended)
 
 
-def _one(config: Path, results_path: Path, options: "GridOptions", goal: Goal, *, trains: bool) -> "GridRun":
+def _one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> "GridRun":
     from sft import api
 
-    return api.run_one(config, results_path, options, api.RunRequest(goal=goal, trains=trains))
+    return api.run_one(config, results_path, options, request)
 
 
 def _close(ended: "GridRun") -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sft.config.experiment import ExperimentConfig
 from sft.experiments.effects import without_effect
 from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
@@ -30,7 +29,7 @@ def plan_lines(plan: GridPlan, results: ResultsFolder) -> list[str]:
     lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(jobs, unique, done), ""]
     lines += _experiment_lines(plan, jobs, done)
     lines += _no_effect_lines(plan)
-    lines += ["", "Defaults in force (not written, the same in every experiment):", *_default_lines(plan)]
+    lines += ["", "Defaults in force (what is not written in the configs):", *_default_lines(plan)]
     return [*lines, *(f"warning: {warning}" for warning in plan.warnings)]
 
 
@@ -83,12 +82,13 @@ def _some(names: list[str]) -> str:
 
 
 def _default_lines(plan: GridPlan) -> list[str]:
-    """Defaults that every experiment shares, one line each."""
-    shared: dict[str, Any] | None = None
-    for planned in plan.experiments[:SHOWN_EXPERIMENTS]:
-        own = dict(_defaults(planned))
-        shared = own if shared is None else {key: value for key, value in shared.items() if own.get(key, ...) == value}
-    return [f"  {path} = {value!r}" for path, value in sorted((shared or {}).items())]
+    """One line per default and value, with how many experiments it is in force in, where that is not all."""
+    shown = plan.experiments[:SHOWN_EXPERIMENTS]
+    found = Counter((path, repr(value)) for planned in shown for path, value in _defaults(planned))
+    return [
+        f"  {path} = {value}" + ("" if count == len(shown) else f"  ({count} of {len(shown)} experiments)")
+        for (path, value), count in sorted(found.items())
+    ]
 
 
 def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
@@ -107,7 +107,7 @@ def _unwritten(section: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:
     for name in type(section).model_fields:
         value = getattr(section, name)
         path = f"{prefix}{name}"
-        if isinstance(value, BaseModel) and not (isinstance(section, ExperimentConfig) and name == "seeds"):
+        if isinstance(value, BaseModel):
             yield from _unwritten(value, f"{path}.")
         elif name not in section.model_fields_set and value is not None and value != {}:
             yield path, value

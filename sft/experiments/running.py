@@ -27,7 +27,9 @@ class RunRequest:
 
     goal: Goal
     sets_grid: bool = False
-    """Whether this plan becomes the folder's grid, or is added to it."""
+    """Whether this plan becomes the folder's grid, in place of what was there."""
+    adds_to_grid: bool = True
+    """Whether its experiments stand on the folder's boards."""
     trains: bool = True
     """Whether missing adapters are trained, or looked for."""
 
@@ -105,7 +107,7 @@ def _write_grid(
     previous = read_json_or_none(results.grid)
     kept: dict[str, Any] = {} if request.sets_grid or not isinstance(previous, dict) else previous.get("configs", {})
     added = {}
-    if request.goal != "adapter":
+    if request.adds_to_grid:
         added = {
             planned.experiment.name: {
                 "id": planned.keys.experiment_id,

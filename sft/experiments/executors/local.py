@@ -6,9 +6,12 @@ import selectors
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 from sft.runs.files import AttemptFolder, JobFolder
+
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class LocalHandle:
 
     job: JobFolder
     process: subprocess.Popen[bytes]
-    pidfd: int
+    pidfd: int | None
+    """Becomes readable when the process ends; None where the system has no such thing."""
 
     @property
     def pid(self) -> int:
@@ -46,6 +50,7 @@ class LocalExecutor:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        self._polled: list[LocalHandle] = []
 
     def submit(self, job: JobFolder, attempt: AttemptFolder) -> LocalHandle:
         """Start a job in a new session."""
@@ -60,15 +65,32 @@ class LocalExecutor:
                 env=environment,
                 start_new_session=True,
             )
-        handle = LocalHandle(job=job, process=process, pidfd=os.pidfd_open(process.pid))
-        self._selector.register(handle.pidfd, selectors.EVENT_READ, handle)
+        pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
+        handle = LocalHandle(job=job, process=process, pidfd=pidfd)
+        if pidfd is None:
+            self._polled.append(handle)
+        else:
+            self._selector.register(pidfd, selectors.EVENT_READ, handle)
         return handle
 
     def ended(self, timeout: float) -> list[LocalHandle]:
         """The jobs that have ended since the last call; waits for any, at most `timeout` seconds."""
-        handles = [key.data for key, _ in self._selector.select(timeout)]
+        if self._polled:
+            return self._poll(timeout)
+        handles: list[LocalHandle] = [key.data for key, _ in self._selector.select(timeout)]
         for handle in handles:
-            self._selector.unregister(handle.pidfd)
-            os.close(handle.pidfd)
+            if handle.pidfd is not None:
+                self._selector.unregister(handle.pidfd)
+                os.close(handle.pidfd)
             handle.process.wait()
         return handles
+
+    def _poll(self, timeout: float) -> list[LocalHandle]:
+        """The same on systems without process file descriptors."""
+        deadline = time.monotonic() + timeout
+        while True:
+            ended = [handle for handle in self._polled if handle.exit_code() is not None]
+            if ended or time.monotonic() >= deadline:
+                self._polled = [handle for handle in self._polled if handle not in ended]
+                return ended
+            time.sleep(POLL_SECONDS)

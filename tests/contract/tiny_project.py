@@ -1,0 +1,57 @@
+"""A folder with tiny data and a tiny model, complete enough to be planned: nothing here is ever loaded by torch."""
+
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+LABELS = ("bad", "good")
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+
+
+def write_model(folder: Path) -> None:
+    """A model folder: a byte-level tokenizer that lowers letters, a config, and weights of no tensor."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate(["<eos>", *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<eos>"])
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<eos>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": len(vocabulary)}))
+    (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+
+
+def write_project(folder: Path) -> None:
+    """`model/` and `data/` with 4 training and 2 test rows per label."""
+    write_model(folder / "model")
+    for split, count in (("train", 4), ("test", 2)):
+        rows = [{"text": f"{split} {word} {number}", "label": word} for number in range(count) for word in LABELS]
+        write_jsonl(folder / "data" / f"{split}.jsonl", rows)
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    """A sound zero-shot config of that folder; a change is `section__key=value`, or a whole section."""
+    written: dict[str, Any] = {
+        "dataset": {"path": "data", "task_type": "classification", "shots": 0},
+        "model": {"name": "model"},
+        "prompting": {"input_columns": ["text"], "output_column": "label"},
+    }
+    for path, value in changes.items():
+        *parents, key = path.split("__")
+        place = written
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[key] = copy.deepcopy(value)
+    return written
