@@ -90,6 +90,11 @@ class Lora:
             return findings + [_shape_finding(problem) for problem in error.errors()]
         return findings + _check_init(options, folder)
 
+    def defaults(self) -> dict[str, Any]:
+        """Options in force where the user writes none."""
+        fields = LoraOptions.model_fields.items()
+        return {name: field.default for name, field in fields if field.default is not None}
+
     def attach(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
         """The model with a LoRA adapter, initialised."""
         from sft.adapters.lora_attach import attach_lora

@@ -22,6 +22,10 @@ class AdapterMethod(Protocol):
         """Everything wrong with `options`, without importing torch; own code is relative to `folder`."""
         ...
 
+    def defaults(self) -> dict[str, Any]:
+        """Options in force where the user writes none."""
+        ...
+
     def attach(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
         """The model with its trainable part, computing what the model computed; seeds are set by the caller."""
         ...

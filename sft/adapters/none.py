@@ -15,6 +15,10 @@ class NoAdapter:
         """A finding for each option."""
         return [OptionFinding(key, "method none takes no options; leave it out") for key in options]
 
+    def defaults(self) -> dict[str, Any]:
+        """There are none."""
+        return {}
+
     def attach(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
         """Always an error: there is nothing to train."""
         raise UserError("adapter.method is none: nothing is trained; name a method such as lora")

@@ -95,7 +95,7 @@ def _widen_weights(file: Path, factors: Mapping[str, "tuple[torch.Tensor, torch.
     for name, (start_a, start_b) in factors.items():
         a, b = f"{name}.lora_A.weight", f"{name}.lora_B.weight"
         tensors[a] = torch.cat([tensors[a], start_a.to(tensors[a])])
-        tensors[b] = torch.cat([tensors[b], -start_b.to(tensors[b])], dim=1).contiguous()
+        tensors[b] = torch.cat([tensors[b], start_b.to(tensors[b])], dim=1).contiguous()
     save_file(tensors, file, metadata={"format": "pt"})
 
 

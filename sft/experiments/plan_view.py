@@ -8,9 +8,11 @@ from pydantic import BaseModel
 
 from sft.experiments.effects import without_effect
 from sft.experiments.planning import GridPlan, PlannedExperiment
+from sft.inference.options import effective_generation_args
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StageName
+from sft.tasks.inputs import task_of
 from sft.training.options import effective_trainer_args
 
 SHOWN_EXPERIMENTS = 200
@@ -97,10 +99,23 @@ def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
     if config.evaluation.metrics is None:
         yield "evaluation.metrics", list(planned.experiment.metrics)
     if config.trains:
-        written = config.training.trainer_args if config.training else {}
-        for key, value in effective_trainer_args(written, config.adapter_method).items():
-            if key not in written:
-                yield f"training.trainer_args.{key}", value
+        yield from _training_defaults(config)
+    if not task_of(config).has_labels:
+        written = config.inference.generation_args
+        in_force = effective_generation_args(written, config.inference_prompting.max_output_length)
+        yield from _added("inference.generation_args", written, in_force)
+
+
+def _training_defaults(config: ExperimentConfig) -> Iterator[tuple[str, Any]]:
+    written = config.training.trainer_args if config.training else {}
+    in_force = effective_trainer_args(written, config.adapter_method)
+    yield from _added("training.trainer_args", written, in_force)
+    section = "lora" if config.lora is not None else "adapter"
+    yield from _added(section, config.adapter_options, adapter_method(config.adapter_method).defaults())
+
+
+def _added(section: str, written: Mapping[str, Any], in_force: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((f"{section}.{key}", value) for key, value in in_force.items() if key not in written)
 
 
 def _unwritten(section: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:

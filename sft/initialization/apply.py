@@ -95,7 +95,7 @@ def initialize(model: Any, initializer: Initializer, name: str) -> None:
             _subtract(layer)
     if anchored:
         _anchor(model, layers, anchored)
-    ({layer.name: layer.copied_factors() for layer in layers})
+    remember_factors(model, {layer.name: layer.copied_factors() for layer in layers})
 
 
 def _adapter_layers(model: nn.Module) -> Iterator[AdapterLayer]:
