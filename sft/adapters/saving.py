@@ -95,7 +95,7 @@ def _widen_weights(file: Path, factors: Mapping[str, "tuple[torch.Tensor, torch.
     for name, (start_a, start_b) in factors.items():
         a, b = f"{name}.lora_A.weight", f"{name}.lora_B.weight"
         tensors[a] = torch.cat([tensors[a], start_a.to(tensors[a])])
-        tensors[b] = torch.cat([tensors[b], start_b.to(tensors[b])], dim=1).contiguous()
+        tensors[b] = torch.cat([tensors[b], -start_b.to(tensors[b])], dim=1).contiguous()
     save_file(tensors, file, metadata={"format": "pt"})
 
 
@@ -106,7 +106,7 @@ def _widened(config: Mapping[str, Any]) -> dict[str, Any]:
         **config,
         "r": 2 * config["r"],
         "lora_alpha": factor * config["lora_alpha"],
-        "rank_pattern": {key: 2 * rank for key, rank in (config["rank_pattern"] or {}).items()},
+        "rank_pattern": {key: rank for key, rank in (config["rank_pattern"] or {}).items()},
         "alpha_pattern": {key: factor * alpha for key, alpha in (config["alpha_pattern"] or {}).items()},
         "init_lora_weights": True,
     }

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sft.adapters.options import adapter_method
+from sft.config.experiment import ExperimentConfig
 from sft.experiments.effects import without_effect
 from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.inference.options import effective_generation_args
