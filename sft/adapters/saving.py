@@ -106,7 +106,7 @@ def _widened(config: Mapping[str, Any]) -> dict[str, Any]:
         **config,
         "r": 2 * config["r"],
         "lora_alpha": factor * config["lora_alpha"],
-        "rank_pattern": {key: rank for key, rank in (config["rank_pattern"] or {}).items()},
+        "rank_pattern": {key: 2 * rank for key, rank in (config["rank_pattern"] or {}).items()},
         "alpha_pattern": {key: factor * alpha for key, alpha in (config["alpha_pattern"] or {}).items()},
         "init_lora_weights": True,
     }

@@ -47,8 +47,10 @@ class SectionChecks:
         found += self._once(
             "generation", [task_type, config.inference.generation_args], lambda: _generation_args(config)
         )
-        for name, prompting in (("prompting", config.prompting), ("inference.prompting", config.inference_prompting)):
-            found += [(f"{name}.input_template", message) for message in _template_findings(prompting)]
+        found += [("prompting.input_template", message) for message in _template_findings(config.prompting)]
+        if config.inference.prompting.model_fields_set:
+            overlaid = _template_findings(config.inference_prompting)
+            found += [("inference.prompting.input_template", message) for message in overlaid]
         return list(dict.fromkeys(found))
 
     def _once(self, kind: str, section: Any, check: Callable[[], list[PathMessage]]) -> list[PathMessage]:

@@ -83,7 +83,7 @@ class DataChecks:
         try:
             inputs = self.inputs(config)
         except UserError as error:
-            return [("dataset", str(error))]
+            return [_located(error)]
         inputs = _with_config(inputs, config)
         found = [*_missing_gold(inputs, with_gold), *_missing_kept(inputs), *_example_findings(inputs)]
         if found:
@@ -100,6 +100,14 @@ class DataChecks:
             n_test=len(inputs.selection.test),
             n_leaked=leaked,
         )
+
+
+def _located(error: UserError) -> PathMessage:
+    """The dotted path that an error of the rows begins with, else the section."""
+    path, separator, message = str(error).partition(": ")
+    if separator and path.startswith("dataset.") and " " not in path:
+        return path, message
+    return "dataset", str(error)
 
 
 def used_examples(inputs: Inputs) -> tuple[Row, ...]:
@@ -147,7 +155,7 @@ def _example_findings(inputs: Inputs) -> list[PathMessage]:
         try:
             example_source(inputs, k, leave_one_out=leave_one_out)
         except UserError as error:
-            found.append((f"{section}.icl_examples", str(error)))
+            found.append((f"{section}.icl_examples", str(error).removeprefix("icl_examples: ")))
     return found
 
 

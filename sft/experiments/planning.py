@@ -1,6 +1,8 @@
 """From a grid to experiments that are checked, fingerprinted and keyed; nothing is started here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import Finding, invalid
 from sft.config.reading import read_experiment
+from sft.errors import MachineError, UserError
 from sft.experiments.checks import SectionChecks
 from sft.experiments.contents import Contents
 from sft.experiments.data_checks import DataChecks, DataFacts
@@ -15,6 +18,8 @@ from sft.experiments.tokenizer_checks import TokenizerQuestion, ask
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys, stage_keys
 from sft.tasks.inputs import Inputs
+
+BLANK_LINE = re.compile(r"\n\r?\n")
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = Tru
     for name, config in configs.items():
         wrong = checks.findings(config)
         if not wrong:
-            examined = data.facts(config, with_gold=with_gold)
+            with _naming(name, "dataset"):
+                examined = data.facts(config, with_gold=with_gold)
             if isinstance(examined, DataFacts):
                 facts[name] = examined
             else:
@@ -109,10 +115,20 @@ def _read(grid: RawGrid) -> tuple[dict[str, ExperimentConfig], list[Finding]]:
 def _planned(
     name: str, config: ExperimentConfig, facts: DataFacts, contents: Contents, folder: Path
 ) -> PlannedExperiment:
-    experiment = Experiment(
-        name=name, config=config, folder=folder, fingerprints=contents.fingerprints(config, facts.labels)
-    )
+    with _naming(name):
+        fingerprints = contents.fingerprints(config, facts.labels)
+    experiment = Experiment(name=name, config=config, folder=folder, fingerprints=fingerprints)
     return PlannedExperiment(experiment=experiment, keys=stage_keys(experiment), data=facts)
+
+
+@contextmanager
+def _naming(name: str, path: str = "") -> Iterator[None]:
+    """Say which experiment, and which of its keys, a fault of the machine was met in."""
+    try:
+        yield
+    except MachineError as error:
+        place = f'"{name}": {path}: ' if path else f'"{name}": '
+        raise MachineError(f"{place}{error}", kind=error.kind) from error
 
 
 def _ask_tokenizers(
@@ -125,19 +141,27 @@ def _ask_tokenizers(
     """Findings that need a tokenizer, one question per distinct model, prompting and label set."""
     names: dict[str, list[str]] = {}
     questions: dict[str, TokenizerQuestion] = {}
+    found: list[Finding] = []
     for name, config in configs.items():
-        key = _tokenizer_key(config, facts[name])
+        try:
+            with _naming(name, "model.name"):
+                revision = contents.model_revision(config.model.name, config.model.model_args.get("revision"))
+        except UserError as error:
+            found.append(Finding(name, "model.name", str(error)))
+            continue
+        outputs = _outputs(config, data.inputs(config))
+        key = _tokenizer_key(config, facts[name], outputs)
         names.setdefault(key, []).append(name)
         if key not in questions:
             questions[key] = TokenizerQuestion(
                 config=config.resolved(),
                 folder=str(folder),
-                revision=contents.model_revision(config.model.name, config.model.model_args.get("revision")),
+                revision=revision,
                 labels=facts[name].labels,
-                outputs=_outputs(data.inputs(config)),
+                outputs=outputs,
             )
     answers = ask(list(questions.values()))
-    return [
+    return found + [
         Finding(name, path, message)
         for key, answer in zip(questions, answers, strict=True)
         for path, message in answer
@@ -145,19 +169,20 @@ def _ask_tokenizers(
     ]
 
 
-def _tokenizer_key(config: ExperimentConfig, facts: DataFacts) -> str:
+def _tokenizer_key(config: ExperimentConfig, facts: DataFacts, outputs: Sequence[str]) -> str:
     model = config.model.model_dump_json(include={"name", "chat_template_from", "chat_template_args", "model_args"})
     prompting = config.prompting.model_dump_json()
     overlay = config.inference.prompting.model_dump_json(exclude_unset=True)
-    return repr((model, prompting, overlay, config.trains, facts.labels))
+    return repr((model, prompting, overlay, config.trains, facts.labels, outputs))
 
 
-def _outputs(inputs: Inputs) -> list[str]:
+def _outputs(config: ExperimentConfig, inputs: Inputs) -> list[str]:
     """Texts with a blank line that prompts or training will hold as answers: in the plain format that ends them."""
-    if inputs.labels is not None:
+    answers_shown = config.trains or config.inference.icl_examples > 0
+    if inputs.labels is not None or not answers_shown:
         return []
-    column = inputs.config.prompting.output_column
-    return [text for row in inputs.selection.pool if "\n\n" in (text := row.text(column))]
+    column = config.prompting.output_column
+    return [text for row in inputs.selection.pool if BLANK_LINE.search(text := row.text(column))]
 
 
 def _warnings(experiments: Sequence[PlannedExperiment]) -> Iterable[str]:

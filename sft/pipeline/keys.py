@@ -82,7 +82,7 @@ def infer_fields(experiment: Experiment, train_key: str | None) -> Fields:
         "row_set": EVAL_ROWS,
         "model": _model(experiment),
         "prompting": _prompting(config.inference_prompting),
-        "rows": _without_none({"max_n_test": config.dataset.max_n_test, "max_n_dev": config.dataset.max_n_dev}),
+        "rows": _without_none({"max_n_test": config.dataset.max_n_test, "max_n_dev": _own_max_n_dev(config)}),
     }
     roles: tuple[str, ...] = ("dev", "test") if experiment.has_dev else ("test",)
     if train_key is not None:
@@ -109,6 +109,12 @@ def evaluate_fields(experiment: Experiment, infer_key: str) -> Fields:
         "keep_columns": experiment.config.dataset.keep_columns,
     }
     return _stage("evaluate") | {"infer": infer_key, "metrics": list(experiment.metrics)} | _without_none(optional)
+
+
+def _own_max_n_dev(config: ExperimentConfig) -> int | None:
+    """`max_n_dev` where it differs from its default, `max_n_test`."""
+    dataset = config.dataset
+    return None if dataset.max_n_dev == dataset.max_n_test else dataset.max_n_dev
 
 
 def _metric_arguments(experiment: Experiment) -> Fields:

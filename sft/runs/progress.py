@@ -1,5 +1,6 @@
 """`progress.json`: how far a worker is, and its heartbeat."""
 
+import math
 import time
 from pathlib import Path
 
@@ -17,10 +18,11 @@ class Progress:
         self._written_at = float("-inf")
 
     def __call__(self, step: int, total: int, loss: float | None = None) -> None:
-        """Record that `step` of `total` (optimiser steps or rows) is reached."""
+        """Record that `step` of `total` (optimiser steps or rows) is reached; a loss that is not finite is null."""
         now = time.monotonic()
         if step < total and now - self._written_at < INTERVAL_SECONDS:
             return
         self._written_at = now
-        record = {"stage": self._stage, "step": step, "total": total, "loss": loss, "time": time.time()}
+        told = loss if loss is not None and math.isfinite(loss) else None
+        record = {"stage": self._stage, "step": step, "total": total, "loss": told, "time": time.time()}
         write_json(self._path, record)

@@ -87,16 +87,12 @@ def read_status(path: Path) -> StatusRecord | None:
         status = StatusRecord(**{key: value for key, value in record.items() if key in known})
     except TypeError:
         return None
-    error = status.error
-    return dataclasses.replace(status, error=ErrorRecord(**error)) if isinstance(error, dict) else status
+    return dataclasses.replace(status, error=_error_of(status.error))
 
 
 def read_error(path: Path) -> ErrorRecord | None:
     """The error a worker left, None when it left none."""
-    record = read_json_or_none(path)
-    if not isinstance(record, dict) or "kind" not in record or "message" not in record:
-        return None
-    return ErrorRecord(kind=record["kind"], message=record["message"])
+    return _error_of(read_json_or_none(path))
 
 
 def read_json_or_none(path: Path) -> Any:
@@ -105,3 +101,9 @@ def read_json_or_none(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _error_of(record: Any) -> ErrorRecord | None:
+    if not isinstance(record, dict) or "kind" not in record or "message" not in record:
+        return None
+    return ErrorRecord(kind=record["kind"], message=record["message"])

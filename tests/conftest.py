@@ -1,0 +1,140 @@
+"""A small project on disk (data, a tokenizer, a model's config) and configs over it; no heavy package is imported."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LABELS = ("bad", "good", "mixed")
+SIZES = {"train": 5, "dev": 2, "test": 3}
+"""Rows per label."""
+
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+MODEL_CONFIG = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "vocab_size": 300,
+}
+
+
+def rows_of(split: str) -> list[dict[str, Any]]:
+    return [
+        {"id": f"{split}-{number}-{label}", "text": f"{split} text {number} is {label}", "label": label}
+        for number in range(SIZES[split])
+        for label in LABELS
+    ]
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def write_tokenizer(folder: Path) -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {text: number for number, text in enumerate(alphabet)}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens(["<s>", "</s>", "<|im_start|>", "<|im_end|>"])
+    folder.mkdir(parents=True, exist_ok=True)
+    backend.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": TEMPLATE}))
+
+
+def merged(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """`patch` over `base`, deeply; a key whose value is `...` is taken away."""
+    result = dict(base)
+    for key, value in patch.items():
+        if value is ...:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+CLASSIFICATION = {
+    "dataset": {"path": "data", "task_type": "classification", "shots": 2},
+    "model": {"name": "model"},
+    "lora": {"r": 2},
+    "prompting": {"instruction": "One of {labels}.", "input_columns": ["text"], "output_column": "label"},
+    "training": {"trainer_args": {"learning_rate": 0.001, "num_train_epochs": 1}},
+}
+ZERO_SHOT = {"dataset": {"shots": 0}, "lora": ..., "training": ...}
+GENERATION = {"dataset": {"task_type": "generation"}, "prompting": {"instruction": "Answer."}}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with `data/{train,dev,test}.jsonl` and `model/` (tokenizer and config, no weights)."""
+    for split in SIZES:
+        write_rows(tmp_path / "data" / f"{split}.jsonl", rows_of(split))
+    write_tokenizer(tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text(json.dumps(MODEL_CONFIG))
+    return tmp_path
+
+
+@pytest.fixture
+def raw() -> Callable[..., dict[str, Any]]:
+    """A config over `project` that trains LoRA on two shots per label, with patches merged over it."""
+
+    def build(*patches: dict[str, Any]) -> dict[str, Any]:
+        config = copy.deepcopy(CLASSIFICATION)
+        for patch in patches:
+            config = merged(config, patch)
+        return config
+
+    return build
+
+
+@pytest.fixture
+def zero_shot() -> dict[str, Any]:
+    """The patch that trains nothing."""
+    return copy.deepcopy(ZERO_SHOT)
+
+
+@pytest.fixture
+def generation() -> dict[str, Any]:
+    """The patch that makes the config a generation."""
+    return copy.deepcopy(GENERATION)
+
+
+@pytest.fixture
+def rewrite() -> Callable[..., None]:
+    """Writes a split's rows of `project`, changed by a function."""
+
+    def write(folder: Path, split: str, change: Callable[[list[dict[str, Any]]], Any]) -> None:
+        rows = rows_of(split)
+        write_rows(folder / "data" / f"{split}.jsonl", change(rows) or rows)
+
+    return write
+
+
+@pytest.fixture
+def plan_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Plans `name -> raw config` in a folder; no child process is started, the tokenizer is not asked."""
+    from sft.experiments import planning
+
+    monkeypatch.setattr(planning, "ask", lambda questions: [[] for _ in questions])
+
+    def plan(folder: Path, **configs: dict[str, Any]) -> Any:
+        return planning.plan_grid(planning.RawGrid(configs, "grid.json", folder), {})
+
+    return plan

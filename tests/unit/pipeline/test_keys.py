@@ -1,0 +1,245 @@
+"""Which change moves which stage: a key that stays too long shows stale numbers, one that moves too soon costs runs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.config.experiment import ExperimentConfig
+from sft.pipeline.experiment import Experiment, Fingerprints
+from sft.pipeline.keys import StageKeys, stage_keys
+
+Raw = Callable[..., dict[str, Any]]
+Plan = Callable[..., Any]
+
+ICL = {"inference": {"icl_examples": 1}}
+TRAIN_ICL = {"training": {"icl_examples": 1}}
+DEV = {"dataset": {"splits": {"dev": "dev"}}}
+EVAL = {"training": {"trainer_args": {"eval_strategy": "epoch"}}, **DEV}
+SAMPLING = {"inference": {"generation_args": {"do_sample": True}}}
+
+
+def _args(**args: Any) -> dict[str, Any]:
+    return {"training": {"trainer_args": args}}
+
+
+def _dataset(**fields: Any) -> dict[str, Any]:
+    return {"dataset": fields}
+
+
+def _seeds(**seeds: Any) -> dict[str, Any]:
+    return {"seeds": seeds}
+
+
+def moved(before: StageKeys, after: StageKeys) -> str:
+    """The stages whose own key differs: t, i, e."""
+    pairs = (("t", "train"), ("i", "infer"), ("e", "evaluate"))
+    return "".join(letter for letter, name in pairs if getattr(before, name) != getattr(after, name))
+
+
+# (what is changed, over which patches of the trained classification, the stages that move)
+CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
+    (_args(learning_rate=0.002), [], "tie"),
+    (_args(max_length=64), [], "tie"),
+    (_args(output_dir="elsewhere"), [], ""),
+    (_args(report_to=["wandb"]), [], ""),
+    (_args(run_name="x"), [], ""),
+    (_args(disable_tqdm=True), [], ""),
+    (_args(save_steps=5), [], ""),
+    (_args(save_strategy="epoch"), [], ""),
+    (_args(save_steps=5), [EVAL, _args(load_best_model_at_end=True, save_strategy="epoch")], "tie"),
+    ({"lora": {"r": 4}}, [], "tie"),
+    ({"lora": {"init_lora_weights": "pissa"}}, [], "tie"),
+    ({"lora": ..., "adapter": {"method": "lora", "r": 2}}, [], ""),
+    ({"seed": 14}, [], "tie"),
+    ({"seed": 14}, [{"lora": ..., "training": ...}], ""),
+    ({"seed": 14}, [{"lora": ..., "training": ...}, ICL], "ie"),
+    (_seeds(init=14), [], "tie"),
+    (_seeds(training=14), [], "tie"),
+    (_seeds(shots=14), [], "tie"),
+    (_seeds(shots=14), [_dataset(shots="all")], ""),
+    (_seeds(icl=14), [], ""),
+    (_seeds(icl=14), [ICL], "ie"),
+    (_seeds(icl=14), [TRAIN_ICL], "tie"),
+    (_seeds(init=13, training=13, shots=13, icl=13), [ICL], ""),
+    (_dataset(shots=3), [], "tie"),
+    (_dataset(shots=3), [{"lora": ..., "training": ...}], ""),
+    (_dataset(shots=3), [{"lora": ..., "training": ...}, ICL], "ie"),
+    (_dataset(if_fewer="use_all"), [], "tie"),
+    (_dataset(max_n_train=12), [], "tie"),
+    (_dataset(max_n_test=6), [], "ie"),
+    (_dataset(max_n_dev=3), [], ""),
+    (_dataset(max_n_dev=3), [DEV], "ie"),
+    (_dataset(max_n_dev=3), [EVAL], "tie"),
+    (_dataset(max_n_dev=3), [DEV, _dataset(max_n_test=3)], ""),
+    (DEV, [], "ie"),
+    (_dataset(on_missing="drop"), [], "tie"),
+    (_dataset(read={"encoding": "latin-1"}), [], "tie"),
+    (_dataset(read={"encoding": "utf-8"}), [], ""),
+    (_dataset(keep_columns=["id"]), [], "e"),
+    (_dataset(labels={"bad": "awful", "good": "good", "mixed": "mixed"}), [], "tie"),
+    (_dataset(labels=["good", "bad", "mixed"]), [], "tie"),
+    (_dataset(labels=["bad", "good", "mixed"]), [], ""),
+    (_dataset(path="./data"), [], ""),
+    (_dataset(splits={"test": "data/test.jsonl", "train": "data/train.jsonl"}, path="."), [], ""),
+    (_dataset(splits={"test": "dev"}), [], "ie"),
+    (_dataset(splits={"seed": 0, "stratify": True}), [], ""),
+    ({"prompting": {"instruction": "Say."}}, [], "tie"),
+    ({"prompting": {"format": "auto"}}, [], ""),
+    ({"prompting": {"format": "plain"}}, [], "tie"),
+    ({"prompting": {"max_input_length": 9}}, [], "tie"),
+    ({"prompting": {"max_output_length": 9}}, [], ""),
+    ({"inference": {"prompting": {"instruction": "Say."}}}, [], "ie"),
+    ({"inference": {"prompting": {"instruction": None}}}, [], "ie"),
+    ({"inference": {"prompting": {"instruction": "One of {labels}."}}}, [], ""),
+    (TRAIN_ICL, [], "tie"),
+    (ICL, [], "ie"),
+    ({"inference": {"random_icl": True}}, [], ""),
+    ({"inference": {"random_icl": True}}, [ICL], "ie"),
+    ({"inference": {"batch_size": 1}}, [], ""),
+    ({"inference": {"max_seq_length": 99}}, [], "ie"),
+    ({"inference": {"generation_args": {"max_new_tokens": 3}}}, [], ""),
+    ({"evaluation": {"metrics": ["accuracy"]}}, [], "e"),
+    ({"evaluation": {"metrics": ["accuracy", "ece"]}}, [{"evaluation": {"metrics": ["ece", "accuracy"]}}], "e"),
+    ({"evaluation": {"ece_bins": 10}}, [], ""),
+    ({"evaluation": {"ece_bins": 10.0}}, [], ""),
+    ({"evaluation": {"ece_bins": 5}}, [], "e"),
+    ({"evaluation": {"strict_leaks": True}}, [], ""),
+    ({"evaluation": {"metrics": "macro_f1 accuracy weighted_f1 mcc log_loss ece".split()}}, [], ""),
+    ({"model": {"model_args": {"dtype": "float32"}}}, [], "tie"),
+    ({"model": {"model_args": {}}}, [], ""),
+    ({"model": {"chat_template_args": {"date": "x"}}}, [], "tie"),
+    ({"model": {"quantization": {"config_class": "BitsAndBytesConfig", "args": {"load_in_8bit": True}}}}, [], "tie"),
+    (
+        {"model": {"quantization": {"config_class": "QuantoConfig", "args": {}}}},
+        [{"model": {"quantization": {"config_class": "QuantoConfig"}}}],
+        "",
+    ),
+]
+
+
+@pytest.fixture
+def keys(project: Path, plan_of: Plan, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], StageKeys]:
+    """The keys of one config; only what is known of the config's inputs is checked."""
+    from sft.experiments.checks import SectionChecks
+
+    monkeypatch.setattr(SectionChecks, "findings", lambda self, config: [])
+    return lambda config: plan_of(project, a=config).experiments[0].keys
+
+
+@pytest.mark.parametrize(("change", "base", "expected"), CHANGES, ids=lambda value: json.dumps(value, default=str))
+def test_a_change_moves_exactly_the_stages_that_depend_on_it(
+    keys: Callable[[dict[str, Any]], StageKeys], raw: Raw, change: dict[str, Any], base: list[Any], expected: str
+) -> None:
+    assert moved(keys(raw(*base)), keys(raw(*base, change))) == expected
+
+
+GENERATION_CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
+    ({"inference": {"generation_args": {"max_new_tokens": 3}}}, [], "ie"),
+    ({"inference": {"batch_size": 1}}, [], ""),
+    ({"inference": {"batch_size": 1}}, [SAMPLING], "ie"),
+    ({"seed": 14}, [{"lora": ..., "training": ...}], ""),
+    ({"seed": 14}, [{"lora": ..., "training": ...}, SAMPLING], "ie"),
+    ({"prompting": {"max_output_length": 9}}, [], "tie"),
+    (_dataset(labels=["a"]), [], ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "base", "expected"), GENERATION_CHANGES, ids=lambda value: json.dumps(value, default=str)
+)
+def test_a_change_of_a_generation_moves_exactly_the_stages_that_depend_on_it(
+    keys: Callable[[dict[str, Any]], StageKeys],
+    raw: Raw,
+    generation: dict[str, Any],
+    change: dict[str, Any],
+    base: list[Any],
+    expected: str,
+) -> None:
+    assert moved(keys(raw(generation, *base)), keys(raw(generation, *base, change))) == expected
+
+
+def test_whole_floats_are_integers_and_names_are_in_no_key(project: Path, plan_of: Plan, raw: Raw) -> None:
+    plan = plan_of(project, a=raw(_args(num_train_epochs=1)), b=raw(_args(num_train_epochs=1.0)))
+    assert plan.named()["a"].keys == plan.named()["b"].keys
+
+
+def test_what_trains_nothing_has_no_train_key(
+    keys: Callable[[dict[str, Any]], StageKeys], raw: Raw, zero_shot: dict[str, Any]
+) -> None:
+    assert keys(raw(zero_shot)).train is None
+    assert keys(raw({"lora": ..., "training": ..., "adapter": {"method": "none"}})).train is None
+    assert keys(raw()).train is not None
+    assert moved(keys(raw(zero_shot)), keys(raw(zero_shot, {"lora": {"r": 9}, "seeds": {"init": 5}}))) == ""
+
+
+@pytest.mark.parametrize(("split", "expected"), [("test", "ie"), ("train", "tie"), ("dev", "")])
+def test_edited_data_moves_what_reads_it(
+    keys: Callable[[dict[str, Any]], StageKeys],
+    project: Path,
+    raw: Raw,
+    rewrite: Callable[..., None],
+    split: str,
+    expected: str,
+) -> None:
+    before = keys(raw())
+    rewrite(project, split, lambda rows: rows[0].update(text="edited"))
+    assert moved(before, keys(raw())) == expected
+
+
+def test_the_place_of_a_project_is_in_no_key(
+    keys: Callable[[dict[str, Any]], StageKeys], project: Path, raw: Raw, plan_of: Plan, tmp_path_factory: Any
+) -> None:
+    import shutil
+
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy"
+    shutil.copytree(project, elsewhere)
+    assert plan_of(elsewhere, other=raw()).experiments[0].keys == keys(raw())
+
+
+def test_an_edited_initialiser_or_metric_of_one_s_own_moves_what_uses_it(
+    keys: Callable[[dict[str, Any]], StageKeys], project: Path, raw: Raw
+) -> None:
+    own = project / "mine.py"
+    own.write_text("def start(layer, rank): ...\ndef score(predictions, references): ...\n")
+    with_init = raw({"lora": {"init_lora_weights": "mine.py:start"}})
+    with_metric = raw({"evaluation": {"metrics": ["mine.py:score"]}})
+    before = [keys(with_init), keys(with_metric), keys(raw())]
+    own.write_text(own.read_text() + "# edited\n")
+    after = [keys(with_init), keys(with_metric), keys(raw())]
+    assert [moved(*pair) for pair in zip(before, after, strict=True)] == ["tie", "e", ""]
+
+
+def test_model_content_moves_all_stages(
+    keys: Callable[[dict[str, Any]], StageKeys], project: Path, raw: Raw
+) -> None:
+    before = keys(raw())
+    (project / "model" / "model.safetensors").write_bytes(b"weights")
+    assert moved(before, keys(raw())) == "tie"
+
+
+def test_rows_dropped_for_a_column_that_only_inference_reads_move_the_training(
+    keys: Callable[[dict[str, Any]], StageKeys], raw: Raw
+) -> None:
+    drop = _dataset(on_missing="drop")
+    other = {"inference": {"prompting": {"input_columns": ["id", "text"]}}}
+    assert moved(keys(raw(drop)), keys(raw(drop, other))) == "tie"
+    assert moved(keys(raw()), keys(raw(other))) == "ie"
+
+
+FINGERPRINTS = Fingerprints(
+    data={"train": "sha256:1", "test": "sha256:2"},
+    model="sha256:3",
+    labels=[["bad", "bad"], ["good", "good"], ["mixed", "mixed"]],
+)
+
+
+def test_the_ids_of_a_config_stay_what_they_are(raw: Raw) -> None:
+    """A red test here means that results on users' disks are computed anew: raise a stage's version, or undo."""
+    config = ExperimentConfig.model_validate(raw(ICL, {"seed": 7}))
+    experiment = Experiment("any", config, Path("/anywhere"), FINGERPRINTS)
+    assert stage_keys(experiment) == StageKeys(
+        train="", infer="", evaluate=""
+    )
