@@ -83,11 +83,12 @@ GENERATION = {"dataset": {"task_type": "generation"}, "prompting": {"instruction
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with `data/{train,dev,test}.jsonl` and `model/` (tokenizer and config, no weights)."""
+    """A folder with `data/{train,dev,test}.jsonl` and `model/` (tokenizer, config, weights of no tensor)."""
     for split in SIZES:
         write_rows(tmp_path / "data" / f"{split}.jsonl", rows_of(split))
     write_tokenizer(tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text(json.dumps(MODEL_CONFIG))
+    (tmp_path / "model" / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     return tmp_path
 
 

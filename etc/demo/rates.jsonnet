@@ -26,5 +26,5 @@ local init(name) = { lora: { init_lora_weights: name } };
 
 grid.product(base, [
   { default: {}, pca: init('pca'), pissa: init('pissa') },
-  { '3e-4': rate(3e-4), '5e-4': rate(5e-4), '1e-3': rate(1e-3) },
+  { '3e-4': rate(3e-4), '1e-3': rate(1e-3) },
 ])

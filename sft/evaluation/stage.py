@@ -139,22 +139,26 @@ def _data_record(inputs: Inputs, inference: Mapping[str, Any], training: Mapping
     used = {*(row.source_index for row in selection.shots), *examples}
     evaluated = [row_text(row, prompting) for rows in inputs.evaluated().values() for row in rows]
     return {
-        "train_indices": [row.source_index for row in selection.shots] if training else [],
-        "pool_indices": [row.source_index for row in selection.shots],
+        "train_indices": [row.source_index for row in selection.shots],
         "dev_indices": None if selection.dev is None else [row.source_index for row in selection.dev],
         "test_indices": [row.source_index for row in selection.test],
         "icl_indices": max(inference["examples"]["test"], key=len) if fixed else None,
-        "n_train": len(selection.shots) if training else 0,
+        "n_train": len(selection.shots),
         "n_dev": None if selection.dev is None else len(selection.dev),
         "n_test": len(selection.test),
         "labels": None if inputs.labels is None else list(inputs.labels.values),
         "test_rows_sha256": rows_sha256(selection.test),
         "dev_rows_sha256": None if selection.dev is None else rows_sha256(selection.dev),
         "n_leaked": count_leaks([row_text(by_index[index], prompting) for index in sorted(used)], evaluated),
-        "n_truncated": {"infer": inference["n_truncated"], "train": training["n_truncated"] if training else None},
-        "n_special_in_text": inference["n_special_in_text"] + (training["n_special_in_text"] if training else 0),
+        "n_truncated": _total("n_truncated", inference, training),
+        "n_special_in_text": _total("n_special_in_text", inference, training),
         "prompt_tokens": inference["prompt_tokens"],
     }
+
+
+def _total(count: str, inference: Mapping[str, Any], training: Mapping[str, Any] | None) -> int:
+    """A count of evaluated rows, and of training rows where there was a training."""
+    return int(inference[count]) + (int(training[count]) if training else 0)
 
 
 def _environment(inference: Mapping[str, Any], training: Mapping[str, Any] | None, folder: Path) -> dict[str, Any]:

@@ -170,7 +170,8 @@ def _reading_key(config: ExperimentConfig) -> str:
 
 
 def _selection_key(config: ExperimentConfig) -> str:
-    return _text([config.dataset.model_dump(), used_columns(config), config.seed_of("shots"), _needs_pool(config)])
+    columns = [used_columns(config), config.prompting.output_column]
+    return _text([config.dataset.model_dump(), columns, config.seed_of("shots"), _needs_pool(config)])
 
 
 def _needs_pool(config: ExperimentConfig) -> bool:

@@ -39,7 +39,12 @@ def _examples(config: ExperimentConfig) -> list[str]:
 
 def _labels(config: ExperimentConfig) -> list[str]:
     if task_of(config).has_labels:
-        return ["inference.generation_args"] if config.inference.generation_args else []
+        found = {
+            "inference.generation_args": bool(config.inference.generation_args),
+            "inference.tokenizer_name": config.inference.tokenizer_name is not None,
+            "evaluation.tokenizer_name": config.evaluation.tokenizer_name is not None,
+        }
+        return [path for path, written in found.items() if written]
     return [] if config.dataset.labels is None else ["dataset.labels"]
 
 

@@ -17,7 +17,6 @@ from sft.experiments.data_checks import DataChecks, DataFacts
 from sft.experiments.tokenizer_checks import TokenizerQuestion, ask
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys, stage_keys
-from sft.tasks.inputs import Inputs
 
 BLANK_LINE = re.compile(r"\n\r?\n")
 
@@ -138,9 +137,10 @@ def _ask_tokenizers(
     contents: Contents,
     folder: Path,
 ) -> list[Finding]:
-    """Findings that need a tokenizer, one question per distinct model, prompting and label set."""
+    """Findings that need a tokenizer, one question per distinct model, prompting, label set and answers."""
     names: dict[str, list[str]] = {}
     questions: dict[str, TokenizerQuestion] = {}
+    outputs = _Outputs(data)
     found: list[Finding] = []
     for name, config in configs.items():
         try:
@@ -149,17 +149,11 @@ def _ask_tokenizers(
         except UserError as error:
             found.append(Finding(name, "model.name", str(error)))
             continue
-        outputs = _outputs(config, data.inputs(config))
-        key = _tokenizer_key(config, facts[name], outputs)
+        labels, shown = facts[name].labels, outputs.of(config)
+        key = _tokenizer_key(config, labels, shown)
         names.setdefault(key, []).append(name)
         if key not in questions:
-            questions[key] = TokenizerQuestion(
-                config=config.resolved(),
-                folder=str(folder),
-                revision=revision,
-                labels=facts[name].labels,
-                outputs=outputs,
-            )
+            questions[key] = TokenizerQuestion(config.resolved(), str(folder), revision, labels, shown)
     answers = ask(list(questions.values()))
     return found + [
         Finding(name, path, message)
@@ -169,20 +163,29 @@ def _ask_tokenizers(
     ]
 
 
-def _tokenizer_key(config: ExperimentConfig, facts: DataFacts, outputs: Sequence[str]) -> str:
+def _tokenizer_key(config: ExperimentConfig, labels: list[list[str]] | None, outputs: Sequence[str]) -> str:
     model = config.model.model_dump_json(include={"name", "chat_template_from", "chat_template_args", "model_args"})
     prompting = config.prompting.model_dump_json()
     overlay = config.inference.prompting.model_dump_json(exclude_unset=True)
-    return repr((model, prompting, overlay, config.trains, facts.labels, outputs))
+    return repr((model, prompting, overlay, config.trains, labels, outputs))
 
 
-def _outputs(config: ExperimentConfig, inputs: Inputs) -> list[str]:
-    """Texts with a blank line that prompts or training will hold as answers: in the plain format that ends them."""
-    answers_shown = config.trains or config.inference.icl_examples > 0
-    if inputs.labels is not None or not answers_shown:
-        return []
-    column = config.prompting.output_column
-    return [text for row in inputs.selection.pool if BLANK_LINE.search(text := row.text(column))]
+class _Outputs:
+    """Texts with a blank line that stand as answers in prompts or training: in the plain format that ends them."""
+
+    def __init__(self, data: DataChecks) -> None:
+        self._data = data
+        self._found: dict[int, list[str]] = {}
+
+    def of(self, config: ExperimentConfig) -> list[str]:
+        """Those of an experiment; each distinct selection of rows is searched once."""
+        inputs = self._data.inputs(config)
+        if inputs.labels is not None or not (config.trains or config.inference.icl_examples):
+            return []
+        if id(inputs) not in self._found:
+            texts = (row.text(config.prompting.output_column) for row in inputs.selection.pool)
+            self._found[id(inputs)] = [text for text in texts if BLANK_LINE.search(text)]
+        return self._found[id(inputs)]
 
 
 def _warnings(experiments: Sequence[PlannedExperiment]) -> Iterable[str]:

@@ -14,7 +14,7 @@ from sft.experiments.executors.executor import Executor, Handle
 from sft.experiments.outcomes import error_of
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import AttemptFolder, JobFolder, ResultsFolder
-from sft.runs.records import ErrorRecord, State, StatusRecord, write_record
+from sft.runs.records import ErrorRecord, State, StatusRecord, read_json_or_none, write_record
 
 WAIT_SECONDS = 0.5
 GRACE_SECONDS = 30.0
@@ -56,7 +56,9 @@ class Runner:
 
     def run(self, jobs: Sequence[PlannedJob]) -> RunSummary:
         """Run every job that is not done, each after those it needs; equal folders run once."""
-        unique = {job.folder.path: job for job in jobs}
+        unique: dict[Path, PlannedJob] = {}
+        for job in jobs:
+            unique.setdefault(job.folder.path, job)
         previous = {number: signal.signal(number, self._request_stop) for number in STOP_SIGNALS}
         summary = RunSummary()
         try:
@@ -107,7 +109,7 @@ class Runner:
     def _judge(self, job: PlannedJob, attempt: AttemptFolder, handle: Handle, status: StatusRecord) -> StatusRecord:
         if job.is_done:
             predicted = job.record.stage == "evaluate" and not job.record.with_metrics
-            return replace(status, state="predicted" if predicted else "done")
+            return replace(status, state="predicted" if predicted else "done", device=_device(job.folder))
         log = str(attempt.stderr.relative_to(self._results.path))
         if self._stop is not None:
             state: State = "interrupted" if self._stop == signal.SIGINT else "preempted"
@@ -135,6 +137,12 @@ class Runner:
 
     def _request_stop(self, number: int, _frame: FrameType | None) -> None:
         self._stop = signal.Signals(number)
+
+
+def _device(folder: JobFolder) -> str | None:
+    """The device that the stage recorded; none where no model ran."""
+    records = (read_json_or_none(path) for path in (folder.training, folder.inference))
+    return next((record["environment"]["device"] for record in records if isinstance(record, dict)), None)
 
 
 def _now() -> str:

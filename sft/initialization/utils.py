@@ -62,7 +62,7 @@ def _four_bit(weight: Any) -> torch.Tensor:
 
 def _eight_bit(layer: nn.Module, weight: Any) -> torch.Tensor:
     state: Any = layer.state
-    scales: torch.Tensor = weight.SCB
+    scales: torch.Tensor = weight.SCB if weight.SCB is not None else state.SCB
     codes: torch.Tensor = weight.data.to(torch.float32)
     return codes * (scales.to(codes)[:, None] / INT8_STEPS)
 

@@ -41,8 +41,8 @@ class ExperimentFolders:
         self._taken: set[str] = set()
         for folder in results.experiment_folders():
             record = read_json_or_none(folder.config)
-            self._taken.add(folder.path.name)
             if isinstance(record, dict) and isinstance(record.get("id"), str):
+                self._taken.add(folder.path.name)
                 self._by_id[record["id"]] = folder
 
     def folder(self, experiment_id: str, name: str) -> JobFolder:

@@ -17,7 +17,7 @@ from sft.evaluation.selection import entries_of
 from sft.inference.options import is_sampling
 from sft.pipeline.experiment import Experiment
 from sft.registry import is_own_code
-from sft.tasks.inputs import task_of
+from sft.tasks.inputs import task_of, used_columns
 from sft.training.options import evaluates_while_training, fields_for_key
 
 VERSIONS = {"train": 1, "infer": 1, "evaluate": 1}
@@ -55,7 +55,7 @@ def train_fields(experiment: Experiment) -> Fields:
     trainer_args = training.trainer_args if training else {}
     with_dev = evaluates_while_training(trainer_args)
     examples = {"icl_examples": k, "icl_seed": config.seed_of("icl")} if k else {}
-    dev = {"max_n_dev": config.dataset.max_n_dev or config.dataset.max_n_test} if with_dev else {}
+    dev = _without_none({"max_n_dev": _max_n_dev(config)}) if with_dev else {}
     return (
         _stage("train")
         | examples
@@ -64,7 +64,7 @@ def train_fields(experiment: Experiment) -> Fields:
             "reading": _reading(experiment, ("train", "dev") if with_dev else ("train",)),
             "pool": _pool(config),
             "model": _model(experiment),
-            "prompting": _prompting(config.prompting),
+            "prompting": _prompting(config, config.prompting),
             "method": config.adapter_method,
             "options": _without_none(_with_code(experiment, config.adapter_options)),
             "trainer_args": fields_for_key(trainer_args, config.adapter_method),
@@ -81,8 +81,8 @@ def infer_fields(experiment: Experiment, train_key: str | None) -> Fields:
     fields: Fields = _stage("infer") | {
         "row_set": EVAL_ROWS,
         "model": _model(experiment),
-        "prompting": _prompting(config.inference_prompting),
-        "rows": _without_none({"max_n_test": config.dataset.max_n_test, "max_n_dev": _own_max_n_dev(config)}),
+        "prompting": _prompting(config, config.inference_prompting),
+        "rows": _rows(experiment),
     }
     roles: tuple[str, ...] = ("dev", "test") if experiment.has_dev else ("test",)
     if train_key is not None:
@@ -105,16 +105,10 @@ def evaluate_fields(experiment: Experiment, infer_key: str) -> Fields:
     optional = {
         "arguments": arguments or None,
         "code": code or None,
-        "tokenizer": experiment.fingerprints.tokenizer,
+        "tokenizer": None if task_of(experiment.config).has_labels else experiment.fingerprints.tokenizer,
         "keep_columns": experiment.config.dataset.keep_columns,
     }
     return _stage("evaluate") | {"infer": infer_key, "metrics": list(experiment.metrics)} | _without_none(optional)
-
-
-def _own_max_n_dev(config: ExperimentConfig) -> int | None:
-    """`max_n_dev` where it differs from its default, `max_n_test`."""
-    dataset = config.dataset
-    return None if dataset.max_n_dev == dataset.max_n_test else dataset.max_n_dev
 
 
 def _metric_arguments(experiment: Experiment) -> Fields:
@@ -148,16 +142,37 @@ def _reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
         "task_type": dataset.task_type,
         "splits": _splits(dataset.splits) or None,
         "on_missing": None if dataset.on_missing == "error" else dataset.on_missing,
+        "columns": list(used_columns(experiment.config)) if _columns_choose_rows(dataset) else None,
         "labels": experiment.fingerprints.labels,
     }
     return _without_none(fields)
 
 
+def _columns_choose_rows(dataset: DatasetConfig) -> bool:
+    """Whether the columns that are used, in training or at inference, decide which rows each split has."""
+    return dataset.on_missing == "drop" or _by_shares(dataset.splits)
+
+
 def _splits(splits: SplitsConfig) -> Fields:
     """Shares decide which rows are which; a named split is its content, and only the seed of samples remains."""
-    if isinstance(splits.test, float) or isinstance(splits.dev, float):
+    if _by_shares(splits):
         return _written(splits)
     return {"seed": splits.seed} if splits.seed else {}
+
+
+def _by_shares(splits: SplitsConfig) -> bool:
+    return isinstance(splits.test, float) or isinstance(splits.dev, float)
+
+
+def _rows(experiment: Experiment) -> Fields:
+    """The caps of the evaluated rows; that of dev rows where there are any and it is not that of test rows."""
+    max_n_test, max_n_dev = experiment.config.dataset.max_n_test, _max_n_dev(experiment.config)
+    own = max_n_dev if experiment.has_dev and max_n_dev != max_n_test else None
+    return _without_none({"max_n_test": max_n_test, "max_n_dev": own})
+
+
+def _max_n_dev(config: ExperimentConfig) -> int | None:
+    return config.dataset.max_n_test if config.dataset.max_n_dev is None else config.dataset.max_n_dev
 
 
 def _pool(config: ExperimentConfig) -> Fields:
@@ -175,7 +190,7 @@ def _model(experiment: Experiment) -> Fields:
     prints = experiment.fingerprints
     fields = {
         "content": prints.model,
-        "quantization": None if model.quantization is None else model.quantization.model_dump(),
+        "quantization": None if model.quantization is None else _written(model.quantization),
         "model_args": {key: value for key, value in model.model_args.items() if key != "revision"} or None,
         "chat_template": prints.chat_template,
         "chat_template_args": model.chat_template_args or None,
@@ -184,8 +199,10 @@ def _model(experiment: Experiment) -> Fields:
     return _without_none(fields)
 
 
-def _prompting(prompting: PromptingConfig) -> Fields:
-    return _written(prompting)
+def _prompting(config: ExperimentConfig, prompting: PromptingConfig) -> Fields:
+    """What is written of a prompting; a label is never cut, so its length limit counts for free texts only."""
+    unused = {"max_output_length"} if task_of(config).has_labels else set()
+    return {key: value for key, value in _written(prompting).items() if key not in unused}
 
 
 def _generation(config: ExperimentConfig) -> Fields:

@@ -95,6 +95,25 @@ def training_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> 
     return _encode_all("train", inputs.selection.shots, encode)
 
 
+def validation_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:
+    """The dev rows with their answers, prompted as the training rows are: for an evaluation during training.
+
+    Nothing of `inference` has a part in them, so that one training serves every variant of it.
+
+    Raises:
+        DataError: a row is too long after all cuts.
+    """
+    k = inputs.config.training.icl_examples if inputs.config.training else 0
+    source = example_source(inputs, k, leave_one_out=False)
+    asker = _Asker(inputs, builder, inputs.config.prompting)
+
+    def encode(row: Row) -> PromptedRow:
+        rounds = source.drawn(f"dev:{row.source_index}", None) if source else ()
+        return asker.encode(row, rounds, limit, with_answer=True)
+
+    return _encode_all("dev", inputs.evaluated().get("dev", ()), encode)
+
+
 def evaluated_rows(
     inputs: Inputs, builder: PromptBuilder, split: str, limit: int | None, with_answer: bool = False
 ) -> list[PromptedRow]:
@@ -105,7 +124,7 @@ def evaluated_rows(
         builder: builds prompts under `prompting` overlaid by `inference.prompting`.
         split: `dev` or `test`.
         limit: tokens of the prompt (with the answer, where it is asked for).
-        with_answer: whether the gold answer is the completion (as `inspect` and an evaluation during training need).
+        with_answer: whether the gold answer is the completion, as `inspect` needs it.
 
     Raises:
         DataError: a row is too long after all cuts.

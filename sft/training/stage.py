@@ -18,7 +18,7 @@ from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
-from sft.tasks.encoding import PromptedRow, evaluated_rows, model_source, prompt_builder, tokenizer_of, training_rows
+from sft.tasks.encoding import PromptedRow, model_source, prompt_builder, tokenizer_of, training_rows, validation_rows
 from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.training.options import effective_trainer_args, evaluates_while_training
 from sft.training.rows import IGNORED, TrainRow
@@ -71,8 +71,8 @@ def _rows(inputs: Inputs, tokenizer: Any, folder: Path, limit: int | None) -> li
 
 
 def _dev_rows(inputs: Inputs, tokenizer: Any, folder: Path, limit: int | None) -> list[PromptedRow]:
-    builder = prompt_builder(tokenizer, inputs.config, inputs.config.inference_prompting, inputs.labels, folder)
-    return evaluated_rows(inputs, builder, "dev", limit, with_answer=True)
+    builder = prompt_builder(tokenizer, inputs.config, inputs.config.prompting, inputs.labels, folder)
+    return validation_rows(inputs, builder, limit)
 
 
 def _train_rows(rows: Sequence[PromptedRow]) -> list[TrainRow]:

@@ -55,3 +55,28 @@ def config(**changes: Any) -> dict[str, Any]:
             place = place.setdefault(parent, {})
         place[key] = copy.deepcopy(value)
     return written
+
+
+def write_bad_data(folder: Path) -> None:
+    """Data folders, each with one fault, named by it; `fine_texts` has none."""
+    good, bad = {"text": "a", "label": "good"}, {"text": "b", "label": "bad"}
+    one_of_each = [good, bad]
+    test = [{"text": "x", "label": "good"}]
+    write_jsonl(folder / "one" / "train.jsonl", one_of_each)
+    for name, train, tested in (
+        ("broken", one_of_each, test),
+        ("outside", one_of_each, [*test, {"text": "y", "label": "ugly"}]),
+        ("holes", [good, {"text": "", "label": "bad"}], test),
+    ):
+        write_jsonl(folder / name / "train.jsonl", train)
+        write_jsonl(folder / name / "test.jsonl", tested)
+    with (folder / "broken" / "train.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"text": "c", "la\n')
+    for name, text in (("latin", "text,label\ncaf\xe9,good\n"), ("cells", "text,label\na,b,good\n")):
+        (folder / name).mkdir()
+        (folder / name / "train.csv").write_bytes(text.encode("latin-1"))
+        (folder / name / "test.csv").write_text("text,label\nx,good\n", "utf-8")
+    for name, answer in (("texts", "one\n\ntwo"), ("fine_texts", "one\ntwo")):
+        rows = [{"text": f"question {number}", "answer": answer if number == 1 else "yes"} for number in range(4)]
+        write_jsonl(folder / name / "train.jsonl", rows)
+        write_jsonl(folder / name / "test.jsonl", [{"text": "last question", "answer": "no"}])

@@ -22,7 +22,9 @@ class GridRuns:
             "configs": {
                 "zero": place.classification(),
                 "zero-again": place.classification(),
-                "icl": place.classification(dataset={"shots": 4}, adapter={"method": "none"}, inference={"icl_examples": 1}),
+                "icl": place.classification(
+                    dataset={"shots": 4}, adapter={"method": "none"}, inference={"icl_examples": 1}
+                ),
                 "lora": place.trained(),
                 "broken": place.classification(inference={"max_seq_length": 5}),
             }
@@ -108,6 +110,7 @@ def test_equal_experiments_share_an_id_and_run_once(runs: GridRuns):
     first, second = runs.row("zero"), runs.row("zero-again")
     assert first["id"] == second["id"]
     assert first["results"] == second["results"]
+    assert runs.place.metrics(name="zero-")["name"] == "zero"
     assert runs._read("zero", "config.json")["names"] == ["zero", "zero-again"]
     started = [event["job"] for event in runs.events if event["state"] == "running"]
     assert len(started) == len(set(started)) == 8
@@ -163,7 +166,7 @@ def test_shots_and_test_rows_are_drawn_by_label(runs: GridRuns):
     for indices in (data["train_indices"], data["test_indices"]):
         assert sorted(index % 3 for index in indices) == [0] * 4 + [1] * 4 + [2] * 4
     icl = runs.place.metrics(name="icl-")["data"]
-    assert set(icl["icl_indices"]) <= set(icl["pool_indices"]) == set(data["train_indices"])
+    assert set(icl["icl_indices"]) <= set(icl["train_indices"]) == set(data["train_indices"])
     assert icl["test_indices"] == data["test_indices"]
     assert (icl["train_indices"], icl["n_train"]) == ([], 0)
 
@@ -188,7 +191,9 @@ def test_predictions_and_metrics_belong_together(runs: GridRuns):
 
 
 def test_the_tsv_holds_the_same(runs: GridRuns):
-    with (runs.place.experiment(name="lora-") / "result" / "predictions.tsv").open(encoding="utf-8", newline="") as file:
+    with (runs.place.experiment(name="lora-") / "result" / "predictions.tsv").open(
+        encoding="utf-8", newline=""
+    ) as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     lines = runs.place.lines(name="lora-")
     for row, line in zip(rows, lines, strict=True):
@@ -205,12 +210,16 @@ def test_the_adapter_changes_the_scores(runs: GridRuns):
 def test_training_json_and_the_adapter(runs: GridRuns):
     folder = runs.stage("lora", "train")
     training = read(folder / "training.json")
-    curve = training["loss"] if "loss" in training else training["loss_curve"]
-    assert len(curve) > 0
-    assert set(curve[0]) >= {"step", "loss", "learning_rate", "grad_norm", "epoch"}
-    assert training["steps"] == 4
+    curve = training["loss_curve"]
+    assert set(curve[0]) == {"step", "loss", "learning_rate", "grad_norm", "epoch"}
+    assert curve[-1]["step"] == training["n_steps"] == 4
+    assert (training["n_rows"], training["effective_batch_size"]) == (12, 6)
+    assert 12 < training["n_trained_tokens"] < training["n_tokens"]
     assert len(training["train_indices"]) == 12
-    assert {path.name for path in (folder / "adapter").iterdir()} >= {"adapter_config.json", "adapter_model.safetensors"}
+    assert {path.name for path in (folder / "adapter").iterdir()} >= {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
     assert not (folder / "work").exists()
 
 
@@ -218,7 +227,9 @@ def test_sample_json_shows_rendered_prompts(runs: GridRuns):
     prompts = read(runs.stage("icl", "infer") / "sample.json")["prompts"]
     assert len(prompts) == 3
     text = prompts[0]["text"]
-    assert text.startswith("<|im_start|>system\nWhich team answers this? Choose one of: billing, technical support, other.")
+    assert text.startswith(
+        "<|im_start|>system\nWhich team answers this? Choose one of: billing, technical support, other."
+    )
     assert text.count("<|im_start|>user") == 4
     assert text.endswith("<|im_start|>assistant\n")
 

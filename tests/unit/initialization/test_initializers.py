@@ -96,8 +96,10 @@ def test_the_randomised_subspace_is_the_exact_one_to_a_worst_cosine_of_0_99(rank
 
 def test_weights_of_low_rank_still_give_orthonormal_directions():
     weight = torch.outer(torch.arange(1.0, 9), torch.arange(1.0, 7))
-    right = top_singular(weight, 4).right
-    assert (right @ right.T - torch.eye(4)).abs().max() < 1e-5
+    for low in (weight, weight.T):
+        found = top_singular(low, 4)
+        assert (found.right @ found.right.T - torch.eye(4)).abs().max() < 1e-5
+        assert (found.left.T @ found.left - torch.eye(4)).abs().max() < 1e-5
     assert torch.isfinite(top_singular(torch.zeros(8, 6), 3).right).all()
 
 

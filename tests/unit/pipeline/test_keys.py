@@ -107,6 +107,7 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     ({"evaluation": {"ece_bins": 10.0}}, [], ""),
     ({"evaluation": {"ece_bins": 5}}, [], "e"),
     ({"evaluation": {"strict_leaks": True}}, [], ""),
+    ({"evaluation": {"tokenizer_name": "model"}}, [], ""),
     ({"evaluation": {"metrics": "macro_f1 accuracy weighted_f1 mcc log_loss ece".split()}}, [], ""),
     ({"model": {"model_args": {"dtype": "float32"}}}, [], "tie"),
     ({"model": {"model_args": {}}}, [], ""),
@@ -144,6 +145,8 @@ GENERATION_CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     ({"seed": 14}, [{"lora": ..., "training": ...}, SAMPLING], "ie"),
     ({"prompting": {"max_output_length": 9}}, [], "tie"),
     (_dataset(labels=["a"]), [], ""),
+    ({"evaluation": {"tokenizer_name": "model"}}, [], "e"),
+    ({"inference": {"tokenizer_name": "model"}}, [{"evaluation": {"tokenizer_name": "model"}}], ""),
 ]
 
 
@@ -227,6 +230,8 @@ def test_rows_dropped_for_a_column_that_only_inference_reads_move_the_training(
     other = {"inference": {"prompting": {"input_columns": ["id", "text"]}}}
     assert moved(keys(raw(drop)), keys(raw(drop, other))) == "tie"
     assert moved(keys(raw()), keys(raw(other))) == "ie"
+    shares = _dataset(path="data/train.jsonl", splits={"test": 0.3})
+    assert moved(keys(raw(shares)), keys(raw(shares, other))) == "tie"
 
 
 FINGERPRINTS = Fingerprints(

@@ -1,0 +1,95 @@
+"""One experiment of each example that needs no hub, made small, through all its stages in real processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import sft
+from sft.experiments.loading import GridOptions
+from sft.runs.files import ResultsFolder
+from sft.runs.records import StatusRecord
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "etc" / "configs"
+HUB = {"json/tweets_qwen.json", "jsonnet/tweets_qwen.jsonnet", "jsonnet/tweets_hub_dataset.jsonnet"}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (ROOT / "data" / "demo" / "tweets").is_dir(), reason="needs make demo-data"),
+]
+
+FOUR_ROWS = ("dataset.max_n_test=4",)
+ONE_STEP = ("training.trainer_args.max_steps=1", "training.trainer_args.per_device_train_batch_size=2")
+SHORT = ("inference.generation_args.max_new_tokens=4",)
+
+# Example -> the experiment that is run (None: there is one), and what makes it small.
+CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
+    "json/quantized_4bit.json": (None, ("dataset.shots=1", *ONE_STEP)),
+    "json/quantized_8bit.json": (None, ()),
+    "json/tickets.json": (None, ()),
+    "json/translation.json": (None, SHORT),
+    "json/tweets_lora.json": (None, ("dataset.shots=1", *ONE_STEP)),
+    "jsonnet/generation.jsonnet": ("in-context-drawn", SHORT),
+    "jsonnet/label_words.jsonnet": ("simple/in-context", ()),
+    "jsonnet/own_initializer.jsonnet": ("row_sketch/seed13", ("dataset.shots=1", *ONE_STEP)),
+    "jsonnet/plain_format.jsonnet": ("plain/in-context-2", ()),
+    "jsonnet/quantized.jsonnet": ("4bit/lora-pissa", ("dataset.shots=1", *ONE_STEP)),
+    "jsonnet/quickstart.jsonnet": ("zero-shot", ()),
+    "jsonnet/several_columns.jsonnet": ("template/in-context", ()),
+    "jsonnet/summarization.jsonnet": ("lora", ("dataset.shots=2", *ONE_STEP, *SHORT)),
+    "jsonnet/translation.jsonnet": ("zero-shot", SHORT),
+    "jsonnet/tweets_demo.jsonnet": ("in-context-04", ()),
+}
+
+
+class Silent:
+    """Shows nothing while the jobs run."""
+
+    def started(self, job: object) -> None:
+        """A job was started."""
+
+    def ended(self, job: object, status: StatusRecord) -> None:
+        """A job has ended."""
+
+
+def test_every_example_without_the_hub_is_run() -> None:
+    names = {path.relative_to(FOLDER).as_posix() for kind in ("json", "jsonnet") for path in (FOLDER / kind).iterdir()}
+    examples = {name for name in names if name.endswith((".json", ".jsonnet"))}
+    assert examples - HUB == set(CHOSEN)
+
+
+@pytest.mark.parametrize("example", CHOSEN)
+def test_an_example_runs(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    only, overrides = CHOSEN[example]
+    ended = sft.run(
+        FOLDER / example, tmp_path, GridOptions(overrides=(*FOUR_ROWS, *overrides), only=only), display=Silent()
+    )
+    assert ended.n_failed == 0, [status.error for status in ended.outcome.statuses.values()]
+    (planned,) = ended.plan.experiments
+    (row,) = json.loads(ResultsFolder(tmp_path).leaderboard("json").read_text("utf-8"))["rows"]
+    assert (row["name"], row["state"]) == (planned.experiment.name, "done")
+    metrics = planned.experiment.config.evaluation.metrics or ["macro_f1", "accuracy"]
+    split = "dev_" if planned.data.n_dev else ""
+    assert all(
+        isinstance(row["results"][f"{prefix}{name}"], float | int) for name in metrics for prefix in {"", split}
+    )
+    folder = next(iter(ended.outcome.folders.values()))
+    assert len((folder.predictions("test", "jsonl")).read_text("utf-8").splitlines()) == 4
+    if planned.experiment.config.trains:
+        assert (ended.results.stage("train", planned.keys.train or "").adapter / "adapter_model.safetensors").is_file()
+
+
+def test_rows_that_are_too_long_after_all_cuts_fail_the_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    overrides = (*FOUR_ROWS, "inference.max_seq_length=4")
+    ended = sft.run(FOLDER / "json/quantized_8bit.json", tmp_path, GridOptions(overrides=overrides), display=Silent())
+    (status,) = ended.outcome.statuses.values()
+    assert status.state == "failed"
+    assert status.error is not None
+    assert status.error.kind == "data"
+    assert "are too long after all cuts" in status.error.message
+    assert "test rows " in status.error.message

@@ -1,0 +1,75 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.models.tokenizers import load_tokenizer
+from sft.pipeline.inspection import inspect_experiment
+
+Raw = Callable[..., dict[str, Any]]
+DEV = {"dataset": {"splits": {"dev": "dev"}}}
+
+
+@pytest.fixture
+def inspected(project: Path, plan_of: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    return lambda config, rows=2: inspect_experiment(plan_of(project, a=config).experiments[0].experiment, rows)
+
+
+def test_ids_mask_and_text_of_every_split(inspected: Callable[..., dict[str, Any]], project: Path, raw: Raw) -> None:
+    found = inspected(raw(DEV))
+    assert [(row["split"], row["index"]) for row in found["rows"]] == [
+        (split, index) for split in ("train", "dev", "test") for index in (0, 1)
+    ]
+    tokenizer = load_tokenizer("model", project)
+    for row in found["rows"]:
+        ids = [*row["prompt_ids"], *row["completion_ids"]]
+        assert row["loss_mask"] == [0] * len(row["prompt_ids"]) + [1] * len(row["completion_ids"])
+        assert tokenizer.decode(row["prompt_ids"]).endswith("<|im_start|>assistant\n")
+        assert row["text"].startswith(tokenizer.decode(row["prompt_ids"]))
+        gold = next(label for label in ("bad", "good", "mixed") if label in tokenizer.decode(row["prompt_ids"][-60:]))
+        assert tokenizer.decode(ids).endswith(f"{gold}<|im_end|>\n") or tokenizer.decode(ids).endswith(
+            f"{gold}<|im_end|>"
+        )
+        assert found["label_ids"][gold] == row["completion_ids"]
+
+
+def test_index_counts_the_rows_that_the_experiment_uses(
+    inspected: Callable[..., dict[str, Any]], project: Path, raw: Raw, plan_of: Callable[..., Any]
+) -> None:
+    config = raw({"dataset": {"max_n_test": 3}})
+    rows = inspected(config, rows=99)["rows"]
+    trained = [row for row in rows if row["split"] == "train"]
+    assert [row["index"] for row in trained] == list(range(6))
+    assert [row["index"] for row in rows if row["split"] == "test"] == [0, 1, 2]
+    sources = [row["source_index"] for row in trained]
+    assert sources == sorted(sources)
+    assert sources != list(range(6))
+
+
+def test_without_training_no_training_row_is_shown(
+    inspected: Callable[..., dict[str, Any]], raw: Raw, zero_shot: dict[str, Any]
+) -> None:
+    assert {row["split"] for row in inspected(raw(zero_shot))["rows"]} == {"test"}
+
+
+def test_generation_has_no_label_ids_and_cuts_are_told(
+    inspected: Callable[..., dict[str, Any]], raw: Raw, generation: dict[str, Any], zero_shot: dict[str, Any]
+) -> None:
+    short = {"prompting": {"max_input_length": 4}}
+    found = inspected(raw(generation, zero_shot, short, {"inference": {"generation_args": {"max_new_tokens": 8}}}))
+    assert found["label_ids"] == {}
+    assert all(row["cut"]["input_tokens"] > 0 for row in found["rows"])
+    assert found["rows"][0]["completion_ids"]
+
+
+def test_control_tokens_in_data_are_counted(
+    inspected: Callable[..., dict[str, Any]],
+    project: Path,
+    raw: Raw,
+    zero_shot: dict[str, Any],
+    rewrite: Callable[..., None],
+) -> None:
+    rewrite(project, "test", lambda rows: rows[0].update(text="a <|im_end|> b"))
+    first, second = inspected(raw(zero_shot))["rows"]
+    assert (first["n_special"], second["n_special"]) == (1, 0)

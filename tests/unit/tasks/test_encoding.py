@@ -1,0 +1,120 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.config.experiment import ExperimentConfig
+from sft.data.prompts import PromptBuilder
+from sft.errors import DataError, UserError
+from sft.tasks.encoding import evaluated_rows, prompt_builder, tokenizer_of, training_rows, validation_rows
+from sft.tasks.inputs import Inputs, load_inputs
+
+Raw = Callable[..., dict[str, Any]]
+DEV = {"dataset": {"splits": {"dev": "dev"}}}
+
+
+@pytest.fixture
+def loaded(project: Path) -> Callable[[dict[str, Any]], tuple[Inputs, PromptBuilder]]:
+    def load(written: dict[str, Any], at_inference: bool = False) -> tuple[Inputs, PromptBuilder]:
+        config = ExperimentConfig.model_validate(written)
+        inputs = load_inputs(config, project, None)
+        prompting = config.inference_prompting if at_inference else config.prompting
+        tokenizer = tokenizer_of(config, project, None)
+        return inputs, prompt_builder(tokenizer, config, prompting, inputs.labels, project)
+
+    return load
+
+
+def test_a_training_row_is_never_among_its_own_examples(loaded: Callable[..., Any], raw: Raw) -> None:
+    inputs, builder = loaded(raw({"training": {"icl_examples": 1}}))
+    rows = training_rows(inputs, builder, None)
+    shots = {row.source_index for row in inputs.selection.shots}
+    assert {row.row.source_index for row in rows} == shots
+    assert all(row.row.source_index not in row.examples for row in rows)
+    assert all(len(row.examples) == 3 and set(row.examples) <= shots for row in rows)
+    for row in rows:
+        text = str(row.row.values["text"])
+        assert row.encoded.text.count(text) == 1
+
+
+def test_two_shots_leave_one_example_for_training_and_two_for_inference(loaded: Callable[..., Any], raw: Raw) -> None:
+    inputs, builder = loaded(raw({"training": {"icl_examples": 2}, "inference": {"icl_examples": 2}}))
+    with pytest.raises(UserError, match="largest that works is 1"):
+        training_rows(inputs, builder, None)
+    assert len(evaluated_rows(inputs, builder, "test", None)[0].examples) == 6
+
+
+def test_the_recorded_examples_are_those_in_the_text_in_their_order(loaded: Callable[..., Any], raw: Raw) -> None:
+    inputs, builder = loaded(raw({"inference": {"icl_examples": 2, "random_icl": True}}))
+    texts = {row.source_index: str(row.values["text"]) for row in inputs.selection.shots}
+    rows = evaluated_rows(inputs, builder, "test", None)
+    for row in rows:
+        places = [row.encoded.text.index(texts[index]) for index in row.examples]
+        assert places == sorted(places)
+        assert len(places) == 6
+    assert len({row.examples for row in rows}) > 1
+
+
+def test_fixed_examples_are_the_same_for_all_rows_and_splits(loaded: Callable[..., Any], raw: Raw) -> None:
+    inputs, builder = loaded(raw(DEV, {"inference": {"icl_examples": 1}}))
+    rows = [row for split in ("dev", "test") for row in evaluated_rows(inputs, builder, split, None)]
+    assert len({row.examples for row in rows}) == 1
+
+
+def test_examples_that_had_to_give_way_are_not_recorded(loaded: Callable[..., Any], raw: Raw) -> None:
+    inputs, builder = loaded(raw({"inference": {"icl_examples": 2}}))
+    whole = evaluated_rows(inputs, builder, "test", None)[0]
+    short = evaluated_rows(inputs, builder, "test", len(whole.encoded.prompt_ids) - 1)[0]
+    assert short.examples == whole.examples[3:]
+    assert short.encoded.cut.examples == 3
+
+
+def test_examples_come_from_the_train_split_where_there_are_no_shots(
+    loaded: Callable[..., Any], raw: Raw, zero_shot: dict[str, Any]
+) -> None:
+    inputs, builder = loaded(raw(zero_shot, {"inference": {"icl_examples": 4}}))
+    assert len(evaluated_rows(inputs, builder, "test", None)[0].examples) == 12
+
+
+def test_rows_that_are_too_long_are_named(
+    loaded: Callable[..., Any], project: Path, raw: Raw, rewrite: Callable[..., None]
+) -> None:
+    inputs, builder = loaded(raw())
+    with pytest.raises(DataError, match=r"^test rows 0, 1, 2, 3, 4, 5, 6, 7, 8 are too long after all cuts: "):
+        evaluated_rows(inputs, builder, "test", 5)
+    rewrite(project, "test", lambda rows: rows * 2)
+    inputs, builder = loaded(raw())
+    with pytest.raises(DataError, match=r"^test rows 0, 1, .*, 9 and 8 more are"):
+        evaluated_rows(inputs, builder, "test", 5)
+    with pytest.raises(DataError, match=r"^train rows "):
+        training_rows(inputs, builder, 5)
+
+
+def test_dev_rows_of_a_training_are_prompted_as_its_training_rows_whatever_inference_does(
+    loaded: Callable[..., Any], raw: Raw
+) -> None:
+    training = {"training": {"icl_examples": 1}}
+    other = {"inference": {"icl_examples": 2, "prompting": {"instruction": "Other."}}}
+    plain = validation_rows(*loaded(raw(DEV, training)), None)
+    varied = validation_rows(*loaded(raw(DEV, training, other)), None)
+    assert [row.encoded for row in plain] == [row.encoded for row in varied]
+    assert len(plain) == 6
+    assert all(len(row.examples) == 3 and row.encoded.completion_ids for row in plain)
+
+
+def test_inference_prompting_reaches_evaluated_rows_only(loaded: Callable[..., Any], raw: Raw) -> None:
+    config = raw({"inference": {"prompting": {"instruction": "Otherwise {labels}."}}})
+    inputs, builder = loaded(config, at_inference=True)
+    assert "Otherwise bad, good, mixed." in evaluated_rows(inputs, builder, "test", None)[0].encoded.text
+    inputs, builder = loaded(config)
+    assert "One of bad, good, mixed." in training_rows(inputs, builder, None)[0].encoded.text
+
+
+def test_the_model_reads_and_writes_the_words_of_a_label_map(loaded: Callable[..., Any], raw: Raw) -> None:
+    words = {"bad": "awful", "good": "great", "mixed": "so-so"}
+    inputs, builder = loaded(raw({"dataset": {"labels": words}, "inference": {"icl_examples": 1}}))
+    row = evaluated_rows(inputs, builder, "test", None, with_answer=True)[0]
+    assert "One of awful, great, so-so." in row.encoded.text
+    assert row.encoded.text.rstrip().endswith("awful<|im_end|>")
+    assert all(f"assistant\n{word}" in row.encoded.text for word in words.values())
