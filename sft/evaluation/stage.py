@@ -77,7 +77,8 @@ def _metrics(inputs: Inputs, split: str, output: SplitOutput, record: JobRecord)
         raise DataError(f"column {column!r} is not in split {split}; metrics need it")
     folder = Path(record.config_folder)
     name = config.evaluation.tokenizer_name or config.inference.tokenizer_name
-    words = None if name is None or inputs.task.has_labels else word_splitter(load_tokenizer(name, folder))
+    revision = record.fingerprints["revisions"].get("tokenizer")
+    words = None if name is None or inputs.task.has_labels else word_splitter(load_tokenizer(name, folder, revision))
     metric_inputs = MetricInputs(
         gold=[row.text(column) for row in inputs.evaluated()[split]],
         predictions=output.predictions,

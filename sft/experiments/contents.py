@@ -45,12 +45,18 @@ class Contents:
         model_commit = self.model_revision(model.name, model.model_args.get("revision"))
         data_commit = self.dataset_revision(config)
         tokenizer = config.evaluation.tokenizer_name or config.inference.tokenizer_name
-        revisions = {"model": model_commit, "dataset": data_commit}
+        template = model.chat_template_from
+        revisions = {
+            "model": model_commit,
+            "dataset": data_commit,
+            "chat_template": None if template is None else self.model_revision(template, None),
+            "tokenizer": None if tokenizer is None else self.model_revision(tokenizer, None),
+        }
         return Fingerprints(
             data=self._data(config, data_commit),
             model=self._model(model.name, model_commit),
             labels=labels,
-            chat_template=self._reference(model.chat_template_from),
+            chat_template=self._reference(template),
             adapter=self._reference(model.adapter),
             tokenizer=self._reference(tokenizer),
             code={name: self._code(name) for name in own_code(config)},

@@ -30,7 +30,8 @@ def error_of(attempt: AttemptFolder, exit_code: int) -> ErrorRecord:
 
 
 def _signalled(number: int) -> ErrorRecord:
-    name = signal.Signals(number).name
+    named = number in set(signal.Signals)
+    name = signal.Signals(number).name if named else f"signal {number}"
     if number == signal.SIGKILL:
         message = (
             f"worker was ended by {name}, which this program did not send. Often the system ran out of memory. "

@@ -72,24 +72,20 @@ def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = Tru
         MachineError: the hub is needed and cannot be reached.
     """
     configs, found = _read(grid)
-    checks = SectionChecks(grid.folder)
     contents = Contents(grid.folder, pinned)
     data = DataChecks(grid.folder, contents.dataset_revision)
-    facts: dict[str, DataFacts] = {}
-    for name, config in configs.items():
-        wrong = checks.findings(config)
-        if not wrong:
-            with _naming(name, "dataset"):
-                examined = data.facts(config, with_gold=with_gold)
-            if isinstance(examined, DataFacts):
-                facts[name] = examined
-            else:
-                wrong = examined
-        found += [Finding(name, path, message) for path, message in wrong]
+    facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder), data, with_gold)
+    found += wrong
     sound = {name: config for name, config in configs.items() if name in facts}
-    found += _ask_tokenizers(sound, facts, data, contents, grid.folder)
+    if stopped is None:
+        try:
+            found += _ask_tokenizers(sound, facts, data, contents, grid.folder)
+        except MachineError as error:
+            stopped = error
     if found:
         raise invalid(found, list(grid.configs), grid.source)
+    if stopped is not None:
+        raise stopped
     experiments = tuple(_planned(name, config, facts[name], contents, grid.folder) for name, config in sound.items())
     return GridPlan(
         source=grid.source,
@@ -109,6 +105,34 @@ def _read(grid: RawGrid) -> tuple[dict[str, ExperimentConfig], list[Finding]]:
         if config is not None and not wrong:
             configs[name] = config
     return configs, found
+
+
+def _examine(
+    configs: Mapping[str, ExperimentConfig], checks: SectionChecks, data: DataChecks, with_gold: bool
+) -> tuple[dict[str, DataFacts], list[Finding], MachineError | None]:
+    """The data of the sound experiments, what is wrong with the others, and the first fault of the machine.
+
+    What the user must change is told before what the machine lacks.
+    """
+    facts: dict[str, DataFacts] = {}
+    found: list[Finding] = []
+    stopped: MachineError | None = None
+    for name, config in configs.items():
+        wrong: list[tuple[str, str]] = []
+        try:
+            with _naming(name):
+                wrong = checks.findings(config)
+            if all(path != "dataset.task_type" for path, _ in wrong):
+                with _naming(name, "dataset"):
+                    examined = data.facts(config, with_gold=with_gold)
+                if not isinstance(examined, DataFacts):
+                    wrong = [*wrong, *examined]
+                elif not wrong:
+                    facts[name] = examined
+        except MachineError as error:
+            stopped = stopped or error
+        found += [Finding(name, path, message) for path, message in wrong]
+    return facts, found, stopped
 
 
 def _planned(

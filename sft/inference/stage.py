@@ -37,7 +37,9 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     revision = record.fingerprints["revisions"].get("model")
     tokenizer = tokenizer_of(inputs.config, folder, revision)
     model = _model(inputs, job, record, revision)
-    builder = prompt_builder(tokenizer, inputs.config, inputs.config.inference_prompting, inputs.labels, folder)
+    template_revision = record.fingerprints["revisions"].get("chat_template")
+    prompting = inputs.config.inference_prompting
+    builder = prompt_builder(tokenizer, inputs.config, prompting, inputs.labels, folder, template_revision)
     rows = _prompts(inputs, builder, context_length(model))
     prompts = [row.encoded for split in rows.values() for row in split]
     if inputs.task.output == "label_scores":

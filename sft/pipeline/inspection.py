@@ -28,10 +28,14 @@ def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
     inputs = load_inputs(config, experiment.folder, revisions.get("dataset"))
     tokenizer = tokenizer_of(config, experiment.folder, revisions.get("model"))
     context = _context(experiment)
-    builder = prompt_builder(tokenizer, config, config.inference_prompting, inputs.labels, experiment.folder)
+    builder = prompt_builder(
+        tokenizer, config, config.inference_prompting, inputs.labels, experiment.folder, revisions.get("chat_template")
+    )
     shown = []
     if config.trains:
-        train_builder = prompt_builder(tokenizer, config, config.prompting, inputs.labels, experiment.folder)
+        train_builder = prompt_builder(
+            tokenizer, config, config.prompting, inputs.labels, experiment.folder, revisions.get("chat_template")
+        )
         shown += _training(inputs, train_builder, context, rows)
     limit = prompt_limit(inputs, builder, context)
     for split in inputs.evaluated():

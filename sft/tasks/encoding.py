@@ -54,9 +54,10 @@ def prompt_builder(
     prompting: PromptingConfig,
     labels: LabelSet | None,
     folder: Path,
+    template_revision: str | None = None,
 ) -> PromptBuilder:
     """The builder of an experiment's prompts, in training (`prompting`) or at inference (its overlay)."""
-    template = chat_template_source(config.model.chat_template_from, folder)
+    template = chat_template_source(config.model.chat_template_from, folder, template_revision)
     own = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else None
     chat_format = resolve_format(prompting.format, bool(template or own))
     written = config.model.chat_template_args

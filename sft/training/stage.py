@@ -9,7 +9,7 @@ from typing import Any
 from sft.adapters.attach import attach_adapter, continue_adapter
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import save_adapter
-from sft.data.prompts import Encoded
+from sft.data.prompts import Encoded, PromptBuilder
 from sft.errors import DataError
 from sft.models.loading import context_length, load_model
 from sft.runs.atomic import write_json
@@ -40,8 +40,10 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
         config.training.trainer_args if config.training else {}, config.adapter_method
     )
     limit = trainer_args.get("max_length") or context_length(model)
-    rows = _rows(inputs, tokenizer, folder, limit)
-    dev = _dev_rows(inputs, tokenizer, folder, limit) if evaluates_while_training(trainer_args) else None
+    template_revision = record.fingerprints["revisions"].get("chat_template")
+    builder = prompt_builder(tokenizer, config, config.prompting, inputs.labels, folder, template_revision)
+    rows = _rows(inputs, builder, limit)
+    dev = validation_rows(inputs, builder, limit) if evaluates_while_training(trainer_args) else None
     if config.model.adapter is not None:
         start = folder / config.model.adapter
         model = continue_adapter(model, config.adapter_method, config.adapter_options, start)
@@ -61,18 +63,12 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     write_manifest(job, [job.adapter, job.training])
 
 
-def _rows(inputs: Inputs, tokenizer: Any, folder: Path, limit: int | None) -> list[PromptedRow]:
-    builder = prompt_builder(tokenizer, inputs.config, inputs.config.prompting, inputs.labels, folder)
+def _rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:
     rows = training_rows(inputs, builder, limit)
     untrainable = [row.row.source_index for row in rows if not row.encoded.completion_ids]
     if untrainable:
         raise DataError(f"train rows {untrainable} have no token to train on; give them an output")
     return rows
-
-
-def _dev_rows(inputs: Inputs, tokenizer: Any, folder: Path, limit: int | None) -> list[PromptedRow]:
-    builder = prompt_builder(tokenizer, inputs.config, inputs.config.prompting, inputs.labels, folder)
-    return validation_rows(inputs, builder, limit)
 
 
 def _train_rows(rows: Sequence[PromptedRow]) -> list[TrainRow]:

@@ -194,6 +194,22 @@ def test_all_findings_of_all_experiments_are_told_together(refused: Refused) -> 
     assert [line.partition(": ")[0] for line in error.lines] == ['#1 "a"', '#1 "a"', '#3 "b"']
 
 
+def test_names_and_data_of_one_experiment_are_told_together(refused: Refused) -> None:
+    error = refused({"configs": {"exp": config(evaluation__metrics=["f"], prompting__input_columns=["txt"])}})
+    assert isinstance(error, InvalidExperiments)
+    assert [line.split(": ")[1] for line in error.lines] == ["evaluation.metrics", "dataset"]
+
+
+@pytest.mark.parametrize("remote", [{"dataset__path": "org/rows"}, {"model__name": "org/nam"}], ids=["data", "model"])
+def test_what_the_user_must_change_is_told_before_what_the_machine_lacks(
+    remote: dict[str, Any], refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    error = refused({"configs": {"hub": config(**remote), "exp": config(dataset__shots=9)}})
+    assert isinstance(error, InvalidExperiments)
+    assert [line.split('"')[1] for line in error.lines] == ["exp"]
+
+
 def test_what_a_tokenizer_tells_is_told_by_key_and_value(refused: Refused) -> None:
     texts = {"path": "texts", "task_type": "generation", "shots": 4}
     columns = {"input_columns": ["text"], "output_column": "answer"}

@@ -149,9 +149,8 @@ class Place:
         )
 
     def run(self, command: str, config: dict[str, Any], *arguments: str, expected: int = 0) -> str:
-        """Run a command on a config of its own file; return what it printed to both streams."""
-        number = len(list(self.folder.glob("config*.json")))
-        path = self.folder / f"config{number}.json"
+        """Write `config.json` and run a command on it; return what it printed to both streams."""
+        path = self.folder / "config.json"
         path.write_text(json.dumps(config), "utf-8")
         ended = self.sft(command, path.name, *arguments)
         assert ended.returncode == expected, f"{command}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}"

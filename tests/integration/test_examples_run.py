@@ -71,10 +71,9 @@ def test_an_example_runs(example: str, tmp_path: Path, monkeypatch: pytest.Monke
     (row,) = json.loads(ResultsFolder(tmp_path).leaderboard("json").read_text("utf-8"))["rows"]
     assert (row["name"], row["state"]) == (planned.experiment.name, "done")
     metrics = planned.experiment.config.evaluation.metrics or ["macro_f1", "accuracy"]
-    split = "dev_" if planned.data.n_dev else ""
-    assert all(
-        isinstance(row["results"][f"{prefix}{name}"], float | int) for name in metrics for prefix in {"", split}
-    )
+    prefixes = ("", "dev_") if planned.data.n_dev else ("",)
+    numbers = [row["results"][f"{prefix}{name}"] for name in metrics for prefix in prefixes]
+    assert all(isinstance(number, float | int) for number in numbers), row["results"]
     folder = next(iter(ended.outcome.folders.values()))
     assert len((folder.predictions("test", "jsonl")).read_text("utf-8").splitlines()) == 4
     if planned.experiment.config.trains:

@@ -168,7 +168,7 @@ def test_shots_and_test_rows_are_drawn_by_label(runs: GridRuns):
     icl = runs.place.metrics(name="icl-")["data"]
     assert set(icl["icl_indices"]) <= set(icl["train_indices"]) == set(data["train_indices"])
     assert icl["test_indices"] == data["test_indices"]
-    assert (icl["train_indices"], icl["n_train"]) == ([], 0)
+    assert "train" not in runs.place.metrics(name="icl-")["timing"]
 
 
 def test_predictions_and_metrics_belong_together(runs: GridRuns):

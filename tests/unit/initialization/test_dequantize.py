@@ -123,7 +123,7 @@ def test_bitsandbytes_weights_are_those_the_layer_computes_with_also_after_a_for
     plain = make_model("fp32").model.layers[0].self_attn.q_proj.weight
     before = dequantize(layer)
     step = plain.abs().amax(dim=1, keepdim=True) / (127 if kind == "int8" else 3)
-    assert ((before - plain).abs() <= 0.51 * step).all()
+    assert ((before - plain).abs() <= 0.6 * step).all()
     assert (before - effective(layer)).abs().max() < tolerance
     layer.eval()
     effective(layer)

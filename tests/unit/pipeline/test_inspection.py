@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,8 @@ def test_ids_mask_and_text_of_every_split(inspected: Callable[..., dict[str, Any
         assert row["loss_mask"] == [0] * len(row["prompt_ids"]) + [1] * len(row["completion_ids"])
         assert tokenizer.decode(row["prompt_ids"]).endswith("<|im_start|>assistant\n")
         assert row["text"].startswith(tokenizer.decode(row["prompt_ids"]))
-        gold = next(label for label in ("bad", "good", "mixed") if label in tokenizer.decode(row["prompt_ids"][-60:]))
-        assert tokenizer.decode(ids).endswith(f"{gold}<|im_end|>\n") or tokenizer.decode(ids).endswith(
-            f"{gold}<|im_end|>"
-        )
+        gold = re.findall(r" is (\w+)<", row["text"])[-1]
+        assert tokenizer.decode(ids).endswith(f"assistant\n{gold}<|im_end|>")
         assert found["label_ids"][gold] == row["completion_ids"]
 
 

@@ -215,9 +215,7 @@ def test_an_edited_initialiser_or_metric_of_one_s_own_moves_what_uses_it(
     assert [moved(*pair) for pair in zip(before, after, strict=True)] == ["tie", "e", ""]
 
 
-def test_model_content_moves_all_stages(
-    keys: Callable[[dict[str, Any]], StageKeys], project: Path, raw: Raw
-) -> None:
+def test_model_content_moves_all_stages(keys: Callable[[dict[str, Any]], StageKeys], project: Path, raw: Raw) -> None:
     before = keys(raw())
     (project / "model" / "model.safetensors").write_bytes(b"weights")
     assert moved(before, keys(raw())) == "tie"
@@ -245,6 +243,4 @@ def test_the_ids_of_a_config_stay_what_they_are(raw: Raw) -> None:
     """A red test here means that results on users' disks are computed anew: raise a stage's version, or undo."""
     config = ExperimentConfig.model_validate(raw(ICL, {"seed": 7}))
     experiment = Experiment("any", config, Path("/anywhere"), FINGERPRINTS)
-    assert stage_keys(experiment) == StageKeys(
-        train="", infer="", evaluate=""
-    )
+    assert stage_keys(experiment) == StageKeys(train="2c6d38891158f379", infer="54fbd2ebf6af7b10", evaluate="76eded466c6cf73e")

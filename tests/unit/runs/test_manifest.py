@@ -39,7 +39,9 @@ def test_a_file_of_another_size_makes_the_job_not_done(job: JobFolder, content: 
     assert not is_done(job)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"files": 3}', '{"files": {"a": {}}}', '{"files": {}}', "\0"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"files": 3}', '{"files": {"a": {}}}', '{"files": {}}', "\0"]
+)
 def test_a_manifest_that_cannot_be_read_is_none(job: JobFolder, text: str) -> None:
     job.manifest.write_text(text)
     assert not is_done(job)

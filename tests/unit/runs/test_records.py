@@ -23,7 +23,9 @@ JOB = JobRecord(
     inputs={"train": "../../train/k"},
     with_metrics=False,
 )
-STATUS = StatusRecord("failed", "train", attempt=2, error=ErrorRecord("data", "no rows"), log="a/b", seconds=1.5, pid=7)
+STATUS = StatusRecord(
+    "failed", "train", attempt=2, error=ErrorRecord("data", "no rows"), log="a/b", seconds=1.5, pid=7
+)
 
 
 def test_a_job_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -1,0 +1,235 @@
+"""What a plan finds before anything starts: everything wrong, in every experiment, at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.errors import InvalidExperiments, UserError
+from sft.experiments import planning
+
+Raw = Callable[..., dict[str, Any]]
+Plan = Callable[..., Any]
+LEAK = {"text": "train text 0 is bad", "label": "bad"}
+
+
+def _lines(plan_of: Plan, project: Path, **configs: dict[str, Any]) -> list[str]:
+    with pytest.raises(InvalidExperiments) as error:
+        plan_of(project, **configs)
+    assert error.value.exit_code == 2
+    return list(error.value.lines)
+
+
+def _line(plan_of: Plan, project: Path, config: dict[str, Any]) -> str:
+    (line,) = _lines(plan_of, project, a=config)
+    return line
+
+
+def test_all_findings_of_all_experiments_are_told_at_once(plan_of: Plan, project: Path, raw: Raw) -> None:
+    lines = _lines(
+        plan_of,
+        project,
+        shape=raw({"dataset": {"shotts": 1}, "seed": "13"}),
+        names=raw({"lora": {"init_lora_weights": "pizza"}, "evaluation": {"metrics": ["acuracy"]}}),
+        sound=raw(),
+        data=raw({"dataset": {"shots": 50}}),
+        keys=raw({"training": {"trainer_args": {"lerning_rate": 1}}}),
+    )
+    told = "\n".join(lines)
+    for part in (
+        '#1 "shape": dataset.shotts',
+        '#1 "shape": seed',
+        '#2 "names": lora.init_lora_weights',
+        '#2 "names": evaluation.metrics',
+        '#4 "data": dataset',
+        '#5 "keys": training.trainer_args.lerning_rate',
+        "did you mean learning_rate?",
+    ):
+        assert part in told
+    assert len(lines) == 6
+    assert "sound" not in told
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "part"),
+    [
+        ({"dataset": {"task_type": "clasification"}}, "dataset.task_type", "did you mean classification?"),
+        ({"lora": ...}, "training", "nothing is trained"),
+        ({"lora": ..., "adapter": {"method": "lorra"}}, "adapter.method", "did you mean lora?"),
+        ({"lora": {"rr": 8}}, "lora.rr", "unknown"),
+        ({"adapter": {"method": "none"}}, "adapter", "both set"),
+        ({"dataset": {"path": "nowhere.csv"}}, "dataset", "nowhere.csv"),
+        ({"dataset": {"splits": {"test": "tset"}}}, "dataset", "tset"),
+        ({"prompting": {"input_columns": ["txt"]}}, "dataset", "txt"),
+        ({"dataset": {"keep_columns": ["nope"]}}, "dataset.keep_columns", "columns are: id, text, label"),
+        ({"dataset": {"labels": ["bad", "good"]}}, "dataset", "mixed"),
+        ({"prompting": {"input_template": "{text} {titel}"}}, "prompting.input_template", "titel"),
+        ({"prompting": {"input_template": "{text"}}, "prompting.input_template", "{{"),
+        ({"inference": {"prompting": {"input_template": "{x}"}}}, "inference.prompting.input_template", "x"),
+        ({"inference": {"icl_examples": 3}}, "inference.icl_examples", "largest that works is 2"),
+        ({"training": {"icl_examples": 2}}, "training.icl_examples", "largest that works is 1"),
+        ({"training": {"trainer_args": {"eval_strategy": "epoch"}}}, "training.trainer_args.eval_strategy", "dev"),
+        ({"inference": {"generation_args": {"temprature": 1}}}, "inference.generation_args.temprature", "temperature"),
+        ({"evaluation": {"ece_binz": 3}}, "evaluation", "ece_bin"),
+        ({"evaluation": {"metrics": ["rougeL"]}}, "evaluation.metrics", "rougeL"),
+        ({"model": {"quantization": {"config_class": "BitsAndBytes"}}}, "model.quantization", "BitsAndBytesConfig"),
+        ({"model": {"adapter": "nowhere"}}, "model.adapter", "adapter"),
+        ({"lora": {"init_lora_weights": "mine.py:start"}}, "lora.init_lora_weights", "mine.py"),
+    ],
+)
+def test_each_mistake_is_one_line_with_its_path(
+    plan_of: Plan, project: Path, raw: Raw, change: dict[str, Any], path: str, part: str
+) -> None:
+    line = _line(plan_of, project, raw(change))
+    assert f'#1 "a": {path}' in line
+    assert part in line
+    assert line.endswith("[grid.json]")
+
+
+def test_a_model_that_is_an_adapter_s_folder_is_told_where_it_belongs(plan_of: Plan, project: Path, raw: Raw) -> None:
+    (project / "model" / "adapter_config.json").write_text("{}")
+    assert "model.adapter" in _line(plan_of, project, raw())
+
+
+def test_a_shared_mistake_is_told_for_each_experiment(plan_of: Plan, project: Path, raw: Raw) -> None:
+    bad = {"lora": {"init_lora_weights": "pizza"}}
+    assert len(_lines(plan_of, project, a=raw(bad), b=raw(bad, {"seed": 5}))) == 2
+
+
+def test_gold_is_needed_for_metrics_and_not_for_predictions(
+    plan_of: Plan, project: Path, raw: Raw, rewrite: Callable[..., None]
+) -> None:
+    rewrite(project, "test", lambda rows: [{"text": row["text"]} for row in rows])
+    assert "sft predict" in _line(plan_of, project, raw())
+    grid = planning.RawGrid({"a": raw()}, "grid.json", project)
+    assert planning.plan_grid(grid, {}, with_gold=False).experiments[0].data.n_test == 9
+
+
+def test_equal_experiments_share_their_ids(plan_of: Plan, project: Path, raw: Raw) -> None:
+    plan = plan_of(project, a=raw(), b=raw({"seed": 13, "lora": {"r": 2}}), c=raw({"seed": 14})).named()
+    assert plan["a"].keys == plan["b"].keys != plan["c"].keys
+
+
+def test_a_leak_is_a_warning_and_under_strict_leaks_an_error(
+    plan_of: Plan, project: Path, raw: Raw, rewrite: Callable[..., None]
+) -> None:
+    everything = {"dataset": {"shots": "all"}}
+    clean = plan_of(project, a=raw(everything))
+    assert (clean.experiments[0].data.n_leaked, clean.warnings) == (0, ())
+    rewrite(project, "test", lambda rows: rows.__setitem__(1, {**LEAK, "text": "  TRAIN text 0 is\tbad ", "id": ""}))
+    leaky = plan_of(project, a=raw(everything), b=raw(everything, {"seed": 3}))
+    assert leaky.experiments[0].data.n_leaked == 1
+    (warning,) = leaky.warnings
+    assert warning.startswith("a and 1 more: 1 shots or in-context examples")
+    strict = {"evaluation": {"strict_leaks": True}}
+    assert '"a": evaluation.strict_leaks: 1 shots' in _line(plan_of, project, raw(everything, strict))
+    assert plan_of(project, a=raw(strict, {"dataset": {"shots": 0}}, {"training": ...})).experiments
+
+
+def test_leaks_of_in_context_examples_count_where_nothing_is_trained(
+    plan_of: Plan, project: Path, raw: Raw, zero_shot: dict[str, Any], rewrite: Callable[..., None]
+) -> None:
+    rewrite(project, "test", lambda rows: rows.__setitem__(0, {**LEAK, "id": ""}))
+    examples = raw(zero_shot, {"inference": {"icl_examples": 5}})
+    assert plan_of(project, a=examples).experiments[0].data.n_leaked == 1
+    assert plan_of(project, a=raw(zero_shot)).experiments[0].data.n_leaked == 0
+
+
+def test_what_the_plan_shows_of_the_data(plan_of: Plan, project: Path, raw: Raw) -> None:
+    data = plan_of(project, a=raw({"dataset": {"splits": {"dev": "dev"}, "max_n_test": 4}})).experiments[0].data
+    assert (data.n_train, data.n_dev, data.n_test) == (6, 4, 4)
+    assert data.labels == [["bad", "bad"], ["good", "good"], ["mixed", "mixed"]]
+
+
+def test_experiments_of_one_selection_and_different_prompting_are_each_examined(
+    plan_of: Plan, project: Path, raw: Raw, generation: dict[str, Any]
+) -> None:
+    """The same columns used, one of them once as the input and once as the output."""
+    columns = {"input_columns": ["text", "id"], "output_column": "text"}
+    swapped = {"input_columns": ["text"], "output_column": "id"}
+    plan = plan_of(project, a=raw(generation, {"prompting": columns}), b=raw(generation, {"prompting": swapped}))
+    a, b = plan.named()["a"], plan.named()["b"]
+    assert a.keys != b.keys
+
+
+class Asked:
+    """Answers the tokenizer's questions and keeps them."""
+
+    def __init__(self, answers: Callable[[Any], list[Any]]) -> None:
+        self.questions: list[Any] = []
+        self._answers = answers
+
+    def __call__(self, questions: list[Any]) -> list[Any]:
+        self.questions += questions
+        return [self._answers(question) for question in questions]
+
+
+def _plan_asking(monkeypatch: pytest.MonkeyPatch, asked: Asked, project: Path, **configs: Any) -> Any:
+    monkeypatch.setattr(planning, "ask", asked)
+    return planning.plan_grid(planning.RawGrid(configs, "grid.json", project), {})
+
+
+def test_the_tokenizer_is_asked_once_per_model_prompting_and_labels(
+    monkeypatch: pytest.MonkeyPatch, project: Path, raw: Raw
+) -> None:
+    asked = Asked(lambda _: [])
+    words = {"dataset": {"labels": {"bad": "no", "good": "yes", "mixed": "so"}}}
+    _plan_asking(
+        monkeypatch,
+        asked,
+        project,
+        a=raw(),
+        b=raw({"seed": 5, "lora": {"r": 4}}),
+        c=raw({"prompting": {"format": "plain"}}),
+        d=raw(words),
+    )
+    assert len(asked.questions) == 3
+    assert [question.labels[0] for question in asked.questions] == [["bad", "bad"], ["bad", "bad"], ["bad", "no"]]
+
+
+def test_what_the_tokenizer_finds_is_told_for_every_experiment_that_shares_it(
+    monkeypatch: pytest.MonkeyPatch, project: Path, raw: Raw
+) -> None:
+    asked = Asked(lambda _: [("dataset.labels", "two labels are equal")])
+    with pytest.raises(InvalidExperiments) as error:
+        _plan_asking(monkeypatch, asked, project, a=raw(), b=raw({"seed": 5}), c=raw({"dataset": {"shots": 99}}))
+    lines = error.value.lines
+    assert [line.split(":")[0] for line in lines] == ['#1 "a"', '#2 "b"', '#3 "c"']
+    assert len(asked.questions) == 1
+
+
+def test_answers_with_a_blank_line_are_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+    project: Path,
+    raw: Raw,
+    generation: dict[str, Any],
+    rewrite: Callable[..., None],
+) -> None:
+    rewrite(project, "train", lambda rows: rows[3].update(label="one\n\ntwo"))
+    asked = Asked(lambda _: [])
+    _plan_asking(monkeypatch, asked, project, a=raw(generation, {"dataset": {"shots": "all"}}))
+    assert asked.questions[0].outputs == ["one\n\ntwo"]
+
+
+def test_the_child_process_finds_what_needs_the_tokenizer(project: Path, raw: Raw) -> None:
+    plain = {"prompting": {"format": "plain"}}
+    configs = {
+        "sound": raw(),
+        "blank": raw(plain, {"dataset": {"labels": {"bad": "b\n\nad", "good": "g", "mixed": "m"}}}),
+        "template": raw({"model": {"chat_template_from": "nowhere.jinja"}}),
+    }
+    with pytest.raises(InvalidExperiments) as error:
+        planning.plan_grid(planning.RawGrid(configs, "grid.json", project), {})
+    told = "\n".join(error.value.lines)
+    assert '#2 "blank"' in told
+    assert '#3 "template"' in told
+    assert "nowhere.jinja" in told
+    assert "sound" not in told
+
+
+def test_an_empty_tokenizer_folder_is_told(project: Path, raw: Raw) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (project / "model" / name).unlink()
+    with pytest.raises(UserError, match=r'"a": model\.name'):
+        planning.plan_grid(planning.RawGrid({"a": raw()}, "grid.json", project), {})
