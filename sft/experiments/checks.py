@@ -10,7 +10,7 @@ from string import Formatter
 from typing import Any
 
 from sft.adapters import adapter_registry
-from sft.adapters.options import check_adapter
+from sft.adapters.options import check_adapter, check_continued
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
@@ -40,7 +40,7 @@ class SectionChecks:
         if task_type not in task_registry:
             return [("dataset.task_type", unknown_name("task type", task_type, task_registry))]
         found = list(_check_what_trains(config))
-        found += self._once("adapter", [config.adapter_method, config.adapter_options], lambda: self._adapter(config))
+        found += self._once("adapter", self._adapter_fields(config), lambda: self._adapter(config))
         found += self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
         found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
         found += self._once("model", config.model.model_dump(mode="json"), lambda: self._model(config))
@@ -59,6 +59,10 @@ class SectionChecks:
             self._seen[key] = check()
         return self._seen[key]
 
+    @staticmethod
+    def _adapter_fields(config: ExperimentConfig) -> list[Any]:
+        return [config.adapter_method, config.adapter_options, config.trains, config.model.adapter]
+
     def _adapter(self, config: ExperimentConfig) -> list[PathMessage]:
         if config.lora is None and config.adapter is None:
             return []
@@ -66,7 +70,16 @@ class SectionChecks:
         if config.adapter_method not in adapter_registry:
             return [("adapter.method", unknown_name("adapter method", config.adapter_method, adapter_registry))]
         found = check_adapter(config.adapter_method, config.adapter_options, self._folder)
+        if config.trains and config.model.adapter is not None and not found:
+            found = self._continued(config, self._folder / config.model.adapter)
         return [(f"{section}.{path}" if path else section, message) for path, message in found]
+
+    @staticmethod
+    def _continued(config: ExperimentConfig, adapter: Path) -> list[PathMessage]:
+        try:
+            return check_continued(config.adapter_method, config.adapter_options, adapter)
+        except UserError:
+            return []  # told as a finding of the model section
 
     @staticmethod
     def _trainer_fields(config: ExperimentConfig) -> list[Any]:

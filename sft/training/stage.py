@@ -1,6 +1,5 @@
 """The train stage: from a job folder to a saved adapter."""
 
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +54,6 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
         trainer_args=trainer_args, seed=config.seed_of("training"), work_folder=job.path / WORK_FOLDER
     )
     trained = train_model(model, tokenizer, _train_rows(rows), _train_rows(dev) if dev else None, settings, progress)
-    shutil.rmtree(job.path / WORK_FOLDER, ignore_errors=True)
     trainable, total = count_parameters(model)
     exported = save_adapter(model, job.adapter)
     parameters = {"trainable_parameters": trainable, "total_parameters": total}

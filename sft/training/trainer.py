@@ -8,7 +8,7 @@ import contextlib
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,7 @@ class TrainerSettings:
     """Order of the rows and dropout."""
 
     work_folder: Path
-    """Checkpoints and whatever else the trainer writes; the adapter is saved by the caller."""
-
-    keep_checkpoints: bool = False
-    """Whether checkpoints stay in `work_folder` after training."""
+    """Checkpoints and whatever else the trainer writes, deleted at the end; the adapter is saved by the caller."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ def train_model(
     """
     check_rows(rows, "training", settings.trainer_args.get("max_length"))
     evaluated = dev_rows if evaluates_while_training(settings.trainer_args) else None
-    if evaluated is not None:
+    if evaluated:
         check_rows(evaluated, "dev", settings.trainer_args.get("max_length"))
     curve = CurveCallback()
     with _bars_only_on_a_terminal(), _settings_kept(model, tokenizer):
@@ -123,13 +120,16 @@ def train_model(
     for callback in (curve, HeartbeatCallback(progress), GradientCallback()):
         trainer.add_callback(callback)
     set_seed(settings.seed % SEED_LIMIT)
-    started = time.perf_counter()
-    trainer.train()
-    seconds = time.perf_counter() - started
+    seconds = _seconds_of(trainer.train)
     model.eval()
-    if not settings.keep_checkpoints:
-        _delete_checkpoints(settings.work_folder)
+    shutil.rmtree(settings.work_folder, ignore_errors=True)
     return _record(trainer, rows, curve, seconds)
+
+
+def _seconds_of(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 class _CheckedTrainer(SFTTrainer):  # type: ignore[misc]
@@ -242,12 +242,6 @@ def _bars_only_on_a_terminal() -> Iterator[None]:
     finally:
         if hidden:
             datasets.enable_progress_bars()
-
-
-def _delete_checkpoints(folder: Path) -> None:
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
-    (folder / "README.md").unlink(missing_ok=True)
 
 
 def _record(trainer: SFTTrainer, rows: Sequence[TrainRow], curve: CurveCallback, seconds: float) -> TrainingRecord:

@@ -102,7 +102,9 @@ def test_a_training_goes_on_from_an_adapter(steps: TrainedPlace):
     for line, start in zip(steps.place.lines("continued"), steps.place.lines("results"), strict=True):
         assert line["label_logprobs"] == pytest.approx(start["label_logprobs"], abs=1e-3)
     config["lora"]["r"] = 2
-    assert "rank" in steps.place.run("run-experiment", config, "--results-path", "continued", expected=1)
+    said = steps.place.run("run-experiment", config, "--results-path", "continued", expected=2)
+    assert "lora.r" in said
+    assert "exported_rank 4" in said
 
 
 def test_train_of_a_config_that_trains_nothing(place: Any):

@@ -62,7 +62,7 @@ def test_keys_without_effect_and_warnings_are_listed(
 def test_the_defaults_in_force_are_those_that_nobody_wrote(
     plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder
 ) -> None:
-    plan = plan_of(project, a=raw(), b=raw({"inference": {"batch_size": 4}}))
+    plan = plan_of(project, a=raw(), b=raw({"inference": {"batch_size": 4}, "dataset": {"if_fewer": "use_all"}}))
     lines = plan_lines(plan, results)
     shown = {line.split(" = ")[0].strip(): line.split(" = ")[1] for line in lines if " = " in line}
     assert shown["seed"] == "13"

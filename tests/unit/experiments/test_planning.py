@@ -1,12 +1,13 @@
 """What a plan finds before anything starts: everything wrong, in every experiment, at once."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sft.errors import InvalidExperiments, UserError
+from sft.errors import InvalidExperiments
 from sft.experiments import planning
 
 Raw = Callable[..., dict[str, Any]]
@@ -218,18 +219,14 @@ def test_the_child_process_finds_what_needs_the_tokenizer(project: Path, raw: Ra
         "sound": raw(),
         "blank": raw(plain, {"dataset": {"labels": {"bad": "b\n\nad", "good": "g", "mixed": "m"}}}),
         "template": raw({"model": {"chat_template_from": "nowhere.jinja"}}),
+        "bare": raw({"model": {"name": "bare"}}),
     }
+    shutil.copytree(project / "model", project / "bare", ignore=shutil.ignore_patterns("tokenizer*"))
     with pytest.raises(InvalidExperiments) as error:
         planning.plan_grid(planning.RawGrid(configs, "grid.json", project), {})
     told = "\n".join(error.value.lines)
     assert '#2 "blank"' in told
     assert '#3 "template"' in told
     assert "nowhere.jinja" in told
+    assert '#4 "bare": model.name' in told
     assert "sound" not in told
-
-
-def test_an_empty_tokenizer_folder_is_told(project: Path, raw: Raw) -> None:
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (project / "model" / name).unlink()
-    with pytest.raises(UserError, match=r'"a": model\.name'):
-        planning.plan_grid(planning.RawGrid({"a": raw()}, "grid.json", project), {})

@@ -1,0 +1,259 @@
+"""The evaluate stage over hand-made scores and texts: no model, no tokenizer."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sft.errors import DataError, StageFailure
+from sft.evaluation.stage import run
+from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
+from sft.runs.atomic import write_json, write_json_lines
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.manifest import finished_files
+from sft.runs.progress import Progress
+
+Raw = Callable[..., dict[str, Any]]
+Jobs = Callable[..., tuple[PlannedJob, JobFolder]]
+DEV = {"dataset": {"splits": {"dev": "dev"}}}
+LABELS = ["bad", "good", "mixed"]
+N = {"dev": 6, "test": 9}
+
+
+@pytest.fixture
+def planned(project: Path, plan_of: Callable[..., Any], tmp_path: Path) -> Jobs:
+    """The evaluate job of a config, and the folder of its infer stage."""
+
+    def plan(config: dict[str, Any], goal: Any = "metrics", place: str = "results") -> tuple[PlannedJob, JobFolder]:
+        experiment = plan_of(project, a=config).experiments[0]
+        results = ResultsFolder(tmp_path / place)
+        jobs = jobs_of(experiment.experiment, experiment.keys, ExperimentFolders(results), results, goal)
+        return jobs[-1], jobs[-2].folder
+
+    return plan
+
+
+def _write_inference(infer: JobFolder, splits: list[str], examples: Any = ()) -> None:
+    record = {
+        "examples": {split: [list(examples) for _ in range(N[split])] for split in splits},
+        "n_truncated": 2,
+        "n_special_in_text": 1,
+        "prompt_tokens": {"min": 1, "mean": 2.0, "max": 3},
+        "batch_size": 8,
+        "dtype": "float32",
+        "total_parameters": 100,
+        "peak_rss_bytes": 5,
+        "environment": {"peak_gpu_bytes": None, "device": "cpu", "threads": 1, "versions": {}},
+        "stage_seconds": 1.5,
+    }
+    write_json(infer.inference, record)
+
+
+def _write_scores(infer: JobFolder, splits: list[str], wrong: int = 2) -> None:
+    """Scores that choose the gold label (rows stand bad, good, mixed in turn), but for the first `wrong` test rows."""
+    places = [(split, index) for split in splits for index in range(N[split])]
+    answer = np.full((len(places), 3), -4.0)
+    stop = np.full((len(places), 3), -0.5)
+    for number, (split, index) in enumerate(places):
+        chosen = (index + 1) % 3 if split == "test" and index < wrong else index % 3
+        answer[number, chosen] = -0.25
+    infer.path.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        infer.scores,
+        splits=np.array([split for split, _ in places]),
+        source_index=np.array([index for _, index in places]),
+        answer_logprobs=answer,
+        stop_logprobs=stop,
+    )
+    _write_inference(infer, splits)
+
+
+def _run(job: PlannedJob) -> dict[str, Any]:
+    job.folder.path.mkdir(parents=True, exist_ok=True)
+    run(job.folder, job.record, Progress(job.folder.progress, "evaluate"), time.perf_counter())
+    record: dict[str, Any] = json.loads(job.folder.metrics.read_text()) if job.folder.metrics.exists() else {}
+    return record
+
+
+def _predictions(job: PlannedJob, split: str = "test") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in job.folder.predictions(split, "jsonl").read_text().splitlines()]
+
+
+def test_scores_become_predictions_probabilities_and_metrics(
+    planned: Jobs, raw: Raw, zero_shot: dict[str, Any]
+) -> None:
+    job, infer = planned(raw(zero_shot))
+    _write_scores(infer, ["test"])
+    record = _run(job)
+    assert record["results"]["accuracy"] == pytest.approx(7 / 9)
+    assert (record["id"], record["name"], record["seed"]) == (job.record.key, "a", 13)
+    rows = _predictions(job)
+    assert [row["predictions"] for row in rows] == ["good", "mixed", *(LABELS * 3)[2:]]
+    first = rows[0]
+    assert (first["index"], first["source_index"], first["label"], first["id"]) == (0, 0, "bad", "test-0-bad")
+    assert first["label_logprobs"] == {"bad": -4.5, "good": -0.75, "mixed": -4.5}
+    assert sum(first["probabilities"].values()) == pytest.approx(1)
+    assert first["probabilities"]["good"] == pytest.approx(1 / (1 + 2 * np.exp(-3.75)))
+    assert first["probabilities"][first["predictions"]] == max(first["probabilities"].values())
+    listed = {"result/predictions.jsonl", "result/predictions.tsv", "result/metrics.json"}
+    assert finished_files(job.folder) == listed
+
+
+def test_what_the_metrics_record_of_data_timing_and_resources(
+    planned: Jobs, raw: Raw, zero_shot: dict[str, Any]
+) -> None:
+    job, infer = planned(raw(zero_shot))
+    _write_scores(infer, ["test"])
+    record = _run(job)
+    data = record["data"]
+    assert (data["train_indices"], data["n_train"], data["test_indices"]) == ([], 0, list(range(9)))
+    assert (data["n_test"], data["dev_indices"], data["dev_rows_sha256"], data["labels"]) == (9, None, None, LABELS)
+    assert (data["n_leaked"], data["icl_indices"], data["n_special_in_text"]) == (0, [], 1)
+    assert len(data["test_rows_sha256"]) == 64
+    assert record["timing"]["infer"] == 1.5
+    assert record["resources"]["trainable_parameters"] == 0
+    assert record["resources"]["peak_rss_bytes"] > 5
+    assert record["environment"]["dtype"] == "float32"
+
+
+def test_dev_rows_stand_beside_test_rows_under_their_own_names(
+    planned: Jobs, raw: Raw, zero_shot: dict[str, Any]
+) -> None:
+    job, infer = planned(raw(zero_shot, DEV))
+    _write_scores(infer, ["dev", "test"])
+    record = _run(job)
+    assert record["results"]["dev_accuracy"] == 1
+    assert record["results"]["accuracy"] == pytest.approx(7 / 9)
+    assert [row["predictions"] for row in _predictions(job, "dev")] == LABELS * 2
+    assert len(_predictions(job)) == 9
+    assert "dev" in record["details"]
+    assert record["data"]["dev_indices"] == list(range(6))
+    assert record["data"]["dev_rows_sha256"] != record["data"]["test_rows_sha256"]
+
+
+def test_the_reproducible_part_is_byte_equal(planned: Jobs, raw: Raw, zero_shot: dict[str, Any]) -> None:
+    kept = []
+    for place in ("one", "two"):
+        job, infer = planned(raw(zero_shot, DEV), place=place)
+        _write_scores(infer, ["dev", "test"])
+        record = _run(job)
+        files = [path.read_bytes() for path in sorted(job.folder.result.glob("predictions*"))]
+        assert len(files) == 4
+        kept.append([json.dumps([record[part] for part in ("results", "details", "data")]), *files])
+    assert kept[0] == kept[1]
+
+
+def test_ties_go_to_the_first_label(planned: Jobs, raw: Raw, zero_shot: dict[str, Any]) -> None:
+    job, infer = planned(raw(zero_shot, {"dataset": {"labels": ["mixed", "good", "bad"]}}))
+    _write_scores(infer, ["test"])
+    with np.load(infer.scores) as scores:
+        equal = {name: scores[name] for name in scores.files} | {"answer_logprobs": np.full((9, 3), -1.0)}
+    np.savez(infer.scores, **equal)
+    _run(job)
+    assert {row["predictions"] for row in _predictions(job)} == {"mixed"}
+
+
+def test_predictions_without_metrics_need_no_gold(
+    planned: Jobs, project: Path, raw: Raw, zero_shot: dict[str, Any], rewrite: Callable[..., None], tmp_path: Path
+) -> None:
+    job, infer = planned(raw(zero_shot), "predictions")
+    _write_scores(infer, ["test"])
+    _run(job)
+    assert not job.folder.metrics.exists()
+    assert finished_files(job.folder) == {"result/predictions.jsonl", "result/predictions.tsv"}
+
+
+def test_rows_other_than_those_that_were_scored_are_refused(
+    planned: Jobs, raw: Raw, zero_shot: dict[str, Any]
+) -> None:
+    job, infer = planned(raw(zero_shot))
+    _write_scores(infer, ["dev"])
+    with pytest.raises(StageFailure, match="other test rows") as error:
+        _run(job)
+    assert error.value.kind == "no_result"
+    assert not finished_files(job.folder)
+
+
+def test_data_that_changed_since_the_plan_is_refused(
+    planned: Jobs, project: Path, raw: Raw, zero_shot: dict[str, Any], rewrite: Callable[..., None]
+) -> None:
+    job, infer = planned(raw(zero_shot))
+    _write_scores(infer, ["test"])
+    rewrite(project, "test", lambda rows: rows[0].update(label="good"))
+    with pytest.raises(DataError, match="changed since the plan"):
+        _run(job)
+
+
+def test_kept_columns_and_examples_drawn_per_row(planned: Jobs, raw: Raw, zero_shot: dict[str, Any]) -> None:
+    drawn = {"inference": {"icl_examples": 1, "random_icl": True}, "dataset": {"keep_columns": ["id"]}}
+    job, infer = planned(raw(zero_shot, drawn))
+    _write_scores(infer, ["test"])
+    _write_inference(infer, ["test"], examples=(2, 0, 1))
+    record = _run(job)
+    row = _predictions(job)[0]
+    assert row["icl_indices"] == [2, 0, 1]
+    assert (row["id"], row["label"], "text" in row) == ("test-0-bad", "bad", False)
+    assert record["data"]["icl_indices"] is None
+
+
+def test_leaks_among_the_examples_that_were_shown_are_counted(
+    planned: Jobs, raw: Raw, zero_shot: dict[str, Any], rewrite: Callable[..., None], project: Path
+) -> None:
+    rewrite(project, "test", lambda rows: rows[3].update(text="TRAIN text 0 is bad"))
+    job, infer = planned(raw(zero_shot, {"inference": {"icl_examples": 1}}))
+    _write_scores(infer, ["test"])
+    _write_inference(infer, ["test"], examples=(0, 1, 2))
+    record = _run(job)
+    assert (record["data"]["n_leaked"], record["data"]["icl_indices"]) == (1, [0, 1, 2])
+
+
+def test_a_training_is_recorded_with_its_rows_seconds_and_parameters(planned: Jobs, raw: Raw) -> None:
+    job, infer = planned(raw())
+    _write_scores(infer, ["test"])
+    train = JobFolder(job.needs[1])
+    environment = {"peak_gpu_bytes": 7, "device": "cuda"}
+    counts = {"n_truncated": 3, "n_special_in_text": 4, "trainable_parameters": 11, "exported_rank": 2}
+    record = {"environment": environment, "peak_rss_bytes": 10**15, "stage_seconds": 9.0, **counts}
+    write_json(train.training, record)
+    metrics = _run(job)
+    assert metrics["timing"]["train"] == 9.0
+    resources = metrics["resources"]
+    assert (resources["peak_rss_bytes"], resources["peak_gpu_bytes"]) == (10**15, 7)
+    assert (resources["trainable_parameters"], resources["exported_rank"]) == (11, 2)
+    assert (metrics["data"]["n_train"], len(metrics["data"]["train_indices"])) == (6, 6)
+    assert metrics["data"]["n_truncated"] == {"infer": 2, "train": 3}
+    assert metrics["data"]["n_special_in_text"] == 5
+
+
+def test_label_words_are_read_back_as_gold_values(planned: Jobs, raw: Raw, zero_shot: dict[str, Any]) -> None:
+    words = {"dataset": {"labels": {"mixed": "so-so", "bad": "awful", "good": "great"}}}
+    job, infer = planned(raw(zero_shot, words))
+    _write_scores(infer, ["test"], wrong=0)
+    record = _run(job)
+    assert record["results"]["accuracy"] == 1
+    assert list(_predictions(job)[0]["label_logprobs"]) == LABELS
+
+
+def test_texts_become_predictions_and_text_metrics(
+    planned: Jobs, raw: Raw, generation: dict[str, Any], zero_shot: dict[str, Any]
+) -> None:
+    config = raw(generation, zero_shot, DEV, {"evaluation": {"metrics": ["exact_match"]}})
+    job, infer = planned(config)
+    places = [(split, index) for split in ("dev", "test") for index in range(N[split])]
+    records = [
+        {"split": split, "source_index": index, "text": LABELS[index % 3] if split == "dev" else "a\tb\u2028c"}
+        for split, index in places
+    ]
+    write_json_lines(infer.texts, records)
+    _write_inference(infer, ["dev", "test"])
+    record = _run(job)
+    assert record["results"] == {"exact_match": 0, "dev_exact_match": 1}
+    assert _predictions(job)[0]["predictions"] == "a\tb\u2028c"
+    assert "probabilities" not in _predictions(job)[0]
+    lines = job.folder.predictions("test", "tsv").read_text().split("\n")
+    assert len(lines) == 11
+    assert "a\\tb\\u2028c" in lines[1]
