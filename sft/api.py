@@ -147,7 +147,8 @@ def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True) -> Gr
 
 def _run(grid: RawGrid, results_path: Path, request: RunRequest, display: Display | None) -> GridRun:
     results_folder = ResultsFolder(results_path.resolve())
-    checked = _plan(grid, results_folder, with_gold=request.goal == "metrics")
+    pinned = _pinned(results_folder, request)
+    checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics")
     _require_training(checked, request)
     shown = display or LineDisplay()
     with locked(results_folder):
@@ -156,6 +157,12 @@ def _run(grid: RawGrid, results_path: Path, request: RunRequest, display: Displa
         if request.adds_to_grid:
             write_leaderboard([results_folder], results_folder.path)
     return GridRun(plan=checked, outcome=outcome, results=results_folder)
+
+
+def _pinned(results_folder: ResultsFolder, request: RunRequest) -> dict[str, str]:
+    """The hub commits to keep: the folder's own, over those of the folder in which an adapter is looked for."""
+    looked_in = {} if request.trains else pinned_commits(ResultsFolder(DEFAULT_RESULTS))
+    return looked_in | pinned_commits(results_folder)
 
 
 def _require_training(checked: GridPlan, request: RunRequest) -> None:

@@ -1,17 +1,19 @@
 """The command line: each command parses, calls one function of `sft.api` and sets the exit code."""
 
+import errno
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 
 from sft.cli.ending import end_by
 from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
 from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
-from sft.errors import SftError
+from sft.errors import MachineError, SftError
 
 app = typer.Typer(
     name="sft",
@@ -22,6 +24,9 @@ app = typer.Typer(
 )
 
 INTERNAL_ERROR = 4
+TYPER_INTERRUPTED = 130
+"""The code that Typer ends with after Ctrl-C."""
+MACHINE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EIO)
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     run_experiments,
@@ -49,8 +54,21 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         end_by(signal.SIGINT)
+    except SystemExit as end:
+        if end.code == TYPER_INTERRUPTED:
+            end_by(signal.SIGINT)
+        raise
+    except OSError as error:
+        if error.errno in MACHINE_ERRNOS:
+            sys.stderr.write(f"{error}\n")
+            sys.exit(MachineError.exit_code)
+        _internal_error()
     except Exception:  # noqa: BLE001  a bug is shown whole and has its own exit code
-        traceback.print_exc()
-        sys.exit(INTERNAL_ERROR)
+        _internal_error()
+
+
+def _internal_error() -> NoReturn:
+    traceback.print_exc()
+    sys.exit(INTERNAL_ERROR)

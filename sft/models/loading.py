@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelSource", "check_model_args", "check_quantization", "context_length", "load_model", "local_model"]
 
 CAST_LOGGER = "bitsandbytes.autograd._functions"  # warns of its cast to fp16 at every single product of 8-bit weights
+SHOWN_WEIGHTS = 3
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 
 
@@ -64,9 +65,12 @@ def load_model(source: ModelSource) -> "PreTrainedModel":
         arguments["device_map"] = _device_map(place, arguments, list(source.model_args["no_split_module_classes"]))
     logging.getLogger(CAST_LOGGER).setLevel(logging.ERROR)
     try:
-        model = AutoModelForCausalLM.from_pretrained(**place, **arguments, use_safetensors=True)
+        model, told = AutoModelForCausalLM.from_pretrained(
+            **place, **arguments, use_safetensors=True, output_loading_info=True
+        )
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise _explained(source, local, error) from error
+    _require_all_weights(source.name, told)
     _keep_weights_unpacked(model)
     return model.eval()
 
@@ -139,6 +143,15 @@ def _device_map(place: dict[str, Any], arguments: Mapping[str, Any], kept_whole:
     model.tie_weights()
     memory = get_balanced_memory(model, arguments.get("max_memory"), kept_whole, dtype)
     return infer_auto_device_map(model, memory, kept_whole, dtype)
+
+
+def _require_all_weights(name: str, told: Mapping[str, Any]) -> None:
+    """Refuse a model with weights that no file holds: transformers would fill them at random and only warn."""
+    missing = sorted(told["missing_keys"])
+    if missing:
+        shown = ", ".join(missing[:SHOWN_WEIGHTS]) + (", ..." if len(missing) > SHOWN_WEIGHTS else "")
+        text = f"model {name!r} has no weights for {shown} ({len(missing)} in all), which would be random"
+        raise UserError(f"{text}; name a causal language model", kind="model")
 
 
 def _keep_weights_unpacked(model: "PreTrainedModel") -> None:

@@ -131,6 +131,8 @@ def test_zero_shot_accuracy_equals_a_naive_scorer(demo: DemoRun, tokenizer: Any)
 def test_plain_peft_loads_the_adapter_and_gives_the_same_scores(demo: DemoRun, tokenizer: Any):
     from peft import PeftModel
 
+    config = json.loads((demo.adapter / "adapter_config.json").read_text("utf-8"))
+    assert config["r"] == 8, "the rank of 4 and what pissa took off the base"
     base = untouched_base()
     lines = demo.lines("pissa")
     before = naive_scores(base, tokenizer, lines[0]["text"])

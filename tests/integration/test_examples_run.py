@@ -25,7 +25,7 @@ SHORT = ("inference.generation_args.max_new_tokens=4",)
 
 # Example -> the experiment that is run (None: there is one), and what makes it small.
 CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
-    "json/quantized_4bit.json": (None, ("dataset.shots=1", *ONE_STEP)),
+    "json/quantized_4bit.json": (None, ("dataset.shots=0",)),
     "json/quantized_8bit.json": (None, ()),
     "json/tickets.json": (None, ()),
     "json/translation.json": (None, SHORT),

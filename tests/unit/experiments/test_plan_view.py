@@ -46,7 +46,7 @@ def test_what_would_run_is_shared_and_is_done(
     _finish_training(plan, results)
     lines = plan_lines(plan, results)
     assert "  train    1 to run, 1 done, 2 shared (4 asked for)" in lines
-    assert [line for line in lines if line.startswith("  icl: train ")][0].split(" · ")[0].endswith(" done")
+    assert next(line for line in lines if line.startswith("  icl: train ")).split(" · ")[0].endswith(" done")
 
 
 def test_keys_without_effect_and_warnings_are_listed(
@@ -62,11 +62,12 @@ def test_keys_without_effect_and_warnings_are_listed(
 def test_the_defaults_in_force_are_those_that_nobody_wrote(
     plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder
 ) -> None:
-    plan = plan_of(project, a=raw(), b=raw({"inference": {"batch_size": 4}, "dataset": {"if_fewer": "use_all"}}))
+    plan = plan_of(project, a=raw(), b=raw({"inference": {"batch_size": 4}}))
     lines = plan_lines(plan, results)
     shown = {line.split(" = ")[0].strip(): line.split(" = ")[1] for line in lines if " = " in line}
     assert shown["seed"] == "13"
     assert shown["evaluation.metrics"].startswith("['macro_f1', 'accuracy'")
     assert "training.trainer_args.gradient_checkpointing" in shown
-    for written in ("training.trainer_args.learning_rate", "inference.batch_size", "dataset.shots"):
+    for written in ("training.trainer_args.learning_rate", "dataset.shots", "lora.r"):
         assert written not in shown
+    assert shown["inference.batch_size"] == "8  (1 of 2 experiments)"

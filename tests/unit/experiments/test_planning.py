@@ -143,15 +143,16 @@ def test_what_the_plan_shows_of_the_data(plan_of: Plan, project: Path, raw: Raw)
     assert data.labels == [["bad", "bad"], ["good", "good"], ["mixed", "mixed"]]
 
 
-def test_experiments_of_one_selection_and_different_prompting_are_each_examined(
-    plan_of: Plan, project: Path, raw: Raw, generation: dict[str, Any]
+def test_the_same_columns_used_with_another_output_are_examined_anew(
+    plan_of: Plan, project: Path, raw: Raw, rewrite: Callable[..., None]
 ) -> None:
-    """The same columns used, one of them once as the input and once as the output."""
-    columns = {"input_columns": ["text", "id"], "output_column": "text"}
-    swapped = {"input_columns": ["text"], "output_column": "id"}
-    plan = plan_of(project, a=raw(generation, {"prompting": columns}), b=raw(generation, {"prompting": swapped}))
-    a, b = plan.named()["a"], plan.named()["b"]
-    assert a.keys != b.keys
+    for split in ("train", "test"):
+        rewrite(project, split, lambda rows: [row | {"kind": row["label"][0]} for row in rows])
+    first = raw({"prompting": {"input_columns": ["label", "kind"], "output_column": "label"}})
+    second = raw({"prompting": {"input_columns": ["label"], "output_column": "kind"}})
+    plan = plan_of(project, a=first, b=second).named()
+    assert plan["a"].data.labels == [["bad", "bad"], ["good", "good"], ["mixed", "mixed"]]
+    assert plan["b"].data.labels == [["b", "b"], ["g", "g"], ["m", "m"]]
 
 
 class Asked:

@@ -1,4 +1,4 @@
-"""Which change moves which stage: a key that stays too long shows stale numbers, one that moves too soon costs runs."""
+"""Which change moves which stage: a key that stays shows stale numbers, one that moves too soon costs runs."""
 
 import json
 from collections.abc import Callable
@@ -108,7 +108,7 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     ({"evaluation": {"ece_bins": 5}}, [], "e"),
     ({"evaluation": {"strict_leaks": True}}, [], ""),
     ({"evaluation": {"tokenizer_name": "model"}}, [], ""),
-    ({"evaluation": {"metrics": "macro_f1 accuracy weighted_f1 mcc log_loss ece".split()}}, [], ""),
+    ({"evaluation": {"metrics": ["macro_f1", "accuracy", "weighted_f1", "mcc", "log_loss", "ece"]}}, [], ""),
     ({"model": {"model_args": {"dtype": "float32"}}}, [], "tie"),
     ({"model": {"model_args": {}}}, [], ""),
     ({"model": {"chat_template_args": {"date": "x"}}}, [], "tie"),
@@ -243,4 +243,6 @@ def test_the_ids_of_a_config_stay_what_they_are(raw: Raw) -> None:
     """A red test here means that results on users' disks are computed anew: raise a stage's version, or undo."""
     config = ExperimentConfig.model_validate(raw(ICL, {"seed": 7}))
     experiment = Experiment("any", config, Path("/anywhere"), FINGERPRINTS)
-    assert stage_keys(experiment) == StageKeys(train="2c6d38891158f379", infer="54fbd2ebf6af7b10", evaluate="76eded466c6cf73e")
+    assert stage_keys(experiment) == StageKeys(
+        train="2c6d38891158f379", infer="54fbd2ebf6af7b10", evaluate="76eded466c6cf73e"
+    )

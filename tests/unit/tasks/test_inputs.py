@@ -82,7 +82,7 @@ def test_shots_need_a_train_split_and_its_output_column(
 ) -> None:
     labels = {"dataset": {"labels": ["bad", "good", "mixed"]}}
     rewrite(project, "train", lambda rows: [{"text": row["text"]} for row in rows])
-    with pytest.raises(DataError, match="label. not found"):
+    with pytest.raises(DataError, match=r"label. not found"):
         _loaded(raw(labels), project)
     (project / "data" / "train.jsonl").unlink()
     with pytest.raises(DataError, match="train"):

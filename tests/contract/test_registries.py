@@ -1,0 +1,154 @@
+"""Every entry of every registry imports and offers what its folder asks of it; nothing else is needed to add one."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from pydantic import BaseModel
+
+from sft.adapters import adapter_registry
+from sft.adapters.method import AdapterMethod
+from sft.config.experiment import ExperimentConfig
+from sft.evaluation.checks import check_metrics
+from sft.evaluation.metrics import metric_registry
+from sft.evaluation.metrics.entry import MetricEntry
+from sft.experiments.checks import SectionChecks
+from sft.experiments.executors import executor_registry
+from sft.experiments.executors.executor import Executor
+from sft.initialization.initializers import initializer_registry
+from sft.pipeline import stage_registry
+from sft.registry import import_object
+from sft.reporting.formats import report_format_registry
+from sft.reporting.formats.report_format import ReportFormat
+from sft.runs.records import StageName
+from sft.tasks import task_registry
+from sft.tasks.task import Task
+
+REGISTRIES: dict[str, Mapping[str, str]] = {
+    "adapters": adapter_registry,
+    "executors": executor_registry,
+    "initializers": initializer_registry,
+    "metrics": metric_registry,
+    "formats": report_format_registry,
+    "stages": stage_registry,
+    "tasks": task_registry,
+}
+ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
+PROTOCOLS: dict[str, type] = {"adapters": AdapterMethod, "executors": Executor, "formats": ReportFormat}
+FIRST = {name: import_object(target).default_metrics[0] for name, target in task_registry.items()}
+PACKAGE = Path(__file__).resolve().parents[2] / "sft"
+
+
+def _entry(kind: str, name: str) -> Any:
+    return import_object(REGISTRIES[kind][name])
+
+
+def _methods(protocol: type) -> dict[str, Callable[..., Any]]:
+    return {
+        name: item for name, item in vars(protocol).items() if inspect.isfunction(item) and not name.startswith("_")
+    }
+
+
+def test_every_registry_is_walked_here() -> None:
+    """A registry is a module-level mapping annotated `Registry`; a new one must be added above."""
+    written = [path for path in PACKAGE.rglob("__init__.py") if "_registry: Registry" in path.read_text()]
+    assert len(written) == len(REGISTRIES)
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_every_entry_imports(kind: str, name: str) -> None:
+    assert _entry(kind, name) is not None
+
+
+@pytest.mark.parametrize(("kind", "name"), [entry for entry in ENTRIES if entry[0] in PROTOCOLS])
+def test_an_entry_has_the_methods_of_its_protocol_with_their_parameters(kind: str, name: str) -> None:
+    entry = _entry(kind, name)
+    made = entry() if inspect.isclass(entry) else entry
+    protocol = PROTOCOLS[kind]
+    for method, wanted in _methods(protocol).items():
+        own = inspect.signature(getattr(made, method))
+        assert list(own.parameters) == list(inspect.signature(wanted).parameters)[1:], method
+    for attribute in get_type_hints(protocol):
+        assert hasattr(made, attribute), attribute
+
+
+@pytest.mark.parametrize("name", initializer_registry)
+def test_an_initializer_takes_layer_rank_and_dtype(name: str) -> None:
+    parameters = inspect.signature(_entry("initializers", name)).parameters
+    assert list(parameters) == ["layer", "rank", "dtype"]
+    assert str(parameters["dtype"].default) == "torch.bfloat16"
+
+
+@pytest.mark.parametrize("name", stage_registry)
+def test_a_stage_takes_a_job(name: str) -> None:
+    assert list(inspect.signature(_entry("stages", name)).parameters) == ["job", "record", "progress", "started"]
+    assert name in get_args(StageName)
+
+
+@pytest.mark.parametrize("name", task_registry)
+def test_a_task_names_metrics_that_are_defined_for_it(name: str) -> None:
+    task = _entry("tasks", name)
+    assert isinstance(task, Task)
+    assert task.name == name
+    for metric in task.default_metrics:
+        assert name in _entry("metrics", metric).task_types
+
+
+@pytest.mark.parametrize("name", metric_registry)
+def test_a_metric_gives_what_its_name_says_and_its_options_have_defaults(name: str) -> None:
+    entry = _entry("metrics", name)
+    assert isinstance(entry, MetricEntry)
+    assert not entry.results or name in entry.results
+    assert entry.task_types <= set(task_registry)
+    defaults = entry.options().model_dump(mode="json")
+    documented = [field.description for field in entry.options.model_fields.values()]
+    assert all(documented)
+    if entry.package is None:
+        for task in entry.task_types:
+            assert check_metrics(list(dict.fromkeys([FIRST[task], name])), task, defaults, Path.cwd()) == []
+
+
+@pytest.mark.parametrize("name", [name for name in metric_registry if name not in ("bertscore", "bleurt")])
+def test_a_metric_s_module_is_a_metric_of_the_evaluate_library(name: str) -> None:
+    import evaluate
+
+    assert issubclass(import_object(_entry("metrics", name).module), evaluate.Metric)
+
+
+@pytest.mark.parametrize("method", adapter_registry)
+def test_a_minimal_config_of_every_adapter_is_sound(
+    project: Path, raw: Callable[..., dict[str, Any]], method: str
+) -> None:
+    config = ExperimentConfig.model_validate(raw({"lora": ..., "training": ..., "adapter": {"method": method}}))
+    assert SectionChecks(project).findings(config) == []
+
+
+@pytest.mark.parametrize("name", initializer_registry)
+def test_a_minimal_config_of_every_initializer_is_sound(
+    project: Path, raw: Callable[..., dict[str, Any]], name: str
+) -> None:
+    if name == "umap":
+        pytest.importorskip("umap")
+    config = ExperimentConfig.model_validate(raw({"lora": {"init_lora_weights": name}}))
+    assert SectionChecks(project).findings(config) == []
+
+
+def _sections(model: type[BaseModel]) -> set[type[BaseModel]]:
+    found = {model}
+    for field in model.model_fields.values():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if inspect.isclass(kind) and issubclass(kind, BaseModel):
+                found |= _sections(kind)
+    return found
+
+
+def test_every_field_of_a_config_is_documented() -> None:
+    bare = [
+        f"{section.__name__}.{name}"
+        for section in _sections(ExperimentConfig)
+        for name, field in section.model_fields.items()
+        if not field.description
+    ]
+    assert bare == []

@@ -1,0 +1,212 @@
+"""The command line: what it offers, and the exit code of each way to end."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sft import api, cli
+from sft.cli import app, main
+from sft.cli.arguments import pairs
+from sft.errors import FolderInUse, MachineError, UserError
+
+COMMANDS = (
+    *("run-experiments", "run-experiment", "train", "predict", "evaluate"),
+    *("plan", "inspect", "leaderboard", "schema", "methods"),
+)
+Raw = Callable[..., dict[str, Any]]
+Call = Callable[..., int]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs the command line in this process; the exit code."""
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["sft", *arguments])
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    return run
+
+
+@pytest.fixture
+def grid(project: Path, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> Path:
+    from sft.experiments import planning
+
+    monkeypatch.setattr(planning, "ask", lambda questions: [[] for _ in questions])
+    monkeypatch.chdir(project)
+    path = project / "grid.json"
+    path.write_text(json.dumps({"configs": {"a": raw(), "b": raw({"seed": 5})}}))
+    return path
+
+
+def test_help_lists_every_command() -> None:
+    text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
+    assert [command for command in COMMANDS if f" {command} " not in text] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    reads_grid = command not in ("leaderboard", "schema", "methods")
+    assert ("--set" in result.output) is reads_grid
+
+
+def test_usage_errors_are_the_user_s(call: Call) -> None:
+    assert call("plan") == 2
+    assert call("no-such-command") == 2
+    assert call("plan", "grid.json", "--no-such-option") == 2
+
+
+def test_a_user_s_mistake_is_one_line_and_2(call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("plan", str(tmp_path / "nowhere.jsonnet")) == 2
+    error = capsys.readouterr().err
+    assert "nowhere.jsonnet" in error
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (UserError("yours"), 2),
+        (FolderInUse("in use"), 3),
+        (RuntimeError("a bug"), 4),
+        (KeyError("a bug"), 4),
+        (FileNotFoundError(2, "a bug"), 4),
+        (OSError(28, "No space left on device"), 5),
+        (PermissionError(13, "Permission denied"), 5),
+        (MachineError("disk"), 5),
+    ],
+)
+def test_exit_codes(
+    call: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], raised: Exception, code: int
+) -> None:
+    def fail() -> None:
+        raise raised
+
+    monkeypatch.setattr(api, "schema", fail)
+    assert call("schema") == code
+    error = capsys.readouterr().err
+    assert ("Traceback" in error) is (code == 4)
+    assert str(raised) in error
+
+
+def test_ctrl_c_ends_by_its_signal(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    ended: list[signal.Signals] = []
+    monkeypatch.setattr(api, "schema", interrupted)
+    monkeypatch.setattr(cli, "end_by", ended.append)
+    call("schema")
+    assert ended == [signal.SIGINT]
+
+
+def test_schema_and_methods_print(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("schema") == 0
+    assert set(json.loads(capsys.readouterr().out)["properties"]) >= {"dataset", "model", "prompting"}
+    assert call("methods") == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("pissa", "lora", "macro_f1", "classification"))
+
+
+def test_plan_shows_what_would_run_and_starts_nothing(
+    call: Call, grid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("plan", "grid.json", "--set", "dataset.max_n_test=3", "--only", "a") == 0
+    text = capsys.readouterr().out
+    assert "1 experiments from grid.json" in text
+    assert "3 test" in text
+    assert not (grid.parent / "results").exists()
+
+
+def test_a_command_for_one_experiment_refuses_several(
+    call: Call, grid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("train", "predict", "evaluate", "run-experiment", "inspect"):
+        assert call(command, "grid.json") == 2
+        assert "--only NAME: a, b" in capsys.readouterr().err
+    assert not (grid.parent / "results").exists()
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_an_adapter_that_is_not_trained_yet_is_2_with_the_command_to_run(
+    call: Call, grid: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert call(command, "grid.json", "--only", "a", "--results-path", "out") == 2
+    assert "not trained yet" in (error := capsys.readouterr().err)
+    assert "sft train" in error
+    assert not list((grid.parent / "out").glob("stages/*"))
+
+
+@pytest.mark.parametrize(
+    ("command", "own", "expected"),
+    [("predict", {}, "old"), ("predict", {"model:x@": "own"}, "own"), ("train", {}, None)],
+)
+def test_hub_commits_are_those_of_the_folder_else_of_the_one_with_the_adapter(
+    call: Call, grid: Path, monkeypatch: pytest.MonkeyPatch, command: str, own: dict[str, str], expected: str | None
+) -> None:
+    for folder, pinned in (("results", {"model:x@": "old"}), ("out", own)):
+        (grid.parent / folder).mkdir()
+        (grid.parent / folder / "grid.json").write_text(json.dumps({"pinned": pinned}))
+    seen: list[dict[str, str]] = []
+
+    def stop(_grid: Any, pinned: dict[str, str], **_: Any) -> None:
+        seen.append(dict(pinned))
+        raise UserError("seen")
+
+    monkeypatch.setattr(api, "plan_grid", stop)
+    call(command, "grid.json", "--only", "a", "--results-path", "out")
+    assert [pinned.get("model:x@") for pinned in seen] == [expected]
+
+
+def test_train_on_what_trains_nothing_is_2(
+    call: Call, grid: Path, raw: Raw, zero_shot: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid.write_text(json.dumps(raw(zero_shot)))
+    assert call("train", "grid.json") == 2
+    assert "trains nothing" in capsys.readouterr().err
+
+
+def test_a_grid_with_mistakes_starts_nothing(call: Call, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run-experiments", "grid.json", "--set", "lora.rr=3") == 2
+    error = capsys.readouterr().err
+    assert "2 of 2 experiments are invalid; nothing was started." in error
+    assert not (grid.parent / "results").exists()
+
+
+def test_inspect_gives_json_for_programs(call: Call, grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("inspect", "grid.json", "--only", "a", "--rows", "1", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["split"] for row in found["rows"]] == ["train", "test"]
+    assert set(found["label_ids"]) == {"bad", "good", "mixed"}
+    assert call("inspect", "grid.json", "--only", "a", "--rows", "1") == 0
+    assert "train 0 (row" in capsys.readouterr().out
+
+
+def test_leaderboard_of_a_folder_that_is_not_there_is_2(call: Call, tmp_path: Path) -> None:
+    assert call("leaderboard", str(tmp_path / "nowhere")) == 2
+
+
+def test_several_folders_need_a_place_to_write_to(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert call("leaderboard", str(tmp_path / "a"), str(tmp_path / "b")) == 2
+
+
+@pytest.mark.parametrize("written", ["novalue", "=x", ""])
+def test_pairs_need_a_key_and_a_value(written: str) -> None:
+    with pytest.raises(UserError, match="must be KEY=VALUE"):
+        pairs([written], "--ext-str")
+    assert pairs(["a=b=c", "d="], "--ext-str") == {"a": "b=c", "d": ""}
