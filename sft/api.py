@@ -14,7 +14,7 @@ from sft.experiments.loading import GridOptions, load_grid
 from sft.experiments.methods import method_lines
 from sft.experiments.planning import GridPlan, RawGrid, plan_grid
 from sft.experiments.runner import Display
-from sft.experiments.running import RunOutcome, RunRequest, pinned_commits, run_plan
+from sft.experiments.running import RunOutcome, RunRequest, pinned_commits, require_adapters, run_plan
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
@@ -150,6 +150,8 @@ def _run(grid: RawGrid, results_path: Path, request: RunRequest, display: Displa
     pinned = _pinned(results_folder, request)
     checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics")
     _require_training(checked, request)
+    if not request.trains:
+        require_adapters(checked, results_folder)
     shown = display or LineDisplay()
     with locked(results_folder):
         board = _board_writer(results_folder) if request.adds_to_grid else _no_board

@@ -46,7 +46,7 @@ class SplitsConfig(Section):
 class DatasetConfig(Section):
     """The data of one experiment."""
 
-    path: str
+    path: Annotated[str, Field(min_length=1)]
     """Hub id, saved dataset folder, or folder or file of csv, tsv, json, jsonl, parquet; relative to the grid file."""
 
     args: dict[str, Any] = {}

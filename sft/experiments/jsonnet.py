@@ -142,7 +142,7 @@ def _ask(request: Mapping[str, Any], name: str, timeout_s: float) -> dict[str, s
 def _stopped(name: str, seconds: float, timeout_s: float) -> UserError:
     limits = "limit --grid-timeout" if seconds >= timeout_s else "limit --grid-timeout, or 2 GB of memory"
     advice = "Look for endless recursion or a very large product."
-    return UserError(f"{name}: evaluation stopped after {math.ceil(seconds)} s ({limits}). {advice}")
+    return UserError(f"{name}: evaluation stopped after {math.ceil(min(seconds, timeout_s))} s ({limits}). {advice}")
 
 
 def _parse(text: str, name: str) -> Any:

@@ -82,22 +82,33 @@ def _jobs(
     jobs = jobs_of(planned.experiment, planned.keys, folders, results, request.goal)
     if request.trains or planned.keys.train is None:
         return jobs
-    adapter = _find_adapter(planned, results)
+    adapter = find_adapter(planned, results)
+    if adapter is None:
+        raise ValueError(f"{planned.experiment.name}: no trained adapter; `require_adapters` comes first")
     return [with_adapter(job, adapter) for job in jobs if job.record.stage != "train"]
 
 
-def _find_adapter(planned: PlannedExperiment, results: ResultsFolder) -> JobFolder:
-    key = planned.keys.train or ""
-    for place in (results, ResultsFolder(DEFAULT_RESULTS)):
-        folder = place.stage("train", key)
-        if is_done(folder):
-            return folder
-    name = planned.experiment.name
-    raise UserError(
-        f"{name}: its adapter is not trained yet (no finished stage train/{key} in {results.path}/ or "
-        f"{DEFAULT_RESULTS}/); run: sft train CONFIG --results-path {results.path}",
-        kind="model",
-    )
+def find_adapter(planned: PlannedExperiment, results: ResultsFolder) -> JobFolder | None:
+    """The finished train stage of an experiment: in its own results folder, else in `results/`."""
+    places = (results, ResultsFolder(DEFAULT_RESULTS))
+    folders = [place.stage("train", planned.keys.train) for place in places if planned.keys.train is not None]
+    return next((folder for folder in folders if is_done(folder)), None)
+
+
+def require_adapters(plan: GridPlan, results: ResultsFolder) -> None:
+    """Refuse experiments whose adapter no folder holds, with the command that trains it.
+
+    Raises:
+        UserError: an adapter is not trained yet.
+    """
+    for planned in plan.experiments:
+        if planned.keys.train is not None and find_adapter(planned, results) is None:
+            raise UserError(
+                f"{planned.experiment.name}: its adapter is not trained yet (no finished stage train/"
+                f"{planned.keys.train} in {results.path}/ or {DEFAULT_RESULTS}/); "
+                f"run: sft train {plan.source} --results-path {results.path}",
+                kind="model",
+            )
 
 
 def _write_grid(

@@ -77,7 +77,8 @@ def not_reachable(name: str) -> MachineError:
     from huggingface_hub.constants import is_offline_mode
 
     why = "the network is off (HF_HUB_OFFLINE=1)" if is_offline_mode() else "the hub does not answer"
-    return MachineError(f'model "{name}" not found locally and {why}.', kind="network")
+    advice = "Download it first or go online; for a local model check the path, which is relative to the config."
+    return MachineError(f'model "{name}" not found locally and {why}. {advice}', kind="network")
 
 
 def loading_error(name: str, error: BaseException) -> SftError | None:

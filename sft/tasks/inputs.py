@@ -9,7 +9,7 @@ from typing import Any
 from sft.config.canonical import canonical_json
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.loading import data_fingerprint, load_splits
-from sft.data.rows import Row, Splits
+from sft.data.rows import Row, Split, Splits
 from sft.data.selection import Selection, select
 from sft.errors import DataError
 from sft.labels.label_set import LabelSet, check_gold, resolve_labels
@@ -115,7 +115,8 @@ def _labels(config: ExperimentConfig, splits: Splits) -> LabelSet:
     column = config.prompting.output_column
     train = splits.train
     train_values = None
-    if train is not None and column in train.columns:
+    if train is not None and config.dataset.labels is None:
+        _require_column(column, train)
         train_values = [row.values[column] for row in train.rows]
     return resolve_labels(config.dataset.labels, train_values, splits.class_names.get(column))
 
@@ -130,10 +131,15 @@ def _check_train(inputs: Inputs) -> None:
         raise DataError(
             f"split {inputs.config.dataset.splits.train!r} not found, and shots or in-context examples need it"
         )
-    if column not in train.columns:
-        raise DataError(f"column {column!r} not found in {train.name}; columns are: {', '.join(train.columns)}")
+    _require_column(column, train)
     if inputs.labels:
         check_gold(inputs.labels, _gold(inputs.selection.shots, column), "train")
+
+
+def _require_column(column: str, split: Split) -> None:
+    if column not in split.columns:
+        columns = ", ".join(split.columns)
+        raise DataError(f"column {column!r} not found in split {split.name}; columns are: {columns}")
 
 
 def _gold(rows: Sequence[Row], column: str) -> list[tuple[int, str]]:
