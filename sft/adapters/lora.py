@@ -101,6 +101,12 @@ class Lora:
 
         return attach_lora(model, self._effective(options), folder)
 
+    def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
+        """The options that disagree with a trained LoRA adapter, dropout excepted."""
+        from sft.adapters.lora_continue import disagreements
+
+        return disagreements(options, adapter)
+
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """The model with a trained LoRA adapter; what `options` say must agree with it, dropout excepted."""
         from sft.adapters.lora_attach import continue_lora

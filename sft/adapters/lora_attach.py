@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import nn
 
+from sft.adapters.lora_continue import disagreements
 from sft.adapters.lora_init import InitChoice
-from sft.adapters.saving import adapter_config, load_adapter
+from sft.adapters.saving import load_adapter
 from sft.errors import UserError
 from sft.initialization.apply import adapter_layers, initialize
 from sft.initialization.factors import Factors, remember_factors
@@ -15,8 +16,6 @@ from sft.initialization.initializers import initializer_registry
 from sft.initialization.utils import is_conv1d
 from sft.registry import load
 
-DEFAULT_RANK = 8
-FREELY_CHANGED = ("lora_dropout",)
 QUANTIZED_TYPES = ("Params4bit", "Int8Params")
 
 
@@ -55,26 +54,11 @@ def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
     Raises:
         UserError: the folder holds no LoRA adapter, or an option disagrees with it.
     """
-    saved = adapter_config(adapter)
-    if saved.get("peft_type") != "LORA":
-        raise UserError(f"model.adapter: {adapter} is a {saved.get('peft_type')} adapter, not lora", kind="model")
-    for key, value in {"r": DEFAULT_RANK, **options}.items():
-        if value is not None and key not in FREELY_CHANGED and not _agrees(key, value, saved):
-            name, found = ("exported_rank" if key == "r" else key), saved.get(key)
-            text = f"lora.{key} is {value!r}, but model.adapter has {name} {found!r}; write {key}: {found!r}"
-            raise UserError(text)
+    for finding in disagreements(options, adapter):
+        if not finding.path:
+            raise UserError(finding.message, kind="model")
+        raise UserError(f"lora.{finding.path} is {finding.message}")
     return load_adapter(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
-
-
-def _agrees(key: str, value: Any, saved: Mapping[str, Any]) -> bool:
-    if key == "init_lora_weights":
-        return value is True
-    if key == "target_modules" and value == "all-linear":
-        return True
-    found = saved.get(key)
-    if isinstance(value, list) and isinstance(found, list):
-        return sorted(map(str, value)) == sorted(map(str, found))
-    return bool(value == found)
 
 
 def _weights(model: Any) -> Iterator[tuple[str, Factors]]:

@@ -30,6 +30,10 @@ class AdapterMethod(Protocol):
         """The model with its trainable part, computing what the model computed; seeds are set by the caller."""
         ...
 
+    def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
+        """The options that disagree with the trained adapter in the folder `adapter`; torch is not imported."""
+        ...
+
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """The model with the trained adapter in the folder `adapter`, ready to be trained on."""
         ...

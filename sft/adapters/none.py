@@ -23,6 +23,10 @@ class NoAdapter:
         """Always an error: there is nothing to train."""
         raise UserError("adapter.method is none: nothing is trained; name a method such as lora")
 
+    def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
+        """Nothing to disagree with."""
+        return []
+
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """Always an error: there is nothing to train."""
         return self.attach(model, options, adapter)

@@ -24,6 +24,21 @@ def check_adapter(method: str, options: Mapping[str, Any], folder: Path) -> list
     return [(finding.path, finding.message) for finding in found]
 
 
+def check_continued(method: str, options: Mapping[str, Any], adapter: Path) -> list[tuple[str, str]]:
+    """What in a method's options disagrees with the trained adapter it starts from, as (dotted path, message).
+
+    Args:
+        method: name of the adapter method.
+        options: what stands beside `method`, or under `lora`.
+        adapter: folder of the trained adapter.
+
+    Raises:
+        UserError: there is no such method, or no adapter in the folder.
+    """
+    found = adapter_method(method).check_continued(options, adapter)
+    return [(finding.path, finding.message) for finding in found]
+
+
 def adapter_method(method: str) -> AdapterMethod:
     """The registry's entry of that name.
 
