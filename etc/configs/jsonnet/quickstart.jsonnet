@@ -12,7 +12,7 @@ local base = {
   dataset: {
     path: data + 'tweets',  // train.jsonl and test.jsonl, with columns text and label
     task_type: 'classification',
-    max_n_test: 200,
+    max_n_test: 150,
   },
   model: { name: data + 'SmolLM2-135M-Instruct' },
   prompting: {
@@ -31,7 +31,7 @@ local lora(init=null) = grid.lora(shots=16, init=init) + {
 };
 
 // The same rows as free text: the model writes the label, and shots count in total.
-local generation = grid.in_context(shots=48, k=3) + {
+local generation = grid.in_context(shots=48, k=2) + {
   dataset+: { task_type: 'generation' },
   prompting: {
     instruction: 'Classify the sentiment of the tweet. Answer with one word: negative, neutral, positive.',
