@@ -55,7 +55,11 @@ class LocalExecutor:
     def submit(self, job: JobFolder, attempt: AttemptFolder) -> LocalHandle:
         """Start a job in a new session."""
         attempt.path.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {"SFT_RUNNER_PID": str(os.getpid()), "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
+        environment = os.environ | {
+            "SFT_RUNNER_PID": str(os.getpid()),
+            "TOKENIZERS_PARALLELISM": "false",
+            "TQDM_DISABLE": "1",
+        }
         with attempt.stdout.open("wb") as stdout, attempt.stderr.open("wb") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-m", "sft.worker", str(job.path)],
