@@ -37,7 +37,7 @@ def shared(records: Sequence[ExperimentRecord]) -> dict[str, Any]:
 def _defaults() -> Mapping[str, Any]:
     """The leaves of a config in which only the required keys are written."""
     required = {
-        "dataset": {"path": "", "task_type": "", "shots": 0},
+        "dataset": {"path": "any", "task_type": "", "shots": 0},
         "model": {"name": ""},
         "prompting": {"input_columns": [""], "output_column": ""},
     }
