@@ -12,6 +12,10 @@ __all__ = ["plan", "results", "run"]
 __version__ = "0.1.0"
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     if name in __all__:
         from sft import api

@@ -8,6 +8,9 @@ from sft.adapters.options import adapter_method
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import load_adapter, save_adapter
 
+SEED_LIMIT = 2**32
+"""NumPy takes seeds below this; larger ones are folded into the range."""
+
 __all__ = ["attach_adapter", "continue_adapter", "count_parameters", "load_adapter", "save_adapter"]
 
 
@@ -26,7 +29,7 @@ def attach_adapter(model: Any, method: str, options: Mapping[str, Any], folder: 
     """
     from transformers import set_seed
 
-    set_seed(seed)
+    set_seed(seed % SEED_LIMIT)
     return adapter_method(method).attach(model, options, folder).train()
 
 

@@ -1,5 +1,6 @@
 """The leaderboard on the terminal: rank, name, metrics and seconds; the files hold every setting."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,28 +9,49 @@ from tabulate import tabulate
 MISSING = "n/a"
 
 
-def board_text(leaderboard: Mapping[str, Any]) -> str:
+def board_text(leaderboard: Mapping[str, Any], width: int | None = None) -> str:
     """One table per board, then the rows without a result and why.
 
     Args:
         leaderboard: content of `leaderboard.json`.
+        width: columns of the terminal; default: as many as it has.
     """
+    width = width or shutil.get_terminal_size((120, 24)).columns
     rows = {(row["board"], row["name"], row["id"]): row for row in leaderboard["rows"]}
     parts = []
     for board in leaderboard["boards"]:
         ranked = [(place["rank"], rows[board["board"], place["name"], place["id"]]) for place in board["ranking"]]
-        parts += [_table(board, ranked), *(f"note: {warning}" for warning in board["warnings"]), ""]
+        parts += [
+            _title(board),
+            "",
+            _table(board, ranked, width),
+            *(f"note: {warning}" for warning in board["warnings"]),
+            "",
+        ]
     unfinished = [row for row in leaderboard["rows"] if row["board"] is None]
     parts += [f"{row['name']}: {row['state']}{_reason(row['error'])}" for row in unfinished]
     return "\n".join(parts)
 
 
-def _table(board: Mapping[str, Any], ranked: Sequence[tuple[int | None, Mapping[str, Any]]]) -> str:
+def _table(board: Mapping[str, Any], ranked: Sequence[tuple[int | None, Mapping[str, Any]]], width: int) -> str:
+    """As many metrics as fit the width, the ranking one first; at least that one."""
     names = list(dict.fromkeys(name for _, row in ranked for name in row["results"]))
     names.sort(key=lambda name: name != board["metric"])
+    while True:
+        text = _drawn(ranked, names)
+        if len(names) <= 1 or max(map(len, text.splitlines())) <= width:
+            return text
+        names.pop()
+
+
+def _drawn(ranked: Sequence[tuple[int | None, Mapping[str, Any]]], names: Sequence[str]) -> str:
     table = [[MISSING if rank is None else str(rank), row["name"], *_cells(row, names)] for rank, row in ranked]
     headers = ["#", "experiment", *names, "train s", "infer s"]
     return tabulate(table, headers=headers, disable_numparse=True, stralign="right", colalign=("right", "left"))
+
+
+def _title(board: Mapping[str, Any]) -> str:
+    return f"{board['task_type']} of {board['output_column']}, ranked by {board['metric']}"
 
 
 def _cells(row: Mapping[str, Any], names: Sequence[str]) -> list[str]:

@@ -49,7 +49,7 @@ def train(config: Config, *, results_path: Results = RESULTS, options: Any) -> N
     from sft import api
 
     ended = _one(config, results_path, options, api.RunRequest(goal="adapter", adds_to_grid=False))
-    if not ended.n_failed:
+    if _finished(ended):
         sys.stdout.write(f"{_shown(next(iter(ended.outcome.folders.values())).adapter)}\n")
     _close(ended)
 
@@ -75,7 +75,7 @@ def _run_one(config: Path, results_path: Path, options: "GridOptions", request: 
     from sft.cli.tables import experiment_text
 
     ended = _one(config, results_path, options, request)
-    if not ended.n_failed:
+    if _finished(ended):
         folder = next(iter(ended.outcome.folders.values()))
         sys.stdout.write(experiment_text(folder, SHOWN_ROWS))
         sys.stdout.write(f"{_shown(folder.path)}\n")
@@ -88,11 +88,18 @@ def _one(config: Path, results_path: Path, options: "GridOptions", request: "Run
     return api.run_one(config, results_path, options, request)
 
 
+def _finished(ended: "GridRun") -> bool:
+    """Whether there is a result to show; a run that was stopped may lack one without any failed experiment."""
+    return not ended.n_failed and ended.outcome.summary.stopped_by is None
+
+
 def _close(ended: "GridRun") -> None:
     """Say how the run ended; exit 1 when an experiment failed, by the signal when it was stopped."""
     from sft.cli.ending import end_by
     from sft.experiments.display import closing_lines
 
+    for warning in ended.plan.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
     for line in closing_lines(ended.outcome.summary, ended.outcome.statuses, ended.results):
         sys.stderr.write(f"{line}\n")
     if ended.outcome.summary.stopped_by is not None:

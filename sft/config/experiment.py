@@ -210,7 +210,11 @@ class ExperimentConfig(Section):
     @property
     def inference_prompting(self) -> PromptingConfig:
         """`prompting` overlaid by `inference.prompting`."""
-        written = {key: getattr(self.inference.prompting, key) for key in self.inference.prompting.model_fields_set}
+        overrides = self.inference.prompting
+        written = {key: getattr(overrides, key) for key in overrides.model_fields_set}
+        for key in ("input_columns", "format"):  # `prompting` has no null for these: null leaves them as they are
+            if written.get(key) is None:
+                written.pop(key, None)
         return self.prompting.model_copy(update=written)
 
     @property
@@ -230,3 +234,8 @@ class ExperimentConfig(Section):
     def trains(self) -> bool:
         """Whether there is a train stage: an adapter and at least one shot."""
         return self.adapter_method != "none" and self.dataset.shots != 0
+
+    @property
+    def uses_shots(self) -> bool:
+        """Whether shots have an effect: they are trained on, or shown as in-context examples."""
+        return self.dataset.shots != 0 and (self.trains or self.inference.icl_examples > 0)

@@ -9,6 +9,7 @@ from sft.data.sources import SplitSource, file_split, names_file
 from sft.errors import DataError, UserError
 
 SHARE_LINE = "splits: {test: 0.3}"
+DEFAULT_TRAIN = SplitsConfig().train
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def find_layout(dataset: DatasetConfig, available: Mapping[str, SplitSource], fo
     splits = dataset.splits
     if cut_by_shares(splits):
         return Layout(whole=_the_one_split(splits, available, folder))
-    if "train" in splits.model_fields_set or dataset.shots != 0:
+    # Compared by value: a default that is written out, as in `job.json`, must mean what it means where it is left out.
+    if splits.train != DEFAULT_TRAIN or dataset.shots != 0:
         train: SplitSource | None = _named(splits.train, available, folder)
     else:
         train = available.get(splits.train)
@@ -80,7 +82,7 @@ def _the_one_split(splits: SplitsConfig, available: Mapping[str, SplitSource], f
             f"dataset.splits: test is a share ({test_share}), but there is more than one split to cut; "
             f"name a split or file instead; splits are: {_listed(available)}"
         )
-    if "train" in splits.model_fields_set:
+    if splits.train != DEFAULT_TRAIN:
         return _named(splits.train, available, folder)
     return next(iter(available.values()))
 

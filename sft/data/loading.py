@@ -30,7 +30,7 @@ SHOWN = 10
 
 
 def data_fingerprint(dataset: DatasetConfig, folder: Path, revision: str | None) -> dict[str, str]:
-    """What identifies the content that is read: sha256 of local files, commit of a hub data set.
+    """What identifies the content that is read: sha256 of local files, commit and split of a hub data set.
 
     Args:
         dataset: its config.
@@ -94,7 +94,7 @@ def _hub_fingerprint(dataset: DatasetConfig, folder: Path, commit: str) -> dict[
         named = {"train": splits.train, "dev": splits.dev, "test": splits.test}
         written = {role: str(name) for role, name in named.items() if name is not None}
     return {
-        role: source_sha256(file_split(folder / name)) if names_file(name) else commit
+        role: source_sha256(file_split(folder / name)) if names_file(name) else f"{commit}/{name}"
         for role, name in written.items()
     }
 

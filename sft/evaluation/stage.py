@@ -134,17 +134,19 @@ def _write_metrics(
 def _data_record(inputs: Inputs, inference: Mapping[str, Any], training: Mapping[str, Any] | None) -> dict[str, Any]:
     selection = inputs.selection
     prompting = inputs.config.prompting
+    # Shots that are neither trained on nor shown are in no key: equal ids must not record different rows.
+    shots = selection.shots if inputs.config.uses_shots else ()
     examples = [index for rows in inference["examples"].values() for row in rows for index in row]
     fixed = not inputs.config.inference.random_icl
     by_index = {row.source_index: row for row in (*selection.train, *selection.shots)}
-    used = {*(row.source_index for row in selection.shots), *examples}
+    used = {*(row.source_index for row in shots), *examples}
     evaluated = [row_text(row, prompting) for rows in inputs.evaluated().values() for row in rows]
     return {
-        "train_indices": [row.source_index for row in selection.shots],
+        "train_indices": [row.source_index for row in shots],
         "dev_indices": None if selection.dev is None else [row.source_index for row in selection.dev],
         "test_indices": [row.source_index for row in selection.test],
         "icl_indices": max(inference["examples"]["test"], key=len) if fixed else None,
-        "n_train": len(selection.shots),
+        "n_train": len(shots),
         "n_dev": None if selection.dev is None else len(selection.dev),
         "n_test": len(selection.test),
         "labels": None if inputs.labels is None else list(inputs.labels.values),

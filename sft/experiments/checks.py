@@ -4,6 +4,7 @@ Nothing heavy is imported. Equal sections are checked once, so that a grid of th
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from string import Formatter
@@ -18,13 +19,14 @@ from sft.inference.options import check_generation_args
 from sft.models.model_args import check_model_args
 from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
-from sft.registry import unknown_name
+from sft.registry import nearest, unknown_name
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_of
 from sft.training.options import check_trainer_args
 
 PathMessage = tuple[str, str]
 ADAPTER_CONFIG = "adapter_config.json"
+LABELS_FIELD = "labels"
 
 
 class SectionChecks:
@@ -47,6 +49,7 @@ class SectionChecks:
         found += self._once(
             "generation", [task_type, config.inference.generation_args], lambda: _generation_args(config)
         )
+        found += [("prompting.instruction", message) for message in _instruction_findings(config)]
         found += [("prompting.input_template", message) for message in _template_findings(config.prompting)]
         if config.inference.prompting.model_fields_set:
             overlaid = _template_findings(config.inference_prompting)
@@ -143,6 +146,15 @@ def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:
 def _generation_args(config: ExperimentConfig) -> list[PathMessage]:
     found = check_generation_args(config.inference.generation_args)
     return [(f"inference.generation_args.{key}", message) for key, message in found]
+
+
+def _instruction_findings(config: ExperimentConfig) -> list[str]:
+    """Fields of the instruction that are near misses of `{labels}`."""
+    if not task_of(config).has_labels:
+        return []
+    fields = re.findall(r"\{(\w+)\}", config.prompting.instruction or "")
+    missed = [field for field in fields if field != LABELS_FIELD and nearest(field, [LABELS_FIELD])]
+    return [f"unknown field {{{field}}} (did you mean {{{LABELS_FIELD}}}?)" for field in missed]
 
 
 def _template_findings(prompting: PromptingConfig) -> list[str]:

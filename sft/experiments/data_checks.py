@@ -1,6 +1,7 @@
 """What can be wrong with the rows of a config; each data section is read once, each distinct draw made once."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ class DataFacts:
 
     labels: list[list[str]] | None
     """Gold value and words, in order."""
+    label_counts: dict[str, int] | None
+    """Rows of the train split by gold value, where there is one."""
     n_train: int
     """Rows that are trained on, or the pool of examples."""
     n_dev: int | None
@@ -95,6 +98,7 @@ class DataChecks:
         labels = inputs.labels
         return DataFacts(
             labels=None if labels is None else [list(pair) for pair in zip(labels.values, labels.words, strict=True)],
+            label_counts=_label_counts(inputs),
             n_train=len(inputs.selection.shots),
             n_dev=None if inputs.selection.dev is None else len(inputs.selection.dev),
             n_test=len(inputs.selection.test),
@@ -112,7 +116,7 @@ def _located(error: UserError) -> PathMessage:
 
 def used_examples(inputs: Inputs) -> tuple[Row, ...]:
     """The shots, or where there are none the rows that may be shown as in-context examples."""
-    if inputs.selection.shots:
+    if inputs.config.uses_shots:
         return inputs.selection.shots
     inference = inputs.config.inference
     source = example_source(inputs, inference.icl_examples, leave_one_out=False)
@@ -121,6 +125,15 @@ def used_examples(inputs: Inputs) -> tuple[Row, ...]:
     if inference.random_icl:
         return inputs.selection.pool
     return tuple(row for examples in source.fixed() for row in examples)
+
+
+def _label_counts(inputs: Inputs) -> dict[str, int] | None:
+    column = inputs.config.prompting.output_column
+    train = inputs.splits.train
+    if inputs.labels is None or train is None or column not in train.columns:
+        return None
+    found = Counter(row.text(column) for row in train.rows)
+    return {value: found[value] for value in inputs.labels.values}
 
 
 def _n_leaked(inputs: Inputs) -> int:

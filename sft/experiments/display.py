@@ -41,7 +41,11 @@ def closing_lines(summary: RunSummary, failed: dict[str, StatusRecord], results:
         failed: experiment name -> status of each experiment that did not reach its goal.
         results: the results folder.
     """
-    lines = [f"{summary.ran} stages run, {summary.reused} already done, {len(failed)} experiments failed"]
+    interrupted = f", {summary.interrupted} interrupted" if summary.interrupted else ""
+    lines = [
+        f"{_count(summary.ran, 'stage')} run, {summary.reused} already done{interrupted}, "
+        f"{_count(len(failed), 'experiment')} failed"
+    ]
     for name, status in failed.items():
         lines.append(f"FAILED {name} {reason(status)}")
         if status.log is not None:
@@ -51,6 +55,10 @@ def closing_lines(summary: RunSummary, failed: dict[str, StatusRecord], results:
             lines.append(f"  last line: {last}" if last else "  the log is empty")
             lines.append(f"  Log: {shown}. Again: python -m sft.worker {_shown(log.parents[2])}")
     return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _shown(path: Path) -> str:

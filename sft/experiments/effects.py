@@ -32,7 +32,10 @@ def _examples(config: ExperimentConfig) -> list[str]:
     if not config.inference.icl_examples:
         found += ["inference.random_icl"] if config.inference.random_icl else []
         found += ["seeds.icl"] if "icl" in config.seeds.model_fields_set and not in_training else []
-    if "shots" in config.seeds.model_fields_set and config.dataset.shots in (0, "all"):
+    if config.dataset.shots != 0 and not config.uses_shots:
+        found.append("dataset.shots")
+    draws_shots = config.uses_shots and config.dataset.shots != "all"
+    if "shots" in config.seeds.model_fields_set and not draws_shots:
         found.append("seeds.shots")
     return found
 
@@ -62,6 +65,5 @@ def _dev(config: ExperimentConfig) -> list[str]:
 
 def seed_has_effect(config: ExperimentConfig) -> bool:
     """Whether any seed changes what the experiment computes."""
-    draws_shots = config.dataset.shots not in (0, "all") and (config.trains or config.inference.icl_examples > 0)
     samples = bool(config.inference.generation_args.get("do_sample")) and not task_of(config).has_labels
-    return config.trains or config.inference.icl_examples > 0 or draws_shots or samples
+    return config.trains or config.inference.icl_examples > 0 or samples

@@ -18,6 +18,8 @@ from sft.errors import MachineError, PackageMissing, UserError
 CHILD = Path(__file__).with_name("jsonnet_child.py")
 LIBRARY = Path(__file__).resolve().parents[1] / "grid.libsonnet"
 BACKENDS = {"rjsonnet": "rjsonnet", "reference": "_jsonnet"}
+NEARLY = 0.9
+GRID_SUFFIXES = (".jsonnet", ".json", ".libsonnet")
 BACKEND_VARIABLE = "SFT_JSONNET"
 LIBRARY_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # some Pythons do not start without; no secrets in them
 OUT_OF_MEMORY = (b"MemoryError", b"PanicException")
@@ -57,6 +59,8 @@ def evaluate_jsonnet(path: Path, options: JsonnetOptions) -> Any:
             evaluation that hit a limit.
         PackageMissing: no Jsonnet evaluator is installed.
     """
+    if path.is_file() and path.suffix not in GRID_SUFFIXES:
+        raise UserError(f"{path}: a grid or config is a .jsonnet or .json file")
     text = _read(path)
     if path.suffix == ".json":
         return _parse(text, path.name)
@@ -140,9 +144,12 @@ def _ask(request: Mapping[str, Any], name: str, timeout_s: float) -> dict[str, s
 
 
 def _stopped(name: str, seconds: float, timeout_s: float) -> UserError:
-    limits = "limit --grid-timeout" if seconds >= timeout_s else "limit --grid-timeout, or 2 GB of memory"
+    used_up = seconds >= NEARLY * timeout_s  # the system counts CPU time in ticks, and may end the child one early
+    limits = "limit --grid-timeout" if used_up else "limit --grid-timeout, or 2 GB of memory"
     advice = "Look for endless recursion or a very large product."
-    return UserError(f"{name}: evaluation stopped after {math.ceil(min(seconds, timeout_s))} s ({limits}). {advice}")
+    return UserError(
+        f"{name}: evaluation stopped after {math.ceil(timeout_s if used_up else seconds)} s ({limits}). {advice}"
+    )
 
 
 def _parse(text: str, name: str) -> Any:

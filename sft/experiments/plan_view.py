@@ -32,7 +32,7 @@ def plan_lines(plan: GridPlan, results: ResultsFolder) -> list[str]:
     done = {path for path, job in unique.items() if job.is_done}
     lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(jobs, unique, done), ""]
     lines += _experiment_lines(plan, jobs, done)
-    lines += _no_effect_lines(plan)
+    lines += [*_label_lines(plan), *_no_effect_lines(plan)]
     lines += ["", "Defaults in force (what is not written in the configs):", *_default_lines(plan)]
     return [*lines, *(f"warning: {warning}" for warning in plan.warnings)]
 
@@ -71,6 +71,16 @@ def _data_text(planned: PlannedExperiment) -> str:
     dev = "" if data.n_dev is None else f", {data.n_dev} dev"
     leaks = f", {data.n_leaked} leaked" if data.n_leaked else ""
     return f" · {data.n_train} shots{dev}, {data.n_test} test{leaks}"
+
+
+def _label_lines(plan: GridPlan) -> list[str]:
+    """Each distinct label set, in order, with the train rows of each label."""
+    found = dict.fromkeys(
+        ", ".join(f"{label} {count}" for label, count in planned.data.label_counts.items())
+        for planned in plan.experiments
+        if planned.data.label_counts
+    )
+    return [f"  labels (train rows): {text}" for text in found]
 
 
 def _no_effect_lines(plan: GridPlan) -> list[str]:

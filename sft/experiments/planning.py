@@ -18,6 +18,7 @@ from sft.experiments.tokenizer_checks import TokenizerQuestion, ask
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys, stage_keys
 
+TEMPLATE = "model.chat_template_from"
 BLANK_LINE = re.compile(r"\n\r?\n")
 
 
@@ -167,17 +168,17 @@ def _ask_tokenizers(
     outputs = _Outputs(data)
     found: list[Finding] = []
     for name, config in configs.items():
-        try:
-            with _naming(name, "model.name"):
-                revision = contents.model_revision(config.model.name, config.model.model_args.get("revision"))
-        except UserError as error:
-            found.append(Finding(name, "model.name", str(error)))
+        revisions, wrong = _revisions(name, config, contents)
+        if wrong:
+            found += wrong
             continue
         labels, shown = facts[name].labels, outputs.of(config)
         key = _tokenizer_key(config, labels, shown)
         names.setdefault(key, []).append(name)
         if key not in questions:
-            questions[key] = TokenizerQuestion(config.resolved(), str(folder), revision, labels, shown)
+            questions[key] = TokenizerQuestion(
+                config.resolved(), str(folder), revisions["model.name"], labels, shown, revisions[TEMPLATE]
+            )
     answers = ask(list(questions.values()))
     return found + [
         Finding(name, path, message)
@@ -185,6 +186,29 @@ def _ask_tokenizers(
         for path, message in answer
         for name in names[key]
     ]
+
+
+def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple[dict[str, str | None], list[Finding]]:
+    """The hub commits of all that an experiment names, by dotted path, or what is wrong with the names."""
+    model = config.model
+    named = {
+        "model.name": (model.name, model.model_args.get("revision")),
+        TEMPLATE: (model.chat_template_from, None),
+        "evaluation.tokenizer_name": (config.evaluation.tokenizer_name, None),
+    }
+    if config.evaluation.tokenizer_name is None:
+        named["inference.tokenizer_name"] = (config.inference.tokenizer_name, None)
+    revisions: dict[str, str | None] = {}
+    found: list[Finding] = []
+    for path, (reference, revision) in named.items():
+        is_file = path == TEMPLATE and reference is not None and reference.endswith((".jinja", ".jinja2"))
+        try:
+            with _naming(name, path):
+                asked = reference is not None and not is_file
+                revisions[path] = contents.model_revision(str(reference), revision) if asked else None
+        except UserError as error:
+            found.append(Finding(name, path, str(error)))
+    return revisions, found
 
 
 def _tokenizer_key(config: ExperimentConfig, labels: list[list[str]] | None, outputs: Sequence[str]) -> str:

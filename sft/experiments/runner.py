@@ -36,6 +36,7 @@ class RunSummary:
     """What became of the jobs of one run."""
 
     ran: int = 0
+    interrupted: int = 0
     reused: int = 0
     failed: dict[Path, StatusRecord] = field(default_factory=dict)
     """Job folder -> its status."""
@@ -79,10 +80,15 @@ class Runner:
             return
         blocker = next((summary.failed[need] for need in job.needs if need in summary.failed), None)
         if blocker is not None:
-            self._end(job, blocker, summary)
+            self._record_end(job, blocker, summary)
             return
-        summary.ran += 1
-        self._end(job, self._attempt(job), summary)
+        status = self._attempt(job)
+        if status.state in ("interrupted", "preempted"):
+            summary.interrupted += 1
+        else:
+            summary.ran += 1
+        self._record_end(job, status, summary)
+        self._display.ended(job, status)
 
     def _attempt(self, job: PlannedJob) -> StatusRecord:
         """Run the job in a fresh process and wait for its end."""
@@ -117,11 +123,10 @@ class Runner:
             return replace(status, state=state, error=error, log=log)
         return replace(status, state="failed", error=error_of(attempt, handle.exit_code() or 0), log=log)
 
-    def _end(self, job: PlannedJob, status: StatusRecord, summary: RunSummary) -> None:
+    def _record_end(self, job: PlannedJob, status: StatusRecord, summary: RunSummary) -> None:
         self._record(job.folder, status)
         if status.state not in ("done", "predicted"):
             summary.failed[job.folder.path] = status
-        self._display.ended(job, status)
 
     def _record(self, folder: JobFolder, status: StatusRecord) -> None:
         write_record(folder.status, status)

@@ -13,7 +13,7 @@ from sft.experiments.runner import Display, Runner, RunSummary
 from sft.pipeline.jobs import ExperimentFolders, Goal, PlannedJob, jobs_of, with_adapter
 from sft.registry import load
 from sft.runs.atomic import write_json
-from sft.runs.files import JobFolder, ResultsFolder, slug
+from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder, slug
 from sft.runs.manifest import is_done
 from sft.runs.records import StatusRecord, read_json_or_none
 
@@ -68,7 +68,8 @@ def run_plan(
     runner = Runner(results, executor, display, refresh_board)
     summary = runner.run([job for planned in jobs.values() for job in planned])
     for planned in plan.experiments:
-        _copy_adapter(planned, results, many=len(plan.experiments) > 1)
+        own = f"{slug(planned.experiment.name)}-{planned.keys.experiment_id[:ID_DIGITS]}"
+        _copy_adapter(planned, results, own if len(plan.experiments) > 1 else None)
     ends = {name: planned[-1] for name, planned in jobs.items() if planned}
     statuses = {
         name: summary.failed[job.folder.path] for name, job in ends.items() if job.folder.path in summary.failed
@@ -159,8 +160,8 @@ def _write_config(folder: JobFolder, planned: PlannedExperiment, names: list[str
         write_json(folder.config, record)
 
 
-def _copy_adapter(planned: PlannedExperiment, results: ResultsFolder, *, many: bool) -> None:
-    """Give the user a copy of the adapter at `trainer_args.output_dir`; in a grid in a folder per experiment."""
+def _copy_adapter(planned: PlannedExperiment, results: ResultsFolder, subfolder: str | None) -> None:
+    """Give the user a copy of the adapter at `trainer_args.output_dir`; in a grid in a subfolder per experiment."""
     training = planned.experiment.config.training
     output = training.trainer_args.get("output_dir") if training else None
     if output is None or planned.keys.train is None:
@@ -168,5 +169,5 @@ def _copy_adapter(planned: PlannedExperiment, results: ResultsFolder, *, many: b
     source = results.stage("train", planned.keys.train)
     if not is_done(source):
         return
-    target = Path(output) / slug(planned.experiment.name) if many else Path(output)
+    target = Path(output) / subfolder if subfolder else Path(output)
     shutil.copytree(source.adapter, target, dirs_exist_ok=True)

@@ -26,6 +26,8 @@ class TokenizerQuestion:
     labels: list[list[str]] | None
     outputs: list[str]
     """Texts that will stand as answers in prompts, for the plain format."""
+    template_revision: str | None = None
+    """Pinned commit of a hub tokenizer whose chat template is used."""
 
 
 def ask(questions: list[TokenizerQuestion]) -> list[list[PathMessage]]:
@@ -36,16 +38,21 @@ def ask(questions: list[TokenizerQuestion]) -> list[list[PathMessage]]:
     """
     if not questions:
         return []
-    child = subprocess.run(
-        [sys.executable, "-m", "sft.experiments.tokenizer_child"],
-        input=json.dumps([asdict(question) for question in questions]),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "sft.experiments.tokenizer_child"],
+            input=json.dumps([asdict(question) for question in questions]),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise MachineError(f"the tokenizers could not be checked within {TIMEOUT_SECONDS} s") from None
     if child.returncode != 0:
         last = (child.stderr.strip().splitlines() or ["no output"])[-1]
+        if child.returncode == MachineError.exit_code:
+            raise MachineError(last, kind="network")
         raise MachineError(f"the tokenizers could not be checked: {last}")
     answers = json.loads(child.stdout.splitlines()[-1])
     return [[(path, message) for path, message in found] for found in answers]

@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.prompts import Example
-from sft.errors import SftError
+from sft.errors import MachineError, UserError
 from sft.labels.label_set import LabelSet
 from sft.tasks.encoding import prompt_builder, tokenizer_of
 
@@ -21,13 +21,17 @@ PathMessage = tuple[str, str]
 
 
 def findings(question: dict[str, Any]) -> list[PathMessage]:
-    """What is wrong with one combination of tokenizer, prompting and labels."""
+    """What is wrong with one combination of tokenizer, prompting and labels.
+
+    Raises:
+        MachineError: a tokenizer is not cached and the hub does not answer.
+    """
     config = ExperimentConfig.model_validate(question["config"])
     pairs = question["labels"]
     labels = LabelSet(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)) if pairs else None
     try:
         tokenizer = tokenizer_of(config, Path(question["folder"]), question["revision"])
-    except SftError as error:
+    except UserError as error:
         return [("model.name", str(error))]
     found = _prompting_findings(tokenizer, config, config.inference_prompting, labels, question)
     if config.trains and config.inference.prompting.model_fields_set:
@@ -43,19 +47,20 @@ def _prompting_findings(
     question: dict[str, Any],
 ) -> list[PathMessage]:
     try:
-        builder = prompt_builder(tokenizer, config, prompting, labels, Path(question["folder"]))
-    except SftError as error:
+        revision = question["template_revision"]
+        builder = prompt_builder(tokenizer, config, prompting, labels, Path(question["folder"]), revision)
+    except UserError as error:
         return [("prompting", str(error))]
     try:
         if labels is not None:
             builder.label_ids(labels.words)
-    except SftError as error:
+    except UserError as error:
         return [("dataset.labels", str(error))]
     try:
         for output in question["outputs"]:
             row = Example(inputs=dict.fromkeys(prompting.input_columns, "text"), output=output)
             builder.encode([], row, None, cut_output=labels is None)
-    except SftError as error:
+    except UserError as error:
         return [("prompting.output_column", str(error))]
     return []
 
@@ -67,4 +72,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MachineError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

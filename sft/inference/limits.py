@@ -4,6 +4,7 @@ from typing import Any
 
 from sft.data.prompts import PromptBuilder
 from sft.inference.options import effective_generation_args
+from sft.tasks.encoding import smallest
 from sft.tasks.inputs import Inputs
 
 
@@ -16,8 +17,7 @@ def prompt_limit(inputs: Inputs, builder: PromptBuilder, context: int | None) ->
         context: the model's context in tokens, None where it has none.
     """
     room = None if context is None else context - _answer_tokens(inputs, builder)
-    limits = [limit for limit in (inputs.config.inference.max_seq_length, room) if limit is not None]
-    return min(limits) if limits else None
+    return smallest(inputs.config.inference.max_seq_length, room)
 
 
 def generation_args(inputs: Inputs) -> dict[str, Any]:

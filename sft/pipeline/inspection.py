@@ -7,7 +7,14 @@ from sft.data.prompts import PromptBuilder
 from sft.inference.limits import prompt_limit
 from sft.models.loading import context_length, local_model
 from sft.pipeline.experiment import Experiment
-from sft.tasks.encoding import PromptedRow, evaluated_rows, prompt_builder, tokenizer_of, training_rows
+from sft.tasks.encoding import (
+    PromptedRow,
+    evaluated_rows,
+    prompt_builder,
+    smallest,
+    tokenizer_of,
+    training_rows,
+)
 from sft.tasks.inputs import Inputs, load_inputs
 from sft.training.options import effective_trainer_args
 
@@ -40,11 +47,15 @@ def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
     limit = prompt_limit(inputs, builder, context)
     for split in inputs.evaluated():
         shown += _evaluated(inputs, builder, split, limit, rows)
-    words = inputs.labels.words if inputs.labels else ()
-    label_ids = (
-        {label.word: [*label.answer_ids, *label.stop_ids] for label in builder.label_ids(words)} if words else {}
-    )
-    return {"rows": shown, "label_ids": label_ids}
+    return {"rows": shown, "label_ids": _label_ids(inputs, builder)}
+
+
+def _label_ids(inputs: Inputs, builder: PromptBuilder) -> dict[str, list[int]]:
+    """The ids of each label with its stop's, by gold value, as predictions have it."""
+    if inputs.labels is None:
+        return {}
+    pairs = zip(inputs.labels.values, builder.label_ids(inputs.labels.words), strict=True)
+    return {value: [*label.answer_ids, *label.stop_ids] for value, label in pairs}
 
 
 def _context(experiment: Experiment) -> int | None:
@@ -60,7 +71,7 @@ def _training(inputs: Inputs, builder: PromptBuilder, context: int | None, rows:
     trainer_args = effective_trainer_args(
         config.training.trainer_args if config.training else {}, config.adapter_method
     )
-    encoded = training_rows(inputs, builder, trainer_args.get("max_length") or context)
+    encoded = training_rows(inputs, builder, smallest(trainer_args.get("max_length"), context))
     return [_record("train", index, row, row.encoded.completion_ids) for index, row in enumerate(encoded[:rows])]
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sft.config.canonical import key_of
 from sft.config.dataset import DatasetConfig, SplitsConfig
 from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.data.sources import BUILDERS
 from sft.evaluation.selection import entries_of
 from sft.inference.options import is_sampling
 from sft.pipeline.experiment import Experiment
@@ -135,9 +136,10 @@ def _reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
     dataset = experiment.config.dataset
     data = experiment.fingerprints.data
     content = {role: data[role] for role in roles if role in data} or dict(data)
+    by_content = {"revision", "data_files"} if dataset.path in BUILDERS else {"revision"}
     fields = {
         "content": content,
-        "args": {key: value for key, value in dataset.args.items() if key not in ("revision", "data_files")} or None,
+        "args": {key: value for key, value in dataset.args.items() if key not in by_content} or None,
         "read": _written(dataset.read) or None,
         "task_type": dataset.task_type,
         "splits": _splits(dataset.splits) or None,

@@ -188,6 +188,11 @@ class _Asker:
         return Example(inputs={column: row.text(column) for column in prompting.input_columns}, output=output)
 
 
+def smallest(*limits: int | None) -> int | None:
+    """The smallest of the limits that there are."""
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def _encode_all(split: str, rows: Sequence[Row], encode: Callable[[Row], PromptedRow]) -> list[PromptedRow]:
     encoded: list[PromptedRow] = []
     too_long: list[tuple[int, str]] = []

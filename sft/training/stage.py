@@ -17,7 +17,15 @@ from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
-from sft.tasks.encoding import PromptedRow, model_source, prompt_builder, tokenizer_of, training_rows, validation_rows
+from sft.tasks.encoding import (
+    PromptedRow,
+    model_source,
+    prompt_builder,
+    smallest,
+    tokenizer_of,
+    training_rows,
+    validation_rows,
+)
 from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.training.options import effective_trainer_args, evaluates_while_training
 from sft.training.rows import IGNORED, TrainRow
@@ -38,7 +46,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     trainer_args = effective_trainer_args(
         config.training.trainer_args if config.training else {}, config.adapter_method
     )
-    limit = trainer_args.get("max_length") or context_length(model)
+    limit = smallest(trainer_args.get("max_length"), context_length(model))
     template_revision = record.fingerprints["revisions"].get("chat_template")
     builder = prompt_builder(tokenizer, config, config.prompting, inputs.labels, folder, template_revision)
     rows = _rows(inputs, builder, limit)

@@ -135,5 +135,9 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "training.trainer_args.eval_strategy",
         ("dataset.splits",),
     ),
-    "leaks": ({**LEAKS, "evaluation__strict_leaks": True}, "evaluation.strict_leaks", ("2 shots",)),
+    "leaks": (
+        {**LEAKS, "evaluation__strict_leaks": True, "inference__icl_examples": 1},
+        "evaluation.strict_leaks",
+        ("2 shots",),
+    ),
 }

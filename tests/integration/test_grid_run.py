@@ -90,7 +90,7 @@ def test_the_closing_summary_repeats_the_last_line_of_the_log(runs: GridRuns):
     last = log.read_text("utf-8").strip().splitlines()[-1]
     start = next(index for index, line in enumerate(closing) if line.startswith("FAILED broken"))
     assert "8 stages run" in closing[start - 1]
-    assert "1 experiments failed" in closing[start - 1]
+    assert "1 experiment failed" in closing[start - 1]
     assert f"last line: {last}" in closing[start + 1]
     again = closing[start + 2].rpartition("Again: ")[2].split()
     assert again[:3] == ["python", "-m", "sft.worker"]

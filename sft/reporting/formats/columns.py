@@ -12,6 +12,7 @@ NOT_APPLICABLE = "n/a"
 UNSET = "none"
 LONGEST = 60
 GIB = 1 << 30
+DEFAULT_RANK = 8
 
 Value = Callable[[RankedRow], str]
 
@@ -114,7 +115,9 @@ def _rank_columns(board: Board) -> list[Column]:
     def exported(record: ExperimentRecord) -> Any:
         return record.part("resources").get("exported_rank")
 
-    if not any(exported(record) not in (None, record.settings.get("lora.r")) for record in board.records):
+    if not any(
+        exported(record) not in (None, record.settings.get("lora.r", DEFAULT_RANK)) for record in board.records
+    ):
         return []
     return [_record_column("exported rank", lambda record: _number(exported(record), "d"))]
 

@@ -150,3 +150,8 @@ def test_options_that_do_not_fit_the_model_are_told(make_model):
             attach_adapter(make_model(kind), "lora", options, Path(), 1)
     with pytest.raises(UserError, match="nothing is trained"):
         attach_adapter(make_model("fp32"), "none", {}, Path(), 1)
+
+
+def test_a_seed_above_what_numpy_takes_is_folded(make_model):
+    large, folded = (attach_adapter(make_model("fp32"), "lora", {}, Path(), seed=seed) for seed in (2**40 + 3, 3))
+    assert all(torch.equal(tensor, folded.state_dict()[name]) for name, tensor in large.state_dict().items())

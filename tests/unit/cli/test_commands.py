@@ -210,3 +210,31 @@ def test_pairs_need_a_key_and_a_value(written: str) -> None:
     with pytest.raises(UserError, match="must be KEY=VALUE"):
         pairs([written], "--ext-str")
     assert pairs(["a=b=c", "d="], "--ext-str") == {"a": "b=c", "d": ""}
+
+
+def test_a_stopped_experiment_shows_no_result_that_is_not_there(
+    call: Call, grid: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C during the training: the evaluation has neither run nor failed."""
+    from sft.cli import ending
+    from sft.experiments import runner
+
+    def stopped(self: runner.Runner, jobs: Any) -> runner.RunSummary:
+        return runner.RunSummary(stopped_by=signal.SIGINT)
+
+    signals: list[int] = []
+    monkeypatch.setattr(runner.Runner, "run", stopped)
+    monkeypatch.setattr(ending, "end_by", signals.append)
+    call("run-experiment", str(grid), "--only", "a")
+    assert signals == [signal.SIGINT]
+
+
+def test_warnings_of_the_plan_are_told_by_a_run(
+    call: Call, grid: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sft.experiments import runner
+
+    monkeypatch.setattr(runner.Runner, "run", lambda self, jobs: runner.RunSummary())
+    grid.write_text(json.dumps({"configs": {"a": {**json.loads(grid.read_text())["configs"]["a"], "seed": 1}}}))
+    assert call("run-experiments", str(grid), "--random-seed", "5") == 0
+    assert "warning: --random-seed 5 has no effect" in capsys.readouterr().err

@@ -206,3 +206,17 @@ def test_what_only_resembles_a_secret_is_accepted(path: str, value: Any) -> None
 def test_the_name_best_is_refused() -> None:
     assert "reserved" in told(RAW, "best")["name"]
     assert told(RAW, "best/seed13") == {}
+
+
+def test_null_at_inference_leaves_what_prompting_must_have() -> None:
+    overrides = {"input_columns": None, "format": None, "instruction": None}
+    prompting = {"instruction": "Say.", "input_columns": ["text"], "output_column": "label", "format": "plain"}
+    config = ExperimentConfig.model_validate(
+        {
+            "dataset": {"path": "data", "task_type": "classification", "shots": 0},
+            "model": {"name": "model"},
+            "prompting": prompting,
+            "inference": {"prompting": overrides},
+        }
+    )
+    assert config.inference_prompting == config.prompting.model_copy(update={"instruction": None})

@@ -79,12 +79,14 @@ def test_offline_is_said(hub: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) 
         hub_commit(config())
 
 
-def test_fingerprint_is_the_commit(hub: SimpleNamespace, tmp_path: Path) -> None:
-    assert data_fingerprint(config(), tmp_path, None) == {"train": COMMIT, "test": COMMIT}
-    assert data_fingerprint(config(splits={"test": 0.3}), tmp_path, "pinned") == {"all": "pinned"}
+def test_fingerprint_is_the_commit_and_the_split(hub: SimpleNamespace, tmp_path: Path) -> None:
+    assert data_fingerprint(config(), tmp_path, None) == {"train": f"{COMMIT}/train", "test": f"{COMMIT}/test"}
+    assert data_fingerprint(config(splits={"test": 0.3}), tmp_path, "pinned") == {"all": "pinned/train"}
+    other = data_fingerprint(config(splits={"test": "validation"}), tmp_path, "pinned")
+    assert other["test"] == "pinned/validation"
     (tmp_path / "test.csv").write_text("text,label\nx,a\n")
     mixed = data_fingerprint(config(splits={"test": "test.csv"}), tmp_path, "pinned")
-    assert mixed["train"] == "pinned"
+    assert mixed["train"] == "pinned/train"
     assert len(mixed["test"]) == 64
 
 

@@ -182,3 +182,14 @@ def test_fingerprint_is_of_content_not_of_places(data: Path) -> None:
 def test_fingerprint_of_shares_is_of_the_one_split(data: Path) -> None:
     whole = data_fingerprint(config("data/train.jsonl", splits={"test": 0.3}), data, None)
     assert set(whole) == {"all"}
+
+
+@pytest.mark.parametrize("splits", [{}, {"test": 0.5}])
+def test_defaults_that_are_written_out_change_nothing(tmp_path: Path, splits: dict[str, Any]) -> None:
+    """A worker reads the resolved config, in which every default is written."""
+    (tmp_path / "data").mkdir()
+    lines(tmp_path / "data" / ("reviews.jsonl" if splits else "test.jsonl"), rows("row", 8))
+    written = config("data", shots=0, splits=splits)
+    resolved = DatasetConfig.model_validate(written.model_dump(mode="json"))
+    assert load(resolved, tmp_path) == load(written, tmp_path)
+    assert data_fingerprint(resolved, tmp_path, None) == data_fingerprint(written, tmp_path, None)

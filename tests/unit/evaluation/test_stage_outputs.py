@@ -120,6 +120,17 @@ def test_what_the_metrics_record_of_data_timing_and_resources(
     assert record["environment"]["dtype"] == "float32"
 
 
+def test_shots_that_nothing_uses_are_not_recorded(planned: Jobs, raw: Raw, zero_shot: dict[str, Any]) -> None:
+    """The id is that of the zero-shot experiment, so the record must be, too."""
+    unused = raw(zero_shot, {"dataset": {"shots": 2}, "adapter": {"method": "none"}})
+    jobs = [planned(raw(zero_shot), place="zero"), planned(unused, place="unused")]
+    assert jobs[0][0].record.key == jobs[1][0].record.key
+    for _, infer in jobs:
+        _write_scores(infer, ["test"])
+    zero, other = (_run(job)["data"] for job, _ in jobs)
+    assert zero == other
+
+
 def test_dev_rows_stand_beside_test_rows_under_their_own_names(
     planned: Jobs, raw: Raw, zero_shot: dict[str, Any]
 ) -> None:

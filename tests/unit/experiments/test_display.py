@@ -28,7 +28,7 @@ def test_the_summary_repeats_reason_last_line_log_and_how_to_run_it_again(result
     (results.path / LOG).write_text("Traceback\nValueError: why\n")
     failed = {"a/b": _failed(ErrorRecord("exception", "ValueError: why"), LOG)}
     assert closing_lines(RunSummary(ran=3, reused=2), failed, results) == [
-        "3 stages run, 2 already done, 1 experiments failed",
+        "3 stages run, 2 already done, 1 experiment failed",
         "FAILED a/b at train: ValueError: why",
         "  last line: ValueError: why",
         f"  Log: results/{LOG}. Again: python -m sft.worker results/stages/train/k",
@@ -42,7 +42,7 @@ def test_an_empty_log_is_said_to_be_empty(results: ResultsFolder) -> None:
 
 
 def test_nothing_failed(results: ResultsFolder) -> None:
-    assert closing_lines(RunSummary(ran=1), {}, results) == ["1 stages run, 0 already done, 0 experiments failed"]
+    assert closing_lines(RunSummary(ran=1), {}, results) == ["1 stage run, 0 already done, 0 experiments failed"]
 
 
 def test_one_line_at_the_start_and_one_at_the_end_of_a_job(results: ResultsFolder) -> None:

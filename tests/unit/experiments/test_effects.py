@@ -33,6 +33,8 @@ def _config(raw: Raw, *patches: dict[str, Any]) -> ExperimentConfig:
         ([{"seeds": {"icl": 1}}, {"training": {"icl_examples": 1}}], []),
         ([{"seeds": {"shots": 1}}], []),
         ([{"seeds": {"shots": 1}}, {"dataset": {"shots": "all"}}], ["seeds.shots"]),
+        ([{"adapter": {"method": "none"}, "lora": ...}], ["training", "dataset.shots"]),
+        ([{"adapter": {"method": "none"}, "lora": ..., "training": ...}, ICL], []),
         ([SAMPLING], ["inference.generation_args"]),
         ([{"prompting": {"max_output_length": 3}}], ["prompting.max_output_length"]),
         ([GENERATION, SAMPLING, {"prompting": {"max_output_length": 3}}], []),

@@ -231,3 +231,17 @@ def test_the_child_process_finds_what_needs_the_tokenizer(project: Path, raw: Ra
     assert "nowhere.jinja" in told
     assert '#4 "bare": model.name' in told
     assert "sound" not in told
+
+
+def test_a_word_tokenizer_that_is_not_there_is_a_finding(plan_of: Plan, project: Path, raw: Raw) -> None:
+    assert '"a": evaluation.tokenizer_name' in _line(plan_of, project, raw({"evaluation": {"tokenizer_name": "./no"}}))
+
+
+def test_the_chat_template_is_checked_at_its_pinned_commit(
+    project: Path, raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[planning.TokenizerQuestion] = []
+    monkeypatch.setattr(planning, "ask", lambda questions: asked.extend(questions) or [[] for _ in questions])
+    config = raw({"model": {"chat_template_from": "owner/chat"}})
+    planning.plan_grid(planning.RawGrid({"a": config}, "grid.json", project), {"model:owner/chat@": "c" * 40})
+    assert [question.template_revision for question in asked] == ["c" * 40]

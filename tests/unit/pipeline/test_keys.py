@@ -232,6 +232,14 @@ def test_rows_dropped_for_a_column_that_only_inference_reads_move_the_training(
     assert moved(keys(raw(shares)), keys(raw(shares, other))) == "tie"
 
 
+def test_the_data_files_of_a_hub_data_set_are_in_the_keys(raw: Raw) -> None:
+    def infer(files: str) -> str:
+        config = ExperimentConfig.model_validate(raw(_dataset(path="owner/set", args={"data_files": files})))
+        return stage_keys(Experiment("any", config, Path("/anywhere"), FINGERPRINTS)).infer
+
+    assert infer("a.csv") != infer("b.csv")
+
+
 FINGERPRINTS = Fingerprints(
     data={"train": "sha256:1", "test": "sha256:2"},
     model="sha256:3",
