@@ -31,7 +31,7 @@ local lora(init=null) = grid.lora(shots=16, init=init) + {
 };
 
 // The same rows as free text: the model writes the label, and shots count in total.
-local generation = grid.in_context(shots=48, k=2) + {
+local text_generation = grid.in_context(shots=48, k=2) + {
   dataset+: { task_type: 'generation' },
   prompting: {
     instruction: 'Classify the sentiment of the tweet. Answer with one word: negative, neutral, positive.',
@@ -47,5 +47,5 @@ grid.product(base, [{
   'lora-default': lora(),
   'lora-pca': lora('pca'),
   'lora-pissa': lora('pissa'),
-  generation: generation,
+  'text-generation': text_generation,
 }])
