@@ -1,9 +1,10 @@
 """Attaching the trainable part of an experiment to a loaded model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sft.adapters.lora_data import TokenRow
 from sft.adapters.options import adapter_method
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import load_adapter, save_adapter
@@ -14,7 +15,14 @@ SEED_LIMIT = 2**32
 __all__ = ["attach_adapter", "continue_adapter", "count_parameters", "load_adapter", "save_adapter"]
 
 
-def attach_adapter(model: Any, method: str, options: Mapping[str, Any], folder: Path, seed: int) -> Any:
+def attach_adapter(
+    model: Any,
+    method: str,
+    options: Mapping[str, Any],
+    folder: Path,
+    seed: int,
+    rows: Sequence[TokenRow] = (),
+) -> Any:
     """The model with a new adapter, in training mode, computing what the model computed.
 
     Args:
@@ -23,6 +31,7 @@ def attach_adapter(model: Any, method: str, options: Mapping[str, Any], folder: 
         options: that method's own options.
         folder: the folder of the grid or config file, for own code.
         seed: of the initial weights; Python's, numpy's and torch's generators are set to it first.
+        rows: the training rows, for initialisations that look at them.
 
     Raises:
         UserError: the options are wrong or do not fit the model.
@@ -30,7 +39,7 @@ def attach_adapter(model: Any, method: str, options: Mapping[str, Any], folder: 
     from transformers import set_seed
 
     set_seed(seed % SEED_LIMIT)
-    return adapter_method(method).attach(model, options, folder).train()
+    return adapter_method(method).attach(model, options, folder, rows).train()
 
 
 def continue_adapter(model: Any, method: str, options: Mapping[str, Any], adapter: Path) -> Any:

@@ -1,11 +1,12 @@
 """LoRA, as `peft.LoraConfig` describes it, with initialisers of the project's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sft.adapters.lora_data import TokenRow
 from sft.adapters.lora_init import InitChoice, check_init
 from sft.adapters.method import OptionFinding
 from sft.config.library_keys import LORA_CONFIG, dataclass_fields
@@ -26,9 +27,6 @@ REFUSED = {
     "megatron_config": "Megatron models are not trained here",
     "megatron_core": "Megatron models are not trained here",
     "loftq_config": "init_lora_weights loftq is not supported",
-    "eva_config": "init_lora_weights eva is not supported yet",
-    "corda_config": "init_lora_weights corda is not supported yet",
-    "lora_ga_config": "init_lora_weights lora_ga is not supported yet",
 }
 Rank = Annotated[int, Field(ge=1)]
 Alpha = Annotated[float, Field(gt=0)]
@@ -95,11 +93,11 @@ class Lora:
         fields = LoraOptions.model_fields.items()
         return {name: field.default for name, field in fields if field.default is not None}
 
-    def attach(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
         """The model with a LoRA adapter, initialised."""
         from sft.adapters.lora_attach import attach_lora
 
-        return attach_lora(model, self._effective(options), folder)
+        return attach_lora(model, self._effective(options), folder, rows)
 
     def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
         """The options that disagree with a trained LoRA adapter, dropout excepted."""

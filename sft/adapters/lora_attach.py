@@ -1,12 +1,13 @@
 """Builds a LoRA adapter on a loaded model, or takes a trained one up again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from sft.adapters.lora_continue import disagreements
+from sft.adapters.lora_data import TokenRow, add_settings, look_after, look_before
 from sft.adapters.lora_init import InitChoice
 from sft.adapters.saving import load_adapter
 from sft.errors import UserError
@@ -19,13 +20,14 @@ from sft.registry import load
 QUANTIZED_TYPES = ("Params4bit", "Int8Params")
 
 
-def attach_lora(model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow] = ()) -> Any:
     """The `PeftModel` with an adapter called `default`, initialised from the base weights.
 
     Args:
         model: the loaded base model.
         options: of `peft.LoraConfig`; `init_lora_weights` also names an initialiser of ours or own code.
         folder: the folder of the grid or config file, for own code.
+        rows: the training rows, for initialisations that look at them.
 
     Raises:
         UserError: the options do not fit the model.
@@ -36,7 +38,13 @@ def attach_lora(model: Any, options: Mapping[str, Any], folder: Path) -> Any:
     _check_fit(model, options, choice)
     fixed = {"init_lora_weights": choice.name if choice.kind == "peft" else True, "task_type": "CAUSAL_LM"}
     try:
-        attached = get_peft_model(model, LoraConfig(**{**_own_defaults(model), **options, **fixed}))
+        config = LoraConfig(**{**_own_defaults(model), **options, **fixed})
+        if choice.reads_rows:
+            add_settings(config, choice.name)
+            look_before(model, config, choice.name, rows)
+        attached = get_peft_model(model, config)
+        if choice.reads_rows:
+            look_after(attached, choice.name, rows)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
     if choice.moves_base:

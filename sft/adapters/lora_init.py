@@ -13,15 +13,14 @@ from sft.registry import is_own_code, own_code_file, unknown_name
 
 KEY = "init_lora_weights"
 PEFT_PREFIX = "peft:"
-PEFT_NAMES = ("gaussian", "mica", "olora", "orthogonal", "pissa")
+READS_ROWS = ("corda", "eva", "lora_ga")
+"""PEFT's initialisations that look at training rows."""
+PEFT_NAMES = ("corda", "eva", "gaussian", "lora_ga", "mica", "olora", "orthogonal", "pissa")
 PISSA_FAST = re.compile(r"pissa_niter_[1-9]\d*")
 UNSUPPORTED = {
-    "corda": "it reads activations of training data, which is not supported yet",
-    "eva": "it reads activations of training data, which is not supported yet",
-    "lora_ga": "it reads gradients of training data, which is not supported yet",
     "loftq": "it replaces the base weights by rounded ones, so that the saved adapter is not the trained model",
 }
-MOVES_BASE = ("olora", "pissa")
+MOVES_BASE = ("corda", "lora_ga", "olora", "pissa")
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,11 @@ class InitChoice:
         if name in PEFT_NAMES or name in UNSUPPORTED or PISSA_FAST.fullmatch(name):
             return cls("peft", name)
         return cls("own" if is_own_code(written) and name == written else "unknown", written)
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether PEFT looks at training rows under this choice."""
+        return self.kind == "peft" and self.name in READS_ROWS
 
     @property
     def moves_base(self) -> bool:

@@ -1,8 +1,10 @@
 """What an adapter method must offer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from sft.adapters.lora_data import TokenRow
 
 
 class OptionFinding(NamedTuple):
@@ -26,8 +28,11 @@ class AdapterMethod(Protocol):
         """Options in force where the user writes none."""
         ...
 
-    def attach(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
-        """The model with its trainable part, computing what the model computed; seeds are set by the caller."""
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
+        """The model with its trainable part, computing what the model computed.
+
+        Seeds are set by the caller; `rows` are those that will be trained on, for initialisations that look at them.
+        """
         ...
 
     def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:

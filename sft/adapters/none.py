@@ -1,9 +1,10 @@
 """The method `none`: nothing is trained; the shots serve only as in-context examples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sft.adapters.lora_data import TokenRow
 from sft.adapters.method import OptionFinding
 from sft.errors import UserError
 
@@ -19,7 +20,7 @@ class NoAdapter:
         """There are none."""
         return {}
 
-    def attach(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
         """Always an error: there is nothing to train."""
         raise UserError("adapter.method is none: nothing is trained; name a method such as lora")
 
@@ -29,7 +30,7 @@ class NoAdapter:
 
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """Always an error: there is nothing to train."""
-        return self.attach(model, options, adapter)
+        return self.attach(model, options, adapter, ())
 
 
 METHOD = NoAdapter()

@@ -50,18 +50,24 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     template_revision = record.fingerprints["revisions"].get("chat_template")
     builder = prompt_builder(tokenizer, config, config.prompting, inputs.labels, folder, template_revision)
     rows = _rows(inputs, builder, limit)
+    train_rows = _train_rows(rows)
     dev = validation_rows(inputs, builder, limit) if evaluates_while_training(trainer_args) else None
     if config.model.adapter is not None:
         start = folder / config.model.adapter
         model = continue_adapter(model, config.adapter_method, config.adapter_options, start)
     else:
         model = attach_adapter(
-            model, config.adapter_method, config.adapter_options, folder=folder, seed=config.seed_of("init")
+            model,
+            config.adapter_method,
+            config.adapter_options,
+            folder=folder,
+            seed=config.seed_of("init"),
+            rows=train_rows,
         )
     settings = TrainerSettings(
         trainer_args=trainer_args, seed=config.seed_of("training"), work_folder=job.path / WORK_FOLDER
     )
-    trained = train_model(model, tokenizer, _train_rows(rows), _train_rows(dev) if dev else None, settings, progress)
+    trained = train_model(model, tokenizer, train_rows, _train_rows(dev) if dev else None, settings, progress)
     trainable, total = count_parameters(model)
     exported = save_adapter(model, job.adapter)
     parameters = {"trainable_parameters": trainable, "total_parameters": total}

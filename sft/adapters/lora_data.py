@@ -1,0 +1,110 @@
+"""PEFT's LoRA initialisations that look at training rows: EVA, CorDA and LoRA-GA.
+
+They see the training rows as training will, a batch at a time: activations for EVA (arXiv:2410.07170) and CorDA
+(arXiv:2406.05223), gradients of the loss on the answers for LoRA-GA (arXiv:2407.05000).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sft.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from peft import LoraConfig
+
+BATCH_ROWS = 8
+IGNORED = -100
+
+Batch = dict[str, "torch.Tensor"]
+
+
+class TokenRow(Protocol):
+    """One training row."""
+
+    @property
+    def input_ids(self) -> Sequence[int]:
+        """Ids of prompt and completion."""
+        ...
+
+    @property
+    def labels(self) -> Sequence[int]:
+        """As long as the ids; -100 where there is no loss."""
+        ...
+
+
+def add_settings(config: "LoraConfig", name: str) -> None:
+    """Give a config the settings of its initialisation, at PEFT's defaults, where the user wrote none."""
+    from peft import EvaConfig
+    from peft.tuners.lora.config import CordaConfig, LoraGAConfig
+
+    kinds = {"eva": EvaConfig, "corda": CordaConfig, "lora_ga": LoraGAConfig}
+    key = f"{name}_config"
+    written = getattr(config, key)
+    if not isinstance(written, kinds[name]):
+        setattr(config, key, kinds[name](**(written or {})))
+
+
+def look_before(model: Any, config: "LoraConfig", name: str, rows: Sequence[TokenRow]) -> None:
+    """What CorDA and LoRA-GA measure on the base model before the adapter is there; nothing for EVA."""
+    from peft.tuners.lora.corda import preprocess_corda
+    from peft.tuners.lora.loraga import preprocess_loraga
+    from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
+
+    if name == "eva":
+        return
+    _require_rows(name, rows)
+    _maybe_include_all_linear_layers(config, model)
+    if name == "corda":
+        preprocess_corda(model, config, run_model=lambda: _forward(model, rows))
+    else:
+        preprocess_loraga(model, config, lambda: _backward(model, rows))
+        model.zero_grad(set_to_none=True)
+
+
+def look_after(attached: Any, name: str, rows: Sequence[TokenRow]) -> None:
+    """What EVA measures once the adapter is there; nothing for the others."""
+    from peft import initialize_lora_eva_weights
+
+    if name == "eva":
+        _require_rows(name, rows)
+        initialize_lora_eva_weights(attached, list(_batches(attached, rows, BATCH_ROWS)), show_progress_bar=False)
+
+
+def _require_rows(name: str, rows: Sequence[TokenRow]) -> None:
+    if not rows:
+        raise UserError(f"lora.init_lora_weights {name} looks at training rows, and there are none")
+
+
+def _forward(model: Any, rows: Sequence[TokenRow]) -> None:
+    import torch
+
+    with torch.no_grad():
+        for batch in _batches(model, rows, 1):  # CorDA takes one sequence at a time
+            model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+
+
+def _backward(model: Any, rows: Sequence[TokenRow]) -> None:
+    for batch in _batches(model, rows, BATCH_ROWS):
+        model(**batch).loss.backward()
+
+
+def _batches(model: Any, rows: Sequence[TokenRow], size: int) -> Iterator[Batch]:
+    """Batches of rows, padded on the right; what is padded is masked and has no loss."""
+    import torch
+
+    device = next(model.parameters()).device
+    for start in range(0, len(rows), size):
+        chosen = rows[start : start + size]
+        shape = (len(chosen), max(len(row.input_ids) for row in chosen))
+        batch = {
+            "input_ids": torch.zeros(shape, dtype=torch.long),
+            "attention_mask": torch.zeros(shape, dtype=torch.long),
+            "labels": torch.full(shape, IGNORED),
+        }
+        for number, row in enumerate(chosen):
+            length = len(row.input_ids)
+            batch["input_ids"][number, :length] = torch.tensor(row.input_ids)
+            batch["attention_mask"][number, :length] = 1
+            batch["labels"][number, :length] = torch.tensor(row.labels)
+        yield {key: value.to(device) for key, value in batch.items()}
