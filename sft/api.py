@@ -122,7 +122,9 @@ def inspect(
     """
     from sft.pipeline.inspection import inspect_experiment
 
-    checked = _plan(_one(load_grid(config, options)), ResultsFolder(Path(results_path)), with_gold=False)
+    checked = _plan(
+        _one(load_grid(config, options)), ResultsFolder(Path(results_path)), with_gold=False, may_train=False
+    )
     return inspect_experiment(checked.experiments[0].experiment, rows)
 
 
@@ -141,14 +143,14 @@ def _one(grid: RawGrid) -> RawGrid:
     return RawGrid(configs={name: config}, source=grid.source, folder=grid.folder, warnings=grid.warnings)
 
 
-def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True) -> GridPlan:
-    return plan_grid(grid, pinned_commits(folder), with_gold=with_gold)
+def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True, may_train: bool = True) -> GridPlan:
+    return plan_grid(grid, pinned_commits(folder), with_gold=with_gold, may_train=may_train)
 
 
 def _run(grid: RawGrid, results_path: Path, request: RunRequest, display: Display | None) -> GridRun:
     results_folder = ResultsFolder(results_path.resolve())
     pinned = _pinned(results_folder, request)
-    checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics")
+    checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics", may_train=request.trains)
     _require_training(checked, request)
     if not request.trains:
         require_adapters(checked, results_folder)

@@ -16,6 +16,7 @@ from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
 from sft.inference.options import check_generation_args
+from sft.initialization.initializers import require_initializer_package
 from sft.models.model_args import check_model_args
 from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
@@ -32,8 +33,14 @@ LABELS_FIELD = "labels"
 class SectionChecks:
     """Checks configs of one grid folder, each distinct section once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, may_train: bool = True) -> None:
+        """
+        Args:
+            folder: what local paths are relative to.
+            may_train: whether a `training` section without an adapter is a mistake; evaluate, say, trains nothing.
+        """
         self._folder = folder
+        self._may_train = may_train
         self._seen: dict[tuple[str, str], list[PathMessage]] = {}
 
     def findings(self, config: ExperimentConfig) -> list[PathMessage]:
@@ -41,7 +48,7 @@ class SectionChecks:
         task_type = config.dataset.task_type
         if task_type not in task_registry:
             return [("dataset.task_type", unknown_name("task type", task_type, task_registry))]
-        found = list(_check_what_trains(config))
+        found = _check_what_trains(config) if self._may_train else []
         found += self._once("adapter", self._adapter_fields(config), lambda: self._adapter(config))
         found += self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
         found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
@@ -73,6 +80,8 @@ class SectionChecks:
         if config.adapter_method not in adapter_registry:
             return [("adapter.method", unknown_name("adapter method", config.adapter_method, adapter_registry))]
         found = check_adapter(config.adapter_method, config.adapter_options, self._folder)
+        if not found:
+            require_initializer_package(config.adapter_options.get("init_lora_weights"))
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)
         return [(f"{section}.{path}" if path else section, message) for path, message in found]

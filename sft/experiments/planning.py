@@ -60,13 +60,14 @@ class GridPlan:
         return {planned.experiment.name: planned for planned in self.experiments}
 
 
-def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = True) -> GridPlan:
+def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = True, may_train: bool = True) -> GridPlan:
     """Check every experiment of a grid and key its stages.
 
     Args:
         grid: the expanded grid.
         pinned: hub commits that its results folder has pinned.
         with_gold: whether metrics are wanted, so that evaluated rows need the output column.
+        may_train: whether trainings are run, so that a `training` section without an adapter is a mistake.
 
     Raises:
         InvalidExperiments: all that is wrong, of all experiments.
@@ -75,7 +76,7 @@ def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = Tru
     configs, found = _read(grid)
     contents = Contents(grid.folder, pinned)
     data = DataChecks(grid.folder, contents.dataset_revision)
-    facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder), data, with_gold)
+    facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder, may_train=may_train), data, with_gold)
     found += wrong
     sound = {name: config for name, config in configs.items() if name in facts}
     if stopped is None:

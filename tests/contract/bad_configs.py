@@ -78,7 +78,7 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "unknown initialiser": (
         {"dataset__shots": 2, "lora": {"init_lora_weights": "pisa"}},
         "lora.init_lora_weights",
-        ("'pisa'", "did you mean pissa?", "pca, peft:gaussian", "file.py:function"),
+        ("'pisa'", "did you mean pissa?", "pca, peft:corda", "file.py:function"),
     ),
     "own initialiser without file": (
         {"dataset__shots": 2, "lora": {"init_lora_weights": "nothere.py:f"}},

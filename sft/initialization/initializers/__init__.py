@@ -4,7 +4,13 @@ To add one: a file with `f(layer, rank, dtype=torch.bfloat16) -> {"lora_A": (ran
 factors for scaling 1, and its line here. A variant is another name.
 """
 
+import importlib.util
+
+from sft.errors import PackageMissing
 from sft.registry import Registry
+
+needed_packages = {"umap": ("umap", "umap-learn", "pip install 'sft-grid[umap]'")}
+"""Initialiser -> module, package and command that installs it, of those with an optional package."""
 
 initializer_registry: Registry = {
     "pca": "sft.initialization.initializers.pca:pca",
@@ -12,3 +18,16 @@ initializer_registry: Registry = {
     "pissa_simplified": "sft.initialization.initializers.pissa_simplified:pissa_simplified",
     "umap": "sft.initialization.initializers.umap:umap",
 }
+
+
+def require_initializer_package(name: object) -> None:
+    """Check that the optional package of an initialiser is there.
+
+    Raises:
+        PackageMissing: it is not, with the command that installs it.
+    """
+    if name not in needed_packages:
+        return
+    module, package, install = needed_packages[str(name)]
+    if importlib.util.find_spec(module) is None:
+        raise PackageMissing(package, f"the initialiser {name}", install)

@@ -245,3 +245,13 @@ def test_the_chat_template_is_checked_at_its_pinned_commit(
     config = raw({"model": {"chat_template_from": "owner/chat"}})
     planning.plan_grid(planning.RawGrid({"a": config}, "grid.json", project), {"model:owner/chat@": "c" * 40})
     assert [question.template_revision for question in asked] == ["c" * 40]
+
+
+def test_a_training_section_without_an_adapter_is_no_mistake_where_nothing_is_trained(
+    project: Path, raw: Callable[..., dict[str, Any]]
+) -> None:
+    config = raw({"dataset": {"shots": 1}, "training": {"trainer_args": {"max_steps": 1}}, "lora": None})
+    grid = planning.RawGrid({"a": config}, "grid.json", project)
+    with pytest.raises(InvalidExperiments, match="training is set but nothing is trained"):
+        planning.plan_grid(grid, {})
+    assert planning.plan_grid(grid, {}, may_train=False).experiments

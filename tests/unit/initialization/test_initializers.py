@@ -9,7 +9,7 @@ from torch import nn
 from sft.errors import PackageMissing, UserError
 from sft.initialization import spectrum
 from sft.initialization.factors import keeps_base
-from sft.initialization.initializers import initializer_registry
+from sft.initialization.initializers import initializer_registry, require_initializer_package
 from sft.initialization.initializers.pca import pca
 from sft.initialization.initializers.pissa import pissa
 from sft.initialization.initializers.pissa_simplified import pissa_simplified
@@ -113,6 +113,14 @@ def test_umap_says_what_to_install():
     umap = import_object(initializer_registry["umap"])
     with pytest.raises(PackageMissing, match=r"umap needs the package umap-learn.*sft-grid\[umap\]"):
         umap(linear(48, 64), 4)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="umap-learn is installed")
+def test_a_missing_package_is_told_before_anything_starts():
+    require_initializer_package("pca")
+    require_initializer_package(True)
+    with pytest.raises(PackageMissing, match=r"umap needs the package umap-learn.*sft-grid\[umap\]"):
+        require_initializer_package("umap")
 
 
 def test_umap_rows_have_the_norm_of_the_default_and_do_not_depend_on_the_maps_scale(monkeypatch):
