@@ -23,6 +23,7 @@ REFUSED = {
     "inference_mode": SET_BY_US,
     "runtime_config": SET_BY_US,
     "kasa_config": "it destroys part of the base weights, so that the saved adapter is not the trained model",
+    "eva_config": "init_lora_weights eva is not supported",
     "arrow_config": "it routes between several trained adapters",
     "megatron_config": "Megatron models are not trained here",
     "megatron_core": "Megatron models are not trained here",

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from sft.adapters.lora_continue import disagreements
-from sft.adapters.lora_data import TokenRow, add_settings, look_after, look_before
+from sft.adapters.lora_data import TokenRow, add_settings, measure
 from sft.adapters.lora_init import InitChoice
 from sft.adapters.saving import load_adapter
 from sft.errors import UserError
@@ -41,10 +41,8 @@ def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequ
         config = LoraConfig(**{**_own_defaults(model), **options, **fixed})
         if choice.reads_rows:
             add_settings(config, choice.name)
-            look_before(model, config, choice.name, rows)
+            measure(model, config, choice.name, rows)
         attached = get_peft_model(model, config)
-        if choice.reads_rows:
-            look_after(attached, choice.name, rows)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
     if choice.moves_base:

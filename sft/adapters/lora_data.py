@@ -1,7 +1,7 @@
-"""PEFT's LoRA initialisations that look at training rows: EVA, CorDA and LoRA-GA.
+"""PEFT's LoRA initialisations that look at training rows: CorDA and LoRA-GA.
 
-They see the training rows as training will, a batch at a time: activations for EVA (arXiv:2410.07170) and CorDA
-(arXiv:2406.05223), gradients of the loss on the answers for LoRA-GA (arXiv:2407.05000).
+They see the training rows as training will: activations for CorDA (arXiv:2406.05223), gradients of the loss on the
+answers for LoRA-GA (arXiv:2407.05000).
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,45 +35,33 @@ class TokenRow(Protocol):
 
 def add_settings(config: "LoraConfig", name: str) -> None:
     """Give a config the settings of its initialisation, at PEFT's defaults, where the user wrote none."""
-    from peft import EvaConfig
     from peft.tuners.lora.config import CordaConfig, LoraGAConfig
 
-    kinds = {"eva": EvaConfig, "corda": CordaConfig, "lora_ga": LoraGAConfig}
+    kinds = {"corda": CordaConfig, "lora_ga": LoraGAConfig}
     key = f"{name}_config"
     written = getattr(config, key)
     if not isinstance(written, kinds[name]):
         setattr(config, key, kinds[name](**(written or {})))
 
 
-def look_before(model: Any, config: "LoraConfig", name: str, rows: Sequence[TokenRow]) -> None:
-    """What CorDA and LoRA-GA measure on the base model before the adapter is there; nothing for EVA."""
+def measure(model: Any, config: "LoraConfig", name: str, rows: Sequence[TokenRow]) -> None:
+    """Measure what an initialisation needs on the base model, before the adapter is there.
+
+    Raises:
+        UserError: there are no training rows.
+    """
     from peft.tuners.lora.corda import preprocess_corda
     from peft.tuners.lora.loraga import preprocess_loraga
     from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
 
-    if name == "eva":
-        return
-    _require_rows(name, rows)
+    if not rows:
+        raise UserError(f"lora.init_lora_weights {name} looks at training rows, and there are none")
     _maybe_include_all_linear_layers(config, model)
     if name == "corda":
         preprocess_corda(model, config, run_model=lambda: _forward(model, rows))
     else:
         preprocess_loraga(model, config, lambda: _backward(model, rows))
         model.zero_grad(set_to_none=True)
-
-
-def look_after(attached: Any, name: str, rows: Sequence[TokenRow]) -> None:
-    """What EVA measures once the adapter is there; nothing for the others."""
-    from peft import initialize_lora_eva_weights
-
-    if name == "eva":
-        _require_rows(name, rows)
-        initialize_lora_eva_weights(attached, list(_batches(attached, rows, BATCH_ROWS)), show_progress_bar=False)
-
-
-def _require_rows(name: str, rows: Sequence[TokenRow]) -> None:
-    if not rows:
-        raise UserError(f"lora.init_lora_weights {name} looks at training rows, and there are none")
 
 
 def _forward(model: Any, rows: Sequence[TokenRow]) -> None:

@@ -13,11 +13,12 @@ from sft.registry import is_own_code, own_code_file, unknown_name
 
 KEY = "init_lora_weights"
 PEFT_PREFIX = "peft:"
-READS_ROWS = ("corda", "eva", "lora_ga")
+READS_ROWS = ("corda", "lora_ga")
 """PEFT's initialisations that look at training rows."""
-PEFT_NAMES = ("corda", "eva", "gaussian", "lora_ga", "mica", "olora", "orthogonal", "pissa")
+PEFT_NAMES = ("corda", "gaussian", "lora_ga", "mica", "olora", "orthogonal", "pissa")
 PISSA_FAST = re.compile(r"pissa_niter_[1-9]\d*")
 UNSUPPORTED = {
+    "eva": "PEFT repeats the rows until its incremental SVD converges, which on few rows may be never",
     "loftq": "it replaces the base weights by rounded ones, so that the saved adapter is not the trained model",
 }
 MOVES_BASE = ("corda", "lora_ga", "olora", "pissa")

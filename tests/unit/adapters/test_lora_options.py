@@ -50,6 +50,7 @@ def test_what_peft_takes_is_taken(options):
         ({"init_lora_weights": "pisa"}, "init_lora_weights: unknown initialiser 'pisa' (did you mean pissa?)"),
         ({"init_lora_weights": "peft:pca"}, "init_lora_weights: unknown initialiser 'peft:pca'"),
         ({"init_lora_weights": "loftq"}, "init_lora_weights: loftq: it replaces the base weights by rounded ones"),
+        ({"init_lora_weights": "eva"}, "init_lora_weights: eva: PEFT repeats the rows until"),
         ({"init_lora_weights": "loftq"}, "init_lora_weights: loftq: it replaces the base weights"),
         ({"init_lora_weights": "pissa_simplified", "use_dora": True}, "use_dora: does not go with"),
         ({"init_lora_weights": "pca", "lora_bias": True}, "lora_bias: does not go with init_lora_weights pca"),
