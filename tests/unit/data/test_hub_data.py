@@ -115,6 +115,9 @@ def test_load_passes_the_pinned_commit_and_args(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.slow
 def test_errors_of_loading(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import datasets
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
 
     def fails_with(error: Exception) -> None:
         def load_dataset(path: str, **arguments: Any) -> None:
