@@ -1,8 +1,7 @@
-"""Counting a model's parameters, and the precision of the trained ones."""
+"""Counting a model's parameters."""
 
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from sft.initialization.apply import ANCHOR
@@ -28,19 +27,6 @@ def count_parameters(model: nn.Module) -> ParameterCounts:
         total += numbers
         trainable += numbers if parameter.requires_grad else 0
     return ParameterCounts(trainable, total)
-
-
-def trainable_to_fp32(model: nn.Module) -> int:
-    """Recast 16-bit trainable parameters to fp32, in place; how many were recast.
-
-    A bf16 parameter near 1 has steps of 2^-7, so that small updates are rounded away.
-    """
-    recast = 0
-    for parameter in model.parameters():
-        if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
-            parameter.data = parameter.data.float()
-            recast += 1
-    return recast
 
 
 def _numbers(parameter: nn.Parameter) -> int:

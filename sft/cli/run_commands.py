@@ -21,11 +21,12 @@ def run_experiments(grid: Grid, *, results_path: Results = RESULTS, options: Any
     """Run a whole grid, then write the leaderboard: the main job."""
     from sft import api
     from sft.cli.board import board_text
+    from sft.experiments.display import shown_path
     from sft.runs.records import read_json_or_none
 
     ended = api.run(grid, results_path, options)
     sys.stdout.write(f"\n{board_text(read_json_or_none(ended.results.leaderboard('json')))}\n")
-    sys.stdout.write(f"{_shown(ended.results.leaderboard('md'))}\n")
+    sys.stdout.write(f"{shown_path(ended.results.leaderboard('md'))}\n")
     _close(ended)
 
 
@@ -47,10 +48,11 @@ def run_experiment(
 def train(config: Config, *, results_path: Results = RESULTS, options: Any) -> None:
     """Train the adapter of one experiment and print its folder."""
     from sft import api
+    from sft.experiments.display import shown_path
 
     ended = _one(config, results_path, options, api.RunRequest(goal="adapter", adds_to_grid=False))
     if _finished(ended):
-        sys.stdout.write(f"{_shown(next(iter(ended.outcome.folders.values())).adapter)}\n")
+        sys.stdout.write(f"{shown_path(next(iter(ended.outcome.folders.values())).adapter)}\n")
     _close(ended)
 
 
@@ -73,12 +75,13 @@ def evaluate(config: Config, *, results_path: Results = RESULTS, options: Any) -
 
 def _run_one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> None:
     from sft.cli.tables import experiment_text
+    from sft.experiments.display import shown_path
 
     ended = _one(config, results_path, options, request)
     if _finished(ended):
         folder = next(iter(ended.outcome.folders.values()))
         sys.stdout.write(experiment_text(folder, SHOWN_ROWS))
-        sys.stdout.write(f"{_shown(folder.path)}\n")
+        sys.stdout.write(f"{shown_path(folder.path)}\n")
     _close(ended)
 
 
@@ -107,10 +110,3 @@ def _close(ended: "GridRun") -> None:
         end_by(ended.outcome.summary.stopped_by)
     if ended.n_failed:
         raise typer.Exit(1)
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

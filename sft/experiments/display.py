@@ -51,9 +51,9 @@ def closing_lines(summary: RunSummary, failed: dict[str, StatusRecord], results:
         if status.log is not None:
             log = results.path / status.log
             last = last_line(log)
-            shown = _shown(log)
+            shown = shown_path(log)
             lines.append(f"  last line: {last}" if last else "  the log is empty")
-            lines.append(f"  Log: {shown}. Again: python -m sft.worker {_shown(log.parents[2])}")
+            lines.append(f"  Log: {shown}. Again: python -m sft.worker {shown_path(log.parents[2])}")
     return lines
 
 
@@ -61,7 +61,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _shown(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """The path as a person in this working directory would write it."""
     try:
         return str(path.relative_to(Path.cwd()))

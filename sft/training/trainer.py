@@ -20,6 +20,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
+from sft.adapters.attach import SEED_LIMIT
 from sft.errors import StageFailure
 from sft.runs.progress import Progress
 from sft.training.callbacks import (
@@ -34,9 +35,6 @@ from sft.training.options import evaluates_while_training
 from sft.training.rows import IGNORED, TrainRow, check_rows
 
 __all__ = ["TrainRow", "TrainerSettings", "TrainingRecord", "train_model"]
-
-SEED_LIMIT = 2**32
-"""NumPy takes seeds below this; larger ones are folded into the range."""
 
 
 @dataclass(frozen=True)
