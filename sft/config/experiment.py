@@ -160,6 +160,13 @@ class EvaluationConfig(Section):
     """A shot or in-context example found among the evaluated rows is an error; default false. In no id."""
 
 
+class ResourcesConfig(Section):
+    """What each stage that loads a model gets of the machine; in no id."""
+
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    """GPUs leased to a stage; default: 1 where there is a GPU, else 0; with `model_args.parallelize` all."""
+
+
 class ExperimentConfig(Section):
     """One experiment."""
 
@@ -195,6 +202,9 @@ class ExperimentConfig(Section):
 
     evaluation: EvaluationConfig = EvaluationConfig()
     """Which metrics are computed."""
+
+    resources: ResourcesConfig = ResourcesConfig()
+    """What each stage that loads a model gets of the machine."""
 
     def seed_of(self, source: SeedName) -> int:
         """The seed of one source of chance."""

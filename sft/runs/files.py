@@ -40,7 +40,16 @@ class JobFolder:
         folder = self.path / "attempts"
         return [AttemptFolder(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
 
-    # results of a train stage
+    @property
+    def lock(self) -> Path:
+        """Held by the worker while it runs."""
+        return self.path / "lock"
+
+    # of a train stage: what a killed training goes on from, and its results
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
 
     @property
     def adapter(self) -> Path:
@@ -105,6 +114,11 @@ class AttemptFolder:
     def error(self) -> Path:
         return self.path / "error.json"
 
+    @property
+    def work(self) -> Path:
+        """Where the process runs; scratch, emptied when it has ended."""
+        return self.path / "work"
+
 
 @dataclass(frozen=True)
 class ResultsFolder:
@@ -124,6 +138,11 @@ class ResultsFolder:
     def events(self) -> Path:
         return self.path / "events.jsonl"
 
+    @property
+    def trash(self) -> Path:
+        """Where replaced folders go."""
+        return self.path / "experiments" / ".trash"
+
     def leaderboard(self, ending: str) -> Path:
         """The leaderboard file of one format."""
         return self.path / f"leaderboard.{ending}"
@@ -140,7 +159,8 @@ class ResultsFolder:
         """The experiments there are, by folder name."""
         if not self.experiments.is_dir():
             return []
-        return [JobFolder(path) for path in sorted(self.experiments.iterdir()) if path.is_dir()]
+        paths = (path for path in sorted(self.experiments.iterdir()) if not path.name.startswith("."))
+        return [JobFolder(path) for path in paths if path.is_dir()]
 
 
 def slug(name: str) -> str:

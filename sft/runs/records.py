@@ -12,6 +12,7 @@ from sft.runs.atomic import write_json
 SCHEMA = 1
 
 StageName = Literal["train", "infer", "evaluate"]
+StartMode = Literal["warm", "fresh"]
 State = Literal["pending", "running", "predicted", "done", "failed", "timeout", "interrupted", "preempted", "pruned"]
 
 
@@ -41,6 +42,10 @@ class JobRecord:
     """Stage name -> folder of a finished stage this one reads, relative to the job folder."""
     with_metrics: bool = True
     """Whether an evaluate stage computes metrics, or writes predictions only."""
+    memory_step: int = 0
+    """How often the stage ran out of memory before: each step makes it need less (`sft.pipeline.memory`)."""
+    key_fields: dict[str, Any] = field(default_factory=dict)
+    """What the key was made of, so that `plan --why` can say what differs."""
     schema: int = SCHEMA
 
     def input_folder(self, stage: StageName, job_folder: Path) -> Path | None:
@@ -64,7 +69,26 @@ class StatusRecord:
     seconds: float | None = None
     pid: int | None = None
     device: str | None = None
+    start: StartMode | None = None
+    """How its process was started."""
+    gpus: tuple[str, ...] = ()
+    """The GPUs it had."""
+    memory_step: int = 0
+    """As in its job."""
     schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class ProgressRecord:
+    """How far a worker is; its time is the heartbeat."""
+
+    stage: StageName
+    step: int
+    """Optimiser steps, or rows; 0 of 0 from the worker's first line until the stage knows how many there are."""
+    total: int
+    loss: float | None
+    time: float
+    """Seconds since the epoch."""
 
 
 def write_record(path: Path, record: Any) -> None:
@@ -87,7 +111,16 @@ def read_status(path: Path) -> StatusRecord | None:
         status = StatusRecord(**{key: value for key, value in record.items() if key in known})
     except TypeError:
         return None
-    return dataclasses.replace(status, error=_error_of(status.error))
+    return dataclasses.replace(status, error=_error_of(status.error), gpus=tuple(status.gpus))
+
+
+def read_progress(path: Path) -> ProgressRecord | None:
+    """The progress of a worker, None before its first line."""
+    record = read_json_or_none(path)
+    try:
+        return ProgressRecord(**record) if isinstance(record, dict) else None
+    except TypeError:
+        return None
 
 
 def read_error(path: Path) -> ErrorRecord | None:

@@ -1,0 +1,45 @@
+"""How a grid is run; nothing of it is in any id."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+StartChoice = Literal["auto", "warm", "fresh"]
+OnOutOfMemory = Literal["ladder", "fail"]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The options of `run-experiments`."""
+
+    jobs: int | None = None
+    """Stages that run at the same time; default one per GPU slot, 1 on a CPU."""
+
+    gpus: str = "all"
+    """`all`, `none`, or indices such as `0,1` among those that CUDA_VISIBLE_DEVICES allows."""
+
+    jobs_per_gpu: int = 1
+    """Stages that share a GPU."""
+
+    start: StartChoice = "auto"
+    """How processes start: forked from a preloaded server, fresh, or warm where that is safe."""
+
+    timeout: float | None = None
+    """Seconds a stage may take; default no limit."""
+
+    stall_timeout: float | None = None
+    """Seconds a stage may take without progress; default no limit."""
+
+    grace: float = 30.0
+    """Seconds between the request to stop and SIGKILL."""
+
+    retries: int = 1
+    """Further tries of a stage that failed for a passing reason."""
+
+    on_oom: OnOutOfMemory = "ladder"
+    """What follows when memory runs out: a try that needs less, or failure."""
+
+    fail_fast: bool = False
+    """Start nothing more after the first failure."""
+
+    retry_failed: bool = False
+    """Run again what failed in an earlier run and would fail the same way."""
