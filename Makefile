@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-data install dev check test test-slow clean
+.PHONY: demo demo-data install dev check test test-slow peers bench-engine clean
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo
@@ -28,8 +28,14 @@ test: dev demo-data
 test-slow: dev demo-data
 	$(BIN)/pytest tests -m "slow and not gpu"
 
+# The engine's speed beside fresh processes and beside the libraries' own commands; about half an hour on 2 cores.
+bench-engine: install demo-data peers
+	$(BIN)/python -m benchmarks.engine
+
+peers: .venv-peers/.installed
+
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -41,4 +47,9 @@ clean:
 
 .venv/.dev-installed: dev_requirements.txt .venv/.installed
 	$(BIN)/pip install --quiet -r dev_requirements.txt
+	touch $@
+
+.venv-peers/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet -r benchmarks/peers.txt
 	touch $@

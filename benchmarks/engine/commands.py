@@ -1,0 +1,45 @@
+"""Runs commands and takes their time."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the report."""
+
+    name: str
+    value: float
+    unit: str
+    note: str = ""
+
+
+def seconds_of(command: Sequence[str], cwd: Path, environment: Mapping[str, str] = {}) -> float:
+    """Wall time of a command that must succeed.
+
+    Raises:
+        RuntimeError: it did not; with the end of what it printed.
+    """
+    started = time.perf_counter()
+    ended = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **OFFLINE, **environment}, capture_output=True, text=True, check=False
+    )
+    took = time.perf_counter() - started
+    if ended.returncode != 0:
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {ended.returncode}:\n{(ended.stdout + ended.stderr)[-3000:]}"
+        )
+    return took
+
+
+def sft(*arguments: str) -> list[str]:
+    """A command line of this project."""
+    return [sys.executable, "-m", "sft.cli", *arguments]
