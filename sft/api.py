@@ -1,6 +1,6 @@
 """What the commands and `import sft` offer; every command calls one function of this module."""
 
-import time
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,27 +8,56 @@ from typing import TYPE_CHECKING, Any
 
 from sft.config.schema import config_schema
 from sft.errors import UserError
-from sft.experiments.display import LineDisplay
+from sft.experiments.costs import StageCosts
+from sft.experiments.display import Display
 from sft.experiments.grid import only_one
+from sft.experiments.line_display import display_for
 from sft.experiments.loading import GridOptions, load_grid
 from sft.experiments.methods import method_lines
 from sft.experiments.planning import GridPlan, RawGrid, plan_grid
-from sft.experiments.runner import Display
-from sft.experiments.running import RunOutcome, RunRequest, pinned_commits, require_adapters, run_plan
-from sft.reporting.leaderboard import write_leaderboard
+from sft.experiments.results_view import view_of
+from sft.experiments.running import (
+    RunOutcome,
+    RunRequest,
+    Watchers,
+    pinned_commits,
+    require_adapters,
+    run_plan,
+)
+from sft.experiments.settings import RunSettings
+from sft.experiments.stage_work import RowCounts
+from sft.reporting.leaderboard import leading_id, write_leaderboard
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
 
-__all__ = ["GridRun", "RunRequest", "inspect", "leaderboard", "methods", "plan", "results", "run", "run_one", "schema"]
+__all__ = [
+    "GridRun",
+    "RunRequest",
+    "RunSettings",
+    "clean",
+    "inspect",
+    "leaderboard",
+    "logs",
+    "methods",
+    "plan",
+    "results",
+    "run",
+    "run_one",
+    "schema",
+    "status",
+    "verify",
+]
 
 if TYPE_CHECKING:
     import pandas
 
+    from sft.experiments.verification import Verification
+
 Grid = str | Path | Mapping[str, Any] | list[Any]
 
-BOARD_INTERVAL_SECONDS = 10.0
 DEFAULT_RESULTS = Path("results")
 DEFAULT_OPTIONS = GridOptions()
+DEFAULT_SETTINGS = RunSettings()
 
 
 @dataclass(frozen=True)
@@ -63,27 +92,37 @@ def run(
     grid: Grid,
     results_path: str | Path = DEFAULT_RESULTS,
     options: GridOptions = DEFAULT_OPTIONS,
+    settings: RunSettings = DEFAULT_SETTINGS,
     display: Display | None = None,
 ) -> GridRun:
-    """Run a grid: every stage that is not done, each in a fresh process, then the leaderboard.
+    """Run a grid: every stage that is not done, each in a process of its own, then the leaderboard.
+
+    Args:
+        grid: path of a Jsonnet or JSON file, or the value itself.
+        results_path: the folder the results go to.
+        options: overrides, seed, names, Jsonnet variables.
+        settings: how the grid is run: jobs, GPUs, limits, retries.
+        display: shows how it goes; default: a table on a terminal, else lines on stderr.
 
     Raises:
         InvalidExperiments: something is wrong with the grid; nothing was started.
         FolderInUse: another run has the results folder.
+        MachineError: a GPU is asked for that is not there, or the leaderboard cannot be written.
     """
     request = RunRequest(goal="metrics", sets_grid=options.only is None)
-    return _run(load_grid(grid, options), Path(results_path), request, display)
+    return _run(load_grid(grid, options), Path(results_path), request, settings, display)
 
 
 def run_one(
     config: Grid, results_path: Path, options: GridOptions, request: RunRequest, display: Display | None = None
 ) -> GridRun:
-    """Run the stages of one experiment: train it, predict with it, or measure it.
+    """Run the stages of one experiment: train it, predict with it, or measure it; what failed before is tried again.
 
     Raises:
         UserError: the grid holds several experiments, the config trains nothing, or its adapter is not trained yet.
     """
-    return _run(_one(load_grid(config, options)), results_path, request, display)
+    settings = dataclasses.replace(DEFAULT_SETTINGS, retry_failed=True)
+    return _run(_one(load_grid(config, options)), results_path, request, settings, display)
 
 
 def results(*folders: str | Path) -> "pandas.DataFrame":
@@ -107,6 +146,53 @@ def leaderboard(folders: Sequence[Path], to: Path | None = None) -> Path:
     target = to or folders[0]
     write_leaderboard([ResultsFolder(folder) for folder in folders], target)
     return target
+
+
+def status(results_path: str | Path = DEFAULT_RESULTS) -> list[str]:
+    """How a results folder stands, in lines: counts by state, what runs, what failed and why, what comes next."""
+    from sft.experiments.status_view import status_lines
+
+    return status_lines(view_of(_folder(results_path)))
+
+
+def logs(experiment: str, results_path: str | Path = DEFAULT_RESULTS, lines: int = 20) -> list[str]:
+    """The tries of every stage of an experiment: their states, their logs, and the end of the last one.
+
+    Args:
+        experiment: its name, the beginning of its id, or `best`.
+        results_path: the results folder.
+        lines: how many lines of each log are shown.
+
+    Raises:
+        UserError: none, or several, are meant.
+    """
+    from sft.experiments.log_view import logs_of
+
+    folder = _folder(results_path)
+    return logs_of(view_of(folder), experiment, lambda: leading_id(folder), lines)
+
+
+def verify(results_path: str | Path = DEFAULT_RESULTS) -> "Verification":
+    """Compare every result file of a results folder with its manifest; nothing is written."""
+    from sft.experiments.verification import verify as verify_view
+
+    return verify_view(view_of(_folder(results_path)))
+
+
+def clean(results_path: str | Path = DEFAULT_RESULTS, *, delete: bool = False, adapters: bool = False) -> list[str]:
+    """Say in lines what a results folder holds that its grid does not need, or delete it.
+
+    Args:
+        results_path: the results folder.
+        delete: whether it is deleted.
+        adapters: whether adapters go too of which every experiment is done.
+
+    Raises:
+        FolderInUse: adapters are to go while a run is active.
+    """
+    from sft.experiments.cleaning import clean as clean_folder
+
+    return clean_folder(_folder(results_path), delete=delete, adapters=adapters)
 
 
 def inspect(
@@ -138,6 +224,10 @@ def methods() -> str:
     return "\n".join(method_lines())
 
 
+def _folder(results_path: str | Path) -> ResultsFolder:
+    return ResultsFolder(Path(results_path).resolve())
+
+
 def _one(grid: RawGrid) -> RawGrid:
     name, config = only_one(grid.configs)
     return RawGrid(configs={name: config}, source=grid.source, folder=grid.folder, warnings=grid.warnings)
@@ -147,20 +237,30 @@ def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True, may_t
     return plan_grid(grid, pinned_commits(folder), with_gold=with_gold, may_train=may_train)
 
 
-def _run(grid: RawGrid, results_path: Path, request: RunRequest, display: Display | None) -> GridRun:
+def _run(
+    grid: RawGrid, results_path: Path, request: RunRequest, settings: RunSettings, display: Display | None
+) -> GridRun:
     results_folder = ResultsFolder(results_path.resolve())
     pinned = _pinned(results_folder, request)
     checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics", may_train=request.trains)
     _require_training(checked, request)
     if not request.trains:
         require_adapters(checked, results_folder)
-    shown = display or LineDisplay()
+    costs = StageCosts(_rows(checked))
     with locked(results_folder):
+        costs.learn_from(results_folder)
         board = _board_writer(results_folder) if request.adds_to_grid else _no_board
-        outcome = run_plan(checked, results_folder, request, shown, board)
-        if request.adds_to_grid:
-            write_leaderboard([results_folder], results_folder.path)
+        watchers = Watchers(display or display_for(costs=costs), board, costs)
+        outcome = run_plan(checked, results_folder, request, settings, watchers)
+        board()
     return GridRun(plan=checked, outcome=outcome, results=results_folder)
+
+
+def _rows(checked: GridPlan) -> dict[str, RowCounts]:
+    return {
+        planned.experiment.name: RowCounts(planned.data.n_train, planned.data.n_test + (planned.data.n_dev or 0))
+        for planned in checked.experiments
+    }
 
 
 def _pinned(results_folder: ResultsFolder, request: RunRequest) -> dict[str, str]:
@@ -184,13 +284,9 @@ def _no_board() -> None:
 
 
 def _board_writer(results_folder: ResultsFolder) -> Callable[[], None]:
-    """A callback that rewrites the leaderboard, at most every 10 seconds."""
-    written_at = time.monotonic()
+    """A function that rewrites the leaderboard."""
 
     def write() -> None:
-        nonlocal written_at
-        if time.monotonic() - written_at >= BOARD_INTERVAL_SECONDS:
-            write_leaderboard([results_folder], results_folder.path)
-            written_at = time.monotonic()
+        write_leaderboard([results_folder], results_folder.path)
 
     return write

@@ -1,7 +1,14 @@
 """Errors that are told in one line; anything else that is raised is a bug and keeps its traceback."""
 
+import errno
 from collections.abc import Sequence
 from typing import ClassVar, Literal
+
+NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Of an `OSError`: the disk, the quota or the limit of a file is reached."""
+
+MACHINE_ERRNOS = (*NO_SPACE_ERRNOS, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EIO, errno.EAGAIN)
+"""Of an `OSError` that the machine must be changed for."""
 
 ErrorKind = Literal[
     "config",
@@ -68,6 +75,12 @@ class PackageMissing(MachineError):
         super().__init__(
             f"{needed_for} needs the package {package}, which is not installed; install it with: {install}"
         )
+
+
+class InternalError(SftError):
+    """A bug; its traceback lies in a file."""
+
+    exit_code = 4
 
 
 class FolderInUse(SftError):

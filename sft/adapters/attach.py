@@ -12,7 +12,15 @@ from sft.adapters.saving import load_adapter, save_adapter
 SEED_LIMIT = 2**32
 """NumPy takes seeds below this; larger ones are folded into the range."""
 
-__all__ = ["attach_adapter", "continue_adapter", "count_parameters", "load_adapter", "save_adapter"]
+__all__ = [
+    "attach_adapter",
+    "continue_adapter",
+    "count_parameters",
+    "load_adapter",
+    "restore_adapter",
+    "save_adapter",
+    "save_start",
+]
 
 
 def attach_adapter(
@@ -55,3 +63,26 @@ def continue_adapter(model: Any, method: str, options: Mapping[str, Any], adapte
         UserError: they do not agree, or there is no adapter.
     """
     return adapter_method(method).continued(model, options, adapter)
+
+
+def save_start(model: Any, method: str, options: Mapping[str, Any], folder: Path) -> None:
+    """Write to `folder` what `restore_adapter` needs of a model that `attach_adapter` made.
+
+    The base weights and what is frozen never change, so this may be called at any moment of the training.
+    """
+    adapter_method(method).save_start(model, options, folder)
+
+
+def restore_adapter(model: Any, method: str, options: Mapping[str, Any], folder: Path) -> Any:
+    """The model as `attach_adapter` left it, but for the adapter's own tensors (`load_adapter_tensors`).
+
+    Args:
+        model: the loaded base model; it is changed in place.
+        method: name of the adapter method.
+        options: that method's own options.
+        folder: what `save_start` wrote.
+
+    Raises:
+        UserError: the options do not fit the model, or the folder is of another one.
+    """
+    return adapter_method(method).restored(model, options, folder).train()

@@ -112,6 +112,18 @@ class Lora:
 
         return continue_lora(model, options, adapter)
 
+    def save_start(self, model: Any, options: Mapping[str, Any], folder: Path) -> None:
+        """A0 and B0 where they moved the base; with PEFT's own initialisations also the weights they moved."""
+        from sft.adapters.lora_start import save_start
+
+        save_start(model, options, folder)
+
+    def restored(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+        """The model with a LoRA adapter on the base as its initialisation left it."""
+        from sft.adapters.lora_start import restored_lora
+
+        return restored_lora(model, self._effective(options), folder)
+
     @staticmethod
     def _effective(options: Mapping[str, Any]) -> dict[str, Any]:
         return {"target_modules": "all-linear", **{key: value for key, value in options.items() if value is not None}}

@@ -9,7 +9,7 @@ from torch import nn
 from sft.adapters.lora_continue import disagreements
 from sft.adapters.lora_data import TokenRow, add_settings, measure
 from sft.adapters.lora_init import InitChoice
-from sft.adapters.saving import load_adapter
+from sft.adapters.saving import ADAPTER, load_adapter
 from sft.errors import UserError
 from sft.initialization.apply import adapter_layers, initialize
 from sft.initialization.factors import Factors, remember_factors
@@ -32,23 +32,51 @@ def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequ
     Raises:
         UserError: the options do not fit the model.
     """
-    from peft import LoraConfig, get_peft_model
-
     choice = InitChoice.of(options.get("init_lora_weights", True))
-    _check_fit(model, options, choice)
-    fixed = {"init_lora_weights": choice.name if choice.kind == "peft" else True, "task_type": "CAUSAL_LM"}
-    try:
-        config = LoraConfig(**{**_own_defaults(model), **options, **fixed})
-        if choice.reads_rows:
-            add_settings(config, choice.name)
-            measure(model, config, choice.name, rows)
-        attached = get_peft_model(model, config)
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
+    attached = build_lora(model, options, choice, rows)
     if choice.moves_base:
         remember_factors(attached, dict(_weights(attached)))
     if choice.kind in ("ours", "own"):
         initialize(attached, load(initializer_registry, choice.name, "initialiser", folder), choice.name)
+    return attached
+
+
+def build_lora(
+    model: Any,
+    options: Mapping[str, Any],
+    choice: InitChoice,
+    rows: Sequence[TokenRow] = (),
+    initialized: bool = True,
+) -> Any:
+    """The `PeftModel` with an adapter as PEFT makes it; an initialiser of ours has not been at work.
+
+    Args:
+        model: the loaded base model.
+        options: of `peft.LoraConfig`.
+        choice: its initialisation, understood.
+        rows: the training rows, for initialisations of PEFT's that look at them.
+        initialized: false leaves PEFT's own initialisation out, while the config says that it took place.
+
+    Raises:
+        UserError: the options do not fit the model.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    _check_fit(model, options, choice)
+    initialization = choice.name if choice.kind == "peft" else True
+    fixed = {"init_lora_weights": initialization, "task_type": "CAUSAL_LM"}
+    try:
+        config = LoraConfig(**{**_own_defaults(model), **options, **fixed})
+        if choice.reads_rows:
+            add_settings(config, choice.name)
+        if not initialized:
+            config.init_lora_weights = True
+        elif choice.reads_rows:
+            measure(model, config, choice.name, rows)
+        attached = get_peft_model(model, config)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
+    attached.peft_config[ADAPTER].init_lora_weights = initialization
     return attached
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sft.errors import UserError
+from sft.runs.progress import beat
 
 if TYPE_CHECKING:
     import torch
@@ -95,4 +96,5 @@ def _batches(model: Any, rows: Sequence[TokenRow], size: int) -> Iterator[Batch]
             batch["input_ids"][number, :length] = torch.tensor(row.input_ids)
             batch["attention_mask"][number, :length] = 1
             batch["labels"][number, :length] = torch.tensor(row.labels)
+        beat()
         yield {key: value.to(device) for key, value in batch.items()}

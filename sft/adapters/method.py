@@ -42,3 +42,14 @@ class AdapterMethod(Protocol):
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """The model with the trained adapter in the folder `adapter`, ready to be trained on."""
         ...
+
+    def save_start(self, model: Any, options: Mapping[str, Any], folder: Path) -> None:
+        """Write to `folder` what `restored` needs; the base and what is frozen are as `attach` left them."""
+        ...
+
+    def restored(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+        """The model as `attach` left it, but for the values of the adapter's own tensors, which the caller has.
+
+        From what `save_start` wrote, without looking at rows or decomposing a weight a second time.
+        """
+        ...

@@ -32,5 +32,13 @@ class NoAdapter:
         """Always an error: there is nothing to train."""
         return self.attach(model, options, adapter, ())
 
+    def save_start(self, model: Any, options: Mapping[str, Any], folder: Path) -> None:
+        """Always an error: there is nothing to train."""
+        self.attach(model, options, folder, ())
+
+    def restored(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+        """Always an error: there is nothing to train."""
+        return self.attach(model, options, folder, ())
+
 
 METHOD = NoAdapter()

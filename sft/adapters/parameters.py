@@ -1,10 +1,13 @@
-"""Counting a model's parameters."""
+"""The parameters of a model in training: how many, and which of them are its own."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
-from sft.initialization.apply import ANCHOR
+from sft.errors import StageFailure
+from sft.initialization.apply import ADAPTER, ANCHOR
 
 
 class ParameterCounts(NamedTuple):
@@ -27,6 +30,35 @@ def count_parameters(model: nn.Module) -> ParameterCounts:
         total += numbers
         trainable += numbers if parameter.requires_grad else 0
     return ParameterCounts(trainable, total)
+
+
+def adapter_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Every tensor that is trained or belongs to the adapter, frozen parts and buffers included, by name."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {name: tensor.data for name, tensor in named if tensor.requires_grad or _is_adapters(name)}
+
+
+def load_adapter_tensors(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Give the tensors of `adapter_tensors` the values they had, to the last bit.
+
+    Raises:
+        StageFailure: of kind `checkpoint`: names, shapes or precisions are others.
+    """
+    own = adapter_tensors(model)
+    others = sorted(set(own) ^ set(tensors))
+    others += [name for name in own if name in tensors and _form(own[name]) != _form(tensors[name])]
+    if others:
+        raise StageFailure(f"the saved tensors do not fit the model: {others[0]} differs", kind="checkpoint")
+    for name, tensor in own.items():
+        tensor.copy_(tensors[name])
+
+
+def _is_adapters(name: str) -> bool:
+    return ADAPTER in name.split(".")
+
+
+def _form(tensor: torch.Tensor) -> tuple[torch.Size, torch.dtype]:
+    return tensor.shape, tensor.dtype
 
 
 def _numbers(parameter: nn.Parameter) -> int:

@@ -1,6 +1,5 @@
 """The command line: each command parses, calls one function of `sft.api` and sets the exit code."""
 
-import errno
 import os
 import signal
 import sys
@@ -11,9 +10,11 @@ from typing import NoReturn
 import typer
 
 from sft.cli.ending import end_by
+from sft.cli.output import write_err
 from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
 from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
-from sft.errors import MachineError, SftError
+from sft.cli.state_commands import clean, logs, status, verify
+from sft.errors import MACHINE_ERRNOS, MachineError, SftError
 
 app = typer.Typer(
     name="sft",
@@ -26,7 +27,6 @@ app = typer.Typer(
 INTERNAL_ERROR = 4
 TYPER_INTERRUPTED = 130
 """The code that Typer ends with after Ctrl-C."""
-MACHINE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EIO)
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     run_experiments,
@@ -36,6 +36,10 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     evaluate,
     plan,
     inspect,
+    status,
+    logs,
+    verify,
+    clean,
     leaderboard,
     schema,
     methods,
@@ -49,7 +53,7 @@ def main() -> None:
     try:
         app()
     except SftError as error:
-        sys.stderr.write(f"{error}\n")
+        write_err(f"{error}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,7 +66,7 @@ def main() -> None:
         raise
     except OSError as error:
         if error.errno in MACHINE_ERRNOS:
-            sys.stderr.write(f"{error}\n")
+            write_err(f"{error}\n")
             sys.exit(MachineError.exit_code)
         _internal_error()
     except Exception:  # noqa: BLE001  a bug is shown whole and has its own exit code

@@ -1,33 +1,83 @@
 """The commands that run stages: train, predict, evaluate, run-experiment, run-experiments."""
 
+import shlex
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
+from sft.cli.ending import end_by
+from sft.cli.output import write_err, write_out
+from sft.cli.run_options import (
+    FailFast,
+    Gpus,
+    Grace,
+    Jobs,
+    JobsPerGpu,
+    OnOom,
+    Retries,
+    RetryFailed,
+    StallTimeout,
+    Start,
+    Timeout,
+)
 
 if TYPE_CHECKING:
     from sft.api import GridRun, RunRequest
     from sft.experiments.loading import GridOptions
+    from sft.experiments.planning import GridPlan
+    from sft.experiments.running import RunOutcome
+    from sft.experiments.settings import OnOutOfMemory, StartChoice
+    from sft.runs.files import ResultsFolder
 
 RESULTS = Path("results")
 SHOWN_ROWS = 3
 
 
 @reads_grid
-def run_experiments(grid: Grid, *, results_path: Results = RESULTS, options: Any) -> None:
+def run_experiments(
+    grid: Grid,
+    *,
+    results_path: Results = RESULTS,
+    jobs: Jobs = None,
+    gpus: Gpus = "all",
+    jobs_per_gpu: JobsPerGpu = 1,
+    start: Start = "auto",
+    timeout: Timeout = None,
+    stall_timeout: StallTimeout = None,
+    grace: Grace = 30.0,
+    retries: Retries = 1,
+    on_oom: OnOom = "ladder",
+    fail_fast: FailFast = False,
+    retry_failed: RetryFailed = False,
+    options: Any,
+) -> None:
     """Run a whole grid, then write the leaderboard: the main job."""
     from sft import api
     from sft.cli.board import board_text
-    from sft.experiments.display import shown_path
+    from sft.experiments.wording import shown_path
     from sft.runs.records import read_json_or_none
 
-    ended = api.run(grid, results_path, options)
-    sys.stdout.write(f"\n{board_text(read_json_or_none(ended.results.leaderboard('json')))}\n")
-    sys.stdout.write(f"{shown_path(ended.results.leaderboard('md'))}\n")
-    _close(ended)
+    settings = api.RunSettings(
+        jobs=jobs,
+        gpus=gpus,
+        jobs_per_gpu=jobs_per_gpu,
+        start=cast("StartChoice", start),
+        timeout=timeout,
+        stall_timeout=stall_timeout,
+        grace=grace,
+        retries=retries,
+        on_oom=cast("OnOutOfMemory", on_oom),
+        fail_fast=fail_fast,
+        retry_failed=retry_failed,
+    )
+    ended = api.run(grid, results_path, options, settings)
+    write_out(f"\n{board_text(read_json_or_none(ended.results.leaderboard('json')))}\n")
+    write_out(f"{shown_path(ended.results.leaderboard('md'))}\n")
+    close(ended.plan, ended.outcome, ended.results, _command_with("--retry-failed"))
 
 
 @reads_grid
@@ -48,12 +98,12 @@ def run_experiment(
 def train(config: Config, *, results_path: Results = RESULTS, options: Any) -> None:
     """Train the adapter of one experiment and print its folder."""
     from sft import api
-    from sft.experiments.display import shown_path
+    from sft.experiments.wording import shown_path
 
     ended = _one(config, results_path, options, api.RunRequest(goal="adapter", adds_to_grid=False))
     if _finished(ended):
-        sys.stdout.write(f"{shown_path(next(iter(ended.outcome.folders.values())).adapter)}\n")
-    _close(ended)
+        write_out(f"{shown_path(next(iter(ended.outcome.folders.values())).adapter)}\n")
+    close(ended.plan, ended.outcome, ended.results)
 
 
 @reads_grid
@@ -75,14 +125,14 @@ def evaluate(config: Config, *, results_path: Results = RESULTS, options: Any) -
 
 def _run_one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> None:
     from sft.cli.tables import experiment_text
-    from sft.experiments.display import shown_path
+    from sft.experiments.wording import shown_path
 
     ended = _one(config, results_path, options, request)
     if _finished(ended):
         folder = next(iter(ended.outcome.folders.values()))
-        sys.stdout.write(experiment_text(folder, SHOWN_ROWS))
-        sys.stdout.write(f"{shown_path(folder.path)}\n")
-    _close(ended)
+        write_out(experiment_text(folder, SHOWN_ROWS))
+        write_out(f"{shown_path(folder.path)}\n")
+    close(ended.plan, ended.outcome, ended.results)
 
 
 def _one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> "GridRun":
@@ -96,17 +146,36 @@ def _finished(ended: "GridRun") -> bool:
     return not ended.n_failed and ended.outcome.summary.stopped_by is None
 
 
-def _close(ended: "GridRun") -> None:
-    """Say how the run ended; exit 1 when an experiment failed, by the signal when it was stopped."""
-    from sft.cli.ending import end_by
-    from sft.experiments.display import closing_lines
+def close(plan: "GridPlan", outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = None) -> None:
+    """Say how a run ended, and end with the code that says it.
 
-    for warning in ended.plan.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
-    for line in closing_lines(ended.outcome.summary, ended.outcome.statuses, ended.results):
-        sys.stderr.write(f"{line}\n")
-    if ended.outcome.summary.stopped_by is not None:
-        sys.stderr.write("stopped. Run the same command to continue.\n")
-        end_by(ended.outcome.summary.stopped_by)
-    if ended.n_failed:
-        raise typer.Exit(1)
+    By the signal when it was stopped, 5 when the machine must change, 1 when an experiment failed.
+
+    Args:
+        plan: what was run.
+        outcome: what it left.
+        results: where.
+        retry: the command that runs again what failed.
+    """
+    from sft.errors import MachineError
+    from sft.experiments.closing import Ending, closing_lines
+
+    summary = outcome.summary
+    stopped = summary.stopped_by is not None
+    lines = [f"warning: {warning}" for warning in plan.warnings]
+    lines += closing_lines(outcome.facts(), Ending(results, outcome.seconds, stopped, retry))
+    machine = [*outcome.copy_failures, *([summary.machine] if summary.machine else [])]
+    lines += [*([summary.halted] if summary.halted else []), *machine]
+    write_err("".join(f"{line}\n" for line in lines))
+    if summary.stopped_by is not None:
+        end_by(signal.SIGINT if summary.stopped_by == signal.SIGINT else signal.SIGTERM)
+    if machine:
+        sys.exit(MachineError.exit_code)
+    if outcome.statuses:
+        sys.exit(1)
+
+
+def _command_with(option: str) -> str:
+    """This command, with an option that it may have already."""
+    words = [word for word in sys.argv[1:] if word != option]
+    return shlex.join(["sft", *words, option])

@@ -13,14 +13,22 @@ RESULTS = Path("results")
 
 
 @reads_grid
-def plan(grid: Grid, *, results_path: Results = RESULTS, options: Any) -> None:
+def plan(
+    grid: Grid,
+    *,
+    why: Annotated[
+        bool, typer.Option("--why", help="Tell which keys differ from the nearest finished stage.")
+    ] = False,
+    results_path: Results = RESULTS,
+    options: Any,
+) -> None:
     """Expand and check a grid; show what would run, is shared, is done, and every default in force."""
     from sft import api
     from sft.experiments.plan_view import plan_lines
     from sft.runs.files import ResultsFolder
 
     checked = api.plan(grid, options, results_path)
-    _print("\n".join(plan_lines(checked, ResultsFolder(results_path))))
+    _print("\n".join(plan_lines(checked, ResultsFolder(results_path.resolve()), why=why)))
 
 
 @reads_grid

@@ -8,7 +8,7 @@ ADVICE = "secrets do not belong in a config; put it in the environment, e.g. HF_
 
 _LONG_TOKEN = re.compile(r"(?<![A-Za-z0-9_])hf_[A-Za-z0-9]{20,}")
 _WHOLE_TOKEN = re.compile(r"hf_(?:[A-Za-z0-9]{6,}|[a-z]*[A-Z0-9][A-Za-z0-9]*)")
-_URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@")
+_URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)[^/\s:@]+:[^/\s@]+@")
 
 
 def looks_secret(text: str) -> bool:

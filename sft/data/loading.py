@@ -24,7 +24,7 @@ from sft.data.sources import (
 from sft.data.text_files import merged, read_csv, read_json, read_jsonl
 from sft.errors import DataError
 
-__all__ = ["data_fingerprint", "hub_commit", "load_splits", "local_source"]
+__all__ = ["data_fingerprint", "data_names", "hub_commit", "load_splits", "local_source"]
 
 SHOWN = 10
 
@@ -47,6 +47,28 @@ def data_fingerprint(dataset: DatasetConfig, folder: Path, revision: str | None)
         return _hub_fingerprint(dataset, folder, revision or hub_commit(dataset))
     layout = find_layout(dataset, local_splits(dataset, folder), folder)
     return {role: source_sha256(source) for role, source in layout.roles().items()}
+
+
+def data_names(dataset: DatasetConfig, folder: Path) -> dict[str, str]:
+    """What a person calls the data of each role: its file, or the split of a saved or hub data set.
+
+    Raises:
+        UserError: a split or file is not there.
+    """
+    if local_source(dataset, folder) is None:
+        return {}
+    layout = find_layout(dataset, local_splits(dataset, folder), folder)
+    return {role: _name_of(source) for role, source in layout.roles().items()}
+
+
+def _name_of(source: SplitSource) -> str:
+    match source:
+        case FileSplit(files):
+            return files[0].name + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+        case SavedSplit(folder):
+            return f"{folder.parent.name}/{folder.name}"
+        case HubSplit():
+            raise TypeError("a hub split has no file")
 
 
 def load_splits(

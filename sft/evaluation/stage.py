@@ -125,10 +125,22 @@ def _write_metrics(
             "trainable_parameters": training["trainable_parameters"] if training else 0,
             "total_parameters": inference["total_parameters"],
             "exported_rank": training.get("exported_rank") if training else None,
+            **_memory_steps(inference, training),
         },
         "environment": _environment(inference, training, Path(record.config_folder)),
     }
     write_json(job.metrics, metrics)
+
+
+def _memory_steps(inference: Mapping[str, Any], training: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What stages did to fit into memory; nothing where none had to."""
+    steps: dict[str, Any] = {}
+    if training and training.get("memory_step"):
+        names = ("micro_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")
+        steps |= {"train": training["memory_step"], **{name: training[name] for name in names}}
+    if inference.get("memory_step"):
+        steps |= {"infer": inference["memory_step"], "batch_size": inference["batch_size"]}
+    return {"memory_steps": steps} if steps else {}
 
 
 def _data_record(inputs: Inputs, inference: Mapping[str, Any], training: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -1,69 +1,112 @@
-"""How a run looks on the terminal: one line when a job starts and one when it ends."""
+"""How a run looks where there is no terminal: timestamped lines, as fit for a log."""
 
+import os
 import sys
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from sft.experiments.outcomes import last_line, reason
-from sft.experiments.runner import RunSummary
+from sft.experiments.costs import MEASURED, StageCosts
+from sft.experiments.display import Display, RunningJob
+from sft.experiments.grid_progress import GridProgress
+from sft.experiments.outcomes import reason
+from sft.experiments.progress_text import counts_text, failure_line, left_text, shared_name
+from sft.experiments.quiet_stream import QuietStream
+from sft.experiments.wording import duration, one_line
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord
+
+INTERVAL_SECONDS = 30.0
+"""Between two lines on the progress of the same job."""
+
+
+def display_for(stream: TextIO | None = None, costs: StageCosts | None = None) -> Display:
+    """The display that fits a stream: a live table on a terminal, else lines.
+
+    Args:
+        stream: where it writes; default: stderr.
+        costs: learns what stages take and tells what is left; default: knows nothing yet.
+    """
+    stream = stream or sys.stderr
+    if not _is_terminal(stream):
+        return LineDisplay(stream, costs)
+    from sft.experiments.live_display import LiveDisplay
+
+    return LiveDisplay(stream, costs or StageCosts())
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    except ValueError:
+        return False
 
 
 class LineDisplay:
-    """Writes timestamped lines."""
+    """Writes a line when a job starts, every 30 seconds while it runs, and when it ends."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self, stream: TextIO | None = None, costs: StageCosts | None = None) -> None:
+        """
+        Args:
+            stream: where it writes; default: stderr.
+            costs: learns what stages take.
+        """
+        self._out = QuietStream(stream or sys.stderr)
+        self._progress = GridProgress(costs or StageCosts())
+        self._told_at: dict[Path, float] = {}
 
-    def started(self, job: PlannedJob) -> None:
+    def began(self, experiments: Mapping[str, Sequence[PlannedJob]], done: Collection[Path]) -> None:
+        """Take the grid."""
+        self._progress.began(experiments, done)
+
+    def started(self, job: PlannedJob, status: StatusRecord) -> None:
         """Say that a job was started."""
-        self._line(f"{job.record.stage:<8} {job.record.name} started")
+        self._progress.started(job, status)
+        self._told_at[job.folder.path] = 0.0
+        where = f" on {', '.join(status.gpus)}" if status.gpus else ""
+        self._job_line(job, f"started{where}")
+
+    def ticked(self, running: Sequence[RunningJob]) -> None:
+        """Say how far those jobs are of which nothing was said for a while."""
+        self._progress.ticked(running)
+        for item in running:
+            path = item.job.folder.path
+            if item.seconds - self._told_at.get(path, 0.0) >= INTERVAL_SECONDS:
+                self._told_at[path] = item.seconds
+                self._job_line(item.job, self._how_far(item))
 
     def ended(self, job: PlannedJob, status: StatusRecord) -> None:
-        """Say how a job ended."""
-        took = "" if status.seconds is None else f" in {status.seconds:.1f} s"
-        why = "" if status.error is None else f": {reason(status)}"
-        self._line(f"{job.record.stage:<8} {job.record.name} {status.state}{took}{why}")
+        """Say how a job ended; one that never started is told of by the failure it follows from."""
+        self._progress.ended(job, status)
+        failure = failure_line(self._progress, job, status)
+        if failure is not None:
+            self.say(f"{failure}{self._after()}")
+        elif self._progress.was_started(job):
+            took = f" in {duration(status.seconds)}" if status.seconds is not None else ""
+            why = f": {reason(status)}" if status.error is not None else ""
+            self._job_line(job, f"{status.state}{took}{why}{self._after() if status.state in MEASURED else ''}")
 
-    def _line(self, text: str) -> None:
-        self._stream.write(f"[{datetime.now():%H:%M:%S}] {text}\n")
-        self._stream.flush()
+    def say(self, line: str) -> None:
+        """Write a line that belongs to no job."""
+        self._out.write(f"[{datetime.now():%H:%M:%S}] {one_line(line)}\n")
 
+    def closed(self) -> None:
+        """Nothing is left to write."""
 
-def closing_lines(summary: RunSummary, failed: dict[str, StatusRecord], results: ResultsFolder) -> list[str]:
-    """What is said at the end: how many stages ran, what failed and why, and how to see and repeat it.
+    def _how_far(self, item: RunningJob) -> str:
+        told, left = item.progress, self._progress.seconds_left_of(item)
+        parts = [
+            f"{told.step}/{told.total}" if told is not None and told.total else "running",
+            f"loss {told.loss:.4g}" if told is not None and told.loss is not None else "",
+            duration(item.seconds),
+            f"about {duration(left)} left" if left is not None else "",
+        ]
+        return ", ".join(part for part in parts if part)
 
-    Args:
-        summary: of the run.
-        failed: experiment name -> status of each experiment that did not reach its goal.
-        results: the results folder.
-    """
-    interrupted = f", {summary.interrupted} interrupted" if summary.interrupted else ""
-    lines = [
-        f"{_count(summary.ran, 'stage')} run, {summary.reused} already done{interrupted}, "
-        f"{_count(len(failed), 'experiment')} failed"
-    ]
-    for name, status in failed.items():
-        lines.append(f"FAILED {name} {reason(status)}")
-        if status.log is not None:
-            log = results.path / status.log
-            last = last_line(log)
-            shown = shown_path(log)
-            lines.append(f"  last line: {last}" if last else "  the log is empty")
-            lines.append(f"  Log: {shown}. Again: python -m sft.worker {shown_path(log.parents[2])}")
-    return lines
+    def _after(self) -> str:
+        left = left_text(self._progress.time_left())
+        return f" ({counts_text(self._progress)}{f'; {left}' if left else ''})"
 
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def shown_path(path: Path) -> str:
-    """The path as a person in this working directory would write it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    def _job_line(self, job: PlannedJob, text: str) -> None:
+        self.say(f"{job.record.stage:<8} {shared_name(self._progress, job)} {text}")

@@ -1,45 +1,98 @@
-"""Why a job failed, from what its process left; one place, so that every view says the same line."""
+"""Why a job stands where it stands, in one line; one place, so that every view says the same."""
 
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 from sft.errors import ErrorKind
-from sft.runs.files import AttemptFolder
+from sft.experiments.wording import one_line, shown_path
+from sft.runs.files import ID_DIGITS, AttemptFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, read_error
+from sft.runs.states import JobState, error_in
 
 _TAIL_BYTES = 8192
-_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+_GIGABYTE = 1e9
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP)
+_SHELL_OFFSET = 128
+_STOPPED = ("interrupted", "preempted", "lost")
+
+KINDS_BY_CODE: dict[int, ErrorKind] = {
+    10: "config",
+    11: "data",
+    12: "oom_gpu",
+    13: "oom_host",
+    14: "diverged",
+    15: "network",
+    16: "checkpoint",
+    17: "disk_full",
+    18: "refused",
+    20: "exception",
+}
+"""What a worker's exit code says where it could not write `error.json`."""
 
 
-def error_of(attempt: AttemptFolder, exit_code: int) -> ErrorRecord:
-    """The error of a try that ended without a valid manifest.
+@dataclass(frozen=True)
+class MemorySeen:
+    """What the runner saw of memory while a job ran."""
+
+    peak_bytes: int | None = None
+    """The most that the worker had."""
+    limit_bytes: int | None = None
+    """What there is for all processes."""
+    oom_kills: int = 0
+    """How often the system killed a process for want of memory meanwhile."""
+
+
+NOTHING_SEEN = MemorySeen()
+
+
+def error_of(attempt: AttemptFolder, exit_code: int, memory: MemorySeen = NOTHING_SEEN) -> ErrorRecord:
+    """The error of a try that ended without a valid manifest, and that nobody asked to end.
 
     Args:
         attempt: its folder.
-        exit_code: as `Popen.returncode`: negative for a signal.
+        exit_code: negative for a signal, as `Popen.returncode`, or 128 above it, as a guard passes it on.
+        memory: what was seen of memory meanwhile.
     """
     written = read_error(attempt.error)
     if written is not None:
         return written
-    if exit_code < 0:
-        return _signalled(-exit_code)
     if exit_code == 0:
         return ErrorRecord("no_result", "worker ended with code 0 but wrote no manifest; treated as failed.")
+    number = -exit_code if exit_code < 0 else exit_code - _SHELL_OFFSET
+    if 0 < number < signal.NSIG:
+        return _signalled(number, memory)
     last = last_line(attempt.stderr)
-    return ErrorRecord("crash", f"worker ended with code {exit_code}" + (f": {last}" if last else ""))
+    kind = KINDS_BY_CODE.get(exit_code, "crash")
+    return ErrorRecord(kind, f"worker ended with code {exit_code}" + (f": {last}" if last else ""))
 
 
-def _signalled(number: int) -> ErrorRecord:
-    named = number in set(signal.Signals)
-    name = signal.Signals(number).name if named else f"signal {number}"
+def _signalled(number: int, memory: MemorySeen) -> ErrorRecord:
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     if number == signal.SIGKILL:
-        message = (
-            f"worker was ended by {name}, which this program did not send. Often the system ran out of memory. "
-            "Try a smaller batch or model."
-        )
-        return ErrorRecord("killed", message)
+        return _killed(name, memory)
     kind: ErrorKind = "crash" if number in _CRASHES else "killed"
-    return ErrorRecord(kind, f"worker was ended by {name}")
+    return ErrorRecord(kind, f"worker was ended by {name}, which this program did not send")
+
+
+def _killed(name: str, memory: MemorySeen) -> ErrorRecord:
+    """SIGKILL leaves no word of the process: what is said of its cause is a suspicion."""
+    if memory.oom_kills > 0:
+        suspicion = f"Meanwhile the system killed {memory.oom_kills} of its processes for want of memory"
+    else:
+        suspicion = "Often the system ran out of memory"
+    message = (
+        f"worker was ended by {name}, which this program did not send. {suspicion}{_peak(memory)}. "
+        "Try fewer parallel experiments."
+    )
+    return ErrorRecord("oom_host" if memory.oom_kills > 0 else "killed", message)
+
+
+def _peak(memory: MemorySeen) -> str:
+    if memory.peak_bytes is None:
+        return ""
+    of = "" if memory.limit_bytes is None else f" of {memory.limit_bytes / _GIGABYTE:.1f} GB"
+    return f" (peak seen: {memory.peak_bytes / _GIGABYTE:.1f} GB{of})"
 
 
 def last_line(log: Path) -> str:
@@ -51,11 +104,42 @@ def last_line(log: Path) -> str:
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return next((one_line(line) for line in reversed(lines) if line.strip()), "")
 
 
-def reason(status: StatusRecord) -> str:
-    """One line on why a job stands where it stands."""
-    if status.error is None:
-        return status.state
-    return f"at {status.stage}: {status.error.message}"
+def reason(status: StatusRecord | None, state: JobState | None = None) -> str:
+    """One line on why a job stands where it stands.
+
+    Args:
+        status: as its runner wrote it; None where there is none that can be read.
+        state: as its files tell it, where that is another one.
+    """
+    judged = state or (status.state if status is not None else "pending")
+    error = error_in(judged, status)
+    if error is None:
+        return judged
+    return f"{'' if status is None else f'at {status.stage}: '}{one_line(error.message)}"
+
+
+def story(name: str, key: str, status: StatusRecord | None, state: JobState, results: ResultsFolder) -> str:
+    """The whole line about a job that is not done: who, where, why, its log, and how to run it again.
+
+    Args:
+        name: of the experiment.
+        key: its id.
+        status: as its runner wrote it.
+        state: as its files tell it.
+        results: the results folder.
+    """
+    word = (state if state in (*_STOPPED, "damaged") else "failed").upper()
+    text = f"{word} {one_line(name)} [{key[:ID_DIGITS]}] {reason(status, state)}"
+    if status is None or status.log is None or state in _STOPPED:
+        return text
+    log = results.path / status.log
+    ending = "" if text.endswith((".", "!", "?")) else "."
+    return f"{text}{ending} Log: {shown_path(log)}. Again: {again(log.parents[2])}"
+
+
+def again(job_folder: Path) -> str:
+    """The command that runs one stage by hand."""
+    return f"python -m sft.worker {shown_path(job_folder)}"

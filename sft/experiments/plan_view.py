@@ -1,69 +1,111 @@
 """A plan as text: what would run, what is shared, what is done, what has no effect, and every default in force."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
-from pydantic import BaseModel
-
-from sft.adapters.options import adapter_method
-from sft.config.experiment import ExperimentConfig
+from sft.experiments.defaults import default_lines
 from sft.experiments.effects import without_effect
+from sft.experiments.library_versions import version_warnings
+from sft.experiments.outcomes import reason, story
+from sft.experiments.plan_states import PlannedRun, planned_run
 from sft.experiments.planning import GridPlan, PlannedExperiment
-from sft.inference.options import effective_generation_args
-from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
+from sft.experiments.why import why_lines
+from sft.experiments.wording import counted
+from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StageName
-from sft.tasks.inputs import task_of
-from sft.training.options import effective_trainer_args
 
 SHOWN_EXPERIMENTS = 200
+SHOWN_STOPPED = 50
 STAGES: tuple[StageName, ...] = ("train", "infer", "evaluate")
 
 
-def plan_lines(plan: GridPlan, results: ResultsFolder) -> list[str]:
-    """The plan of a grid against a results folder."""
-    folders = ExperimentFolders(results)
-    jobs = {
-        planned.experiment.name: jobs_of(planned.experiment, planned.keys, folders, results, "metrics")
-        for planned in plan.experiments
-    }
-    unique = {job.folder.path: job for planned in jobs.values() for job in planned}
-    done = {path for path, job in unique.items() if job.is_done}
-    lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(jobs, unique, done), ""]
-    lines += _experiment_lines(plan, jobs, done)
+def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> list[str]:
+    """The plan of a grid against a results folder.
+
+    Args:
+        plan: the checked grid.
+        results: the results folder.
+        why: whether to tell in which keys each stage that would run differs from the nearest finished one.
+    """
+    run = planned_run(plan, results)
+    lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), "", _saving_line(run), ""]
+    lines += _experiment_lines(plan, run)
     lines += [*_label_lines(plan), *_no_effect_lines(plan)]
-    lines += ["", "Defaults in force (what is not written in the configs):", *_default_lines(plan)]
-    return [*lines, *(f"warning: {warning}" for warning in plan.warnings)]
+    lines += _stopped_lines(run, results)
+    if why:
+        told = {path: reason(standing.status, standing.state) for path, standing in run.stopped().items()}
+        lines += ["", *why_lines(list(run.to_run.values()), told, results)]
+    lines += ["", "Defaults in force (what is not written in the configs):"]
+    lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
+    warnings = [*plan.warnings, *version_warnings([job for path, job in run.jobs.items() if path in run.done])]
+    return [*lines, *(f"warning: {warning}" for warning in warnings)]
 
 
-def _stage_lines(
-    jobs: Mapping[str, list[PlannedJob]], unique: Mapping[Any, PlannedJob], done: set[Any]
-) -> Iterator[str]:
-    asked = Counter(job.record.stage for planned in jobs.values() for job in planned)
-    there = Counter(job.record.stage for job in unique.values())
-    finished = Counter(job.record.stage for path, job in unique.items() if path in done)
+def _stage_lines(run: PlannedRun) -> Iterator[str]:
+    asked = Counter(job.record.stage for jobs in run.experiments.values() for job in jobs)
+    there = Counter(job.record.stage for job in run.jobs.values())
+    to_run = Counter(job.record.stage for job in run.to_run.values())
+    left = Counter(job.record.stage for job in run.left.values())
     for stage in STAGES:
         if asked[stage]:
-            to_run = there[stage] - finished[stage]
-            saved = asked[stage] - there[stage]
-            yield f"  {stage:<8} {to_run} to run, {finished[stage]} done, {saved} shared ({asked[stage]} asked for)"
+            finished = there[stage] - to_run[stage] - left[stage]
+            shared = asked[stage] - there[stage]
+            failed = f", {left[stage]} held up by a failure" if left[stage] else ""
+            yield (
+                f"  {stage:<8} {to_run[stage]} to run, {finished} done, {shared} shared{failed} "
+                f"({asked[stage]} asked for)"
+            )
 
 
-def _experiment_lines(plan: GridPlan, jobs: Mapping[str, list[PlannedJob]], done: set[Any]) -> list[str]:
-    first: dict[Any, str] = {}
+def _saving_line(run: PlannedRun) -> str:
+    """How much of the work is saved, in stages."""
+    asked = sum(len(jobs) for jobs in run.experiments.values())
+    shared = asked - len(run.jobs)
+    done = len(run.jobs) - len(run.to_run) - len(run.left)
+    text = f"{len(run.to_run)} of {counted(asked, 'stage')} to run; saved: {shared} shared, {done} done"
+    return f"{text}; {len(run.left)} held up by a failure (--retry-failed runs them again)" if run.left else text
+
+
+def _experiment_lines(plan: GridPlan, run: PlannedRun) -> list[str]:
+    first: dict[Path, str] = {}
     lines = []
     for planned in plan.experiments[:SHOWN_EXPERIMENTS]:
         name = planned.experiment.name
         stages = []
-        for job in jobs[name]:
+        for job in run.experiments[name]:
             owner = first.setdefault(job.folder.path, name)
-            state = "done" if job.folder.path in done else "run" if owner == name else f"as {owner}"
+            state = _state(job, run, None if owner == name else owner)
             stages.append(f"{job.record.stage} {job.record.key[:8]} {state}")
         lines.append(f"  {name}: {' · '.join(stages)}{_data_text(planned)}")
     if len(plan.experiments) > SHOWN_EXPERIMENTS:
         lines.append(f"  ... and {len(plan.experiments) - SHOWN_EXPERIMENTS} more")
     return lines
+
+
+def _state(job: PlannedJob, run: PlannedRun, owner: str | None) -> str:
+    path = job.folder.path
+    if path in run.done:
+        return "done"
+    state = run.standings[path].state
+    stopped = path in run.stopped_paths
+    if path in run.to_run:
+        was = f" ({state})" if stopped else ""
+        return f"run{was}" if owner is None else f"as {owner}"
+    if path in run.left:
+        return state if stopped else "waits"
+    return state if state == "pruned" else "not needed"
+
+
+def _stopped_lines(run: PlannedRun, results: ResultsFolder) -> Iterator[str]:
+    """What was tried and is not done, each with its reason."""
+    stopped = run.stopped()
+    for path, standing in list(stopped.items())[:SHOWN_STOPPED]:
+        record = run.jobs[path].record
+        yield f"  {story(record.name, record.key, standing.status, standing.state, results)}"
+    if len(stopped) > SHOWN_STOPPED:
+        yield f"  ... and {len(stopped) - SHOWN_STOPPED} more"
 
 
 def _data_text(planned: PlannedExperiment) -> str:
@@ -93,48 +135,3 @@ def _no_effect_lines(plan: GridPlan) -> list[str]:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _default_lines(plan: GridPlan) -> list[str]:
-    """One line per default and value, with how many experiments it is in force in, where that is not all."""
-    shown = plan.experiments[:SHOWN_EXPERIMENTS]
-    found = Counter((path, repr(value)) for planned in shown for path, value in _defaults(planned))
-    return [
-        f"  {path} = {value}" + ("" if count == len(shown) else f"  ({count} of {len(shown)} experiments)")
-        for (path, value), count in sorted(found.items())
-    ]
-
-
-def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
-    config = planned.experiment.config
-    yield from _unwritten(config, "")
-    if config.evaluation.metrics is None:
-        yield "evaluation.metrics", list(planned.experiment.metrics)
-    if config.trains:
-        yield from _training_defaults(config)
-    if not task_of(config).has_labels:
-        written = config.inference.generation_args
-        in_force = effective_generation_args(written, config.inference_prompting.max_output_length)
-        yield from _added("inference.generation_args", written, in_force)
-
-
-def _training_defaults(config: ExperimentConfig) -> Iterator[tuple[str, Any]]:
-    written = config.training.trainer_args if config.training else {}
-    in_force = effective_trainer_args(written, config.adapter_method)
-    yield from _added("training.trainer_args", written, in_force)
-    section = "lora" if config.lora is not None else "adapter"
-    yield from _added(section, config.adapter_options, adapter_method(config.adapter_method).defaults())
-
-
-def _added(section: str, written: Mapping[str, Any], in_force: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    yield from ((f"{section}.{key}", value) for key, value in in_force.items() if key not in written)
-
-
-def _unwritten(section: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        path = f"{prefix}{name}"
-        if isinstance(value, BaseModel):
-            yield from _unwritten(value, f"{path}.")
-        elif name not in section.model_fields_set and value is not None and value != {}:
-            yield path, value

@@ -1,154 +1,216 @@
-"""Runs planned jobs one after the other: a loop without threads; a failure is recorded and the rest goes on."""
+"""Runs the jobs of a grid: one loop without threads; a failure is recorded, and what does not need it goes on."""
 
-import json
-import signal
+import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Protocol
 
-from sft.experiments.executors.executor import Executor, Handle
-from sft.experiments.outcomes import error_of
+from sft.errors import MACHINE_ERRNOS, NO_SPACE_ERRNOS, SftError
+from sft.experiments.attempts import judge, log_of, number_of, prepare
+from sft.experiments.board_refresh import BoardRefresh
+from sft.experiments.crash_report import crashed
+from sft.experiments.display import Display
+from sft.experiments.executors.executor import Executor, Submission
+from sft.experiments.gpu_memory import GpuMemory
+from sft.experiments.leases import Grant, Leases, Need, gpus_needed
+from sft.experiments.ledger import FINISHED, Ledger
+from sft.experiments.limits import Limits, Watch
+from sft.experiments.logs import Logs
+from sft.experiments.retries import End
+from sft.experiments.running_job import ActiveJob
+from sft.experiments.schedule import Experiments
+from sft.experiments.settings import RunSettings
+from sft.experiments.stops import StopSignals
+from sft.experiments.summary import RunSummary
+from sft.experiments.surroundings import Surroundings
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.files import AttemptFolder, JobFolder, ResultsFolder
-from sft.runs.records import ErrorRecord, State, StatusRecord, read_json_or_none, write_record
+from sft.runs.events import utc_now
+from sft.runs.files import ResultsFolder
+from sft.runs.memory import oom_kills
+from sft.runs.records import ErrorRecord, StatusRecord
 
-WAIT_SECONDS = 0.5
-GRACE_SECONDS = 30.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
-
-
-class Display(Protocol):
-    """Shows how the jobs go."""
-
-    def started(self, job: PlannedJob) -> None:
-        """A job was started."""
-
-    def ended(self, job: PlannedJob, status: StatusRecord) -> None:
-        """A job ended, or could not start because of `status.error`."""
-
-
-@dataclass
-class RunSummary:
-    """What became of the jobs of one run."""
-
-    ran: int = 0
-    interrupted: int = 0
-    reused: int = 0
-    failed: dict[Path, StatusRecord] = field(default_factory=dict)
-    """Job folder -> its status."""
-    stopped_by: signal.Signals | None = None
+REST_SECONDS = 0.1
+"""Between two looks at the memory of GPUs that rest."""
 
 
 class Runner:
-    """Runs jobs through an executor and alone writes `status.json` and `events.jsonl`."""
+    """Runs jobs through an executor, which it closes in the end."""
 
     def __init__(
-        self, results: ResultsFolder, executor: Executor, display: Display, refresh_board: Callable[[], None]
+        self,
+        results: ResultsFolder,
+        executor: Executor,
+        display: Display,
+        refresh_board: Callable[[], None],
+        settings: RunSettings,
+        surroundings: Surroundings,
     ) -> None:
         self._results = results
         self._executor = executor
         self._display = display
-        self._refresh_board = refresh_board
-        self._stop: signal.Signals | None = None
+        self._settings = settings
+        self._around = surroundings
+        machine = surroundings.machine
+        self._board = BoardRefresh(refresh_board, display.say, surroundings.board_seconds)
+        self._ledger = Ledger(results, display, settings, surroundings, self._board.changed)
+        self._leases = Leases(machine)
+        self._gpu_memory = GpuMemory(machine.gpus or (), time.monotonic(), surroundings.gpu_rest_seconds)
+        self._n_gpus = len(machine.gpus or ())
+        self._limits = Limits(settings.timeout, settings.stall_timeout)
+        self._stops = StopSignals()
+        self._active: dict[Path, ActiveJob] = {}
+        self._next_tick = 0.0
 
-    def run(self, jobs: Sequence[PlannedJob]) -> RunSummary:
-        """Run every job that is not done, each after those it needs; equal folders run once."""
-        unique: dict[Path, PlannedJob] = {}
-        for job in jobs:
-            unique.setdefault(job.folder.path, job)
-        previous = {number: signal.signal(number, self._request_stop) for number in STOP_SIGNALS}
-        summary = RunSummary()
+    def run(self, experiments: Experiments) -> RunSummary:
+        """Run what is not done and leads to an experiment that is not done, each job after those it needs.
+
+        Raises:
+            InternalError: a bug; everything that ran was ended.
+        """
+        with self._stops:
+            try:
+                earlier = self._ledger.begin(experiments)
+                for job in earlier.lost:
+                    self._close_lost(job)
+                self._loop()
+                return self._ledger.close(self._stops.first)
+            except SftError:
+                raise
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
+                    raise
+                raise crashed(error, self._results) from error
+            finally:
+                self._executor.close()
+                self._gpu_memory.close()
+                self._display.closed()
+
+    def _loop(self) -> None:
+        while True:
+            self._heed_signals()
+            self._start_what_can()
+            if not self._active and not self._has_more():
+                return
+            for handle in self._executor.ended(self._seconds_to_wait()):
+                self._end(self._active.pop(handle.submission.folder.path))
+            now = time.monotonic()
+            for active in self._active.values():
+                active.check_limits(now, self._settings.grace)
+            self._gpu_memory.look(now)
+            if now >= self._next_tick:
+                self._tick(now)
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self._stops.first is not None or self._ledger.halt.reason is not None
+
+    def _has_more(self) -> bool:
+        """Whether something is to start later, though nothing runs now."""
+        if self._is_stopping:
+            return False
+        waits = self._ledger.next_due < float("inf") or bool(self._gpu_memory.resting)
+        ready = self._ledger.ready(time.monotonic())
+        if ready and not waits:
+            raise RuntimeError(f"no lease fits {ready[0].record.stage} {ready[0].record.name}")
+        return bool(ready) or self._ledger.next_due < float("inf")
+
+    def _seconds_to_wait(self) -> float:
+        now = time.monotonic()
+        moments = [self._next_tick, self._ledger.next_due, *(active.deadline for active in self._active.values())]
+        if self._gpu_memory.resting:
+            moments.append(now + REST_SECONDS)
+        return max(0.0, min(moments) - now)
+
+    def _heed_signals(self) -> None:
+        if self._stops.first is None:
+            return
+        grace = 0.0 if self._stops.at_once else self._settings.grace
+        for active in self._active.values():
+            active.stop(self._stops.first, grace)
+
+    # starting
+
+    def _start_what_can(self) -> None:
+        if self._is_stopping or self._leases.is_full:
+            return
+        refused: set[Need] = set()
+        for job in self._ledger.ready(time.monotonic()):
+            need = self._need(job)
+            grant = None if need in refused else self._leases.take(need, self._gpu_memory.resting)
+            if grant is None:
+                refused.add(need)
+            else:
+                self._start(job, grant)
+            if self._is_stopping or self._leases.is_full:
+                return
+
+    def _need(self, job: PlannedJob) -> Need:
+        tries = self._ledger.tries_of(job)
+        return Need(gpus_needed(job.record.stage, job.record.config, self._n_gpus), tries.own_gpus, tries.alone)
+
+    def _start(self, job: PlannedJob, grant: Grant) -> None:
+        memory_step = self._ledger.tries_of(job).memory_step
+        status = StatusRecord("running", job.record.stage, memory_step=memory_step, gpus=grant.lease.gpus or ())
+        kills = oom_kills(self._around.oom_counter)
         try:
-            for job in unique.values():
-                if self._stop is not None:
-                    break
-                self._run_one(job, summary)
-                self._refresh_board()
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-        summary.stopped_by = self._stop
-        return summary
-
-    def _run_one(self, job: PlannedJob, summary: RunSummary) -> None:
-        if job.is_done:
-            summary.reused += 1
+            attempt = prepare(job, memory_step)
+            handle = self._executor.submit(Submission(job.folder, attempt, grant.lease))
+        except OSError as error:
+            if error.errno not in NO_SPACE_ERRNOS:
+                raise
+            self._leases.release(grant)
+            self._ledger.refuse(job, dataclasses.replace(status, state="failed", error=_no_space(error)))
             return
-        blocker = next((summary.failed[need] for need in job.needs if need in summary.failed), None)
-        if blocker is not None:
-            self._record_end(job, blocker, summary)
-            return
-        status = self._attempt(job)
-        if status.state in ("interrupted", "preempted"):
-            summary.interrupted += 1
-        else:
-            summary.ran += 1
-        self._record_end(job, status, summary)
-        self._display.ended(job, status)
+        status = dataclasses.replace(
+            status, attempt=number_of(attempt), started=utc_now(), pid=handle.pid, start=handle.start
+        )
+        watch = Watch(self._limits, job.record.stage, time.monotonic())
+        logs = Logs(attempt, self._around.log_size)
+        self._active[job.folder.path] = ActiveJob(job, handle, grant, status, watch, logs, kills)
+        self._ledger.started(job, status)
 
-    def _attempt(self, job: PlannedJob) -> StatusRecord:
-        """Run the job in a fresh process and wait for its end."""
-        number = len(job.folder.attempts()) + 1
-        attempt = job.folder.attempt(number)
-        job.folder.path.mkdir(parents=True, exist_ok=True)
-        job.folder.manifest.unlink(missing_ok=True)
-        write_record(job.folder.job, job.record)
-        began = time.monotonic()
-        handle = self._executor.submit(job.folder, attempt)
-        status = StatusRecord("running", job.record.stage, attempt=number, started=_now(), pid=handle.pid)
-        self._record(job.folder, status)
-        self._display.started(job)
-        self._wait(handle)
-        ended = replace(status, ended=_now(), seconds=round(time.monotonic() - began, 3))
-        return self._judge(job, attempt, handle, ended)
+    # while they run, and at their end
 
-    def _wait(self, handle: Handle) -> None:
-        while handle.exit_code() is None:
-            self._executor.ended(WAIT_SECONDS)
-            if self._stop is not None and handle.exit_code() is None:
-                handle.stop(GRACE_SECONDS)
+    def _tick(self, now: float) -> None:
+        self._next_tick = now + self._around.tick_seconds
+        for active in self._active.values():
+            if active.look():
+                self._ledger.updated(active.job, active.status)
+        self._ledger.flush()
+        self._display.ticked([active.shown(now) for active in self._active.values()])
+        self._board.tick()
 
-    def _judge(self, job: PlannedJob, attempt: AttemptFolder, handle: Handle, status: StatusRecord) -> StatusRecord:
-        if job.is_done:
-            predicted = job.record.stage == "evaluate" and not job.record.with_metrics
-            return replace(status, state="predicted" if predicted else "done", device=_device(job.folder))
-        log = str(attempt.stderr.relative_to(self._results.path))
-        if self._stop is not None:
-            state: State = "interrupted" if self._stop == signal.SIGINT else "preempted"
-            error = ErrorRecord("killed", f"stopped by {self._stop.name}")
-            return replace(status, state=state, error=error, log=log)
-        return replace(status, state="failed", error=error_of(attempt, handle.exit_code() or 0), log=log)
+    def _end(self, active: ActiveJob) -> None:
+        now = time.monotonic()
+        active.logs.close(self._around.mask)
+        status = self._judged(active, now)
+        company = End(
+            status.state,
+            "exception" if status.error is None else status.error.kind,
+            had_company=self._leases.had_company(active.grant),
+            shared_gpu=self._leases.shared_gpu(active.grant),
+        )
+        self._gpu_memory.freed(self._leases.release(active.grant), now)
+        if status.state not in FINISHED:
+            self._ledger.halt.tried(status, made_progress=active.made_progress)
+        was_stopped = active.asked.why is not None and status.state == active.asked.state
+        self._ledger.ended(active.job, status, None if was_stopped else company, now)
 
-    def _record_end(self, job: PlannedJob, status: StatusRecord, summary: RunSummary) -> None:
-        self._record(job.folder, status)
-        if status.state not in ("done", "predicted"):
-            summary.failed[job.folder.path] = status
+    def _judged(self, active: ActiveJob, now: float) -> StatusRecord:
+        memory = active.memory_seen(self._around.oom_counter, self._around.memory_limit)
+        status = judge(active.job, active.handle, active.status, active.asked, memory)
+        status = dataclasses.replace(status, ended=utc_now(), seconds=round(active.watch.seconds(now), 3))
+        if status.error is None:
+            return status
+        error = ErrorRecord(status.error.kind, self._around.mask(status.error.message))
+        log = log_of(active.handle.submission.attempt, self._results.path)
+        return dataclasses.replace(status, error=error, log=log)
 
-    def _record(self, folder: JobFolder, status: StatusRecord) -> None:
-        write_record(folder.status, status)
-        event = {
-            "time": _now(),
-            "job": str(folder.path.relative_to(self._results.path)),
-            "stage": status.stage,
-            "state": status.state,
-            "error": None if status.error is None else status.error.kind,
-        }
-        with self._results.events.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
-
-    def _request_stop(self, number: int, _frame: FrameType | None) -> None:
-        self._stop = signal.Signals(number)
+    def _close_lost(self, job: PlannedJob) -> None:
+        """The last try of a job whose runner was killed has nobody else who looks after its logs."""
+        for attempt in job.folder.attempts()[-1:]:
+            Logs(attempt, self._around.log_size).close(self._around.mask)
 
 
-def _device(folder: JobFolder) -> str | None:
-    """The device that the stage recorded; none where no model ran."""
-    records = (read_json_or_none(path) for path in (folder.training, folder.inference))
-    return next((record["environment"]["device"] for record in records if isinstance(record, dict)), None)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _no_space(error: OSError) -> ErrorRecord:
+    return ErrorRecord("disk_full", f"no space left while writing {error.filename or 'the records of the job'}")

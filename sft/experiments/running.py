@@ -1,23 +1,35 @@
 """Runs a plan in a results folder: its records, its jobs, and the adapters that users asked to have elsewhere."""
 
-import shutil
+import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sft.errors import UserError
+from sft.experiments.adapter_copies import copy_adapters
+from sft.experiments.costs import StageCosts
+from sft.experiments.display import Display
 from sft.experiments.executors import executor_registry
+from sft.experiments.executors.preload import preload_of
+from sft.experiments.gpus import find_gpus, require_gpus
+from sft.experiments.grid_files import pinned_commits, write_configs, write_grid
+from sft.experiments.leases import Machine, gpus_needed, this_machine
 from sft.experiments.planning import GridPlan, PlannedExperiment
-from sft.experiments.runner import Display, Runner, RunSummary
+from sft.experiments.run_facts import RunFacts
+from sft.experiments.runner import Runner
+from sft.experiments.schedule import Experiments, needed_jobs
+from sft.experiments.settings import RunSettings
+from sft.experiments.summary import RunSummary
+from sft.experiments.surroundings import Surroundings
 from sft.pipeline.jobs import ExperimentFolders, Goal, PlannedJob, jobs_of, with_adapter
 from sft.registry import load
-from sft.runs.atomic import write_json
-from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder, slug
+from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
-from sft.runs.records import StatusRecord, read_json_or_none
+from sft.runs.records import StatusRecord, read_status
 
-SCHEMA = 1
+__all__ = ["RunOutcome", "RunRequest", "Watchers", "pinned_commits", "require_adapters", "run_plan"]
+
 DEFAULT_RESULTS = Path("results")
 
 
@@ -35,6 +47,16 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
+class Watchers:
+    """Who is told how a run goes."""
+
+    display: Display
+    refresh_board: Callable[[], None]
+    costs: StageCosts
+    """What the display learns from is what jobs are ordered by."""
+
+
+@dataclass(frozen=True)
 class RunOutcome:
     """What a run left."""
 
@@ -43,38 +65,76 @@ class RunOutcome:
     """Experiment name -> its folder; for the goal `adapter` that of its train stage."""
     statuses: dict[str, StatusRecord]
     """Experiment name -> status, of those that did not reach the goal."""
+    experiments: Experiments
+    """Experiment name -> its jobs."""
+    seconds: float
+    """The jobs took, together with all between them."""
+    copy_failures: tuple[str, ...] = ()
+    """Adapters that could not be copied to where the user wanted them, one line each."""
 
-
-def pinned_commits(results: ResultsFolder) -> dict[str, str]:
-    """The hub commits that a results folder has pinned."""
-    record = read_json_or_none(results.grid)
-    return dict(record.get("pinned", {})) if isinstance(record, dict) else {}
+    def facts(self) -> RunFacts:
+        """What the closing lines are made of."""
+        statuses = dict(self.summary.failed)
+        for path in self.summary.reused:
+            status = read_status(JobFolder(path).status)
+            if status is not None:
+                statuses[path] = status
+        return RunFacts(
+            self.experiments,
+            self.summary.done,
+            statuses | self.summary.ended,
+            self.summary.earlier,
+            frozenset(self.summary.ended),
+        )
 
 
 def run_plan(
-    plan: GridPlan, results: ResultsFolder, request: RunRequest, display: Display, refresh_board: Callable[[], None]
+    plan: GridPlan, results: ResultsFolder, request: RunRequest, settings: RunSettings, watchers: Watchers
 ) -> RunOutcome:
     """Run what is not done of a plan; the folder's lock is held by the caller.
 
     Raises:
-        UserError: an adapter is wanted that no folder has.
+        UserError: a choice of GPUs is none.
+        MachineError: a GPU is asked for that is not there.
     """
     folders = ExperimentFolders(results)
     jobs = {planned.experiment.name: _jobs(planned, folders, results, request) for planned in plan.experiments}
-    _write_grid(plan, jobs, results, request)
+    needed = needed_jobs(jobs, lambda job: job.is_done)
+    machine = _machine(settings, needed)
+    write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
     if request.goal != "adapter":
-        _write_configs(plan, jobs)
-    executor = load(executor_registry, "local", "executor")()
-    runner = Runner(results, executor, display, refresh_board)
-    summary = runner.run([job for planned in jobs.values() for job in planned])
-    for planned in plan.experiments:
-        own = f"{slug(planned.experiment.name)}-{planned.keys.experiment_id[:ID_DIGITS]}"
-        _copy_adapter(planned, results, own if len(plan.experiments) > 1 else None)
+        write_configs(plan, jobs)
+    executor = load(executor_registry, "local", "executor")(
+        settings.start, preload_of(job.record for job in needed.values()), watchers.display.say
+    )
+    surroundings = Surroundings(machine=machine, cost=watchers.costs.cost)
+    runner = Runner(results, executor, watchers.display, watchers.refresh_board, settings, surroundings)
+    began = time.monotonic()
+    summary = runner.run(jobs)
     ends = {name: planned[-1] for name, planned in jobs.items() if planned}
-    statuses = {
-        name: summary.failed[job.folder.path] for name, job in ends.items() if job.folder.path in summary.failed
-    }
-    return RunOutcome(summary=summary, folders={name: job.folder for name, job in ends.items()}, statuses=statuses)
+    return RunOutcome(
+        summary=summary,
+        folders={name: job.folder for name, job in ends.items()},
+        statuses={
+            name: summary.failed[job.folder.path] for name, job in ends.items() if job.folder.path in summary.failed
+        },
+        experiments=jobs,
+        seconds=time.monotonic() - began,
+        copy_failures=tuple(copy_adapters(plan.experiments, results)),
+    )
+
+
+def _machine(settings: RunSettings, needed: Mapping[Path, PlannedJob]) -> Machine:
+    """The machine that the run shares out; what asks for more than it has is refused before anything starts."""
+    gpus = find_gpus(settings.gpus, os.environ)
+    count = len(gpus or ())
+    asked: dict[str, int] = {}
+    for job in needed.values():
+        name, own = job.record.name, gpus_needed(job.record.stage, job.record.config, count)
+        asked[name] = max(own, asked.get(name, 0))
+    require_gpus(asked, gpus)
+    jobs = settings.jobs or max(1, count * settings.jobs_per_gpu)
+    return this_machine(jobs, gpus, settings.jobs_per_gpu, os.environ)
 
 
 def _jobs(
@@ -110,64 +170,3 @@ def require_adapters(plan: GridPlan, results: ResultsFolder) -> None:
                 f"run: sft train {plan.source} --results-path {results.path}",
                 kind="model",
             )
-
-
-def _write_grid(
-    plan: GridPlan, jobs: Mapping[str, list[PlannedJob]], results: ResultsFolder, request: RunRequest
-) -> None:
-    """Write `grid.json`: the experiments of the folder's boards, and the hub commits in force."""
-    previous = read_json_or_none(results.grid)
-    kept: dict[str, Any] = {} if request.sets_grid or not isinstance(previous, dict) else previous.get("configs", {})
-    added = {}
-    if request.adds_to_grid:
-        added = {
-            planned.experiment.name: {
-                "id": planned.keys.experiment_id,
-                "folder": jobs[planned.experiment.name][-1].folder.path.relative_to(results.path).as_posix(),
-                "config": planned.experiment.resolved_config(),
-            }
-            for planned in plan.experiments
-        }
-    pinned = pinned_commits(results) | dict(plan.pinned)
-    write_json(results.grid, {"schema": SCHEMA, "source": plan.source, "configs": kept | added, "pinned": pinned})
-
-
-def _write_configs(plan: GridPlan, jobs: Mapping[str, list[PlannedJob]]) -> None:
-    """Write `config.json` of each experiment, with all names it has been run under."""
-    names: dict[Path, list[str]] = {}
-    first: dict[Path, PlannedExperiment] = {}
-    for planned in plan.experiments:
-        folder = jobs[planned.experiment.name][-1].folder
-        names.setdefault(folder.path, []).append(planned.experiment.name)
-        first.setdefault(folder.path, planned)
-    for path, own_names in names.items():
-        _write_config(JobFolder(path), first[path], own_names)
-
-
-def _write_config(folder: JobFolder, planned: PlannedExperiment, names: list[str]) -> None:
-    previous = read_json_or_none(folder.config)
-    known = previous.get("names", []) if isinstance(previous, dict) else []
-    record = {
-        "schema": SCHEMA,
-        "id": planned.keys.experiment_id,
-        "names": list(dict.fromkeys([*known, *names])),
-        "config": planned.experiment.resolved_config(),
-        "config_folder": str(planned.experiment.folder),
-        "fingerprints": planned.experiment.fingerprint_record(),
-        "stages": {"train": planned.keys.train, "infer": planned.keys.infer},
-    }
-    if record != previous:
-        write_json(folder.config, record)
-
-
-def _copy_adapter(planned: PlannedExperiment, results: ResultsFolder, subfolder: str | None) -> None:
-    """Give the user a copy of the adapter at `trainer_args.output_dir`; in a grid in a subfolder per experiment."""
-    training = planned.experiment.config.training
-    output = training.trainer_args.get("output_dir") if training else None
-    if output is None or planned.keys.train is None:
-        return
-    source = results.stage("train", planned.keys.train)
-    if not is_done(source):
-        return
-    target = Path(output) / subfolder if subfolder else Path(output)
-    shutil.copytree(source.adapter, target, dirs_exist_ok=True)

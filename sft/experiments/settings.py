@@ -1,7 +1,9 @@
 """How a grid is run; nothing of it is in any id."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from sft.errors import UserError
 
 StartChoice = Literal["auto", "warm", "fresh"]
 OnOutOfMemory = Literal["ladder", "fail"]
@@ -43,3 +45,26 @@ class RunSettings:
 
     retry_failed: bool = False
     """Run again what failed in an earlier run and would fail the same way."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            UserError: one is out of its range; the message names the option.
+        """
+        least = {"jobs": 1, "jobs_per_gpu": 1, "retries": 0, "grace": 0}
+        for name, minimum in least.items():
+            value = getattr(self, name)
+            if value is not None and not (minimum <= value < float("inf")):
+                raise UserError(f"{_option(name)} {value}: must be at least {minimum}")
+        for name in ("timeout", "stall_timeout"):
+            value = getattr(self, name)
+            if value is not None and not (0 < value < float("inf")):
+                raise UserError(f"{_option(name)} {value:g}: must be more than 0 seconds")
+        for name, allowed in (("start", get_args(StartChoice)), ("on_oom", get_args(OnOutOfMemory))):
+            if getattr(self, name) not in allowed:
+                raise UserError(f"{_option(name)} {getattr(self, name)!r}: must be one of {', '.join(allowed)}")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

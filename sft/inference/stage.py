@@ -1,5 +1,6 @@
 """The infer stage: label scores or generated texts of the evaluated rows."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,11 @@ import numpy as np
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import load_adapter
 from sft.data.prompts import Encoded, PromptBuilder
+from sft.errors import StageFailure
 from sft.inference.generation import GenerationSettings, generate_texts
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
 from sft.inference.limits import generation_args, prompt_limit
+from sft.inference.memory import batch_size_of
 from sft.models.loading import context_length, load_model
 from sft.runs.atomic import atomic_file, write_json, write_json_lines
 from sft.runs.environment import device_record, peak_rss_bytes, versions
@@ -32,7 +35,7 @@ SAMPLE_ROWS = 3
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
     """Run the evaluated rows through the model and write scores or texts, counts, and the manifest last."""
-    inputs = inputs_of_job(record)
+    inputs = _with_memory_step(inputs_of_job(record), record.memory_step)
     folder = Path(record.config_folder)
     revision = record.fingerprints["revisions"].get("model")
     tokenizer = tokenizer_of(inputs.config, folder, revision)
@@ -49,8 +52,18 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
         result = job.texts
         _write_texts(result, rows, _generate(inputs, builder, model, tokenizer, prompts, progress))
     _write_sample(job, rows)
-    _write_record(job, inputs, rows, model, started)
+    _write_record(job, inputs, rows, model, record.memory_step, started)
     write_manifest(job, [result, job.sample, job.inference])
+
+
+def _with_memory_step(inputs: Inputs, step: int) -> Inputs:
+    """The same with the batch size after `step` steps towards less memory."""
+    config = inputs.config
+    size = batch_size_of(config, step)
+    if size is None:
+        raise StageFailure(f"there is no memory step {step}: the batch is as small as it can be")
+    inference = config.inference.model_copy(update={"batch_size": size})
+    return dataclasses.replace(inputs, config=config.model_copy(update={"inference": inference}))
 
 
 def _model(inputs: Inputs, job: JobFolder, record: JobRecord, revision: str | None) -> "PreTrainedModel":
@@ -130,7 +143,12 @@ def _write_sample(job: JobFolder, rows: dict[str, list[PromptedRow]]) -> None:
 
 
 def _write_record(
-    job: JobFolder, inputs: Inputs, rows: dict[str, list[PromptedRow]], model: "PreTrainedModel", started: float
+    job: JobFolder,
+    inputs: Inputs,
+    rows: dict[str, list[PromptedRow]],
+    model: "PreTrainedModel",
+    memory_step: int,
+    started: float,
 ) -> None:
     everything = [row for items in rows.values() for row in items]
     lengths = [len(row.encoded.prompt_ids) for row in everything]
@@ -142,6 +160,7 @@ def _write_record(
         "n_special_in_text": sum(row.encoded.n_special for row in everything),
         "prompt_tokens": {"min": min(lengths), "mean": sum(lengths) / len(lengths), "max": max(lengths)},
         "batch_size": inputs.config.inference.batch_size,
+        "memory_step": memory_step,
         "dtype": str(model.dtype).removeprefix("torch."),
         "total_parameters": count_parameters(model)[1],
         "peak_rss_bytes": peak_rss_bytes(),

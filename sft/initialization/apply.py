@@ -19,6 +19,7 @@ from torch import nn
 from sft.errors import UserError
 from sft.initialization.factors import Factors, Initializer, keeps_base, remember_factors
 from sft.initialization.utils import is_conv1d
+from sft.runs.progress import beat
 
 ADAPTER = "default"
 ANCHOR = "anchor"
@@ -41,6 +42,12 @@ class AdapterLayer:
         """The layer that the adapter is added to."""
         base: nn.Module = self.module.get_base_layer()
         return base
+
+    @property
+    def base_weight(self) -> torch.Tensor:
+        """The weight of that layer, without its gradient."""
+        weight: torch.Tensor = self.base.weight.data  # type: ignore[assignment]
+        return weight
 
     @property
     def rank(self) -> int:
@@ -82,13 +89,50 @@ def initialize(model: Any, initializer: Initializer, name: str) -> None:
         UserError: a target is no linear layer, the weights cannot be read, or the factors do not fit.
     """
     layers = adapter_layers(model)
-    moved = {layer.name: factors for layer in layers if (factors := _fill(layer, initializer, name)) is not None}
+    moved = set()
+    for layer in layers:
+        beat()
+        if _fill(layer, initializer, name):
+            moved.add(layer.name)
     if not moved:
         return
     if keeps_base(initializer):
         text = f"{name} adds its factors to an untouched base: the model is changed before the first step"
         warnings.warn(text, stacklevel=2)
         return
+    _take_off(model, layers, moved)
+
+
+def initialize_from(model: Any, factors: Mapping[str, Factors]) -> None:
+    """Move the base of a freshly attached PEFT model as `initialize` did when it made these factors.
+
+    Args:
+        model: a `PeftModel` with one LoRA adapter whose B is 0, on the untouched base.
+        factors: `initial_factors` of the model that was initialised, of every layer.
+
+    Raises:
+        UserError: they are of another model.
+    """
+    layers = adapter_layers(model)
+    if {layer.name for layer in layers} != set(factors):
+        raise UserError("the initial factors belong to other layers than the adapter's")
+    for layer in layers:
+        write_factors(layer, factors[layer.name])
+    _take_off(model, layers, {name for name, pair in factors.items() if pair.b.any()})
+
+
+def write_factors(layer: AdapterLayer, factors: Factors) -> None:
+    """Make A and B of a layer those given, to the last bit."""
+    a, b = layer.weights()
+    if (a.shape, b.shape, a.dtype, b.dtype) != (factors.a.shape, factors.b.shape, factors.a.dtype, factors.b.dtype):
+        raise UserError(f"layer {layer.name}: the initial factors have another shape or precision")
+    with torch.no_grad():
+        a.copy_(factors.a)
+        b.copy_(factors.b)
+
+
+def _take_off(model: Any, layers: list[AdapterLayer], moved: set[str]) -> None:
+    """Take s B A off the layers in `moved`, and keep all factors with the model."""
     anchored = {layer.name for layer in layers if layer.name in moved and not _holds_residual(layer)}
     for layer in layers:
         if layer.name in moved and layer.name not in anchored:
@@ -110,8 +154,8 @@ def _adapter_layers(model: nn.Module) -> Iterator[AdapterLayer]:
             yield AdapterLayer(name, module)
 
 
-def _fill(layer: AdapterLayer, initializer: Initializer, name: str) -> Factors | None:
-    """Write one layer's factors; returned where B is not 0, so that something must be taken off again."""
+def _fill(layer: AdapterLayer, initializer: Initializer, name: str) -> bool:
+    """Write one layer's factors; true where B is not 0, so that something must be taken off again."""
     a, b = layer.weights()
     try:
         made = initializer(layer.base, layer.rank, a.dtype)
@@ -123,7 +167,7 @@ def _fill(layer: AdapterLayer, initializer: Initializer, name: str) -> Factors |
     with torch.no_grad():
         a.copy_(made_a / divisor)
         b.copy_(made_b / divisor)
-    return Factors(a, b) if moves else None
+    return moves
 
 
 def _checked(
@@ -147,7 +191,7 @@ def _holds_residual(layer: AdapterLayer) -> bool:
 def _subtract(layer: AdapterLayer) -> None:
     a, b = layer.weights()
     product = layer.scaling * (b.double() @ a.double())
-    weight: torch.Tensor = layer.base.weight.data  # type: ignore[assignment]
+    weight = layer.base_weight
     weight.sub_((product.T if is_conv1d(layer.base) else product).to(weight))
 
 

@@ -1,6 +1,6 @@
 """A resolved experiment: its config, and what its inputs were found to contain."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,4 +57,4 @@ class Experiment:
 
     def fingerprint_record(self) -> dict[str, Any]:
         """The fingerprints as JSON values."""
-        return asdict(self.fingerprints)
+        return dict(vars(self.fingerprints))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,7 +27,10 @@ class PlannedJob:
     @property
     def is_done(self) -> bool:
         """Whether the folder holds a valid manifest of what this job is to make."""
-        files = finished_files(self.folder)
+        return self.is_made_by(finished_files(self.folder))
+
+    def is_made_by(self, files: Collection[str]) -> bool:
+        """Whether these files of a valid manifest are what this job is to make."""
         if self.record.stage == "evaluate" and self.record.with_metrics:
             return self.folder.metrics.relative_to(self.folder.path).as_posix() in files
         return bool(files)
@@ -67,18 +71,19 @@ def jobs_of(
         results: where stages lie.
         goal: what is wanted at the end.
     """
+    make = _JobMaker(experiment, keys)
     jobs: list[PlannedJob] = []
     train = None
     if keys.train is not None:
         train = results.stage("train", keys.train)
-        jobs.append(_job(experiment, "train", keys.train, train, {}))
+        jobs.append(make.job("train", keys.train, train, {}))
     if goal == "adapter":
         return jobs
     infer = results.stage("infer", keys.infer)
-    jobs.append(_job(experiment, "infer", keys.infer, infer, {"train": train} if train else {}))
+    jobs.append(make.job("infer", keys.infer, infer, {"train": train} if train else {}))
     inputs = {"infer": infer} | ({"train": train} if train else {})
     evaluate = folders.folder(keys.experiment_id, experiment.name)
-    jobs.append(_job(experiment, "evaluate", keys.evaluate, evaluate, inputs, with_metrics=goal == "metrics"))
+    jobs.append(make.job("evaluate", keys.evaluate, evaluate, inputs, with_metrics=goal == "metrics"))
     return jobs
 
 
@@ -94,25 +99,31 @@ def with_adapter(job: PlannedJob, adapter_job: JobFolder) -> PlannedJob:
     return PlannedJob(folder=job.folder, record=record, needs=needs)
 
 
-def _job(
-    experiment: Experiment,
-    stage: StageName,
-    key: str,
-    folder: JobFolder,
-    inputs: dict[str, JobFolder],
-    with_metrics: bool = True,
-) -> PlannedJob:
-    record = JobRecord(
-        stage=stage,
-        key=key,
-        name=experiment.name,
-        config=experiment.resolved_config(),
-        config_folder=str(experiment.folder),
-        fingerprints=experiment.fingerprint_record(),
-        inputs={name: os.path.relpath(job.path, folder.path) for name, job in inputs.items()},
-        with_metrics=with_metrics,
-    )
-    return PlannedJob(folder=folder, record=record, needs=tuple(job.path for job in inputs.values()))
+class _JobMaker:
+    """Makes the jobs of one experiment; their records share what is large."""
+
+    def __init__(self, experiment: Experiment, keys: StageKeys) -> None:
+        self._experiment = experiment
+        self._keys = keys
+        self._config = experiment.resolved_config()
+        self._fingerprints = experiment.fingerprint_record()
+
+    def job(
+        self, stage: StageName, key: str, folder: JobFolder, inputs: dict[str, JobFolder], with_metrics: bool = True
+    ) -> PlannedJob:
+        """The job of one stage."""
+        record = JobRecord(
+            stage=stage,
+            key=key,
+            name=self._experiment.name,
+            config=self._config,
+            config_folder=str(self._experiment.folder),
+            fingerprints=self._fingerprints,
+            inputs={name: os.path.relpath(job.path, folder.path) for name, job in inputs.items()},
+            with_metrics=with_metrics,
+            key_fields=self._keys.fields.get(stage, {}),
+        )
+        return PlannedJob(folder=folder, record=record, needs=tuple(job.path for job in inputs.values()))
 
 
 def _replaced(record: JobRecord, inputs: dict[str, str]) -> JobRecord:

@@ -5,7 +5,8 @@ enter by content. The version of a stage is raised when the same fields would gi
 """
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,6 +19,7 @@ from sft.evaluation.selection import entries_of
 from sft.inference.options import is_sampling
 from sft.pipeline.experiment import Experiment
 from sft.registry import is_own_code
+from sft.runs.records import StageName
 from sft.tasks.inputs import task_of, used_columns
 from sft.training.options import evaluates_while_training, fields_for_key
 
@@ -34,6 +36,8 @@ class StageKeys:
     train: str | None
     infer: str
     evaluate: str
+    fields: Mapping[StageName, Fields] = field(default_factory=dict, compare=False, repr=False)
+    """What each key was made of."""
 
     @property
     def experiment_id(self) -> str:
@@ -43,9 +47,15 @@ class StageKeys:
 
 def stage_keys(experiment: Experiment) -> StageKeys:
     """The keys of all stages of an experiment."""
-    train = key_of(train_fields(experiment)) if experiment.config.trains else None
-    infer = key_of(infer_fields(experiment, train))
-    return StageKeys(train=train, infer=infer, evaluate=key_of(evaluate_fields(experiment, infer)))
+    fields: dict[StageName, Fields] = {}
+    train = None
+    if experiment.config.trains:
+        fields["train"] = train_fields(experiment)
+        train = key_of(fields["train"])
+    fields["infer"] = infer_fields(experiment, train)
+    infer = key_of(fields["infer"])
+    fields["evaluate"] = evaluate_fields(experiment, infer)
+    return StageKeys(train=train, infer=infer, evaluate=key_of(fields["evaluate"]), fields=fields)
 
 
 def train_fields(experiment: Experiment) -> Fields:

@@ -5,16 +5,19 @@ that a board can be made at any moment, of a grid of which all, some or no exper
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sft.errors import UserError
 from sft.reporting.leaves import leaves
+from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.manifest import finished_files
-from sft.runs.records import StatusRecord, read_json_or_none, read_status
+from sft.runs.lock import lock_holder
+from sft.runs.manifest import difference, listed_files
+from sft.runs.records import read_json_or_none
+from sft.runs.states import Standing
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class ExperimentRecord:
     Attributes:
         name: as in the grid.
         id: key of its evaluate stage.
-        state: of section "states" of the results folder; `damaged` where files differ from the manifest.
+        state: as `sft.runs.states` tells it; `damaged` also where the metrics are not those that were written.
         folder: of the experiment.
         config: canonical resolved config.
         metrics: content of `metrics.json`; empty unless the state is `done`.
@@ -102,59 +105,35 @@ def collect(folders: Sequence[ResultsFolder]) -> Collected:
 
 def _read_folder(results: ResultsFolder) -> Collected:
     """The experiments of one folder: of its grid in the grid's order, then the rest by folder name."""
-    by_id = {_id_of(folder): folder for folder in results.experiment_folders() if folder.config.is_file()}
-    grid = _grid_configs(results)
-    if grid is None:
-        return Collected(tuple(record for folder in by_id.values() for record in _records(folder)), ())
-    in_grid = []
-    for name, entry in grid.items():
-        folder = by_id.get(entry["id"], JobFolder(results.path / str(entry.get("folder", ""))))
-        in_grid.append(_record(folder, name, entry["id"], entry.get("config") or {}))
-    ids = {entry["id"] for entry in grid.values()}
-    rest = [record for key, folder in by_id.items() if key not in ids for record in _records(folder)]
-    return Collected(tuple(in_grid), tuple(rest))
+    standings = Standings(is_locked=lock_holder(results) is not None)
+    records = [(experiment.in_grid, _record(experiment, standings)) for experiment in listed_experiments(results)]
+    return Collected(
+        tuple(record for in_grid, record in records if in_grid),
+        tuple(record for in_grid, record in records if not in_grid),
+    )
 
 
-def _grid_configs(results: ResultsFolder) -> Mapping[str, Mapping[str, Any]] | None:
-    """Name -> entry of `grid.json`; None where the folder has no grid that can be read."""
-    grid = read_json_or_none(results.grid)
-    configs = grid.get("configs") if isinstance(grid, dict) else None
-    if not isinstance(configs, dict):
+def _record(experiment: ListedExperiment, standings: Standings) -> ExperimentRecord:
+    known = (experiment.name, experiment.key)
+    folder, config = experiment.folder, experiment.config
+    standing = standings.of_experiment(experiment)
+    if standing.state == "done":
+        metrics = _metrics(folder)
+        if metrics is not None:
+            return ExperimentRecord(*known, "done", folder.path, config, metrics)
+        standing = replace(standing, state="damaged")
+    return ExperimentRecord(*known, standing.state, folder.path, config, error=_error(standing))
+
+
+def _metrics(folder: JobFolder) -> Mapping[str, Any] | None:
+    """The metrics of a finished experiment, None where they are not those that its stage wrote."""
+    listed = (listed_files(folder) or {}).get(folder.metrics.relative_to(folder.path).as_posix())
+    if listed is None or difference(folder.metrics, listed) is not None:
         return None
-    return {name: entry for name, entry in configs.items() if isinstance(entry, dict) and "id" in entry}
+    record = read_json_or_none(folder.metrics)
+    return record if isinstance(record, dict) else None
 
 
-def _id_of(folder: JobFolder) -> str:
-    config = read_json_or_none(folder.config)
-    return str(config.get("id", folder.path.name)) if isinstance(config, dict) else folder.path.name
-
-
-def _records(folder: JobFolder) -> list[ExperimentRecord]:
-    """One record for each name of an experiment whose grid is not known."""
-    written = read_json_or_none(folder.config)
-    known = written if isinstance(written, dict) else {}
-    names = known.get("names") or [folder.path.name]
-    return [_record(folder, str(name), _id_of(folder), known.get("config") or {}) for name in names]
-
-
-def _record(folder: JobFolder, name: str, key: str, config: Mapping[str, Any]) -> ExperimentRecord:
-    finished = finished_files(folder)
-    status = read_status(folder.status)
-    if folder.metrics.relative_to(folder.path).as_posix() in finished:
-        metrics = read_json_or_none(folder.metrics)
-        if isinstance(metrics, dict):
-            return ExperimentRecord(name, key, "done", folder.path, config, metrics)
-        finished = frozenset()
-    if finished:
-        return ExperimentRecord(name, key, "predicted", folder.path, config)
-    state, error = _unfinished(status)
-    return ExperimentRecord(name, key, state, folder.path, config, error=error)
-
-
-def _unfinished(status: StatusRecord | None) -> tuple[str, ExperimentError | None]:
-    if status is None:
-        return "pending", None
-    if status.state in ("done", "predicted"):
-        return "damaged", ExperimentError("no_result", "its result files are not those of its manifest", status.stage)
-    error = None if status.error is None else ExperimentError(status.error.kind, status.error.message, status.stage)
-    return status.state, error
+def _error(standing: Standing) -> ExperimentError | None:
+    error, status = standing.error, standing.status
+    return None if error is None else ExperimentError(error.kind, error.message, status.stage if status else None)

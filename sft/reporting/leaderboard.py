@@ -21,6 +21,12 @@ def build_leaderboard(folders: Sequence[ResultsFolder]) -> Leaderboard:
     return rank(collect(folders))
 
 
+def leading_id(results: ResultsFolder) -> str | None:
+    """The id of the experiment that leads the first board; None while none is ranked."""
+    boards = build_leaderboard([results]).boards
+    return next((row.record.id for board in boards for row in board.rows if row.rank is not None), None)
+
+
 def write_leaderboard(folders: Sequence[ResultsFolder], to: Path) -> Leaderboard:
     """Write `leaderboard.json`, `leaderboard.md`, ... of the folders into `to`, each atomically.
 

@@ -1,5 +1,6 @@
 """Every file name of a results folder and of a job folder."""
 
+import os
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ class JobFolder:
     def attempts(self) -> list["AttemptFolder"]:
         """The tries there are, oldest first."""
         folder = self.path / "attempts"
-        return [AttemptFolder(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+        found = sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)) if folder.is_dir() else []
+        return [AttemptFolder(path) for path in found]
 
     @property
     def lock(self) -> Path:
@@ -76,6 +78,11 @@ class JobFolder:
     @property
     def sample(self) -> Path:
         return self.path / "sample.json"
+
+    def outputs(self) -> list[Path]:
+        """Everything that a stage may leave as its results."""
+        model_stages = [self.adapter, self.training, self.scores, self.texts, self.inference, self.sample]
+        return [*model_stages, self.result]
 
     # an experiment and the results of its evaluate stage
 
@@ -147,6 +154,10 @@ class ResultsFolder:
         """The leaderboard file of one format."""
         return self.path / f"leaderboard.{ending}"
 
+    def crash_log(self, time: str) -> Path:
+        """Where the traceback of a bug goes."""
+        return self.path / f"crash-{time}.log"
+
     def stage(self, name: str, key: str) -> JobFolder:
         """The folder of a train or infer stage."""
         return JobFolder(self.path / "stages" / name / key)
@@ -155,12 +166,21 @@ class ResultsFolder:
     def experiments(self) -> Path:
         return self.path / "experiments"
 
+    def job_folders(self, stage: str) -> list[JobFolder]:
+        """The folders of the jobs of a stage, by name; those of evaluate stages are the experiments."""
+        return _folders_in(self.experiments if stage == "evaluate" else self.path / "stages" / stage)
+
     def experiment_folders(self) -> list[JobFolder]:
         """The experiments there are, by folder name."""
-        if not self.experiments.is_dir():
-            return []
-        paths = (path for path in sorted(self.experiments.iterdir()) if not path.name.startswith("."))
-        return [JobFolder(path) for path in paths if path.is_dir()]
+        return self.job_folders("evaluate")
+
+
+def _folders_in(path: Path) -> list[JobFolder]:
+    if not path.is_dir():
+        return []
+    with os.scandir(path) as entries:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    return [JobFolder(path / name) for name in names]
 
 
 def slug(name: str) -> str:

@@ -1,14 +1,24 @@
-"""The lock of a results folder: held by the process, not by the file, so that nothing is stale after a crash."""
+"""The lock of a results folder: held by the process, not by the file, so that nothing is stale after a crash.
+
+The text in the file is for messages only. A reader that asks whether a run is active holds the lock for a moment,
+shared; a run therefore tries a little longer than that before it gives up.
+"""
 
 import contextlib
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from sft.errors import FolderInUse, MachineError
 from sft.runs.files import ResultsFolder
+
+PATIENCE_SECONDS = 0.1
+"""Longer than any reader holds the lock, too short for a person to notice."""
+_PAUSE_SECONDS = 0.005
+UNKNOWN_HOLDER = "another process"
 
 
 @contextlib.contextmanager
@@ -21,25 +31,53 @@ def locked(results: ResultsFolder) -> Iterator[None]:
     """
     try:
         results.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(results.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(results.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise MachineError(f"{results.path}: cannot be used as results folder: {error.strerror}") from None
     try:
-        _take(descriptor, results)
+        if not _take(descriptor):
+            holder = _text(descriptor)
+            by = f" ({holder})" if holder else ""
+            raise FolderInUse(
+                f"{results.path}/ is in use by another run{by}. Wait for it, stop it, or choose --results-path."
+            )
+        os.ftruncate(descriptor, 0)
+        since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        os.write(descriptor, f"pid {os.getpid()} on host {socket.gethostname()}, since {since}\n".encode())
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, results: ResultsFolder) -> None:
+def lock_holder(results: ResultsFolder) -> str | None:
+    """Who holds the folder's lock, as they wrote it there; None where nobody does."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(results.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(descriptor, 1000).decode("utf-8", "replace").strip()
-        by = f" ({holder})" if holder else ""
-        raise FolderInUse(
-            f"{results.path}/ is in use by another run{by}. Wait for it, stop it, or choose --results-path."
-        ) from None
-    os.ftruncate(descriptor, 0)
-    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    os.write(descriptor, f"pid {os.getpid()} on host {socket.gethostname()}, since {since}\n".encode())
+        return _text(descriptor) or UNKNOWN_HOLDER
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool:
+    """Whether the lock could be taken; a reader that holds it is waited for."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return True
+
+
+def _text(descriptor: int) -> str:
+    return os.pread(descriptor, 1000, 0).decode("utf-8", "replace").strip()

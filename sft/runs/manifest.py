@@ -1,15 +1,25 @@
 """The manifest: written last, it lists every result file with size and sha256, and makes a job done."""
 
 import hashlib
-import json
+import stat
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
-from sft.runs.atomic import write_json
+from sft.runs.atomic import flush, write_json
 from sft.runs.files import JobFolder
+from sft.runs.records import read_json_or_none, refuse_newer
 
 SCHEMA = 1
 _CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A result file as the manifest lists it."""
+
+    size: int
+    sha256: str
 
 
 def sha256_of(path: Path) -> str:
@@ -22,13 +32,37 @@ def sha256_of(path: Path) -> str:
 
 
 def write_manifest(job: JobFolder, results: Iterable[Path]) -> None:
-    """List the result files (folders with all that is in them) of a finished job."""
+    """List the result files (folders with all that is in them) of a finished job.
+
+    What it lists is flushed to the disk first, so that a manifest that survives a power loss tells the truth.
+    """
     files = sorted(path for result in results for path in _files_of(result))
     entries = {
         path.relative_to(job.path).as_posix(): {"size": path.stat().st_size, "sha256": sha256_of(path)}
         for path in files
     }
+    for path in files:
+        flush(path)
+    for folder in {folder for path in files for folder in _folders_up_to(path, job.path)}:
+        flush(folder)
     write_json(job.manifest, {"schema": SCHEMA, "files": entries})
+
+
+def listed_files(job: JobFolder) -> dict[str, ListedFile] | None:
+    """What the manifest lists, whether it is there or not; None without a manifest that can be read.
+
+    Raises:
+        MachineError: a newer version wrote it.
+    """
+    record = read_json_or_none(job.manifest)
+    refuse_newer(job.manifest, record, SCHEMA)
+    try:
+        listed = {
+            name: ListedFile(int(entry["size"]), str(entry["sha256"])) for name, entry in record["files"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return listed if all(map(_is_inside, listed)) else None
 
 
 def finished_files(job: JobFolder) -> frozenset[str]:
@@ -36,22 +70,50 @@ def finished_files(job: JobFolder) -> frozenset[str]:
 
     Valid means: readable, and every file it lists is there with its size. Content is compared by `verify` alone.
     """
-    try:
-        record = json.loads(job.manifest.read_text("utf-8"))
-        files = record["files"]
-        sizes = {name: entry["size"] for name, entry in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return frozenset()
-    for name, size in sizes.items():
-        path = job.path / name
-        if not path.is_file() or path.stat().st_size != size:
+    listed = listed_files(job) or {}
+    for name, file in listed.items():
+        if size_of(job.path / name) != file.size:
             return frozenset()
-    return frozenset(sizes)
+    return frozenset(listed)
 
 
 def is_done(job: JobFolder) -> bool:
     """Whether the job's manifest is valid."""
     return bool(finished_files(job))
+
+
+def difference(path: Path, listed: ListedFile) -> str | None:
+    """What is wrong with a result file, None where it has the size and content that the manifest lists."""
+    size = size_of(path)
+    if size is None:
+        return "is missing"
+    if size != listed.size:
+        return f"has {size:,} bytes, {listed.size:,} are listed"
+    try:
+        same = sha256_of(path) == listed.sha256
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if same else "has another content than was written (sha256 differs)"
+
+
+def size_of(path: Path) -> int | None:
+    """The size of a regular file, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a listed name stays inside its job's folder."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
+
+
+def _folders_up_to(path: Path, top: Path) -> list[Path]:
+    folders = [folder for folder in path.parents if folder.is_relative_to(top)]
+    return folders or [path.parent]
 
 
 def _files_of(path: Path) -> list[Path]:

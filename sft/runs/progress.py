@@ -16,10 +16,19 @@ class Progress:
         self._path = path
         self._stage = stage
         self._written_at = float("-inf")
+        self._told: tuple[int, int, float | None] = (0, 0, None)
 
     def hello(self) -> None:
-        """The worker's first line: it is running, and nothing is done yet."""
+        """The worker's first line: it is running, and nothing is done yet; from here on `beat` writes this file."""
+        _Process.progress = self
         self._write(0, 0, None)
+
+    def beat(self) -> None:
+        """Record that the worker works, where there is no step to tell; at most once a second."""
+        now = time.monotonic()
+        if now - self._written_at >= INTERVAL_SECONDS:
+            self._written_at = now
+            self._write(*self._told)
 
     def __call__(self, step: int, total: int, loss: float | None = None) -> None:
         """Record that `step` of `total` (optimiser steps or rows) is reached; a loss that is not finite is null."""
@@ -30,5 +39,18 @@ class Progress:
         self._write(step, total, loss if loss is not None and math.isfinite(loss) else None)
 
     def _write(self, step: int, total: int, told: float | None) -> None:
+        self._told = (step, total, told)
         record = {"stage": self._stage, "step": step, "total": total, "loss": told, "time": time.time()}
         write_json(self._path, record)
+
+
+class _Process:
+    """What this process reports to."""
+
+    progress: Progress | None = None
+
+
+def beat() -> None:
+    """The heartbeat of a long piece of work that knows nothing of the stage it is part of; nothing outside a worker."""
+    if _Process.progress is not None:
+        _Process.progress.beat()

@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from sft.errors import ErrorKind
+from sft.errors import ErrorKind, MachineError
 from sft.runs.atomic import write_json
 
 SCHEMA = 1
+MAX_BYTES = 1 << 20
+"""A status, an error or a progress that is longer is none."""
 
 StageName = Literal["train", "infer", "evaluate"]
 StartMode = Literal["warm", "fresh"]
@@ -97,26 +100,35 @@ def write_record(path: Path, record: Any) -> None:
 
 
 def read_job(path: Path) -> JobRecord:
-    """The job of a job folder."""
-    return JobRecord(**json.loads(path.read_text("utf-8")))
+    """The job of a job folder.
+
+    Raises:
+        MachineError: a newer version wrote it.
+    """
+    record = json.loads(path.read_text("utf-8"))
+    refuse_newer(path, record, SCHEMA)
+    known = {item.name for item in dataclasses.fields(JobRecord)}
+    return JobRecord(**{key: value for key, value in record.items() if key in known})
 
 
 def read_status(path: Path) -> StatusRecord | None:
-    """The status of a job folder, None when there is none or it cannot be read."""
-    record = read_json_or_none(path)
-    if not isinstance(record, dict):
+    """The status of a job folder, None when there is none or it cannot be read.
+
+    Raises:
+        MachineError: a newer version wrote it.
+    """
+    record = read_json_or_none(path, MAX_BYTES)
+    refuse_newer(path, record, SCHEMA)
+    if not isinstance(record, dict) or not _is_status(record):
         return None
     known = {item.name for item in dataclasses.fields(StatusRecord)}
-    try:
-        status = StatusRecord(**{key: value for key, value in record.items() if key in known})
-    except TypeError:
-        return None
+    status = StatusRecord(**{key: value for key, value in record.items() if key in known})
     return dataclasses.replace(status, error=_error_of(status.error), gpus=tuple(status.gpus))
 
 
 def read_progress(path: Path) -> ProgressRecord | None:
     """The progress of a worker, None before its first line."""
-    record = read_json_or_none(path)
+    record = read_json_or_none(path, MAX_BYTES)
     try:
         return ProgressRecord(**record) if isinstance(record, dict) else None
     except TypeError:
@@ -125,18 +137,48 @@ def read_progress(path: Path) -> ProgressRecord | None:
 
 def read_error(path: Path) -> ErrorRecord | None:
     """The error a worker left, None when it left none."""
-    return _error_of(read_json_or_none(path))
+    return _error_of(read_json_or_none(path, MAX_BYTES))
 
 
-def read_json_or_none(path: Path) -> Any:
-    """The parsed file, None when it is absent or not JSON."""
+def read_json_or_none(path: Path, max_bytes: int | None = None) -> Any:
+    """The parsed file, None when it is absent, not JSON, or longer than `max_bytes`."""
     try:
+        if max_bytes is not None and path.stat().st_size > max_bytes:
+            return None
         return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
+def refuse_newer(path: Path, record: Any, schema: int) -> None:
+    """Refuse what a newer version of this program wrote; older files are read.
+
+    Raises:
+        MachineError: the record's `schema` is above the one known here.
+    """
+    written = record.get("schema") if isinstance(record, dict) else None
+    if isinstance(written, int) and written > schema:
+        raise MachineError(
+            f"{path}: was written by a newer version of sft (schema {written}; this one reads up to {schema}); "
+            "update sft, or choose another --results-path",
+            kind="refused",
+        )
+
+
+def _is_status(record: Mapping[str, Any]) -> bool:
+    """Whether every field that a reader counts on is what it must be."""
+    numbers = [record.get(name) for name in ("seconds", "pid")]
+    return (
+        record.get("state") in get_args(State)
+        and record.get("stage") in get_args(StageName)
+        and isinstance(record.get("attempt", 0), int)
+        and isinstance(record.get("gpus", []), list)
+        and all(number is None or isinstance(number, int | float) for number in numbers)
+        and all(isinstance(record.get(name), str | None) for name in ("log", "started", "ended"))
+    )
+
+
 def _error_of(record: Any) -> ErrorRecord | None:
-    if not isinstance(record, dict) or "kind" not in record or "message" not in record:
+    if not isinstance(record, dict) or not all(isinstance(record.get(name), str) for name in ("kind", "message")):
         return None
     return ErrorRecord(kind=record["kind"], message=record["message"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from sft.config.canonical import canonical_json
 from sft.config.experiment import ExperimentConfig, PromptingConfig
-from sft.data.loading import data_fingerprint, load_splits
+from sft.data.loading import data_fingerprint, data_names, load_splits
 from sft.data.rows import Row, Split, Splits
 from sft.data.selection import Selection, select
 from sft.errors import DataError
@@ -82,9 +82,8 @@ def inputs_of_job(record: JobRecord) -> Inputs:
     planned = record.fingerprints["data"]
     for role, content in data_fingerprint(config.dataset, folder, revision).items():
         if planned.get(role, content) != content:
-            raise DataError(
-                f"the data of split {role} ({config.dataset.path}) changed since the plan; run the same command again"
-            )
+            name = data_names(config.dataset, folder).get(role, f"split {role} of {config.dataset.path}")
+            raise DataError(f"{name} changed since the plan; run the same command again")
     return load_inputs(config, folder, revision)
 
 

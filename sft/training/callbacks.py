@@ -3,8 +3,8 @@
 import logging
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -46,33 +46,23 @@ class EvalPoint:
     loss: float | None
 
 
-@dataclass
-class Curves:
-    """What the callbacks collect."""
+def loss_curve(history: Sequence[Mapping[str, Any]]) -> tuple[LossPoint, ...]:
+    """The training losses in what a trainer logged; its state keeps the log across interruptions."""
+    names = ("loss", "learning_rate", "grad_norm")
+    return tuple(
+        LossPoint(int(entry["step"]), float(entry["epoch"]), *(finite_or_none(entry.get(name)) for name in names))
+        for entry in history
+        if "loss" in entry
+    )
 
-    losses: list[LossPoint] = field(default_factory=list)
-    evals: list[EvalPoint] = field(default_factory=list)
 
-
-class CurveCallback(TrainerCallback):  # type: ignore[misc]
-    """Collects the loss curve from what the trainer logs."""
-
-    def __init__(self) -> None:
-        self.curves = Curves()
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Start anew: a trainer that looks for a batch size that fits begins more than once."""
-        self.curves = Curves()
-
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Keep the entries that carry a training loss or a dev loss."""
-        logs: Mapping[str, Any] = kwargs.get("logs") or {}
-        step, epoch = int(state.global_step), float(state.epoch or 0.0)
-        if "loss" in logs:
-            numbers = (finite_or_none(logs.get(name)) for name in ("loss", "learning_rate", "grad_norm"))
-            self.curves.losses.append(LossPoint(step, epoch, *numbers))
-        if "eval_loss" in logs:
-            self.curves.evals.append(EvalPoint(step, epoch, finite_or_none(logs["eval_loss"])))
+def eval_curve(history: Sequence[Mapping[str, Any]]) -> tuple[EvalPoint, ...]:
+    """The dev losses in what a trainer logged."""
+    return tuple(
+        EvalPoint(int(entry["step"]), float(entry["epoch"]), finite_or_none(entry["eval_loss"]))
+        for entry in history
+        if "eval_loss" in entry
+    )
 
 
 class HeartbeatCallback(TrainerCallback):  # type: ignore[misc]
@@ -84,8 +74,8 @@ class HeartbeatCallback(TrainerCallback):  # type: ignore[misc]
         self._evaluating_since = float("-inf")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Show the number of steps before the first one is done."""
-        self._progress(0, state.max_steps)
+        """Show the number of steps before the next one is done."""
+        self._progress(state.global_step, state.max_steps)
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Beat between the optimiser steps of a large effective batch."""
@@ -108,22 +98,16 @@ class HeartbeatCallback(TrainerCallback):  # type: ignore[misc]
             self._progress(state.global_step, state.max_steps, self._loss)
 
 
-class GradientCallback(TrainerCallback):  # type: ignore[misc]
-    """Looks at the gradients before each optimiser step.
+class ReachCallback(TrainerCallback):  # type: ignore[misc]
+    """Ends the run at a first step in which no trainable tensor has a gradient.
 
-    The first step with a gradient that is not finite ends the run, and so does a first step in which no
-    trainable tensor has a gradient: both would otherwise end in an adapter that looks trained.
+    It would otherwise end in an adapter that looks trained.
     """
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Check the gradients that this step will apply."""
-        trainable = [(name, p) for name, p in kwargs["model"].named_parameters() if p.requires_grad]
+        """Look at the gradients that the first step will apply."""
         if state.global_step == 0:
-            _check_reach(trainable)
-        if args.fp16:
-            return  # the scaler of fp16 meets infinite gradients on purpose and skips such steps
-        gradients = [p.grad for _, p in trainable if p.grad is not None]
-        check_finite("gradient", torch.nn.utils.get_total_norm(gradients), args, state)
+            _check_reach([(name, p) for name, p in kwargs["model"].named_parameters() if p.requires_grad])
 
 
 def check_finite(what: str, value: torch.Tensor, args: Any, state: Any) -> None:

@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, Any] = {
     "max_length": None,
     "report_to": "none",
     "save_strategy": "no",
+    "save_total_limit": 2,
     "eval_strategy": "no",
 }
 """Over TRL's own defaults; `bf16`, `use_cpu` and `disable_tqdm` follow the machine."""
@@ -48,6 +49,7 @@ IN_NO_KEY = frozenset({"output_dir", "report_to", "run_name", "disable_tqdm"})
 _UPLOAD = "nothing is uploaded; upload the adapter's folder yourself"
 _STAGES = "the commands decide which stages run"
 _LOSS = "the loss always covers the completion with its stop and nothing else"
+_RESUMED = "an interrupted training always goes on exactly where it was"
 REFUSED: Mapping[str, str] = {
     "seed": "write `seed` or `seeds.training` of the experiment",
     "data_seed": "write `seed` or `seeds.training` of the experiment",
@@ -64,6 +66,12 @@ REFUSED: Mapping[str, str] = {
     "do_eval": _STAGES,
     "do_predict": _STAGES,
     "resume_from_checkpoint": "write `model.adapter` to go on from a trained adapter",
+    "ignore_data_skip": _RESUMED,
+    "save_only_model": _RESUMED,
+    "enable_jit_checkpoint": _RESUMED,
+    "restore_callback_states_from_checkpoint": _RESUMED,
+    "auto_find_batch_size": "it changes the effective batch; a training that runs out of memory is tried again with "
+    "less of it and the same effective batch",
     "push_to_hub": _UPLOAD,
 }
 """Keys of the library that would undo what this project promises, each with what to do instead."""

@@ -1,22 +1,26 @@
 """The train stage: from a job folder to a saved adapter."""
 
+import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.attach import attach_adapter, continue_adapter
+from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter, save_start
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import save_adapter
+from sft.config.experiment import ExperimentConfig
 from sft.data.prompts import Encoded, PromptBuilder
-from sft.errors import DataError
+from sft.errors import DataError, StageFailure
 from sft.models.loading import context_length, load_model
 from sft.runs.atomic import write_json
 from sft.runs.environment import device_record, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
-from sft.runs.manifest import write_manifest
+from sft.runs.manifest import is_done, write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
+from sft.runs.stopping import StopRequested, deferred
 from sft.tasks.encoding import (
     PromptedRow,
     model_source,
@@ -27,52 +31,108 @@ from sft.tasks.encoding import (
     validation_rows,
 )
 from sft.tasks.inputs import Inputs, inputs_of_job
-from sft.training.options import effective_trainer_args, evaluates_while_training
+from sft.training.checkpoints import CheckpointFolder
+from sft.training.memory import CHECKPOINTING, batch_record, trainer_args_of
+from sft.training.options import evaluates_while_training
 from sft.training.rows import IGNORED, TrainRow
 from sft.training.trainer import TrainerSettings, train_model
 
 SCHEMA = 1
-WORK_FOLDER = "work"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What a training works on."""
+
+    tokenizer: Any
+    model: Any
+    trainer_args: dict[str, Any]
+    rows: list[PromptedRow]
+    dev: list[PromptedRow] | None
 
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
-    """Train the adapter of a job, save it with `training.json`, and write the manifest last."""
+    """Train the adapter of a job, save it with `training.json`, and write the manifest last.
+
+    An interrupted training goes on from its newest whole checkpoint; checkpoints go when the manifest is there.
+
+    Raises:
+        StopRequested: the process was asked to stop; a training that had begun has left a checkpoint.
+    """
     inputs = inputs_of_job(record)
     config = inputs.config
-    folder = Path(record.config_folder)
-    revision = record.fingerprints["revisions"].get("model")
-    tokenizer = tokenizer_of(config, folder, revision)
-    model = load_model(model_source(config, folder, revision))
-    trainer_args = effective_trainer_args(
-        config.training.trainer_args if config.training else {}, config.adapter_method
+    checkpoints = CheckpointFolder(job.checkpoints)
+    resumed = checkpoints.newest()
+    material = _material(inputs, record, progress)
+    rows = _train_rows(material.rows)
+    start = checkpoints.start if resumed else None
+    model = _with_adapter(material.model, config, Path(record.config_folder), rows, start)
+    settings = TrainerSettings(
+        trainer_args=material.trainer_args,
+        seed=config.seed_of("training"),
+        checkpoints=checkpoints,
+        save_start=lambda place: save_start(model, config.adapter_method, config.adapter_options, place),
+        resumed=resumed,
+        stage_started=started,
     )
+    dev = None if material.dev is None else _train_rows(material.dev)
+    try:
+        with deferred():
+            trained = train_model(model, material.tokenizer, rows, dev, settings, progress)
+            outcome = {**trained.as_dict(), **save_adapter(model, job.adapter), **_parameters(model)}
+            seconds = time.perf_counter() - started + (resumed.piece.stage_seconds if resumed else 0.0)
+            memory = {"memory_step": record.memory_step, **batch_record(material.trainer_args)}
+            _write_record(job, material.rows, {**outcome, **memory, "stage_seconds": seconds})
+            write_manifest(job, [job.adapter, job.training])
+            checkpoints.remove()
+    except StopRequested:
+        if not is_done(job):  # else it came when nothing but the saving was left
+            raise
+    except StageFailure as failure:
+        if failure.kind == "diverged":  # it would diverge again
+            checkpoints.remove()
+        raise
+
+
+def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Material:
+    config, folder = inputs.config, Path(record.config_folder)
+    revisions = record.fingerprints["revisions"]
+    tokenizer = tokenizer_of(config, folder, revisions.get("model"))
+    progress.beat()
+    model = load_model(model_source(config, folder, revisions.get("model")))
+    progress.beat()
+    trainer_args = _trainer_args(config, record.memory_step, model)
     limit = smallest(trainer_args.get("max_length"), context_length(model))
-    template_revision = record.fingerprints["revisions"].get("chat_template")
+    template_revision = revisions.get("chat_template")
     builder = prompt_builder(tokenizer, config, config.prompting, inputs.labels, folder, template_revision)
     rows = _rows(inputs, builder, limit)
-    train_rows = _train_rows(rows)
     dev = validation_rows(inputs, builder, limit) if evaluates_while_training(trainer_args) else None
+    return _Material(tokenizer, model, trainer_args, rows, dev or None)
+
+
+def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dict[str, Any]:
+    """The arguments after `memory_step` steps towards less memory, as far as the model can follow."""
+    args, written = trainer_args_of(config, memory_step), trainer_args_of(config)
+    if args is None or written is None:
+        raise StageFailure(f"there is no memory step {memory_step}: the micro-batch is as small as it can be")
+    if args.get(CHECKPOINTING) and not written.get(CHECKPOINTING) and not model.supports_gradient_checkpointing:
+        logger.warning("%s knows no gradient checkpointing; it stays off", type(model).__name__)
+        args[CHECKPOINTING] = False
+    return args
+
+
+def _with_adapter(
+    model: Any, config: ExperimentConfig, folder: Path, rows: Sequence[TrainRow], start: Path | None
+) -> Any:
+    """The model with its adapter; `start` is what an interrupted training left of it before the first step."""
+    method, options = config.adapter_method, config.adapter_options
     if config.model.adapter is not None:
-        start = folder / config.model.adapter
-        model = continue_adapter(model, config.adapter_method, config.adapter_options, start)
-    else:
-        model = attach_adapter(
-            model,
-            config.adapter_method,
-            config.adapter_options,
-            folder=folder,
-            seed=config.seed_of("init"),
-            rows=train_rows,
-        )
-    settings = TrainerSettings(
-        trainer_args=trainer_args, seed=config.seed_of("training"), work_folder=job.path / WORK_FOLDER
-    )
-    trained = train_model(model, tokenizer, train_rows, _train_rows(dev) if dev else None, settings, progress)
-    trainable, total = count_parameters(model)
-    exported = save_adapter(model, job.adapter)
-    parameters = {"trainable_parameters": trainable, "total_parameters": total}
-    _write_record(job, inputs, rows, {**trained.as_dict(), **exported, **parameters}, started)
-    write_manifest(job, [job.adapter, job.training])
+        return continue_adapter(model, method, options, folder / config.model.adapter)
+    if start is not None:
+        return restore_adapter(model, method, options, start)
+    return attach_adapter(model, method, options, folder=folder, seed=config.seed_of("init"), rows=rows)
 
 
 def _rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:
@@ -94,9 +154,12 @@ def _train_row(encoded: Encoded) -> TrainRow:
     )
 
 
-def _write_record(
-    job: JobFolder, inputs: Inputs, rows: Sequence[PromptedRow], outcome: dict[str, Any], started: float
-) -> None:
+def _parameters(model: Any) -> dict[str, int]:
+    trainable, total = count_parameters(model)
+    return {"trainable_parameters": trainable, "total_parameters": total}
+
+
+def _write_record(job: JobFolder, rows: Sequence[PromptedRow], outcome: dict[str, Any]) -> None:
     record = {
         "schema": SCHEMA,
         **outcome,
@@ -105,6 +168,5 @@ def _write_record(
         "n_special_in_text": sum(row.encoded.n_special for row in rows),
         "peak_rss_bytes": peak_rss_bytes(),
         "environment": {**device_record(), "versions": versions()},
-        "stage_seconds": time.perf_counter() - started,
     }
     write_json(job.training, record)

@@ -5,11 +5,11 @@ dropping of rows) takes part; what could still go wrong silently there is assert
 """
 
 import contextlib
-import shutil
+import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,14 @@ import torch
 from datasets import Dataset
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, set_seed
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from sft.adapters.attach import SEED_LIMIT
 from sft.errors import StageFailure
 from sft.runs.progress import Progress
-from sft.training.callbacks import (
-    CurveCallback,
-    EvalPoint,
-    GradientCallback,
-    HeartbeatCallback,
-    LossPoint,
-    check_finite,
-)
+from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
+from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
+from sft.training.checkpoints import Checkpoint, CheckpointFolder
 from sft.training.options import evaluates_while_training
 from sft.training.rows import IGNORED, TrainRow, check_rows
 
@@ -47,8 +42,17 @@ class TrainerSettings:
     seed: int
     """Order of the rows and dropout."""
 
-    work_folder: Path
-    """Checkpoints and whatever else the trainer writes, deleted at the end; the adapter is saved by the caller."""
+    checkpoints: CheckpointFolder
+    """Takes whatever the trainer writes; the caller removes it when the adapter is safe."""
+
+    save_start: Callable[[Path], None] = field(default=lambda folder: None)
+    """Writes to a folder what of the model before the first step cannot be computed again."""
+
+    resumed: Checkpoint | None = None
+    """What the training goes on from; the model is as it was before the first step, but for the adapter's tensors."""
+
+    stage_started: float = field(default_factory=time.perf_counter)
+    """`time.perf_counter()` at the start of the stage."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,10 @@ class TrainingRecord:
     """Step whose weights were kept, with `load_best_model_at_end`."""
 
     seconds: float
-    """Wall time of the training itself."""
+    """Wall time of the training itself, all its pieces together."""
+
+    n_resumed_from: int | None
+    """The step that the last piece went on from, None for a training in one piece."""
 
     def as_dict(self) -> dict[str, Any]:
         """The record as plain JSON values."""
@@ -93,8 +100,8 @@ def train_model(
 ) -> TrainingRecord:
     """Train the trainable parameters of `model` in place.
 
-    The same rows, settings and initial weights give the same bytes on a CPU. The model's token settings and
-    generation settings stay as they were; it is left in eval mode.
+    The same rows, settings and initial weights give the same bytes on a CPU, in one piece or resumed. The model's
+    token settings and generation settings stay as they were; it is left in eval mode.
 
     Args:
         model: a model with something to train, usually an adapter already attached.
@@ -107,36 +114,40 @@ def train_model(
     Raises:
         DataError: a row has no trainable token or is longer than `max_length`.
         StageFailure: the loss or a gradient is no longer finite, or no gradient reaches the adapter.
+        StopRequested: the process was asked to stop (`sft.runs.stopping.deferred`); a checkpoint was saved.
     """
     check_rows(rows, "training", settings.trainer_args.get("max_length"))
     evaluated = dev_rows if evaluates_while_training(settings.trainer_args) else None
     if evaluated:
         check_rows(evaluated, "dev", settings.trainer_args.get("max_length"))
-    curve = CurveCallback()
     with _bars_only_on_a_terminal(), _settings_kept(model, tokenizer):
         trainer = _build_trainer(model, tokenizer, rows, evaluated, settings)
-    for callback in (curve, HeartbeatCallback(progress), GradientCallback()):
+    trainer.saving = _saving(settings)
+    for callback in (HeartbeatCallback(progress), ReachCallback()):
         trainer.add_callback(callback)
+    if settings.resumed is not None:
+        trainer.add_callback(ResumeCallback(trainer, settings.resumed))
     set_seed(settings.seed % SEED_LIMIT)
-    seconds = _seconds_of(trainer.train)
+    _train(trainer, settings.resumed)
     model.eval()
-    shutil.rmtree(settings.work_folder, ignore_errors=True)
-    return _record(trainer, rows, curve, seconds)
+    return _record(trainer, rows, settings.resumed)
 
 
-def _seconds_of(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def _train(trainer: CheckedTrainer, resumed: Checkpoint | None) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed.path))
+    except pickle.UnpicklingError as error:
+        raise StageFailure(f"a checkpoint holds more than tensors: {error}", kind="refused") from error
 
 
-class _CheckedTrainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that ends at the first loss that is not finite instead of training on."""
-
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        loss: torch.Tensor = super().training_step(*args, **kwargs)
-        check_finite("loss", loss, self.args, self.state)
-        return loss
+def _saving(settings: TrainerSettings) -> Saving:
+    return Saving(
+        folder=settings.checkpoints,
+        keep=settings.trainer_args.get("save_total_limit"),
+        save_start=settings.save_start,
+        resumed=settings.resumed,
+        stage_started=settings.stage_started,
+    )
 
 
 def _build_trainer(
@@ -145,11 +156,11 @@ def _build_trainer(
     rows: Sequence[TrainRow],
     dev_rows: Sequence[TrainRow] | None,
     settings: TrainerSettings,
-) -> SFTTrainer:
+) -> CheckedTrainer:
     weights = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
     if not weights:
         raise StageFailure("the model has no trainable parameter")
-    trainer = _CheckedTrainer(
+    trainer = CheckedTrainer(
         model=model,
         args=_sft_config(settings),
         train_dataset=_dataset(rows),
@@ -182,7 +193,10 @@ def _sft_config(settings: TrainerSettings) -> SFTConfig:
             written.setdefault(new, written.pop(old))
     if not written.get("packing", False):
         written["max_length"] = None  # rows were cut when they were built; a second cut would drop answers
-    written["output_dir"] = str(settings.work_folder)
+    written["output_dir"] = str(settings.checkpoints.path)
+    written["save_total_limit"] = None  # the library would remove the last one before the next one counts
+    if settings.resumed is not None:
+        written["eval_on_start"] = False
     seed = settings.seed % SEED_LIMIT
     return SFTConfig(**{**machine, **written, "seed": seed, "data_seed": seed})
 
@@ -242,16 +256,17 @@ def _bars_only_on_a_terminal() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _record(trainer: SFTTrainer, rows: Sequence[TrainRow], curve: CurveCallback, seconds: float) -> TrainingRecord:
+def _record(trainer: CheckedTrainer, rows: Sequence[TrainRow], resumed: Checkpoint | None) -> TrainingRecord:
     args, state = trainer.args, trainer.state
     return TrainingRecord(
-        loss_curve=tuple(curve.curves.losses),
-        eval_curve=tuple(curve.curves.evals),
+        loss_curve=loss_curve(state.log_history),
+        eval_curve=eval_curve(state.log_history),
         n_steps=int(state.global_step),
         n_rows=len(rows),
         n_tokens=sum(len(row.input_ids) for row in rows),
         n_trained_tokens=sum(row.n_trained for row in rows),
         effective_batch_size=int(state.train_batch_size) * args.gradient_accumulation_steps,
         best_step=state.best_global_step if args.load_best_model_at_end else None,
-        seconds=seconds,
+        seconds=trainer.saving.seconds(),
+        n_resumed_from=None if resumed is None else resumed.step,
     )

@@ -1,100 +1,237 @@
-"""Jobs as fresh processes of this machine."""
+"""Jobs as processes of this machine, forked from a preloaded server or started fresh."""
 
-import contextlib
 import os
-import selectors
 import signal
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from sft.runs.files import AttemptFolder, JobFolder
+from sft.errors import MachineError
+from sft.experiments.executors.environment import worker_environment
+from sft.experiments.executors.executor import Submission
+from sft.experiments.executors.fresh import start_fresh
+from sft.experiments.executors.guard import NOT_STARTED
+from sft.experiments.executors.guarded import GuardedProcess
+from sft.experiments.executors.handle import LocalHandle
+from sft.experiments.executors.preload import Preload
+from sft.experiments.executors.waiting import Waiter
+from sft.experiments.executors.warm import CANNOT_FORK, WarmProcess, WarmServer
+from sft.experiments.settings import StartChoice
+from sft.runs.records import ErrorRecord
 
-POLL_SECONDS = 0.05
+KILLED = -int(signal.SIGKILL)
 
 
-@dataclass(frozen=True)
-class LocalHandle:
-    """A process, leader of its own session, so that a terminal's Ctrl-C reaches the runner alone."""
-
-    job: JobFolder
-    process: subprocess.Popen[bytes]
-    pidfd: int | None
-    """Becomes readable when the process ends; None where the system has no such thing."""
-
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        return self.process.pid
-
-    def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; None while the job runs."""
-        return self.process.poll()
-
-    def stop(self, grace: float) -> None:
-        """Send SIGTERM to the job's session, and SIGKILL after `grace` seconds."""
-        self._signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(grace)
-        self._signal(signal.SIGKILL)
-        self.process.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
+def to_stderr(notice: str) -> None:
+    """Say something to the user."""
+    sys.stderr.write(f"{notice}\n")
 
 
 class LocalExecutor:
-    """Starts each job as `python -m sft.worker JOB_FOLDER` with its output in files."""
+    """Starts each job under a guard; one loop without threads. Everything is to be called from the main thread."""
 
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._polled: list[LocalHandle] = []
+    def __init__(
+        self,
+        start: StartChoice = "auto",
+        preload: Preload | None = None,
+        say: Callable[[str], None] = to_stderr,
+        warm_hello_seconds: float = 20.0,
+        fresh_hello_seconds: float = 120.0,
+    ) -> None:
+        """An executor without jobs; nothing starts before the first.
 
-    def submit(self, job: JobFolder, attempt: AttemptFolder) -> LocalHandle:
-        """Start a job in a new session."""
-        attempt.path.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {
-            "SFT_RUNNER_PID": str(os.getpid()),
-            "TOKENIZERS_PARALLELISM": "false",
-            "TQDM_DISABLE": "1",
-        }
-        with attempt.stdout.open("wb") as stdout, attempt.stderr.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "sft.worker", str(job.path)],
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment,
-                start_new_session=True,
-            )
-        pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
-        handle = LocalHandle(job=job, process=process, pidfd=pidfd)
-        if pidfd is None:
-            self._polled.append(handle)
-        else:
-            self._selector.register(pidfd, selectors.EVENT_READ, handle)
+        Args:
+            start: how jobs start; `auto` gives up warm starts for good when one fails.
+            preload: what warm starts import beforehand.
+            say: called with a line for the user.
+            warm_hello_seconds: in which a forked worker writes its first line.
+            fresh_hello_seconds: in which a fresh one does, and the server gets ready.
+        """
+        self._start = start
+        self._preload = preload or Preload()
+        self._say = say
+        self._warm_hello_seconds = warm_hello_seconds
+        self._fresh_hello_seconds = fresh_hello_seconds
+        self._warm = start == "warm" or (start == "auto" and sys.platform == "linux")
+        self._server: WarmServer | None = None
+        self._server_by = float("inf")
+        self._waiter = Waiter()
+        self._jobs: list[LocalHandle] = []
+        self._ended: list[LocalHandle] = []
+        self._guards: list[GuardedProcess] = []
+
+    def submit(self, job: Submission) -> LocalHandle:
+        """Start a job, or have it wait until the server is ready."""
+        if self._start == "warm" and sys.platform != "linux":
+            raise MachineError("warm starts need Linux; choose --start fresh")
+        self._waiter.hear_signals()
+        handle = LocalHandle(job)
+        self._jobs.append(handle)
+        self._begin(handle)
         return handle
 
-    def ended(self, timeout: float) -> list[LocalHandle]:
+    def ended(self, timeout: float) -> Sequence[LocalHandle]:
         """The jobs that have ended since the last call; waits for any, at most `timeout` seconds."""
-        if self._polled:
-            return self._poll(timeout)
-        handles: list[LocalHandle] = [key.data for key, _ in self._selector.select(timeout)]
-        for handle in handles:
-            if handle.pidfd is not None:
-                self._selector.unregister(handle.pidfd)
-                os.close(handle.pidfd)
-            handle.process.wait()
-        return handles
-
-    def _poll(self, timeout: float) -> list[LocalHandle]:
-        """The same on systems without process file descriptors."""
         deadline = time.monotonic() + timeout
+        is_over = False
         while True:
-            ended = [handle for handle in self._polled if handle.exit_code() is not None]
-            if ended or time.monotonic() >= deadline:
-                self._polled = [handle for handle in self._polled if handle not in ended]
-                return ended
-            time.sleep(POLL_SECONDS)
+            now = time.monotonic()
+            self._tend_all(now)
+            if self._ended or is_over:
+                found, self._ended = self._ended, []
+                return found
+            due = min([deadline, self._server_by, *(handle.due_at for handle in self._jobs)])
+            is_over = self._waiter.wait(due - now) or now >= deadline
+
+    def close(self) -> None:
+        """End everything that still runs."""
+        for guarded in self._guards:
+            guarded.close()
+        if self._server is not None:
+            self._server.close()
+        for handle in self._jobs:
+            handle.finish(KILLED)
+        self._jobs, self._guards, self._server = [], [], None
+        self._waiter.close()
+
+    def _begin(self, handle: LocalHandle) -> None:
+        try:
+            # Whether the worker has written its first line is seen by this file.
+            handle.submission.folder.progress.unlink(missing_ok=True)
+            handle.submission.attempt.work.mkdir(parents=True, exist_ok=True)
+            if self._warm:
+                self._begin_warm(handle)
+            else:
+                self._begin_fresh(handle)
+        except OSError as error:
+            self._finish(handle, NOT_STARTED, ErrorRecord("crash", f"the worker could not be started: {error}"))
+
+    def _begin_warm(self, handle: LocalHandle) -> None:
+        handle.start = "warm"
+        server = self._server or self._start_server(handle)
+        if server.is_ready:
+            handle.process = server.submit(handle.submission, self._environment(handle.submission))
+            handle.hello_by = time.monotonic() + self._warm_hello_seconds
+
+    def _begin_fresh(self, handle: LocalHandle) -> None:
+        handle.start = "fresh"
+        guarded = start_fresh(handle.submission, self._environment(handle.submission))
+        handle.process = guarded
+        handle.hello_by = time.monotonic() + self._fresh_hello_seconds
+        self._guards.append(guarded)
+        self._waiter.watch(guarded.socket, lambda: self._read_guard(guarded))
+
+    def _environment(self, job: Submission) -> dict[str, str]:
+        return worker_environment(os.environ, Path.cwd(), job.lease)
+
+    def _read_guard(self, guarded: GuardedProcess) -> None:
+        ours = guarded.socket
+        guarded.read()
+        if guarded.code is not None:
+            self._waiter.unwatch(ours)
+            self._guards.remove(guarded)
+
+    def _tend_all(self, now: float) -> None:
+        if self._server is not None and now >= self._server_by:
+            self._server_by = float("inf")
+            self._server.kill()
+        for handle in list(self._jobs):
+            self._tend(handle, now)
+
+    def _tend(self, handle: LocalHandle, now: float) -> None:
+        if handle.process is None:
+            if handle.stop_asked:
+                self._finish(handle, -signal.SIGTERM)
+        elif handle.process.code is not None:
+            self._on_end(handle, handle.process.code)
+        elif handle.escalate(now):
+            self._finish(handle, KILLED, ErrorRecord("killed", "the job could not be stopped"))
+        elif handle.hello_by is not None and now >= handle.hello_by:
+            self._look_for_hello(handle)
+
+    def _look_for_hello(self, handle: LocalHandle) -> None:
+        handle.hello_by = None
+        if handle.submission.folder.progress.exists() or handle.is_being_killed:
+            return
+        seconds = self._warm_hello_seconds if handle.start == "warm" else self._fresh_hello_seconds
+        reason = f"worker did not start within {seconds:g} s"
+        if handle.start == "warm":
+            self._on_failed_fork(handle, f"{reason} of its fork")
+        else:
+            handle.error = ErrorRecord("crash", reason)
+        handle.kill()
+
+    def _on_end(self, handle: LocalHandle, code: int) -> None:
+        process = handle.process
+        if isinstance(process, WarmProcess) and code == CANNOT_FORK and not handle.stop_asked:
+            self._on_failed_fork(handle, process.refusal or "a forked process could not start CUDA")
+        if handle.restarts and not handle.stop_asked:
+            handle.restart()
+            self._begin(handle)
+            return
+        lost = process is not None and process.lost_guard and not handle.is_being_killed
+        error = ErrorRecord("killed", "the process that guards the worker was killed") if lost else None
+        self._finish(handle, KILLED if lost else code, error)
+
+    def _finish(self, handle: LocalHandle, code: int, error: ErrorRecord | None = None) -> None:
+        handle.finish(code, error)
+        self._jobs.remove(handle)
+        self._ended.append(handle)
+
+    # the server of warm starts
+
+    def _start_server(self, handle: LocalHandle) -> WarmServer:
+        server = WarmServer(self._preload, self._environment(handle.submission))
+        self._server = server
+        self._server_by = time.monotonic() + self._fresh_hello_seconds
+        self._waiter.watch(server.socket, self._read_server)
+        self._waiter.watch(server.guarded.socket, self._read_server_guard)
+        return server
+
+    def _read_server(self) -> None:
+        server = self._server
+        if server is None:
+            return
+        was_ready = server.is_ready
+        if not server.read():
+            self._waiter.unwatch(server.socket)
+        if server.is_ready and not was_ready:
+            self._server_by = float("inf")
+            for handle in self._waiting():
+                self._begin(handle)
+
+    def _read_server_guard(self) -> None:
+        server = self._server
+        if server is None:
+            return
+        ours = server.guarded.socket
+        if server.read_guard():
+            return
+        self._waiter.unwatch(ours)
+        self._waiter.unwatch(server.socket)
+        self._server, self._server_by = None, float("inf")
+        reason = server.why_it_ended()
+        server.close()
+        for handle in self._waiting():
+            self._on_failed_fork(handle, reason)
+        if self._start == "auto":
+            self._give_up_warm(reason)
+
+    def _waiting(self) -> list[LocalHandle]:
+        return [handle for handle in self._jobs if handle.process is None and not handle.stop_asked]
+
+    def _on_failed_fork(self, handle: LocalHandle, reason: str) -> None:
+        """A warm start failed: `auto` starts this job and all later ones fresh, `warm` fails it."""
+        if self._start == "auto":
+            self._give_up_warm(reason)
+            handle.restarts = True
+        else:
+            handle.error = ErrorRecord("crash", f"warm start failed: {reason}")
+        if handle.process is None:
+            self._on_end(handle, CANNOT_FORK)
+
+    def _give_up_warm(self, reason: str) -> None:
+        if self._warm:
+            self._warm = False
+            self._say(f"jobs start fresh from here on: {reason}")

@@ -26,7 +26,11 @@ def test_what_the_worker_wrote_counts_before_its_exit_code(attempt: AttemptFolde
     [
         (0, "no_result", "code 0 but wrote no manifest"),
         (1, "crash", "ended with code 1: ValueError: why"),
-        (137, "crash", "ended with code 137"),
+        (200, "crash", "ended with code 200"),
+        (12, "oom_gpu", "ended with code 12"),
+        (17, "disk_full", "ended with code 17"),
+        (137, "killed", "ended by SIGKILL"),
+        (139, "crash", "ended by SIGSEGV"),
         (-signal.SIGKILL, "killed", "ran out of memory"),
         (-signal.SIGTERM, "killed", "ended by SIGTERM"),
         (-signal.SIGSEGV, "crash", "ended by SIGSEGV"),

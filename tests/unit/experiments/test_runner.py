@@ -3,108 +3,60 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_executor import FakeExecutor, Shown, chain, fail, fail_times, job, run_on, succeed
 
-from sft.experiments.runner import Runner, RunSummary
+from sft.errors import InternalError
+from sft.experiments.executors.executor import Submission
+from sft.experiments.leases import Machine
+from sft.experiments.runner import Runner
+from sft.experiments.settings import RunSettings
+from sft.experiments.summary import RunSummary
+from sft.experiments.surroundings import Surroundings
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.files import AttemptFolder, JobFolder, ResultsFolder
-from sft.runs.manifest import write_manifest
-from sft.runs.records import ErrorRecord, JobRecord, StatusRecord, read_job, read_status, write_record
-
-Play = Callable[[JobFolder, AttemptFolder], int | None]
+from sft.runs.files import ResultsFolder
+from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, read_job, read_status, write_record
 
 
-def succeed(job: JobFolder, _attempt: AttemptFolder) -> int:
-    """A worker that does what its job says."""
-    record = read_job(job.job)
-    result = job.metrics if record.with_metrics and record.stage == "evaluate" else job.path / "result.json"
-    result.parent.mkdir(parents=True, exist_ok=True)
-    result.write_text("{}")
-    write_manifest(job, [result])
-    return 0
-
-
-class FakeHandle:
-    pid = 4711
-
-    def __init__(self, job: JobFolder, code: int | None) -> None:
-        self.job = job
-        self.code = code
-        self.stopped: list[float] = []
-
-    def exit_code(self) -> int | None:
-        return self.code
-
-    def stop(self, grace: float) -> None:
-        self.stopped.append(grace)
-        self.code = -signal.SIGTERM
-
-
-class FakeExecutor:
-    """Plays each job when it is submitted; one that returns None runs until it is stopped."""
-
-    def __init__(self, plays: dict[str, Play]) -> None:
-        self.plays = plays
-        self.handles: list[FakeHandle] = []
-        self.while_waiting: Callable[[], None] = lambda: None
-
-    @property
-    def order(self) -> list[str]:
-        return [handle.job.path.name for handle in self.handles]
-
-    def submit(self, job: JobFolder, attempt: AttemptFolder) -> FakeHandle:
-        attempt.path.mkdir(parents=True)
-        attempt.stderr.write_text("first\nlast words\n")
-        handle = FakeHandle(job, self.plays.get(job.path.name, succeed)(job, attempt))
-        self.handles.append(handle)
-        return handle
-
-    def ended(self, _timeout: float) -> list[FakeHandle]:
-        self.while_waiting()
-        return []
-
-
-class Shown:
-    """A display that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def started(self, job: PlannedJob) -> None:
-        self.lines.append(f"{job.folder.path.name} started")
-
-    def ended(self, job: PlannedJob, status: StatusRecord) -> None:
-        self.lines.append(f"{job.folder.path.name} {status.state}")
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> ResultsFolder:
-    return ResultsFolder(tmp_path)
-
-
-def job(results: ResultsFolder, stage: Any, key: str, *needs: PlannedJob, name: str = "a", **more: Any) -> PlannedJob:
-    folder = results.stage(stage, key)
-    record = JobRecord(stage, key, name, config={}, config_folder="", fingerprints={}, **more)
-    return PlannedJob(folder, record, tuple(need.folder.path for need in needs))
-
-
-def chain(results: ResultsFolder, suffix: str = "") -> list[PlannedJob]:
-    train = job(results, "train", f"t{suffix}")
-    infer = job(results, "infer", f"i{suffix}", train)
-    return [train, infer, job(results, "evaluate", f"e{suffix}", infer, train)]
+def around(**more: Any) -> Surroundings:
+    quick = {"backoff_seconds": 0.0, "tick_seconds": 0.01, "board_seconds": 0.0, "mask": str, "oom_counter": None}
+    return Surroundings(**{**quick, "memory_limit": None, **more})
 
 
 def run(
-    results: ResultsFolder, jobs: list[PlannedJob], executor: FakeExecutor, display: Shown | None = None
+    results: ResultsFolder,
+    jobs: list[PlannedJob] | dict[str, list[PlannedJob]],
+    executor: FakeExecutor,
+    display: Shown | None = None,
+    surroundings: Surroundings | None = None,
+    **settings: Any,
 ) -> RunSummary:
-    return Runner(results, executor, display or Shown(), lambda: None).run(jobs)
+    experiments = jobs if isinstance(jobs, dict) else {"a": jobs}
+    chosen = RunSettings(**settings)
+    runner = Runner(results, executor, display or Shown(), lambda: None, chosen, surroundings or around())
+    return runner.run(experiments)
 
 
-def states(results: ResultsFolder, jobs: list[PlannedJob]) -> list[str | None]:
+def alone(*jobs: PlannedJob) -> dict[str, list[PlannedJob]]:
+    """Each job an experiment of its own."""
+    return {planned.folder.path.name: [planned] for planned in jobs}
+
+
+def many(results: ResultsFolder, count: int) -> dict[str, list[PlannedJob]]:
+    return alone(*(job(results, "infer", f"i{number}", config={"n": number}) for number in range(count)))
+
+
+def status_of(planned: PlannedJob) -> StatusRecord:
+    found = read_status(planned.folder.status)
+    assert found is not None
+    return found
+
+
+def states(jobs: list[PlannedJob]) -> list[str | None]:
     found = [read_status(planned.folder.status) for planned in jobs]
     return [status and status.state for status in found]
 
@@ -113,164 +65,551 @@ def events(results: ResultsFolder) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.events.read_text().splitlines()]
 
 
-def fail(kind: Any = "data", message: str = "no rows") -> Play:
-    def play(_job: JobFolder, attempt: AttemptFolder) -> int:
-        write_record(attempt.error, ErrorRecord(kind, message))
-        return 11
+def kinds(summary: RunSummary) -> dict[str, str | None]:
+    return {path.name: status.error and status.error.kind for path, status in summary.failed.items()}
 
-    return play
+
+# what is run, and what is written
 
 
 def test_stages_run_in_order_and_everything_is_written(results: ResultsFolder) -> None:
-    jobs, executor, display = chain(results), FakeExecutor({}), Shown()
+    jobs, executor, display = chain(results), FakeExecutor(), Shown()
     summary = run(results, jobs, executor, display)
     assert executor.order == ["t", "i", "e"]
-    assert (summary.ran, summary.reused, summary.failed, summary.stopped_by) == (3, 0, {}, None)
-    assert states(results, jobs) == ["done"] * 3
-    status = read_status(jobs[0].folder.status)
-    assert status is not None
-    assert (status.attempt, status.pid, status.stage, status.error, status.log) == (1, 4711, "train", None, None)
+    assert summary.done == {planned.folder.path for planned in jobs}
+    assert (summary.reused, summary.failed, summary.stopped_by, summary.machine) == (frozenset(), {}, None, None)
+    assert states(jobs) == ["done"] * 3
+    status = status_of(jobs[0])
+    assert (status.attempt, status.pid, status.start, status.stage) == (1, 4711, "fresh", "train")
+    assert (status.error, status.log) == (None, None)
     assert None not in (status.started, status.ended, status.seconds)
-    assert [(event["job"], event["state"]) for event in events(results)][:3] == [
-        ("stages/train/t", "running"),
-        ("stages/train/t", "done"),
-        ("stages/infer/i", "running"),
-    ]
-    assert display.lines == ["t started", "t done", "i started", "i done", "e started", "e done"]
+    assert display.lines == ["t running", "t done", "i running", "i done", "e running", "e done"]
+    assert (display.closings, executor.closed) == (1, 1)
     assert read_job(jobs[1].folder.job) == jobs[1].record
 
 
-def test_the_same_jobs_again_start_nothing(results: ResultsFolder) -> None:
+def test_events_are_numbered_over_all_runs(results: ResultsFolder) -> None:
     jobs = chain(results)
-    run(results, jobs, FakeExecutor({}))
+    run(results, jobs, FakeExecutor({"i": fail()}))
+    run(results, jobs, FakeExecutor(), retry_failed=True)
+    written = events(results)
+    assert [event["seq"] for event in written] == list(range(1, len(written) + 1))
+    assert [(Path(event["job"]).name, event["state"], event["attempt"]) for event in written] == [
+        ("t", "running", 1),
+        ("t", "done", 1),
+        ("i", "running", 1),
+        ("i", "failed", 1),
+        ("e", "failed", 1),
+        ("i", "running", 2),
+        ("i", "done", 2),
+        ("e", "running", 1),
+        ("e", "done", 1),
+    ]
+    assert [event["error"] for event in written if event["state"] == "failed"] == ["data", "data"]
+
+
+def test_the_same_jobs_again_start_nothing(results: ResultsFolder) -> None:
+    jobs, display = chain(results), Shown()
+    run(results, jobs, FakeExecutor())
     before = events(results)
-    executor = FakeExecutor({})
-    summary = run(results, jobs, executor)
-    assert (summary.ran, summary.reused, executor.order) == (0, 3, [])
+    executor = FakeExecutor()
+    summary = run(results, jobs, executor, display)
+    assert (len(summary.reused), summary.ended, executor.order) == (3, {}, [])
+    assert display.done == {planned.folder.path for planned in jobs}
     assert events(results) == before
 
 
-def test_a_stage_that_is_no_longer_whole_runs_again_as_the_next_attempt(results: ResultsFolder) -> None:
+def test_a_finished_experiment_does_not_train_again_when_its_adapter_was_removed(results: ResultsFolder) -> None:
     jobs = chain(results)
-    run(results, jobs, FakeExecutor({}))
+    run(results, jobs, FakeExecutor())
+    (jobs[0].folder.path / "result.json").unlink()
+    executor = FakeExecutor()
+    summary = run(results, jobs, executor)
+    assert (executor.order, len(summary.reused)) == ([], 3)
+
+
+def test_metrics_of_a_model_that_was_run_need_no_adapter(results: ResultsFolder) -> None:
+    jobs = chain(results)
+    run(results, jobs, FakeExecutor())
+    (jobs[0].folder.path / "result.json").unlink()
+    jobs[2].folder.manifest.unlink()
+    executor = FakeExecutor()
+    run(results, jobs, executor)
+    assert executor.order == ["e"]
+
+
+def test_a_stage_that_is_no_longer_whole_runs_again_as_the_next_attempt(results: ResultsFolder) -> None:
+    jobs = chain(results)[:2]
+    run(results, jobs, FakeExecutor())
     (jobs[1].folder.path / "result.json").unlink()
-    executor = FakeExecutor({})
+    executor = FakeExecutor()
     run(results, jobs, executor)
     assert executor.order == ["i"]
-    status = read_status(jobs[1].folder.status)
-    assert status is not None
-    assert status.attempt == 2
+    assert status_of(jobs[1]).attempt == 2
     assert [attempt.path.name for attempt in jobs[1].folder.attempts()] == ["01", "02"]
 
 
+def test_attempts_go_on_after_the_hundredth_and_after_a_folder_that_is_there(results: ResultsFolder) -> None:
+    planned = job(results, "infer", "i")
+    for number in (99, 100):
+        planned.folder.attempt(number).path.mkdir(parents=True)
+    run(results, [planned], FakeExecutor())
+    assert status_of(planned).attempt == 101
+    assert planned.folder.attempts()[-1].path.name == "101"
+
+
+def test_nothing_of_the_last_try_is_left_when_a_job_is_submitted(results: ResultsFolder) -> None:
+    planned = job(results, "evaluate", "e", with_metrics=False)
+    run(results, [planned], FakeExecutor())
+    write_record(planned.folder.progress, ProgressRecord("evaluate", 1, 1, None, 0.0))
+    seen: list[bool] = []
+
+    def look(submission: Submission) -> int:
+        seen.extend(path.exists() for path in (submission.folder.manifest, submission.folder.progress))
+        return succeed(submission)
+
+    executor = FakeExecutor({"e": look})
+    run(results, [job(results, "evaluate", "e")], executor)
+    assert seen == [False, False]
+
+
 def test_equal_folders_run_once_under_the_first_name(results: ResultsFolder) -> None:
-    first = job(results, "infer", "same", name="first")
-    executor = FakeExecutor({})
-    summary = run(results, [first, job(results, "infer", "same", name="second")], executor)
+    first, second = (job(results, "infer", "same", name=name) for name in ("first", "second"))
+    executor = FakeExecutor()
+    summary = run(results, {"first": [first], "second": [second]}, executor)
     assert executor.order == ["same"]
-    assert (summary.ran, read_job(first.folder.job).name) == (1, "first")
-
-
-def test_a_failure_fails_what_needs_it_with_its_error_and_log_and_the_rest_goes_on(results: ResultsFolder) -> None:
-    broken, sound = chain(results, "1"), chain(results, "2")
-    executor = FakeExecutor({"t1": fail()})
-    summary = run(results, [*broken, *sound], executor)
-    assert executor.order == ["t1", "t2", "i2", "e2"]
-    assert set(summary.failed) == {planned.folder.path for planned in broken}
-    assert states(results, broken) == ["failed"] * 3
-    assert states(results, sound) == ["done"] * 3
-    status = read_status(broken[2].folder.status)
-    assert status is not None
-    assert (status.stage, status.error) == ("train", ErrorRecord("data", "no rows"))
-    assert status.log == "stages/train/t1/attempts/01/stderr.log"
-    assert [event["error"] for event in events(results) if event["job"].endswith("e1")] == ["data"]
-    assert summary.ran == 4
-
-
-def test_a_failure_is_tried_again_by_the_next_run(results: ResultsFolder) -> None:
-    jobs = chain(results)
-    run(results, jobs, FakeExecutor({"i": fail()}))
-    executor = FakeExecutor({})
-    summary = run(results, jobs, executor)
-    assert executor.order == ["i", "e"]
-    assert (summary.reused, states(results, jobs)) == (1, ["done"] * 3)
-
-
-@pytest.mark.parametrize(("code", "kind"), [(0, "no_result"), (1, "crash"), (-9, "killed"), (-11, "crash")])
-def test_a_worker_that_leaves_no_word_is_judged_by_its_exit_code(results: ResultsFolder, code: int, kind: str) -> None:
-    jobs = [job(results, "infer", "i")]
-    summary = run(results, jobs, FakeExecutor({"i": lambda *_: code}))
-    status = summary.failed[jobs[0].folder.path]
-    assert status.error is not None
-    assert (status.state, status.error.kind) == ("failed", kind)
+    assert (len(summary.ended), read_job(first.folder.job).name) == (1, "first")
 
 
 def test_code_0_is_not_enough_and_an_old_manifest_does_not_count(results: ResultsFolder) -> None:
     evaluate = job(results, "evaluate", "e")
-    succeed_with_predictions = job(results, "evaluate", "e", with_metrics=False)
-    run(results, [succeed_with_predictions], FakeExecutor({}))
-    assert states(results, [evaluate]) == ["predicted"]
-    run(results, [evaluate], FakeExecutor({"e": lambda *_: 0}))
-    assert states(results, [evaluate]) == ["failed"]
-    assert not succeed_with_predictions.is_done
+    predicted = job(results, "evaluate", "e", with_metrics=False)
+    run(results, [predicted], FakeExecutor())
+    assert states([evaluate]) == ["predicted"]
+    summary = run(results, [evaluate], FakeExecutor({"e": lambda _: 0}))
+    assert (states([evaluate]), kinds(summary)) == (["failed"], {"e": "no_result"})
+    assert not predicted.is_done
+
+
+def test_a_valid_manifest_counts_more_than_the_exit_code(results: ResultsFolder) -> None:
+    planned = job(results, "infer", "i")
+    run(results, [planned], FakeExecutor({"i": lambda submission: succeed(submission) or -signal.SIGSEGV}))
+    assert states([planned]) == ["done"]
 
 
 def test_metrics_after_predictions_run_the_evaluate_stage_again(results: ResultsFolder) -> None:
     predicted = job(results, "evaluate", "e", with_metrics=False)
-    run(results, [predicted], FakeExecutor({}))
-    executor = FakeExecutor({})
+    run(results, [predicted], FakeExecutor())
+    executor = FakeExecutor()
     run(results, [job(results, "evaluate", "e")], executor)
-    assert (executor.order, states(results, [predicted])) == (["e"], ["done"])
-    executor = FakeExecutor({})
-    assert run(results, [predicted], executor).reused == 1
+    assert (executor.order, states([predicted])) == (["e"], ["done"])
+    assert len(run(results, [predicted], FakeExecutor()).reused) == 1
+
+
+# several at a time
+
+
+def test_jobs_run_side_by_side_each_with_its_share_of_the_cores(results: ResultsFolder) -> None:
+    executor = FakeExecutor()
+    machine = Machine(jobs=2, cores=(0, 1, 2, 3), n_cores=4)
+    summary = run(results, many(results, 5), executor, surroundings=around(machine=machine))
+    assert len(summary.done) == 5
+    assert max(map(len, executor.together)) == 2
+    assert {(lease.cores, lease.threads) for lease in executor.leases.values()} == {((0, 1), 2), ((2, 3), 2)}
+
+
+def test_no_slot_waits_for_a_shared_stage_while_other_jobs_are_ready(results: ResultsFolder) -> None:
+    shared = job(results, "train", "shared", config={"n": 0})
+    experiments = {
+        str(number): [shared, job(results, "infer", f"i{number}", shared, config={"n": 0})] for number in range(4)
+    } | many(results, 2)
+    executor = FakeExecutor({"shared": run_on})
+
+    def end_shared_last() -> None:
+        others = [handle for handle in executor.handles if handle.submission.folder.path.name != "shared"]
+        if len(others) == 2 and executor.handles[0].code is None and len(executor.together) > 3:
+            executor.handles[0].code = succeed(executor.handles[0].submission)
+
+    executor.while_waiting = end_shared_last
+    run(results, experiments, executor, surroundings=around(machine=Machine(jobs=2)))
+    assert executor.order.count("shared") == 1
+    assert executor.order[0] == "shared"
+    assert {"shared", "i0"} in executor.together or {"shared", "i1"} in executor.together
+
+
+# failures
+
+
+def test_a_failure_fails_what_needs_it_with_its_error_and_log_and_the_rest_goes_on(results: ResultsFolder) -> None:
+    broken, sound = chain(results, "1"), chain(results, "2", config={"other": 1})
+    executor = FakeExecutor({"t1": fail()})
+    summary = run(results, {"broken": broken, "sound": sound}, executor)
+    assert executor.order == ["t1", "t2", "i2", "e2"]
+    assert set(summary.failed) == {planned.folder.path for planned in broken}
+    assert (states(broken), states(sound)) == (["failed"] * 3, ["done"] * 3)
+    status = status_of(broken[2])
+    assert (status.stage, status.error) == ("train", ErrorRecord("data", "no rows"))
+    assert status.log == "stages/train/t1/attempts/01/stderr.log"
+
+
+@pytest.mark.parametrize(("code", "kind"), [(0, "no_result"), (1, "crash"), (-9, "killed"), (139, "crash")])
+def test_a_worker_that_leaves_no_word_is_judged_by_its_exit_code(results: ResultsFolder, code: int, kind: str) -> None:
+    summary = run(results, [job(results, "infer", "i")], FakeExecutor({"i": lambda _: code}), retries=0)
+    assert kinds(summary) == {"i": kind}
+
+
+def test_what_the_executor_says_of_a_job_counts_before_its_code(results: ResultsFolder) -> None:
+    executor = FakeExecutor({"i": run_on})
+
+    def lose() -> None:
+        executor.handles[-1].error, executor.handles[-1].code = ErrorRecord("crash", "it did not start"), -9
+
+    executor.while_waiting = lose
+    assert kinds(run(results, [job(results, "infer", "i")], executor)) == {"i": "crash"}
+
+
+def test_a_passing_fault_is_tried_again_in_a_new_attempt(results: ResultsFolder) -> None:
+    planned, display = job(results, "infer", "i"), Shown()
+    executor = FakeExecutor({"i": fail_times(2)})
+    summary = run(results, [planned], executor, display, retries=2)
+    assert (executor.order, summary.failed, states([planned])) == (["i"] * 3, {}, ["done"])
+    assert display.lines == ["i running", "i pending", "i running", "i pending", "i running", "i done"]
+    assert status_of(planned).attempt == 3
+
+
+def test_a_backoff_keeps_no_slot_and_does_not_spin(results: ResultsFolder) -> None:
+    executor = FakeExecutor({"i0": fail_times(1)})
+    run(results, many(results, 3), executor, surroundings=around(backoff_seconds=0.05))
+    assert executor.order == ["i0", "i1", "i2", "i0"]
+    assert all(timeout > 0 for timeout in executor.timeouts[4:])
+
+
+def test_a_lasting_fault_is_not_tried_again_but_by_request(results: ResultsFolder) -> None:
+    jobs = chain(results)
+    run(results, jobs, FakeExecutor({"i": fail()}))
+    executor, display = FakeExecutor(), Shown()
+    summary = run(results, jobs, executor, display)
+    assert executor.order == []
+    assert kinds(summary) == {"i": "data", "e": "data"}
+    assert summary.earlier == set(summary.failed)
+    assert (states(jobs), display.said) == (
+        ["done", "failed", "failed"],
+        ["done 0, retry 0, new 0, waiting for --retry-failed 1"],
+    )
+    executor = FakeExecutor()
+    run(results, jobs, executor, retry_failed=True)
+    assert (executor.order, states(jobs)) == (["i", "e"], ["done"] * 3)
+
+
+@pytest.mark.parametrize("kind", ["network", "killed", "oom_host", "crash", "no_result", "disk_full", "checkpoint"])
+def test_a_fault_that_may_be_gone_is_tried_again_by_the_next_run(results: ResultsFolder, kind: str) -> None:
+    jobs = chain(results)
+    run(results, jobs, FakeExecutor({"t": fail(kind)}), retries=0)
+    executor = FakeExecutor()
+    run(results, jobs, executor)
+    assert executor.order == ["t", "i", "e"]
+
+
+def test_a_job_that_was_running_when_its_runner_was_killed_runs_again_and_its_logs_are_masked(
+    results: ResultsFolder,
+) -> None:
+    planned = job(results, "infer", "i")
+    planned.folder.attempt(1).path.mkdir(parents=True)
+    planned.folder.attempt(1).stderr.write_text("the word is canary\n")
+    write_record(planned.folder.status, StatusRecord("running", "infer", attempt=1, memory_step=2))
+    run(results, [planned], FakeExecutor(), surroundings=around(mask=lambda text: text.replace("canary", "***")))
+    assert planned.folder.attempt(1).stderr.read_text() == "the word is ***\n"
+    assert (status_of(planned).attempt, read_job(planned.folder.job).memory_step) == (2, 2)
+
+
+def test_fail_fast_starts_nothing_after_a_failure_and_lets_what_runs_end(results: ResultsFolder) -> None:
+    executor = FakeExecutor({"i0": fail()})
+    machine = Machine(jobs=2)
+    summary = run(results, many(results, 6), executor, surroundings=around(machine=machine), fail_fast=True)
+    assert executor.order == ["i0", "i1"]
+    assert kinds(summary) == {"i0": "data"}
+    assert summary.halted is not None
+    assert "--fail-fast" in summary.halted
+
+
+def test_crashes_in_a_row_on_start_stop_the_run(results: ResultsFolder) -> None:
+    executor = FakeExecutor({f"i{number}": lambda _: -signal.SIGSEGV for number in range(9)})
+    summary = run(results, many(results, 9), executor)
+    assert len(executor.order) == 5
+    assert "every experiment crashes on start" in (summary.halted or "")
+    assert summary.machine is None
+
+
+def test_crashes_after_a_first_step_do_not_stop_the_run(results: ResultsFolder) -> None:
+    def crash(submission: Submission) -> int:
+        write_record(submission.folder.progress, ProgressRecord("infer", 1, 9, None, 0.0))
+        return -signal.SIGSEGV
+
+    executor = FakeExecutor({f"i{number}": crash for number in range(9)})
+    assert run(results, many(results, 9), executor).halted is None
+    assert len(executor.order) == 9
+
+
+def test_a_full_disk_in_a_worker_stops_the_run(results: ResultsFolder) -> None:
+    executor = FakeExecutor({"i0": fail("disk_full", "no space left while writing x")})
+    summary = run(results, many(results, 3), executor)
+    assert executor.order == ["i0"]
+    assert summary.machine == (
+        "no space left while writing x. Finished experiments are safe; free space and run the same command."
+    )
+
+
+def test_secrets_are_taken_out_of_errors_and_logs(results: ResultsFolder) -> None:
+    planned = job(results, "infer", "i")
+    executor = FakeExecutor({"i": fail(message="canary refused")})
+    executor.while_waiting = lambda: planned.folder.attempt(1).stdout.write_text("a canary\n") and None
+    run(results, [planned], executor, surroundings=around(mask=lambda text: text.replace("canary", "***")))
+    error = status_of(planned).error
+    assert error is not None
+    assert error.message == "*** refused"
+    assert planned.folder.attempt(1).stdout.read_text() == "a ***\n"
+
+
+# memory
+
+
+def test_the_ladder_is_climbed_until_it_fits_and_the_step_is_recorded(results: ResultsFolder) -> None:
+    planned = job(results, "infer", "i")
+
+    def play(submission: Submission) -> int:
+        step = read_job(submission.folder.job).memory_step
+        return succeed(submission) if step == 2 else fail("oom_gpu")(submission) or 0
+
+    executor = FakeExecutor({"i": play})
+    run(results, [planned], executor, surroundings=around(has_memory_step=lambda *_: True), retries=0)
+    assert (states([planned]), status_of(planned).memory_step, len(executor.order)) == (["done"], 2, 3)
+
+
+def test_on_oom_fail_fails(results: ResultsFolder) -> None:
+    executor = FakeExecutor({"i": fail("oom_gpu")})
+    ladder = around(has_memory_step=lambda *_: True)
+    summary = run(results, [job(results, "infer", "i")], executor, surroundings=ladder, on_oom="fail")
+    assert (kinds(summary), executor.order) == ({"i": "oom_gpu"}, ["i"])
+
+
+def test_a_killed_job_is_tried_again_when_nothing_else_runs(results: ResultsFolder) -> None:
+    executor = FakeExecutor({"i0": lambda submission: -9 if submission.attempt.path.name == "01" else succeed(submission)})
+    run(results, many(results, 5), executor, surroundings=around(machine=Machine(jobs=3)))
+    assert executor.order[-1] == "i0"
+    assert executor.together[-1] == {"i0"}
+
+
+def test_a_job_that_shared_its_gpu_has_it_alone_before_it_needs_less(results: ResultsFolder) -> None:
+    machine = Machine(jobs=4, gpus=("GPU-a", "GPU-b"), jobs_per_gpu=2)
+    steps: list[int] = []
+
+    def play(submission: Submission) -> int:
+        steps.append(read_job(submission.folder.job).memory_step)
+        return fail("oom_gpu")(submission) or 0 if submission.attempt.path.name == "01" else succeed(submission)
+
+    executor = FakeExecutor({"i0": play})
+    ready = around(machine=machine, gpu_rest_seconds=0.0, has_memory_step=lambda *_: True)
+    run(results, many(results, 6), executor, surroundings=ready)
+    assert steps == [0, 0]
+    assert executor.together[-1] == {"i0"}
+
+
+# stopping
 
 
 @pytest.mark.parametrize(
     ("number", "state"),
-    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "preempted"), (signal.SIGHUP, "preempted")],
+    [
+        (signal.SIGINT, "interrupted"),
+        (signal.SIGTERM, "preempted"),
+        (signal.SIGHUP, "preempted"),
+        (signal.SIGUSR2, "preempted"),
+    ],
 )
-def test_a_stop_signal_ends_the_running_job_and_starts_no_other(
+def test_a_stop_signal_ends_the_running_jobs_and_starts_no_other(
     results: ResultsFolder, number: signal.Signals, state: str
 ) -> None:
     before = signal.getsignal(number)
-    jobs = chain(results)
-    executor = FakeExecutor({"i": lambda *_: None})
+    experiments = many(results, 4)
+    executor = FakeExecutor({"i0": run_on, "i1": run_on})
     executor.while_waiting = lambda: os.kill(os.getpid(), number)
-    summary = run(results, jobs, executor)
-    assert executor.order == ["t", "i"]
-    assert executor.handles[-1].stopped == [30.0]
-    assert states(results, jobs) == ["done", state, None]
-    assert summary.stopped_by == number
+    summary = run(results, experiments, executor, surroundings=around(machine=Machine(jobs=2)))
+    assert executor.order == ["i0", "i1"]
+    assert [handle.stopped for handle in executor.handles] == [[30.0], [30.0]]
+    jobs = [planned for jobs in experiments.values() for planned in jobs]
+    assert states(jobs) == [state, state, None, None]
+    assert (summary.stopped_by, summary.failed) == (number, {})
     assert signal.getsignal(number) is before
-    executor = FakeExecutor({})
-    run(results, jobs, executor)
-    assert (executor.order, states(results, jobs)) == (["i", "e"], ["done"] * 3)
+    executor = FakeExecutor()
+    run(results, experiments, executor)
+    assert states(jobs) == ["done"] * 4
+
+
+def test_a_second_signal_ends_them_at_once(results: ResultsFolder) -> None:
+    executor = FakeExecutor({"i0": run_on})
+    executor.while_waiting = lambda: [os.kill(os.getpid(), number) for number in (signal.SIGINT, signal.SIGINT)] and None
+    run(results, many(results, 1), executor)
+    assert executor.handles[0].stopped == [0.0]
+
+
+def test_a_second_hangup_is_no_second_request(results: ResultsFolder) -> None:
+    executor = FakeExecutor({"i0": run_on})
+    executor.while_waiting = lambda: [os.kill(os.getpid(), number) for number in (signal.SIGHUP, signal.SIGHUP)] and None
+    run(results, many(results, 1), executor)
+    assert executor.handles[0].stopped == [30.0]
+
+
+def test_signals_that_are_ignored_stay_ignored(results: ResultsFolder) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        executor = FakeExecutor()
+        executor.while_waiting = lambda: os.kill(os.getpid(), signal.SIGHUP)
+        assert run(results, many(results, 1), executor).stopped_by is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_job_that_finishes_in_spite_of_the_signal_is_done(results: ResultsFolder) -> None:
-    jobs = [job(results, "infer", "i"), job(results, "infer", "j")]
-
-    def finish_under_a_signal(folder: JobFolder, attempt: AttemptFolder) -> int:
+    def finish_under_a_signal(submission: Submission) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
-        return succeed(folder, attempt)
+        return succeed(submission)
 
-    summary = run(results, jobs, FakeExecutor({"i": finish_under_a_signal}))
-    assert (states(results, jobs), summary.failed) == (["done", None], {})
+    experiments = many(results, 2)
+    summary = run(results, experiments, FakeExecutor({"i0": finish_under_a_signal}))
+    assert (states(experiments["i0"] + experiments["i1"]), summary.failed) == (["done", None], {})
 
 
-def test_handlers_come_back_when_the_executor_breaks(results: ResultsFolder) -> None:
+def test_a_job_that_fails_in_spite_of_the_signal_has_failed(results: ResultsFolder) -> None:
+    def fail_under_a_signal(submission: Submission) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return fail()(submission) or 0
+
+    assert kinds(run(results, many(results, 1), FakeExecutor({"i0": fail_under_a_signal}))) == {"i0": "data"}
+
+
+def test_a_job_that_someone_else_stopped_is_tried_again(results: ResultsFolder) -> None:
+    executor = FakeExecutor({"i0": lambda submission: 75 if submission.attempt.path.name != "03" else succeed(submission)})
+    summary = run(results, many(results, 1), executor, retries=0)
+    assert (len(executor.order), summary.failed) == (3, {})
+
+
+def test_outside_the_main_thread_there_are_no_signals_to_heed(results: ResultsFolder) -> None:
+    executor = FakeExecutor()
+    thread = threading.Thread(target=lambda: run(results, many(results, 1), executor))
+    thread.start()
+    thread.join()
+    assert executor.closed == 1
+
+
+# limits
+
+
+def test_a_stage_over_its_time_is_ended_after_its_stacks(results: ResultsFolder) -> None:
+    planned = job(results, "infer", "i")
+    executor = FakeExecutor({"i": run_on})
+    summary = run(results, [planned], executor, timeout=0.01, grace=7.0)
+    assert (executor.handles[0].dumped, executor.handles[0].stopped) == (1, [7.0])
+    assert states([planned]) == ["timeout"]
+    assert summary.failed[planned.folder.path].error == ErrorRecord(
+        "timeout", "infer ran longer than 0.01 s (timeout)"
+    )
+
+
+def test_what_is_finished_at_the_limit_is_done(results: ResultsFolder) -> None:
+    planned = job(results, "infer", "i")
+    executor = FakeExecutor({"i": run_on})
+
+    def finish_at_the_limit() -> None:
+        succeed(executor.handles[0].submission)
+
+    executor.while_waiting = finish_at_the_limit
+    run(results, [planned], executor, timeout=0.01)
+    assert (states([planned]), executor.handles[0].dumped) == (["done"], 0)
+
+
+def test_no_progress_is_a_stall_but_not_before_the_first_line(results: ResultsFolder) -> None:
+    planned = job(results, "infer", "i")
+    executor = FakeExecutor({"i": run_on})
+    waits = 0
+
+    def hello_at_last() -> None:
+        nonlocal waits
+        waits += 1
+        if waits == 4:
+            assert executor.handles[0].stopped == []
+            write_record(planned.folder.progress, ProgressRecord("infer", 0, 0, None, 0.0))
+
+    executor.while_waiting = hello_at_last
+    summary = run(results, [planned], executor, stall_timeout=0.02)
+    error = summary.failed[planned.folder.path].error
+    assert error is not None
+    assert (error.kind, states([planned])) == ("stall", ["timeout"])
+    assert "no progress for 0.02 s (stall_timeout)" in error.message
+    assert executor.handles[0].dumped == 1
+
+
+# what the runner itself can meet
+
+
+def test_a_bug_stops_all_jobs_and_leaves_a_log(results: ResultsFolder) -> None:
     before = signal.getsignal(signal.SIGTERM)
 
-    def explode(*_: Any) -> int:
-        raise OSError("no more processes")
+    def explode(_submission: Submission) -> int:
+        raise KeyError("a bug")
 
-    with pytest.raises(OSError, match="no more processes"):
-        run(results, [job(results, "infer", "i")], FakeExecutor({"i": explode}))
+    executor, display = FakeExecutor({"i": explode}), Shown()
+    with pytest.raises(InternalError, match="KeyError") as error:
+        run(results, [job(results, "infer", "i")], executor, display)
+    assert error.value.exit_code == 4
+    assert (executor.closed, display.closings) == (1, 1)
+    (log,) = results.path.glob("crash-*.log")
+    assert "Traceback" in log.read_text()
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_the_board_is_refreshed_after_each_job(results: ResultsFolder) -> None:
-    refreshed: list[list[str | None]] = []
-    jobs = chain(results)
-    Runner(results, FakeExecutor({}), Shown(), lambda: refreshed.append(states(results, jobs))).run(jobs)
-    assert refreshed == [["done", None, None], ["done", "done", None], ["done"] * 3]
+def test_a_fault_of_the_machine_ends_the_run_as_what_it_is(results: ResultsFolder) -> None:
+    def explode(_submission: Submission) -> int:
+        raise PermissionError(13, "Permission denied", "x")
+
+    executor = FakeExecutor({"i": explode})
+    with pytest.raises(PermissionError):
+        run(results, [job(results, "infer", "i")], executor)
+    assert executor.closed == 1
+
+
+def test_the_board_is_refreshed_when_something_changed_and_its_failure_is_told_once(results: ResultsFolder) -> None:
+    calls: list[int] = []
+
+    def refresh() -> None:
+        calls.append(1)
+        raise RuntimeError("no board")
+
+    display = Shown()
+    surroundings = around(tick_seconds=0.0)
+    Runner(results, FakeExecutor(), display, refresh, RunSettings(), surroundings).run(many(results, 4))
+    assert len(calls) > 1
+    assert [line for line in display.said if "leaderboard" in line] == [
+        "the leaderboard could not be written (RuntimeError: no board); the run goes on"
+    ]
+
+
+def test_the_display_is_told_what_runs(results: ResultsFolder) -> None:
+    planned, display = job(results, "infer", "i"), Shown()
+
+    def report(submission: Submission) -> int:
+        write_record(submission.folder.progress, ProgressRecord("infer", 3, 9, 0.5, 0.0))
+        return succeed(submission)
+
+    executor = FakeExecutor({"i": run_on})
+
+    def step() -> None:
+        if len(display.ticks) == 2:
+            executor.handles[0].code = report(executor.handles[0].submission)
+        elif executor.handles:
+            write_record(planned.folder.progress, ProgressRecord("infer", 3, 9, 0.5, 0.0))
+
+    executor.while_waiting = step
+    run(results, [planned], executor, display)
+    (shown,) = display.ticks[1]
+    assert shown.progress == ProgressRecord("infer", 3, 9, 0.5, 0.0)
+    assert (shown.job, shown.status.state) == (planned, "running")

@@ -6,9 +6,10 @@ import pytest
 from results_folders import Folder, config, metrics
 
 from sft.errors import UserError
-from sft.reporting.collect import collect
+from sft.reporting.collect import ExperimentError, collect
 from sft.runs.atomic import write_json
 from sft.runs.files import ResultsFolder
+from sft.runs.lock import locked
 from sft.runs.manifest import write_manifest
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
 
@@ -26,7 +27,8 @@ def test_every_state_is_told_apart(tmp_path: Path) -> None:
     predicted.predictions("test", "jsonl").parent.mkdir(parents=True)
     predicted.predictions("test", "jsonl").write_text("{}\n")
     write_manifest(predicted, [predicted.predictions("test", "jsonl")])
-    records = {record.name: record for record in collect([folder.results]).in_grid}
+    with locked(folder.results):
+        records = {record.name: record for record in collect([folder.results]).in_grid}
     assert {name: record.state for name, record in records.items()} == {
         "good": "done", "bad": "failed", "waiting": "pending", "running": "running",
         "damaged": "damaged", "predicted": "predicted",
@@ -43,7 +45,35 @@ def test_results_without_a_manifest_do_not_count(tmp_path: Path) -> None:
     job = folder.done("half", "a" * 16, config(), metrics({"macro_f1": 0.5}))
     job.manifest.unlink()
     write_record(job.status, StatusRecord("running", "evaluate"))
-    assert collect([folder.results]).in_grid[0].state == "running"
+    with locked(folder.results):
+        assert collect([folder.results]).in_grid[0].state == "running"
+    (record,) = collect([folder.results]).in_grid
+    assert (record.state, record.error) == (
+        "lost", ExperimentError("killed", "its runner ended without recording how", "evaluate"),
+    )  # fmt: skip
+
+
+def test_an_experiment_stands_as_the_stage_that_runs_or_stopped(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    job = folder.add("one", "a" * 16, config())
+    write_json(job.config, {"id": "a" * 16, "names": ["one"], "stages": {"train": "t" * 16, "infer": "i" * 16}})
+    train = folder.results.stage("train", "t" * 16)
+    error = ErrorRecord("oom_gpu", "no memory")
+    write_record(train.status, StatusRecord("failed", "train", attempt=1, error=error))
+    (record,) = collect([folder.results]).in_grid
+    assert (record.state, record.error) == ("failed", ExperimentError("oom_gpu", "no memory", "train"))
+    write_record(train.status, StatusRecord("running", "train", attempt=2))
+    with locked(folder.results):
+        assert collect([folder.results]).in_grid[0].state == "running"
+
+
+def test_metrics_of_the_right_size_with_another_content_do_not_count(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    job = folder.done("one", "a" * 16, config(), metrics({"macro_f1": 0.5}))
+    job.metrics.write_text(job.metrics.read_text().replace("0.5", "0.9"))
+    (record,) = collect([folder.results]).in_grid
+    assert (record.state, record.metrics) == ("damaged", {})
+    assert record.error is not None
 
 
 def test_what_the_grid_does_not_hold_stands_apart(tmp_path: Path) -> None:

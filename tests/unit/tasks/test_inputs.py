@@ -38,7 +38,7 @@ def test_data_that_changed_since_the_plan_fails_the_stage(
     record = job_of(raw())
     assert len(inputs_of_job(record).selection.test) == 9
     rewrite(project, split, lambda rows: rows[1].update(text="changed"))
-    with pytest.raises(DataError, match=f"split {split} .*changed since the plan"):
+    with pytest.raises(DataError, match=rf"^{split}\.jsonl changed since the plan"):
         inputs_of_job(record)
 
 

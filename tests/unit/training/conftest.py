@@ -73,9 +73,10 @@ def train(tokenizer: Any, tmp_path: Path) -> Callable[..., Any]:
     ) -> Any:
         from sft.runs.progress import Progress
         from sft.training.options import effective_trainer_args
+        from sft.training.checkpoints import CheckpointFolder
         from sft.training.trainer import TrainerSettings, train_model
 
-        settings = TrainerSettings(effective_trainer_args(args, "lora"), seed, tmp_path / "work")
+        settings = TrainerSettings(effective_trainer_args(args, "lora"), seed, CheckpointFolder(tmp_path / "work"))
         return train_model(model, tokenizer, rows, dev_rows, settings, Progress(tmp_path / "progress.json", "train"))
 
     return run

@@ -1,0 +1,71 @@
+"""How a LoRA training began, kept for one that is taken up in another process.
+
+An initialisation may have moved base weights. Ours did it by an arithmetic of our own, which A0 and B0 repeat to the
+last bit. PEFT's initialisations have theirs, so the weights that they moved are kept as they are.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sft.adapters.lora_attach import build_lora
+from sft.adapters.lora_init import InitChoice
+from sft.errors import UserError
+from sft.initialization.apply import adapter_layers, initialize_from
+from sft.initialization.factors import initial_factors, load_factors, remember_factors, save_factors
+
+FACTORS = "factors.safetensors"
+BASE = "base.safetensors"
+
+
+def save_start(model: Any, options: Mapping[str, Any], folder: Path) -> None:
+    """Write A0 and B0, and what PEFT moved; nothing where the base is untouched.
+
+    Args:
+        model: the `PeftModel` in training.
+        options: those it was attached with.
+        folder: an existing folder.
+    """
+    if not initial_factors(model):
+        return
+    save_factors(model, folder / FACTORS)
+    if InitChoice.of(options.get("init_lora_weights", True)).moves_base:
+        from safetensors.torch import save_file
+
+        weights = {layer.name: layer.base_weight.contiguous() for layer in adapter_layers(model)}
+        save_file(weights, folder / BASE)
+
+
+def restored_lora(model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+    """The `PeftModel` on the base that `attach_lora` left behind; the values of A and B are to be loaded.
+
+    Args:
+        model: the loaded base model.
+        options: those it was attached with.
+        folder: what `save_start` wrote.
+
+    Raises:
+        UserError: the folder holds the start of another model.
+    """
+    choice = InitChoice.of(options.get("init_lora_weights", True))
+    attached = build_lora(model, options, choice, initialized=not choice.moves_base)
+    if not (folder / FACTORS).is_file():
+        return attached
+    factors = load_factors(folder / FACTORS)
+    if choice.moves_base:
+        _put_back(attached, folder / BASE)
+        remember_factors(attached, factors)
+    else:
+        initialize_from(attached, factors)
+    return attached
+
+
+def _put_back(model: Any, file: Path) -> None:
+    from safetensors.torch import load_file
+
+    weights = load_file(file)
+    for layer in adapter_layers(model):
+        saved, weight = weights.get(layer.name), layer.base_weight
+        if saved is None or (saved.shape, saved.dtype) != (weight.shape, weight.dtype):
+            raise UserError(f"{file} has other weights than layer {layer.name}")
+        weight.copy_(saved)

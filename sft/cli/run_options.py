@@ -1,0 +1,32 @@
+"""The options that say how a grid is run."""
+
+from typing import Annotated
+
+import typer
+
+Jobs = Annotated[
+    int | None, typer.Option(metavar="N", help="Stages at the same time; default one per GPU slot, 1 on a CPU.")
+]
+Gpus = Annotated[
+    str, typer.Option(metavar="0,1|none|all", help="GPUs to use, of those that CUDA_VISIBLE_DEVICES allows.")
+]
+JobsPerGpu = Annotated[int, typer.Option(metavar="N", help="Stages that share a GPU.")]
+Start = Annotated[
+    str,
+    typer.Option(metavar="auto|warm|fresh", help="Processes forked from a preloaded server, fresh, or as is safe."),
+]
+Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="Longest time of a stage; default no limit.")]
+StallTimeout = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Longest time of a stage without progress; default no limit.")
+]
+Grace = Annotated[float, typer.Option(metavar="SECONDS", help="Between the request to stop and the end by force.")]
+Retries = Annotated[int, typer.Option(metavar="N", help="Further tries after a fault that may pass.")]
+OnOom = Annotated[
+    str, typer.Option("--on-oom", metavar="ladder|fail", help="When memory runs out: try with less, or fail.")
+]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast/--keep-going", help="Start nothing more after a failure, or go on.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Run again what failed earlier and would fail the same way.")
+]

@@ -1,0 +1,57 @@
+"""The commands that look after a results folder: status, logs, verify, clean."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sft.cli.arguments import Results
+from sft.cli.output import write_out
+
+RESULTS = Path("results")
+
+
+def status(results_path: Results = RESULTS) -> None:
+    """Show how a results folder stands: counts by state, what runs, what failed and why, what the next run does."""
+    from sft import api
+
+    _print(api.status(results_path))
+
+
+def logs(
+    experiment: Annotated[str, typer.Argument(metavar="ID", help="A name, the beginning of an id, or `best`.")],
+    results_path: Results = RESULTS,
+    lines: Annotated[int, typer.Option(min=0, help="Lines of each log.")] = 20,
+) -> None:
+    """Show the tries of every stage of an experiment: states, paths of the logs, the end of the last one."""
+    from sft import api
+
+    _print(api.logs(experiment, results_path, lines))
+
+
+def verify(results_path: Results = RESULTS) -> None:
+    """Compare every result file with its manifest, by size and sha256; exit 1 when one differs."""
+    from sft import api
+
+    verified = api.verify(results_path)
+    _print(verified.lines)
+    if verified.damaged:
+        raise typer.Exit(1)
+
+
+def clean(
+    results_path: Results = RESULTS,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; else it is only shown.")] = False,
+    adapters: Annotated[
+        bool, typer.Option("--adapters", help="Also adapters whose experiments are all done.")
+    ] = False,
+) -> None:
+    """Show what the folder's grid does not need, with sizes, and with --yes delete it."""
+    from sft import api
+
+    _print(api.clean(results_path, delete=yes, adapters=adapters))
+
+
+def _print(lines: Sequence[str]) -> None:
+    write_out("".join(f"{line}\n" for line in lines))

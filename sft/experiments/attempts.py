@@ -1,0 +1,123 @@
+"""One try of a job: its folder before it starts, and what its end means."""
+
+import dataclasses
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from sft.experiments.executors.executor import Handle
+from sft.experiments.outcomes import NOTHING_SEEN, MemorySeen, error_of
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.files import AttemptFolder, JobFolder
+from sft.runs.records import ErrorRecord, State, StatusRecord, read_error, read_json_or_none, write_record
+from sft.runs.stopping import STOPPED_EXIT_CODE
+
+_KILLED_CODES = (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Why the runner asked a job to end, if it did."""
+
+    stopped_by: signal.Signals | None = None
+    overrun: ErrorRecord | None = None
+    """The limit it was over."""
+
+    @property
+    def why(self) -> ErrorRecord | None:
+        """The reason as an error; a limit that was passed before the run was stopped counts first."""
+        if self.overrun is not None or self.stopped_by is None:
+            return self.overrun
+        return ErrorRecord("killed", f"stopped by {self.stopped_by.name}")
+
+    @property
+    def state(self) -> State:
+        """What it makes of a job that has left no results; Ctrl-C interrupts, other signals preempt."""
+        if self.overrun is not None:
+            return "timeout"
+        return "interrupted" if self.stopped_by == signal.SIGINT else "preempted"
+
+
+def prepare(job: PlannedJob, memory_step: int) -> AttemptFolder:
+    """Make the folder of the next try, with nothing around of the last one that could be taken for its own.
+
+    Args:
+        job: what will run.
+        memory_step: how often its stage ran out of memory.
+    """
+    attempt = _new_attempt(job.folder)
+    job.folder.manifest.unlink(missing_ok=True)
+    job.folder.progress.unlink(missing_ok=True)
+    write_record(job.folder.job, dataclasses.replace(job.record, memory_step=memory_step))
+    return attempt
+
+
+def number_of(attempt: AttemptFolder) -> int:
+    """Which try it is, from 1; 0 for a folder that is none."""
+    return int(attempt.path.name) if attempt.path.name.isdecimal() else 0
+
+
+def judge(
+    job: PlannedJob, handle: Handle, running: StatusRecord, asked: Asked, memory: MemorySeen = NOTHING_SEEN
+) -> StatusRecord:
+    """How a try that has ended leaves its job; a valid manifest counts before everything else.
+
+    Args:
+        job: what ran.
+        handle: its process.
+        running: its status so far.
+        asked: why it was asked to end.
+        memory: what was seen of memory meanwhile.
+    """
+    status = dataclasses.replace(running, pid=handle.pid or running.pid, start=handle.start)
+    if job.is_done:
+        predicted = job.record.stage == "evaluate" and not job.record.with_metrics
+        return dataclasses.replace(status, state="predicted" if predicted else "done", device=_device(job.folder))
+    attempt, code = handle.submission.attempt, handle.exit_code() or 0
+    if read_error(attempt.error) is None:
+        if asked.why is not None:
+            return dataclasses.replace(status, state=asked.state, error=_asked_end(asked.why, handle, code))
+        if handle.error is not None:
+            return dataclasses.replace(status, state="failed", error=handle.error)
+        if code == STOPPED_EXIT_CODE:
+            error = ErrorRecord("killed", "stopped by a signal that this program did not send")
+            return dataclasses.replace(status, state="preempted", error=error)
+    return dataclasses.replace(status, state="failed", error=error_of(attempt, code, memory))
+
+
+def _asked_end(why: ErrorRecord, handle: Handle, code: int) -> ErrorRecord:
+    """The reason, and what happened when the job did not heed it."""
+    if handle.error is not None:
+        return ErrorRecord(why.kind, f"{why.message}; {handle.error.message}")
+    if code in _KILLED_CODES:
+        return ErrorRecord(why.kind, f"{why.message}; it did not end when asked and was killed")
+    return why
+
+
+def _new_attempt(folder: JobFolder) -> AttemptFolder:
+    """A folder that was not there: no two tries share one, whoever starts them."""
+    number = max((number_of(attempt) for attempt in folder.attempts()), default=0) + 1
+    while True:
+        attempt = folder.attempt(number)
+        attempt.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            attempt.path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return attempt
+
+
+def _device(folder: JobFolder) -> str | None:
+    """The device that the stage recorded; none where no model ran."""
+    for path in (folder.training, folder.inference):
+        record = read_json_or_none(path)
+        environment = record.get("environment") if isinstance(record, dict) else None
+        if isinstance(environment, dict) and isinstance(environment.get("device"), str):
+            return str(environment["device"])
+    return None
+
+
+def log_of(attempt: AttemptFolder, results: Path) -> str:
+    """Its stderr log as it stands in a status."""
+    return attempt.stderr.relative_to(results).as_posix()

@@ -1,0 +1,26 @@
+"""What is left when the program itself fails while a grid runs."""
+
+import sys
+import traceback
+from datetime import UTC, datetime
+
+from sft.errors import InternalError
+from sft.experiments.wording import shown_path
+from sft.runs.environment import versions
+from sft.runs.files import ResultsFolder
+
+
+def crashed(error: Exception, results: ResultsFolder) -> InternalError:
+    """Write the traceback to `crash-TIME.log` in the results folder; returns what the user is told.
+
+    Where the disk does not take it, the traceback goes to stderr.
+    """
+    text = "".join(traceback.format_exception(error))
+    said = f"internal error: {type(error).__name__}: {error}. What is finished is safe."
+    path = results.crash_log(f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    try:
+        path.write_text(f"{text}\n{versions()}\n", "utf-8")
+    except OSError:
+        sys.stderr.write(text)
+        return InternalError(said)
+    return InternalError(f"{said} Please report it with {shown_path(path)}")

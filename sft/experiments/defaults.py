@@ -1,0 +1,58 @@
+"""The defaults in force: what is not written in the configs of a plan."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from sft.adapters.options import adapter_method
+from sft.config.experiment import ExperimentConfig
+from sft.experiments.planning import PlannedExperiment
+from sft.inference.options import effective_generation_args
+from sft.tasks.inputs import task_of
+from sft.training.options import effective_trainer_args
+
+
+def default_lines(experiments: Sequence[PlannedExperiment]) -> list[str]:
+    """One line per default and value, with how many experiments it is in force in, where that is not all."""
+    found = Counter((path, repr(value)) for planned in experiments for path, value in _defaults(planned))
+    return [
+        f"  {path} = {value}" + ("" if count == len(experiments) else f"  ({count} of {len(experiments)} experiments)")
+        for (path, value), count in sorted(found.items())
+    ]
+
+
+def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
+    config = planned.experiment.config
+    yield from _unwritten(config, "")
+    if config.evaluation.metrics is None:
+        yield "evaluation.metrics", list(planned.experiment.metrics)
+    if config.trains:
+        yield from _training_defaults(config)
+    if not task_of(config).has_labels:
+        written = config.inference.generation_args
+        in_force = effective_generation_args(written, config.inference_prompting.max_output_length)
+        yield from _added("inference.generation_args", written, in_force)
+
+
+def _training_defaults(config: ExperimentConfig) -> Iterator[tuple[str, Any]]:
+    written = config.training.trainer_args if config.training else {}
+    in_force = effective_trainer_args(written, config.adapter_method)
+    yield from _added("training.trainer_args", written, in_force)
+    section = "lora" if config.lora is not None else "adapter"
+    yield from _added(section, config.adapter_options, adapter_method(config.adapter_method).defaults())
+
+
+def _added(section: str, written: Mapping[str, Any], in_force: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((f"{section}.{key}", value) for key, value in in_force.items() if key not in written)
+
+
+def _unwritten(section: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        path = f"{prefix}{name}"
+        if isinstance(value, BaseModel):
+            yield from _unwritten(value, f"{path}.")
+        elif name not in section.model_fields_set and value is not None and value != {}:
+            yield path, value

@@ -1,0 +1,76 @@
+"""The environment variables of a worker: places that do not depend on where it runs, and its share of the machine."""
+
+import os
+import site
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import sft
+from sft.experiments.executors.executor import Lease
+
+PLACES = (
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_DATASETS_CACHE",
+    "HF_ASSETS_CACHE",
+    "HF_MODULES_CACHE",
+    "HF_TOKEN_PATH",
+    "HUGGINGFACE_HUB_CACHE",
+    "TRANSFORMERS_CACHE",
+    "XDG_CACHE_HOME",
+    "TORCH_HOME",
+    "TMPDIR",
+)
+"""Paths that a worker would otherwise look for in its own folder when they are relative."""
+
+THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+GPUS = "CUDA_VISIBLE_DEVICES"
+
+FIXED = {
+    # Its threads would come on top of torch's and make the order of sums depend on the machine.
+    "OPENBLAS_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TQDM_DISABLE": "1",
+    # Asking whether there is a GPU must not start CUDA: a process that did cannot be forked.
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+}
+
+
+def worker_environment(base: Mapping[str, str], folder: Path, lease: Lease) -> dict[str, str]:
+    """The variables of a worker.
+
+    Args:
+        base: those of the runner.
+        folder: the runner's working folder, which relative paths are resolved against.
+        lease: the worker's share of the machine; where it leaves the threads open, the environment decides, and
+            where that is silent, each CPU gets one.
+    """
+    environment = dict(base) | FIXED
+    for name in PLACES:
+        value = environment.get(name)
+        if value and not value.startswith("~"):
+            environment[name] = str(folder / value)
+    environment["PYTHONPATH"] = os.pathsep.join(_import_places(base.get("PYTHONPATH", ""), folder))
+    threads = lease.threads or base.get(THREAD_COUNTS[0]) or _n_cpus(lease.cores)
+    environment |= {name: str(threads) for name in THREAD_COUNTS}
+    if lease.gpus is not None:
+        environment[GPUS] = ",".join(lease.gpus)
+    return environment
+
+
+def _import_places(written: str, folder: Path) -> Sequence[str]:
+    """The entries of PYTHONPATH, the working folder where this process imports from it, and this package's place."""
+    places = [str(folder / entry) for entry in written.split(os.pathsep) if entry]
+    if any(Path(entry or ".").absolute() == folder for entry in sys.path):
+        places.append(str(folder))
+    package = str(Path(sft.__file__).resolve().parents[1])
+    if package not in [*site.getsitepackages(), site.getusersitepackages()]:
+        places.append(package)
+    return list(dict.fromkeys(places))
+
+
+def _n_cpus(cores: Sequence[int]) -> int:
+    if cores:
+        return len(cores)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,24 @@
+"""Jobs that start as a new interpreter."""
+
+import sys
+from collections.abc import Mapping
+
+from sft.experiments.executors.executor import Submission
+from sft.experiments.executors.guarded import Command, GuardedProcess
+
+
+def worker_command(*arguments: str) -> list[str]:
+    """The command of a worker; where it runs must not decide what it imports."""
+    return [sys.executable, "-P", "-m", "sft.worker", *arguments]
+
+
+def start_fresh(job: Submission, environment: Mapping[str, str]) -> GuardedProcess:
+    """Start `python -m sft.worker JOB_FOLDER` under a guard, in the attempt's work folder, its output in files."""
+    command = Command(
+        words=worker_command(str(job.folder.path.resolve())),
+        environment=environment,
+        folder=job.attempt.work,
+        cores=job.lease.cores,
+    )
+    with job.attempt.stdout.open("ab") as stdout, job.attempt.stderr.open("ab") as stderr:
+        return GuardedProcess(command, stdout, stderr)

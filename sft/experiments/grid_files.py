@@ -1,0 +1,103 @@
+"""What a run writes about its grid before the first job: `grid.json`, and `config.json` of every experiment."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sft.experiments.planning import GridPlan, PlannedExperiment
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.atomic import atomic_file, write_json
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.records import read_json_or_none
+
+SCHEMA = 1
+
+JobsByName = Mapping[str, Sequence[PlannedJob]]
+"""Experiment name -> its jobs; the last one's folder is that of the experiment."""
+
+
+def pinned_commits(results: ResultsFolder) -> dict[str, str]:
+    """The hub commits that a results folder has pinned."""
+    record = read_json_or_none(results.grid)
+    return dict(record.get("pinned", {})) if isinstance(record, dict) else {}
+
+
+def write_grid(
+    plan: GridPlan, jobs: JobsByName, results: ResultsFolder, *, sets_grid: bool, adds_to_grid: bool
+) -> None:
+    """Write `grid.json`: the experiments of the folder's boards, and the hub commits in force.
+
+    Args:
+        plan: the plan of this run.
+        jobs: its jobs.
+        results: the results folder.
+        sets_grid: whether the plan takes the place of what was there.
+        adds_to_grid: whether its experiments stand on the folder's boards.
+    """
+    previous = read_json_or_none(results.grid)
+    kept: dict[str, Any] = {} if sets_grid or not isinstance(previous, dict) else previous.get("configs", {})
+    added = {}
+    if adds_to_grid:
+        added = {
+            planned.experiment.name: {
+                "id": planned.keys.experiment_id,
+                "folder": jobs[planned.experiment.name][-1].folder.path.relative_to(results.path).as_posix(),
+                "config": jobs[planned.experiment.name][-1].record.config,
+            }
+            for planned in plan.experiments
+        }
+    pinned = pinned_commits(results) | dict(plan.pinned)
+    write_json(results.grid, {"schema": SCHEMA, "source": plan.source, "configs": kept | added, "pinned": pinned})
+
+
+def write_configs(plan: GridPlan, jobs: JobsByName) -> None:
+    """Write `config.json` of each experiment, with all names it has been run under."""
+    names: dict[Path, list[str]] = {}
+    first: dict[Path, PlannedExperiment] = {}
+    for planned in plan.experiments:
+        path = jobs[planned.experiment.name][-1].folder.path
+        names.setdefault(path, []).append(planned.experiment.name)
+        first.setdefault(path, planned)
+    for path, own_names in names.items():
+        record = jobs[own_names[0]][-1].record
+        _write_config(JobFolder(path), first[path], own_names, record.config, record.fingerprints)
+
+
+def _write_config(
+    folder: JobFolder,
+    planned: PlannedExperiment,
+    names: list[str],
+    config: Mapping[str, Any],
+    fingerprints: Mapping[str, Any],
+) -> None:
+    record = {
+        "schema": SCHEMA,
+        "id": planned.keys.experiment_id,
+        "names": names,
+        "config": config,
+        "config_folder": str(planned.experiment.folder),
+        "fingerprints": fingerprints,
+        "stages": {"train": planned.keys.train, "infer": planned.keys.infer},
+    }
+    before = _read(folder.config)
+    if before == _text(record):
+        return
+    previous = read_json_or_none(folder.config) if before else None
+    known = previous.get("names", []) if isinstance(previous, dict) else []
+    text = _text(record | {"names": list(dict.fromkeys([*known, *names]))})
+    if before != text:
+        # Each run makes it anew, so there is nothing to lose that thousands of flushes would be worth.
+        with atomic_file(folder.config, durable=False) as file:
+            file.write(text)
+
+
+def _text(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

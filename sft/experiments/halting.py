@@ -1,0 +1,55 @@
+"""When a run starts nothing more although there is more to do; pure."""
+
+from sft.errors import ErrorKind
+from sft.runs.records import StatusRecord
+
+MAX_CRASHES = 5
+CRASHES: tuple[ErrorKind, ...] = ("crash", "no_result")
+SAFE = "Finished experiments are safe; free space and run the same command."
+
+
+class Halt:
+    """Takes the failures of a run in their order."""
+
+    def __init__(self, *, fail_fast: bool) -> None:
+        self._fail_fast = fail_fast
+        self._crashes = 0
+        self.reason: str | None = None
+        """Why nothing more is started; None while there is no reason."""
+        self.machine: str | None = None
+        """What the machine must change."""
+
+    def went_on(self) -> None:
+        """A job made a step, or was done."""
+        self._crashes = 0
+
+    def tried(self, status: StatusRecord, *, made_progress: bool) -> None:
+        """A try ended without a result.
+
+        Args:
+            status: what it left.
+            made_progress: whether its stage had got to its first step.
+        """
+        error = status.error
+        if made_progress or error is None or error.kind not in CRASHES:
+            self._crashes = 0
+            return
+        self._crashes += 1
+        if self._crashes >= MAX_CRASHES:
+            self._because(f"every experiment crashes on start: {error.message}")
+
+    def failed(self, status: StatusRecord) -> None:
+        """A job failed for good."""
+        if status.error is not None and status.error.kind == "disk_full":
+            self.no_space(status.error.message)
+        if self._fail_fast:
+            self._because("stopped after the first failure (--fail-fast)")
+
+    def no_space(self, message: str) -> None:
+        """A disk is full."""
+        told = message if message.endswith(".") else f"{message}."
+        self.machine = self.machine or f"{told} {SAFE}"
+        self._because("nothing more was started, because a disk is full")
+
+    def _because(self, reason: str) -> None:
+        self.reason = self.reason or reason

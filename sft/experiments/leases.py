@@ -1,0 +1,181 @@
+"""Who has which part of the machine: slots, CPU cores, threads, GPUs; pure, the runner starts the jobs."""
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sft.experiments.executors.executor import Lease
+from sft.runs.records import StageName
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the jobs of a run share."""
+
+    jobs: int = 1
+    """Jobs at the same time."""
+
+    cores: tuple[int, ...] = ()
+    """CPU numbers that the runner may use; empty where they cannot be given to a process."""
+
+    n_cores: int = 1
+    """How many cores there are."""
+
+    max_threads: int | None = None
+    """Threads per job that the user allows; default as many as its cores."""
+
+    gpus: tuple[str, ...] | None = None
+    """UUIDs; None where GPUs are not managed, and a job sees what the environment shows."""
+
+    jobs_per_gpu: int = 1
+    """Jobs that share a GPU."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a job asks for."""
+
+    gpus: int = 0
+    own_gpus: bool = False
+    """Whether no other job may use its GPUs."""
+
+    alone: bool = False
+    """Whether nothing else may run."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A lease that was taken, and the slot it occupies."""
+
+    slot: int
+    need: Need
+    lease: Lease
+
+
+def this_machine(
+    jobs: int, gpus: tuple[str, ...] | None, jobs_per_gpu: int, environment: Mapping[str, str]
+) -> Machine:
+    """The CPU cores and GPUs that jobs share.
+
+    Args:
+        jobs: how many run at the same time.
+        gpus: UUIDs; None where GPUs are not managed.
+        jobs_per_gpu: jobs that share one.
+        environment: its `OMP_NUM_THREADS` caps the threads of a job.
+    """
+    cores = tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
+    return Machine(
+        jobs=jobs,
+        cores=cores,
+        n_cores=len(cores) or os.cpu_count() or 1,
+        max_threads=allowed_threads(environment),
+        gpus=gpus,
+        jobs_per_gpu=jobs_per_gpu,
+    )
+
+
+def allowed_threads(environment: Mapping[str, str]) -> int | None:
+    """The user's `OMP_NUM_THREADS`, of a list the outermost level; None where it is not set to a number."""
+    written = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(written) if written.isdecimal() and int(written) > 0 else None
+
+
+def gpus_needed(stage: StageName, config: Mapping[str, Any], n_gpus: int) -> int:
+    """How many GPUs a stage asks for: none where it loads no model.
+
+    Args:
+        stage: its name.
+        config: the resolved config.
+        n_gpus: how many there are.
+    """
+    if stage == "evaluate":
+        return 0
+    asked = config.get("resources", {}).get("gpus")
+    if asked is not None:
+        return int(asked)
+    spread = bool(config.get("model", {}).get("model_args", {}).get("parallelize"))
+    return n_gpus if spread else min(1, n_gpus)
+
+
+class Leases:
+    """Hands out parts of a machine and takes them back."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._held: dict[int, Grant] = {}
+        self._shared: dict[int, set[str]] = {}
+        """Slot -> what its job did not have for itself all the time: `machine`, or GPUs."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every slot is taken."""
+        return len(self._held) >= self._machine.jobs
+
+    def take(self, need: Need, blocked: Collection[str] = ()) -> Grant | None:
+        """A lease for a job, None when it has to wait.
+
+        Args:
+            need: what it asks for.
+            blocked: GPUs that may not be leased yet.
+        """
+        slot = next((number for number in range(self._machine.jobs) if number not in self._held), None)
+        if slot is None or (need.alone and self._held) or any(grant.need.alone for grant in self._held.values()):
+            return None
+        chosen = self._choose(need, blocked)
+        if chosen is None:
+            return None
+        gpus = None if self._machine.gpus is None else chosen
+        grant = Grant(slot, need, Lease(self._cores(slot), self._threads(), gpus))
+        self._note_sharing(grant)
+        self._held[slot] = grant
+        return grant
+
+    def release(self, grant: Grant) -> list[str]:
+        """Take a lease back; returns its GPUs that no job uses any more."""
+        del self._held[grant.slot]
+        return [gpu for gpu in grant.lease.gpus or () if not self._users(gpu)]
+
+    def had_company(self, grant: Grant) -> bool:
+        """Whether another job ran at some time while this one did."""
+        return "machine" in self._shared[grant.slot]
+
+    def shared_gpu(self, grant: Grant) -> bool:
+        """Whether another job used one of its GPUs at some time while this one did."""
+        return bool(self._shared[grant.slot] - {"machine"})
+
+    def _choose(self, need: Need, blocked: Collection[str]) -> tuple[str, ...] | None:
+        """The least used GPUs that have room."""
+        if not need.gpus:
+            return ()
+        free = [gpu for gpu in self._machine.gpus or () if gpu not in blocked and self._has_room(gpu, need)]
+        free.sort(key=lambda gpu: len(self._users(gpu)))
+        return tuple(free[: need.gpus]) if len(free) >= need.gpus else None
+
+    def _has_room(self, gpu: str, need: Need) -> bool:
+        users = self._users(gpu)
+        if users and (need.own_gpus or any(grant.need.own_gpus for grant in users)):
+            return False
+        return len(users) < self._machine.jobs_per_gpu
+
+    def _users(self, gpu: str) -> list[Grant]:
+        return [grant for grant in self._held.values() if gpu in (grant.lease.gpus or ())]
+
+    def _note_sharing(self, grant: Grant) -> None:
+        self._shared[grant.slot] = {"machine"} if self._held else set()
+        for other in self._held.values():
+            common = {gpu for gpu in grant.lease.gpus or () if gpu in (other.lease.gpus or ())}
+            self._shared[other.slot] |= {"machine"} | common
+            self._shared[grant.slot] |= common
+
+    def _threads(self) -> int:
+        own = max(1, self._machine.n_cores // self._machine.jobs)
+        return own if self._machine.max_threads is None else min(own, self._machine.max_threads)
+
+    def _cores(self, slot: int) -> tuple[int, ...]:
+        cores, jobs = self._machine.cores, self._machine.jobs
+        if not cores or jobs == 1:
+            return cores
+        if jobs > len(cores):
+            return (cores[slot % len(cores)],)
+        return cores[slot * len(cores) // jobs : (slot + 1) * len(cores) // jobs]

@@ -1,0 +1,98 @@
+"""Logs of a size that can be kept and read: the middle of a flood is left out, secrets are masked at the end.
+
+A log is cut where it lies: its writers have it open for appending, so that what they write next follows the cut.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sft.runs.files import AttemptFolder
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class LogSize:
+    """Bytes of a log."""
+
+    most: int = 20 << 20
+    """Above which it is cut."""
+
+    head: int = 2 << 20
+    """That are kept of its beginning."""
+
+    tail: int = 8 << 20
+    """That are kept of its end."""
+
+
+class Logs:
+    """The output of one try of a job."""
+
+    def __init__(self, attempt: AttemptFolder, size: LogSize) -> None:
+        self._paths = (attempt.stdout, attempt.stderr)
+        self._size = size
+        self._left_out = dict.fromkeys(self._paths, 0)
+        self._marker_bytes = dict.fromkeys(self._paths, 0)
+
+    def cap(self) -> None:
+        """Cut what has grown too long."""
+        for path in self._paths:
+            if _size_of(path) > self._size.most:
+                self._cut(path)
+
+    def close(self, mask: Callable[[str], str]) -> None:
+        """Cut and mask what a job that has ended left."""
+        self.cap()
+        for path in self._paths:
+            mask_log(path, mask)
+
+    def _cut(self, path: Path) -> None:
+        with path.open("rb") as file:
+            head = _whole_lines(file.read(self._size.head), self._size.head)
+            end = file.seek(0, os.SEEK_END)
+            file.seek(end - self._size.tail)
+            tail = file.read()
+        tail = tail[tail.find(b"\n", 0, _CHUNK) + 1 :]
+        self._left_out[path] += end - head - len(tail) - self._marker_bytes[path]
+        marker = f"\n[... {self._left_out[path]} bytes left out ...]\n".encode()
+        with path.open("r+b") as file:  # over what is there, so that it needs no space
+            file.seek(head)
+            file.write(marker + tail)
+            file.truncate()
+        self._marker_bytes[path] = len(marker)
+
+
+def mask_log(path: Path, mask: Callable[[str], str]) -> None:
+    """Rewrite a log without its secrets, in its own place, so that it also works on a disk that is full."""
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return
+    masked = [_masked(line, mask) for line in lines]
+    if masked == lines:
+        return
+    with path.open("r+b") as file:
+        file.writelines(masked)
+        file.truncate()
+
+
+def _masked(line: bytes, mask: Callable[[str], str]) -> bytes:
+    """The line without secrets; what is no text stays as it is."""
+    body = line.rstrip(b"\r\n")
+    text = body.decode("utf-8", "surrogateescape")
+    return mask(text).encode("utf-8", "surrogateescape") + line[len(body) :]
+
+
+def _whole_lines(head: bytes, most: int) -> int:
+    """How much of a head to keep so that it ends with a line, if its lines are not too long for that."""
+    end = head.rfind(b"\n") + 1
+    return end if end > most // 2 else most
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,110 @@
+"""What a run leaves of a grid: how each experiment stands, and what did not have to be computed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sft.experiments.schedule import Experiments, needed_jobs
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.records import StatusRecord
+
+State = Literal[
+    "done", "predicted", "failed", "timeout", "interrupted", "preempted", "not started", "waiting for --retry-failed"
+]
+WAITING: State = "waiting for --retry-failed"
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run, or the files before it, tell of a grid."""
+
+    experiments: Experiments
+    """Name -> jobs in the order of their stages."""
+
+    done: frozenset[Path]
+    """Folders of the jobs that are done."""
+
+    statuses: Mapping[Path, StatusRecord] = field(default_factory=dict)
+    """Job folder -> status, where there is one; of the done jobs too, for their seconds."""
+
+    earlier: frozenset[Path] = frozenset()
+    """Folders of the jobs that failed in an earlier run and were left alone in this one."""
+
+    tried: frozenset[Path] = frozenset()
+    """Folders of the jobs that ended in this run, to whatever end."""
+
+
+@dataclass(frozen=True)
+class ExperimentFacts:
+    """How one experiment stands."""
+
+    name: str
+    id: str
+    state: State
+    job: PlannedJob | None = None
+    """The stage that it stands at; None where it is done."""
+
+    status: StatusRecord | None = None
+    """Of that stage."""
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """How often stages served that were not run for it."""
+
+    stages: int
+    """Uses of finished stages, less those that were run in this run."""
+
+    seconds: float
+    """What these stages took when they ran, once for each such use."""
+
+
+def experiment_facts(facts: RunFacts) -> list[ExperimentFacts]:
+    """How each experiment stands."""
+    needed = needed_jobs(facts.experiments, lambda job: job.folder.path in facts.done)
+    return [_experiment(name, jobs, needed, facts) for name, jobs in facts.experiments.items() if jobs]
+
+
+def reuse_of(facts: RunFacts) -> Reuse:
+    """What was not computed because it was there; a stage of this run is paid once and saved for each further use."""
+    n_uses, seconds = 0, 0.0
+    paid: set[Path] = set(facts.tried)
+    for jobs in facts.experiments.values():
+        for job in jobs:
+            path = job.folder.path
+            if path not in facts.done:
+                continue
+            if path in paid:
+                paid.remove(path)
+                continue
+            status = facts.statuses.get(path)
+            n_uses += 1
+            seconds += 0.0 if status is None or status.seconds is None else status.seconds
+    return Reuse(n_uses, seconds)
+
+
+def _experiment(name: str, jobs: Sequence[PlannedJob], needed: Collection[Path], facts: RunFacts) -> ExperimentFacts:
+    goal = jobs[-1]
+    blocking = next((job for job in jobs if job.folder.path in needed), None)
+    if blocking is None:
+        status = facts.statuses.get(goal.folder.path)
+        state: State = "predicted" if status is not None and status.state == "predicted" else "done"
+        return ExperimentFacts(name, goal.record.key, state)
+    path = blocking.folder.path
+    status = facts.statuses.get(path)
+    return ExperimentFacts(name, goal.record.key, _state(path, status, facts), blocking, status)
+
+
+def _state(path: Path, status: StatusRecord | None, facts: RunFacts) -> State:
+    if path in facts.earlier:
+        return WAITING
+    if status is None or path not in facts.tried:
+        return "not started"
+    known: dict[str, State] = {
+        "failed": "failed",
+        "timeout": "timeout",
+        "interrupted": "interrupted",
+        "preempted": "preempted",
+    }
+    return known.get(status.state, "not started")

@@ -1,0 +1,92 @@
+"""A job while it runs: its limits, its logs, its heartbeat, its memory."""
+
+import dataclasses
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sft.experiments.attempts import Asked
+from sft.experiments.display import RunningJob
+from sft.experiments.executors.executor import Handle
+from sft.experiments.leases import Grant
+from sft.experiments.limits import Sign, Watch
+from sft.experiments.logs import Logs
+from sft.experiments.outcomes import MemorySeen
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.memory import oom_kills, peak_memory
+from sft.runs.records import StatusRecord, read_progress
+
+
+@dataclass
+class ActiveJob:
+    """One try of a job, from its start to its end."""
+
+    job: PlannedJob
+    handle: Handle
+    grant: Grant
+    status: StatusRecord
+    watch: Watch
+    logs: Logs
+    kills_before: int | None = None
+    """Processes that the system had killed for want of memory when it began."""
+    asked: Asked = field(default_factory=Asked)
+    _peak_bytes: int | None = None
+    _grace: float = float("inf")
+
+    def stop(self, number: signal.Signals, grace: float) -> None:
+        """End it with the run; asked again, only a shorter grace counts."""
+        self.asked = dataclasses.replace(self.asked, stopped_by=self.asked.stopped_by or number)
+        if grace < self._grace:
+            self._grace = grace
+            self.handle.stop(grace)
+
+    @property
+    def deadline(self) -> float:
+        """When it may be over a limit; infinite once it was asked to end."""
+        return float("inf") if self.asked.why is not None else self.watch.deadline()
+
+    def check_limits(self, now: float, grace: float) -> None:
+        """End it if it is over a limit; the stacks of its threads go to its log first."""
+        self.watch.hear(_sign(self.job.folder.progress), now)
+        if self.asked.why is not None:
+            return
+        overrun = self.watch.overrun(now)
+        if overrun is not None:
+            self.asked = dataclasses.replace(self.asked, overrun=overrun)
+            if not self.job.is_done:
+                self.handle.dump_stacks()
+            self.handle.stop(grace)
+
+    def look(self) -> bool:
+        """Cap its logs, note its memory; whether its process is another one than was recorded."""
+        self.logs.cap()
+        pid = self.handle.pid
+        if pid is not None:
+            self._peak_bytes = max(peak_memory(pid) or 0, self._peak_bytes or 0) or None
+        before = self.status
+        self.status = dataclasses.replace(before, pid=pid, start=self.handle.start)
+        return self.status != before
+
+    def memory_seen(self, counter: Path | None, limit: int | None) -> MemorySeen:
+        """What was seen of memory, after its end."""
+        kills = oom_kills(counter)
+        risen = 0 if kills is None or self.kills_before is None else kills - self.kills_before
+        return MemorySeen(self._peak_bytes, limit, risen)
+
+    def shown(self, now: float) -> RunningJob:
+        """As the display gets it."""
+        return RunningJob(self.job, self.status, read_progress(self.job.folder.progress), self.watch.seconds(now))
+
+    @property
+    def made_progress(self) -> bool:
+        """Whether its stage got to a first step."""
+        progress = read_progress(self.job.folder.progress)
+        return progress is not None and progress.step > 0
+
+
+def _sign(path: Path) -> Sign:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ino

@@ -1,0 +1,60 @@
+"""What a run finds around it: the machine, and what is known of stages; tests put their own in its place."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sft.experiments.leases import Machine
+from sft.experiments.logs import LogSize
+from sft.experiments.schedule import CostOf, unknown_cost
+from sft.runs.memory import memory_limit, oom_counter
+from sft.runs.records import StageName
+from sft.runs.secrets_masking import mask, secret_values
+
+HasMemoryStep = Callable[[StageName, Mapping[str, Any], int], bool]
+"""Whether a stage with a config can need less memory at a step of its ladder."""
+
+
+def no_memory_step(_stage: StageName, _config: Mapping[str, Any], _step: int) -> bool:
+    """The ladder of stages that have none."""
+    return False
+
+
+def masking(environment: Mapping[str, str]) -> Callable[[str], str]:
+    """Takes credentials, those in these variables and those of a known form, out of a text."""
+    secrets = secret_values(environment)
+    return lambda text: mask(text, secrets)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Beside the settings, which a user chooses."""
+
+    machine: Machine = field(default_factory=Machine)
+    cost: CostOf = unknown_cost
+    """Seconds a job is expected to take."""
+
+    has_memory_step: HasMemoryStep = no_memory_step
+    mask: Callable[[str], str] = field(default_factory=lambda: masking(os.environ))
+    """Takes the secrets out of a text."""
+
+    oom_counter: Path | None = field(default_factory=oom_counter)
+    """Where the system counts the processes that it killed for want of memory."""
+
+    memory_limit: int | None = field(default_factory=memory_limit)
+    """Bytes that all processes can have together."""
+
+    log_size: LogSize = field(default_factory=LogSize)
+    tick_seconds: float = 1.0
+    """Between two looks at what runs."""
+
+    backoff_seconds: float = 5.0
+    """Before the first retry of a passing fault."""
+
+    board_seconds: float = 10.0
+    """At least, between two refreshes of the board."""
+
+    gpu_rest_seconds: float = 60.0
+    """At most, until a GPU whose memory does not become free is leased again."""

@@ -1,0 +1,90 @@
+"""What the holder of a results folder's lock puts in order before the first job starts.
+
+A run that was killed, or a file that was damaged since, leaves traces: files half written, a status that says
+`running`, results that are not those of their manifest. Nothing is lost by this: what cannot be read, and what will be
+replaced, goes to the trash.
+"""
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator
+
+from sft.experiments.wording import shown_path
+from sft.runs.atomic import TEMPORARY_PREFIX
+from sft.runs.deletion import delete, files_below, is_within, set_aside
+from sft.runs.events import EventLog, utc_now
+from sft.runs.experiments import MODEL_STAGES
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.records import ErrorRecord, State, read_status, write_record
+from sft.runs.states import LOST, standing_of
+
+Say = Callable[[str], None]
+
+
+def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> None:
+    """Put a results folder in order; the caller holds its lock.
+
+    Args:
+        results: the results folder.
+        planned: the folders of the jobs that this run may run; it looks after what became of these itself.
+        say: shows a line to the user.
+    """
+    if not results.path.is_dir():
+        return
+    _delete_temporary_files(results)
+    own = {folder.path for folder in planned}
+    log = EventLog(results.events)
+    for folder in job_folders(results):
+        _set_unreadable_status_aside(folder, results, say)
+        if folder.path not in own:
+            _close_lost(folder, results, log)
+    for folder in planned:
+        _set_damaged_results_aside(folder, results, say)
+
+
+def job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
+    """Every job folder that lies in the results folder itself."""
+    for stage in (*MODEL_STAGES, "evaluate"):
+        yield from (folder for folder in results.job_folders(stage) if is_within(results, folder.job))
+
+
+def _delete_temporary_files(results: ResultsFolder) -> None:
+    """Those of job folders; at the top, a leaderboard may be about to be written by someone without the lock."""
+    for folder in (results.path / "stages", results.experiments):
+        for path in files_below(folder) if is_within(results, folder) else ():
+            if path.name.startswith(TEMPORARY_PREFIX):
+                delete(results, path)
+
+
+def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say: Say) -> None:
+    if read_status(folder.status) is None and folder.status.exists():
+        moved = set_aside(results, folder.status)
+        say(f"{shown_path(folder.status)} could not be read and was moved to {shown_path(moved)}")
+
+
+def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> None:
+    """Say of a stage whose runner was killed that it does not run, where nothing else will say so."""
+    status = read_status(folder.status)
+    if status is None or status.state != "running":
+        return
+    found = standing_of(folder, is_locked=False).state
+    state: State = "interrupted" if found == "lost" else "predicted" if found == "predicted" else "done"
+    closed = dataclasses.replace(status, state=state, error=LOST if found == "lost" else None, ended=utc_now())
+    write_record(folder.status, closed)
+    job = folder.path.relative_to(results.path).as_posix()
+    log.append(job, closed.stage, closed.state, closed.attempt, _kind(closed.error))
+
+
+def _set_damaged_results_aside(folder: JobFolder, results: ResultsFolder, say: Say) -> None:
+    """Keep what someone may have written into the results of a stage that is about to replace them."""
+    if standing_of(folder, is_locked=True).state != "damaged":
+        return
+    moved = [set_aside(results, path) for path in folder.outputs() if is_within(results, path) and path.exists()]
+    if moved:
+        say(
+            f"{shown_path(folder.path)}: its result files are not those of its manifest; it runs again, "
+            f"and they were moved to {shown_path(results.trash)}/"
+        )
+
+
+def _kind(error: ErrorRecord | None) -> str | None:
+    return None if error is None else error.kind

@@ -1,0 +1,81 @@
+"""`sft verify`: whether the results are still what their stages wrote, byte for byte."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sft.experiments.outcomes import story
+from sft.experiments.results_view import ResultsView, name_of
+from sft.experiments.status_view import unreadable_warnings
+from sft.experiments.wording import counted, shown_path, size_text
+from sft.runs.files import JobFolder
+from sft.runs.manifest import difference, listed_files
+from sft.runs.states import FINISHED
+
+
+@dataclass(frozen=True)
+class DamagedJob:
+    """A stage whose results are not those that it wrote."""
+
+    folder: JobFolder
+    files: tuple[str, ...]
+    """Each bad file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared, and what differs."""
+
+    jobs: int
+    files: int
+    n_bytes: int
+    damaged: tuple[DamagedJob, ...]
+    lines: tuple[str, ...]
+    """All of it for people."""
+
+
+def verify(view: ResultsView) -> Verification:
+    """Compare every result file in a results folder with its manifest; nothing is written."""
+    jobs = files = n_bytes = 0
+    damaged = []
+    for _, folder in view.jobs():
+        listed = listed_files(folder)
+        wrong = _wrong_files(view, folder)
+        if wrong:
+            damaged.append(DamagedJob(folder, tuple(wrong)))
+        if listed:
+            jobs, files = jobs + 1, files + len(listed)
+            n_bytes += sum(file.size for file in listed.values())
+    lines = [*_lines(view, damaged), *unreadable_warnings(view)]
+    checked = f"{counted(jobs, 'finished stage')}, {counted(files, 'file')}, {size_text(n_bytes)}"
+    lines.append(f"{checked}: {f'{len(damaged)} damaged' if damaged else 'all as written'}")
+    return Verification(jobs, files, n_bytes, tuple(damaged), tuple(lines))
+
+
+def _wrong_files(view: ResultsView, folder: JobFolder) -> list[str]:
+    """What is wrong with a job's results; nothing with one that is being written, or was never finished."""
+    standing = view.standings.of(folder)
+    listed = listed_files(folder)
+    if listed is None:
+        claims_end = standing.status is not None and standing.status.state in FINISHED
+        # Without a manifest nothing can be compared; while a run is active the stage may just be starting anew.
+        is_gone = not folder.manifest.exists()
+        if not claims_end or (is_gone and view.holder is not None):
+            return []
+        return [f"{folder.manifest.name} {'is missing' if is_gone else 'cannot be read'}"]
+    if standing.state == "pruned":
+        listed = {name: file for name, file in listed.items() if not name.startswith(f"{folder.adapter.name}/")}
+    found = ((name, difference(folder.path / name, file)) for name, file in listed.items())
+    wrong = [f"{name} {what}" for name, what in found if what is not None]
+    return wrong if not wrong or listed_files(folder) is not None else []
+
+
+def _lines(view: ResultsView, damaged: list[DamagedJob]) -> Iterator[str]:
+    for job in damaged:
+        status = view.standings.of(job.folder).status
+        yield story(name_of(job.folder), _key(job.folder), status, "damaged", view.results)
+        yield from (f"  {shown_path(job.folder.path)}/{file}" for file in job.files)
+        yield f"  To compute it anew: rm {shown_path(job.folder.manifest)}, then run the grid again"
+
+
+def _key(folder: JobFolder) -> str:
+    return folder.path.name.rpartition("-")[2]

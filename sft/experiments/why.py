@@ -1,0 +1,108 @@
+"""`plan --why`: in which keys each stage that would run differs from the nearest finished stage of its kind."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sft.experiments.wording import counted
+from sft.pipeline.differences import differences, leaves
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.manifest import is_done
+from sft.runs.records import JobRecord, StageName, read_job
+
+MAX_COMPARISONS = 3_000_000
+"""Above this only some of the finished stages are compared with; every one of 1,700 with as many is below it."""
+SHOWN_GROUPS = 20
+SHOWN_DIFFERENCES = 8
+SHOWN_NAMES = 3
+
+Items = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Finished:
+    folder: JobFolder
+    items: Items
+
+
+def why_lines(to_run: Sequence[PlannedJob], told: Mapping[Path, str], results: ResultsFolder) -> list[str]:
+    """One line per stage and set of differences, the most frequent first.
+
+    Args:
+        to_run: the stages that would run, each once.
+        told: job folder -> why it runs, of those that need no comparison, because they were tried before.
+        results: where finished stages lie.
+    """
+    by_stage: dict[StageName, list[PlannedJob]] = defaultdict(list)
+    for job in to_run:
+        by_stage[job.record.stage].append(job)
+    lines = [line for stage, jobs in by_stage.items() for line in _stage_lines(stage, jobs, told, results)]
+    return ["Why (keys that differ from the nearest finished stage):", *lines] if lines else []
+
+
+def _stage_lines(
+    stage: StageName, jobs: Sequence[PlannedJob], told: Mapping[Path, str], results: ResultsFolder
+) -> Iterator[str]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    new = [job for job in jobs if job.folder.path not in told]
+    for job in jobs:
+        if job.folder.path in told:
+            groups[told[job.folder.path]].append(job.record.name)
+    nearest = _nearest(new, _finished(stage, results) if new else [])
+    for job in new:
+        groups[_text(job.record, nearest.get(job.folder.path))].append(job.record.name)
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    for text, names in ordered[:SHOWN_GROUPS]:
+        yield f"  {counted(len(names), f'{stage} stage')} ({_some(names)}): {text}"
+    if len(ordered) > SHOWN_GROUPS:
+        rest = sum(len(names) for _, names in ordered[SHOWN_GROUPS:])
+        yield f"  ... and {counted(rest, f'{stage} stage')} in {len(ordered) - SHOWN_GROUPS} other groups"
+
+
+def _text(record: JobRecord, nearest: JobFolder | None) -> str:
+    if nearest is None:
+        return "no finished stage to compare with"
+    found = [difference.text for difference in differences(read_job(nearest.job), record)]
+    more = f"; and {len(found) - SHOWN_DIFFERENCES} more" if len(found) > SHOWN_DIFFERENCES else ""
+    return "; ".join(found[:SHOWN_DIFFERENCES]) + more
+
+
+def _nearest(jobs: Sequence[PlannedJob], finished: Sequence[_Finished]) -> dict[Path, JobFolder]:
+    """The finished stage with the fewest differences, the first of equals."""
+    if not jobs or not finished:
+        return {}
+    step = -(-len(jobs) * len(finished) // MAX_COMPARISONS)
+    candidates = finished[::step]
+    wanted = {job.folder.path: _items(job.record) for job in jobs}
+    # What all have in common tells nothing, and most is common: the rest is small to compare.
+    common = frozenset.intersection(*wanted.values(), *(stage.items for stage in candidates))
+    reduced = [(stage.items - common, stage.folder) for stage in candidates]
+    found = {}
+    for path, items in wanted.items():
+        own = items - common
+        found[path] = min(reduced, key=lambda stage: len(own ^ stage[0]))[1]
+    return found
+
+
+def _finished(stage: StageName, results: ResultsFolder) -> list[_Finished]:
+    """The finished stages of a kind whose jobs say what their keys were made of."""
+    found = []
+    for folder in results.job_folders(stage):
+        try:
+            record = read_job(folder.job)
+        except (OSError, ValueError, TypeError):
+            continue
+        if record.key_fields and is_done(folder):
+            found.append(_Finished(folder, _items(record)))
+    return found
+
+
+def _items(record: JobRecord) -> Items:
+    return frozenset(leaves(record.key_fields).items())
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + more

@@ -1,0 +1,153 @@
+"""How two stages differ, told in the words of a config: `training.trainer_args.learning_rate 0.0002 -> 0.0003`.
+
+A key is made of fields that are named for what counts, not for where it is written; here each goes back to the dotted
+key that a user would look for. What enters a key by its content (files, models, own code) is told by name.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sft.config.canonical import canonical_json
+from sft.config.dataset import DatasetConfig
+from sft.data.loading import data_names
+from sft.errors import SftError
+from sft.runs.records import JobRecord
+
+READS = "reads"
+VALUE_LENGTH = 60
+
+_NAMES: Mapping[str, str] = {
+    "pool.shots_seed": "seeds.shots",
+    "icl_seed": "seeds.icl",
+    "init_seed": "seeds.init",
+    "training_seed": "seeds.training",
+    "pool": "dataset",
+    "rows": "dataset",
+    "max_n_dev": "dataset.max_n_dev",
+    "reading.columns": "prompting.input_columns",
+    "reading": "dataset",
+    "trainer_args": "training.trainer_args",
+    "random_icl": "inference.random_icl",
+    "max_seq_length": "inference.max_seq_length",
+    "generation_args": "inference.generation_args",
+    "batch_size": "inference.batch_size",
+    "metrics": "evaluation.metrics",
+    "arguments": "evaluation",
+    "keep_columns": "dataset.keep_columns",
+    "method": "adapter.method",
+    "version": "version of the stage",
+}
+"""Field, or its first part, -> where a config has it; fields that are not here are written as they are called."""
+
+_CONTENTS: Mapping[str, str] = {
+    "model.content": "model.name",
+    "model.chat_template": "model.chat_template_from",
+    "model.adapter": "model.adapter",
+    "tokenizer": "evaluation.tokenizer_name",
+}
+"""Fields that hold the content of what a key of the config names."""
+
+
+@dataclass(frozen=True, order=True)
+class Difference:
+    """One key in which a stage differs from a finished one."""
+
+    key: str
+    """Dotted, as in a config."""
+    text: str
+    """The key with both values, or what has changed."""
+
+
+def leaves(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Dotted field -> canonical JSON; a list is a leaf, a map without entries is nothing."""
+    return dict(_leaves(fields, ""))
+
+
+def differences(old: JobRecord, new: JobRecord) -> list[Difference]:
+    """What a stage has other than a finished one, by key; for what it reads, that it reads another stage."""
+    before, after = leaves(old.key_fields), leaves(new.key_fields)
+    changed = [field for field in {**before, **after} if before.get(field) != after.get(field)]
+    found = (_difference(field, before.get(field), after.get(field), old, new) for field in changed)
+    return sorted(set(found))
+
+
+def _difference(field: str, before: str | None, after: str | None, old: JobRecord, new: JobRecord) -> Difference:
+    if field in ("train", "infer"):
+        return Difference(READS, f"reads another {field} stage")
+    if field.startswith("reading.content."):
+        return _data(field.removeprefix("reading.content."), old, new)
+    if field in _CONTENTS:
+        return _content(_CONTENTS[field], old, new)
+    if field.startswith("code."):
+        name = field.removeprefix("code.")
+        return Difference(name, f"{name.rpartition(':')[0]} changed")
+    key = _config_key(field, new)
+    if key.endswith(".init_lora_weights") and _setting(old.config, key) == _setting(new.config, key):
+        return Difference(key, f"{str(_setting(new.config, key)).rpartition(':')[0]} changed")
+    return Difference(key, f"{key} {_shown(before)} -> {_shown(after)}")
+
+
+def _config_key(field: str, record: JobRecord) -> str:
+    if field == "icl_examples":
+        return "training.icl_examples" if record.stage == "train" else "inference.icl_examples"
+    if field.split(".")[0] == "options":
+        section = "lora" if record.config.get("lora") is not None else "adapter"
+        return f"{section}{field.removeprefix('options')}"
+    parts = field.split(".")
+    for length in range(len(parts), 0, -1):
+        name = _NAMES.get(".".join(parts[:length]))
+        if name is not None:
+            key = ".".join([name, *parts[length:]])
+            # A seed that is not written follows the experiment's own.
+            return "seed" if name.startswith("seeds.") and _setting(record.config, name) is None else key
+    return field
+
+
+def _data(role: str, old: JobRecord, new: JobRecord) -> Difference:
+    for key in ("dataset.path", f"dataset.splits.{'train' if role == 'all' else role}"):
+        before, after = _setting(old.config, key), _setting(new.config, key)
+        if before != after:
+            return Difference(key, f"{key} {_shown_value(before)} -> {_shown_value(after)}")
+    try:
+        dataset = DatasetConfig.model_validate(new.config["dataset"])
+        names = data_names(dataset, Path(new.config_folder))
+    except (SftError, ValueError, OSError):
+        names = {}
+    name = names.get(role, f"split {role} of {_setting(new.config, 'dataset.path')}")
+    return Difference(f"dataset.{role}", f"{name} changed")
+
+
+def _content(key: str, old: JobRecord, new: JobRecord) -> Difference:
+    before, after = _setting(old.config, key), _setting(new.config, key)
+    if before == after:
+        return Difference(key, f"{key}: the content of {after} changed")
+    return Difference(key, f"{key} {_shown_value(before)} -> {_shown_value(after)}")
+
+
+def _setting(config: Mapping[str, Any], path: str) -> Any:
+    value: Any = config
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _shown_value(value: Any) -> str:
+    return _shown(None if value is None else canonical_json(value))
+
+
+def _shown(text: str | None) -> str:
+    """A value for one line; None is one that is not written or as by default."""
+    if text is None:
+        return "(default)"
+    return text if len(text) <= VALUE_LENGTH else f"{text[: VALUE_LENGTH - 3]}..."
+
+
+def _leaves(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, item in value.items():
+        path = f"{prefix}{key}"
+        if isinstance(item, Mapping):
+            yield from _leaves(item, f"{path}.")
+        else:
+            yield path, canonical_json(item)

@@ -1,0 +1,88 @@
+"""Taking things out of a results folder: never through a link, never outside it.
+
+A link is removed as the link it is; what lies below a linked folder belongs to someone else and is left alone.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from sft.runs.files import ResultsFolder
+
+
+def is_within(results: ResultsFolder, path: Path) -> bool:
+    """Whether a path lies in the results folder, with no link among the folders between."""
+    try:
+        parts = path.relative_to(results.path).parts
+    except ValueError:
+        return False
+    if not parts or ".." in parts:
+        return False
+    folder = results.path
+    for part in parts[:-1]:
+        folder = folder / part
+        if not _is_folder(folder):
+            return False
+    return True
+
+
+def delete(results: ResultsFolder, path: Path) -> None:
+    """Delete a file, a link, or a folder with all that is in it; what is not there is fine.
+
+    Raises:
+        ValueError: it does not lie in the results folder.
+        OSError: it could not be deleted.
+    """
+    if not is_within(results, path):
+        raise ValueError(f"{path} is not in {results.path}")
+    if _is_folder(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def set_aside(results: ResultsFolder, path: Path) -> Path:
+    """Move a file or folder to the trash, under a name of its own there, and return its new place.
+
+    Raises:
+        ValueError: it does not lie in the results folder, or the trash does not.
+    """
+    if not is_within(results, path) or (results.trash.exists() and not is_within(results, results.trash / "x")):
+        raise ValueError(f"{path} is not in {results.path}")
+    results.trash.mkdir(parents=True, exist_ok=True)
+    name = "-".join(path.relative_to(results.path).parts)
+    number = 1
+    while os.path.lexists(results.trash / f"{name}-{number}"):
+        number += 1
+    return path.rename(results.trash / f"{name}-{number}")
+
+
+def size_on_disk(path: Path) -> int:
+    """Bytes of all regular files in a folder, or of one; links count nothing."""
+    if not _is_folder(path):
+        return _size(path)
+    return sum(_size(file) for file in files_below(path))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file and link in a folder and its folders; linked folders are not entered."""
+    for parent, folders, names in os.walk(folder, followlinks=False):
+        yield from (Path(parent, name) for name in names)
+        yield from (Path(parent, name) for name in folders if os.path.islink(os.path.join(parent, name)))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _size(path: Path) -> int:
+    try:
+        found = path.lstat()
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0

@@ -1,0 +1,121 @@
+"""The experiments that a results folder names, and how each of them stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.records import StageName, read_json_or_none, refuse_newer
+from sft.runs.states import Standing, experiment_standing, standing_of
+
+SCHEMA = 1
+"""Of `grid.json` and `config.json`."""
+
+MODEL_STAGES: tuple[StageName, ...] = ("train", "infer")
+"""The stages with folders of their own, which experiments share."""
+
+
+@dataclass(frozen=True)
+class ListedExperiment:
+    """One name of one experiment."""
+
+    name: str
+    key: str
+    """Its id."""
+    folder: JobFolder
+    config: Mapping[str, Any]
+    """Canonical resolved config under this name."""
+    stages: Mapping[StageName, JobFolder]
+    """The folders of its train and infer stages, where they are known."""
+    in_grid: bool
+    """Whether the folder's grid holds it; without a grid every experiment counts."""
+
+    def jobs(self) -> dict[StageName, JobFolder]:
+        """The folders of all its stages, in their order."""
+        return {**self.stages, "evaluate": self.folder}
+
+
+def listed_experiments(results: ResultsFolder) -> list[ListedExperiment]:
+    """The experiments of the grid in its order, then the others by folder name.
+
+    Raises:
+        MachineError: a newer version wrote the folder.
+    """
+    records = {folder.path: _record(folder.config) for folder in results.experiment_folders()}
+    known = {str(record.get("id", path.name)): path for path, record in records.items() if record is not None}
+    grid = grid_entries(results)
+    listed = []
+    for name, entry in (grid or {}).items():
+        path = known.get(entry["id"], results.path / str(entry.get("folder", "")))
+        stages = _stages(results, records.get(path))
+        listed.append(
+            ListedExperiment(name, entry["id"], JobFolder(path), _map(entry.get("config")), stages, in_grid=True)
+        )
+    in_grid = {experiment.key for experiment in listed}
+    for key, path in known.items():
+        if key not in in_grid:
+            record = records[path] or {}
+            names = record.get("names") or [path.name]
+            listed += [
+                ListedExperiment(
+                    str(name), key, JobFolder(path), _map(record.get("config")), _stages(results, record), grid is None
+                )
+                for name in names
+            ]
+    return listed
+
+
+def grid_entries(results: ResultsFolder) -> dict[str, Mapping[str, Any]] | None:
+    """Name -> entry of `grid.json`; None where the folder has no grid that can be read.
+
+    Raises:
+        MachineError: a newer version wrote it.
+    """
+    grid = read_json_or_none(results.grid)
+    refuse_newer(results.grid, grid, SCHEMA)
+    configs = grid.get("configs") if isinstance(grid, dict) else None
+    if not isinstance(configs, dict):
+        return None
+    return {name: entry for name, entry in configs.items() if isinstance(entry, dict) and "id" in entry}
+
+
+class Standings:
+    """How the jobs and experiments of a results folder stand; each folder is looked at once."""
+
+    def __init__(self, *, is_locked: bool) -> None:
+        """
+        Args:
+            is_locked: whether a runner holds the folder's lock.
+        """
+        self._is_locked = is_locked
+        self._found: dict[Path, Standing] = {}
+
+    def of(self, folder: JobFolder) -> Standing:
+        """How the job of a folder stands."""
+        if folder.path not in self._found:
+            self._found[folder.path] = standing_of(folder, is_locked=self._is_locked)
+        return self._found[folder.path]
+
+    def of_experiment(self, experiment: ListedExperiment) -> Standing:
+        """How an experiment stands: by its own result, else by the stage that runs or stopped."""
+        own = self.of(experiment.folder)
+        return experiment_standing(own, {name: self.of(folder) for name, folder in experiment.stages.items()})
+
+
+def _record(path: Path) -> Mapping[str, Any] | None:
+    """A `config.json`; None where there is none, empty where it cannot be read."""
+    if not path.is_file():
+        return None
+    record = read_json_or_none(path)
+    refuse_newer(path, record, SCHEMA)
+    return _map(record)
+
+
+def _stages(results: ResultsFolder, record: Mapping[str, Any] | None) -> dict[StageName, JobFolder]:
+    stages = _map((record or {}).get("stages"))
+    return {name: results.stage(name, str(stages[name])) for name in MODEL_STAGES if stages.get(name)}
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,107 @@
+"""How a job stands, judged by its files: what every view of a results folder goes by.
+
+The manifest counts before the status, because it is written when the results are there. A status says what the runner
+last knew; where no runner holds the folder's lock, `running` means that the one that wrote it was killed.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sft.runs.files import JobFolder
+from sft.runs.manifest import finished_files
+from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_status
+
+JobState = State | Literal["lost", "damaged"]
+"""A state as it is written, or as only a reader can tell it."""
+
+FINISHED: tuple[JobState, ...] = ("done", "predicted")
+METRICS_FILE = "result/metrics.json"
+
+LOST = ErrorRecord("killed", "its runner ended without recording how")
+DAMAGED = ErrorRecord("no_result", "its result files are not those of its manifest")
+_READERS_ERRORS: Mapping[JobState, ErrorRecord] = {"lost": LOST, "damaged": DAMAGED}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one job stands."""
+
+    state: JobState
+    status: StatusRecord | None = None
+    """None where there is none, or none that can be read."""
+    files: frozenset[str] = frozenset()
+    """What its valid manifest lists."""
+    is_unreadable: bool = False
+    """Whether there is a status that cannot be read."""
+
+    @property
+    def error(self) -> ErrorRecord | None:
+        """Why there is no result; None where there is one, or the job has not ended."""
+        return error_in(self.state, self.status)
+
+
+def error_in(state: JobState, status: StatusRecord | None) -> ErrorRecord | None:
+    """Why a job in a state has no result: what a reader can tell, else what its runner wrote."""
+    if state in FINISHED:
+        return None
+    return _READERS_ERRORS.get(state) or (status.error if status is not None else None)
+
+
+def standing_of(folder: JobFolder, *, is_locked: bool) -> Standing:
+    """How the job of a folder stands.
+
+    Args:
+        folder: the job's folder; it need not be there.
+        is_locked: whether a runner holds the lock of the results folder.
+
+    Raises:
+        MachineError: a newer version wrote its files.
+    """
+    if not folder.path.is_dir():
+        return Standing("pending")
+    # The status first: a job that ends in between is told by its manifest.
+    status = read_status(folder.status)
+    files = finished_files(folder)
+    unreadable = status is None and folder.status.exists()
+    tried = (status.attempt > 0) if status is not None else bool(folder.attempts())
+    return Standing(derive_state(files, status, tried=tried, is_locked=is_locked), status, files, unreadable)
+
+
+def derive_state(files: Collection[str], status: StatusRecord | None, *, tried: bool, is_locked: bool) -> JobState:
+    """The state of a job.
+
+    Args:
+        files: what its valid manifest lists; empty where it has none.
+        status: None where there is none that can be read.
+        tried: whether there was a try.
+        is_locked: whether a runner holds the lock of the results folder.
+    """
+    if files:
+        is_prediction = any(name.startswith("result/") for name in files) and METRICS_FILE not in files
+        return "predicted" if is_prediction else "done"
+    if status is None:
+        return "lost" if tried and not is_locked else "pending"
+    if status.state == "running" and not is_locked:
+        return "lost"
+    return "damaged" if status.state in FINISHED else status.state
+
+
+def experiment_standing(own: Standing, stages: Mapping[StageName, Standing]) -> Standing:
+    """How an experiment stands, whose result the job in its own folder makes from earlier stages.
+
+    Args:
+        own: of its evaluate stage; before that has run, a copy of what stopped an earlier stage.
+        stages: of its train and infer stages, in this order.
+    """
+    if own.state in FINISHED:
+        return own
+    running = next((stage for stage in (*stages.values(), own) if stage.state == "running"), None)
+    if running is not None:
+        return running
+    stopped = next((stage for stage in stages.values() if stage.state not in (*FINISHED, "pending", "pruned")), None)
+    if stopped is not None:
+        return stopped
+    blamed = None if own.status is None or own.status.stage == "evaluate" else stages.get(own.status.stage)
+    is_over = blamed is not None and blamed.state in FINISHED
+    return Standing("pending", is_unreadable=own.is_unreadable) if is_over else own

@@ -1,0 +1,171 @@
+"""SFTTrainer that ends at the first number that is not finite, and whose checkpoints can be trusted.
+
+What is read of a checkpoint was compared with its manifest before: the adapter's tensors as safetensors, and the
+states of optimiser, scheduler and generators, which the library reads with `weights_only=True`.
+"""
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+from trl import SFTTrainer
+
+from sft.adapters.parameters import adapter_tensors, load_adapter_tensors
+from sft.runs.stopping import StopRequested, stop_requested
+from sft.training.callbacks import check_finite
+from sft.training.checkpoints import TENSORS, Checkpoint, CheckpointFolder, Piece, write_piece
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Where the checkpoints of a training go, and what it goes on from."""
+
+    folder: CheckpointFolder
+    keep: int | None
+    """How many are kept, beside the best one; None keeps all."""
+
+    save_start: Callable[[Path], None]
+    """Writes what of the model before the first step cannot be computed again."""
+
+    resumed: Checkpoint | None
+    stage_started: float
+    """`time.perf_counter()` at the start of this piece of the stage."""
+
+    started: float = field(default_factory=time.perf_counter)
+    """The same for this piece of the training."""
+
+    def seconds(self) -> float:
+        """Wall time of the training so far, all pieces together."""
+        return time.perf_counter() - self.started + (self.resumed.piece.seconds if self.resumed else 0.0)
+
+    def stage_seconds(self) -> float:
+        """Wall time of the stage so far, all pieces together."""
+        return time.perf_counter() - self.stage_started + (self.resumed.piece.stage_seconds if self.resumed else 0.0)
+
+
+class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
+    """Trains the adapter of a model; `saving` is set before `train`."""
+
+    saving: Saving
+    _seen_step = -1
+    _saved_step = -1
+    _is_epoch_open = False
+    _is_save_due = False
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """One micro-batch; ends the run where its loss is not finite."""
+        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        check_finite("loss", loss, self.args, self.state)
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """The norm before clipping, of each step; ends the run where it is not finite.
+
+        Clipping by such a norm makes every gradient 0 or NaN. The scaler of fp16 meets infinite gradients on
+        purpose and skips such steps.
+        """
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if not self.args.fp16:
+            check_finite("gradient", torch.as_tensor(norm), self.args, self.state)
+        return norm
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        """Called after each step and once more after the last one of an epoch, when that epoch's entries are due.
+
+        A training taken up at the end of an epoch begins with the next one: a checkpoint of an epoch's last step
+        therefore waits for that second call.
+        """
+        is_second_call = self.state.global_step == self._seen_step
+        self._seen_step = self.state.global_step
+        self._is_epoch_open = not is_second_call and float(self.state.epoch).is_integer()
+        if is_second_call and self._is_save_due:
+            self.control.should_save = True
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+        is_finished = self.state.global_step >= self.state.max_steps
+        if stop_requested() and not is_finished and not self._is_epoch_open:
+            if self._saved_step != self.state.global_step:
+                self._save_checkpoint(self.model, None)
+            raise StopRequested
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """The library's checkpoint under our manifest; older ones go only when it is whole."""
+        self._is_save_due = self._is_epoch_open
+        if self._is_epoch_open:
+            return
+        saving, folder = self.saving, self.saving.folder.at(self.state.global_step)
+        if not saving.folder.has_start:
+            saving.folder.begin(saving.folder.start)
+            saving.save_start(saving.folder.start)
+            saving.folder.complete(saving.folder.start)
+        saving.folder.begin(folder)
+        with _full_disk_told(folder):
+            super(SFTTrainer, self)._save_checkpoint(model, trial)  # that of SFTTrainer would add a model card
+        write_piece(folder, self._piece())
+        saving.folder.complete(folder)
+        saving.folder.prune(saving.keep, self.state.best_global_step)
+        self._saved_step = self.state.global_step
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """The adapter's tensors as they are trained; a PEFT folder would not hold all of them as they are."""
+        from safetensors.torch import save_file
+
+        tensors = {name: tensor.contiguous() for name, tensor in adapter_tensors(self.model).items()}
+        save_file(tensors, Path(str(output_dir), TENSORS))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        self._load_tensors(Path(resume_from_checkpoint))
+
+    def _load_best_model(self) -> None:
+        self._load_tensors(self.saving.folder.check(self.state.best_global_step))
+
+    def _load_tensors(self, folder: Path) -> None:
+        from safetensors.torch import load_file
+
+        load_adapter_tensors(self.model, load_file(folder / TENSORS))
+
+    def _piece(self) -> Piece:
+        return Piece(
+            seconds=self.saving.seconds(),
+            stage_seconds=self.saving.stage_seconds(),
+            unlogged_loss=float(self._tr_loss),
+            last_logged_step=self._globalstep_last_logged,
+        )
+
+    def take_up(self, checkpoint: Checkpoint) -> None:
+        """Set what the library starts anew when it goes on from a checkpoint."""
+        self._tr_loss += checkpoint.piece.unlogged_loss
+        self._globalstep_last_logged = checkpoint.piece.last_logged_step
+        self.state.train_batch_size = self._train_batch_size
+        self.state.compute_steps(self.args, self.state.max_steps)
+        if self.state.best_global_step is not None:
+            self.state.best_model_checkpoint = str(self.saving.folder.at(self.state.best_global_step))
+
+
+@contextlib.contextmanager
+def _full_disk_told(folder: Path) -> Iterator[None]:
+    """`torch.save` gives a failed write no number and no name."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(name in str(error) for name in ("inline_container", "PytorchStreamWriter")):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+        raise
+
+
+class ResumeCallback(TrainerCallback):  # type: ignore[misc]
+    """Completes what the library restores, before the first step."""
+
+    def __init__(self, trainer: CheckedTrainer, checkpoint: Checkpoint) -> None:
+        self._trainer = trainer
+        self._checkpoint = checkpoint
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """The trainer has read the checkpoint."""
+        self._trainer.take_up(self._checkpoint)

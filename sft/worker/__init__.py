@@ -1,0 +1,1 @@
+"""`python -m sft.worker JOB_FOLDER`: one stage in one process."""

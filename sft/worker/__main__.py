@@ -1,0 +1,36 @@
+"""`python -m sft.worker JOB_FOLDER`: run one stage, report by files and exit code only.
+
+`python -m sft.worker --serve SOCKET PRELOAD` is the server of warm starts, which the runner starts for itself.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from sft.experiments.executors.guard import GUARD_PID, end_with_parent
+from sft.worker.job import run_job
+
+SERVE = "--serve"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job of the folder given as the only argument; the exit code says how it went."""
+    started = time.perf_counter()
+    # What this process starts has another parent: the variable must not reach it.
+    guard = os.environ.pop(GUARD_PID, None)
+    if guard is not None:
+        end_with_parent(int(guard))
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == [SERVE] and len(arguments) == 3:
+        from sft.worker.server import serve
+
+        return serve(int(arguments[1]), arguments[2])
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m sft.worker JOB_FOLDER\n")
+        return 2
+    return run_job(Path(arguments[0]).resolve(), started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What an exception of a stage means: the kind of error that is recorded, one line for people, the exit code."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from sft.errors import ErrorKind, SftError
+from sft.runs.records import ErrorRecord
+
+EXIT_CODES: dict[ErrorKind, int] = {
+    "config": 10,
+    "data": 11,
+    "oom_gpu": 12,
+    "oom_host": 13,
+    "diverged": 14,
+    "network": 15,
+    "checkpoint": 16,
+    "disk_full": 17,
+    "refused": 18,
+    "model": 20,
+    "tokenizer": 20,
+    "exception": 20,
+}
+"""They repeat the kind that `error.json` holds, for the case that the file could not be written."""
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+TEXTS: tuple[tuple[str, ErrorKind], ...] = (
+    ("CUDA out of memory", "oom_gpu"),
+    ("CUBLAS_STATUS_ALLOC_FAILED", "oom_gpu"),
+    ("CUDA error: out of memory", "oom_gpu"),
+    ("DefaultCPUAllocator: can't allocate memory", "oom_host"),
+    ("not enough memory: you tried to allocate", "oom_host"),
+    ("Cannot allocate memory", "oom_host"),
+    ("No space left on device", "disk_full"),
+    ("Disk quota exceeded", "disk_full"),
+    ("File too large (os error 27)", "disk_full"),
+)
+"""Libraries in other languages tell by their text alone what went wrong."""
+_MB = 1_000_000
+
+
+def exit_code_of(kind: ErrorKind) -> int:
+    """The exit code of a worker whose stage failed."""
+    return EXIT_CODES.get(kind, EXIT_CODES["exception"])
+
+
+def error_record(error: BaseException) -> ErrorRecord:
+    """What is recorded of an exception.
+
+    An error of the machine counts for more than the explanation that it was turned into: a model that could not be
+    read because memory ran out is not a bad model.
+    """
+    for cause in (error, error.__cause__):
+        kind = None if cause is None or isinstance(cause, SftError) else machine_kind(cause)
+        if cause is not None and kind == "disk_full":
+            return ErrorRecord(kind, _disk_full(cause))
+        if cause is not None and kind is not None:
+            return ErrorRecord(kind, one_line(cause))
+    if isinstance(error, SftError):
+        return ErrorRecord(error.kind, str(error))
+    return ErrorRecord("exception", one_line(error))
+
+
+def machine_kind(error: BaseException) -> ErrorKind | None:
+    """The kind of an error for which the machine is the reason, None for any other."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "oom_host"
+    if type(error).__name__ == "OutOfMemoryError":
+        return "oom_gpu"
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return "disk_full"
+    text = str(error)
+    return next((kind for part, kind in TEXTS if part in text), None)
+
+
+def one_line(error: BaseException) -> str:
+    """Type and text of an exception."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _disk_full(error: BaseException) -> str:
+    name = error.filename if isinstance(error, OSError) else None
+    place = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
+    folder = Path.cwd() if place is None else place.parent
+    told = ""
+    if folder.is_dir():
+        told = f" (free {shutil.disk_usage(folder).free / _MB:.0f} MB on that file system)"
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        told = " (the limit of a file's size is reached)"
+    return f"no space left while writing {place.name if place else 'results'}{told}"

@@ -1,0 +1,109 @@
+"""A job in a process that was forked from the server: below a guard, and in the state of a fresh one."""
+
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sft.experiments.executors import guard
+from sft.experiments.executors.environment import GPUS, THREAD_COUNTS
+from sft.experiments.executors.warm import CANNOT_FORK
+from sft.runs.files import AttemptFolder
+from sft.runs.records import StageName
+from sft.worker.job import run_job
+
+SIDE = 512
+"""Of a matrix whose product takes all threads."""
+
+
+def run_forked(message: Mapping[str, Any], writer: int, started: float) -> int:
+    """Fork the worker of a job and watch over it; the worker's exit code, 128 + n for signal n.
+
+    Args:
+        message: what the runner submitted.
+        writer: takes the worker's process id as soon as signals are heard here, and is closed.
+        started: `time.perf_counter()` before the fork.
+    """
+    guard.become_subreaper()
+    if message["cores"]:
+        guard.set_cores(message["cores"])
+    this = os.getpid()
+    worker = os.fork()
+    if worker == 0:
+        os.close(writer)
+        _work(message, this, started)
+    signals = guard.listen()
+    os.write(writer, str(worker).encode())
+    os.close(writer)
+    return guard.Watch(worker, signals).until_end()
+
+
+def _work(message: Mapping[str, Any], parent: int, started: float) -> None:
+    """Be the worker; never returns."""
+    code = 1
+    try:
+        os.setsid()
+        guard.end_with_parent(parent)
+        _reset_signals()
+        _set_variables(message["environment"])
+        os.chdir(AttemptFolder(Path(message["attempt"])).work)
+        _reseed()
+        sys.argv = [sys.argv[0], message["folder"]]
+        code = run_job(Path(message["folder"]), started, _check_fork)
+    except BaseException:  # noqa: BLE001  nothing of the server may run in this process
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _reset_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def _set_variables(environment: Mapping[str, str]) -> None:
+    """Only what may differ from job to job: libraries have added variables of their own, as in a fresh process."""
+    for name in (*THREAD_COUNTS, GPUS):
+        if name in environment:
+            os.environ[name] = environment[name]
+        else:
+            os.environ.pop(name, None)
+
+
+def _reseed() -> None:
+    """Random states that a fresh process takes from the system; forked ones would all have the server's."""
+    random.seed()
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.default_generator.seed()
+    fingerprints = sys.modules.get("datasets.fingerprint")
+    generator = getattr(fingerprints, "fingerprint_rng", None)
+    if isinstance(generator, random.Random):
+        generator.seed()
+
+
+def _check_fork(stage: StageName) -> None:
+    """Do at once what fails or hangs in a process that should not have been forked, before the first line."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    if torch.get_num_threads() > 1:
+        ones = torch.ones(SIDE, SIDE)
+        (ones @ ones).sum()
+    if stage == "evaluate" or not torch.cuda.is_available():
+        return
+    try:
+        torch.zeros(1, device="cuda")
+    except RuntimeError as error:
+        sys.stderr.write(f"CUDA does not start in a forked process: {error}\n")
+        sys.stderr.flush()
+        os._exit(CANNOT_FORK)

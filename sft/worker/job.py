@@ -1,0 +1,118 @@
+"""One job in this process, from its folder to an exit code."""
+
+import contextlib
+import faulthandler
+import fcntl
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sft.errors import StageFailure
+from sft.pipeline import stage_registry
+from sft.registry import load
+from sft.runs import fault_injection, stopping
+from sft.runs.files import AttemptFolder, JobFolder
+from sft.runs.progress import Progress
+from sft.runs.records import ErrorRecord, JobRecord, StageName, read_job, write_record
+from sft.runs.secrets_masking import mask, secret_values
+from sft.worker.failures import error_record, exit_code_of
+
+LOCK_SECONDS = 10.0
+"""How long the process of an earlier try may take to die."""
+USAGE = 2
+
+
+def run_job(folder: Path, started: float, before_hello: Callable[[StageName], None] = lambda _stage: None) -> int:
+    """Run the job of a folder; a failure is left as `error.json` and as a traceback.
+
+    Args:
+        folder: a job folder.
+        started: `time.perf_counter()` at the start of the process.
+        before_hello: called when the stage is imported, before the first line of progress.
+    """
+    job = JobFolder(folder)
+    if not job.job.is_file():
+        sys.stderr.write(f"{job.path}: not a job folder (no {job.job.name})\n")
+        return USAGE
+    attempts = job.attempts()
+    attempt = attempts[-1] if attempts else job.attempt(1)
+    stopping.listen()
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
+    fault_injection.begin_worker()
+    try:
+        with _locked(job):
+            _run_stage(job, started, before_hello)
+    except stopping.StopRequested:
+        return stopping.STOPPED_EXIT_CODE
+    except Exception as error:  # noqa: BLE001  any bug of a stage is that stage's result
+        return _failed(attempt, error)
+    return 0
+
+
+def stage_function(stage: StageName) -> Callable[[JobFolder, JobRecord, Progress, float], None]:
+    """The function of a stage; its module is imported."""
+    found: Callable[[JobFolder, JobRecord, Progress, float], None]
+    found = load(stage_registry, fault_injection.replaced_stage() or stage, "stage")
+    return found
+
+
+def settle_threads() -> None:
+    """Give the libraries that are loaded as many threads as the environment says, however they were loaded."""
+    written = os.environ.get("OMP_NUM_THREADS", "")
+    if not written.isdigit() or int(written) < 1:
+        return
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(int(written))
+    if (pyarrow := sys.modules.get("pyarrow")) is not None:
+        pyarrow.set_cpu_count(int(written))
+
+
+def _run_stage(job: JobFolder, started: float, before_hello: Callable[[StageName], None]) -> None:
+    record = read_job(job.job)
+    run = stage_function(record.stage)
+    settle_threads()
+    before_hello(record.stage)
+    progress = Progress(job.progress, record.stage)
+    progress.hello()
+    run(job, record, progress, started)
+
+
+@contextlib.contextmanager
+def _locked(job: JobFolder) -> Iterator[None]:
+    """Hold the job's lock; it is the process that holds it, so it is free as soon as that is dead."""
+    descriptor = os.open(job.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not _taken(descriptor):
+            if time.monotonic() > deadline:
+                raise StageFailure(f"another process works in {job.path}; stop it first", kind="refused")
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _failed(attempt: AttemptFolder, error: Exception) -> int:
+    secrets = secret_values(os.environ)
+    told = error_record(error)
+    record = ErrorRecord(told.kind, mask(told.message, secrets))
+    trace = "".join(traceback.format_exception(error))
+    sys.stderr.write(mask(trace, secrets) + f"{record.message}\n")
+    try:
+        write_record(attempt.error, record)
+    except OSError as failure:
+        sys.stderr.write(f"{attempt.error} could not be written: {failure}\n")
+    return exit_code_of(record.kind)

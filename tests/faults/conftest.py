@@ -1,0 +1,164 @@
+"""Jobs that run the stub, and a look at every process that was started meanwhile."""
+
+import importlib.util
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from sft.experiments.executors.executor import Lease, Submission
+from sft.experiments.executors.local import LocalExecutor
+from sft.runs.fault_injection import VARIABLE
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.records import JobRecord, write_record
+
+MARK = "SFT_TEST_MARK"
+PATIENCE = 30.0
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+STUB = _load("stub")
+GRIDS = _load("grid_process")
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """What the condition gives as soon as it is true.
+
+    Raises:
+        AssertionError: it never is.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+        time.sleep(0.005)
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this id that is no zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"
+
+
+def marked(mark: str) -> dict[int, str]:
+    """The living processes with this mark in their environment, and their command lines."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if f"{MARK}={mark}".encode() in (entry / "environ").read_bytes() and is_alive(int(entry.name)):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_process_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], dict[int, str]]]:
+    """Marks all that a test starts, and asserts at its end that nothing of it lives; gives what lives now."""
+    mark = uuid.uuid4().hex
+    monkeypatch.setenv(MARK, mark)
+    yield lambda: marked(mark)
+    wait_until(lambda: not marked(mark), 5.0)
+
+
+class Jobs:
+    """Makes and runs stub jobs in a results folder."""
+
+    def __init__(self, results: ResultsFolder) -> None:
+        self.results = results
+        self.said: list[str] = []
+        self._executors: list[LocalExecutor] = []
+
+    def executor(self, start: Any, **settings: Any) -> LocalExecutor:
+        """An executor that is closed at the end of the test; what it says is in `said`."""
+        made = LocalExecutor(start, say=self.said.append, **settings)
+        self._executors.append(made)
+        return made
+
+    def job(self, do: str, key: str = "", lease: Lease | None = None, **options: Any) -> Submission:
+        """A job that is ready to be submitted, as its next attempt."""
+        folder = self.results.stage("infer", key or do)
+        attempt = folder.attempt(len(folder.attempts()) + 1)
+        attempt.path.mkdir(parents=True)
+        record = JobRecord("infer", key or do, do, STUB.config(do, **options), str(self.results.path), {})
+        write_record(folder.job, record)
+        return Submission(folder, attempt, lease or Lease())
+
+    def run(self, executor: LocalExecutor, job: Submission, seconds: float = PATIENCE) -> Any:
+        """Submit a job and wait for its end."""
+        return self.end(executor, executor.submit(job), seconds)
+
+    def end(self, executor: LocalExecutor, handle: Any, seconds: float = PATIENCE) -> Any:
+        """Wait for the end of a job."""
+        deadline = time.monotonic() + seconds
+        while handle.exit_code() is None:
+            assert time.monotonic() < deadline, f"the job did not end within {seconds} s"
+            executor.ended(0.5)
+        return handle
+
+    def close(self) -> None:
+        """Close every executor."""
+        for executor in self._executors:
+            executor.close()
+
+
+def marker(folder: JobFolder, name: str) -> Path:
+    """A marker of the stub."""
+    return folder.path / f"marker-{name}"
+
+
+def read_marker(folder: JobFolder, name: str) -> str:
+    """A marker's text, as soon as it is there."""
+    path = marker(folder, name)
+    wait_until(path.exists)
+    return path.read_text()
+
+
+@pytest.fixture
+def stub_faults(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has every stage run the stub, and further faults happen."""
+
+    def set_faults(**more: Any) -> None:
+        monkeypatch.setenv(VARIABLE, STUB.faults(**more))
+
+    set_faults()
+    return set_faults
+
+
+@pytest.fixture
+def jobs(
+    tmp_path: Path, stub_faults: Callable[..., None], no_process_left: Callable[[], dict[int, str]]
+) -> Iterator[Jobs]:
+    made = Jobs(ResultsFolder(tmp_path / "results"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def grid(tmp_path: Path, stub_faults: Callable[..., None], no_process_left: Callable[[], dict[int, str]]) -> Any:
+    """A grid of stub jobs that is run by a real runner in a process of its own."""
+    return GRIDS.Grid(tmp_path, STUB.config)
+
+
+@pytest.fixture(params=["fresh", "warm"])
+def start(request: pytest.FixtureRequest) -> str:
+    """Both ways to start a worker."""
+    return str(request.param)

@@ -1,0 +1,180 @@
+"""`python grid_process.py RESULTS SPEC.json`: runs stub jobs as `sft run-experiments` does, in a process of its own.
+
+Tests start it, send it signals or kill it, and look at what it left. The spec is JSON: `experiments` (name -> jobs in
+the order of their stages, each `{stage, key, config}`), `settings` (of `RunSettings`), `around` (of `Surroundings`),
+`machine`, `ladder` (steps that a stage can need less memory by), `board` (what the refresh of the board raises).
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sft.cli.output import write_err
+from sft.cli.run_commands import close
+from sft.errors import SftError
+from sft.experiments.executors.local import LocalExecutor
+from sft.experiments.executors.preload import preload_of
+from sft.experiments.leases import Machine
+from sft.experiments.line_display import LineDisplay
+from sft.experiments.logs import LogSize
+from sft.experiments.planning import GridPlan
+from sft.experiments.runner import Runner
+from sft.experiments.running import RunOutcome
+from sft.experiments.schedule import unique_jobs
+from sft.experiments.settings import RunSettings
+from sft.experiments.surroundings import Surroundings
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.events import EventLog
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.lock import locked
+from sft.runs.records import JobRecord, StatusRecord, read_status
+
+QUICK: dict[str, Any] = {"tick_seconds": 0.05, "backoff_seconds": 0.05, "board_seconds": 0.0}
+PATIENCE = 60.0
+
+
+def main() -> None:
+    results = ResultsFolder(Path(sys.argv[1]).resolve())
+    spec = json.loads(Path(sys.argv[2]).read_text("utf-8"))
+    try:
+        with locked(results):
+            outcome = _run(results, spec)
+    except SftError as error:
+        write_err(f"{error}\n")
+        sys.exit(error.exit_code)
+    close(GridPlan("stub.json", results.path, (), {}, ()), outcome, results, "sft again")
+
+
+def _run(results: ResultsFolder, spec: dict[str, Any]) -> RunOutcome:
+    experiments = {name: planned(results, name, jobs) for name, jobs in spec["experiments"].items()}
+    settings = RunSettings(**spec.get("settings", {}))
+    display = LineDisplay()
+    records = (job.record for job in unique_jobs(experiments).values())
+    executor = LocalExecutor(settings.start, preload_of(records) if spec.get("preload") else None, display.say)
+    began = time.monotonic()
+    summary = Runner(results, executor, display, _board(spec), settings, _around(spec)).run(experiments)
+    ends = {name: jobs[-1].folder for name, jobs in experiments.items()}
+    statuses = {name: summary.failed[end.path] for name, end in ends.items() if end.path in summary.failed}
+    return RunOutcome(summary, ends, statuses, experiments, time.monotonic() - began)
+
+
+def planned(results: ResultsFolder, name: str, jobs: Sequence[dict[str, Any]]) -> list[PlannedJob]:
+    """The jobs of an experiment, each of which needs all before it."""
+    made: list[PlannedJob] = []
+    for job in jobs:
+        folder = folder_of(results, job)
+        record = JobRecord(job["stage"], job["key"], name, job["config"], str(results.path), {})
+        made.append(PlannedJob(folder, record, tuple(item.folder.path for item in made)))
+    return made
+
+
+def folder_of(results: ResultsFolder, job: dict[str, Any]) -> JobFolder:
+    is_experiment = job["stage"] == "evaluate"
+    return JobFolder(results.experiments / job["key"]) if is_experiment else results.stage(job["stage"], job["key"])
+
+
+def _board(spec: dict[str, Any]) -> Callable[[], None]:
+    def refresh() -> None:
+        if spec.get("board"):
+            raise RuntimeError(spec["board"])
+
+    return refresh
+
+
+def _around(spec: dict[str, Any]) -> Surroundings:
+    given = dict(spec.get("around", {}))
+    if "log_size" in given:
+        given["log_size"] = LogSize(*given["log_size"])
+    if "oom_counter" in given:
+        given["oom_counter"] = Path(given["oom_counter"])
+    machine = {"cores": tuple(sorted(os.sched_getaffinity(0))), "n_cores": 2, "jobs": 1} | spec.get("machine", {})
+    machine = {name: tuple(value) if isinstance(value, list) else value for name, value in machine.items()}
+    ladder = spec.get("ladder", 0)
+    return Surroundings(
+        machine=Machine(**machine), has_memory_step=lambda _stage, _config, step: step <= ladder, **(QUICK | given)
+    )
+
+
+class Grid:
+    """What a test says and sees of one results folder."""
+
+    def __init__(self, folder: Path, config: Callable[..., dict[str, Any]]) -> None:
+        self._folder = folder
+        self._config = config
+        self._started = 0
+        self.results = ResultsFolder(folder / "results")
+        self.experiments: dict[str, list[dict[str, Any]]] = {}
+        self.spec: dict[str, Any] = {}
+
+    def add(self, name: str, do: str = "succeed", *, stages: Sequence[str] = ("infer",), **options: Any) -> JobFolder:
+        """An experiment whose first stage does this, and whose others succeed; the folder of the first."""
+        jobs = [{"stage": stage, "key": f"{name}-{stage}", "config": self._config("succeed")} for stage in stages]
+        jobs[0]["config"] = self._config(do, **options)
+        self.experiments[name] = jobs
+        return folder_of(self.results, jobs[0])
+
+    def folder(self, name: str, stage: int = -1) -> JobFolder:
+        """The folder of a stage of an experiment."""
+        return folder_of(self.results, self.experiments[name][stage])
+
+    def status(self, name: str, stage: int = -1) -> StatusRecord:
+        found = read_status(self.folder(name, stage).status)
+        assert found is not None, name
+        return found
+
+    def states(self) -> dict[str, str | None]:
+        """Experiment -> state of its goal."""
+        found = {name: read_status(self.folder(name).status) for name in self.experiments}
+        return {name: None if status is None else status.state for name, status in found.items()}
+
+    def events(self) -> list[tuple[str, str]]:
+        """Folder name and state, in order."""
+        return [(Path(event.job).name, event.state) for event in EventLog(self.results.events).read().events]
+
+    def start(self, *, stderr: Any = None, environment: dict[str, str] | None = None, **settings: Any) -> Any:
+        """Start the runner in a process group of its own; its output goes to `output()`."""
+        self._started += 1
+        spec = self._folder / f"spec-{self._started}.json"
+        spec.write_text(json.dumps(self.spec | {"experiments": self.experiments, "settings": settings}))
+        log = (self._folder / f"run-{self._started}.log").open("wb")
+        with log:
+            return subprocess.Popen(
+                [sys.executable, __file__, str(self.results.path), str(spec)],
+                stdin=subprocess.DEVNULL,
+                stdout=log if stderr is None else stderr,
+                stderr=log if stderr is None else stderr,
+                env=os.environ | (environment or {}),
+                process_group=0,
+            )
+
+    def output(self, number: int | None = None) -> str:
+        """What a run wrote, the last one if none is named."""
+        return (self._folder / f"run-{number or self._started}.log").read_text("utf-8", "replace")
+
+    def run(self, *, environment: dict[str, str] | None = None, **settings: Any) -> int:
+        """Run to the end; the exit code."""
+        process = self.start(environment=environment, **settings)
+        with ended_at_last(process):
+            return int(process.wait(PATIENCE))
+
+
+@contextlib.contextmanager
+def ended_at_last(process: Any) -> Iterator[None]:
+    """Kills a process that a test left."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from sft.experiments.wording import clock, counted, duration, one_line, shown_path, whole_clock
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (10.4, "10 s"),
+        (59.6, "1 min"),
+        (725, "12 min 5 s"),
+        (3600, "1 h"),
+        (7980, "2 h 13 min"),
+        (360000, "4 d 4 h"),
+    ],
+)
+def test_a_duration_has_one_or_two_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_times_in_narrow_columns() -> None:
+    assert [clock(seconds) for seconds in (0, 12.34, 245, 3723)] == ["0.0", "12.3", "4:05", "1:02:03"]
+    assert [whole_clock(seconds) for seconds in (0, 9.4, 245, 3723)] == ["0:00", "0:09", "4:05", "1:02:03"]
+
+
+def test_counts_agree_with_their_noun() -> None:
+    assert (counted(1, "stage"), counted(0, "stage")) == ("1 stage", "0 stages")
+
+
+def test_what_breaks_a_line_or_steers_a_terminal_becomes_a_space() -> None:
+    assert one_line("a\nb\x1b[31mc\u2028d\ud83de\t") == "a b [31mc d e"
+    assert one_line("Größe 日本") == "Größe 日本"
+
+
+def test_paths_below_the_working_directory_are_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shown_path(tmp_path / "results" / "x") == "results/x"
+    assert shown_path(Path("/elsewhere/x")) == "/elsewhere/x"
