@@ -1,9 +1,11 @@
 """A small project on disk (data, a tokenizer, a model's config) and configs over it; no heavy package is imported."""
 
 import copy
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,6 +29,18 @@ MODEL_CONFIG = {
     "max_position_embeddings": 256,
     "vocab_size": 300,
 }
+
+
+def _beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+MADE_RESULTS = _beside("made_results")
 
 
 def rows_of(split: str) -> list[dict[str, Any]]:
@@ -90,6 +104,13 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "model" / "config.json").write_text(json.dumps(MODEL_CONFIG))
     (tmp_path / "model" / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     return tmp_path
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A results folder made by hand: `results` of the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return MADE_RESULTS.MadeResults(tmp_path / "results")
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """The leaderboard on the terminal: rank, name, metrics and seconds; the files hold every setting."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
+
+from sft.experiments.wording import some, without_numbers
 
 MISSING = "n/a"
 
@@ -28,9 +30,19 @@ def board_text(leaderboard: Mapping[str, Any], width: int | None = None) -> str:
             *(f"note: {warning}" for warning in board["warnings"]),
             "",
         ]
-    unfinished = [row for row in leaderboard["rows"] if row["board"] is None]
-    parts += [f"{row['name']}: {row['state']}{_reason(row['error'])}" for row in unfinished]
+    parts += _unfinished(row for row in leaderboard["rows"] if row["board"] is None)
     return "\n".join(parts)
+
+
+def _unfinished(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The rows without a result, those that stand alike in one line."""
+    alike: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        alike.setdefault(without_numbers(f"{row['state']}{_reason(row['error'])}"), []).append(row)
+    return [
+        f"{some([row['name'] for row in found])}: {found[0]['state']}{_reason(found[0]['error'])}"
+        for found in alike.values()
+    ]
 
 
 def _table(board: Mapping[str, Any], ranked: Sequence[tuple[int | None, Mapping[str, Any]]], width: int) -> str:

@@ -1,6 +1,5 @@
 """What is said before the first job and after the last one: how many experiments stand how, and how to go on."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from sft.experiments.outcomes import last_line, reason, story
 from sft.experiments.run_facts import WAITING, ExperimentFacts, RunFacts, State, experiment_facts, reuse_of
-from sft.experiments.wording import counted, duration, one_line
+from sft.experiments.wording import counted, duration, some, without_numbers
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord
 
@@ -26,9 +25,7 @@ NOT_REACHED: tuple[State, ...] = ("failed", "timeout", WAITING)
 ENDS = ("done", "predicted", "failed", "timeout")
 ALIKE_SHOWN = 3
 """Failures for the same reason that are shown whole; the others by name."""
-NAMES_SHOWN = 5
 REASONS_SHOWN = 20
-_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -105,13 +102,13 @@ def _failed_lines(found: Sequence[ExperimentFacts], results: ResultsFolder) -> I
     alike: dict[str, list[ExperimentFacts]] = {}
     for item in found:
         if item.state in NOT_REACHED:
-            alike.setdefault(_NUMBERS.sub("0", reason(item.status)), []).append(item)
+            alike.setdefault(without_numbers(reason(item.status)), []).append(item)
     for items in list(alike.values())[:REASONS_SHOWN]:
         shown = _shown_whole(items)
         for item in shown:
             yield from _failed(item, results)
         if rest := [item for item in items if item not in shown]:
-            yield f"  {len(rest)} more failed in the same way: {_some(rest)}"
+            yield f"  {len(rest)} more failed in the same way: {some([item.name for item in rest])}"
     if left := list(alike.values())[REASONS_SHOWN:]:
         yield f"{sum(map(len, left))} more failed for {counted(len(left), 'other reason')}: `sft status` shows them"
 
@@ -130,8 +127,3 @@ def _failed(item: ExperimentFacts, results: ResultsFolder) -> Iterator[str]:
     if status is not None and status.log is not None:
         last = last_line(results.path / status.log)
         yield f"  last line: {last}" if last else "  the log is empty"
-
-
-def _some(items: Sequence[ExperimentFacts]) -> str:
-    names = ", ".join(one_line(item.name) for item in items[:NAMES_SHOWN])
-    return names + (f" and {len(items) - NAMES_SHOWN} more" if len(items) > NAMES_SHOWN else "")

@@ -62,7 +62,9 @@ def _stage_lines(
     yield f"{stage} {shown_path(folder.path)}: {what}"
     job = folder.path.relative_to(view.results.path).as_posix()
     for attempt in attempts:
-        state = states.get((job, number_of(attempt)), "not recorded")
+        number, status = number_of(attempt), standing.status
+        is_last = status is not None and status.stage == stage and status.attempt == number
+        state = standing.state if is_last else states.get((job, number), "not recorded")
         yield f"  attempt {attempt.path.name}: {_attempt_text(attempt, state)}"
         yield from (f"    {shown_path(log)}" for log in (attempt.stdout, attempt.stderr) if log.is_file())
     if attempts:

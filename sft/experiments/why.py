@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.experiments.wording import counted
-from sft.pipeline.differences import differences, leaves
+from sft.pipeline.differences import Difference, differences, leaves
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
@@ -45,28 +45,51 @@ def why_lines(to_run: Sequence[PlannedJob], told: Mapping[Path, str], results: R
 def _stage_lines(
     stage: StageName, jobs: Sequence[PlannedJob], told: Mapping[Path, str], results: ResultsFolder
 ) -> Iterator[str]:
-    groups: dict[str, list[str]] = defaultdict(list)
+    groups: dict[tuple[str, ...], _Group] = defaultdict(_Group)
     new = [job for job in jobs if job.folder.path not in told]
     for job in jobs:
         if job.folder.path in told:
-            groups[told[job.folder.path]].append(job.record.name)
+            groups["", told[job.folder.path]].add(job, [Difference("", told[job.folder.path])])
     nearest = _nearest(new, _finished(stage, results) if new else [])
     for job in new:
-        groups[_text(job.record, nearest.get(job.folder.path))].append(job.record.name)
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    for text, names in ordered[:SHOWN_GROUPS]:
-        yield f"  {counted(len(names), f'{stage} stage')} ({_some(names)}): {text}"
+        found = _differences(job.record, nearest.get(job.folder.path))
+        groups[tuple(item.key for item in found)].add(job, found)
+    ordered = sorted(groups.values(), key=lambda group: -len(group.names))
+    for group in ordered[:SHOWN_GROUPS]:
+        yield f"  {counted(len(group.names), f'{stage} stage')} ({_some(group.names)}): {group.text()}"
     if len(ordered) > SHOWN_GROUPS:
-        rest = sum(len(names) for _, names in ordered[SHOWN_GROUPS:])
+        rest = sum(len(group.names) for group in ordered[SHOWN_GROUPS:])
         yield f"  ... and {counted(rest, f'{stage} stage')} in {len(ordered) - SHOWN_GROUPS} other groups"
 
 
-def _text(record: JobRecord, nearest: JobFolder | None) -> str:
+class _Group:
+    """Stages that differ in the same keys from what is finished."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._texts: dict[str, dict[str, None]] = defaultdict(dict)
+
+    def add(self, job: PlannedJob, found: Sequence[Difference]) -> None:
+        """A stage and its differences."""
+        self.names.append(job.record.name)
+        for item in found:
+            self._texts[item.key].setdefault(item.text)
+
+    def text(self) -> str:
+        """Each key with its values, of several values the first."""
+        shown = []
+        for texts in list(self._texts.values())[:SHOWN_DIFFERENCES]:
+            more = f" (and {counted(len(texts) - 1, 'other change')})" if len(texts) > 1 else ""
+            shown.append(f"{next(iter(texts))}{more}")
+        if len(self._texts) > SHOWN_DIFFERENCES:
+            shown.append(f"and {len(self._texts) - SHOWN_DIFFERENCES} more keys")
+        return "; ".join(shown)
+
+
+def _differences(record: JobRecord, nearest: JobFolder | None) -> list[Difference]:
     if nearest is None:
-        return "no finished stage to compare with"
-    found = [difference.text for difference in differences(read_job(nearest.job), record)]
-    more = f"; and {len(found) - SHOWN_DIFFERENCES} more" if len(found) > SHOWN_DIFFERENCES else ""
-    return "; ".join(found[:SHOWN_DIFFERENCES]) + more
+        return [Difference("", "no finished stage to compare with")]
+    return differences(read_job(nearest.job), record)
 
 
 def _nearest(jobs: Sequence[PlannedJob], finished: Sequence[_Finished]) -> dict[Path, JobFolder]:

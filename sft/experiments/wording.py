@@ -1,9 +1,12 @@
 """How times, counts, names and paths are written for people."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _KILO = 1000
+_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 EXACT_BELOW = 10.0
 """Seconds below which a tenth is worth telling."""
 
@@ -39,6 +42,17 @@ def whole_clock(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun, `1 stage` or `2 stages`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def some(names: Sequence[str], shown: int = 5) -> str:
+    """The first names, and how many more there are."""
+    text = ", ".join(one_line(name) for name in names[:shown])
+    return f"{text} and {len(names) - shown} more" if len(names) > shown else text
+
+
+def without_numbers(text: str) -> str:
+    """The text with every number alike: reasons that differ in a step or a size are the same reason."""
+    return _NUMBERS.sub("0", text)
 
 
 def one_line(text: str) -> str:

@@ -4,6 +4,7 @@ A key is made of fields that are named for what counts, not for where it is writ
 key that a user would look for. What enters a key by its content (files, models, own code) is told by name.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from sft.data.loading import data_names
 from sft.errors import SftError
 from sft.runs.records import JobRecord
 
-READS = "reads"
+READS, VERSION = "reads", "version of the stage"
+_DATA = "reading.content."
 VALUE_LENGTH = 60
 
 _NAMES: Mapping[str, str] = {
@@ -37,7 +39,7 @@ _NAMES: Mapping[str, str] = {
     "arguments": "evaluation",
     "keep_columns": "dataset.keep_columns",
     "method": "adapter.method",
-    "version": "version of the stage",
+    "version": VERSION,
 }
 """Field, or its first part, -> where a config has it; fields that are not here are written as they are called."""
 
@@ -66,27 +68,53 @@ def leaves(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differences(old: JobRecord, new: JobRecord) -> list[Difference]:
-    """What a stage has other than a finished one, by key; for what it reads, that it reads another stage."""
+    """What a stage has other than a finished one, by key; for what it reads, that it reads another stage.
+
+    A field can differ because another one does: seed and shots are in a key only where they have an effect. What both
+    configs say alike is left out, where anything else is left to tell.
+    """
     before, after = leaves(old.key_fields), leaves(new.key_fields)
     changed = [field for field in {**before, **after} if before.get(field) != after.get(field)]
-    found = (_difference(field, before.get(field), after.get(field), old, new) for field in changed)
-    return sorted(set(found))
+    found = {field: _difference(field, before.get(field), after.get(field), old, new) for field in changed}
+    causes = {item for field, item in found.items() if not _follows(field, before.get(field), item, old, new)}
+    return sorted(causes or set(found.values()))
+
+
+def _follows(field: str, before: str | None, difference: Difference, old: JobRecord, new: JobRecord) -> bool:
+    """Whether a field differs only because of another one."""
+    if field.startswith(_DATA):
+        return before is None
+    if difference.key in (READS, VERSION) or _is_content(field):
+        return False
+    return bool(_setting(old.config, difference.key) == _setting(new.config, difference.key))
+
+
+def _is_content(field: str) -> bool:
+    return field in _CONTENTS or field.startswith("code.") or field == "options.init_lora_weights"
 
 
 def _difference(field: str, before: str | None, after: str | None, old: JobRecord, new: JobRecord) -> Difference:
     if field in ("train", "infer"):
-        return Difference(READS, f"reads another {field} stage")
-    if field.startswith("reading.content."):
-        return _data(field.removeprefix("reading.content."), old, new)
+        how = "no" if after is None else "a" if before is None else "another"
+        return Difference(READS, f"reads {how} {field} stage")
+    if field.startswith(_DATA):
+        return _data(field.removeprefix(_DATA), old, new)
     if field in _CONTENTS:
         return _content(_CONTENTS[field], old, new)
     if field.startswith("code."):
         name = field.removeprefix("code.")
         return Difference(name, f"{name.rpartition(':')[0]} changed")
     key = _config_key(field, new)
-    if key.endswith(".init_lora_weights") and _setting(old.config, key) == _setting(new.config, key):
+    if field == "options.init_lora_weights" and _setting(old.config, key) == _setting(new.config, key):
         return Difference(key, f"{str(_setting(new.config, key)).rpartition(':')[0]} changed")
-    return Difference(key, f"{key} {_shown(before)} -> {_shown(after)}")
+    if field.startswith("prompting.") and any(_setting(record.config, f"inference.{key}") for record in (old, new)):
+        key = f"inference.{field}"
+    # What is as by default is in no key, but a config may have it.
+    values = [
+        _shown_value(_setting(record.config, key)) if text is None else _shown(text)
+        for record, text in ((old, before), (new, after))
+    ]
+    return Difference(key, f"{key} {values[0]} -> {values[1]}")
 
 
 def _config_key(field: str, record: JobRecord) -> str:
@@ -150,4 +178,4 @@ def _leaves(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
         if isinstance(item, Mapping):
             yield from _leaves(item, f"{path}.")
         else:
-            yield path, canonical_json(item)
+            yield path, canonical_json(item) if isinstance(item, float | list | tuple) else json.dumps(item)

@@ -88,12 +88,13 @@ def test_row_1_nothing_outlives_a_killed_runner(jobs: Any, start: str, n_kills: 
     for number in range(n_kills):
         job = jobs.job("spawn_setsid_grandchild", key=f"k{number}")
         command = [sys.executable, str(SCRIPT), start, str(job.folder.path), str(job.attempt.path)]
-        runner = subprocess.Popen(command)
-        pids = [pid_in(job, name) for name in ("started", "child", "grandchild")]
-        assert set(pids) <= set(no_process_left())
-        assert os.getsid(pids[2]) == pids[2]
-        runner.kill()
-        runner.wait()
+        with subprocess.Popen(command) as runner:
+            try:
+                pids = [pid_in(job, name) for name in ("started", "child", "grandchild")]
+                wait_until(lambda pids=pids: set(pids) <= set(no_process_left()))
+                assert os.getsid(pids[2]) == pids[2]
+            finally:
+                runner.kill()
         wait_until(lambda: not no_process_left(), 2.0)
 
 

@@ -67,13 +67,16 @@ class GuardedProcess:
         if self.code is None:
             self._guard.send_signal(number)
 
-    def close(self) -> None:
-        """Close the socket, at which the guard kills everything, and wait a little for that."""
+    def hang_up(self) -> None:
+        """Close the socket, at which the guard kills everything and ends."""
         self.socket.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._guard.wait(5.0)
-            return
-        self._guard.kill()
+
+    def await_end(self, seconds: float) -> None:
+        """Wait for the guard's end, which the socket's end brings about; kill the guard when it takes too long."""
+        try:
+            self._guard.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
 
     def _end(self) -> None:
         self.socket.close()

@@ -21,6 +21,7 @@ from sft.experiments.settings import StartChoice
 from sft.runs.records import ErrorRecord
 
 KILLED = -int(signal.SIGKILL)
+CLOSE_SECONDS = 5.0
 
 
 def to_stderr(notice: str) -> None:
@@ -87,9 +88,13 @@ class LocalExecutor:
     def close(self) -> None:
         """End everything that still runs."""
         for guarded in self._guards:
-            guarded.close()
+            guarded.hang_up()
         if self._server is not None:
             self._server.close()
+            self._guards.append(self._server.guarded)
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for guarded in self._guards:
+            guarded.await_end(deadline - time.monotonic())
         for handle in self._jobs:
             handle.finish(KILLED)
         self._jobs, self._guards, self._server = [], [], None
@@ -196,6 +201,7 @@ class LocalExecutor:
         was_ready = server.is_ready
         if not server.read():
             self._waiter.unwatch(server.socket)
+            server.is_ready = False  # what is submitted now waits for the guard's word
         if server.is_ready and not was_ready:
             self._server_by = float("inf")
             for handle in self._waiting():

@@ -19,21 +19,19 @@ class Preload:
 def preload_of(records: Iterable[JobRecord]) -> Preload:
     """What a set of jobs has in common to import; model types are read from local models' `config.json`."""
     stages: dict[StageName, None] = {}
-    types: dict[str, None] = {}
+    models: dict[Path, None] = {}
     for record in records:
         stages[record.stage] = None
-        model_type = None if record.stage == "evaluate" else _model_type(record)
-        if model_type is not None:
-            types[model_type] = None
-    return Preload(tuple(stages), tuple(types))
+        name = record.config.get("model", {}).get("name")
+        if record.stage != "evaluate" and isinstance(name, str):
+            models[Path(record.config_folder) / name] = None
+    types = (_model_type(folder) for folder in models)
+    return Preload(tuple(stages), tuple(dict.fromkeys(found for found in types if found is not None)))
 
 
-def _model_type(record: JobRecord) -> str | None:
-    name = record.config.get("model", {}).get("name")
-    if not isinstance(name, str):
-        return None
+def _model_type(folder: Path) -> str | None:
     try:
-        told = json.loads((Path(record.config_folder) / name / "config.json").read_text("utf-8"))
+        told = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
     found = told.get("model_type") if isinstance(told, dict) else None

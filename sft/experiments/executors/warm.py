@@ -107,8 +107,8 @@ class WarmServer:
         self.guarded.signal(KILL_ALL)
 
     def close(self) -> None:
-        """End the server with all its jobs."""
-        self.guarded.close()
+        """Forget the server, which ends at that if it still runs."""
+        self.guarded.hang_up()
         self.socket.close()
         self._log.close()
 

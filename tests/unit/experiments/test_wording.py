@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.experiments.wording import clock, counted, duration, one_line, shown_path, whole_clock
+from sft.experiments.wording import clock, counted, duration, one_line, shown_path, some, whole_clock, without_numbers
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,13 @@ def test_paths_below_the_working_directory_are_relative(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     assert shown_path(tmp_path / "results" / "x") == "results/x"
     assert shown_path(Path("/elsewhere/x")) == "/elsewhere/x"
+
+
+def test_of_many_names_the_first_are_told() -> None:
+    assert some(["a", "b"]) == "a, b"
+    assert some(["a", "b\n", "c"], shown=2) == "a, b and 1 more"
+
+
+def test_reasons_are_alike_but_for_their_numbers() -> None:
+    one, other = "NaN at step 2 of 300 (rate 1e+30, 1.5 GB)", "NaN at step 17 of 9 (rate 2.5e-05, 20 GB)"
+    assert without_numbers(one) == without_numbers(other) != without_numbers("Inf at step 2")

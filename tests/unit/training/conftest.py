@@ -1,5 +1,6 @@
 """A random two-layer model, a tokenizer in memory, and one call that trains on rows."""
 
+import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -72,8 +73,8 @@ def train(tokenizer: Any, tmp_path: Path) -> Callable[..., Any]:
         model: Any, rows: Sequence[Any], args: Mapping[str, Any], dev_rows: Sequence[Any] | None = None, seed: int = 13
     ) -> Any:
         from sft.runs.progress import Progress
-        from sft.training.options import effective_trainer_args
         from sft.training.checkpoints import CheckpointFolder
+        from sft.training.options import effective_trainer_args
         from sft.training.trainer import TrainerSettings, train_model
 
         settings = TrainerSettings(effective_trainer_args(args, "lora"), seed, CheckpointFolder(tmp_path / "work"))
@@ -86,3 +87,5 @@ def train(tokenizer: Any, tmp_path: Path) -> Callable[..., Any]:
 def one_thread() -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+    if "trl" in sys.modules and not gc.get_freeze_count():
+        gc.freeze()  # each training collects garbage, which takes longer than itself where all modules are looked at

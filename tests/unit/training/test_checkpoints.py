@@ -150,6 +150,6 @@ def test_the_manifest_is_written_when_all_else_is_on_the_disk(
 def test_a_checkpoint_that_is_asked_for_must_be_whole(folder: CheckpointFolder):
     assert folder.check(4) == folder.at(4)
     (folder.at(4) / TENSORS).write_bytes(b"")
-    with pytest.raises(StageFailure, match="the checkpoint of step 4: adapter.safetensors has 0 bytes") as raised:
+    with pytest.raises(StageFailure, match=r"the checkpoint of step 4: adapter\.safetensors has 0 bytes") as raised:
         folder.check(4)
     assert raised.value.kind == "checkpoint"

@@ -37,9 +37,16 @@ DESIGN_REFUSES = [
     "hub_model_id",
     "hub_strategy",
 ]
+REFUSED_FOR_INTERRUPTIONS = [
+    "auto_find_batch_size",
+    "enable_jit_checkpoint",
+    "ignore_data_skip",
+    "restore_callback_states_from_checkpoint",
+    "save_only_model",
+]
 
 
-@pytest.mark.parametrize("key", DESIGN_REFUSES)
+@pytest.mark.parametrize("key", DESIGN_REFUSES + REFUSED_FOR_INTERRUPTIONS)
 def test_refused_keys_say_why(key):
     [(found, message)] = check_trainer_args({key: "x"}, has_dev=True)
     assert found == key

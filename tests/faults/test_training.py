@@ -1,0 +1,385 @@
+"""Trainings of a real tiny model that are stopped, killed, poisoned, or that diverge."""
+
+import json
+import logging
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from sft.errors import StageFailure, UserError
+from sft.pipeline.jobs import ExperimentFolders, jobs_of
+from sft.pipeline.memory import has_memory_step
+from sft.runs import stopping
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.manifest import is_done
+from sft.runs.progress import Progress
+from sft.runs.records import JobRecord, read_progress, write_record
+from sft.runs.stopping import STOPPED_EXIT_CODE, StopRequested
+
+ARGS = {"learning_rate": 1e-3, "num_train_epochs": 3, "per_device_train_batch_size": 2}
+"""Of 6 rows: 9 steps."""
+
+PATIENCE = 120.0
+WEIGHTS = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class Training:
+    """The job of one train stage."""
+
+    folder: JobFolder
+    record: JobRecord
+
+    def run(self, memory_step: int = 0) -> None:
+        """Run the stage in this process."""
+        from sft.training.stage import run
+
+        record = replace(self.record, memory_step=memory_step)
+        run(self.folder, record, Progress(self.folder.progress, "train"), time.perf_counter())
+
+    def checkpoint(self, step: int) -> Path:
+        return self.folder.checkpoints / f"checkpoint-{step}"
+
+    @property
+    def adapter(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.folder.adapter.iterdir()}
+
+    @property
+    def outcome(self) -> Any:
+        return json.loads(self.folder.training.read_text())
+
+    @property
+    def curve(self) -> Any:
+        return self.outcome["loss_curve"]
+
+    def assert_nothing_made(self) -> None:
+        assert not self.folder.adapter.exists()
+        assert not self.folder.manifest.exists()
+        assert not self.folder.training.exists()
+
+
+@pytest.fixture
+def make(
+    project: Path, raw: Callable[..., Any], plan_of: Callable[..., Any], tmp_path: Path
+) -> Callable[..., Training]:
+    """A train job of a LoRA with dropout on a random model, in a results folder of its own."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    settings = json.loads((project / "model" / "config.json").read_text())
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    settings.pop("architectures")
+    LlamaForCausalLM(LlamaConfig(**settings, initializer_range=0.2)).save_pretrained(project / "model")
+
+    def build(results: str, args: Any = None, **lora: Any) -> Training:
+        training = {"trainer_args": {**ARGS, **(args or {})}}
+        config = raw(
+            {"lora": {"lora_dropout": 0.2, **lora}, "training": training, "dataset": {"splits": {"test": "test"}}}
+        )
+        planned = plan_of(project, a=config).experiments[0]
+        place = ResultsFolder(tmp_path / results)
+        (job,) = jobs_of(planned.experiment, planned.keys, ExperimentFolders(place), place, "adapter")
+        write_record(job.folder.job, job.record)
+        return Training(job.folder, job.record)
+
+    return build
+
+
+@pytest.fixture
+def during_step(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Does something at the beginning of a step: `at` is its number, `do` is called with the trainer and its rows."""
+    from sft.training.checked_trainer import CheckedTrainer
+
+    plan = SimpleNamespace(at=None, do=lambda trainer, rows: None)
+    step = CheckedTrainer.training_step
+
+    def watched(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if plan.at in (None, self.state.global_step + 1):
+            plan.do(self, inputs["input_ids"])
+        return step(self, model, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(CheckedTrainer, "training_step", watched)
+    return plan
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Answers SIGTERM as a worker does."""
+    before = signal.getsignal(signal.SIGTERM)
+    stopping.listen()
+    yield
+    stopping.listen()  # forgets the request
+    signal.signal(signal.SIGTERM, before)
+
+
+def terminate(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def die(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def interrupted(training: Training, during_step: SimpleNamespace, at: int) -> None:
+    """Kill a training in a step."""
+    during_step.at, during_step.do = at, die
+    with pytest.raises(KeyboardInterrupt):
+        training.run()
+    during_step.do = lambda *_: None
+
+
+SAVING = {"save_strategy": "steps", "save_steps": 2}
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("init", [True, pytest.param("pissa", marks=pytest.mark.slow)])
+def test_row_8_on_sigterm_a_training_saves_and_goes_on_later(make, during_step, init):
+    whole, stopped = make("whole", init_lora_weights=init), make("stopped", init_lora_weights=init)
+    whole.run()
+    during_step.at, during_step.do = 4, terminate
+    with pytest.raises(StopRequested):
+        stopped.run()
+    stopped.assert_nothing_made()
+    assert {path.name for path in stopped.folder.checkpoints.iterdir()} == {"start", "checkpoint-4"}
+    stopping.listen()
+    during_step.do = lambda *_: None
+    stopped.run()
+    assert stopped.adapter == whole.adapter
+    assert stopped.curve == whole.curve
+    assert (whole.outcome["n_resumed_from"], stopped.outcome["n_resumed_from"]) == (None, 4)
+    assert is_done(stopped.folder)
+    assert not stopped.folder.checkpoints.exists()
+
+
+@pytest.mark.usefixtures("listening")
+def test_row_8_asked_in_its_last_step_a_training_finishes(make, during_step):
+    training = make("results")
+    during_step.at, during_step.do = 9, terminate
+    training.run()
+    assert is_done(training.folder)
+    assert not training.folder.checkpoints.exists()
+
+
+def worker(job: JobFolder) -> subprocess.Popen[bytes]:
+    """The worker of a job in a process of its own."""
+    job.attempt(1).path.mkdir(parents=True, exist_ok=True)
+    settings = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    with job.attempt(1).stderr.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sft.worker", str(job.path)], env=os.environ | settings, stderr=log
+        )
+
+
+def has_begun(job: JobFolder, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a worker knows how much there is to do."""
+    deadline = time.monotonic() + PATIENCE
+    while (told := read_progress(job.progress)) is None or told.total == 0:
+        assert process.poll() is None, job.attempt(1).stderr.read_text()
+        assert time.monotonic() < deadline, "the worker never began"
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_row_8_the_worker_exits_75_and_its_successor_ends_with_the_same_adapter(make):
+    args = {"num_train_epochs": 60}
+    whole, stopped = make("whole", args, init_lora_weights="pissa"), make("stopped", args, init_lora_weights="pissa")
+    assert worker(whole.folder).wait(PATIENCE) == 0, whole.folder.attempt(1).stderr.read_text()
+    process = worker(stopped.folder)
+    has_begun(stopped.folder, process)
+    process.terminate()
+    assert process.wait(PATIENCE) == STOPPED_EXIT_CODE
+    stopped.assert_nothing_made()
+    stopped.folder.progress.unlink()
+    assert worker(stopped.folder).wait(PATIENCE) == 0, stopped.folder.attempt(1).stderr.read_text()
+    step = stopped.outcome["n_resumed_from"]
+    assert 0 < step < 180
+    assert f"the training goes on from step {step}" in stopped.folder.attempt(1).stderr.read_text()
+    assert (stopped.adapter, stopped.curve) == (whole.adapter, whole.curve)
+
+
+CHECKPOINT_FILES = (
+    *("adapter.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"),
+    *("trainer_state.json", "piece.json", "manifest.json"),
+)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) for name in CHECKPOINT_FILES[1:]] + [CHECKPOINT_FILES[0]]
+)
+def test_row_36_a_half_written_checkpoint_falls_back_to_the_one_before(make, during_step, caplog, name):
+    whole, killed = make("whole", SAVING), make("killed", SAVING)
+    whole.run()
+    interrupted(killed, during_step, at=6)
+    assert {path.name for path in killed.checkpoint(4).iterdir()} == set(CHECKPOINT_FILES)
+    cut = killed.checkpoint(4) / name
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    killed.run()
+    assert "checkpoint of step 4 is not used: " in caplog.text
+    assert killed.outcome["n_resumed_from"] == 2
+    assert (killed.adapter, killed.curve) == (whole.adapter, whole.curve)
+
+
+@pytest.mark.parametrize("name", ["start", "checkpoint-4", "checkpoint-2"])
+def test_row_36_without_any_whole_checkpoint_it_starts_anew_and_says_so(make, during_step, caplog, name):
+    whole, killed = make("whole", SAVING), make("killed", SAVING)
+    whole.run()
+    interrupted(killed, during_step, at=6)
+    for path in killed.folder.checkpoints.iterdir() if name != "start" else [killed.folder.checkpoints / name]:
+        (path / "manifest.json").write_bytes(b'{"schema": 1, "fil')
+    killed.run()
+    assert "the training starts anew" in caplog.text
+    assert killed.outcome["n_resumed_from"] is None
+    assert (killed.adapter, killed.curve) == (whole.adapter, whole.curve)
+
+
+class Planted:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, canary: Path) -> None:
+        self._canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self._canary,))
+
+
+@pytest.mark.parametrize(
+    "name", ["optimizer.pt", "rng_state.pth", "scheduler.pt", "training_args.bin", "optimizer.bin"]
+)
+@pytest.mark.parametrize("marked", [False, True])
+def test_row_37_a_planted_pickle_is_never_unpickled(make, during_step, tmp_path, name, marked):
+    """Without our manifest nothing in a checkpoint is read; under a forged one only what is no code."""
+    from sft.training.checkpoints import CheckpointFolder
+
+    canary = tmp_path / "canary"
+    pickled = pickle.dumps(Planted(canary))
+    pickle.loads(pickled)
+    assert canary.exists(), "the pickle does what it should"
+    canary.unlink()
+    training = make("results", SAVING)
+    interrupted(training, during_step, at=6)
+    torch.save(Planted(canary), training.checkpoint(4) / name)
+    if marked:
+        CheckpointFolder(training.folder.checkpoints).complete(training.checkpoint(4))
+    is_read = marked and not name.endswith(".bin")
+    if is_read:
+        with pytest.raises(StageFailure, match="holds more than tensors") as raised:
+            training.run()
+        assert raised.value.kind == "refused"
+    else:
+        training.run()
+        assert training.outcome["n_resumed_from"] == (4 if marked else 2)
+    assert not canary.exists()
+
+
+def test_row_37_an_adapter_that_is_no_safetensors_is_refused(make, tmp_path):
+    from sft.adapters.saving import load_adapter
+
+    training = make("results")
+    training.run()
+    canary = tmp_path / "canary"
+    torch.save(Planted(canary), training.folder.adapter / "adapter_model.bin")
+    (training.folder.adapter / WEIGHTS).unlink()
+    with pytest.raises(UserError, match="only safetensors are read"):
+        load_adapter(torch.nn.Linear(2, 2), training.folder.adapter)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("accumulation", [1, 3])
+def test_row_38_a_diverging_training_ends_and_leaves_no_adapter(make, accumulation):
+    args = {"learning_rate": 1e30, "gradient_accumulation_steps": accumulation, "logging_steps": 100, **SAVING}
+    training = make("results", args | {"save_steps": 1})
+    text = rf"loss became NaN at step 2 of {9 // accumulation} \(learning_rate 1e\+30\)\. The adapter was not saved\."
+    with pytest.raises(StageFailure, match=text) as raised:
+        training.run()
+    assert raised.value.kind == "diverged"
+    training.assert_nothing_made()
+    assert not training.folder.checkpoints.exists(), "it would diverge again"
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), 1e38])
+@pytest.mark.parametrize("clip", [1.0, 0.0])
+def test_row_38_a_gradient_that_is_not_finite_ends_the_training(make, during_step, factor, clip):
+    """Finite gradients whose norm is infinite count: clipping would make each of them 0."""
+
+    def spoil(trainer: Any, _rows: Any) -> None:
+        next(p for p in trainer.model.parameters() if p.requires_grad).register_hook(
+            lambda gradient: gradient + factor
+        )
+
+    training = make("results", {"max_grad_norm": clip, "gradient_accumulation_steps": 3})
+    during_step.at, during_step.do = 2, spoil
+    with pytest.raises(StageFailure, match=r"gradient became (NaN|infinite) at step 2 of 3") as raised:
+        training.run()
+    assert raised.value.kind == "diverged"
+    training.assert_nothing_made()
+
+
+def test_row_15_out_of_memory_in_the_stage_is_answered_by_less_of_it(make, during_step, caplog):
+    """As the runner does: each time the stage runs out of memory it is run again, one step further."""
+    from sft.worker.failures import error_record
+
+    caplog.set_level(logging.ERROR)
+    wide = {"per_device_train_batch_size": 6, "num_train_epochs": 4}
+    whole, small = make("whole", wide, lora_dropout=0.0), make("small", wide, lora_dropout=0.0)
+    whole.run()
+
+    def too_large(_trainer: Any, rows: Any) -> None:
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    during_step.do = too_large
+    for step in range(3):
+        assert has_memory_step("train", small.record.config, step + 1)
+        with pytest.raises(torch.OutOfMemoryError) as raised:
+            small.run(memory_step=step)
+        assert error_record(raised.value).kind == "oom_gpu"
+        small.assert_nothing_made()
+    small.run(memory_step=3)
+    outcome = small.outcome
+    assert (outcome["memory_step"], whole.outcome["memory_step"]) == (3, 0)
+    recorded = {"micro_batch_size": 1, "gradient_accumulation_steps": 6, "gradient_checkpointing": True}
+    assert {name: outcome[name] for name in recorded} == recorded
+    assert (outcome["effective_batch_size"], outcome["n_steps"]) == (6, 4)
+    losses = [point["loss"] for point in whole.curve]
+    assert [point["loss"] for point in small.curve] == pytest.approx(losses, abs=1e-4)
+
+
+def test_row_15_a_smaller_micro_batch_goes_on_from_the_checkpoint(make, during_step):
+    args = {"per_device_train_batch_size": 4, "gradient_checkpointing": True, **SAVING}
+    training = make("results", args)
+
+    def late(trainer: Any, rows: Any) -> None:
+        if trainer.state.global_step == 4 and len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    during_step.do = late
+    with pytest.raises(torch.OutOfMemoryError):
+        training.run()
+    training.run(memory_step=1)
+    outcome = training.outcome
+    assert (outcome["n_resumed_from"], outcome["n_steps"], outcome["effective_batch_size"]) == (4, 6, 4)
+    assert [point["step"] for point in training.curve] == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_adapter_without_a_manifest_is_made_again(make, during_step):
+    """The process ended between the adapter and the manifest."""
+    training = make("results")
+    training.run()
+    adapter = training.adapter
+    training.folder.manifest.unlink()
+    shutil.copytree(training.folder.adapter, training.folder.path / "kept")
+    (training.folder.adapter / WEIGHTS).write_bytes(b"half")
+    training.run()
+    assert training.adapter == adapter

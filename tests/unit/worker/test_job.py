@@ -1,0 +1,121 @@
+"""What a worker does around its stage, in this process; signals of the process are put back."""
+
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sft.runs import stopping
+from sft.runs.fault_injection import VARIABLE
+from sft.runs.files import JobFolder
+from sft.runs.records import JobRecord, read_error, read_progress, write_record
+from sft.worker import job as job_module
+from sft.worker.job import run_job, settle_threads
+
+STAGE = """
+import os, signal
+from sft.errors import DataError
+
+def succeed(job, record, progress, started):
+    (job.path / "ran").write_text(record.name)
+
+def refuse(job, record, progress, started):
+    raise DataError("no rows for " + os.environ["HF_TOKEN"])
+
+def stopped(job, record, progress, started):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+def end(job, record, progress, started):
+    os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+@pytest.fixture
+def signals_kept() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+    job_module.faulthandler.unregister(signal.SIGUSR1)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals_kept: None) -> Callable[[str], int]:
+    """Runs one of the functions above as the stage of a job in the folder `job`."""
+    (tmp_path / "stage.py").write_text(STAGE)
+    folder = JobFolder(tmp_path / "job")
+    folder.attempt(1).path.mkdir(parents=True)
+    write_record(folder.job, JobRecord("infer", "k", "a", {}, str(tmp_path), {}))
+
+    def run_function(name: str) -> int:
+        monkeypatch.setenv(VARIABLE, json.dumps({"stage": f"{tmp_path / 'stage.py'}:{name}"}))
+        return run_job(folder.path, 0.0)
+
+    return run_function
+
+
+def test_a_stage_that_returns_is_code_0_after_the_first_line(run: Callable[[str], int], tmp_path: Path) -> None:
+    assert run("succeed") == 0
+    progress = read_progress(JobFolder(tmp_path / "job").progress)
+    assert progress is not None
+    assert (progress.stage, progress.step, progress.total) == ("infer", 0, 0)
+
+
+def test_a_failure_is_written_without_secrets(
+    run: Callable[[str], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "canary-4711-token")
+    assert run("refuse") == 11
+    error = read_error(JobFolder(tmp_path / "job").attempt(1).error)
+    assert error is not None
+    assert (error.kind, error.message) == ("data", "no rows for ***")
+    said = capfd.readouterr().err
+    assert "canary" not in said
+    assert "Traceback" in said
+    assert said.endswith("no rows for ***\n")
+
+
+def test_a_request_to_stop_is_code_75_and_no_error(run: Callable[[str], int], tmp_path: Path) -> None:
+    assert run("stopped") == stopping.STOPPED_EXIT_CODE
+    assert not JobFolder(tmp_path / "job").attempt(1).error.exists()
+
+
+def test_a_signal_for_stacks_does_not_end_the_stage(run: Callable[[str], int]) -> None:
+    assert run("end") == 0
+
+
+def test_a_second_process_in_a_job_folder_is_refused(
+    run: Callable[[str], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_module, "LOCK_SECONDS", 0.05)
+    folder = JobFolder(tmp_path / "job")
+    holder = os.open(folder.lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    assert run("succeed") == 18
+    error = read_error(folder.attempt(1).error)
+    assert error is not None
+    assert (error.kind, "another process works in" in error.message) == ("refused", True)
+    assert not (folder.path / "ran").exists()
+    os.close(holder)
+    assert run("succeed") == 0
+
+
+def test_a_folder_without_a_job_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_job(tmp_path, 0.0) == 2
+    assert "no job.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("written", "set_to"), [("3", [3]), ("", []), ("4,2", []), ("0", [])])
+def test_loaded_libraries_get_the_threads_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, written: str, set_to: list[int]
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setenv("OMP_NUM_THREADS", written)
+    monkeypatch.setitem(job_module.sys.modules, "torch", SimpleNamespace(set_num_threads=asked.append))
+    monkeypatch.setitem(job_module.sys.modules, "pyarrow", SimpleNamespace(set_cpu_count=lambda _: None))
+    settle_threads()
+    assert asked == set_to
