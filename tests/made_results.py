@@ -23,7 +23,14 @@ class MadeResults:
         write_json(self.results.grid, grid)
 
     def experiment(
-        self, name: str, key: str, *, train: str | None = None, infer: str | None = None, in_grid: bool = True, **config: Any
+        self,
+        name: str,
+        key: str,
+        *,
+        train: str | None = None,
+        infer: str | None = None,
+        in_grid: bool = True,
+        **config: Any,
     ) -> JobFolder:
         """An experiment that is known and has not run; its keys are filled to 16 digits."""
         key = key.ljust(16, "0")
@@ -47,7 +54,9 @@ class MadeResults:
         write_record(folder.job, record)
         return record
 
-    def finish(self, folder: JobFolder, stage: StageName, text: str = "{}", name: str = "one", **fields: Any) -> JobFolder:
+    def finish(
+        self, folder: JobFolder, stage: StageName, text: str = "{}", name: str = "one", **fields: Any
+    ) -> JobFolder:
         """Make a stage done."""
         self.job(folder, stage, name, **fields)
         outputs = {"train": folder.training, "infer": folder.inference, "evaluate": folder.metrics}

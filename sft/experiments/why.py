@@ -59,7 +59,7 @@ def _stage_lines(
         yield f"  {counted(len(group.names), f'{stage} stage')} ({_some(group.names)}): {group.text()}"
     if len(ordered) > SHOWN_GROUPS:
         rest = sum(len(group.names) for group in ordered[SHOWN_GROUPS:])
-        yield f"  ... and {counted(rest, f'{stage} stage')} in {len(ordered) - SHOWN_GROUPS} other groups"
+        yield f"  ... and {counted(rest, f'{stage} stage')} in {counted(len(ordered) - SHOWN_GROUPS, 'other group')}"
 
 
 class _Group:
@@ -82,7 +82,7 @@ class _Group:
             more = f" (and {counted(len(texts) - 1, 'other change')})" if len(texts) > 1 else ""
             shown.append(f"{next(iter(texts))}{more}")
         if len(self._texts) > SHOWN_DIFFERENCES:
-            shown.append(f"and {len(self._texts) - SHOWN_DIFFERENCES} more keys")
+            shown.append(f"and {counted(len(self._texts) - SHOWN_DIFFERENCES, 'more key')}")
         return "; ".join(shown)
 
 

@@ -144,6 +144,21 @@ def test_row_5_a_worker_dies_with_its_guard(jobs: Any, start: str, no_process_le
     assert jobs.run(executor, jobs.job("succeed")).exit_code() == 0
 
 
+def test_row_5_a_worker_dies_with_its_guard_though_nobody_acts(jobs: Any, start: str, no_process_left: Living) -> None:
+    job = jobs.job("sleep")
+    command = [sys.executable, str(SCRIPT), start, str(job.folder.path), str(job.attempt.path)]
+    with subprocess.Popen(command) as runner:
+        try:
+            worker = pid_in(job, "started")
+            guard = parent_of(worker)
+            os.kill(parent_of(guard), signal.SIGSTOP)  # the runner, or the server
+            os.kill(guard, signal.SIGKILL)
+            wait_until(lambda: worker not in no_process_left(), 2.0)
+        finally:
+            runner.kill()
+    wait_until(lambda: not no_process_left(), 2.0)
+
+
 def test_row_5_jobs_of_a_killed_server_are_lost_and_auto_goes_on_fresh(jobs: Any, no_process_left: Living) -> None:
     executor = jobs.executor("auto")
     job = jobs.job("spawn_setsid_grandchild")

@@ -12,6 +12,8 @@ from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.records import ErrorRecord, JobRecord, StartMode, StatusRecord, read_job, write_record
 
+MOST_WAITS = 20_000
+
 Play = Callable[[Submission], int | None]
 
 
@@ -102,6 +104,7 @@ class FakeExecutor:
 
     def ended(self, timeout: float) -> Sequence[FakeHandle]:
         self.timeouts.append(timeout)
+        assert len(self.timeouts) < MOST_WAITS, "the loop does not end"
         self.together.append({handle.submission.folder.path.name for handle in self._running})
         self.while_waiting()
         ended = [handle for handle in self._running if handle.code is not None]

@@ -40,7 +40,16 @@ def test_lines_of_the_version_before_count_without_a_number(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b"{}", b'{"time": 1, "job": "j", "stage": "s", "state": "t"}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"{}",
+        b'{"time": 1, "job": "j", "stage": "s", "state": "t"}',
+    ],
 )
 def test_what_is_no_event_is_none(line: bytes) -> None:
     assert event_of(line) is None

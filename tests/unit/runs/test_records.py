@@ -1,8 +1,11 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sft.errors import MachineError
 from sft.runs.records import (
     ErrorRecord,
     JobRecord,
@@ -46,6 +49,42 @@ def test_keys_that_a_later_version_added_are_passed_over(tmp_path: Path) -> None
     record = json.loads((tmp_path / "status.json").read_text()) | {"later": 1}
     (tmp_path / "status.json").write_text(json.dumps(record))
     assert read_status(tmp_path / "status.json") == STATUS
+
+
+@pytest.mark.parametrize("read", [read_job, read_status])
+def test_what_a_newer_version_wrote_is_refused(tmp_path: Path, read: Callable[[Path], Any]) -> None:
+    write_record(tmp_path / "record.json", JOB if read is read_job else STATUS)
+    record = json.loads((tmp_path / "record.json").read_text())
+    for schema, is_read in ((0, True), (1, True), ("x", True), (2, False)):
+        (tmp_path / "record.json").write_text(json.dumps(record | {"schema": schema, "later": 1}))
+        if is_read:
+            assert read(tmp_path / "record.json") is not None
+        else:
+            with pytest.raises(MachineError, match=r"record.json: was written by a newer version of sft \(schema 2"):
+                read(tmp_path / "record.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "finished"}, {"state": ["done"]}, {"stage": "test"}, {"attempt": "1"}, {"gpus": "0"},
+        {"seconds": "1"}, {"started": 5}, {"log": 3},
+    ],
+)  # fmt: skip
+def test_a_status_with_another_meaning_is_none(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_record(tmp_path / "status.json", STATUS)
+    record = json.loads((tmp_path / "status.json").read_text()) | change
+    (tmp_path / "status.json").write_text(json.dumps(record))
+    assert read_status(tmp_path / "status.json") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, json.dumps({"state": "done", "stage": "train", "x": "y" * 2_000_000})]
+)
+def test_records_of_a_size_that_none_has_are_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "record.json").write_text(text)
+    assert read_status(tmp_path / "record.json") is None
+    assert read_error(tmp_path / "record.json") is None
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", "null", "\x00"])

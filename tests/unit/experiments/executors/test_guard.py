@@ -104,6 +104,26 @@ def test_what_leaves_by_itself_soon_is_not_mentioned(make) -> None:
     assert guarded.errors.read_text() == ""
 
 
+ELSEWHERE = """
+import os, runpy, sys
+sys.platform, os.path.isdir, sys.argv = "darwin", lambda _: False, ["guard", "", *sys.argv[2:]]
+runpy.run_path(GUARD, run_name="__main__")
+"""
+
+
+def test_without_proc_and_subreaper_the_process_group_is_killed(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    code = ELSEWHERE.replace("GUARD", repr(guard.__file__))
+    command = [sys.executable, "-I", "-S", "-c", code, "", SHELL, "-c", "sleep 600 & echo $! > child; wait"]
+    with theirs:
+        process = subprocess.Popen(command, stdin=theirs, cwd=tmp_path)
+    _wait_for(tmp_path / "child")
+    ours.close()
+    assert process.wait(10) == 137
+    child = Path("/proc") / (tmp_path / "child").read_text().strip() / "stat"
+    assert not child.exists() or child.read_text().split()[2] == "Z"
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
 def test_the_command_is_bound_to_its_cores(make, tmp_path: Path) -> None:
     core = max(os.sched_getaffinity(0))

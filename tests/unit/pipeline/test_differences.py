@@ -1,0 +1,138 @@
+"""How two stages differ, in the words of a config."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.pipeline.differences import Difference, differences, leaves
+from sft.pipeline.jobs import ExperimentFolders, jobs_of
+from sft.runs.files import ResultsFolder
+from sft.runs.records import JobRecord, StageName
+
+Raw = Callable[..., dict[str, Any]]
+Compare = Callable[..., list[str]]
+GREETING = {"prompting": {"instruction": "Hello"}}
+
+
+@pytest.fixture
+def record_of(plan_of: Callable[..., Any], project: Path) -> Callable[..., JobRecord]:
+    """The job of a stage of a config, planned now."""
+
+    def make(config: dict[str, Any], stage: StageName) -> JobRecord:
+        planned = plan_of(project, one=config).experiments[0]
+        results = ResultsFolder(project / "results")
+        jobs = jobs_of(planned.experiment, planned.keys, ExperimentFolders(results), results, "metrics")
+        return next(job.record for job in jobs if job.record.stage == stage)
+
+    return make
+
+
+@pytest.fixture
+def compare(record_of: Callable[..., JobRecord]) -> Compare:
+    """What is told of the difference of two configs in one stage."""
+
+    def make(old: dict[str, Any], new: dict[str, Any], stage: StageName) -> list[str]:
+        return [item.text for item in differences(record_of(old, stage), record_of(new, stage))]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("stage", "patch", "told"),
+    [
+        (
+            "train",
+            {"training": {"trainer_args": {"learning_rate": 0.5}}},
+            ["training.trainer_args.learning_rate 0.001 -> 0.5"],
+        ),
+        (
+            "train",
+            {"training": {"trainer_args": {"warmup_steps": 5}}},
+            ["training.trainer_args.warmup_steps (default) -> 5"],
+        ),
+        ("train", {"lora": {"r": 4}}, ["lora.r 2 -> 4"]),
+        ("train", {"lora": {"lora_alpha": 4}}, ["lora.lora_alpha (default) -> 4"]),
+        ("train", {"dataset": {"shots": 3}}, ["dataset.shots 2 -> 3"]),
+        ("train", {"seed": 5}, ["seed 13 -> 5"]),
+        ("train", {"seeds": {"init": 5}}, ["seeds.init 13 -> 5"]),
+        ("train", {"training": {"icl_examples": 1}}, ["training.icl_examples 0 -> 1"]),
+        ("train", GREETING, ['prompting.instruction "One of {labels}." -> "Hello"']),
+        ("train", {"dataset": {"splits": {"train": "dev"}}}, ['dataset.splits.train "train" -> "dev"']),
+        ("infer", {"inference": {"icl_examples": 1}}, ["inference.icl_examples 0 -> 1"]),
+        ("infer", {"inference": GREETING}, ['inference.prompting.instruction "One of {labels}." -> "Hello"']),
+        ("infer", {"lora": {"r": 4}}, ["reads another train stage"]),
+        ("infer", {"dataset": {"max_n_test": 4}}, ["dataset.max_n_test (default) -> 4"]),
+        ("evaluate", {"lora": {"r": 4}}, ["reads another infer stage"]),
+        ("evaluate", {"evaluation": {"metrics": ["mcc"]}}, ['evaluation.metrics ["macro_f1"] -> ["mcc"]']),
+        ("evaluate", {"dataset": {"keep_columns": ["id"]}}, ['dataset.keep_columns (default) -> ["id"]']),
+    ],
+)
+def test_one_change_is_told_by_its_key_with_both_values(
+    compare: Compare, raw: Raw, stage: StageName, patch: dict[str, Any], told: list[str]
+) -> None:
+    base = raw({"evaluation": {"metrics": ["macro_f1"]}})
+    assert compare(base, raw_over(base, patch), stage) == told
+
+
+def raw_over(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in patch.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = raw_over(merged[key], value) if both else value
+    return merged
+
+
+def test_several_changes_stand_in_the_order_of_their_keys(compare: Compare, raw: Raw) -> None:
+    told = compare(raw(), raw({"seed": 5, "lora": {"r": 4}}, GREETING), "train")
+    assert [text.split()[0] for text in told] == ["lora.r", "prompting.instruction", "seed"]
+
+
+def test_no_training_is_told_as_such(compare: Compare, raw: Raw, zero_shot: dict[str, Any]) -> None:
+    assert "reads no train stage" in compare(raw(), raw(zero_shot), "infer")
+    assert "reads a train stage" in compare(raw(zero_shot), raw(), "infer")
+
+
+@pytest.mark.parametrize(("stage", "split"), [("train", "train"), ("infer", "test")])
+def test_edited_data_are_told_by_their_file(
+    record_of: Callable[..., JobRecord],
+    raw: Raw,
+    project: Path,
+    rewrite: Callable[..., None],
+    stage: StageName,
+    split: str,
+) -> None:
+    before = record_of(raw(), stage)
+    rewrite(project, split, lambda rows: rows[1].update(text="changed"))
+    assert Difference(f"dataset.{split}", f"{split}.jsonl changed") in differences(before, record_of(raw(), stage))
+
+
+def test_edited_models_and_initialisers_are_told_by_name(
+    record_of: Callable[..., JobRecord], raw: Raw, project: Path
+) -> None:
+    own = raw({"lora": {"init_lora_weights": "rows.py:largest"}})
+    (project / "rows.py").write_text("def largest(layer, rank, dtype): ...\n")
+    before = record_of(own, "train")
+    (project / "rows.py").write_text("def largest(layer, rank, dtype): return 1\n")
+    (project / "model" / "more.txt").write_text("x")
+    (project / "model" / "config.json").write_text((project / "model" / "config.json").read_text() + " ")
+    told = [item.text for item in differences(before, record_of(own, "train"))]
+    assert told == ["rows.py changed", "model.name: the content of model changed"]
+
+
+def test_a_raised_version_of_a_stage_is_told(record_of: Callable[..., JobRecord], raw: Raw) -> None:
+    before = record_of(raw(), "train")
+    now = replace(before, key_fields={**before.key_fields, "version": 2})
+    assert [item.text for item in differences(before, now)] == ["version of the stage 1 -> 2"]
+
+
+def test_long_values_are_cut(compare: Compare, raw: Raw) -> None:
+    (told,) = compare(raw(), raw({"prompting": {"instruction": "x" * 500}}), "train")
+    assert len(told) < 150
+    assert told.endswith("...")
+
+
+def test_a_number_is_the_same_however_it_was_written() -> None:
+    assert leaves({"a": {"b": 3.0, "c": []}, "d": {}, "e": [3.0]}) == {"a.b": "3", "a.c": "[]", "e": "[3]"}
