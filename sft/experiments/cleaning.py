@@ -56,6 +56,9 @@ def clean(results: ResultsFolder, *, delete: bool, adapters: bool) -> list[str]:
         FolderInUse: adapters are to go while a run is active, which may need them.
     """
     view = view_of(results)
+    # Before the lock is taken, which would make the folder look like one.
+    if not any(path.exists() for path in (results.grid, results.lock, results.events)):
+        raise UserError(f"{results.path}: not a results folder (no {results.grid.name} and no {results.lock.name})")
     if not delete:
         return cleaning_lines(view, find_removals(view, adapters=adapters), deleted=False)
     try:
@@ -79,13 +82,8 @@ def find_removals(view: ResultsView, *, adapters: bool) -> Cleaning:
     Args:
         view: the results folder.
         adapters: whether adapters go of which every experiment is done.
-
-    Raises:
-        UserError: the folder is no results folder.
     """
     results = view.results
-    if not any(path.exists() for path in (results.grid, results.lock, results.events)):
-        raise UserError(f"{results.path}: not a results folder (no {results.grid.name} and no {results.lock.name})")
     notes = []
     needed = _needed(view)
     if needed is None:

@@ -33,7 +33,8 @@ def logs_of(view: ResultsView, wanted: str, best: Callable[[], str | None], line
     if experiment is not None:
         return _experiment_lines(view, experiment, lines)
     states = _states_of_attempts(view)
-    alone = [job for job in view.jobs() if job[1].path.name.startswith(wanted) or name_of(job[1]) == wanted]
+    jobs = view.jobs() if wanted else []
+    alone = [job for job in jobs if job[1].path.name.startswith(wanted) or name_of(job[1]) == wanted]
     if not alone:
         raise unknown(view, wanted)
     return [line for stage, folder in alone for line in _stage_lines(view, stage, folder, states, lines)]

@@ -32,6 +32,8 @@ from sft.runs.records import ErrorRecord, StatusRecord
 REST_SECONDS = 0.1
 """Between two looks at the memory of GPUs that rest."""
 
+STOPPING = "{name}: stopping {count} running, at most {grace:g} s; once more ends them at once"
+
 
 class Runner:
     """Runs jobs through an executor, which it closes in the end."""
@@ -60,6 +62,7 @@ class Runner:
         self._stops = StopSignals()
         self._active: dict[Path, ActiveJob] = {}
         self._next_tick = 0.0
+        self._told_stop = False
 
     def run(self, experiments: Experiments) -> RunSummary:
         """Run what is not done and leads to an experiment that is not done, each job after those it needs.
@@ -125,6 +128,9 @@ class Runner:
         if self._stops.first is None:
             return
         grace = 0.0 if self._stops.at_once else self._settings.grace
+        if not self._told_stop and self._active:
+            self._told_stop = True
+            self._display.say(STOPPING.format(name=self._stops.first.name, count=len(self._active), grace=grace))
         for active in self._active.values():
             active.stop(self._stops.first, grace)
 

@@ -22,7 +22,9 @@ from sft.experiments.schedule import Experiments, needed_jobs
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
+from sft.experiments.sweeping import sweep
 from sft.pipeline.jobs import ExperimentFolders, Goal, PlannedJob, jobs_of, with_adapter
+from sft.pipeline.memory import has_memory_step
 from sft.registry import load
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
@@ -101,13 +103,14 @@ def run_plan(
     jobs = {planned.experiment.name: _jobs(planned, folders, results, request) for planned in plan.experiments}
     needed = needed_jobs(jobs, lambda job: job.is_done)
     machine = _machine(settings, needed)
+    sweep(results, [job.folder for job in needed.values()], watchers.display.say)
     write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
     if request.goal != "adapter":
         write_configs(plan, jobs)
     executor = load(executor_registry, "local", "executor")(
         settings.start, preload_of(job.record for job in needed.values()), watchers.display.say
     )
-    surroundings = Surroundings(machine=machine, cost=watchers.costs.cost)
+    surroundings = Surroundings(machine=machine, cost=watchers.costs.cost, has_memory_step=has_memory_step)
     runner = Runner(results, executor, watchers.display, watchers.refresh_board, settings, surroundings)
     began = time.monotonic()
     summary = runner.run(jobs)

@@ -8,8 +8,8 @@ from sft.tasks.inputs import task_of
 def batch_size_of(config: ExperimentConfig, step: int = 0) -> int | None:
     """The batch size of an experiment after `step` steps towards less memory, None beyond the last.
 
-    Neither label scores nor texts depend on it, but for texts that are drawn at random: their draws do, so for them
-    there is no step.
+    Label scores and texts do not depend on it beyond rounding, but the draws of texts at random do: for those there is
+    no step.
     """
     draws = task_of(config).output != "label_scores" and is_sampling(config.inference.generation_args)
     size = config.inference.batch_size >> step

@@ -6,11 +6,13 @@ the order of their stages, each `{stage, key, config}`), `settings` (of `RunSett
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -43,6 +45,8 @@ PATIENCE = 60.0
 def main() -> None:
     results = ResultsFolder(Path(sys.argv[1]).resolve())
     spec = json.loads(Path(sys.argv[2]).read_text("utf-8"))
+    if "barrier" in spec:
+        _meet(Path(spec["barrier"]))
     try:
         with locked(results):
             outcome = _run(results, spec)
@@ -50,6 +54,14 @@ def main() -> None:
         write_err(f"{error}\n")
         sys.exit(error.exit_code)
     close(GridPlan("stub.json", results.path, (), {}, ()), outcome, results, "sft again")
+
+
+def _meet(folder: Path) -> None:
+    """Wait until the test says go, so that several runners start at the same moment."""
+    (folder / f"here-{os.getpid()}").touch()
+    deadline = time.monotonic() + PATIENCE
+    while not (folder / "go").exists() and time.monotonic() < deadline:
+        pass  # a sleep would spread them
 
 
 def _run(results: ResultsFolder, spec: dict[str, Any]) -> RunOutcome:
@@ -138,20 +150,31 @@ class Grid:
         """Folder name and state, in order."""
         return [(Path(event.job).name, event.state) for event in EventLog(self.results.events).read().events]
 
-    def start(self, *, stderr: Any = None, environment: dict[str, str] | None = None, **settings: Any) -> Any:
-        """Start the runner in a process group of its own; its output goes to `output()`."""
+    def start(
+        self, *, output: Any = None, terminal: int | None = None, environment: Any = None, **settings: Any
+    ) -> Any:
+        """Start the runner in a process group of its own; what it writes is in `output()`.
+
+        Args:
+            output: a descriptor that it writes to instead.
+            terminal: the same, a terminal that becomes its own: in a session of its own, it is told when it closes.
+            environment: further variables.
+            settings: of the run.
+        """
         self._started += 1
         spec = self._folder / f"spec-{self._started}.json"
         spec.write_text(json.dumps(self.spec | {"experiments": self.experiments, "settings": settings}))
-        log = (self._folder / f"run-{self._started}.log").open("wb")
-        with log:
+        with (self._folder / f"run-{self._started}.log").open("wb") as log:
+            written_to = next((place for place in (terminal, output) if place is not None), log)
+            own_terminal = terminal if terminal is None else lambda: fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
             return subprocess.Popen(
                 [sys.executable, __file__, str(self.results.path), str(spec)],
                 stdin=subprocess.DEVNULL,
-                stdout=log if stderr is None else stderr,
-                stderr=log if stderr is None else stderr,
+                stdout=written_to,
+                stderr=written_to,
                 env=os.environ | (environment or {}),
-                process_group=0,
+                start_new_session=True,
+                preexec_fn=own_terminal,
             )
 
     def output(self, number: int | None = None) -> str:

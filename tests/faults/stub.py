@@ -170,8 +170,9 @@ def _progress_then_hang(work: Work) -> None:
 
 
 def _leak(work: Work) -> None:
-    print(f"on stdout: {work.said['text']}", flush=True)
-    raise ValueError(f"refused: {work.said['text']}")
+    text = work.said.get("text") or os.environ[work.said["variable"]]
+    print(f"on stdout: {text}", flush=True)
+    raise ValueError(f"refused: {text}")
 
 
 def _report(work: Work) -> None:

@@ -20,8 +20,10 @@ import pytest
 import torch
 
 from sft.errors import StageFailure, UserError
+from sft.pipeline import stage_registry
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
 from sft.pipeline.memory import has_memory_step
+from sft.registry import load
 from sft.runs import stopping
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
@@ -37,18 +39,21 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
-class Training:
-    """The job of one train stage."""
+class Job:
+    """The job of one stage."""
 
     folder: JobFolder
     record: JobRecord
 
     def run(self, memory_step: int = 0) -> None:
         """Run the stage in this process."""
-        from sft.training.stage import run
-
         record = replace(self.record, memory_step=memory_step)
-        run(self.folder, record, Progress(self.folder.progress, "train"), time.perf_counter())
+        run = load(stage_registry, record.stage, "stage")
+        run(self.folder, record, Progress(self.folder.progress, record.stage), time.perf_counter())
+
+
+class Training(Job):
+    """The job of one train stage."""
 
     def checkpoint(self, step: int) -> Path:
         return self.folder.checkpoints / f"checkpoint-{step}"
@@ -72,10 +77,8 @@ class Training:
 
 
 @pytest.fixture
-def make(
-    project: Path, raw: Callable[..., Any], plan_of: Callable[..., Any], tmp_path: Path
-) -> Callable[..., Training]:
-    """A train job of a LoRA with dropout on a random model, in a results folder of its own."""
+def planned(project: Path, plan_of: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """The jobs of a config on a random model, in a results folder."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     settings = json.loads((project / "model" / "config.json").read_text())
@@ -84,15 +87,25 @@ def make(
     settings.pop("architectures")
     LlamaForCausalLM(LlamaConfig(**settings, initializer_range=0.2)).save_pretrained(project / "model")
 
+    def jobs(results: str, config: Any, goal: Any) -> Any:
+        found = plan_of(project, a=config).experiments[0]
+        place = ResultsFolder(tmp_path / results)
+        made = jobs_of(found.experiment, found.keys, ExperimentFolders(place), place, goal)
+        for job in made:
+            write_record(job.folder.job, job.record)
+        return made
+
+    return jobs
+
+
+@pytest.fixture
+def make(raw: Callable[..., Any], planned: Callable[..., Any]) -> Callable[..., Training]:
+    """A train job of a LoRA with dropout, in a results folder of its own."""
+
     def build(results: str, args: Any = None, **lora: Any) -> Training:
         training = {"trainer_args": {**ARGS, **(args or {})}}
-        config = raw(
-            {"lora": {"lora_dropout": 0.2, **lora}, "training": training, "dataset": {"splits": {"test": "test"}}}
-        )
-        planned = plan_of(project, a=config).experiments[0]
-        place = ResultsFolder(tmp_path / results)
-        (job,) = jobs_of(planned.experiment, planned.keys, ExperimentFolders(place), place, "adapter")
-        write_record(job.folder.job, job.record)
+        patch = {"lora": {"lora_dropout": 0.2, **lora}, "training": training}
+        (job,) = planned(results, raw(patch, {"dataset": {"splits": {"test": "test"}}}), "adapter")
         return Training(job.folder, job.record)
 
     return build
@@ -409,3 +422,52 @@ def test_an_adapter_without_a_manifest_is_made_again(make, during_step):
     (training.folder.adapter / WEIGHTS).write_bytes(b"half")
     training.run()
     assert training.adapter == adapter
+
+
+@pytest.fixture
+def measured(raw: Callable[..., Any], zero_shot: Any, planned: Callable[..., Any]) -> list[Job]:
+    """The jobs of a zero-shot experiment."""
+    jobs = planned("results", raw(zero_shot, {"dataset": {"splits": {"test": "test"}}}), "metrics")
+    return [Job(job.folder, job.record) for job in jobs]
+
+
+@pytest.mark.usefixtures("listening")
+def test_row_8_an_inference_that_is_asked_to_stop_ends_at_once(measured, monkeypatch):
+    from sft.inference import stage
+
+    def asked(*_: Any) -> None:
+        terminate()
+        raise AssertionError("went on")
+
+    monkeypatch.setattr(stage, "score_labels", asked)
+    infer = measured[0]
+    with pytest.raises(StopRequested):
+        infer.run()
+    assert {path.name for path in infer.folder.path.iterdir()} <= {"job.json", "progress.json"}
+
+
+def test_row_15_an_inference_out_of_memory_takes_fewer_rows_at_once(measured, monkeypatch):
+    from sft.inference import stage
+
+    infer, evaluate = measured
+    infer.run()
+    evaluate.run()
+    before = json.loads(evaluate.folder.metrics.read_text())
+    predictions = evaluate.folder.predictions("test", "jsonl").read_text()
+    score = stage.score_labels
+
+    def too_large(model: Any, prompts: Any, labels: Any, batch_size: int, progress: Any) -> Any:
+        if batch_size > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return score(model, prompts, labels, batch_size, progress)
+
+    monkeypatch.setattr(stage, "score_labels", too_large)
+    with pytest.raises(torch.OutOfMemoryError):
+        infer.run(memory_step=1)
+    infer.run(memory_step=2)
+    evaluate.run()
+    after = json.loads(evaluate.folder.metrics.read_text())
+    assert "memory_steps" not in before["resources"]
+    assert after["resources"]["memory_steps"] == {"infer": 2, "batch_size": 2}
+    assert after["results"] == pytest.approx(before["results"], abs=1e-5)
+    assert len(evaluate.folder.predictions("test", "jsonl").read_text().splitlines()) == len(predictions.splitlines())

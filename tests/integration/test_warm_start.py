@@ -68,7 +68,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.usefixtures("offline")
-def results_are_equal_warm_and_fresh_and_after_another_job(
+def test_results_are_equal_warm_and_fresh_and_after_another_job(
     make_place: Callable[[str], Any], threads: int
 ) -> None:
     place = make_place("warm")

@@ -17,7 +17,7 @@ from sft.errors import FolderInUse, MachineError, UserError
 
 COMMANDS = (
     *("run-experiments", "run-experiment", "train", "predict", "evaluate"),
-    *("plan", "inspect", "leaderboard", "schema", "methods"),
+    *("plan", "inspect", "status", "logs", "verify", "clean", "leaderboard", "schema", "methods"),
 )
 Raw = Callable[..., dict[str, Any]]
 Call = Callable[..., int]
@@ -58,7 +58,7 @@ def test_help_lists_every_command() -> None:
 def test_every_command_has_a_help(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
-    reads_grid = command not in ("leaderboard", "schema", "methods")
+    reads_grid = command not in ("status", "logs", "verify", "clean", "leaderboard", "schema", "methods")
     assert ("--set" in result.output) is reads_grid
 
 

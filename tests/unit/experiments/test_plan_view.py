@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from sft.experiments.plan_view import plan_lines
-from sft.pipeline.jobs import ExperimentFolders, jobs_of
+from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import write_manifest
+from sft.runs.records import ErrorRecord, StatusRecord, write_record
 
 Raw = Callable[..., dict[str, Any]]
 
@@ -17,12 +18,29 @@ def results(tmp_path: Path) -> ResultsFolder:
     return ResultsFolder(tmp_path / "results")
 
 
-def _finish_training(plan: Any, results: ResultsFolder) -> None:
-    first = plan.experiments[0]
-    job = jobs_of(first.experiment, first.keys, ExperimentFolders(results), results, "metrics")[0]
-    job.folder.path.mkdir(parents=True)
-    job.folder.training.write_text("{}")
-    write_manifest(job.folder, [job.folder.training])
+def _jobs(plan: Any, results: ResultsFolder, number: int = 0) -> list[PlannedJob]:
+    planned = plan.experiments[number]
+    return jobs_of(planned.experiment, planned.keys, ExperimentFolders(results), results, "metrics")
+
+
+def _finish(job: PlannedJob, text: str = "{}") -> None:
+    stage = job.record.stage
+    outputs = {"train": job.folder.training, "infer": job.folder.inference, "evaluate": job.folder.metrics}
+    outputs[stage].parent.mkdir(parents=True)
+    outputs[stage].write_text(text)
+    write_record(job.folder.job, job.record)
+    write_record(job.folder.status, StatusRecord("done", stage, attempt=1))
+    write_manifest(job.folder, [outputs[stage]])
+
+
+def _stop(job: PlannedJob, state: Any, error: ErrorRecord | None = None, stage: Any = None) -> None:
+    status = StatusRecord(state, stage or job.record.stage, attempt=1, error=error, log="a/b/attempts/01/stderr.log")
+    write_record(job.folder.status, status)
+
+
+def _line(lines: list[str], start: str) -> str:
+    (found,) = [line for line in lines if line.startswith(start)]
+    return found
 
 
 def test_what_would_run_is_shared_and_is_done(
@@ -43,8 +61,10 @@ def test_what_would_run_is_shared_and_is_done(
     (copy,) = [line for line in lines if line.startswith("  copy: ")]
     assert copy.count("as a") == 3
     assert "6 shots, 9 test" in copy
-    _finish_training(plan, results)
+    assert "8 of 12 stages to run; saved: 4 shared, 0 done" in lines
+    _finish(_jobs(plan, results)[0])
     lines = plan_lines(plan, results)
+    assert "7 of 12 stages to run; saved: 4 shared, 1 done" in lines
     assert "  train    1 to run, 1 done, 2 shared (4 asked for)" in lines
     assert next(line for line in lines if line.startswith("  icl: train ")).split(" · ")[0].endswith(" done")
 
@@ -71,3 +91,63 @@ def test_the_defaults_in_force_are_those_that_nobody_wrote(
     for written in ("training.trainer_args.learning_rate", "dataset.shots", "lora.r"):
         assert written not in shown
     assert shown["inference.batch_size"] == "8  (1 of 2 experiments)"
+
+
+def test_stages_that_stopped_show_their_state_and_reason(
+    plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder
+) -> None:
+    plan = plan_of(project, a=raw(), b=raw({"seed": 14}), c=raw({"seed": 15}))
+    _stop(_jobs(plan, results, 0)[0], "interrupted", ErrorRecord("killed", "stopped by SIGINT"))
+    _stop(_jobs(plan, results, 1)[0], "failed", ErrorRecord("data", "no rows"))
+    _stop(_jobs(plan, results, 1)[2], "failed", ErrorRecord("data", "no rows"), stage="train")
+    _stop(_jobs(plan, results, 2)[0], "running")
+    lines = plan_lines(plan, results)
+    assert "  train    2 to run, 0 done, 0 shared, 1 held up by a failure (3 asked for)" in lines
+    assert (
+        "6 of 9 stages to run; saved: 0 shared, 0 done; 3 held up by a failure (--retry-failed runs them again)"
+    ) in lines
+    assert " run (interrupted) · infer" in _line(lines, "  a: train ")
+    assert [part.split()[2] for part in _line(lines, "  b: train ")[5:].split(" · ")[:3]] == [
+        "failed",
+        "waits",
+        "waits",
+    ]
+    assert " run (lost) · infer" in _line(lines, "  c: train ")
+    assert _line(lines, "  INTERRUPTED a [").endswith("] at train: stopped by SIGINT")
+    assert "] at train: no rows. Log: " in _line(lines, "  FAILED b [")
+    assert _line(lines, "  LOST c [").endswith("] at train: its runner ended without recording how")
+
+
+def test_a_stage_that_no_result_waits_for_is_not_run(
+    plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder
+) -> None:
+    plan = plan_of(project, a=raw())
+    train, infer, evaluate = _jobs(plan, results)
+    for job in (train, infer, evaluate):
+        _finish(job)
+    train.folder.training.unlink()
+    lines = plan_lines(plan, results)
+    assert "0 of 3 stages to run; saved: 0 shared, 3 done" in lines
+    assert " not needed · infer" in _line(lines, "  a: train ")
+    _stop(train, "pruned")
+    assert " pruned · infer" in _line(plan_lines(plan, results), "  a: train ")
+    infer.folder.manifest.unlink()
+    evaluate.folder.manifest.unlink()
+    assert "3 of 3 stages to run; saved: 0 shared, 0 done" in plan_lines(plan, results)
+
+
+def test_why_stands_before_the_defaults(
+    plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder
+) -> None:
+    for job in _jobs(plan_of(project, a=raw()), results):
+        _finish(job)
+    plan = plan_of(project, a=raw({"lora": {"r": 4}}))
+    assert not any(line.startswith("Why") for line in plan_lines(plan, results))
+    lines = plan_lines(plan, results, why=True)
+    start = lines.index("Why (keys that differ from the nearest finished stage):")
+    assert lines[start + 1 : start + 4] == [
+        "  1 train stage (a): lora.r 2 -> 4",
+        "  1 infer stage (a): reads another train stage",
+        "  1 evaluate stage (a): reads another infer stage",
+    ]
+    assert start < lines.index("Defaults in force (what is not written in the configs):")

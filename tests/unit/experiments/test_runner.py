@@ -42,6 +42,21 @@ def run(
     return runner.run(experiments)
 
 
+def end_by(code: int, *, before: int) -> Any:
+    """A worker that ends so until its attempt of this number succeeds."""
+    return lambda submission: code if int(submission.attempt.path.name) < before else succeed(submission)
+
+
+def signalled(*numbers: signal.Signals) -> Any:
+    """Sends this process signals."""
+
+    def send() -> None:
+        for number in numbers:
+            os.kill(os.getpid(), number)
+
+    return send
+
+
 def alone(*jobs: PlannedJob) -> dict[str, list[PlannedJob]]:
     """Each job an experiment of its own."""
     return {planned.folder.path.name: [planned] for planned in jobs}
@@ -394,7 +409,7 @@ def test_on_oom_fail_fails(results: ResultsFolder) -> None:
 
 
 def test_a_killed_job_is_tried_again_when_nothing_else_runs(results: ResultsFolder) -> None:
-    executor = FakeExecutor({"i0": lambda submission: -9 if submission.attempt.path.name == "01" else succeed(submission)})
+    executor = FakeExecutor({"i0": end_by(-9, before=2)})
     run(results, many(results, 5), executor, surroundings=around(machine=Machine(jobs=3)))
     assert executor.order[-1] == "i0"
     assert executor.together[-1] == {"i0"}
@@ -448,14 +463,18 @@ def test_a_stop_signal_ends_the_running_jobs_and_starts_no_other(
 
 def test_a_second_signal_ends_them_at_once(results: ResultsFolder) -> None:
     executor = FakeExecutor({"i0": run_on})
-    executor.while_waiting = lambda: [os.kill(os.getpid(), number) for number in (signal.SIGINT, signal.SIGINT)] and None
+    executor.while_waiting = lambda: (
+        [os.kill(os.getpid(), number) for number in (signal.SIGINT, signal.SIGINT)] and None
+    )
     run(results, many(results, 1), executor)
     assert executor.handles[0].stopped == [0.0]
 
 
 def test_a_second_hangup_is_no_second_request(results: ResultsFolder) -> None:
     executor = FakeExecutor({"i0": run_on})
-    executor.while_waiting = lambda: [os.kill(os.getpid(), number) for number in (signal.SIGHUP, signal.SIGHUP)] and None
+    executor.while_waiting = lambda: (
+        [os.kill(os.getpid(), number) for number in (signal.SIGHUP, signal.SIGHUP)] and None
+    )
     run(results, many(results, 1), executor)
     assert executor.handles[0].stopped == [30.0]
 
@@ -489,7 +508,7 @@ def test_a_job_that_fails_in_spite_of_the_signal_has_failed(results: ResultsFold
 
 
 def test_a_job_that_someone_else_stopped_is_tried_again(results: ResultsFolder) -> None:
-    executor = FakeExecutor({"i0": lambda submission: 75 if submission.attempt.path.name != "03" else succeed(submission)})
+    executor = FakeExecutor({"i0": end_by(75, before=3)})
     summary = run(results, many(results, 1), executor, retries=0)
     assert (len(executor.order), summary.failed) == (3, {})
 

@@ -196,6 +196,23 @@ def test_a_killed_training_goes_on_from_its_newest_checkpoint(trainings, make_mo
     assert weights == whole["adapter_model.safetensors"]
 
 
+def test_the_last_checkpoint_stays_until_the_next_one_counts(trainings, make_model, monkeypatch):
+    args = {**ARGS, "save_strategy": "steps", "save_steps": 2, "save_total_limit": 1}
+    write = checked_trainer.write_piece
+
+    def full(folder: Path, piece: Any) -> None:
+        if folder.name == "checkpoint-4":
+            raise OSError(28, "No space left on device")
+        write(folder, piece)
+
+    monkeypatch.setattr(checked_trainer, "write_piece", full)
+    with pytest.raises(OSError, match="No space left"):
+        trainings.piece(lambda: make_model("fp32"), LORA, args, None)
+    found = trainings.checkpoints.newest()
+    assert found is not None
+    assert found.step == 2
+
+
 def test_a_training_without_a_wish_to_save_writes_nothing(trainings, make_model):
     trainings.piece(lambda: make_model("fp32"), {**LORA, "init_lora_weights": "pissa"}, ARGS, None)
     assert list(trainings.checkpoints.path.rglob("*")) == []

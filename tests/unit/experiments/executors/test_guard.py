@@ -14,6 +14,8 @@ import pytest
 from sft.experiments.executors import guard
 
 SHELL = "/bin/sh"
+HELD_BACK = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""As the runner does, until the guard can answer them."""
 
 
 class Guarded:
@@ -24,7 +26,9 @@ class Guarded:
         self.errors = folder / "errors"
         with theirs, self.errors.open("wb") as errors:
             command = [sys.executable, "-I", "-S", guard.__file__, cores, SHELL, "-c", script]
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
             self.process = subprocess.Popen(command, stdin=theirs, stderr=errors, stdout=errors, cwd=folder)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def end(self) -> int:
         return self.process.wait(10)

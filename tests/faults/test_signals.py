@@ -1,0 +1,130 @@
+"""Ctrl-C, the signals of schedulers, and a terminal that closes: what runs is stopped, and a later run goes on."""
+
+import contextlib
+import os
+import pty
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BOTH_STARTS = pytest.mark.parametrize("start", ["warm", pytest.param("fresh", marks=pytest.mark.slow)])
+SAVING = 20.0
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.005)
+    return found
+
+
+def marker(folder: Any, name: str) -> Path:
+    return Path(folder.path / f"marker-{name}")
+
+
+def wait_for(folder: Any, name: str) -> None:
+    wait_until(marker(folder, name).exists)
+
+
+def send(process: Any, number: signal.Signals, whole_group: bool = False) -> None:
+    os.killpg(process.pid, number) if whole_group else process.send_signal(number)
+
+
+@BOTH_STARTS
+@pytest.mark.parametrize("whole_group", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_row_6_ctrl_c_stops_what_runs_and_the_same_command_goes_on(grid: Any, start: str, whole_group: bool) -> None:
+    grid.add("done")
+    running = grid.add("running", "sleep")
+    grid.add("waiting")
+    process = grid.start(start=start)
+    wait_for(running, "started")
+    send(process, signal.SIGINT, whole_group)
+    assert process.wait(SAVING) == -signal.SIGINT
+    assert grid.states() == {"done": "done", "running": "interrupted", "waiting": None}
+    assert grid.status("running").error.message == "stopped by SIGINT"
+    assert "stopped: 1 done, 1 interrupted, 1 not started. Run the same command to continue." in grid.output()
+    assert "Traceback" not in grid.output()
+    marker(running, "go").touch()
+    assert grid.run(start=start) == 0
+    assert set(grid.states().values()) == {"done"}
+    assert [state for name, state in grid.events() if name == "done-infer"] == ["running", "done"]
+
+
+@BOTH_STARTS
+def test_row_7_ctrl_c_twice_kills_at_once_and_the_status_is_valid(grid: Any, start: str) -> None:
+    running = grid.add("running", "ignore_term")
+    process = grid.start(start=start)
+    wait_for(running, "ignoring")
+    send(process, signal.SIGINT)
+    wait_until(lambda: "once more ends them at once" in grid.output())
+    assert process.poll() is None
+    asked = time.monotonic()
+    send(process, signal.SIGINT)
+    assert process.wait(SAVING) == -signal.SIGINT
+    assert time.monotonic() - asked < 10, "it waited for the grace of 30 s"
+    assert grid.status("running").state == "interrupted"
+    assert "was killed" in grid.status("running").error.message
+
+
+@BOTH_STARTS
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGUSR2, marks=pytest.mark.slow)])
+def test_row_8_a_scheduler_preempts_and_the_stage_can_save(grid: Any, start: str, number: signal.Signals) -> None:
+    running = grid.add("running", "save_on_term")
+    process = grid.start(start=start)
+    wait_for(running, "working")
+    send(process, number)
+    assert process.wait(SAVING) == -signal.SIGTERM
+    assert marker(running, "saved").exists()
+    assert grid.status("running").state == "preempted"
+    grid.add("running")
+    assert grid.run(start=start, retries=0) == 0
+    assert (grid.status("running").state, grid.status("running").attempt) == ("done", 2)
+
+
+@BOTH_STARTS
+def test_row_9_a_terminal_that_closes_is_a_request_to_stop(grid: Any, start: str) -> None:
+    running = grid.add("running", "save_on_term")
+    grid.add("waiting")
+    ours, its = pty.openpty()
+    process = grid.start(start=start, terminal=its, environment={"TERM": "xterm"})
+    os.close(its)
+    os.set_blocking(ours, False)
+    wait_until(lambda: _drain(ours) and marker(running, "working").exists())
+    os.close(ours)
+    assert process.wait(SAVING) == -signal.SIGTERM
+    assert marker(running, "saved").exists()
+    assert grid.states() == {"running": "preempted", "waiting": None}
+    assert not list(grid.results.path.glob("crash-*"))
+
+
+def _drain(descriptor: int) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        while os.read(descriptor, 65536):
+            pass
+    return True
+
+
+def test_row_9_a_pipe_that_nobody_reads_stops_nothing(grid: Any) -> None:
+    grid.add("a")
+    grid.add("b", "raise", kind="data")
+    reading, writing = os.pipe()
+    process = grid.start(output=writing)
+    os.close(writing)
+    os.close(reading)
+    assert process.wait(SAVING) == 1
+    assert grid.states() == {"a": "done", "b": "failed"}
+
+
+@pytest.mark.slow
+def test_row_10_a_job_that_ignores_the_request_is_killed_after_the_grace(grid: Any) -> None:
+    running = grid.add("running", "ignore_term")
+    process = grid.start(grace=0.3)
+    wait_for(running, "ignoring")
+    send(process, signal.SIGTERM)
+    assert process.wait(SAVING) == -signal.SIGTERM
+    assert "did not end when asked and was killed" in grid.status("running").error.message

@@ -1,0 +1,111 @@
+"""The commands that look after a results folder: output and exit codes; what they say is tested with its functions."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sft.cli import main
+from sft.runs.lock import locked
+from sft.runs.records import ErrorRecord
+
+Call = Callable[..., tuple[int, str, str]]
+RESULT = '{"results": {"macro_f1": 0.5}, "data": {}, "details": {}}'
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs the command line in this process; exit code, output, errors."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sft", *arguments])
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+@pytest.fixture
+def grid(made: Any) -> Any:
+    """One experiment is done, the training of the other failed."""
+    made.finish(made.experiment("good", "a"), "evaluate", RESULT)
+    made.finish(made.stage("infer", "a"), "infer")
+    made.experiment("bad", "b", train="t")
+    made.stop(made.stage("train", "t"), "train", "failed", ErrorRecord("data", "no rows"))
+    return made
+
+
+def test_status_ends_well_also_where_experiments_failed(grid: Any, call: Call) -> None:
+    code, out, err = call("status")
+    assert (code, err) == (0, "")
+    assert "2 experiments of grid.jsonnet: 1 done, 1 failed" in out
+    assert call("status", "--results-path", "results")[1] == out
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "clean"])
+def test_a_folder_that_is_not_there_is_the_user_s(call: Call, made: Any, command: str) -> None:
+    code, out, err = call(command, "--results-path", "nowhere")
+    assert (code, out) == (2, "")
+    assert "nowhere: no such results folder" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("wanted", "head"), [("bad", "FAILED bad"), ("b0", "FAILED bad"), ("best", "done good")])
+def test_logs_take_names_ids_and_best(grid: Any, call: Call, wanted: str, head: str) -> None:
+    code, out, _ = call("logs", wanted, "--lines", "1")
+    assert code == 0
+    assert out.startswith(head)
+    assert ("Traceback" in out) is False
+
+
+def test_logs_of_none_and_of_several_are_the_user_s(grid: Any, call: Call) -> None:
+    grid.experiment("more", "ab")
+    assert call("logs", "nothing")[0] == 2
+    code, _, err = call("logs", "a")
+    assert code == 2
+    assert "may be good [a0000000], more [ab000000]" in err
+
+
+def test_verify_ends_with_1_where_a_file_differs(grid: Any, call: Call) -> None:
+    assert call("verify")[0] == 0
+    metrics = next(grid.results.experiments.glob("good-*/result/metrics.json"))
+    metrics.write_text(RESULT.replace("0.5", "0.9"))
+    code, out, _ = call("verify")
+    assert code == 1
+    assert "result/metrics.json has another content than was written (sha256 differs)" in out
+
+
+def test_clean_shows_first_and_deletes_when_told(grid: Any, call: Call) -> None:
+    unneeded = grid.finish(grid.stage("infer", "x"), "infer")
+    code, out, _ = call("clean")
+    assert code == 0
+    assert "nothing was deleted yet: --yes deletes" in out
+    assert unneeded.path.is_dir()
+    code, out, _ = call("clean", "--yes")
+    assert code == 0
+    assert not unneeded.path.exists()
+
+
+def test_all_work_while_a_run_is_active_and_pruning_is_refused(grid: Any, call: Call) -> None:
+    with locked(grid.results):
+        for command in (("status",), ("logs", "bad"), ("verify",), ("clean",), ("clean", "--yes")):
+            assert call(*command)[0] == 0, command
+        code, _, err = call("clean", "--yes", "--adapters")
+    assert code == 3
+    assert "is in use by another run (pid " in err
+
+
+def test_files_of_a_newer_version_are_refused_in_one_line(grid: Any, call: Call) -> None:
+    status = grid.stage("train", "t").status
+    status.write_text(status.read_text().replace('"schema": 1', '"schema": 2'))
+    for command in (("status",), ("logs", "bad"), ("verify",), ("clean",), ("leaderboard", "results")):
+        code, _, err = call(*command)
+        assert code == 5, command
+        assert "was written by a newer version of sft (schema 2; this one reads up to 1)" in err
+        assert "Traceback" not in err

@@ -1,0 +1,168 @@
+"""How cores, threads and GPUs are shared out."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sft.experiments.leases import Leases, Machine, Need, allowed_threads, gpus_needed, this_machine
+
+GPUS = ("GPU-a", "GPU-b")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "cores", "shares", "threads"),
+    [
+        (1, (0, 1, 2, 3), [(0, 1, 2, 3)], 4),
+        (2, (0, 1, 2, 3), [(0, 1), (2, 3)], 2),
+        (2, (1, 3, 5), [(1,), (3, 5)], 1),
+        (3, (0, 1), [(0,), (1,), (0,)], 1),
+        (2, (), [(), ()], 4),
+    ],
+)
+def test_cores_are_divided_among_the_jobs(
+    jobs: int, cores: tuple[int, ...], shares: list[tuple[int, ...]], threads: int
+) -> None:
+    leases = Leases(Machine(jobs=jobs, cores=cores, n_cores=len(cores) or 8))
+    grants = [leases.take(Need()) for _ in range(jobs)]
+    assert [grant and grant.lease.cores for grant in grants] == shares
+    assert {grant and grant.lease.threads for grant in grants} == {threads}
+    assert leases.is_full
+    assert leases.take(Need()) is None
+
+
+def test_the_user_may_cap_threads_but_not_raise_them() -> None:
+    for cap, threads in ((1, 1), (8, 2), (None, 2)):
+        grant = Leases(Machine(jobs=2, cores=(0, 1, 2, 3), n_cores=4, max_threads=cap)).take(Need())
+        assert grant is not None
+        assert grant.lease.threads == threads
+
+
+@pytest.mark.parametrize(("written", "threads"), [("4", 4), ("4,2", 4), ("0", None), ("", None), ("many", None)])
+def test_the_threads_of_the_environment(written: str, threads: int | None) -> None:
+    assert allowed_threads({"OMP_NUM_THREADS": written}) == threads
+    assert allowed_threads({}) is None
+
+
+def test_this_machine_has_the_cores_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 1})
+    machine = this_machine(2, GPUS, 1, {"OMP_NUM_THREADS": "1"})
+    assert (machine.cores, machine.n_cores, machine.max_threads, machine.gpus) == ((1, 3), 2, 1, GPUS)
+
+
+@pytest.mark.parametrize(
+    ("stage", "config", "there", "asked"),
+    [
+        ("train", {}, 0, 0),
+        ("train", {}, 4, 1),
+        ("infer", {"resources": {"gpus": None}}, 4, 1),
+        ("infer", {"resources": {"gpus": 2}}, 1, 2),
+        ("train", {"resources": {"gpus": 0}}, 4, 0),
+        ("train", {"model": {"model_args": {"parallelize": True}}}, 4, 4),
+        ("train", {"model": {"model_args": {"parallelize": True}}, "resources": {"gpus": 2}}, 4, 2),
+        ("evaluate", {"resources": {"gpus": 2}}, 4, 0),
+    ],
+)
+def test_how_many_gpus_a_stage_asks_for(stage: Any, config: dict[str, Any], there: int, asked: int) -> None:
+    assert gpus_needed(stage, config, there) == asked
+
+
+def test_gpus_are_leased_by_name_and_hidden_from_who_needs_none() -> None:
+    leases = Leases(Machine(jobs=3, gpus=GPUS))
+    first, second, evaluate = leases.take(Need(1)), leases.take(Need(1)), leases.take(Need())
+    assert [grant and grant.lease.gpus for grant in (first, second, evaluate)] == [("GPU-a",), ("GPU-b",), ()]
+
+
+def test_where_gpus_are_not_managed_the_environment_decides() -> None:
+    grant = Leases(Machine()).take(Need())
+    assert grant is not None
+    assert grant.lease.gpus is None
+
+
+def test_a_job_on_two_gpus_waits_for_both() -> None:
+    leases = Leases(Machine(jobs=3, gpus=GPUS))
+    one = leases.take(Need(1))
+    assert one is not None
+    assert leases.take(Need(2)) is None
+    assert leases.release(one) == ["GPU-a"]
+    both = leases.take(Need(2))
+    assert both is not None
+    assert both.lease.gpus == GPUS
+
+
+def test_a_gpu_that_rests_is_not_leased() -> None:
+    grant = Leases(Machine(jobs=2, gpus=GPUS)).take(Need(1), blocked={"GPU-a"})
+    assert grant is not None
+    assert grant.lease.gpus == ("GPU-b",)
+
+
+def test_jobs_spread_before_they_share_and_it_is_known_who_shared() -> None:
+    leases = Leases(Machine(jobs=4, gpus=GPUS, jobs_per_gpu=2))
+    grants = [leases.take(Need(1)) for _ in range(3)]
+    first, second, third = (grant for grant in grants if grant is not None)
+    assert [grant.lease.gpus for grant in (first, second, third)] == [("GPU-a",), ("GPU-b",), ("GPU-a",)]
+    assert [leases.shared_gpu(grant) for grant in (first, second, third)] == [True, False, True]
+    assert leases.release(first) == []
+    assert leases.release(third) == ["GPU-a"]
+
+
+def test_a_job_that_wants_its_gpu_alone_gets_it_and_keeps_others_off() -> None:
+    leases = Leases(Machine(jobs=4, gpus=GPUS, jobs_per_gpu=2))
+    shared = leases.take(Need(1))
+    own = leases.take(Need(1, own_gpus=True))
+    assert shared is not None
+    assert own is not None
+    assert own.lease.gpus == ("GPU-b",)
+    third = leases.take(Need(1))
+    assert third is not None
+    assert third.lease.gpus == ("GPU-a",)
+    assert leases.take(Need(1)) is None
+    assert leases.take(Need(1, own_gpus=True)) is None
+
+
+def test_alone_is_alone() -> None:
+    leases = Leases(Machine(jobs=3))
+    other = leases.take(Need())
+    assert other is not None
+    assert leases.take(Need(alone=True)) is None
+    leases.release(other)
+    grant = leases.take(Need(alone=True))
+    assert grant is not None
+    assert leases.take(Need()) is None
+    assert not leases.had_company(grant)
+
+
+def test_company_counts_also_when_it_came_later_or_left_before() -> None:
+    leases = Leases(Machine(jobs=2))
+    first = leases.take(Need())
+    assert first is not None
+    assert not leases.had_company(first)
+    second = leases.take(Need())
+    assert second is not None
+    leases.release(second)
+    assert leases.had_company(first)
+
+
+@given(
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.booleans(), st.integers(0, 3)), max_size=30),
+)
+@settings(deadline=None)
+def test_no_gpu_is_ever_leased_more_often_than_allowed(
+    jobs: int, per_gpu: int, steps: list[tuple[int, bool, bool, int]]
+) -> None:
+    leases = Leases(Machine(jobs=jobs, gpus=GPUS, jobs_per_gpu=per_gpu))
+    held: list[Any] = []
+    for gpus, own, alone, freed in steps:
+        grant = leases.take(Need(gpus, own, alone))
+        held += [] if grant is None else [grant]
+        for gpu in GPUS:
+            users = [grant for grant in held if gpu in grant.lease.gpus]
+            assert len(users) <= per_gpu
+            assert len(users) <= 1 or not any(grant.need.own_gpus for grant in users)
+        assert len(held) <= 1 or not any(grant.need.alone for grant in held)
+        assert len({grant.slot for grant in held}) == len(held) <= jobs
+        if held and freed:
+            leases.release(held.pop(freed % len(held)))
