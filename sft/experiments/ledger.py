@@ -19,6 +19,7 @@ from sft.experiments.surroundings import Surroundings
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord, read_status
+from sft.runs.states import LOST
 
 FINISHED = ("done", "predicted")
 STOPPED = ("interrupted", "preempted")
@@ -71,6 +72,10 @@ class Ledger:
             self._display.say(opening_line(facts))
         for job in earlier.blocked:
             job.folder.status.unlink(missing_ok=True)
+        for job in earlier.lost:
+            # It runs no more, whatever comes of it in this run.
+            status = earlier.statuses[job.folder.path]
+            self._journal.record(job.folder, dataclasses.replace(status, state="interrupted", error=LOST))
         for path, status in earlier.left.items():
             if path not in self._summary.failed:
                 self._schedule.start(needed[path])

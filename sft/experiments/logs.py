@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sft.runs.files import AttemptFolder
 
@@ -49,19 +50,33 @@ class Logs:
             mask_log(path, mask)
 
     def _cut(self, path: Path) -> None:
-        with path.open("rb") as file:
+        with path.open("r+b") as file:
             head = _whole_lines(file.read(self._size.head), self._size.head)
             end = file.seek(0, os.SEEK_END)
             file.seek(end - self._size.tail)
-            tail = file.read()
-        tail = tail[tail.find(b"\n", 0, _CHUNK) + 1 :]
-        self._left_out[path] += end - head - len(tail) - self._marker_bytes[path]
-        marker = f"\n[... {self._left_out[path]} bytes left out ...]\n".encode()
-        with path.open("r+b") as file:  # over what is there, so that it needs no space
+            tail = file.read(self._size.tail)
+            tail = tail[tail.find(b"\n", 0, _CHUNK) + 1 :]
+            self._left_out[path] += end - head - len(tail) - self._marker_bytes[path]
+            marker = f"\n[... {self._left_out[path]} bytes left out ...]\n".encode()
+            self._marker_bytes[path] = len(marker)
             file.seek(head)
-            file.write(marker + tail)
+            file.write(marker + tail)  # over what is there, so that it needs no space
+            _move_back(file, end)
             file.truncate()
-        self._marker_bytes[path] = len(marker)
+
+
+def _move_back(file: BinaryIO, end: int) -> None:
+    """Move what was written behind `end` meanwhile to where the file stands; almost nothing of it is lost."""
+    while True:
+        here = file.tell()
+        file.seek(end)
+        more = file.read(_CHUNK)
+        file.seek(here)
+        if not more:
+            return
+        file.write(more)
+        file.flush()
+        end += len(more)
 
 
 def mask_log(path: Path, mask: Callable[[str], str]) -> None:

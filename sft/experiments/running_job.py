@@ -16,6 +16,9 @@ from sft.pipeline.jobs import PlannedJob
 from sft.runs.memory import oom_kills, peak_memory
 from sft.runs.records import StatusRecord, read_progress
 
+DUMP_SECONDS = 0.3
+"""Between the wish for stacks and the request to end: signals that come together may overtake each other."""
+
 
 @dataclass
 class ActiveJob:
@@ -32,6 +35,7 @@ class ActiveJob:
     asked: Asked = field(default_factory=Asked)
     _peak_bytes: int | None = None
     _grace: float = float("inf")
+    _stop_at: float = float("inf")
 
     def stop(self, number: signal.Signals, grace: float) -> None:
         """End it with the run; asked again, only a shorter grace counts."""
@@ -42,20 +46,26 @@ class ActiveJob:
 
     @property
     def deadline(self) -> float:
-        """When it may be over a limit; infinite once it was asked to end."""
-        return float("inf") if self.asked.why is not None else self.watch.deadline()
+        """When something is to be done about a limit; infinite once it was asked to end."""
+        return self._stop_at if self.asked.why is not None else self.watch.deadline()
 
     def check_limits(self, now: float, grace: float) -> None:
         """End it if it is over a limit; the stacks of its threads go to its log first."""
         self.watch.hear(_sign(self.job.folder.progress), now)
+        if now >= self._stop_at:
+            self._stop_at = float("inf")
+            self.handle.stop(grace)
         if self.asked.why is not None:
             return
         overrun = self.watch.overrun(now)
-        if overrun is not None:
-            self.asked = dataclasses.replace(self.asked, overrun=overrun)
-            if not self.job.is_done:
-                self.handle.dump_stacks()
+        if overrun is None:
+            return
+        self.asked = dataclasses.replace(self.asked, overrun=overrun)
+        if self.job.is_done:
             self.handle.stop(grace)
+        else:
+            self.handle.dump_stacks()
+            self._stop_at = now + DUMP_SECONDS
 
     def look(self) -> bool:
         """Cap its logs, note its memory; whether its process is another one than was recorded."""

@@ -38,6 +38,7 @@ def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> N
         if folder.path not in own:
             _close_lost(folder, results, log)
     for folder in planned:
+        _set_links_aside(folder, results)
         _set_damaged_results_aside(folder, results, say)
 
 
@@ -72,6 +73,13 @@ def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> Non
     write_record(folder.status, closed)
     job = folder.path.relative_to(results.path).as_posix()
     log.append(job, closed.stage, closed.state, closed.attempt, _kind(closed.error))
+
+
+def _set_links_aside(folder: JobFolder, results: ResultsFolder) -> None:
+    """A stage writes into its own folder, never through a link to where someone else's files lie."""
+    for path in (*folder.outputs(), folder.checkpoints):
+        if path.is_symlink() and is_within(results, path):
+            set_aside(results, path)
 
 
 def _set_damaged_results_aside(folder: JobFolder, results: ResultsFolder, say: Say) -> None:

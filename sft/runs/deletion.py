@@ -44,19 +44,25 @@ def delete(results: ResultsFolder, path: Path) -> None:
 
 
 def set_aside(results: ResultsFolder, path: Path) -> Path:
-    """Move a file or folder to the trash, under a name of its own there, and return its new place.
+    """Move a file, link or folder to the trash, under a name of its own there, and return its new place.
+
+    Where the trash lies behind a link, it goes beside its old place.
 
     Raises:
-        ValueError: it does not lie in the results folder, or the trash does not.
+        ValueError: it does not lie in the results folder.
     """
-    if not is_within(results, path) or (results.trash.exists() and not is_within(results, results.trash / "x")):
+    if not is_within(results, path):
         raise ValueError(f"{path} is not in {results.path}")
+    if results.trash.is_symlink():
+        results.trash.unlink()
     results.trash.mkdir(parents=True, exist_ok=True)
-    name = "-".join(path.relative_to(results.path).parts)
+    folder = results.trash if is_within(results, results.trash / "any") else path.parent
+    name = "-".join(path.relative_to(results.path if folder == results.trash else folder).parts)
+    hidden = "" if folder == results.trash else "."
     number = 1
-    while os.path.lexists(results.trash / f"{name}-{number}"):
+    while os.path.lexists(folder / f"{hidden}{name}-{number}"):
         number += 1
-    return path.rename(results.trash / f"{name}-{number}")
+    return path.rename(folder / f"{hidden}{name}-{number}")
 
 
 def size_on_disk(path: Path) -> int:

@@ -51,6 +51,6 @@ class _Process:
 
 
 def beat() -> None:
-    """The heartbeat of a long piece of work that knows nothing of the stage it is part of; nothing outside a worker."""
+    """The heartbeat of long work that knows nothing of the stage it is part of; outside a worker it does nothing."""
     if _Process.progress is not None:
         _Process.progress.beat()

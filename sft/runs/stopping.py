@@ -33,7 +33,7 @@ def stop_requested() -> bool:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """In this block a request is only noted; where the block leaves without heeding it, `StopRequested` comes after it.
+    """In this block a request is only noted; where the block does not heed it, `StopRequested` comes at its end.
 
     Raises:
         StopRequested: at the end of the block, when a request came meanwhile.

@@ -66,26 +66,19 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     checkpoints = CheckpointFolder(job.checkpoints)
     resumed = checkpoints.newest()
     material = _material(inputs, record, progress)
-    rows = _train_rows(material.rows)
     start = checkpoints.start if resumed else None
-    model = _with_adapter(material.model, config, Path(record.config_folder), rows, start)
+    model = _with_adapter(material, config, Path(record.config_folder), start)
     settings = TrainerSettings(
-        trainer_args=material.trainer_args,
-        seed=config.seed_of("training"),
-        checkpoints=checkpoints,
+        material.trainer_args,
+        config.seed_of("training"),
+        checkpoints,
         save_start=lambda place: save_start(model, config.adapter_method, config.adapter_options, place),
         resumed=resumed,
         stage_started=started,
     )
-    dev = None if material.dev is None else _train_rows(material.dev)
     try:
         with deferred():
-            trained = train_model(model, material.tokenizer, rows, dev, settings, progress)
-            outcome = {**trained.as_dict(), **save_adapter(model, job.adapter), **_parameters(model)}
-            seconds = time.perf_counter() - started + (resumed.piece.stage_seconds if resumed else 0.0)
-            memory = {"memory_step": record.memory_step, **batch_record(material.trainer_args)}
-            _write_record(job, material.rows, {**outcome, **memory, "stage_seconds": seconds})
-            write_manifest(job, [job.adapter, job.training])
+            _train_and_save(job, record, material, model, settings, progress)
             checkpoints.remove()
     except StopRequested:
         if not is_done(job):  # else it came when nothing but the saving was left
@@ -94,6 +87,34 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
         if failure.kind == "diverged":  # it would diverge again
             checkpoints.remove()
         raise
+
+
+def _train_and_save(
+    job: JobFolder, record: JobRecord, material: _Material, model: Any, settings: TrainerSettings, progress: Progress
+) -> None:
+    rows = _train_rows(material.rows)
+    dev = None if material.dev is None else _train_rows(material.dev)
+    trained = train_model(model, material.tokenizer, rows, dev, settings, progress)
+    exported = save_adapter(model, job.adapter)
+    trainable, total = count_parameters(model)
+    earlier = settings.resumed.piece.stage_seconds if settings.resumed else 0.0
+    training = {
+        "schema": SCHEMA,
+        **trained.as_dict(),
+        **exported,
+        "trainable_parameters": trainable,
+        "total_parameters": total,
+        "memory_step": record.memory_step,
+        **batch_record(material.trainer_args),
+        "train_indices": [row.row.source_index for row in material.rows],
+        "n_truncated": sum(row.encoded.cut.any for row in material.rows),
+        "n_special_in_text": sum(row.encoded.n_special for row in material.rows),
+        "peak_rss_bytes": peak_rss_bytes(),
+        "environment": {**device_record(), "versions": versions()},
+        "stage_seconds": time.perf_counter() - settings.stage_started + earlier,
+    }
+    write_json(job.training, training)
+    write_manifest(job, [job.adapter, job.training])
 
 
 def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Material:
@@ -123,16 +144,14 @@ def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dic
     return args
 
 
-def _with_adapter(
-    model: Any, config: ExperimentConfig, folder: Path, rows: Sequence[TrainRow], start: Path | None
-) -> Any:
+def _with_adapter(material: _Material, config: ExperimentConfig, folder: Path, start: Path | None) -> Any:
     """The model with its adapter; `start` is what an interrupted training left of it before the first step."""
-    method, options = config.adapter_method, config.adapter_options
+    model, method, options = material.model, config.adapter_method, config.adapter_options
     if config.model.adapter is not None:
         return continue_adapter(model, method, options, folder / config.model.adapter)
     if start is not None:
         return restore_adapter(model, method, options, start)
-    return attach_adapter(model, method, options, folder=folder, seed=config.seed_of("init"), rows=rows)
+    return attach_adapter(model, method, options, folder, config.seed_of("init"), _train_rows(material.rows))
 
 
 def _rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:
@@ -152,21 +171,3 @@ def _train_row(encoded: Encoded) -> TrainRow:
     return TrainRow(
         input_ids=encoded.prompt_ids + completion, labels=(IGNORED,) * len(encoded.prompt_ids) + completion
     )
-
-
-def _parameters(model: Any) -> dict[str, int]:
-    trainable, total = count_parameters(model)
-    return {"trainable_parameters": trainable, "total_parameters": total}
-
-
-def _write_record(job: JobFolder, rows: Sequence[PromptedRow], outcome: dict[str, Any]) -> None:
-    record = {
-        "schema": SCHEMA,
-        **outcome,
-        "train_indices": [row.row.source_index for row in rows],
-        "n_truncated": sum(row.encoded.cut.any for row in rows),
-        "n_special_in_text": sum(row.encoded.n_special for row in rows),
-        "peak_rss_bytes": peak_rss_bytes(),
-        "environment": {**device_record(), "versions": versions()},
-    }
-    write_json(job.training, record)

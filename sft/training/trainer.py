@@ -122,18 +122,19 @@ def train_model(
         check_rows(evaluated, "dev", settings.trainer_args.get("max_length"))
     with _bars_only_on_a_terminal(), _settings_kept(model, tokenizer):
         trainer = _build_trainer(model, tokenizer, rows, evaluated, settings)
-    trainer.saving = _saving(settings)
     for callback in (HeartbeatCallback(progress), ReachCallback()):
         trainer.add_callback(callback)
-    if settings.resumed is not None:
-        trainer.add_callback(ResumeCallback(trainer, settings.resumed))
-    set_seed(settings.seed % SEED_LIMIT)
-    _train(trainer, settings.resumed)
+    _train(trainer, settings)
     model.eval()
     return _record(trainer, rows, settings.resumed)
 
 
-def _train(trainer: CheckedTrainer, resumed: Checkpoint | None) -> None:
+def _train(trainer: CheckedTrainer, settings: TrainerSettings) -> None:
+    resumed = settings.resumed
+    trainer.saving = _saving(settings)
+    if resumed is not None:
+        trainer.add_callback(ResumeCallback(trainer, resumed))
+    set_seed(settings.seed % SEED_LIMIT)
     try:
         trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed.path))
     except pickle.UnpicklingError as error:

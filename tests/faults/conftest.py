@@ -158,6 +158,12 @@ def grid(tmp_path: Path, stub_faults: Callable[..., None], no_process_left: Call
     return GRIDS.Grid(tmp_path, STUB.config)
 
 
+@pytest.fixture
+def wait() -> Callable[..., Any]:
+    """Waits until a condition is true, and gives what it gave."""
+    return wait_until
+
+
 @pytest.fixture(params=["fresh", "warm"])
 def start(request: pytest.FixtureRequest) -> str:
     """Both ways to start a worker."""

@@ -29,9 +29,10 @@ from sft.experiments.logs import LogSize
 from sft.experiments.planning import GridPlan
 from sft.experiments.runner import Runner
 from sft.experiments.running import RunOutcome
-from sft.experiments.schedule import unique_jobs
+from sft.experiments.schedule import needed_jobs, unique_jobs
 from sft.experiments.settings import RunSettings
 from sft.experiments.surroundings import Surroundings
+from sft.experiments.sweeping import sweep
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.events import EventLog
 from sft.runs.files import JobFolder, ResultsFolder
@@ -69,6 +70,7 @@ def _run(results: ResultsFolder, spec: dict[str, Any]) -> RunOutcome:
     settings = RunSettings(**spec.get("settings", {}))
     display = LineDisplay()
     records = (job.record for job in unique_jobs(experiments).values())
+    sweep(results, [job.folder for job in needed_jobs(experiments, lambda job: job.is_done).values()], display.say)
     executor = LocalExecutor(settings.start, preload_of(records) if spec.get("preload") else None, display.say)
     began = time.monotonic()
     summary = Runner(results, executor, display, _board(spec), settings, _around(spec)).run(experiments)

@@ -118,7 +118,9 @@ def _print_megabytes(work: Work) -> None:
     for _ in range(work.said.get("megabytes", 50)):
         sys.stdout.buffer.write(block)
         sys.stderr.buffer.write(b"\xff\xfe\n")
-    work.finish()
+    sys.stdout.flush()
+    work.mark("printed")
+    ACTIONS[work.said.get("then", "succeed")](work)
 
 
 def _write_relative(work: Work) -> None:

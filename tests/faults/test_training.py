@@ -412,6 +412,18 @@ def test_row_15_a_smaller_micro_batch_goes_on_from_the_checkpoint(make, during_s
 
 
 @pytest.mark.slow
+def test_row_15_a_model_that_knows_no_gradient_checkpointing_goes_on_without(make, monkeypatch, caplog):
+    from transformers import LlamaForCausalLM
+
+    monkeypatch.setattr(LlamaForCausalLM, "supports_gradient_checkpointing", False)
+    training = make("results")
+    training.run(memory_step=2)
+    outcome = training.outcome
+    assert (outcome["gradient_checkpointing"], outcome["micro_batch_size"]) == (False, 1)
+    assert "knows no gradient checkpointing" in caplog.text
+
+
+@pytest.mark.slow
 def test_an_adapter_without_a_manifest_is_made_again(make, during_step):
     """The process ended between the adapter and the manifest."""
     training = make("results")

@@ -8,7 +8,7 @@ import torch
 
 from sft.adapters.attach import attach_adapter
 from sft.errors import UserError
-from sft.initialization.apply import adapter_layers, initialize
+from sft.initialization.apply import adapter_layers, initialize, initialize_from
 from sft.initialization.factors import initial_factors, load_factors, save_factors
 
 OWN = """
@@ -127,3 +127,30 @@ def test_an_error_names_the_initialiser_and_the_layer(make_model):
     ) as told:
         initialize(model, refuses, "mine")
     assert told.value.kind == "model"
+
+
+@pytest.mark.parametrize("kind", ["fp32", "bf16", "nf4", "gpt2"])
+def test_saved_factors_move_another_base_to_the_same_bits(kind, make_model, logits, tmp_path):
+    options = {"r": 4, "init_lora_weights": "pissa"}
+    first = attach_adapter(make_model(kind), "lora", options, Path(), seed=1)
+    save_factors(first, tmp_path / "factors.safetensors")
+    second = attach_adapter(make_model(kind), "lora", {"r": 4}, Path(), seed=2)
+    initialize_from(second, load_factors(tmp_path / "factors.safetensors"))
+    assert torch.equal(logits(first), logits(second))
+    states = first.state_dict(), second.state_dict()
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    trained = [{name for name, p in model.named_parameters() if p.requires_grad} for model in (first, second)]
+    assert trained[0] == trained[1]
+    factors = initial_factors(second)
+    assert all(torch.equal(factors[name].b, pair.b) for name, pair in initial_factors(first).items())
+
+
+def test_factors_of_another_adapter_are_refused(make_model):
+    factors = initial_factors(
+        attach_adapter(make_model("fp32"), "lora", {"r": 4, "init_lora_weights": "pissa"}, Path(), 1)
+    )
+    with pytest.raises(UserError, match="another shape"):
+        initialize_from(attach_adapter(make_model("fp32"), "lora", {"r": 3}, Path(), 1), factors)
+    with pytest.raises(UserError, match="other layers"):
+        initialize_from(attach_adapter(make_model("fp32"), "lora", {"target_modules": ["q_proj"]}, Path(), 1), factors)

@@ -70,11 +70,19 @@ def test_what_is_set_aside_keeps_its_content_under_a_new_name(results: ResultsFo
     assert set_aside(results, results.path / "stages" / "train").name == "stages-train-1"
 
 
-def test_a_trash_that_is_a_link_takes_nothing(results: ResultsFolder, canary: Path) -> None:
+def test_a_trash_that_is_a_link_is_replaced(results: ResultsFolder, canary: Path) -> None:
     results.experiments.mkdir()
     results.trash.symlink_to(canary)
-    with pytest.raises(ValueError, match="is not in"):
-        set_aside(results, results.path / "file")
+    moved = set_aside(results, results.path / "file")
+    assert moved.read_text() == "abc"
+    assert [path.name for path in canary.iterdir()] == ["canary"]
+
+
+def test_where_the_trash_lies_behind_a_link_things_stay_beside(results: ResultsFolder, canary: Path) -> None:
+    results.experiments.symlink_to(canary)
+    assert set_aside(results, results.path / "file") == results.path / ".file-1"
+    (results.path / "file").write_text("another")
+    assert set_aside(results, results.path / "file") == results.path / ".file-2"
 
 
 @pytest.mark.parametrize(("path", "size"), [("file", 3), ("nowhere", 0), ("stages", 0)])

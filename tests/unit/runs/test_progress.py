@@ -36,6 +36,23 @@ def test_it_writes_at_once_then_at_most_every_second_and_always_at_the_end(tmp_p
     assert _read(path)["step"] == 10
 
 
+def test_deep_work_keeps_the_heart_beating_and_changes_no_number(
+    tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress._Process, "progress", None)
+    progress.beat()
+    monkeypatch.setattr(progress.time, "time", lambda: clock[0])
+    report = Progress(tmp_path / "progress.json", "train")
+    report.hello()
+    report(3, 10, 0.5)
+    for seconds, expected in ((0.9, 100.0), (0.2, 101.1)):
+        clock[0] += seconds
+        progress.beat()
+        record = _read(tmp_path / "progress.json")
+        assert record["time"] == pytest.approx(expected)
+        assert (record["step"], record["total"], record["loss"]) == (3, 10, 0.5)
+
+
 def test_a_loss_that_is_not_finite_is_written_as_null(tmp_path: Path, clock: list[float]) -> None:
     Progress(tmp_path / "progress.json", "train")(1, 2, float("nan"))
     assert _read(tmp_path / "progress.json")["loss"] is None
