@@ -26,7 +26,7 @@ def test_row_20_a_grid_whose_every_worker_crashes_stops_early(grid: Any, start: 
     assert "4 not started" in grid.output()
 
 
-@pytest.mark.parametrize("repeats", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("repeats", [3, pytest.param(15, marks=pytest.mark.slow)])
 def test_row_29_of_two_runners_on_one_folder_the_second_ends_with_3(
     grid: Any, repeats: int, wait: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -11,9 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from sft import api, cli
-from sft.cli import app, main
+from sft.cli import app, main, run_commands
 from sft.cli.arguments import pairs
 from sft.errors import FolderInUse, MachineError, UserError
+from sft.experiments import ledger, runner, running
+from sft.experiments.settings import RunSettings
+from sft.experiments.summary import RunSummary
+from sft.runs.records import ErrorRecord, StatusRecord
 
 COMMANDS = (
     *("run-experiments", "run-experiment", "train", "predict", "evaluate"),
@@ -212,29 +216,153 @@ def test_pairs_need_a_key_and_a_value(written: str) -> None:
     assert pairs(["a=b=c", "d="], "--ext-str") == {"a": "b=c", "d": ""}
 
 
-def test_a_stopped_experiment_shows_no_result_that_is_not_there(
-    call: Call, grid: Path, monkeypatch: pytest.MonkeyPatch
+class Ended:
+    """What commands ended by; the run itself is played."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.signals: list[int] = []
+        self.settings: list[RunSettings] = []
+        self.summary = RunSummary()
+        monkeypatch.setattr(runner.Runner, "run", lambda own, experiments: self._run(own, experiments))
+        monkeypatch.setattr(run_commands, "end_by", self.signals.append)
+
+    def _run(self, own: Any, experiments: Any) -> RunSummary:
+        self.settings.append(own._settings)
+        if self.summary.failed:
+            (failed,) = self.summary.failed.values()
+            path = next(iter(experiments.values()))[-1].folder.path
+            self.summary.failed = {path: failed}
+            self.summary.ended = {path: failed}
+        return self.summary
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> Ended:
+    return Ended(monkeypatch)
+
+
+FAILED = StatusRecord("failed", "evaluate", error=ErrorRecord("data", "no rows"))
+
+
+@pytest.mark.parametrize(
+    ("number", "by"),
+    [
+        (signal.SIGINT, signal.SIGINT),
+        (signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGHUP, signal.SIGTERM),
+        (signal.SIGUSR2, signal.SIGTERM),
+    ],
+)
+def test_a_stopped_experiment_ends_by_its_signal_and_shows_no_result_that_is_not_there(
+    call: Call, grid: Path, ended: Ended, number: signal.Signals, by: signal.Signals
 ) -> None:
     """Ctrl-C during the training: the evaluation has neither run nor failed."""
-    from sft.cli import ending
-    from sft.experiments import runner
-
-    def stopped(self: runner.Runner, jobs: Any) -> runner.RunSummary:
-        return runner.RunSummary(stopped_by=signal.SIGINT)
-
-    signals: list[int] = []
-    monkeypatch.setattr(runner.Runner, "run", stopped)
-    monkeypatch.setattr(ending, "end_by", signals.append)
+    ended.summary.stopped_by = number
     call("run-experiment", str(grid), "--only", "a")
-    assert signals == [signal.SIGINT]
+    assert ended.signals == [by]
 
 
 def test_warnings_of_the_plan_are_told_by_a_run(
-    call: Call, grid: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Call, grid: Path, ended: Ended, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sft.experiments import runner
-
-    monkeypatch.setattr(runner.Runner, "run", lambda self, jobs: runner.RunSummary())
     grid.write_text(json.dumps({"configs": {"a": {**json.loads(grid.read_text())["configs"]["a"], "seed": 1}}}))
     assert call("run-experiments", str(grid), "--random-seed", "5") == 0
     assert "warning: --random-seed 5 has no effect" in capsys.readouterr().err
+
+
+def test_a_failed_experiment_is_1_and_the_command_that_tries_it_again_is_told(
+    call: Call, grid: Path, ended: Ended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended.summary.failed = {Path(): FAILED}
+    assert call("run-experiments", "grid.json", "--set", "seed=3", "--only", "a") == 1
+    error = capsys.readouterr().err
+    assert "To run again what failed: sft run-experiments grid.json --set seed=3 --only a --retry-failed" in error
+
+
+def test_what_the_machine_must_change_is_5_and_comes_before_failures(
+    call: Call, grid: Path, ended: Ended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended.summary.failed = {Path(): FAILED}
+    ended.summary.machine, ended.summary.halted = "the disk is full", "nothing more was started"
+    assert call("run-experiments", "grid.json") == 5
+    error = capsys.readouterr().err
+    assert "nothing more was started\nthe disk is full\n" in error
+
+
+def test_a_signal_comes_before_what_the_machine_must_change(
+    call: Call, grid: Path, ended: Ended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_by(number: int) -> None:
+        raise SystemExit(128 + number)
+
+    monkeypatch.setattr(run_commands, "end_by", end_by)
+    ended.summary.machine, ended.summary.stopped_by = "the disk is full", signal.SIGTERM
+    assert call("run-experiments", "grid.json") == 143
+
+
+def test_a_copy_that_fails_is_5_after_the_board_is_written(
+    call: Call, grid: Path, ended: Ended, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "copy_adapters", lambda *_: ['"a": its adapter could not be copied: no'])
+    assert call("run-experiments", "grid.json") == 5
+    assert '"a": its adapter could not be copied: no' in capsys.readouterr().err
+    assert (grid.parent / "results" / "leaderboard.json").exists()
+
+
+def test_the_options_of_a_run_reach_it(call: Call, grid: Path, ended: Ended) -> None:
+    words = (
+        "--jobs 3 --gpus none --jobs-per-gpu 2 --start fresh --timeout 60 --stall-timeout 9.5 --grace 0 --retries 4 "
+        "--on-oom fail --fail-fast --retry-failed"
+    )
+    assert call("run-experiments", "grid.json", *words.split()) == 0
+    assert call("run-experiments", "grid.json", "--gpus", "none", "--keep-going") == 0
+    given = RunSettings(
+        jobs=3,
+        gpus="none",
+        jobs_per_gpu=2,
+        start="fresh",
+        timeout=60.0,
+        stall_timeout=9.5,
+        grace=0.0,
+        retries=4,
+        on_oom="fail",
+        fail_fast=True,
+        retry_failed=True,
+    )
+    assert ended.settings == [given, RunSettings(gpus="none")]
+
+
+def test_a_single_experiment_tries_again_what_failed(call: Call, grid: Path, ended: Ended) -> None:
+    ended.summary.stopped_by = signal.SIGINT
+    call("run-experiment", "grid.json", "--only", "a")
+    assert ended.settings == [RunSettings(retry_failed=True)]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--jobs", "0"), "--jobs 0: must be at least 1"),
+        (("--start", "hot"), "--start 'hot': must be one of auto, warm, fresh"),
+        (("--gpus", "x"), "--gpus 'x': must be all, none, or numbers with commas such as 0,1"),
+        (("--timeout", "-1"), "--timeout -1: must be more than 0 seconds"),
+    ],
+)
+def test_an_option_out_of_range_is_one_line_and_2(
+    call: Call, grid: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str], message: str
+) -> None:
+    assert call("run-experiments", "grid.json", *option) == 2
+    assert capsys.readouterr().err == f"{message}\n"
+
+
+def test_a_bug_in_a_run_is_4_with_a_short_text(
+    call: Call, grid: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def explode(*_: Any) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(ledger.Ledger, "begin", explode)
+    assert call("run-experiments", "grid.json") == 4
+    error = capsys.readouterr().err
+    assert "internal error: KeyError: 'a bug'" in error
+    assert "Traceback" not in error
+    assert len(list((grid.parent / "results").glob("crash-*.log"))) == 1
