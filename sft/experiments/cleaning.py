@@ -180,11 +180,8 @@ def _config_folder(folder: JobFolder) -> Path | None:
     return Path(written) if isinstance(written, str) else None
 
 
-def _unneeded(view: ResultsView, needed: set[Path]) -> Iterator[Path]:
-    for _, folder in view.jobs():
-        is_finished = view.standings.of(folder).state in (*FINISHED, "pruned")
-        if folder.path not in needed and (view.holder is None or is_finished):
-            yield folder.path
+def _unneeded(view: ResultsView, needed: set[Path]) -> list[Path]:
+    return [folder.path for _, folder in view.jobs() if folder.path not in needed]
 
 
 def _leftovers(view: ResultsView, gone: set[Path]) -> Iterator[Path]:
@@ -192,13 +189,18 @@ def _leftovers(view: ResultsView, gone: set[Path]) -> Iterator[Path]:
     for _, folder in view.jobs():
         if folder.path in gone or not is_within(view.results, folder.job):
             continue
-        works = [attempt.work for attempt in folder.attempts() if attempt.work.is_dir() or attempt.work.is_symlink()]
+        works = [attempt.work for attempt in folder.attempts() if _holds_something(attempt.work)]
         has_ended = view.standings.of(folder).state in (*FINISHED, "pruned")
         spent = [folder.checkpoints] if has_ended and folder.checkpoints.exists() else []
         yield from (*works, *spent)
         for path in files_below(folder.path):
             if path.name.startswith(TEMPORARY_PREFIX) and not any(map(path.is_relative_to, [*works, *spent])):
                 yield path
+
+
+def _holds_something(work: Path) -> bool:
+    """Whether a scratch folder is not as its process left it at a regular end, which is empty."""
+    return work.is_symlink() or (work.is_dir() and any(work.iterdir()))
 
 
 def _spent_trainings(view: ResultsView) -> Iterator[JobFolder]:

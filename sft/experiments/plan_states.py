@@ -21,7 +21,7 @@ _TOLD_ELSEWHERE = (*FINISHED, "pending", "pruned")
 class PlannedRun:
     """The jobs of a plan and how they stand; every job is known by its folder."""
 
-    experiments: Mapping[str, list[PlannedJob]]
+    experiments: dict[str, list[PlannedJob]]
     """Experiment name -> its jobs."""
     jobs: Mapping[Path, PlannedJob]
     """Every job once."""
@@ -31,6 +31,11 @@ class PlannedRun:
     """What the next run would run."""
     left: Mapping[Path, PlannedJob]
     """What failed in a way that the next run would meet again, and what waits for it."""
+
+    @cached_property
+    def owners(self) -> Mapping[Path, str]:
+        """Job folder -> the first experiment that has the job."""
+        return {job.folder.path: name for name, jobs in reversed(self.experiments.items()) for job in jobs}
 
     @cached_property
     def stopped_paths(self) -> frozenset[Path]:

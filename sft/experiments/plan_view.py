@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from sft.experiments.defaults import default_lines
 from sft.experiments.effects import without_effect
@@ -69,13 +68,12 @@ def _saving_line(run: PlannedRun) -> str:
 
 
 def _experiment_lines(plan: GridPlan, run: PlannedRun) -> list[str]:
-    first: dict[Path, str] = {}
     lines = []
     for planned in plan.experiments[:SHOWN_EXPERIMENTS]:
         name = planned.experiment.name
         stages = []
         for job in run.experiments[name]:
-            owner = first.setdefault(job.folder.path, name)
+            owner = run.owners[job.folder.path]
             state = _state(job, run, None if owner == name else owner)
             stages.append(f"{job.record.stage} {job.record.key[:8]} {state}")
         lines.append(f"  {name}: {' · '.join(stages)}{_data_text(planned)}")
@@ -102,8 +100,8 @@ def _stopped_lines(run: PlannedRun, results: ResultsFolder) -> Iterator[str]:
     """What was tried and is not done, each with its reason."""
     stopped = run.stopped()
     for path, standing in list(stopped.items())[:SHOWN_STOPPED]:
-        record = run.jobs[path].record
-        yield f"  {story(record.name, record.key, standing.status, standing.state, results)}"
+        name = run.owners[path]
+        yield f"  {story(name, run.experiments[name][-1].record.key, standing.status, standing.state, results)}"
     if len(stopped) > SHOWN_STOPPED:
         yield f"  ... and {len(stopped) - SHOWN_STOPPED} more"
 

@@ -1,8 +1,9 @@
 """A results folder as status, logs, verify and clean see it; read only, also while a grid runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from sft.errors import UserError
 from sft.experiments.grid import RESERVED_NAME
@@ -33,6 +34,11 @@ class ResultsView:
         grid = read_json_or_none(self.results.grid)
         source = grid.get("source") if isinstance(grid, dict) else None
         return source if isinstance(source, str) else None
+
+    @cached_property
+    def owners(self) -> Mapping[Path, ListedExperiment]:
+        """Job folder -> the first experiment that has the job."""
+        return {folder.path: item for item in reversed(self.experiments) for folder in item.jobs().values()}
 
     def jobs(self) -> list[tuple[StageName, JobFolder]]:
         """Every job there is, whether an experiment needs it or not."""

@@ -72,10 +72,8 @@ def _wrong_files(view: ResultsView, folder: JobFolder) -> list[str]:
 def _lines(view: ResultsView, damaged: list[DamagedJob]) -> Iterator[str]:
     for job in damaged:
         status = view.standings.of(job.folder).status
-        yield story(name_of(job.folder), _key(job.folder), status, "damaged", view.results)
+        owner = view.owners.get(job.folder.path)
+        name, key = (name_of(job.folder), job.folder.path.name) if owner is None else (owner.name, owner.key)
+        yield story(name, key, status, "damaged", view.results)
         yield from (f"  {shown_path(job.folder.path)}/{file}" for file in job.files)
         yield f"  To compute it anew: rm {shown_path(job.folder.manifest)}, then run the grid again"
-
-
-def _key(folder: JobFolder) -> str:
-    return folder.path.name.rpartition("-")[2]

@@ -12,8 +12,8 @@ from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
 from sft.runs.records import JobRecord, StageName, read_job
 
-MAX_COMPARISONS = 3_000_000
-"""Above this only some of the finished stages are compared with; every one of 1,700 with as many is below it."""
+MAX_COMPARISONS = 2_000_000
+"""Above this only some of the finished stages are compared with; those of 1,400 stages with as many are all compared."""
 SHOWN_GROUPS = 20
 SHOWN_DIFFERENCES = 8
 SHOWN_NAMES = 3
@@ -105,8 +105,15 @@ def _nearest(jobs: Sequence[PlannedJob], finished: Sequence[_Finished]) -> dict[
     found = {}
     for path, items in wanted.items():
         own = items - common
-        found[path] = min(reduced, key=lambda stage: len(own ^ stage[0]))[1]
+        found[path] = min(reduced, key=lambda stage: _distance(own, stage[0]))[1]
     return found
+
+
+def _distance(one: Items, other: Items) -> tuple[int, int]:
+    """How many fields differ, and how many of them only one has."""
+    items = one ^ other
+    fields = {field for field, _ in items}
+    return len(fields), 2 * len(fields) - len(items)
 
 
 def _finished(stage: StageName, results: ResultsFolder) -> list[_Finished]:

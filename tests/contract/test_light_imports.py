@@ -36,6 +36,7 @@ for name in json.loads(sys.argv[1]):
     sys.modules[name] = None
 from pathlib import Path
 from sft import api
+api.status(), api.logs("a"), api.logs("0123"), api.verify(), api.clean()
 print(api.leaderboard([Path("results")]))
 """
 IMPORTED = """
@@ -74,10 +75,11 @@ def test_plan_schema_and_methods_need_no_heavy_package(project: Path, raw: Calla
     assert all(name in found["methods"] for name in ("umap", "bleurt", "none", "generation"))
 
 
-def test_the_leaderboard_needs_neither_torch_nor_evaluate(tmp_path: Path) -> None:
+def test_views_of_results_need_neither_torch_nor_evaluate(tmp_path: Path) -> None:
     experiment = tmp_path / "results" / "experiments" / "a-01234567"
     experiment.mkdir(parents=True)
     (experiment / "config.json").write_text(json.dumps({"id": "0123456789abcdef", "names": ["a"], "config": {}}))
+    (tmp_path / "results" / "run.lock").touch()
     _python(BOARD, tmp_path, BLOCKED)
     assert (tmp_path / "results" / "leaderboard.json").is_file()
 

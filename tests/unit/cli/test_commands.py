@@ -230,9 +230,9 @@ class Ended:
         self.settings.append(own._settings)
         if self.summary.failed:
             (failed,) = self.summary.failed.values()
-            path = next(iter(experiments.values()))[-1].folder.path
-            self.summary.failed = {path: failed}
-            self.summary.ended = {path: failed}
+            train, *_, goal = next(iter(experiments.values()))
+            self.summary.failed = {train.folder.path: failed, goal.folder.path: failed}
+            self.summary.ended = {train.folder.path: failed}
         return self.summary
 
 
@@ -241,7 +241,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Ended:
     return Ended(monkeypatch)
 
 
-FAILED = StatusRecord("failed", "evaluate", error=ErrorRecord("data", "no rows"))
+FAILED = StatusRecord("failed", "train", error=ErrorRecord("data", "no rows"))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_bad_file_is_named(made: Any, train: JobFolder, damage: Callable[[Any]
     assert [job.folder for job in found.damaged] == [train]
     place = "results/stages/train/t000000000000000"
     assert found.lines == (
-        "DAMAGED one [t0000000] at train: its result files are not those of its manifest",
+        "DAMAGED one [a0000000] at train: its result files are not those of its manifest",
         f"  {place}/adapter/adapter_model.safetensors {said}",
         f"  To compute it anew: rm {place}/manifest.json, then run the grid again",
         "2 finished stages, 3 files, 26 bytes: 1 damaged",

@@ -1,5 +1,6 @@
 """Why stages would run: the nearest finished stage is found, and thousands of stages stay a few lines."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,17 @@ def test_the_nearest_finished_stage_is_the_one_compared_with(made: Any) -> None:
         "Why (keys that differ from the nearest finished stage):",
         "  1 train stage (new): lora.r 16 -> 8",
     ]
+
+
+def test_another_value_is_nearer_than_none(made: Any) -> None:
+    old = fields()
+    del old["init_seed"]
+    job = planned(made.results, "none", fields())
+    made.finish(job.folder, "train")
+    write_record(job.folder.job, replace(job.record, key_fields=old))
+    finish(made, "other", fields(init_seed=5))
+    (line,) = why_lines([planned(made.results, "new", fields(init_seed=2))], {}, made.results)[1:]
+    assert line.endswith("seeds.init 5 -> 2")
 
 
 def test_stages_that_differ_in_the_same_keys_are_one_line(made: Any) -> None:

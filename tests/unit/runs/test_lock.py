@@ -90,6 +90,16 @@ def test_a_folder_that_nobody_ran_in_is_free_and_stays_as_it_is(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_readers_do_not_take_each_other_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").touch()
+    reader = os.open(tmp_path / "run.lock", os.O_RDONLY)
+    fcntl.flock(reader, fcntl.LOCK_SH)
+    try:
+        assert lock_holder(ResultsFolder(tmp_path)) is None
+    finally:
+        os.close(reader)
+
+
 def test_the_runner_itself_is_a_holder_for_readers_in_its_process(tmp_path: Path) -> None:
     with locked(ResultsFolder(tmp_path)):
         assert (lock_holder(ResultsFolder(tmp_path)) or "").startswith(f"pid {os.getpid()} on host")
