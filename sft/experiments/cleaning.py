@@ -12,9 +12,9 @@ from typing import Any
 
 from sft.errors import FolderInUse, UserError
 from sft.experiments.results_view import ResultsView, view_of
+from sft.experiments.sweeping import temporary_files
 from sft.experiments.wording import counted, shown_path, size_text
-from sft.runs.atomic import TEMPORARY_PREFIX
-from sft.runs.deletion import delete, files_below, is_within, set_aside, size_on_disk
+from sft.runs.deletion import delete, is_within, set_aside, size_on_disk
 from sft.runs.events import EventLog
 from sft.runs.experiments import MODEL_STAGES, ListedExperiment, grid_entries
 from sft.runs.files import JobFolder, ResultsFolder
@@ -184,18 +184,16 @@ def _unneeded(view: ResultsView, needed: set[Path]) -> list[Path]:
     return [folder.path for _, folder in view.jobs() if folder.path not in needed]
 
 
-def _leftovers(view: ResultsView, gone: set[Path]) -> Iterator[Path]:
-    """Temporary files, scratch folders of tries, checkpoints of trainings that are done."""
+def _leftovers(view: ResultsView, gone: set[Path]) -> list[Path]:
+    """Scratch folders of tries, checkpoints of trainings that are done, temporary files elsewhere."""
+    folders = []
     for _, folder in view.jobs():
-        if folder.path in gone or not is_within(view.results, folder.job):
-            continue
-        works = [attempt.work for attempt in folder.attempts() if _holds_something(attempt.work)]
-        has_ended = view.standings.of(folder).state in (*FINISHED, "pruned")
-        spent = [folder.checkpoints] if has_ended and folder.checkpoints.exists() else []
-        yield from (*works, *spent)
-        for path in files_below(folder.path):
-            if path.name.startswith(TEMPORARY_PREFIX) and not any(map(path.is_relative_to, [*works, *spent])):
-                yield path
+        if folder.path not in gone and is_within(view.results, folder.job):
+            folders += [attempt.work for attempt in folder.attempts() if _holds_something(attempt.work)]
+            has_ended = view.standings.of(folder).state in (*FINISHED, "pruned")
+            folders += [folder.checkpoints] if has_ended and folder.checkpoints.exists() else []
+    covered = (*folders, *gone)
+    return [*folders, *(path for path in temporary_files(view.results) if not any(map(path.is_relative_to, covered)))]
 
 
 def _holds_something(work: Path) -> bool:

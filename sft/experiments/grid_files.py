@@ -1,15 +1,14 @@
 """What a run writes about its grid before the first job: `grid.json`, and `config.json` of every experiment."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.atomic import atomic_file, write_json
+from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import read_json_or_none
+from sft.runs.records import read_json_or_none, refuse_newer
 
 SCHEMA = 1
 
@@ -18,8 +17,13 @@ JobsByName = Mapping[str, Sequence[PlannedJob]]
 
 
 def pinned_commits(results: ResultsFolder) -> dict[str, str]:
-    """The hub commits that a results folder has pinned."""
+    """The hub commits that a results folder has pinned.
+
+    Raises:
+        MachineError: a newer version wrote the folder.
+    """
     record = read_json_or_none(results.grid)
+    refuse_newer(results.grid, record, SCHEMA)
     return dict(record.get("pinned", {})) if isinstance(record, dict) else {}
 
 
@@ -71,33 +75,17 @@ def _write_config(
     config: Mapping[str, Any],
     fingerprints: Mapping[str, Any],
 ) -> None:
+    previous = read_json_or_none(folder.config)
+    known = previous.get("names", []) if isinstance(previous, dict) else []
     record = {
         "schema": SCHEMA,
         "id": planned.keys.experiment_id,
-        "names": names,
+        "names": list(dict.fromkeys([*known, *names])),
         "config": config,
         "config_folder": str(planned.experiment.folder),
         "fingerprints": fingerprints,
         "stages": {"train": planned.keys.train, "infer": planned.keys.infer},
     }
-    before = _read(folder.config)
-    if before == _text(record):
-        return
-    previous = read_json_or_none(folder.config) if before else None
-    known = previous.get("names", []) if isinstance(previous, dict) else []
-    text = _text(record | {"names": list(dict.fromkeys([*known, *names]))})
-    if before != text:
+    if record != previous:
         # Each run makes it anew, so there is nothing to lose that thousands of flushes would be worth.
-        with atomic_file(folder.config, durable=False) as file:
-            file.write(text)
-
-
-def _text(record: Mapping[str, Any]) -> bytes:
-    return (json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
+        write_json(folder.config, record, durable=False)

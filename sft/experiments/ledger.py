@@ -70,8 +70,6 @@ class Ledger:
         if needed:
             facts = RunFacts(experiments, idle, earlier.statuses, frozenset(earlier.left))
             self._display.say(opening_line(facts))
-        for job in earlier.blocked:
-            job.folder.status.unlink(missing_ok=True)
         for job in earlier.lost:
             # It runs no more, whatever comes of it in this run.
             status = earlier.statuses[job.folder.path]
@@ -80,6 +78,9 @@ class Ledger:
             if path not in self._summary.failed:
                 self._schedule.start(needed[path])
                 self._fail(needed[path], status)
+        for job in earlier.blocked:
+            if job.folder.path not in self._summary.failed:
+                job.folder.status.unlink(missing_ok=True)
         self._summary.earlier = frozenset(self._summary.failed)
         return earlier
 

@@ -15,6 +15,7 @@ from sft.experiments.checks import SectionChecks
 from sft.experiments.contents import Contents
 from sft.experiments.data_checks import DataChecks, DataFacts
 from sft.experiments.tokenizer_checks import TokenizerQuestion, ask
+from sft.models.model_args import runs_remote_code
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys, stage_keys
 
@@ -238,10 +239,27 @@ class _Outputs:
 
 
 def _warnings(experiments: Sequence[PlannedExperiment]) -> Iterable[str]:
+    yield from _trust_warnings(experiments)
     leaks: dict[int, list[str]] = {}
     for planned in experiments:
         if planned.data.n_leaked:
             leaks.setdefault(planned.data.n_leaked, []).append(planned.experiment.name)
     for count, names in leaks.items():
-        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        yield f"{names[0]}{others}: {count} shots or in-context examples have the text of an evaluated row"
+        yield f"{_first(names)}: {count} shots or in-context examples have the text of an evaluated row"
+
+
+def _trust_warnings(experiments: Sequence[PlannedExperiment]) -> Iterable[str]:
+    trusting: dict[str, list[str]] = {}
+    for planned in experiments:
+        model = planned.experiment.config.model
+        if runs_remote_code(model.model_args):
+            trusting.setdefault(model.name, []).append(planned.experiment.name)
+    for model_name, names in trusting.items():
+        yield (
+            f"{_first(names)}: Python code that comes with the model {model_name!r} is run "
+            "(model.model_args.trust_remote_code)"
+        )
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -5,8 +5,11 @@ A run that was killed, or a file that was damaged since, leaves traces: files ha
 replaced, goes to the trash.
 """
 
+import contextlib
 import dataclasses
+import time
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 
 from sft.experiments.wording import shown_path
 from sft.runs.atomic import TEMPORARY_PREFIX
@@ -17,6 +20,7 @@ from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, State, read_status, write_record
 from sft.runs.states import LOST, standing_of
 
+SETTLED_SECONDS = 60.0
 Say = Callable[[str], None]
 
 
@@ -30,7 +34,8 @@ def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> N
     """
     if not results.path.is_dir():
         return
-    _delete_temporary_files(results)
+    for path in temporary_files(results):
+        delete(results, path)
     own = {folder.path for folder in planned}
     log = EventLog(results.events)
     for folder in job_folders(results):
@@ -48,12 +53,18 @@ def job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
         yield from (folder for folder in results.job_folders(stage) if is_within(results, folder.job))
 
 
-def _delete_temporary_files(results: ResultsFolder) -> None:
-    """Those of job folders; at the top, a leaderboard may be about to be written by someone without the lock."""
+def temporary_files(results: ResultsFolder) -> Iterator[Path]:
+    """What writers left that were killed; the caller holds the lock, so that no job is being written.
+
+    At the top someone without the lock may just write a leaderboard: only what is older than that takes counts.
+    """
     for folder in (results.path / "stages", results.experiments):
-        for path in files_below(folder) if is_within(results, folder) else ():
-            if path.name.startswith(TEMPORARY_PREFIX):
-                delete(results, path)
+        if is_within(results, folder):
+            yield from (path for path in files_below(folder) if path.name.startswith(TEMPORARY_PREFIX))
+    for path in results.path.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_symlink() or (path.is_file() and time.time() - path.stat().st_mtime > SETTLED_SECONDS):
+                yield path
 
 
 def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say: Say) -> None:

@@ -13,7 +13,7 @@ from sft.runs.manifest import is_done
 from sft.runs.records import JobRecord, StageName, read_job
 
 MAX_COMPARISONS = 2_000_000
-"""Above this only some of the finished stages are compared with; those of 1,400 stages with as many are all compared."""
+"""Above this only some of the finished stages are compared with; 1,400 stages and as many finished ones are below."""
 SHOWN_GROUPS = 20
 SHOWN_DIFFERENCES = 8
 SHOWN_NAMES = 3

@@ -61,7 +61,7 @@ def _save_plain(gguf: Path, folder: Path) -> None:
 
     if not _is_gguf(gguf):
         raise UserError(f"model {gguf}: not a GGUF file", kind="model")
-    place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**place)
         read = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)

@@ -9,18 +9,30 @@ from typing import TYPE_CHECKING, Any
 from sft.config.experiment import QuantizationConfig
 from sft.errors import MachineError, PackageMissing, UserError
 from sft.models.gguf import converted_gguf
-from sft.models.model_args import OWN_KEYS, check_model_args
+from sft.models.model_args import OWN_KEYS, REMOTE_CODE, check_model_args, runs_remote_code
 from sft.models.quantization import build_quantization, check_quantization
 from sft.models.references import loading_error, locate
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
-__all__ = ["ModelSource", "check_model_args", "check_quantization", "context_length", "load_model", "local_model"]
+__all__ = [
+    "ModelSource",
+    "check_model_args",
+    "check_quantization",
+    "context_length",
+    "load_config",
+    "load_model",
+    "local_model",
+]
 
 CAST_LOGGER = "bitsandbytes.autograd._functions"  # warns of its cast to fp16 at every single product of 8-bit weights
 SHOWN_WEIGHTS = 3
+NOT_TRUSTED = (
+    "comes with Python code of its own, which does not run unless you allow it: read it, then set "
+    "model.model_args.trust_remote_code to true"
+)
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 
 
@@ -48,7 +60,8 @@ def load_model(source: ModelSource) -> "PreTrainedModel":
     """The model in eval mode, on the GPU when there is one.
 
     Weights are bf16 on a CUDA device that has it, else fp32, unless `model_args` says otherwise. Only safetensors are
-    read: a pickled checkpoint can run code.
+    read: a pickled checkpoint can run code. Code that comes with a model runs only where `model_args` says
+    `trust_remote_code`.
 
     Raises:
         UserError: there is no such model, it is an adapter's folder, or its arguments do not fit.
@@ -62,7 +75,7 @@ def load_model(source: ModelSource) -> "PreTrainedModel":
     place = {"pretrained_model_name_or_path": str(local or source.name), "revision": source.revision}
     arguments = _arguments(source)
     if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
-        arguments["device_map"] = _device_map(place, arguments, list(source.model_args["no_split_module_classes"]))
+        arguments["device_map"] = _device_map(source, arguments)
     logging.getLogger(CAST_LOGGER).setLevel(logging.ERROR)
     try:
         model, told = AutoModelForCausalLM.from_pretrained(
@@ -73,6 +86,25 @@ def load_model(source: ModelSource) -> "PreTrainedModel":
     _require_all_weights(source.name, told)
     _keep_weights_unpacked(model)
     return model.eval()
+
+
+def load_config(source: ModelSource) -> "PreTrainedConfig":
+    """The configuration of a model, without its weights.
+
+    Raises:
+        UserError: there is no such model, or transformers does not know its kind.
+        MachineError: it is not cached and the hub does not answer.
+    """
+    from transformers import AutoConfig
+
+    local = local_model(source.name, source.folder)
+    trusted = runs_remote_code(source.model_args)
+    try:
+        return AutoConfig.from_pretrained(
+            str(local or source.name), revision=source.revision, trust_remote_code=trusted
+        )
+    except (OSError, ValueError) as error:
+        raise _explained(source, local, error) from error
 
 
 def local_model(name: str, folder: Path) -> Path | None:
@@ -114,6 +146,8 @@ def _arguments(source: ModelSource) -> dict[str, Any]:
         arguments.setdefault("device_map", "auto")
     elif torch.cuda.is_available():
         arguments.setdefault("device_map", {"": torch.cuda.current_device()})
+    # Where nothing is said, transformers asks at the terminal.
+    arguments[REMOTE_CODE] = runs_remote_code(source.model_args)
     if source.quantization is not None:
         arguments["quantization_config"] = build_quantization(source.quantization)
     return arguments
@@ -131,15 +165,16 @@ def _dtype(written: str) -> Any:
     return written if written == "auto" else getattr(torch, written.removeprefix("torch."))
 
 
-def _device_map(place: dict[str, Any], arguments: Mapping[str, Any], kept_whole: list[str]) -> Any:
-    """A placement over all devices that never cuts a module of the classes `kept_whole`."""
+def _device_map(source: ModelSource, arguments: Mapping[str, Any]) -> Any:
+    """A placement over all devices that never cuts a module of the classes `no_split_module_classes`."""
     from accelerate import infer_auto_device_map, init_empty_weights
     from accelerate.utils import get_balanced_memory
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
+    kept_whole = list(source.model_args["no_split_module_classes"])
     dtype = arguments["dtype"] if arguments["dtype"] != "auto" else None
     with init_empty_weights():
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(**place))
+        model = AutoModelForCausalLM.from_config(load_config(source), trust_remote_code=arguments[REMOTE_CODE])
     model.tie_weights()
     memory = get_balanced_memory(model, arguments.get("max_memory"), kept_whole, dtype)
     return infer_auto_device_map(model, memory, kept_whole, dtype)
@@ -173,6 +208,8 @@ def _explained(source: ModelSource, local: Path | None, error: Exception) -> Exc
     reason = " ".join(str(error).split())
     if isinstance(error, PackageMissing | UserError):
         return error
+    if REMOTE_CODE in reason and not runs_remote_code(source.model_args):
+        return UserError(f"model {source.name!r} {NOT_TRUSTED}", kind="model")
     if isinstance(error, ImportError):
         return MachineError(f"model {source.name!r} needs a package that is not installed: {reason}")
     return UserError(f"model {source.name!r} cannot be loaded: {reason}", kind="model")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 OWN_KEYS = frozenset({"parallelize", "no_split_module_classes", "dtype", "torch_dtype"})
+REMOTE_CODE = "trust_remote_code"
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 REFUSED = {
     "quantization_config": "write it in model.quantization",
@@ -25,7 +26,14 @@ def check_model_args(args: Mapping[str, Any]) -> list[tuple[str, str]]:
         value = args.get(key, "auto")
         if not isinstance(value, str) or value.removeprefix("torch.") not in DTYPES:
             findings.append((key, f"{value!r}; allowed: {', '.join(DTYPES)}"))
+    if not isinstance(args.get(REMOTE_CODE, False), bool):
+        findings.append((REMOTE_CODE, f"{args[REMOTE_CODE]!r}; allowed: true, false"))
     return findings + _placement(args)
+
+
+def runs_remote_code(args: Mapping[str, Any]) -> bool:
+    """Whether Python code that comes with a model may run; false unless `model_args` says so."""
+    return args.get(REMOTE_CODE) is True
 
 
 def _placement(args: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 THINKING_SWITCH = "enable_thinking"
+SHIPPED_CODE = "it is made by Python code that comes with it, which is never run"
 
 
 def load_tokenizer(name: str, folder: Path, revision: str | None = None) -> "PreTrainedTokenizerBase":
@@ -36,10 +37,13 @@ def load_tokenizer(name: str, folder: Path, revision: str | None = None) -> "Pre
     if path is not None and path.suffix == ".gguf":
         path = converted_gguf(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(path or name), revision=revision, use_fast=True)
+        # Where nothing is said, transformers asks at the terminal whether code shipped with a tokenizer may run.
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(path or name), revision=revision, use_fast=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, ImportError) as error:
         known = loading_error(name, error) if path is None else None
-        reason = " ".join(str(error).split())
+        reason = SHIPPED_CODE if "trust_remote_code" in str(error) else " ".join(str(error).split())
         raise known or UserError(f"no tokenizer can be read from {name!r}: {reason}", kind="tokenizer") from error
     if not tokenizer.is_fast:
         raise UserError(f"the tokenizer of {name!r} has no fast form (tokenizer.json)", kind="tokenizer")

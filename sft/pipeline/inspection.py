@@ -5,7 +5,7 @@ from typing import Any
 
 from sft.data.prompts import PromptBuilder
 from sft.inference.limits import prompt_limit
-from sft.models.loading import context_length, local_model
+from sft.models.loading import ModelSource, context_length, load_config
 from sft.pipeline.experiment import Experiment
 from sft.tasks.encoding import (
     PromptedRow,
@@ -59,11 +59,9 @@ def _label_ids(inputs: Inputs, builder: PromptBuilder) -> dict[str, list[int]]:
 
 
 def _context(experiment: Experiment) -> int | None:
-    from transformers import AutoConfig
-
-    name = experiment.config.model.name
-    place = str(local_model(name, experiment.folder) or name)
-    return context_length(AutoConfig.from_pretrained(place, revision=experiment.fingerprints.revisions.get("model")))
+    model, revision = experiment.config.model, experiment.fingerprints.revisions.get("model")
+    source = ModelSource(model.name, experiment.folder, revision, model_args=model.model_args)
+    return context_length(load_config(source))
 
 
 def _training(inputs: Inputs, builder: PromptBuilder, context: int | None, rows: int) -> list[dict[str, Any]]:

@@ -47,15 +47,15 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     fault_injection.after_write()
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write UTF-8 text atomically; lone surrogates are kept as their own bytes."""
-    with atomic_file(path) as file:
+    with atomic_file(path, durable=durable) as file:
         file.write(text.encode("utf-8", "surrogatepass"))
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write indented JSON atomically; a non-finite number is an error, so that no reader meets `NaN`."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n", durable=durable)
 
 
 def flush(path: Path) -> None:

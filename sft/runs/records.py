@@ -127,12 +127,16 @@ def read_status(path: Path) -> StatusRecord | None:
 
 
 def read_progress(path: Path) -> ProgressRecord | None:
-    """The progress of a worker, None before its first line."""
+    """The progress of a worker, None before its first line or when it cannot be read."""
     record = read_json_or_none(path, MAX_BYTES)
-    try:
-        return ProgressRecord(**record) if isinstance(record, dict) else None
-    except TypeError:
+    if not isinstance(record, dict):
         return None
+    stage, step, total, loss, time = (record.get(name) for name in ("stage", "step", "total", "loss", "time"))
+    if not (isinstance(step, int) and isinstance(total, int) and isinstance(time, int | float)):
+        return None
+    if stage not in get_args(StageName) or not isinstance(loss, int | float | None):
+        return None
+    return ProgressRecord(stage, step, total, loss, time)  # type: ignore[arg-type]
 
 
 def read_error(path: Path) -> ErrorRecord | None:

@@ -34,7 +34,9 @@ class GridRuns:
         self.board = place.json("results", "leaderboard.json")
         self.events = place.events()
         self.written = self._written_at()
-        self.second = place.sft("run-experiments", "grid.json")
+        self.again = place.sft("run-experiments", "grid.json")
+        self.events_again = place.events()[len(self.events) :]
+        self.second = place.sft("run-experiments", "grid.json", "--retry-failed")
         self.new_events = place.events()[len(self.events) :]
 
     def _written_at(self) -> dict[Path, int]:
@@ -43,7 +45,7 @@ class GridRuns:
 
     @property
     def unchanged(self) -> bool:
-        """Whether the second run left every finished stage as it was."""
+        """Whether the later runs left every finished stage as it was."""
         return self._written_at() == self.written
 
     def row(self, name: str) -> Any:
@@ -89,12 +91,18 @@ def test_the_closing_summary_repeats_the_last_line_of_the_log(runs: GridRuns):
     (log,) = (runs.stage("broken", "infer") / "attempts" / "01").glob("stderr.log")
     last = log.read_text("utf-8").strip().splitlines()[-1]
     start = next(index for index, line in enumerate(closing) if line.startswith("FAILED broken"))
-    assert "8 stages run" in closing[start - 1]
-    assert "1 experiment failed" in closing[start - 1]
     assert f"last line: {last}" in closing[start + 1]
-    again = closing[start + 2].rpartition("Again: ")[2].split()
+    assert closing[start + 2].startswith("8 stages run in ")
+    assert closing[start + 3] == "finished: 4 done, 1 failed"
+    again = closing[start].rpartition("Again: ")[2].split()
     assert again[:3] == ["python", "-m", "sft.worker"]
     assert (runs.place.folder / again[3]).resolve() == runs.stage("broken", "infer").resolve()
+    assert closing[start + 4] == "To run again what failed: sft run-experiments grid.json --retry-failed"
+
+
+def test_the_same_command_again_leaves_what_would_fail_again(runs: GridRuns):
+    assert (runs.again.returncode, runs.events_again) == (1, [])
+    assert "waiting for --retry-failed 1" in runs.again.stderr
 
 
 def test_the_second_run_starts_only_what_failed(runs: GridRuns):

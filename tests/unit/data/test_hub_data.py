@@ -112,6 +112,17 @@ def test_load_passes_the_pinned_commit_and_args(monkeypatch: pytest.MonkeyPatch,
         load_splits(config(args={"split": "train"}), ["text"], "label", tmp_path, COMMIT)
 
 
+def test_code_of_a_data_set_is_never_run(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"trust_remote_code is refused: code of a data set is never run"
+    ):
+        load_splits(config(args={"trust_remote_code": True}), ["text"], "label", tmp_path, COMMIT)
+    (tmp_path / "scripted").mkdir()
+    (tmp_path / "scripted" / "scripted.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(DataError, match="scripted"):
+        load_splits(config("scripted"), ["text"], "label", tmp_path, None)
+
+
 @pytest.mark.slow
 def test_errors_of_loading(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import datasets

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from sft.experiments import adapter_copies, grid_files
+from sft.errors import MachineError
+from sft.experiments import adapter_copies
 from sft.experiments.adapter_copies import copy_adapters
 from sft.experiments.grid_files import pinned_commits, write_configs, write_grid
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
+from sft.runs.atomic import write_json
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import write_manifest
 
@@ -60,23 +62,18 @@ def test_equal_experiments_share_a_folder_that_knows_all_names(results: ResultsF
     assert record["config"]["dataset"]["shots"] == 2
 
 
-def test_a_config_that_is_there_is_not_written_again(
+def test_a_config_that_is_there_is_not_written_again_and_none_is_flushed(
     results: ResultsFolder, planned: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = planned(a={}, b={}, c={"seed": 1})
-    folders = write(plan, results)
-    before = {name: folder.config.stat().st_ino for name, folder in folders.items()}
-    monkeypatch.setattr(grid_files, "read_json_or_none", _only_the_grid(results))
-    write(plan, results)
-    assert {name: folder.config.stat().st_ino for name, folder in folders.items()} == before
-
-
-def _only_the_grid(results: ResultsFolder) -> Callable[[Path], Any]:
-    def read(path: Path) -> Any:
-        assert path == results.grid, f"{path} was parsed"
-        return json.loads(path.read_text())
-
-    return read
+    flushed: list[int] = []
+    jobs = jobs_for(plan, results)
+    monkeypatch.setattr("os.fsync", flushed.append)
+    write_configs(plan, jobs)
+    before = {name: own[-1].folder.config.stat().st_ino for name, own in jobs.items()}
+    write_configs(plan, jobs)
+    assert {name: own[-1].folder.config.stat().st_ino for name, own in jobs.items()} == before
+    assert flushed == []
 
 
 def test_a_config_that_cannot_be_read_is_written_anew(results: ResultsFolder, planned: Any) -> None:
@@ -111,3 +108,9 @@ def test_adapters_are_copied_and_what_could_not_be_is_told(
     assert copy_adapters([alone], results) == []
     assert (tmp_path / "out" / "weights").read_text() == "w"
     assert adapter_copies.copy_adapters([], results) == []
+
+
+def test_a_grid_of_a_newer_version_is_refused(results: ResultsFolder) -> None:
+    write_json(results.grid, {"schema": 2, "pinned": {}})
+    with pytest.raises(MachineError, match=r"grid.json: was written by a newer version of sft \(schema 2"):
+        pinned_commits(results)

@@ -128,6 +128,19 @@ def test_a_leak_is_a_warning_and_under_strict_leaks_an_error(
     assert plan_of(project, a=raw(strict, {"dataset": {"shots": 0}}, {"training": ...})).experiments
 
 
+def test_code_that_comes_with_a_model_is_told_where_it_is_allowed(plan_of: Plan, project: Path, raw: Raw) -> None:
+    trusting = {"model": {"model_args": {"trust_remote_code": True}}}
+    plan = plan_of(project, a=raw(), b=raw(trusting), c=raw(trusting, {"seed": 3}))
+    (warning,) = plan.warnings
+    assert warning.startswith("b and 1 more: Python code that comes with the model 'model' is run")
+    assert "model.model_args.trust_remote_code" in warning
+    refusing = {"model": {"model_args": {"trust_remote_code": False}}}
+    assert plan_of(project, a=raw(), b=raw(refusing)).warnings == ()
+    assert "model.model_args.trust_remote_code: 1;" in _line(
+        plan_of, project, raw({"model": {"model_args": {"trust_remote_code": 1}}})
+    )
+
+
 def test_leaks_of_in_context_examples_count_where_nothing_is_trained(
     plan_of: Plan, project: Path, raw: Raw, zero_shot: dict[str, Any], rewrite: Callable[..., None]
 ) -> None:

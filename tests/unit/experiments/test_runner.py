@@ -304,9 +304,9 @@ def test_a_backoff_keeps_no_slot_and_does_not_spin(results: ResultsFolder) -> No
 def test_a_lasting_fault_is_not_tried_again_but_by_request(results: ResultsFolder) -> None:
     jobs = chain(results)
     run(results, jobs, FakeExecutor({"i": fail()}))
-    executor, display = FakeExecutor(), Shown()
+    executor, display, before = FakeExecutor(), Shown(), events(results)
     summary = run(results, jobs, executor, display)
-    assert executor.order == []
+    assert (executor.order, events(results)) == ([], before)
     assert kinds(summary) == {"i": "data", "e": "data"}
     assert summary.earlier == set(summary.failed)
     assert (states(jobs), display.said) == (

@@ -1,5 +1,6 @@
 """What the holder of the lock puts in order before the first job."""
 
+import os
 from typing import Any
 
 import pytest
@@ -63,6 +64,17 @@ def test_results_that_are_about_to_be_replaced_are_kept(made: Any, said: list[st
     assert (kept / "metrics.json").read_text() == "edited by hand"
     assert len(said) == 1
     assert "are not those of its manifest; it runs again" in said[0]
+
+
+def test_temporary_files_go_at_the_top_only_when_nobody_writes_them_any_more(made: Any, said: list[str]) -> None:
+    folder = made.stage("infer", "a")
+    made.job(folder, "infer")
+    new, old = made.results.path / ".tmp-new", made.results.path / ".tmp-old"
+    for path in (folder.path / ".tmp-now", new, old):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    sweep(made.results, [], said.append)
+    assert [path.name for path in made.results.path.rglob(".tmp-*")] == [".tmp-new"]
 
 
 def test_a_pruned_adapter_is_not_damage(made: Any, said: list[str]) -> None:

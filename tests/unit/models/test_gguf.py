@@ -1,9 +1,15 @@
 """A GGUF file is converted once, to a model that is equal to it and can be trained and saved."""
 
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
 from sft.errors import UserError
+from sft.models import gguf as gguf_files
 from sft.models.gguf import convert_gguf, converted_gguf
 from sft.models.loading import ModelSource, load_model
 from sft.models.tokenizers import load_tokenizer
@@ -69,6 +75,31 @@ def test_the_converted_model_is_equal_and_plain(gguf_file, tmp_path):
     convert_gguf(gguf_file, tmp_path / "model")
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "model").iterdir()} == before
     assert not list(tmp_path.glob(".tmp-*"))
+
+
+def test_two_that_convert_at_once_leave_one_whole_model(tmp_path, monkeypatch):
+    both_began = threading.Barrier(2, timeout=30)
+
+    def save(_gguf, folder):
+        both_began.wait()
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        both_began.wait()
+
+    monkeypatch.setattr(gguf_files, "_save_plain", save)
+    with ThreadPoolExecutor(2) as pool:
+        for converted in [pool.submit(convert_gguf, tmp_path / "a.gguf", tmp_path / "model") for _ in range(2)]:
+            converted.result()
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.slow
+def test_two_processes_that_convert_at_once_leave_one_whole_model(gguf_file, tmp_path):
+    command = [sys.executable, "-m", "sft.models.gguf", str(gguf_file), str(tmp_path / "made" / "model")]
+    assert [child.wait() for child in [subprocess.Popen(command) for _ in range(2)]] == [0, 0]
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["model"]
+    assert load_model(ModelSource("made/model", tmp_path)).config.hidden_size == 64
 
 
 def test_another_file_is_told_and_leaves_nothing(tmp_path):

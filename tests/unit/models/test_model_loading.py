@@ -119,6 +119,7 @@ def test_an_argument_that_the_model_does_not_take_is_told(saved):
         ({"dtype": "float32", "torch_dtype": "float32"}, ("torch_dtype", "dtype is there too; write one of them")),
         ({"load_in_4bit": True}, ("load_in_4bit", "refused: write it in model.quantization")),
         ({"no_split_module_classes": ["X"]}, ("no_split_module_classes", "has an effect only with parallelize: true")),
+        ({"trust_remote_code": "false"}, ("trust_remote_code", "'false'; allowed: true, false")),
         ({"parallelize": "yes"}, ("parallelize", "'yes'; allowed: true, false")),
         ({"parallelize": True, "device_map": "auto"}, ("device_map", "parallelize places the model itself")),
         ({"parallelize": True, "no_split_module_classes": "X"}, ("no_split_module_classes", "'X'; it is a list")),

@@ -112,6 +112,19 @@ def test_what_all_rows_share_is_said_once(tmp_path: Path) -> None:
     assert "dataset.on_missing" not in text
 
 
+def test_code_that_was_allowed_to_run_is_shown(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    trusting = config(seed=1, model={"model_args": {"trust_remote_code": True}})
+    for number, own in enumerate((trusting, config())):
+        folder.done(f"n{number}", f"{number:016x}", own, metrics({"macro_f1": 0.5}))
+    write_leaderboard([folder.results], tmp_path)
+    rows = json.loads((tmp_path / "leaderboard.json").read_text())["rows"]
+    assert [row["settings"].get("model.model_args.trust_remote_code") for row in rows] == [True, None]
+    table = tables((tmp_path / "leaderboard.md").read_text())[0]
+    column = table[0].index("model.model_args.trust_remote_code")
+    assert sorted(row[column] for row in table[1:]) == ["n/a", "true"]
+
+
 def test_boards_stand_apart(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.done("a", "a" * 16, config(), metrics({"macro_f1": 0.5}))

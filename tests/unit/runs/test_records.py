@@ -9,9 +9,11 @@ from sft.errors import MachineError
 from sft.runs.records import (
     ErrorRecord,
     JobRecord,
+    ProgressRecord,
     StatusRecord,
     read_error,
     read_job,
+    read_progress,
     read_status,
     write_record,
 )
@@ -108,3 +110,18 @@ def test_an_error_of_another_shape_does_not_stop_the_reader(tmp_path: Path, erro
 def test_an_error_comes_back(tmp_path: Path) -> None:
     write_record(tmp_path / "error.json", ErrorRecord("oom_gpu", "full"))
     assert read_error(tmp_path / "error.json") == ErrorRecord("oom_gpu", "full")
+
+
+PROGRESS = {"stage": "train", "step": 3, "total": 9, "loss": 0.5, "time": 1.0}
+
+
+def test_progress_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "progress.json").write_text(json.dumps(PROGRESS | {"later": 1}))
+    assert read_progress(tmp_path / "progress.json") == ProgressRecord("train", 3, 9, 0.5, 1.0)
+
+
+@pytest.mark.parametrize("wrong", [{"step": "3"}, {"total": None}, {"time": "now"}, {"loss": []}, {"stage": "x"}])
+def test_progress_that_cannot_be_read_is_none(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    (tmp_path / "progress.json").write_text(json.dumps(PROGRESS | wrong))
+    assert read_progress(tmp_path / "progress.json") is None
+    assert read_progress(tmp_path / "nowhere") is None
