@@ -84,12 +84,16 @@ class Ledger:
         self._summary.earlier = frozenset(self._summary.failed)
         return earlier
 
-    def ready(self, now: float) -> list[PlannedJob]:
-        """The jobs that may start now, first come first."""
+    def wake(self, now: float) -> None:
+        """Make those jobs ready whose time to be tried again has come."""
         due = [job for when, job in self._delayed if when <= now]
         self._delayed = [(when, job) for when, job in self._delayed if when > now]
         for job in due:
             self._schedule.put_back(job, self.tries_of(job).turn)
+
+    @property
+    def ready(self) -> list[PlannedJob]:
+        """The jobs that may start now, first come first."""
         return self._schedule.ready
 
     @property

@@ -91,6 +91,7 @@ class Runner:
     def _loop(self) -> None:
         while True:
             self._heed_signals()
+            self._ledger.wake(time.monotonic())
             self._start_what_can()
             if not self._active and not self._has_more():
                 return
@@ -111,11 +112,10 @@ class Runner:
         """Whether something is to start later, though nothing runs now."""
         if self._is_stopping:
             return False
-        waits = self._ledger.next_due < float("inf") or bool(self._gpu_memory.resting)
-        ready = self._ledger.ready(time.monotonic())
-        if ready and not waits:
+        ready, is_delayed = self._ledger.ready, self._ledger.next_due < float("inf")
+        if ready and not (is_delayed or self._gpu_memory.resting):
             raise RuntimeError(f"no lease fits {ready[0].record.stage} {ready[0].record.name}")
-        return bool(ready) or self._ledger.next_due < float("inf")
+        return bool(ready) or is_delayed
 
     def _seconds_to_wait(self) -> float:
         now = time.monotonic()
@@ -140,7 +140,7 @@ class Runner:
         if self._is_stopping or self._leases.is_full:
             return
         refused: set[Need] = set()
-        for job in self._ledger.ready(time.monotonic()):
+        for job in self._ledger.ready:
             need = self._need(job)
             grant = None if need in refused else self._leases.take(need, self._gpu_memory.resting)
             if grant is None:

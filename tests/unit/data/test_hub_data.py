@@ -113,9 +113,7 @@ def test_load_passes_the_pinned_commit_and_args(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_code_of_a_data_set_is_never_run(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"trust_remote_code is refused: code of a data set is never run"
-    ):
+    with pytest.raises(DataError, match=r"trust_remote_code is refused: code of a data set is never run"):
         load_splits(config(args={"trust_remote_code": True}), ["text"], "label", tmp_path, COMMIT)
     (tmp_path / "scripted").mkdir()
     (tmp_path / "scripted" / "scripted.py").write_text("raise SystemExit('it ran')")

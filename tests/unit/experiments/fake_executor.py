@@ -61,13 +61,15 @@ class FakeHandle:
         self.error: ErrorRecord | None = None
         self.stopped: list[float] = []
         self.dumped = 0
+        self.heeds = True
+        """Whether it ends when it is asked to."""
 
     def exit_code(self) -> int | None:
         return self.code
 
     def stop(self, grace: float) -> None:
         self.stopped.append(grace)
-        if self.code is None:
+        if self.code is None and (self.heeds or not grace):
             self.code = 75 if grace else -signal.SIGKILL
 
     def dump_stacks(self) -> None:

@@ -93,6 +93,16 @@ def test_an_imported_file_is_held_to_the_same_folders(backend: str, folder: Path
     assert error_of(folder, "import 'n.libsonnet'") == f'n.libsonnet:2:5: import of "/etc/passwd" {OUTSIDE}'
 
 
+@pytest.mark.parametrize("option", ["ext_code", "tla_code"])
+def test_code_of_the_command_line_is_held_to_the_same_folders(backend: str, folder: Path, option: str) -> None:
+    code = "function(x=null) if x == null then std.extVar('x') else x"
+    (folder / "inside.libsonnet").write_text("[2]")
+    assert value_of(folder, code, **{option: {"x": "import 'inside.libsonnet'"}}) == [2]
+    assert error_of(folder, code, **{option: {"x": "importstr '/etc/passwd'"}}).endswith(
+        f'import of "/etc/passwd" {OUTSIDE}'
+    )
+
+
 def test_an_import_that_is_not_there(backend: str, folder: Path) -> None:
     message = error_of(folder, "import 'nope.libsonnet'")
     assert message.startswith('grid.jsonnet:1:1: import of "nope.libsonnet" failed: no such file')

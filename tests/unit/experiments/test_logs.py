@@ -1,9 +1,11 @@
 """Logs that are cut where they lie, and masked."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from sft.experiments import logs as logs_module
 from sft.experiments.logs import Logs, LogSize, mask_log
 from sft.runs.files import AttemptFolder
 
@@ -52,6 +54,20 @@ def test_a_writer_that_has_it_open_goes_on_behind_the_cut(attempt: AttemptFolder
     assert kept.endswith(lines(930, 1000))
     assert len(kept) <= SIZE.most
     assert int(told) == 10_000 - len(head) - len(tail)
+
+
+def test_what_is_written_during_the_cut_is_kept(attempt: AttemptFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    move_back = logs_module._move_back
+
+    def late(file: BinaryIO, end: int) -> None:
+        with attempt.stderr.open("ab") as other:
+            other.write(b"the last words\n")
+        move_back(file, end)
+
+    monkeypatch.setattr(logs_module, "_move_back", late)
+    attempt.stderr.write_bytes(lines(0, 1000))
+    Logs(attempt, SIZE).cap()
+    assert attempt.stderr.read_bytes().endswith(lines(999, 1000) + b"the last words\n")
 
 
 def test_a_flood_without_line_ends_is_cut_too(attempt: AttemptFolder) -> None:

@@ -301,6 +301,21 @@ def test_a_backoff_keeps_no_slot_and_does_not_spin(results: ResultsFolder) -> No
     assert len(executor.timeouts) < 60
 
 
+def test_a_job_whose_wait_is_over_does_not_make_the_loop_spin_while_the_slots_are_full(results: ResultsFolder) -> None:
+    experiments = many(results, 2)
+    executor = FakeExecutor({"i0": fail_times(1), "i1": run_on})
+
+    def wait() -> None:
+        time.sleep(executor.timeouts[-1])
+        if len(executor.timeouts) > 12:
+            executor.handles[1].code = succeed(executor.handles[1].submission)
+
+    executor.while_waiting = wait
+    run(results, experiments, executor, surroundings=around(backoff_seconds=0.02, tick_seconds=0.01))
+    assert executor.order == ["i0", "i1", "i0"]
+    assert sum(timeout == 0 for timeout in executor.timeouts) < 5
+
+
 def test_a_lasting_fault_is_not_tried_again_but_by_request(results: ResultsFolder) -> None:
     jobs = chain(results)
     run(results, jobs, FakeExecutor({"i": fail()}))
@@ -464,11 +479,15 @@ def test_a_stop_signal_ends_the_running_jobs_and_starts_no_other(
 
 def test_a_second_signal_ends_them_at_once(results: ResultsFolder) -> None:
     executor = FakeExecutor({"i0": run_on})
-    executor.while_waiting = lambda: (
-        [os.kill(os.getpid(), number) for number in (signal.SIGINT, signal.SIGINT)] and None
-    )
+
+    def insist() -> None:
+        executor.handles[0].heeds = False
+        if len(executor.timeouts) in (1, 5):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    executor.while_waiting = insist
     run(results, many(results, 1), executor)
-    assert executor.handles[0].stopped == [0.0]
+    assert executor.handles[0].stopped == [30.0, 0.0]
 
 
 def test_a_second_hangup_is_no_second_request(results: ResultsFolder) -> None:
@@ -501,11 +520,17 @@ def test_a_job_that_finishes_in_spite_of_the_signal_is_done(results: ResultsFold
 
 
 def test_a_job_that_fails_in_spite_of_the_signal_has_failed(results: ResultsFolder) -> None:
-    def fail_under_a_signal(submission: Submission) -> int:
-        os.kill(os.getpid(), signal.SIGTERM)
-        return fail()(submission) or 0
+    executor = FakeExecutor({"i0": run_on})
 
-    assert kinds(run(results, many(results, 1), FakeExecutor({"i0": fail_under_a_signal}))) == {"i0": "data"}
+    def fail_when_stopped() -> None:
+        (handle,) = executor.handles
+        if handle.stopped:
+            fail()(handle.submission)
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    executor.while_waiting = fail_when_stopped
+    assert kinds(run(results, many(results, 1), executor)) == {"i0": "data"}
 
 
 def test_a_job_that_someone_else_stopped_is_tried_again(results: ResultsFolder) -> None:
