@@ -153,9 +153,13 @@ def jobs(
 
 
 @pytest.fixture
-def grid(tmp_path: Path, stub_faults: Callable[..., None], no_process_left: Callable[[], dict[int, str]]) -> Any:
+def grid(
+    tmp_path: Path, stub_faults: Callable[..., None], no_process_left: Callable[[], dict[int, str]]
+) -> Iterator[Any]:
     """A grid of stub jobs that is run by a real runner in a process of its own."""
-    return GRIDS.Grid(tmp_path, STUB.config)
+    made = GRIDS.Grid(tmp_path, STUB.config)
+    yield made
+    made.close()
 
 
 @pytest.fixture

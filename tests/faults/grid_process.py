@@ -5,16 +5,14 @@ the order of their stages, each `{stage, key, config}`), `settings` (of `RunSett
 `machine`, `ladder` (steps that a stage can need less memory by), `board` (what the refresh of the board raises).
 """
 
-import contextlib
 import fcntl
 import json
 import os
-import signal
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +121,7 @@ class Grid:
         self._folder = folder
         self._config = config
         self._started = 0
+        self._processes: list[Any] = []
         self.results = ResultsFolder(folder / "results")
         self.experiments: dict[str, list[dict[str, Any]]] = {}
         self.spec: dict[str, Any] = {}
@@ -169,7 +168,7 @@ class Grid:
         with (self._folder / f"run-{self._started}.log").open("wb") as log:
             written_to = next((place for place in (terminal, output) if place is not None), log)
             own_terminal = terminal if terminal is None else lambda: fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, __file__, str(self.results.path), str(spec)],
                 stdin=subprocess.DEVNULL,
                 stdout=written_to,
@@ -178,6 +177,8 @@ class Grid:
                 start_new_session=True,
                 preexec_fn=own_terminal,
             )
+        self._processes.append(process)
+        return process
 
     def output(self, number: int | None = None) -> str:
         """What a run wrote, the last one if none is named."""
@@ -185,20 +186,14 @@ class Grid:
 
     def run(self, *, environment: dict[str, str] | None = None, **settings: Any) -> int:
         """Run to the end; the exit code."""
-        process = self.start(environment=environment, **settings)
-        with ended_at_last(process):
-            return int(process.wait(PATIENCE))
+        return int(self.start(environment=environment, **settings).wait(PATIENCE))
 
-
-@contextlib.contextmanager
-def ended_at_last(process: Any) -> Iterator[None]:
-    """Kills a process that a test left."""
-    try:
-        yield
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+    def close(self) -> None:
+        """Kill the runners that a test left; nothing of them survives that."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 if __name__ == "__main__":

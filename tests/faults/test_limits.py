@@ -42,8 +42,10 @@ def test_row_11_a_hanging_stage_that_ignores_the_request_is_killed_after_the_gra
     assert grid.status("hanging").error.message == message
 
 
-@pytest.mark.parametrize("repeats", [3, pytest.param(50, marks=pytest.mark.slow)])
-@BOTH_STARTS
+@pytest.mark.parametrize(
+    ("start", "repeats"),
+    [("warm", 3), *(pytest.param(*item, marks=pytest.mark.slow) for item in (("warm", 50), ("fresh", 10)))],
+)
 def test_row_12_what_is_finished_counts_more_than_the_limit(grid: Any, start: str, repeats: int) -> None:
     """The stages end around the limit, a few milliseconds apart."""
     for number in range(repeats):

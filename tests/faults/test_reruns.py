@@ -26,7 +26,7 @@ def test_row_20_a_grid_whose_every_worker_crashes_stops_early(grid: Any, start: 
     assert "4 not started" in grid.output()
 
 
-@pytest.mark.parametrize("repeats", [3, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("repeats", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_row_29_of_two_runners_on_one_folder_the_second_ends_with_3(
     grid: Any, repeats: int, wait: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -92,6 +92,7 @@ def test_row_47_a_fault_that_stays_fails_after_its_retries_and_is_tried_by_the_n
     assert len(folder.attempts()) == 4
 
 
+@pytest.mark.slow
 def test_row_47_what_failed_for_good_is_left_until_it_is_asked_for(grid: Any) -> None:
     folder = grid.add("lasting", "raise", kind="data")
     assert grid.run() == 1
@@ -119,6 +120,7 @@ def test_row_50_secrets_of_the_environment_stand_in_no_file_and_in_no_output(
         assert TOKEN.encode() not in text, path
 
 
+@pytest.mark.slow
 @BOTH_STARTS
 def test_row_75_a_grid_goes_on_with_other_jobs_and_ends_the_same(
     grid: Any, start: str, wait: Callable[..., Any]
