@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.config.schema import config_schema
 from sft.errors import UserError
+from sft.experiments.board_refresh import last_refresh
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import Display
 from sft.experiments.grid import only_one
@@ -107,7 +108,7 @@ def run(
     Raises:
         InvalidExperiments: something is wrong with the grid; nothing was started.
         FolderInUse: another run has the results folder.
-        MachineError: a GPU is asked for that is not there, or the leaderboard cannot be written.
+        MachineError: a GPU is asked for that is not there.
     """
     request = RunRequest(goal="metrics", sets_grid=options.only is None)
     return _run(load_grid(grid, options), Path(results_path), request, settings, display)
@@ -252,7 +253,7 @@ def _run(
         board = _board_writer(results_folder) if request.adds_to_grid else _no_board
         watchers = Watchers(display or display_for(costs=costs), board, costs)
         outcome = run_plan(checked, results_folder, request, settings, watchers)
-        board()
+        outcome = dataclasses.replace(outcome, unwritten=(*outcome.unwritten, *last_refresh(board)))
     return GridRun(plan=checked, outcome=outcome, results=results_folder)
 
 

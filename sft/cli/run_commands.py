@@ -57,9 +57,6 @@ def run_experiments(
 ) -> None:
     """Run a whole grid, then write the leaderboard: the main job."""
     from sft import api
-    from sft.cli.board import board_text
-    from sft.experiments.wording import shown_path
-    from sft.runs.records import read_json_or_none
 
     settings = api.RunSettings(
         jobs=jobs,
@@ -75,8 +72,7 @@ def run_experiments(
         retry_failed=retry_failed,
     )
     ended = api.run(grid, results_path, options, settings)
-    write_out(f"\n{board_text(read_json_or_none(ended.results.leaderboard('json')))}\n")
-    write_out(f"{shown_path(ended.results.leaderboard('md'))}\n")
+    _show_board(ended)
     close(ended.plan, ended.outcome, ended.results, _command_with("--retry-failed"))
 
 
@@ -146,6 +142,16 @@ def _finished(ended: "GridRun") -> bool:
     return not ended.n_failed and ended.outcome.summary.stopped_by is None
 
 
+def _show_board(ended: "GridRun") -> None:
+    from sft.cli.board import board_text
+    from sft.experiments.wording import shown_path
+    from sft.runs.records import read_json_or_none
+
+    board = read_json_or_none(ended.results.leaderboard("json"))
+    if board is not None:
+        write_out(f"\n{board_text(board)}\n{shown_path(ended.results.leaderboard('md'))}\n")
+
+
 def close(plan: "GridPlan", outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = None) -> None:
     """Say how a run ended, and end with the code that says it.
 
@@ -164,7 +170,7 @@ def close(plan: "GridPlan", outcome: "RunOutcome", results: "ResultsFolder", ret
     stopped = summary.stopped_by is not None
     lines = [f"warning: {warning}" for warning in plan.warnings]
     lines += closing_lines(outcome.facts(), Ending(results, outcome.seconds, stopped, retry))
-    machine = [*outcome.copy_failures, *([summary.machine] if summary.machine else [])]
+    machine = [*outcome.unwritten, *([summary.machine] if summary.machine else [])]
     lines += [*([summary.halted] if summary.halted else []), *machine]
     write_err("".join(f"{line}\n" for line in lines))
     if summary.stopped_by is not None:

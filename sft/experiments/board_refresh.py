@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from sft.errors import MACHINE_ERRNOS
+
 COST_SHARE = 20
 """A refresh comes after at least so many times the seconds that the last one took."""
 
@@ -36,3 +38,14 @@ class BoardRefresh:
                 self._say(f"the leaderboard could not be written ({type(error).__name__}: {error}); the run goes on")
         ended = time.monotonic()
         self._next = ended + max(self._every_seconds, COST_SHARE * (ended - began))
+
+
+def last_refresh(write: Callable[[], None]) -> list[str]:
+    """Rewrite the board after the last job; what the machine must change where it could not be."""
+    try:
+        write()
+    except OSError as error:
+        if error.errno not in MACHINE_ERRNOS:
+            raise
+        return [f"the leaderboard could not be written: {error}"]
+    return []

@@ -33,6 +33,10 @@ class Watch:
         """How long it has been running."""
         return now - self._began
 
+    def wait(self, now: float) -> None:
+        """It has no process yet: its time begins later."""
+        self._began = now
+
     def hear(self, sign: Sign, now: float) -> None:
         """Take note of its progress; a stall is counted from the worker's first line."""
         if sign != self._sign:

@@ -71,8 +71,8 @@ class RunOutcome:
     """Experiment name -> its jobs."""
     seconds: float
     """The jobs took, together with all between them."""
-    copy_failures: tuple[str, ...] = ()
-    """Adapters that could not be copied to where the user wanted them, one line each."""
+    unwritten: tuple[str, ...] = ()
+    """What could not be written after the last job, one line each: copies of adapters, the leaderboard."""
 
     def facts(self) -> RunFacts:
         """What the closing lines are made of."""
@@ -123,7 +123,7 @@ def run_plan(
         },
         experiments=jobs,
         seconds=time.monotonic() - began,
-        copy_failures=tuple(copy_adapters(plan.experiments, results)),
+        unwritten=tuple(copy_adapters(plan.experiments, results)),
     )
 
 

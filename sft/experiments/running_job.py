@@ -51,6 +51,8 @@ class ActiveJob:
 
     def check_limits(self, now: float, grace: float) -> None:
         """End it if it is over a limit; the stacks of its threads go to its log first."""
+        if self.handle.pid is None and self.handle.exit_code() is None:
+            self.watch.wait(now)
         self.watch.hear(_sign(self.job.folder.progress), now)
         if now >= self._stop_at:
             self._stop_at = float("inf")

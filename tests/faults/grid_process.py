@@ -22,7 +22,7 @@ from sft.errors import SftError
 from sft.experiments.executors.local import LocalExecutor
 from sft.experiments.executors.preload import preload_of
 from sft.experiments.leases import Machine
-from sft.experiments.line_display import LineDisplay
+from sft.experiments.line_display import display_for
 from sft.experiments.logs import LogSize
 from sft.experiments.planning import GridPlan
 from sft.experiments.runner import Runner
@@ -66,7 +66,7 @@ def _meet(folder: Path) -> None:
 def _run(results: ResultsFolder, spec: dict[str, Any]) -> RunOutcome:
     experiments = {name: planned(results, name, jobs) for name, jobs in spec["experiments"].items()}
     settings = RunSettings(**spec.get("settings", {}))
-    display = LineDisplay()
+    display = display_for()
     records = (job.record for job in unique_jobs(experiments).values())
     sweep(results, [job.folder for job in needed_jobs(experiments, lambda job: job.is_done).values()], display.say)
     executor = LocalExecutor(settings.start, preload_of(records) if spec.get("preload") else None, display.say)

@@ -52,7 +52,7 @@ def fail_times(times: int, kind: Any = "network") -> Play:
 
 
 class FakeHandle:
-    pid = 4711
+    pid: int | None = 4711
     start: StartMode = "fresh"
 
     def __init__(self, submission: Submission, code: int | None) -> None:

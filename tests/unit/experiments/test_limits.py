@@ -38,6 +38,12 @@ def test_a_stall_counts_from_the_first_line_and_from_every_change() -> None:
     )
 
 
+def test_the_wait_for_a_process_does_not_count() -> None:
+    watch = Watch(Limits(timeout=10.0), "train", now=0.0)
+    watch.wait(7.0)
+    assert (watch.seconds(9.0), watch.deadline(), watch.overrun(16.9)) == (2.0, 17.0, None)
+
+
 @pytest.mark.parametrize(("limits", "deadline"), [(Limits(5.0, 9.0), 5.0), (Limits(9.0, 5.0), 6.0)])
 def test_the_nearer_limit_counts(limits: Limits, deadline: float) -> None:
     watch = Watch(limits, "train", now=0.0)

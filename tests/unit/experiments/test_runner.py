@@ -580,6 +580,23 @@ def test_what_is_finished_at_the_limit_is_done(results: ResultsFolder) -> None:
     assert (states([planned]), executor.handles[0].dumped) == (["done"], 0)
 
 
+def test_a_job_that_waits_for_its_process_is_not_over_its_time(results: ResultsFolder) -> None:
+    planned = job(results, "infer", "i")
+    executor = FakeExecutor({"i": run_on})
+
+    def start_at_last() -> None:
+        time.sleep(executor.timeouts[-1])
+        (handle,) = executor.handles
+        handle.pid = None if len(executor.timeouts) < 30 else 4711
+        if len(executor.timeouts) == 30:
+            handle.code = succeed(handle.submission)
+
+    executor.while_waiting = start_at_last
+    run(results, [planned], executor, timeout=0.2)
+    assert executor.handles[0].stopped == []
+    assert (status_of(planned).seconds or 1.0) < 0.2
+
+
 @pytest.mark.usefixtures("at_once")
 def test_no_progress_is_a_stall_but_not_before_the_first_line(results: ResultsFolder) -> None:
     planned = job(results, "infer", "i")

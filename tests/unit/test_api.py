@@ -1,0 +1,70 @@
+"""`sft.run` and its kin, with a runner that is played."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sft
+from sft import api
+from sft.errors import UserError
+from sft.experiments import planning
+from sft.experiments.runner import Runner
+from sft.experiments.settings import RunSettings
+from sft.experiments.summary import RunSummary
+
+
+@pytest.fixture
+def grid(project: Path, raw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(planning, "ask", lambda questions: [[] for _ in questions])
+    monkeypatch.chdir(project)
+    return {"configs": {"a": raw(), "b": raw({"seed": 5})}}
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The settings and the experiments of each run."""
+    found: list[Any] = []
+
+    def run(self: Any, experiments: Any) -> RunSummary:
+        found.append((self._settings, experiments))
+        return RunSummary()
+
+    monkeypatch.setattr(Runner, "run", run)
+    return found
+
+
+def test_settings_reach_the_run(grid: dict[str, Any], seen: list[Any]) -> None:
+    ended = sft.run(grid, "results", settings=RunSettings(jobs=3, timeout=60.0))
+    ((settings, experiments),) = seen
+    assert settings == RunSettings(jobs=3, timeout=60.0)
+    assert {name: [job.record.stage for job in jobs] for name, jobs in experiments.items()} == {
+        "a": ["train", "infer", "evaluate"],
+        "b": ["train", "infer", "evaluate"],
+    }
+    assert (ended.n_failed, ended.outcome.unwritten) == (0, ())
+    assert set(json.loads(Path("results/grid.json").read_text())["configs"]) == {"a", "b"}
+
+
+def test_settings_that_are_none_start_nothing(grid: dict[str, Any], seen: list[Any]) -> None:
+    with pytest.raises(UserError, match="--gpus 'one': must be all, none, or numbers"):
+        sft.run(grid, "results", settings=RunSettings(gpus="one"))
+    assert seen == []
+
+
+@pytest.mark.parametrize(("number", "is_told"), [(28, True), (2, False)])
+def test_a_board_that_cannot_be_written_at_the_end_is_told_or_raised(
+    grid: dict[str, Any], seen: list[Any], monkeypatch: pytest.MonkeyPatch, number: int, is_told: bool
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(number, "no", "leaderboard.json")
+
+    monkeypatch.setattr(api, "write_leaderboard", fail)
+    if is_told:
+        (line,) = sft.run(grid, "results").outcome.unwritten
+        assert line == "the leaderboard could not be written: [Errno 28] no: 'leaderboard.json'"
+    else:
+        with pytest.raises(FileNotFoundError):
+            sft.run(grid, "results")
