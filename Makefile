@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo demo-data install dev check test test-slow peers bench-engine clean
 
 demo: install demo-data
-	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo
+	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2
 	@echo "Leaderboard: results/demo/leaderboard.md and .json; every experiment under results/demo/experiments/"
 
 demo-data: install
