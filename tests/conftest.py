@@ -3,12 +3,18 @@
 import copy
 import importlib.util
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+# A shell that starts the tests in the background has them ignore these, and the commands under test with them.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 LABELS = ("bad", "good", "mixed")
 SIZES = {"train": 5, "dev": 2, "test": 3}

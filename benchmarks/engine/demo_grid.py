@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from benchmarks.engine.commands import ROOT, Figure, seconds_of, sft
@@ -18,6 +19,7 @@ PEERS = ROOT / ".venv-peers" / "bin"
 INSTRUCTION = "Classify the sentiment of the tweet. Answer with one word: {}."
 LABELS = ("negative", "neutral", "positive")
 SHOTS, TEST_ROWS, EPOCHS, RATE, BATCH = 16, 40, 1, 3e-4, 8
+REPEATS = 2
 ICL, METRICS, INITS = (0, 2), ("macro_f1", "accuracy"), (True, "pca", "pissa")
 
 
@@ -28,10 +30,12 @@ def figures(folder: Path) -> Iterator[Figure]:
     together = seconds_of(sft("run-experiments", "grid.json", "--results-path", "together"), folder)
     yield Figure("12 experiments of the demo model as a grid", together, "s")
     alone = 0.0
-    for number, name in enumerate(grid["configs"]):
+    measured = [name for name in grid["configs"] if name.endswith(METRICS[0])]
+    for number, name in enumerate(measured):
         arguments = ("--only", name, "--start", "fresh", "--results-path", f"alone/{number}")
-        alone += seconds_of(sft("run-experiments", "grid.json", *arguments), folder)
-    yield Figure("the same 12 one by one, fresh, nothing shared", alone, "s")
+        alone += len(METRICS) * seconds_of(sft("run-experiments", "grid.json", *arguments), folder)
+    note = f"{len(measured)} were run, each counted {len(METRICS)} times: the other metric costs the same"
+    yield Figure("the same 12 one by one, fresh, nothing shared", alone, "s", note)
     yield Figure("one by one / grid", alone / together, "x")
     yield from _loop(folder, together)
 
@@ -71,16 +75,16 @@ def _loop(folder: Path, together: float) -> Iterator[Figure]:
         yield Figure("shell loop of trl sft and lm_eval", float("nan"), "s", "not installed: make peers")
         return
     _write_peer_data(folder / "peer")
-    trained = evaluated = 0.0
-    for _ in INITS:
-        for k in ICL:
-            for _ in METRICS:
-                shutil.rmtree(folder / "peer" / "adapter", ignore_errors=True)
-                trained += seconds_of(_train_command(folder / "peer"), folder)
-                evaluated += seconds_of(_evaluate_command(folder / "peer", k), folder)
+    trainings, scorings = [], []
+    for _ in range(REPEATS):
+        shutil.rmtree(folder / "peer" / "adapter", ignore_errors=True)
+        trainings.append(seconds_of(_train_command(folder / "peer"), folder))
+        scorings.append(mean(seconds_of(_evaluate_command(folder / "peer", k), folder) for k in ICL))
     count = len(INITS) * len(ICL) * len(METRICS)
-    yield Figure(f"shell loop: {count} x trl sft", trained, "s")
-    yield Figure(f"shell loop: {count} x lm_eval", evaluated, "s")
+    trained, evaluated = count * mean(trainings), count * mean(scorings)
+    note = f"{count} times the mean of {REPEATS}: the commands of the loop are the same"
+    yield Figure(f"shell loop: {count} x trl sft", trained, "s", note)
+    yield Figure(f"shell loop: {count} x lm_eval", evaluated, "s", note)
     yield Figure("shell loop / grid", (trained + evaluated) / together, "x")
     shared = trained * len(INITS) / count + evaluated * len(INITS) * len(ICL) / count
     note = "computed from the same times: a loop written so that it trains 3 times and scores 6 times"

@@ -8,8 +8,6 @@ from sft.errors import UserError
 
 MAX_EXPERIMENTS = 10_000
 SHOWN_NAMES = 5
-RESERVED_NAME = "best"
-"""What commands that take an ID understand as the experiment that leads the board."""
 
 Config = dict[str, Any]
 Configs = dict[str, Config]
@@ -99,8 +97,6 @@ def _by_name(entries: Sequence[tuple[str, Any]], warn: Callable[[str], None] | N
 def _check_entry(number: int, name: str, config: Any) -> None:
     if not name or "\0" in name or not _encodable(name):
         raise UserError(f"experiment #{number}: the name {name!a} is empty or has a character that cannot be written")
-    if name == RESERVED_NAME:
-        raise UserError(f'experiment #{number}: the name "{name}" means the leader of the board; choose another')
     if not isinstance(config, dict):
         raise UserError(f'experiment #{number} "{name}": must be a config object, got {_kind(config)}')
     written = config.get("name")
