@@ -9,7 +9,8 @@ from sft.config.findings import Finding
 from sft.config.shape import shape_problems
 from sft.config.values import Problem, value_problems
 
-RESERVED_NAMES = {"best": "it stands for the best experiment of a results folder"}
+BEST = "best"
+RESERVED_NAMES = {BEST: "it stands for the best experiment of a results folder"}
 
 
 def read_experiment(raw: dict[str, Any], name: str) -> tuple[ExperimentConfig | None, list[Finding]]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from sft.config.reading import BEST
 from sft.errors import UserError
-from sft.experiments.grid import RESERVED_NAME
 from sft.registry import nearest
 from sft.runs.experiments import MODEL_STAGES, ListedExperiment, Standings, listed_experiments
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder
@@ -86,7 +86,7 @@ def find_experiment(view: ResultsView, wanted: str, best: Callable[[], str | Non
     Raises:
         UserError: several are meant, or `best` while none is ranked.
     """
-    if wanted == RESERVED_NAME:
+    if wanted == BEST:
         leader = best()
         if leader is None:
             raise UserError(f"{view.results.path}: no experiment is ranked yet")
