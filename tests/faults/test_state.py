@@ -446,7 +446,7 @@ def test_row_48_a_name_that_no_file_can_hold_is_refused() -> None:
     from sft.errors import UserError
     from sft.experiments.grid import expand
 
-    for name in ("a\0b", "", "\ud83d", "best"):
+    for name in ("a\0b", "", "\ud83d"):
         with pytest.raises(UserError, match="the name"):
             expand({"configs": {name: {"model": {}}}}, "grid")
 
