@@ -18,7 +18,7 @@ DEMO = ROOT / "data" / "demo"
 PEERS = ROOT / ".venv-peers" / "bin"
 INSTRUCTION = "Classify the sentiment of the tweet. Answer with one word: {}."
 LABELS = ("negative", "neutral", "positive")
-SHOTS, TEST_ROWS, EPOCHS, RATE, BATCH = 16, 40, 1, 3e-4, 8
+SHOTS, TEST_ROWS, EPOCHS, RATE, BATCH = 16, 20, 1, 3e-4, 8
 REPEATS = 2
 ICL, METRICS, INITS = (0, 2), ("macro_f1", "accuracy"), (True, "pca", "pissa")
 
