@@ -77,13 +77,20 @@ class Training(Job):
 
 
 @pytest.fixture
-def planned(project: Path, plan_of: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def planned(project: Path, plan_of: Callable[..., Any], tmp_path: Path, one_thread: None) -> Callable[..., Any]:
     """The jobs of a config on a random model, in a results folder."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     settings = json.loads((project / "model" / "config.json").read_text())
     torch.manual_seed(0)
-    torch.set_num_threads(1)
     settings.pop("architectures")
     LlamaForCausalLM(LlamaConfig(**settings, initializer_range=0.2)).save_pretrained(project / "model")
 

@@ -46,11 +46,23 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
 class Silent:
     """Shows nothing while the jobs run."""
 
-    def started(self, job: object) -> None:
+    def began(self, experiments: object, done: object) -> None:
+        """Before the first job."""
+
+    def started(self, job: object, status: StatusRecord) -> None:
         """A job was started."""
+
+    def ticked(self, running: object) -> None:
+        """What runs now."""
 
     def ended(self, job: object, status: StatusRecord) -> None:
         """A job has ended."""
+
+    def say(self, line: str) -> None:
+        """A line that belongs to no job."""
+
+    def closed(self) -> None:
+        """After the last job."""
 
 
 def test_every_example_without_the_hub_is_run() -> None:

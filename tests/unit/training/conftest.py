@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,13 @@ def train(tokenizer: Any, tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+def one_thread() -> Iterator[None]:
+    torch = sys.modules.get("torch")
+    threads = None if torch is None else torch.get_num_threads()
+    if torch is not None:
+        torch.set_num_threads(1)
     if "trl" in sys.modules and not gc.get_freeze_count():
         gc.freeze()  # each training collects garbage, which takes longer than itself where all modules are looked at
+    yield
+    if torch is not None:
+        torch.set_num_threads(threads)
