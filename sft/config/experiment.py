@@ -10,6 +10,7 @@ from sft.config.section import Section
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
 Tokens = Annotated[int, Field(ge=1)]
 SeedName = Literal["shots", "icl", "init", "training"]
+ExampleSelection = Literal["random", "nearest"]
 
 
 class SeedsConfig(Section):
@@ -116,8 +117,26 @@ class TrainingConfig(Section):
     icl_examples: Annotated[int, Field(ge=0)] = 0
     """In-context examples before each training row, per label for classification; default 0."""
 
+    icl_selection: ExampleSelection = "random"
+    """`random`, or `nearest`: the rows of the pool that are most like the training row; default random."""
+
+    icl_encoder: str | None = None
+    """Sentence-embedding model (hub id or folder) by which `nearest` compares; default none: TF-IDF of the words."""
+
     trainer_args: dict[str, Any] = {}
     """Everything `trl.SFTConfig` takes; `max_seq_length` is an alias of `max_length`; default {}."""
+
+
+class LabelScoringConfig(Section):
+    """How the scores of labels are compared, from what the infer stage saved."""
+
+    normalization: Literal["sum", "mean", "chars", "pmi"] = "sum"
+    """`sum` of the log-probabilities, `mean` per token, per character (`chars`), or `pmi`: less the label's score
+    without an input; default sum.
+    """
+
+    end_token: bool = True
+    """Whether the stop's tokens count, so that "1" and "12" can be compared; default true."""
 
 
 class InferenceConfig(Section):
@@ -129,14 +148,28 @@ class InferenceConfig(Section):
     random_icl: bool = False
     """Draw the examples anew for each row; default false: one fixed set."""
 
-    batch_size: Annotated[int, Field(ge=1)] = 8
-    """Prompts per forward pass; default 8. In no id unless sampling."""
+    icl_selection: ExampleSelection = "random"
+    """`random`, or `nearest`: for each row the rows of the pool that are most like it; default random."""
+
+    icl_encoder: str | None = None
+    """Sentence-embedding model (hub id or folder) by which `nearest` compares; default none: TF-IDF of the words."""
+
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    """Prompts per forward pass; default: as many as the machine's memory allows (8 when sampling). In no id unless
+    sampling.
+    """
 
     max_seq_length: Tokens | None = None
     """Longest prompt in tokens; default: the model's context less room for the answer."""
 
     generation_args: dict[str, Any] = {}
     """Passed to `generate`; default greedy, `max_new_tokens` = `prompting.max_output_length` or 128."""
+
+    label_scoring: LabelScoringConfig = LabelScoringConfig()
+    """How the scores of labels are compared."""
+
+    calibration_args: dict[str, Any] = {}
+    """`calibration_fn` and that calibrator's options; default `{calibration_fn: none}`."""
 
     prompting: PromptingOverrides = PromptingOverrides()
     """Keys of `prompting` that differ at inference only."""
@@ -244,6 +277,22 @@ class ExperimentConfig(Section):
     def trains(self) -> bool:
         """Whether there is a train stage: an adapter and at least one shot."""
         return self.adapter_method != "none" and self.dataset.shots != 0
+
+    @property
+    def calibration(self) -> str:
+        """Name of the calibrator."""
+        return str(self.inference.calibration_args.get("calibration_fn", "none"))
+
+    @property
+    def calibration_options(self) -> dict[str, Any]:
+        """Options of the calibrator, without its name."""
+        return {key: value for key, value in self.inference.calibration_args.items() if key != "calibration_fn"}
+
+    @property
+    def draws_examples_per_row(self) -> bool:
+        """Whether each evaluated row has in-context examples of its own."""
+        inference = self.inference
+        return inference.icl_examples > 0 and (inference.random_icl or inference.icl_selection == "nearest")
 
     @property
     def uses_shots(self) -> bool:

@@ -1,16 +1,108 @@
-"""How an inference that ran out of memory is tried again: with fewer rows at once. Nothing heavy is imported."""
+"""How much runs at once, and how an inference that ran out of memory is tried again. Nothing heavy is imported."""
+
+from dataclasses import dataclass
+from typing import Any
 
 from sft.config.experiment import ExperimentConfig
-from sft.inference.options import is_sampling
+from sft.inference.options import is_sampling, sampling_batch_size
 from sft.tasks.inputs import task_of
 
+SHARE = 0.1
+"""Of the device's memory that one forward pass may take, by estimate."""
+MOST_TOKENS = {"cpu": 512}
+MOST_TOKENS_ELSEWHERE = 4096
+FEWEST_TOKENS = 32
+STEPS = 4
+"""Halvings of an automatic size."""
+GENERATED_ROWS = {"cpu": 8}
+GENERATED_ROWS_ELSEWHERE = 32
 
-def batch_size_of(config: ExperimentConfig, step: int = 0) -> int | None:
-    """The batch size of an experiment after `step` steps towards less memory, None beyond the last.
 
-    Label scores and texts do not depend on it beyond rounding, but the draws of texts at random do: for those there is
-    no step.
+@dataclass(frozen=True)
+class BatchLimits:
+    """What a forward pass holds at most.
+
+    Attributes:
+        tokens: of all prompts and labels together, in label scoring.
+        rows: prompts; None where only the tokens limit them.
     """
-    draws = task_of(config).output != "label_scores" and is_sampling(config.inference.generation_args)
-    size = config.inference.batch_size >> step
-    return None if size < 1 or (step and draws) else size
+
+    tokens: int
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the memory of a forward pass depends on."""
+
+    vocabulary: int
+    hidden: int
+    intermediate: int
+    layers: int
+
+    @staticmethod
+    def of(config: Any) -> "Sizes":
+        """The sizes that a model's config names, some of them by several names."""
+
+        def named(*names: str) -> int:
+            found = (getattr(config, name, None) for name in names)
+            return next((int(value) for value in found if isinstance(value, int)), 0)
+
+        hidden = named("hidden_size", "n_embd", "d_model") or 1024
+        return Sizes(
+            vocabulary=named("vocab_size") or 50_000,
+            hidden=hidden,
+            intermediate=named("intermediate_size", "n_inner", "ffn_dim") or 4 * hidden,
+            layers=named("num_hidden_layers", "n_layer") or 24,
+        )
+
+    @property
+    def bytes_per_token(self) -> int:
+        """An estimate: logits and their fp32 copy, what one layer works on, and the keys and values of all."""
+        return 8 * self.vocabulary + 4 * (10 * self.hidden + 3 * self.intermediate) + 8 * self.layers * self.hidden
+
+
+def batch_limits(
+    config: ExperimentConfig, step: int, sizes: Sizes, device: str, memory_bytes: int | None
+) -> BatchLimits | None:
+    """The limits of an experiment after `step` steps towards less memory, None beyond the last.
+
+    They depend on what is written, the model and the device's whole memory, so that a machine always chooses alike.
+
+    Args:
+        config: the experiment.
+        step: 0 is as configured.
+        sizes: of the model.
+        device: its kind, such as `cpu` or `cuda`.
+        memory_bytes: the device's memory; None where nobody knows.
+    """
+    if not has_step(config, step):
+        return None
+    most = MOST_TOKENS.get(device, MOST_TOKENS_ELSEWHERE)
+    fitting = most if memory_bytes is None else int(memory_bytes * SHARE) // sizes.bytes_per_token
+    tokens = max(FEWEST_TOKENS, _power_of_two(min(most, fitting)) >> step)
+    written = config.inference.batch_size
+    if task_of(config).output == "label_scores":
+        return BatchLimits(tokens, None if written is None else written >> step)
+    if is_sampling(config.inference.generation_args):
+        return BatchLimits(tokens, sampling_batch_size(written))
+    rows = GENERATED_ROWS.get(device, GENERATED_ROWS_ELSEWHERE) if written is None else written
+    return BatchLimits(tokens, max(1, rows >> step))
+
+
+def has_step(config: ExperimentConfig, step: int) -> bool:
+    """Whether an inference knows how to run after `step` steps towards less memory.
+
+    Label scores and texts do not depend on how much runs at once beyond rounding, but the draws of texts at random
+    do: for those there is no step.
+    """
+    if step == 0:
+        return True
+    if task_of(config).output != "label_scores" and is_sampling(config.inference.generation_args):
+        return False
+    written = config.inference.batch_size
+    return step <= STEPS if written is None else written >> step >= 1
+
+
+def _power_of_two(number: int) -> int:
+    return 1 << max(0, number.bit_length() - 1)

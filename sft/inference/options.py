@@ -45,6 +45,10 @@ DEFAULT_NEW_TOKENS = 128
 """Longest answer in tokens where neither `max_new_tokens` nor `max_output_length` is written."""
 
 
+SAMPLING_BATCH_SIZE = 8
+"""Rows that are sampled together where `batch_size` is not written."""
+
+
 def effective_generation_args(args: Mapping[str, Any], max_output_length: int | None) -> dict[str, Any]:
     """What is written, over greedy decoding of at most `max_output_length` (else 128) new tokens."""
     defaults = {"do_sample": False, "num_beams": 1, "max_new_tokens": max_output_length or DEFAULT_NEW_TOKENS}
@@ -54,6 +58,11 @@ def effective_generation_args(args: Mapping[str, Any], max_output_length: int | 
 def is_sampling(args: Mapping[str, Any]) -> bool:
     """Whether texts are drawn at random, so that seed and batch size matter."""
     return bool(args.get("do_sample"))
+
+
+def sampling_batch_size(written: int | None) -> int:
+    """Rows that are sampled together: the draws depend on it, so it is never chosen by the machine."""
+    return SAMPLING_BATCH_SIZE if written is None else written
 
 
 def check_generation_args(args: Mapping[str, Any]) -> list[tuple[str, str]]:

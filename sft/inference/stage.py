@@ -1,6 +1,5 @@
-"""The infer stage: label scores or generated texts of the evaluated rows."""
+"""The infer stage: label scores or generated texts of a row set."""
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +12,21 @@ from sft.adapters.saving import load_adapter
 from sft.data.prompts import Encoded, PromptBuilder
 from sft.errors import StageFailure
 from sft.inference.generation import GenerationSettings, generate_texts
+from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
 from sft.inference.limits import generation_args, prompt_limit
-from sft.inference.memory import batch_size_of
+from sft.inference.memory import BatchLimits, Sizes, batch_limits
 from sft.models.loading import context_length, load_model
 from sft.runs.atomic import atomic_file, write_json, write_json_lines
-from sft.runs.environment import device_record, peak_rss_bytes, versions
+from sft.runs.environment import device_memory_bytes, device_record, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
-from sft.tasks.encoding import PromptedRow, evaluated_rows, model_source, prompt_builder, tokenizer_of
+from sft.tasks.encoding import PromptedRow, model_source, prompt_builder, tokenizer_of
 from sft.tasks.inputs import Inputs, inputs_of_job
+from sft.tasks.row_sets import RowSet
+from sft.tasks.set_rows import prompted_set
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -34,8 +36,8 @@ SAMPLE_ROWS = 3
 
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
-    """Run the evaluated rows through the model and write scores or texts, counts, and the manifest last."""
-    inputs = _with_memory_step(inputs_of_job(record), record.memory_step)
+    """Run the rows of a set through the model and write scores or texts, counts, and the manifest last."""
+    inputs = inputs_of_job(record)
     folder = Path(record.config_folder)
     revision = record.fingerprints["revisions"].get("model")
     tokenizer = tokenizer_of(inputs.config, folder, revision)
@@ -43,27 +45,22 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     template_revision = record.fingerprints["revisions"].get("chat_template")
     prompting = inputs.config.inference_prompting
     builder = prompt_builder(tokenizer, inputs.config, prompting, inputs.labels, folder, template_revision)
-    rows = _prompts(inputs, builder, context_length(model))
+    limit = prompt_limit(inputs, builder, context_length(model))
+    rows = prompted_set(inputs, builder, RowSet.parse(record.row_set), limit)
     prompts = [row.encoded for split in rows.values() for row in split]
+    limits = _limits(inputs, record.memory_step, model)
+    slow_reason = None
     if inputs.task.output == "label_scores":
         result = job.scores
-        _write_scores(result, rows, _score(inputs, builder, model, prompts, progress))
+        scores = _score(inputs, builder, model, prompts, limits, progress)
+        slow_reason = scores.slow_reason
+        _write_scores(result, rows, scores)
     else:
         result = job.texts
-        _write_texts(result, rows, _generate(inputs, builder, model, tokenizer, prompts, progress))
+        _write_texts(result, rows, _generate(inputs, builder, model, tokenizer, prompts, limits, progress))
     _write_sample(job, rows)
-    _write_record(job, inputs, rows, model, record.memory_step, started)
+    _write_record(job, record, rows, model, limits, slow_reason, started)
     write_manifest(job, [result, job.sample, job.inference])
-
-
-def _with_memory_step(inputs: Inputs, step: int) -> Inputs:
-    """The same with the batch size after `step` steps towards less memory."""
-    config = inputs.config
-    size = batch_size_of(config, step)
-    if size is None:
-        raise StageFailure(f"there is no memory step {step}: the batch is as small as it can be")
-    inference = config.inference.model_copy(update={"batch_size": size})
-    return dataclasses.replace(inputs, config=config.model_copy(update={"inference": inference}))
 
 
 def _model(inputs: Inputs, job: JobFolder, record: JobRecord, revision: str | None) -> "PreTrainedModel":
@@ -78,13 +75,21 @@ def _model(inputs: Inputs, job: JobFolder, record: JobRecord, revision: str | No
     return model
 
 
-def _prompts(inputs: Inputs, builder: PromptBuilder, context: int | None) -> dict[str, list[PromptedRow]]:
-    limit = prompt_limit(inputs, builder, context)
-    return {split: evaluated_rows(inputs, builder, split, limit) for split in inputs.evaluated()}
+def _limits(inputs: Inputs, memory_step: int, model: "PreTrainedModel") -> BatchLimits:
+    sizes = Sizes.of(model.config.get_text_config())
+    limits = batch_limits(inputs.config, memory_step, sizes, model.device.type, device_memory_bytes(model.device.type))
+    if limits is None:
+        raise StageFailure(f"there is no memory step {memory_step}: the batch is as small as it can be")
+    return limits
 
 
 def _score(
-    inputs: Inputs, builder: PromptBuilder, model: "PreTrainedModel", prompts: Sequence[Encoded], progress: Progress
+    inputs: Inputs,
+    builder: PromptBuilder,
+    model: "PreTrainedModel",
+    prompts: Sequence[Encoded],
+    limits: BatchLimits,
+    progress: Progress,
 ) -> LabelScores:
     if inputs.labels is None:
         raise ValueError("label scores need a label set")
@@ -92,8 +97,8 @@ def _score(
     for prompt in prompts:
         builder.check_labels(prompt, labels)
     ids = [(label.answer_ids, label.stop_ids) for label in labels]
-    batch_size = inputs.config.inference.batch_size
-    return score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, batch_size, progress)
+    of_pass = PassLimits(limits.tokens, limits.rows)
+    return score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, of_pass, progress)
 
 
 def _generate(
@@ -102,13 +107,14 @@ def _generate(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerBase",
     prompts: Sequence[Encoded],
+    limits: BatchLimits,
     progress: Progress,
 ) -> list[str]:
     settings = GenerationSettings(
         generation_args=generation_args(inputs),
         stop_ids=builder.stop_ids,
         stop_text=builder.stop_text,
-        batch_size=inputs.config.inference.batch_size,
+        batch_size=limits.rows or 1,
         seed=inputs.config.seed,
     )
     return generate_texts(model, tokenizer, [prompt.prompt_ids for prompt in prompts], settings, progress)
@@ -144,27 +150,31 @@ def _write_sample(job: JobFolder, rows: dict[str, list[PromptedRow]]) -> None:
 
 def _write_record(
     job: JobFolder,
-    inputs: Inputs,
+    record: JobRecord,
     rows: dict[str, list[PromptedRow]],
     model: "PreTrainedModel",
-    memory_step: int,
+    limits: BatchLimits,
+    slow_reason: str | None,
     started: float,
 ) -> None:
     everything = [row for items in rows.values() for row in items]
     lengths = [len(row.encoded.prompt_ids) for row in everything]
-    record = {
+    written = {
         "schema": SCHEMA,
+        "row_set": record.row_set,
         "rows": {split: len(items) for split, items in rows.items()},
         "examples": {split: [list(row.examples) for row in items] for split, items in rows.items()},
         "n_truncated": sum(row.encoded.cut.any for row in everything),
         "n_special_in_text": sum(row.encoded.n_special for row in everything),
         "prompt_tokens": {"min": min(lengths), "mean": sum(lengths) / len(lengths), "max": max(lengths)},
-        "batch_size": inputs.config.inference.batch_size,
-        "memory_step": memory_step,
+        "batch_size": limits.rows,
+        "batch_tokens": limits.tokens,
+        "slow_reason": slow_reason,
+        "memory_step": record.memory_step,
         "dtype": str(model.dtype).removeprefix("torch."),
         "total_parameters": count_parameters(model)[1],
         "peak_rss_bytes": peak_rss_bytes(),
         "environment": {**device_record(), "versions": versions()},
         "stage_seconds": time.perf_counter() - started,
     }
-    write_json(job.inference, record)
+    write_json(job.inference, written)

@@ -32,6 +32,8 @@ _NAMES: Mapping[str, str] = {
     "reading": "dataset",
     "trainer_args": "training.trainer_args",
     "random_icl": "inference.random_icl",
+    "label_scoring": "inference.label_scoring",
+    "calibration_args": "inference.calibration_args",
     "max_seq_length": "inference.max_seq_length",
     "generation_args": "inference.generation_args",
     "batch_size": "inference.batch_size",
@@ -94,9 +96,10 @@ def _is_content(field: str) -> bool:
 
 
 def _difference(field: str, before: str | None, after: str | None, old: JobRecord, new: JobRecord) -> Difference:
-    if field in ("train", "infer"):
+    if field in ("train", "infer") or field.startswith("infer:"):
         how = "no" if after is None else "a" if before is None else "another"
-        return Difference(READS, f"reads {how} {field} stage")
+        stage, _, row_set = field.partition(":")
+        return Difference(READS, f"reads {how} {stage} stage" + (f" of {row_set}" if row_set else ""))
     if field.startswith(_DATA):
         return _data(field.removeprefix(_DATA), old, new)
     if field in _CONTENTS:

@@ -11,7 +11,7 @@ from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder, slug
 from sft.runs.manifest import finished_files
-from sft.runs.records import JobRecord, StageName, read_json_or_none
+from sft.runs.records import EVAL, JobRecord, StageName, infer_input, read_json_or_none
 
 Goal = Literal["adapter", "predictions", "metrics"]
 
@@ -79,11 +79,14 @@ def jobs_of(
         jobs.append(make.job("train", keys.train, train, {}))
     if goal == "adapter":
         return jobs
-    infer = results.stage("infer", keys.infer)
-    jobs.append(make.job("infer", keys.infer, infer, {"train": train} if train else {}))
-    inputs = {"infer": infer} | ({"train": train} if train else {})
+    trained = {"train": train} if train else {}
+    infers: dict[str, JobFolder] = {}
+    for row_set, key in keys.row_sets.items():
+        folder = results.stage("infer", key)
+        infers[infer_input(row_set)] = folder
+        jobs.append(make.job("infer", key, folder, trained, row_set=row_set))
     evaluate = folders.folder(keys.experiment_id, experiment.name)
-    jobs.append(make.job("evaluate", keys.evaluate, evaluate, inputs, with_metrics=goal == "metrics"))
+    jobs.append(make.job("evaluate", keys.evaluate, evaluate, infers | trained, with_metrics=goal == "metrics"))
     return jobs
 
 
@@ -109,7 +112,14 @@ class _JobMaker:
         self._fingerprints = experiment.fingerprint_record()
 
     def job(
-        self, stage: StageName, key: str, folder: JobFolder, inputs: dict[str, JobFolder], with_metrics: bool = True
+        self,
+        stage: StageName,
+        key: str,
+        folder: JobFolder,
+        inputs: dict[str, JobFolder],
+        *,
+        row_set: str = EVAL,
+        with_metrics: bool = True,
     ) -> PlannedJob:
         """The job of one stage."""
         record = JobRecord(
@@ -120,8 +130,9 @@ class _JobMaker:
             config_folder=str(self._experiment.folder),
             fingerprints=self._fingerprints,
             inputs={name: os.path.relpath(job.path, folder.path) for name, job in inputs.items()},
+            row_set=row_set,
             with_metrics=with_metrics,
-            key_fields=self._keys.fields.get(stage, {}),
+            key_fields=self._keys.fields.get(key, {}),
         )
         return PlannedJob(folder=folder, record=record, needs=tuple(job.path for job in inputs.values()))
 

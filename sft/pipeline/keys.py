@@ -11,20 +11,22 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sft.calibration.selection import calibrator_of, needed_row_sets
 from sft.config.canonical import key_of
 from sft.config.dataset import DatasetConfig, SplitsConfig
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.sources import BUILDERS
 from sft.evaluation.selection import entries_of
-from sft.inference.options import is_sampling
+from sft.inference.options import is_sampling, sampling_batch_size
 from sft.pipeline.experiment import Experiment
 from sft.registry import is_own_code
-from sft.runs.records import StageName
+from sft.runs.records import EVAL, infer_input
 from sft.tasks.inputs import task_of, used_columns
+from sft.tasks.row_sets import RowSet
 from sft.training.options import evaluates_while_training, fields_for_key
 
-VERSIONS = {"train": 1, "infer": 1, "evaluate": 1}
-EVAL_ROWS = "eval"
+VERSIONS = {"train": 1, "infer": 2, "evaluate": 2}
+PMI_ROWS = "content_free:empty:1"
 
 Fields = dict[str, Any]
 
@@ -34,10 +36,16 @@ class StageKeys:
     """The keys of one experiment's stages; `train` is None where nothing is trained."""
 
     train: str | None
-    infer: str
+    row_sets: Mapping[str, str]
+    """Row set -> key of its infer stage; `eval` first."""
     evaluate: str
-    fields: Mapping[StageName, Fields] = field(default_factory=dict, compare=False, repr=False)
-    """What each key was made of."""
+    fields: Mapping[str, Fields] = field(default_factory=dict, compare=False, repr=False)
+    """Key -> what it was made of."""
+
+    @property
+    def infer(self) -> str:
+        """The key of the infer stage of the evaluated rows."""
+        return self.row_sets[EVAL]
 
     @property
     def experiment_id(self) -> str:
@@ -47,15 +55,27 @@ class StageKeys:
 
 def stage_keys(experiment: Experiment) -> StageKeys:
     """The keys of all stages of an experiment."""
-    fields: dict[StageName, Fields] = {}
-    train = None
-    if experiment.config.trains:
-        fields["train"] = train_fields(experiment)
-        train = key_of(fields["train"])
-    fields["infer"] = infer_fields(experiment, train)
-    infer = key_of(fields["infer"])
-    fields["evaluate"] = evaluate_fields(experiment, infer)
-    return StageKeys(train=train, infer=infer, evaluate=key_of(fields["evaluate"]), fields=fields)
+    fields: dict[str, Fields] = {}
+
+    def keyed(stage_fields: Fields) -> str:
+        key = key_of(stage_fields)
+        fields[key] = stage_fields
+        return key
+
+    train = keyed(train_fields(experiment)) if experiment.config.trains else None
+    row_sets = {name: keyed(infer_fields(experiment, train, name)) for name in row_sets_of(experiment)}
+    evaluate = keyed(evaluate_fields(experiment, row_sets))
+    return StageKeys(train=train, row_sets=row_sets, evaluate=evaluate, fields=fields)
+
+
+def row_sets_of(experiment: Experiment) -> tuple[str, ...]:
+    """The row sets that an experiment needs: the evaluated rows, then what normalisation and calibration name."""
+    config = experiment.config
+    if not task_of(config).has_labels:
+        return (EVAL,)
+    named = needed_row_sets(config.calibration, config.calibration_options, experiment.folder)
+    pmi = (PMI_ROWS,) if config.inference.label_scoring.normalization == "pmi" else ()
+    return tuple(dict.fromkeys((EVAL, *pmi, *named)))
 
 
 def train_fields(experiment: Experiment) -> Fields:
@@ -85,41 +105,79 @@ def train_fields(experiment: Experiment) -> Fields:
     )
 
 
-def infer_fields(experiment: Experiment, train_key: str | None) -> Fields:
-    """What the outputs for the evaluated rows depend on."""
+def infer_fields(experiment: Experiment, train_key: str | None, row_set: str = EVAL) -> Fields:
+    """What the outputs for a row set depend on."""
     config = experiment.config
     inference = config.inference
+    rows = RowSet.parse(row_set)
+    sees_evaluated = rows.kind == "eval" or rows.per_row
+    sees_pool = rows.kind == "train" or rows.content == "domain"
     fields: Fields = _stage("infer") | {
-        "row_set": EVAL_ROWS,
+        "row_set": row_set,
         "model": _model(experiment),
         "prompting": _prompting(config, config.inference_prompting),
-        "rows": _rows(experiment),
     }
-    roles: tuple[str, ...] = ("dev", "test") if experiment.has_dev else ("test",)
+    roles: tuple[str, ...] = ()
+    if sees_evaluated:
+        roles = ("dev", "test") if experiment.has_dev else ("test",)
+        fields["rows"] = _rows(experiment)
     if train_key is not None:
         fields["train"] = train_key
     if inference.max_seq_length is not None:
         fields["max_seq_length"] = inference.max_seq_length
-    if inference.icl_examples:
+    if inference.icl_examples or sees_pool:
         roles = ("train", *roles)
-        fields |= {"icl_examples": inference.icl_examples, "pool": _pool(config), "icl_seed": config.seed_of("icl")}
-        fields |= {"random_icl": True} if inference.random_icl else {}
+        fields["pool"] = _pool(config)
+    if inference.icl_examples:
+        fields |= _examples(experiment, drawn_per_row=rows.kind != "content_free" or rows.per_row)
     if task_of(config).output == "texts":
         fields |= _generation(config)
     return fields | {"reading": _reading(experiment, roles)}
 
 
-def evaluate_fields(experiment: Experiment, infer_key: str) -> Fields:
+def _examples(experiment: Experiment, drawn_per_row: bool) -> Fields:
+    """In-context examples at inference; prompts without a row of their own have the fixed ones."""
+    inference = experiment.config.inference
+    fields: Fields = {"icl_examples": inference.icl_examples, "icl_seed": experiment.config.seed_of("icl")}
+    if not drawn_per_row or not experiment.config.draws_examples_per_row:
+        return fields
+    if inference.icl_selection == "nearest":
+        return fields | {"icl_selection": "nearest"}
+    return fields | {"random_icl": True}
+
+
+def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fields:
     """What the predictions and metrics depend on."""
-    arguments = _metric_arguments(experiment)
-    code = {name: experiment.fingerprints.code[name] for name in experiment.metrics if is_own_code(name)}
+    config = experiment.config
     optional = {
-        "arguments": arguments or None,
-        "code": code or None,
-        "tokenizer": None if task_of(experiment.config).has_labels else experiment.fingerprints.tokenizer,
-        "keep_columns": experiment.config.dataset.keep_columns,
+        "arguments": _metric_arguments(experiment) or None,
+        "code": {name: experiment.fingerprints.code[name] for name in _own_evaluation_code(experiment)} or None,
+        "tokenizer": None if task_of(config).has_labels else experiment.fingerprints.tokenizer,
+        "keep_columns": config.dataset.keep_columns,
     }
-    return _stage("evaluate") | {"infer": infer_key, "metrics": list(experiment.metrics)} | _without_none(optional)
+    if task_of(config).has_labels:
+        optional["label_scoring"] = _written(config.inference.label_scoring) or None
+        optional["calibration_args"] = _calibration(experiment) or None
+    infers = {infer_input(name): key for name, key in row_sets.items()}
+    return _stage("evaluate") | infers | {"metrics": list(experiment.metrics)} | _without_none(optional)
+
+
+def _own_evaluation_code(experiment: Experiment) -> list[str]:
+    """Own metrics and an own calibrator, as written."""
+    config = experiment.config
+    calibrator = [config.calibration] if task_of(config).has_labels else []
+    return [name for name in (*experiment.metrics, *calibrator) if is_own_code(name)]
+
+
+def _calibration(experiment: Experiment) -> Fields:
+    """The calibrator, where there is one, and its options that are not at their default."""
+    config = experiment.config
+    if config.calibration == "none":
+        return {}
+    if is_own_code(config.calibration):
+        return {"calibration_fn": config.calibration, **config.calibration_options}
+    options = calibrator_of(config.calibration, experiment.folder).options(**config.calibration_options)
+    return {"calibration_fn": config.calibration, **_written(options)}
 
 
 def _metric_arguments(experiment: Experiment) -> Fields:
@@ -220,7 +278,7 @@ def _prompting(config: ExperimentConfig, prompting: PromptingConfig) -> Fields:
 def _generation(config: ExperimentConfig) -> Fields:
     fields: Fields = {"generation_args": config.inference.generation_args}
     if is_sampling(config.inference.generation_args):
-        fields |= {"seed": config.seed, "batch_size": config.inference.batch_size}
+        fields |= {"seed": config.seed, "batch_size": sampling_batch_size(config.inference.batch_size)}
     return fields
 
 

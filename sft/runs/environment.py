@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sft.runs.memory import memory_limit
+
 PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "evaluate", "accelerate", "bitsandbytes", "numpy")
 
 
@@ -49,6 +51,15 @@ def peak_rss_bytes() -> int:
     """The largest resident memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def device_memory_bytes(kind: str) -> int | None:
+    """The whole memory of this process's first device of a kind (`cuda`, or `cpu` for the machine's own)."""
+    if kind != "cuda":
+        return memory_limit()
+    import torch
+
+    return int(torch.cuda.get_device_properties(0).total_memory)
 
 
 def device_record() -> dict[str, Any]:

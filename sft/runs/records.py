@@ -15,6 +15,8 @@ MAX_BYTES = 1 << 20
 """A status, an error or a progress that is longer is none."""
 
 StageName = Literal["train", "infer", "evaluate"]
+EVAL = "eval"
+"""The row set of the evaluated rows."""
 StartMode = Literal["warm", "fresh"]
 State = Literal["pending", "running", "predicted", "done", "failed", "timeout", "interrupted", "preempted", "pruned"]
 
@@ -42,7 +44,9 @@ class JobRecord:
     fingerprints: dict[str, Any]
     """What the planner found the inputs to contain; the worker compares the data it reads."""
     inputs: dict[str, str] = field(default_factory=dict)
-    """Stage name -> folder of a finished stage this one reads, relative to the job folder."""
+    """`train`, `infer` or `infer:ROW_SET` -> folder of a finished stage this one reads, relative to the job folder."""
+    row_set: str = EVAL
+    """Which rows an infer stage runs."""
     with_metrics: bool = True
     """Whether an evaluate stage computes metrics, or writes predictions only."""
     memory_step: int = 0
@@ -51,10 +55,15 @@ class JobRecord:
     """What the key was made of, so that `plan --why` can say what differs."""
     schema: int = SCHEMA
 
-    def input_folder(self, stage: StageName, job_folder: Path) -> Path | None:
-        """The folder of the finished stage that this job reads, or None."""
-        relative = self.inputs.get(stage)
+    def input_folder(self, name: str, job_folder: Path) -> Path | None:
+        """The folder of the finished stage that this job reads under a name (`inputs`), or None."""
+        relative = self.inputs.get(name)
         return None if relative is None else (job_folder / relative).resolve()
+
+
+def infer_input(row_set: str) -> str:
+    """The name under which an evaluate job reads the infer stage of a row set."""
+    return "infer" if row_set == EVAL else f"infer:{row_set}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sft.config.experiment import ExperimentConfig, PromptingConfig
-from sft.data.in_context import ExampleSource
+from sft.data.in_context import ExampleSource, Round
 from sft.data.prompts import Encoded, Example, PromptBuilder, PromptStyle, TooLong, resolve_format
 from sft.data.rows import Row
 from sft.errors import DataError
@@ -87,13 +87,13 @@ def training_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> 
     """
     k = inputs.config.training.icl_examples if inputs.config.training else 0
     source = example_source(inputs, k, leave_one_out=True)
-    asker = _Asker(inputs, builder, inputs.config.prompting)
+    asker = Asker(inputs, builder, inputs.config.prompting)
 
     def encode(row: Row) -> PromptedRow:
         rounds = source.drawn(f"train:{row.source_index}", row.source_index) if source else ()
         return asker.encode(row, rounds, limit, with_answer=True)
 
-    return _encode_all("train", inputs.selection.shots, encode)
+    return encode_all("train", inputs.selection.shots, encode)
 
 
 def validation_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:
@@ -106,13 +106,13 @@ def validation_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -
     """
     k = inputs.config.training.icl_examples if inputs.config.training else 0
     source = example_source(inputs, k, leave_one_out=False)
-    asker = _Asker(inputs, builder, inputs.config.prompting)
+    asker = Asker(inputs, builder, inputs.config.prompting)
 
     def encode(row: Row) -> PromptedRow:
         rounds = source.drawn(f"dev:{row.source_index}", None) if source else ()
         return asker.encode(row, rounds, limit, with_answer=True)
 
-    return _encode_all("dev", inputs.evaluated().get("dev", ()), encode)
+    return encode_all("dev", inputs.evaluated().get("dev", ()), encode)
 
 
 def evaluated_rows(
@@ -130,18 +130,47 @@ def evaluated_rows(
     Raises:
         DataError: a row is too long after all cuts.
     """
-    inference = inputs.config.inference
-    source = example_source(inputs, inference.icl_examples, leave_one_out=False)
-    fixed = source.fixed() if source and not inference.random_icl else ()
-    asker = _Asker(inputs, builder, inputs.config.inference_prompting)
+    examples = InferenceExamples(inputs)
+    asker = Asker(inputs, builder, inputs.config.inference_prompting)
 
     def encode(row: Row) -> PromptedRow:
-        rounds = fixed
-        if source and inference.random_icl:
-            rounds = source.drawn(f"{split}:{row.source_index}", None)
-        return asker.encode(row, rounds, limit, with_answer=with_answer)
+        return asker.encode(row, examples.of(split, row), limit, with_answer=with_answer)
 
-    return _encode_all(split, inputs.evaluated()[split], encode)
+    return encode_all(split, inputs.evaluated()[split], encode)
+
+
+class InferenceExamples:
+    """The in-context examples at inference: one fixed set, or a set for each row."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._source = example_source(inputs, inputs.config.inference.icl_examples, leave_one_out=False)
+        self._fixed = self._source.fixed() if self._source else ()
+
+    def fixed(self) -> tuple[Round, ...]:
+        """The one set, also where rows have sets of their own."""
+        return self._fixed
+
+    def of(self, split: str, row: Row, exclude: int | None = None) -> tuple[Round, ...]:
+        """The examples of a row.
+
+        Args:
+            split: of the row.
+            row: the row.
+            exclude: `source_index` of a row of the pool that must not be among them: the row itself.
+        """
+        if self._source is None or not self._inputs.config.draws_examples_per_row:
+            return self._fixed
+        return self._source.drawn(f"{split}:{row.source_index}", exclude)
+
+    def check_leave_one_out(self) -> None:
+        """Make sure that enough examples are left for rows of the pool themselves.
+
+        Raises:
+            UserError: names the largest number that works.
+        """
+        if self._source is not None:
+            self._source.check_leave_one_out()
 
 
 def example_source(inputs: Inputs, k: int, leave_one_out: bool) -> ExampleSource | None:
@@ -166,7 +195,7 @@ def example_source(inputs: Inputs, k: int, leave_one_out: bool) -> ExampleSource
 
 
 @dataclass(frozen=True)
-class _Asker:
+class Asker:
     """Turns rows into prompts under one prompting."""
 
     inputs: Inputs
@@ -176,6 +205,7 @@ class _Asker:
     def encode(
         self, row: Row, rounds: Sequence[Sequence[Row]], limit: int | None, *, with_answer: bool
     ) -> PromptedRow:
+        """A row after its in-context examples, with its gold answer where that is wanted."""
         shown = [[self._example(example, with_answer=True) for example in examples] for examples in rounds]
         question = self._example(row, with_answer=with_answer)
         encoded = self.builder.encode(shown, question, limit, cut_output=not self.inputs.task.has_labels)
@@ -193,7 +223,12 @@ def smallest(*limits: int | None) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _encode_all(split: str, rows: Sequence[Row], encode: Callable[[Row], PromptedRow]) -> list[PromptedRow]:
+def encode_all(split: str, rows: Sequence[Row], encode: Callable[[Row], PromptedRow]) -> list[PromptedRow]:
+    """The rows as prompts.
+
+    Raises:
+        DataError: rows are too long after all cuts; names them.
+    """
     encoded: list[PromptedRow] = []
     too_long: list[tuple[int, str]] = []
     for row in rows:

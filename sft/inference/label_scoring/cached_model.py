@@ -1,92 +1,106 @@
-"""A causal language model run in two steps: the prompts once, then what may follow them on their cache."""
+"""A causal language model called with explicit masks and positions over what ran before."""
 
-import copy
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from transformers.cache_utils import Cache, DynamicLayer
 
-from sft.errors import UserError
-from sft.inference.batches import PaddedBatch
+from sft.inference.label_scoring.masks import MaskRule
+from sft.inference.label_scoring.passes import TreePass
+
+SLICE_TOKENS = 1024
+"""Tokens of one prompt that run together where nothing but the prompt runs."""
+
+States = tuple[tuple[torch.Tensor, torch.Tensor], ...]
 
 
 @dataclass(frozen=True)
-class Prefill:
-    """What a batch of prompts leaves behind.
+class Context:
+    """Tokens that ran already, as the keys and values of each layer; never written to.
 
     Attributes:
-        last_logits: (rows, vocabulary) logits after the last token of each prompt.
-        cache: keys and values of every token; a forward pass writes into it.
-        batch: the prompts themselves.
+        length: how many.
+        states: keys and values of each layer, (1, heads, length, size).
     """
 
-    last_logits: torch.Tensor
-    cache: Any
-    batch: PaddedBatch
+    length: int = 0
+    states: States = ()
 
-    @property
-    def cache_bytes(self) -> int:
-        """Memory of the keys and values of all rows."""
-        states = (getattr(layer, name, None) for layer in self.cache.layers for name in ("keys", "values"))
-        return sum(state.nbytes for state in states if isinstance(state, torch.Tensor))
-
-    def repeated_cache(self, times: int, last_use: bool) -> Any:
-        """The cache with each row `times` times in a row; the original is given away at its last use."""
-        cache = self.cache if last_use else copy.deepcopy(self.cache)
-        if times > 1:
-            cache.batch_repeat_interleave(times)
-        return cache
+    def cache(self) -> Cache:
+        """A cache that holds them without a copy; a forward pass makes new tensors of what it adds."""
+        layers = []
+        for keys, values in self.states:
+            layer = DynamicLayer()
+            layer.lazy_initialization(keys, values)
+            layer.keys, layer.values = keys, values
+            layers.append(layer)
+        return Cache(layers=layers) if layers else Cache(layer_class_to_replicate=DynamicLayer)
 
 
 class CachedModel:
-    """Calls a model, wrapped by PEFT or not, with explicit masks and positions, so that padding has no effect."""
+    """Runs prompts and trees of tokens; the model is wrapped by PEFT or not."""
 
-    def __init__(self, model: Any) -> None:
-        adapter = getattr(model, "active_peft_config", None)
-        if adapter is not None and adapter.is_prompt_learning:
-            raise UserError(
-                f"labels cannot be scored through a {adapter.peft_type.value} adapter: its virtual tokens take part "
-                "in no cache; use an adapter that changes layers, such as lora",
-                kind="model",
-            )
+    def __init__(self, model: Any, masks: MaskRule) -> None:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self._accepted = frozenset(inspect.signature(type(base).forward).parameters)
+        self._head_takes_places = "logits_to_keep" in inspect.signature(type(base).forward).parameters
         self._model = model
+        self._masks = masks
         self.device: torch.device = model.device
 
-    def prefill(self, batch: PaddedBatch) -> Prefill:
-        """Runs the prompts.
+    def extend(self, context: Context, ids: Sequence[int]) -> Context:
+        """The context with further tokens behind it."""
+        for start in range(0, len(ids), SLICE_TOKENS):
+            context = self._extend(context, ids[start : start + SLICE_TOKENS])
+        return context
 
-        Raises:
-            UserError: the model keeps no cache of keys and values.
-        """
-        output = self._call(batch.input_ids, batch.attention_mask, batch.position_ids, None, last_only=True)
-        cache = getattr(output, "past_key_values", None)
-        if cache is None or not hasattr(cache, "batch_repeat_interleave"):
-            raise UserError(
-                f"labels cannot be scored with {type(self._model).__name__}: it returns no cache of keys and values",
-                kind="model",
-            )
-        return Prefill(output.logits[:, -1], cache, batch)
-
-    def extend(self, cache: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """(rows, new tokens, vocabulary) logits after each new token; writes into `cache`.
+    def run(self, context: Context, tokens: TreePass) -> torch.Tensor:
+        """(kept tokens, vocabulary) logits after the kept tokens of a pass, row by row of `kept`.
 
         Args:
-            cache: one that `Prefill.repeated_cache` returned.
-            ids: (rows, new tokens).
-            mask: (rows, cached and new tokens), 0 on padding.
-            positions: (rows, new tokens) position of each new token in its own unpadded sequence.
+            context: what all tokens of the pass see.
+            tokens: the pass.
         """
-        logits: torch.Tensor = self._call(ids, mask, positions, cache, last_only=False).logits
-        return logits
+        depths = torch.from_numpy(tokens.depths)
+        kept = torch.from_numpy(tokens.kept.reshape(-1)).to(self.device)
+        visible = torch.from_numpy(tokens.visible)
+        places = {"logits_to_keep": kept} if self._head_takes_places else {}
+        logits: torch.Tensor = self._model(
+            input_ids=torch.from_numpy(tokens.ids)[None].to(self.device),
+            attention_mask=self._masks.of(visible, depths, context.length, self.device),
+            position_ids=(context.length + depths)[None].to(self.device),
+            past_key_values=context.cache() if context.length else None,
+            use_cache=context.length > 0,
+            **places,
+        ).logits[0]
+        return logits if self._head_takes_places else logits[kept]
 
-    def _call(
-        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, *, last_only: bool
-    ) -> Any:
-        optional: dict[str, Any] = {"position_ids": positions}
-        if last_only:
-            optional["logits_to_keep"] = 1
-        known = {name: value for name, value in optional.items() if name in self._accepted}
-        return self._model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **known)
+    def _extend(self, context: Context, ids: Sequence[int]) -> Context:
+        cache = context.cache()
+        length = context.length + len(ids)
+        places = {"logits_to_keep": 1} if self._head_takes_places else {}
+        self._model(
+            input_ids=torch.tensor([list(ids)], device=self.device),
+            position_ids=torch.arange(context.length, length, device=self.device)[None],
+            past_key_values=cache,
+            use_cache=True,
+            **places,
+        )
+        return Context(length, tuple((layer.keys, layer.values) for layer in cache.layers))
+
+
+def token_logprobs(logits: torch.Tensor, sources: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """(rows, nodes) float64 log-probabilities of tokens, with the softmax over the vocabulary in fp32.
+
+    Args:
+        logits: (rows, places, vocabulary).
+        sources: (nodes,) the place after which each node's token stands.
+        tokens: (nodes,) the token of each node.
+    """
+    normalisers = torch.stack([torch.logsumexp(row.float(), dim=-1) for row in logits])
+    places, ids = torch.from_numpy(sources).to(logits.device), torch.from_numpy(tokens).to(logits.device)
+    found = logits[:, places, ids].float() - normalisers[:, places]
+    return found.double().cpu().numpy()

@@ -1,24 +1,30 @@
-"""Log-probability of every label after every prompt, exact whatever the batch, the padding or the chunks.
+"""Log-probability of every label after every prompt, exact whatever runs together.
 
-The score of a label is the sum of log p(token) over its ids and the ids of its stop, given the rendered prompt,
-with the softmax over the whole vocabulary in fp32. Each prompt runs once; the labels run on its cache.
+The score of a label is the sum of log p(token) over its ids and the ids of its stop, given the rendered prompt, with
+the softmax over the whole vocabulary in fp32. What prompts begin with alike runs once; the labels run as a tree after
+each prompt, every token seeing only what stands before it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from sft.inference.batches import length_sorted, pad_left
-from sft.inference.label_scoring.cached_model import CachedModel, Prefill
+from sft.inference.label_scoring.cached_model import CachedModel, Context, token_logprobs
+from sft.inference.label_scoring.grouping import Group, PassLimits, groups, shared_beginning, token_order
+from sft.inference.label_scoring.label_plan import Label, LabelPlan
+from sft.inference.label_scoring.masks import MaskRule, is_tried, mask_rule
+from sft.inference.label_scoring.passes import tree_pass
+from sft.inference.label_scoring.whole_sequences import score_whole_sequences
 
-Label = tuple[Sequence[int], Sequence[int]]
-"""Ids of a label and ids of the stop that follows it."""
+logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 2**31
-"""How much memory the caches and logits of the labels that run together may take, estimated; one label always runs."""
+TRIAL_LABELS = 4
+TRIAL_TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
+"""How far the scores of an untried model may be from those of whole sequences, in nats."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +36,22 @@ class LabelScores:
         stop_logprobs: (rows, labels) float64, summed over the stop's ids.
         answer_tokens: (labels,) how many ids each label has.
         stop_tokens: (labels,) how many ids its stop has.
+        slow_reason: why whole sequences were run instead of a tree; None where the tree was.
     """
 
     answer_logprobs: np.ndarray
     stop_logprobs: np.ndarray
     answer_tokens: np.ndarray
     stop_tokens: np.ndarray
+    slow_reason: str | None = None
 
 
 def score_labels(
     model: Any,
     prompts: Sequence[Sequence[int]],
     labels: Sequence[Label],
-    batch_size: int,
-    progress: Callable[[int, int], None] | None = None,
-    chunk_bytes: int = CHUNK_BYTES,
+    limits: PassLimits,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> LabelScores:
     """Scores all labels after all prompts.
 
@@ -52,95 +59,90 @@ def score_labels(
         model: a causal language model, wrapped by PEFT or not; it is put in eval mode and runs where it is.
         prompts: token ids of the rendered prompts, none empty; prompt and longest label fit in the context.
         labels: ids of each label and of its stop; one of the two may be empty.
-        batch_size: prompts per forward pass.
-        progress: called after each batch with the rows done and all rows.
-        chunk_bytes: bound for the memory of labels that run together; any value gives the same scores.
-
-    Raises:
-        UserError: the model cannot score labels (no cache, or a prompt-learning adapter).
+        limits: of one forward pass; any give the same scores.
+        progress: called after each pass with the rows done and all rows.
     """
+    if not all(prompts):
+        raise ValueError("a prompt without tokens cannot be run")
     model.eval()
-    cached = CachedModel(model)
-    batches = length_sorted([len(prompt) for prompt in prompts], batch_size)
-    scores = np.zeros((2, len(prompts), len(labels)))
-    done = 0
+    plan = LabelPlan.of(labels, max(1, limits.tokens - 1))
     with torch.inference_mode():
-        for rows in batches:
-            prefill = cached.prefill(pad_left([prompts[row] for row in rows], pad_id=0, device=cached.device))
-            for columns, answer, stop in _scored_chunks(cached, prefill, labels, chunk_bytes):
-                scores[0, rows, columns] = answer
-                scores[1, rows, columns] = stop
-            done += len(rows)
-            if progress is not None:
-                progress(done, len(prompts))
-    counts = np.array([[len(part) for part in label] for label in labels], dtype=np.int64).reshape(len(labels), 2)
-    return LabelScores(scores[0], scores[1], counts[:, 0], counts[:, 1])
+        rule = mask_rule(model)
+        if not isinstance(rule, str) and prompts and not is_tried(model):
+            rule = _tried(model, rule, prompts, labels)
+        if isinstance(rule, str):
+            logger.warning("labels are scored the slow way, one sequence for each: %s", rule)
+            rows = limits.rows or max(1, limits.tokens // max(map(len, prompts), default=1))
+            sums = score_whole_sequences(model, prompts, labels, rows, lambda done: progress(done, len(prompts)))
+            return LabelScores(*sums, plan.answer_tokens, plan.stop_tokens, rule)
+        sums = _TreeScoring(CachedModel(model, rule), prompts, plan, limits, progress).run()
+    return LabelScores(*sums, plan.answer_tokens, plan.stop_tokens)
 
 
-def _scored_chunks(
-    model: CachedModel, prefill: Prefill, labels: Sequence[Label], chunk_bytes: int
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Columns of the labels that ran together, with their (rows, columns) sums over answer and stop."""
-    first = torch.log_softmax(prefill.last_logits, dim=-1, dtype=torch.float32)
-    size = _labels_per_chunk(prefill, max(len(answer) + len(stop) for answer, stop in labels), chunk_bytes)
-    for start in range(0, len(labels), size):
-        columns = slice(start, min(start + size, len(labels)))
-        chunk = _LabelChunk.of(labels[columns], model.device)
-        tokens = _token_logprobs(model, prefill, first, chunk, last_use=columns.stop == len(labels)).double()
-        answer = (tokens * chunk.is_answer).sum(dim=-1)
-        stop = (tokens * chunk.is_stop).sum(dim=-1)
-        yield columns, answer.cpu().numpy(), stop.cpu().numpy()
+class _TreeScoring:
+    """One scoring: walks the prompts in the order of their tokens."""
+
+    def __init__(
+        self,
+        model: CachedModel,
+        prompts: Sequence[Sequence[int]],
+        plan: LabelPlan,
+        limits: PassLimits,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._model = model
+        self._prompts = prompts
+        self._plan = plan
+        self._limits = limits
+        self._progress = progress
+        self._scores = np.zeros((2, len(prompts), len(plan.trie.paths)))
+        self._done = 0
+
+    def run(self) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, labels) sums over each label's and over its stop's ids."""
+        order = token_order(self._prompts)
+        self._extend_and_run(order, shared_beginning(self._prompts, order), Context())
+        return self._scores[0], self._scores[1]
+
+    def _extend_and_run(self, rows: Sequence[int], shared: int, context: Context) -> None:
+        """Run what the rows share, then the rows."""
+        if shared > context.length:
+            context = self._model.extend(context, self._prompts[rows[0]][context.length : shared])
+        inputs = sum(len(chunk) for chunk in self._plan.chunks)
+        for group in groups(self._prompts, rows, context.length, inputs, self._limits):
+            self._run_group(group, context)
+
+    def _run_group(self, group: Group, context: Context) -> None:
+        if not group.fits and group.shared > context.length:
+            self._extend_and_run(group.rows, group.shared, context)
+            return
+        prompts = [self._prompts[row][context.length :] for row in group.rows]
+        logprobs = np.zeros((len(group.rows), len(self._plan.trie)))
+        for chunk in self._plan.chunks:
+            tokens = tree_pass(prompts, chunk)
+            logits = self._model.run(context, tokens).view(*tokens.kept.shape, -1)
+            found = token_logprobs(logits, chunk.sources, chunk.tokens)
+            logprobs[:, chunk.scored] = found[list(tokens.ends)]
+        rows = list(group.rows)
+        self._scores[0, rows], self._scores[1, rows] = self._plan.sums(logprobs)
+        self._done += len(rows)
+        self._progress(self._done, len(self._prompts))
 
 
-def _labels_per_chunk(prefill: Prefill, longest: int, chunk_bytes: int) -> int:
-    rows, vocabulary = prefill.last_logits.shape
-    logits = rows * longest * vocabulary * (prefill.last_logits.element_size() + 4)
-    return max(1, chunk_bytes // (2 * prefill.cache_bytes + logits))
-
-
-@dataclass(frozen=True)
-class _LabelChunk:
-    """Labels padded on the right; all tensors are (labels, tokens of the longest)."""
-
-    ids: torch.Tensor
-    is_answer: torch.Tensor
-    is_stop: torch.Tensor
-
-    @staticmethod
-    def of(labels: Sequence[Label], device: torch.device) -> "_LabelChunk":
-        width = max(1, *(len(answer) + len(stop) for answer, stop in labels))
-        parts = [[*[1] * len(answer), *[2] * len(stop)] for answer, stop in labels]
-        ids = [[*answer, *stop] for answer, stop in labels]
-        part = torch.tensor([row + [0] * (width - len(row)) for row in parts], device=device)
-        padded = torch.tensor([row + [0] * (width - len(row)) for row in ids], device=device)
-        return _LabelChunk(padded, part == 1, part == 2)
-
-    @property
-    def is_token(self) -> torch.Tensor:
-        return self.is_answer | self.is_stop
-
-
-def _token_logprobs(
-    model: CachedModel, prefill: Prefill, first: torch.Tensor, chunk: _LabelChunk, *, last_use: bool
-) -> torch.Tensor:
-    """(rows, labels, tokens) log-probability of every token of every label; padding has some finite number."""
-    head = first[:, chunk.ids[:, 0]].unsqueeze(-1)
-    if chunk.ids.shape[1] == 1:
-        return head
-    logits = _label_logits(model, prefill, chunk, last_use=last_use)
-    rows, labels = head.shape[:2]
-    targets = chunk.ids[:, 1:].repeat(rows, 1).unsqueeze(-1)
-    tail = torch.log_softmax(logits, dim=-1, dtype=torch.float32).gather(-1, targets)
-    return torch.cat([head, tail.view(rows, labels, -1)], dim=-1)
-
-
-def _label_logits(model: CachedModel, prefill: Prefill, chunk: _LabelChunk, *, last_use: bool) -> torch.Tensor:
-    """(rows x labels, tokens - 1, vocabulary): each label after each prompt, its last token left out as input."""
-    rows, labels = len(prefill.batch.input_ids), len(chunk.ids)
-    inputs = chunk.ids[:, :-1].repeat(rows, 1)
-    fed = chunk.is_token[:, 1:].long()
-    offsets = torch.arange(inputs.shape[1], device=inputs.device)
-    positions = prefill.batch.lengths.repeat_interleave(labels).unsqueeze(1) + offsets
-    before = prefill.batch.attention_mask.repeat_interleave(labels, dim=0)
-    mask = torch.cat([before, fed.repeat(rows, 1)], dim=1)
-    return model.extend(prefill.repeated_cache(labels, last_use), inputs, mask, positions)
+def _tried(
+    model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels: Sequence[Label]
+) -> MaskRule | str:
+    """The rule where it gives the scores of whole sequences on the shortest prompt, else why not."""
+    prompt = [min(prompts, key=len)]
+    some = sorted(labels, key=lambda label: -len(label[0]))[:TRIAL_LABELS]
+    whole = score_whole_sequences(model, prompt, some, 1)
+    limits = PassLimits(tokens=max(1, len(prompt[0])))
+    plan = LabelPlan.of(some, limits.tokens)
+    try:
+        tree = _TreeScoring(CachedModel(model, rule), prompt, plan, limits, lambda _done, _total: None).run()
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+        return f"{type(error).__name__} with a mask of one's own: {str(error).splitlines()[0] if str(error) else ''}"
+    apart = max(float(np.abs(first - second).max()) for first, second in zip(whole, tree, strict=True))
+    if apart > TRIAL_TOLERANCE.get(rule.dtype, 0.1):
+        return f"with a mask of one's own its scores are {apart:.2g} nats off"
+    return rule

@@ -1,0 +1,84 @@
+"""Whether a model takes a mask of one's own, and in which form."""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+FULL, SLIDING = "full_attention", "sliding_attention"
+_TAKES_MASKS = frozenset({"sdpa", "eager"})
+TRIED = frozenset({"llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "phi3", "gpt2"})
+"""Model types on which the tests hold the tree's scores against whole sequences; others are tried on their first row."""
+
+
+@dataclass(frozen=True)
+class MaskRule:
+    """How the masks of a model are made.
+
+    Attributes:
+        dtype: of the mask; what is not seen gets its lowest number (a boolean mask is read wrongly by eager attention).
+        window: tokens that the sliding layers see, the token itself included; None where all is seen.
+        layer_types: kinds of layers, where the model takes a mask for each of them by name.
+    """
+
+    dtype: torch.dtype
+    window: int | None = None
+    layer_types: tuple[str, ...] = ()
+
+    def of(self, visible: torch.Tensor, depths: torch.Tensor, cached: int, device: torch.device) -> Any:
+        """The mask of a pass: (1, 1, tokens, cached + tokens), or one for each kind of layer.
+
+        Args:
+            visible: (tokens, tokens) whether the first sees the second.
+            depths: (tokens,) how many tokens of the pass stand before each on its path.
+            cached: tokens that ran before, all of which are seen.
+            device: where the mask is wanted.
+        """
+        seen = torch.cat([visible.new_ones(len(visible), cached), visible], dim=1)
+        if self.window is None or int(depths.max()) + cached < self.window:
+            return self._additive(seen, device)
+        positions = torch.cat([torch.arange(cached), cached + depths])
+        near = (cached + depths)[:, None] - positions[None] < self.window
+        if not self.layer_types:
+            return self._additive(seen & near, device)
+        masks = {FULL: seen, SLIDING: seen & near}
+        return {kind: self._additive(masks[kind], device) for kind in self.layer_types}
+
+    def _additive(self, seen: torch.Tensor, device: torch.device) -> torch.Tensor:
+        mask = torch.zeros(seen.shape, dtype=self.dtype).masked_fill_(~seen, torch.finfo(self.dtype).min)
+        return mask[None, None].to(device)
+
+
+def mask_rule(model: Any) -> MaskRule | str:
+    """How to mask a model's attention, or in one line why it takes no mask of one's own."""
+    adapter = getattr(model, "active_peft_config", None)
+    if adapter is not None and adapter.is_prompt_learning:
+        return f"the virtual tokens of its {adapter.peft_type.value} adapter take part in no mask"
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    attention = base.config._attn_implementation
+    if attention not in _TAKES_MASKS:
+        return f"its attention ({attention}) takes no mask of one's own"
+    if "position_ids" not in inspect.signature(type(base).forward).parameters:
+        return f"{type(base).__name__} takes no positions"
+    kinds = tuple(dict.fromkeys(getattr(base.config, "layer_types", None) or ()))
+    strange = [kind for kind in kinds if kind not in (FULL, SLIDING)]
+    if strange:
+        return f"its layers of type {strange[0]} have no attention to mask"
+    return MaskRule(base.dtype if base.dtype.is_floating_point else torch.float32, _window(base.config, kinds), kinds)
+
+
+def is_tried(model: Any) -> bool:
+    """Whether the tests know the model's type."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return base.config.model_type in TRIED
+
+
+def _window(config: Any, kinds: tuple[str, ...]) -> int | None:
+    if kinds and SLIDING not in kinds:
+        return None
+    if getattr(config, "use_sliding_window", True) is False:
+        return None
+    window = getattr(config, "sliding_window", None)
+    return window if isinstance(window, int) else None
+

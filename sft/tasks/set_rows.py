@@ -1,0 +1,132 @@
+"""The prompts of a row set: evaluated rows, rows of the pool, or prompts without content."""
+
+from collections.abc import Iterator, Sequence
+
+from sft.data.prompts import PromptBuilder
+from sft.data.rows import Row
+from sft.data.sampling import random_for
+from sft.data.selection import sample
+from sft.errors import DataError
+from sft.tasks.encoding import Asker, InferenceExamples, PromptedRow, encode_all, evaluated_rows
+from sft.tasks.inputs import Inputs
+from sft.tasks.row_sets import CONTENT_FREE_TEXTS, RowSet
+
+CONTENT_FREE = "content_free"
+TRAIN = "train"
+
+
+def prompted_set(
+    inputs: Inputs, builder: PromptBuilder, row_set: RowSet, limit: int | None
+) -> dict[str, list[PromptedRow]]:
+    """The rows of a set as prompts, by the split they belong to.
+
+    Rows of the pool stand under `train`; prompts without content under `content_free`, or, with `per_row`, under the
+    split of their evaluated row, `row_set.size` of them for each, with its `source_index`.
+
+    Raises:
+        DataError: a row is too long after all cuts, or there are no rows.
+    """
+    if row_set.kind == "eval":
+        return {split: evaluated_rows(inputs, builder, split, limit) for split in inputs.evaluated()}
+    if row_set.kind == "train":
+        return {TRAIN: _pool_prompts(inputs, builder, row_set, limit)}
+    texts = list(_content_free_texts(inputs, row_set))
+    if row_set.per_row:
+        return {split: _per_row(inputs, builder, split, texts, limit) for split in inputs.evaluated()}
+    examples = InferenceExamples(inputs).fixed()
+    asker = Asker(inputs, builder, inputs.config.inference_prompting)
+    rows = [Row(number, text) for number, text in enumerate(texts)]
+    return {
+        CONTENT_FREE: encode_all(
+            CONTENT_FREE, rows, lambda row: asker.encode(row, examples, limit, with_answer=False)
+        )
+    }
+
+
+def pool_rows(inputs: Inputs, row_set: RowSet) -> tuple[Row, ...]:
+    """The rows of a `train:<n>` set: a sample of the pool by label, none of them a fixed in-context example.
+
+    The sample is drawn under `splits.seed`, the smaller inside the larger.
+
+    Raises:
+        DataError: the pool has no row besides the fixed examples.
+    """
+    config = inputs.config
+    shown = set()
+    if not config.draws_examples_per_row:
+        shown = {row.source_index for examples in InferenceExamples(inputs).fixed() for row in examples}
+    left = [row for row in inputs.selection.pool if row.source_index not in shown]
+    if not left:
+        kind = "is an in-context example already" if inputs.selection.pool else "is there: the train split has none"
+        raise DataError(
+            f"row set {row_set.name!r}: no training row {kind}, and calibration needs some; take more shots, fewer "
+            "inference.icl_examples, or another calibration_fn"
+        )
+    column = config.prompting.output_column if inputs.labels else None
+    return sample(left, row_set.size, "calibration", config.dataset.splits.seed, column)
+
+
+def check_row_set(inputs: Inputs, row_set: RowSet) -> None:
+    """Make sure that a row set can be built, as far as that shows without a tokenizer.
+
+    Raises:
+        UserError: rows that it needs are not there.
+    """
+    if row_set.kind == "train":
+        pool_rows(inputs, row_set)
+        if inputs.config.draws_examples_per_row:
+            InferenceExamples(inputs).check_leave_one_out()
+    elif row_set.kind == "content_free":
+        list(_content_free_texts(inputs, row_set))
+
+
+def _pool_prompts(inputs: Inputs, builder: PromptBuilder, row_set: RowSet, limit: int | None) -> list[PromptedRow]:
+    examples = InferenceExamples(inputs)
+    asker = Asker(inputs, builder, inputs.config.inference_prompting)
+    return encode_all(
+        TRAIN,
+        pool_rows(inputs, row_set),
+        lambda row: asker.encode(row, examples.of(TRAIN, row, exclude=row.source_index), limit, with_answer=False),
+    )
+
+
+def _per_row(
+    inputs: Inputs, builder: PromptBuilder, split: str, texts: Sequence[dict[str, str]], limit: int | None
+) -> list[PromptedRow]:
+    examples = InferenceExamples(inputs)
+    asker = Asker(inputs, builder, inputs.config.inference_prompting)
+    prompts: list[PromptedRow] = []
+    for owner in inputs.evaluated()[split]:
+        shown = examples.of(split, owner)
+        rows = [Row(owner.source_index, text) for text in texts]
+        prompts += encode_all(split, rows, lambda row: asker.encode(row, shown, limit, with_answer=False))  # noqa: B023
+    return prompts
+
+
+def _content_free_texts(inputs: Inputs, row_set: RowSet) -> Iterator[dict[str, str]]:
+    columns = inputs.config.inference_prompting.input_columns
+    if row_set.content == "domain":
+        yield from _domain_texts(inputs, columns, row_set.size)
+        return
+    texts = ("",) if row_set.content == "empty" else CONTENT_FREE_TEXTS
+    for text in texts[: row_set.size]:
+        yield dict.fromkeys(columns, text)
+
+
+def _domain_texts(inputs: Inputs, columns: Sequence[str], count: int) -> Iterator[dict[str, str]]:
+    """Random words of the pool's texts, as many as a text has on average (Fei et al. 2023, arXiv 2305.19148)."""
+    pool = inputs.selection.pool
+    texts = {column: [row.text(column).split() for row in pool] for column in columns}
+    words = {column: [word for text in items for word in text] for column, items in texts.items()}
+    if not any(words.values()):
+        raise DataError(
+            "domain calibration draws words from training rows, and there are none; give a train split, or another "
+            "calibration_fn"
+        )
+    for number in range(count):
+        rng = random_for("domain", inputs.config.dataset.splits.seed, number)
+        drawn = {}
+        for column in columns:
+            length = max(1, round(len(words[column]) / len(pool))) if words[column] else 0
+            drawn[column] = " ".join(rng.choice(words[column]) for _ in range(length))
+        yield drawn
