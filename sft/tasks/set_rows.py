@@ -37,9 +37,7 @@ def prompted_set(
     asker = Asker(inputs, builder, inputs.config.inference_prompting)
     rows = [Row(number, text) for number, text in enumerate(texts)]
     return {
-        CONTENT_FREE: encode_all(
-            CONTENT_FREE, rows, lambda row: asker.encode(row, examples, limit, with_answer=False)
-        )
+        CONTENT_FREE: encode_all(CONTENT_FREE, rows, lambda row: asker.encode(row, examples, limit, with_answer=False))
     }
 
 

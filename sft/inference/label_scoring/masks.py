@@ -81,4 +81,3 @@ def _window(config: Any, kinds: tuple[str, ...]) -> int | None:
         return None
     window = getattr(config, "sliding_window", None)
     return window if isinstance(window, int) else None
-

@@ -129,9 +129,7 @@ class _TreeScoring:
         self._progress(self._done, len(self._prompts))
 
 
-def _tried(
-    model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels: Sequence[Label]
-) -> MaskRule | str:
+def _tried(model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels: Sequence[Label]) -> MaskRule | str:
     """The rule where it gives the scores of whole sequences on the shortest prompt, else why not."""
     prompt = [min(prompts, key=len)]
     some = sorted(labels, key=lambda label: -len(label[0]))[:TRIAL_LABELS]

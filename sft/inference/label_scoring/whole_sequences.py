@@ -32,7 +32,9 @@ def score_whole_sequences(
     pairs = [(row, column) for row in range(len(prompts)) for column in range(len(labels))]
     for start in range(0, len(pairs), rows):
         part = pairs[start : start + rows]
-        found = _token_logprobs(model, [[*prompts[row], *labels[column][0], *labels[column][1]] for row, column in part])
+        found = _token_logprobs(
+            model, [[*prompts[row], *labels[column][0], *labels[column][1]] for row, column in part]
+        )
         for (row, column), logprobs in zip(part, found, strict=True):
             answer, stop = labels[column]
             first, middle = len(prompts[row]) - 1, len(prompts[row]) - 1 + len(answer)
