@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers.cache_utils import Cache, DynamicLayer
 
+from sft.inference.label_scoring.label_plan import LabelChunk
 from sft.inference.label_scoring.masks import MaskRule
 from sft.inference.label_scoring.passes import TreePass
 
@@ -30,13 +32,13 @@ class Context:
     length: int = 0
     states: States = ()
 
-    def cache(self) -> Cache:
-        """A cache that holds them without a copy; a forward pass makes new tensors of what it adds."""
+    def cache(self, lines: int = 1) -> Cache:
+        """A cache that holds them for each line, without a copy; a forward pass makes new tensors of what it adds."""
         layers = []
         for keys, values in self.states:
             layer = DynamicLayer()
             layer.lazy_initialization(keys, values)
-            layer.keys, layer.values = keys, values
+            layer.keys, layer.values = (state.expand(lines, -1, -1, -1) for state in (keys, values))
             layers.append(layer)
         return Cache(layers=layers) if layers else Cache(layer_class_to_replicate=DynamicLayer)
 
@@ -58,25 +60,23 @@ class CachedModel:
         return context
 
     def run(self, context: Context, tokens: TreePass) -> torch.Tensor:
-        """(kept tokens, vocabulary) logits after the kept tokens of a pass, row by row of `kept`.
+        """(lines, kept places, vocabulary) logits after the last tokens of each line of a pass.
 
         Args:
             context: what all tokens of the pass see.
             tokens: the pass.
         """
         depths = torch.from_numpy(tokens.depths)
-        kept = torch.from_numpy(tokens.kept.reshape(-1)).to(self.device)
-        visible = torch.from_numpy(tokens.visible)
-        places = {"logits_to_keep": kept} if self._head_takes_places else {}
+        places = {"logits_to_keep": tokens.kept} if self._head_takes_places else {}
         logits: torch.Tensor = self._model(
-            input_ids=torch.from_numpy(tokens.ids)[None].to(self.device),
-            attention_mask=self._masks.of(visible, depths, context.length, self.device),
-            position_ids=(context.length + depths)[None].to(self.device),
-            past_key_values=context.cache() if context.length else None,
+            input_ids=torch.from_numpy(tokens.ids).to(self.device),
+            attention_mask=self._masks.of(torch.from_numpy(tokens.visible), depths, context.length, self.device),
+            position_ids=(context.length + depths).to(self.device),
+            past_key_values=context.cache(len(depths)) if context.length else None,
             use_cache=context.length > 0,
             **places,
-        ).logits[0]
-        return logits if self._head_takes_places else logits[kept]
+        ).logits
+        return logits[:, -tokens.kept :]
 
     def _extend(self, context: Context, ids: Sequence[int]) -> Context:
         cache = context.cache()
@@ -92,15 +92,18 @@ class CachedModel:
         return Context(length, tuple((layer.keys, layer.values) for layer in cache.layers))
 
 
-def token_logprobs(logits: torch.Tensor, sources: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    """(rows, nodes) float64 log-probabilities of tokens, with the softmax over the vocabulary in fp32.
+def token_logprobs(logits: torch.Tensor, tokens: TreePass, chunk: LabelChunk) -> NDArray[np.float64]:
+    """(ends, scored nodes) log-probabilities of the tokens of a chunk, softmax over the vocabulary in fp32.
 
     Args:
-        logits: (rows, places, vocabulary).
-        sources: (nodes,) the place after which each node's token stands.
-        tokens: (nodes,) the token of each node.
+        logits: as `CachedModel.run` gives them for the pass.
+        tokens: the pass.
+        chunk: the part of the label set that ran in it.
     """
-    normalisers = torch.stack([torch.logsumexp(row.float(), dim=-1) for row in logits])
-    places, ids = torch.from_numpy(sources).to(logits.device), torch.from_numpy(tokens).to(logits.device)
-    found = logits[:, places, ids].float() - normalisers[:, places]
-    return found.double().cpu().numpy()
+    normalisers = torch.stack([torch.logsumexp(line.float(), dim=-1) for line in logits])
+    lines = torch.from_numpy(tokens.end_lines)[:, None].to(logits.device)
+    places = torch.from_numpy(tokens.end_places[:, chunk.sources]).to(logits.device)
+    ids = torch.from_numpy(chunk.tokens)[None].to(logits.device)
+    found = logits[lines, places, ids].float() - normalisers[lines, places]
+    result: NDArray[np.float64] = found.double().cpu().numpy()
+    return result

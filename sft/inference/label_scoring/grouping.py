@@ -7,6 +7,8 @@ from sft.labels.token_trie import shared_length
 
 WORTH_CACHING = 32
 """Shared tokens from which prompts that do not fit into one pass have what they share run first, by itself."""
+WORTH_SHARING = 16
+"""Tokens shared by all prompts from which they run once, by themselves, before texts are generated."""
 
 Prompts = Sequence[Sequence[int]]
 

@@ -27,19 +27,19 @@ class MaskRule:
     layer_types: tuple[str, ...] = ()
 
     def of(self, visible: torch.Tensor, depths: torch.Tensor, cached: int, device: torch.device) -> Any:
-        """The mask of a pass: (1, 1, tokens, cached + tokens), or one for each kind of layer.
+        """The mask of a pass: (lines, 1, tokens, cached + tokens), or one for each kind of layer.
 
         Args:
-            visible: (tokens, tokens) whether the first sees the second.
-            depths: (tokens,) how many tokens of the pass stand before each on its path.
+            visible: (lines, tokens, tokens) whether the first sees the second.
+            depths: (lines, tokens) how many tokens of the pass stand before each on its path.
             cached: tokens that ran before, all of which are seen.
             device: where the mask is wanted.
         """
-        seen = torch.cat([visible.new_ones(len(visible), cached), visible], dim=1)
+        seen = torch.cat([visible.new_ones(*depths.shape, cached), visible], dim=-1)
         if self.window is None or int(depths.max()) + cached < self.window:
             return self._additive(seen, device)
-        positions = torch.cat([torch.arange(cached), cached + depths])
-        near = (cached + depths)[:, None] - positions[None] < self.window
+        positions = torch.cat([torch.arange(cached).expand(len(depths), -1), cached + depths], dim=1)
+        near = (cached + depths)[:, :, None] - positions[:, None] < self.window
         if not self.layer_types:
             return self._additive(seen & near, device)
         masks = {FULL: seen, SLIDING: seen & near}
@@ -47,7 +47,7 @@ class MaskRule:
 
     def _additive(self, seen: torch.Tensor, device: torch.device) -> torch.Tensor:
         mask = torch.zeros(seen.shape, dtype=self.dtype).masked_fill_(~seen, torch.finfo(self.dtype).min)
-        return mask[None, None].to(device)
+        return mask[:, None].to(device)
 
 
 def mask_rule(model: Any) -> MaskRule | str:

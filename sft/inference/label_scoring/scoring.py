@@ -69,7 +69,7 @@ def score_labels(
     with torch.inference_mode():
         rule = mask_rule(model)
         if not isinstance(rule, str) and prompts and not is_tried(model):
-            rule = _tried(model, rule, prompts, labels)
+            rule = _after_trial(model, rule, prompts, labels)
         if isinstance(rule, str):
             logger.warning("labels are scored the slow way, one sequence for each: %s", rule)
             rows = limits.rows or max(1, limits.tokens // max(map(len, prompts), default=1))
@@ -119,9 +119,8 @@ class _TreeScoring:
         prompts = [self._prompts[row][context.length :] for row in group.rows]
         logprobs = np.zeros((len(group.rows), len(self._plan.trie)))
         for chunk in self._plan.chunks:
-            tokens = tree_pass(prompts, chunk)
-            logits = self._model.run(context, tokens).view(*tokens.kept.shape, -1)
-            found = token_logprobs(logits, chunk.sources, chunk.tokens)
+            tokens = tree_pass(prompts, chunk, context.length)
+            found = token_logprobs(self._model.run(context, tokens), tokens, chunk)
             logprobs[:, chunk.scored] = found[list(tokens.ends)]
         rows = list(group.rows)
         self._scores[0, rows], self._scores[1, rows] = self._plan.sums(logprobs)
@@ -129,8 +128,13 @@ class _TreeScoring:
         self._progress(self._done, len(self._prompts))
 
 
-def _tried(model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels: Sequence[Label]) -> MaskRule | str:
+def _after_trial(
+    model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels: Sequence[Label]
+) -> MaskRule | str:
     """The rule where it gives the scores of whole sequences on the shortest prompt, else why not."""
+    longest = max(map(len, prompts)) + max(len(answer) + len(stop) for answer, stop in labels)
+    if rule.window is not None and longest > rule.window:
+        return f"its sliding window of {rule.window} tokens is exceeded, and masks for it were not tried"
     prompt = [min(prompts, key=len)]
     some = sorted(labels, key=lambda label: -len(label[0]))[:TRIAL_LABELS]
     whole = score_whole_sequences(model, prompt, some, 1)
@@ -139,7 +143,7 @@ def _tried(model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels:
     try:
         tree = _TreeScoring(CachedModel(model, rule), prompt, plan, limits, lambda _done, _total: None).run()
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
-        return f"{type(error).__name__} with a mask of one's own: {str(error).splitlines()[0] if str(error) else ''}"
+        return f"it refuses a mask of one's own ({type(error).__name__}: {next(iter(str(error).splitlines()), '')})"
     apart = max(float(np.abs(first - second).max()) for first, second in zip(whole, tree, strict=True))
     if apart > TRIAL_TOLERANCE.get(rule.dtype, 0.1):
         return f"with a mask of one's own its scores are {apart:.2g} nats off"

@@ -4,6 +4,20 @@ from typing import Any
 import pytest
 
 VOCABULARY = 97
+NAMES = {
+    "llama": "Llama",
+    "qwen2": "Qwen2",
+    "qwen3": "Qwen3",
+    "mistral": "Mistral",
+    "gemma2": "Gemma2",
+    "gemma3": "Gemma3",
+    "phi3": "Phi3",
+    "gpt2": "GPT2",
+    "gptneox": "GPTNeoX",
+    "bloom": "Bloom",
+    "mamba": "Mamba",
+}
+CONFIGS = {"gemma3": "Gemma3TextConfig"}
 
 
 @pytest.fixture
@@ -17,11 +31,10 @@ def build_tiny_model(architecture: str, attention: str = "sdpa", lora: bool = Fa
     import transformers
 
     torch.manual_seed(7)
-    names = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "gemma3": "Gemma3", "gpt2": "GPT2"}
+    config_class = CONFIGS.get(architecture, f"{NAMES[architecture]}Config")
+    class_name = "GPT2LMHeadModel" if architecture == "gpt2" else f"{NAMES[architecture]}ForCausalLM"
     written = {"vocab_size": VOCABULARY, "initializer_range": 0.5, **_shape(architecture), **config}
     ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    config_class = "Gemma3TextConfig" if architecture == "gemma3" else f"{names[architecture]}Config"
-    class_name = "GPT2LMHeadModel" if architecture == "gpt2" else f"{names[architecture]}ForCausalLM"
     model = getattr(transformers, class_name)._from_config(
         getattr(transformers, config_class)(**written, **ends), attn_implementation=attention
     )
@@ -37,11 +50,16 @@ def _shape(architecture: str) -> dict[str, Any]:
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
-        "head_dim": 8,
         "max_position_embeddings": 64,
     }
-    if architecture == "gemma3":
-        shape |= {"sliding_window": 6, "layer_types": ["sliding_attention", "full_attention"]}
+    if architecture != "phi3":
+        shape["head_dim"] = 8
+    if architecture in ("mistral", "phi3", "gemma2", "gemma3"):
+        shape["sliding_window"] = 8
+    if architecture in ("gemma2", "gemma3"):
+        shape["layer_types"] = ["sliding_attention", "full_attention"]
+    if architecture in ("qwen2", "qwen3"):
+        shape |= {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
     return shape
 
 
