@@ -1,8 +1,9 @@
 """A trained adapter as a plain PEFT folder, and back.
 
 Plain `PeftModel.from_pretrained(base, folder)` on the untouched base must give the trained model. Where the
-initialisation moved the base by -s B0 A0, what was learned is s (B A - B0 A0) on the untouched base, so the folder
-holds twice the rank: A' = [A; A0], B' = [B, -B0], with the scaling kept.
+initialisation moved the base by -s B0 A0, what was learned is s (B A - B0 A0) on the untouched base: twice the rank,
+with the scaling kept. [A; A0] and [B, -B0] would say it too, as the difference of two large products, in which rounding
+swallows a small change; so the difference is factorised anew, in float64.
 """
 
 import json
@@ -94,9 +95,32 @@ def _widen_weights(file: Path, factors: Mapping[str, "tuple[torch.Tensor, torch.
     tensors = load_file(file)
     for name, (start_a, start_b) in factors.items():
         a, b = f"{name}.lora_A.weight", f"{name}.lora_B.weight"
-        tensors[a] = torch.cat([tensors[a], start_a.to(tensors[a])])
-        tensors[b] = torch.cat([tensors[b], -start_b.to(tensors[b])], dim=1).contiguous()
+        wide_a = torch.cat([tensors[a].double(), start_a.to(tensors[a].device).double()])
+        wide_b = torch.cat([tensors[b].double(), -start_b.to(tensors[b].device).double()], dim=1)
+        new_a, new_b = _refactored(wide_a, wide_b)
+        tensors[a], tensors[b] = new_a.to(tensors[a]).contiguous(), new_b.to(tensors[b]).contiguous()
     save_file(tensors, file, metadata={"format": "pt"})
+
+
+def _refactored(a: "torch.Tensor", b: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
+    """Factors of the same shapes and the same product, each the square root of what the product is large in.
+
+    Args:
+        a: (rank, in) float64.
+        b: (out, rank) float64.
+    """
+    import torch
+
+    rank = len(a)
+    left, left_part = torch.linalg.qr(b)
+    right, right_part = torch.linalg.qr(a.T)
+    u, sizes, v = torch.linalg.svd(left_part @ right_part.T, full_matrices=False)
+    signs = torch.sign(u.gather(0, u.abs().argmax(dim=0, keepdim=True)))
+    signs[signs == 0] = 1
+    roots = sizes.sqrt()
+    new_b, new_a = left @ (u * signs * roots), ((v * signs.T * roots[:, None]) @ right.T)
+    missing = rank - len(sizes)
+    return torch.nn.functional.pad(new_a, (0, 0, 0, missing)), torch.nn.functional.pad(new_b, (0, missing))
 
 
 def _widened(config: Mapping[str, Any]) -> dict[str, Any]:

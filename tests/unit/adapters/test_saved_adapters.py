@@ -9,6 +9,7 @@ import torch
 from peft import PeftModel
 
 from sft.adapters.attach import attach_adapter, continue_adapter, count_parameters, load_adapter, save_adapter
+from sft.adapters.saving import _refactored
 from sft.errors import UserError
 
 EXACT = 2e-4
@@ -55,9 +56,37 @@ def test_plain_peft_loads_the_trained_model(kind, options, exported, make_model,
     expected = logits(model)
     assert save_adapter(model, tmp_path / "adapter") == {"exported_rank": exported}
     loaded = PeftModel.from_pretrained(make_model(kind), tmp_path / "adapter")
-    tolerance = 0.15 if kind == "bf16" else EXACT
-    assert (logits(loaded) - expected).abs().max() < tolerance
+    apart = (logits(loaded) - expected).abs()
+    # An int8 layer rounds its input to 256 steps: the last bit of a float now and then moves one of them.
+    assert apart.max() < (0.15 if kind in ("bf16", "int8") else EXACT)
+    assert apart.median() < (0.05 if kind == "bf16" else EXACT)
     assert (before - expected).abs().max() > 10 * EXACT
+
+
+def test_a_small_change_of_large_factors_is_exported_without_cancellation():
+    """The change is 1e-4 of what the base was moved by: as a difference of two products it would lose four digits."""
+    torch.manual_seed(0)
+    start_a, start_b = torch.randn(4, 40) * 30, torch.randn(24, 4) * 30
+    a, b = start_a + 1e-4 * torch.randn(4, 40), start_b + 1e-4 * torch.randn(24, 4)
+    change = b.double() @ a.double() - start_b.double() @ start_a.double()
+    wide_a, wide_b = torch.cat([a, start_a]).double(), torch.cat([b, -start_b], dim=1).double()
+    new_a, new_b = (factor.float() for factor in _refactored(wide_a, wide_b))
+    assert (new_a.shape, new_b.shape) == ((8, 40), (24, 8))
+    x = torch.randn(40)
+
+    def off(first: torch.Tensor, second: torch.Tensor) -> float:
+        return float((first @ (second @ x) - change @ x.double()).norm() / (change @ x.double()).norm())
+
+    assert off(new_b, new_a) < 1e-6
+    assert off(torch.cat([b, -start_b], dim=1), torch.cat([a, start_a])) > 1e-4
+
+
+def test_a_layer_narrower_than_twice_the_rank_keeps_the_shapes():
+    torch.manual_seed(0)
+    a, b = torch.randn(8, 6).double(), torch.randn(5, 8).double()
+    new_a, new_b = _refactored(a, b)
+    assert (new_a.shape, new_b.shape) == (a.shape, b.shape)
+    assert torch.allclose(new_b @ new_a, b @ a)
 
 
 def test_a_saved_adapter_has_the_same_bytes_whenever_it_is_saved(make_model, train_steps, tmp_path):
