@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-data install dev check test test-slow peers bench-engine clean
+.PHONY: demo demo-data install dev check test test-slow peers bench-engine bench-scoring clean
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2
@@ -31,6 +31,10 @@ test-slow: dev demo-data
 # The engine's speed beside fresh processes and beside the libraries' own commands; about half an hour on 2 cores.
 bench-engine: install demo-data peers
 	$(BIN)/python -m benchmarks.engine
+
+# Label scoring beside lm-evaluation-harness, generation beside plain `generate`; about twenty minutes on one core.
+bench-scoring: install demo-data peers
+	$(BIN)/python -m benchmarks.scoring
 
 peers: .venv-peers/.installed
 

@@ -4,6 +4,7 @@ Nothing is imported to list or check names; `load` imports the one entry that is
 what a user writes for own code, with a file in place of the package: `file.py:function`.
 """
 
+import ast
 import difflib
 import importlib
 import importlib.util
@@ -62,6 +63,29 @@ def own_code_file(name: str, folder: Path) -> Path:
     return Path(spec.origin)
 
 
+def own_code_tree(name: str, folder: Path) -> ast.Module:
+    """The parsed file behind own code, after a look that it defines the object; nothing is imported.
+
+    Args:
+        name: as for `own_code_file`.
+        folder: the folder of the grid or config file.
+
+    Raises:
+        UserError: there is no such file, it is not Python, or it binds no such name at module level.
+    """
+    path = own_code_file(name, folder)
+    attribute = name.rpartition(":")[2]
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{name!r}: {path} is not Python: {error}") from error
+    bound = {bound for node in tree.body for bound in _bound_names(node)}
+    if attribute not in bound:
+        hint = nearest(attribute, bound)
+        raise UserError(f"{name!r}: {path} defines no {attribute!r}" + (f"; did you mean {hint}?" if hint else ""))
+    return tree
+
+
 def load(registry: Registry, name: str, what: str, folder: Path | None = None) -> Any:
     """The object that `name` stands for: an entry of the registry, or a user's own code.
 
@@ -100,6 +124,18 @@ def _from_file(path: Path, attribute: str, name: str) -> Any:
         return getattr(module, attribute)
     except AttributeError:
         raise UserError(f"{name!r}: {path} defines no {attribute!r}") from None
+
+
+def _bound_names(node: ast.stmt) -> set[str]:
+    """Names that a statement at module level binds."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in node.names}
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return {target.id for target in targets if isinstance(target, ast.Name)}
+    return set()
 
 
 def _is_module_path(text: str) -> bool:

@@ -159,8 +159,9 @@ def rewrite() -> Callable[..., None]:
 def plan_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Plans `name -> raw config` in a folder; no child process is started, the tokenizer is not asked."""
     from sft.experiments import planning
+    from sft.experiments.tokenizer_checks import TokenizerAnswer
 
-    monkeypatch.setattr(planning, "ask", lambda questions: [[] for _ in questions])
+    monkeypatch.setattr(planning, "ask", lambda questions: [TokenizerAnswer() for _ in questions])
 
     def plan(folder: Path, **configs: dict[str, Any]) -> Any:
         return planning.plan_grid(planning.RawGrid(configs, "grid.json", folder), {})

@@ -12,10 +12,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.engine.commands import ROOT, Figure, seconds_of, sft
+from benchmarks.commands import DEMO, PEERS, seconds_of, sft
+from benchmarks.report import Figure
 
-DEMO = ROOT / "data" / "demo"
-PEERS = ROOT / ".venv-peers" / "bin"
 INSTRUCTION = "Classify the sentiment of the tweet. Answer with one word: {}."
 LABELS = ("negative", "neutral", "positive")
 SHOTS, TEST_ROWS, EPOCHS, RATE, BATCH = 16, 20, 1, 3e-4, 8

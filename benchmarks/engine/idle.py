@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.engine.commands import OFFLINE, Figure, sft
+from benchmarks.commands import OFFLINE, sft
 from benchmarks.engine.demo_grid import demo_config
+from benchmarks.report import Figure
 
 SAMPLE_SECONDS = 30.0
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")

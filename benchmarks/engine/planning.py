@@ -5,8 +5,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.engine.commands import Figure, seconds_of
+from benchmarks.commands import seconds_of
 from benchmarks.engine.tiny_project import config, write_project
+from benchmarks.report import Figure
 
 PROGRAM = """
 import json, resource, sys, time

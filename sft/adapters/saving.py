@@ -2,8 +2,8 @@
 
 Plain `PeftModel.from_pretrained(base, folder)` on the untouched base must give the trained model. Where the
 initialisation moved the base by -s B0 A0, what was learned is s (B A - B0 A0) on the untouched base: twice the rank,
-with the scaling kept. [A; A0] and [B, -B0] would say it too, as the difference of two large products, in which rounding
-swallows a small change; so the difference is factorised anew, in float64.
+with the scaling kept. [A; A0] and [B, -B0] would say it too, as the difference of two large products, in which
+rounding swallows a small change; so the difference is factorised anew, in float64.
 """
 
 import json

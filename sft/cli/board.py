@@ -46,9 +46,12 @@ def _unfinished(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _table(board: Mapping[str, Any], ranked: Sequence[tuple[int | None, Mapping[str, Any]]], width: int) -> str:
-    """As many metrics as fit the width, the ranking one first; at least that one."""
+    """As many metrics as fit the width, the ranking one first, then it without the calibrator; at least that one."""
+    from sft.reporting.board import uncalibrated
+
     names = list(dict.fromkeys(name for _, row in ranked for name in row["results"]))
-    names.sort(key=lambda name: name != board["metric"])
+    first = [board["metric"], uncalibrated(board["metric"] or "")]
+    names.sort(key=lambda name: first.index(name) if name in first else len(first))
     while True:
         text = _drawn(ranked, names)
         if len(names) <= 1 or max(map(len, text.splitlines())) <= width:

@@ -1,29 +1,132 @@
-"""Rows as the model will see them, on the terminal."""
+"""Rows as the model will see them, on the terminal: in colour, or with marks where there is none."""
 
-from collections.abc import Mapping
-from typing import Any
+import io
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from sft.cli.label_tree import SHOWN_LABELS, label_tree
+from sft.cli.visible import visible
+from sft.experiments.wording import counted
+
+SHOWN_IDS = 16
+"""Ids shown of each end of a long prompt."""
+
+STYLES = {"prompt": "dim", "control": "magenta", "answer": "bold green", "stop": "bold cyan"}
+LEGEND = "Prompts are dim and their control tokens violet; green answers and blue stops are trained on and scored."
+PLAIN_LEGEND = "[[...]] marks what is trained on and scored: the answer, then its stop."
+
+CUTS = {
+    "input_tokens": "{} cut from the ends of input columns (prompting.max_input_length)",
+    "output_tokens": "{} cut from the ends of answers (prompting.max_output_length)",
+    "fitted_tokens": "{} cut from the end of the longest input column, so that the whole fits",
+}
 
 
-def inspection_text(found: Mapping[str, Any]) -> str:
-    """Each row's text, with the answer marked, its ids, what was cut, then the ids of the labels."""
-    lines: list[str] = []
+def wants_colour(stream: TextIO) -> bool:
+    """Whether what is written there may be in colour: a terminal that can, and NO_COLOR is not set."""
+    console = Console(file=stream)
+    return console.is_terminal and not console.is_dumb_terminal and not console.no_color
+
+
+def inspection_text(found: Mapping[str, Any], *, colour: bool = False) -> str:
+    """Each row with its answer marked, its ids and what was cut; then the labels, and what all rows cost.
+
+    Args:
+        found: as `sft.api.inspect` gives it.
+        colour: whether colours tell prompt, answer and stop apart; else brackets do.
+    """
+    lines: list[Text | Tree] = [Text(LEGEND if colour else PLAIN_LEGEND), Text()]
     for row in found["rows"]:
-        lines += [*_row_lines(row), ""]
+        lines += [*_row_lines(row, colour), Text()]
     if found["label_ids"]:
-        lines.append("Label tokens, with those of the stop:")
-        lines += [f"  {label!r}: {ids}" for label, ids in found["label_ids"].items()]
-    return "\n".join(lines)
+        lines += [*_label_lines(found["label_ids"]), Text(), label_tree(found["label_trie"]), Text()]
+    lines += _cost_lines(found["cost"])
+    return _drawn(lines, colour)
 
 
-def _row_lines(row: Mapping[str, Any]) -> list[str]:
-    n_prompt, n_completion = len(row["prompt_ids"]), len(row["completion_ids"])
-    title = (
-        f"{row['split']} {row['index']} (row {row['source_index']}): {n_prompt} prompt + {n_completion} answer tokens"
+def _drawn(lines: Sequence[Text | Tree], colour: bool) -> str:
+    # Beyond a terminal's width a tree would be cut; what is no terminal has none.
+    width = shutil.get_terminal_size().columns if colour else 10_000
+    system: Any = "standard" if colour else None
+    console = Console(file=io.StringIO(), force_terminal=colour, color_system=system, no_color=not colour, width=width)
+    with console.capture() as captured:
+        for line in lines:
+            console.print(line, soft_wrap=isinstance(line, Text), highlight=False)
+    return "\n".join(line.rstrip() for line in captured.get().split("\n")).rstrip("\n")
+
+
+def _row_lines(row: Mapping[str, Any], colour: bool) -> Iterator[Text]:
+    n_prompt, n_answer = len(row["prompt_ids"]), len(row["completion_ids"])
+    yield Text(
+        f"{row['split']} {row['index']} (row {row['source_index']}): {n_prompt} prompt + {n_answer} answer tokens"
     )
-    notes = []
-    if row["cut"]:
-        notes.append("cut: " + ", ".join(f"{name} {count}" for name, count in row["cut"].items() if count))
+    yield from (Text(f"  {note}") for note in _notes(row))
+    yield from _body(row["segments"], colour, bool(row["n_special"]))
+    yield Text("  prompt ids: ").append(_ids(row["prompt_ids"]), style=STYLES["prompt"])
+    if n_answer:
+        yield Text("  answer ids (trained, scored): ").append(_ids(row["completion_ids"]), style=STYLES["answer"])
+
+
+def _notes(row: Mapping[str, Any]) -> Iterator[str]:
+    cut = row["cut"] or {}
+    for name, text in CUTS.items():
+        if cut.get(name):
+            yield text.format(counted(cut[name], "token"))
+    if cut.get("examples"):
+        yield f"{counted(cut['examples'], 'in-context example')} left out at the front, so that the whole fits"
     if row["n_special"]:
-        notes.append(f"{row['n_special']} control-token strings in the data, read as ordinary text")
-    text = [f"  | {line}" for line in row["text"].splitlines()]
-    return [title, *(f"  {note}" for note in notes), *text, f"  answer ids (trained, scored): {row['completion_ids']}"]
+        yield (
+            f"{counted(row['n_special'], 'control-token string')} in the data, read as ordinary text; "
+            "real control tokens stand in << >>"
+        )
+
+
+def _body(segments: Sequence[Mapping[str, str]], colour: bool, doubtful: bool) -> list[Text]:
+    """The text line by line. Real control tokens are marked where the data holds strings that look like them."""
+    lines = [Text("  | ")]
+    for segment in segments:
+        kind = segment["kind"]
+        text = segment["text"].replace("\n", "\\n") if kind == "stop" else segment["text"]
+        if kind == "control" and doubtful:
+            text = f"<<{text}>>"
+        if kind in ("answer", "stop") and not colour:
+            text = f"[[{text}]]"
+        first, *others = visible(text).split("\n")
+        lines[-1].append(first, style=STYLES[kind])
+        lines += [Text("  | ").append(other, style=STYLES[kind]) for other in others]
+    return lines
+
+
+def _ids(ids: Sequence[int]) -> str:
+    if len(ids) <= 2 * SHOWN_IDS + 1:
+        return " ".join(map(str, ids))
+    left_out = len(ids) - 2 * SHOWN_IDS
+    return f"{_ids(ids[:SHOWN_IDS])} ... ({left_out} more) ... {_ids(ids[-SHOWN_IDS:])}"
+
+
+def _label_lines(label_ids: Mapping[str, Sequence[int]]) -> Iterator[Text]:
+    yield Text("Label tokens, with those of the stop:")
+    for label, ids in list(label_ids.items())[:SHOWN_LABELS]:
+        yield Text(f"  {label!r}: {list(ids)}")
+    if len(label_ids) > SHOWN_LABELS:
+        yield Text(f"  ... and {counted(len(label_ids) - SHOWN_LABELS, 'more label')}")
+
+
+def _cost_lines(cost: Mapping[str, int]) -> Iterator[Text]:
+    rows, naive, shared = cost["prompts"], cost["naive"], cost["shared"]
+    common = f"the {cost['common']} tokens that all prompts begin with once, then the rest"
+    saved = f"{shared:,}, {naive / max(1, shared):.1f} times fewer: {common}"
+    yield Text(f"Tokens that run through the model for the {counted(rows, 'evaluated row')}, about:")
+    if cost["labels"]:
+        yield Text(f"  each label after each prompt: {naive:,} ({rows} prompts x {cost['labels']} labels)")
+        prompts = counted(cost["distinct"], "different prompt")
+        yield Text(f"  shared: {saved}, and {cost['label_inputs']} label tokens after each of {prompts}")
+    else:
+        yield Text(f"  each prompt by itself: {naive:,}")
+        yield Text(f"  shared: {saved if shared < naive else 'the same, for the prompts hardly begin alike'}")
+        yield Text("  what the model writes comes on top")

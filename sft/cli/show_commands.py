@@ -40,12 +40,12 @@ def inspect(
     results_path: Results = RESULTS,
     options: Any,
 ) -> None:
-    """Show rows of each split as the model will see them: text, token ids, loss mask, what was cut, label tokens."""
+    """Show rows of each split as the model will see them: text, ids, loss mask, cuts, labels, cost."""
     from sft import api
-    from sft.cli.inspection import inspection_text
+    from sft.cli.inspection import inspection_text, wants_colour
 
     found = api.inspect(config, rows, options, results_path)
-    _print(json.dumps(found) if json_ else inspection_text(found))
+    _print(json.dumps(found) if json_ else inspection_text(found, colour=wants_colour(sys.stdout)))
 
 
 def leaderboard(

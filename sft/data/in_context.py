@@ -1,11 +1,13 @@
 """In-context examples: rounds of rows that stand, answered, before the row a model is asked about.
 
 In a classification a round has one row per label, in an order of its own; else a round is one row. Rounds are
-drawn one after the other, so the k examples are the first of the k + 1.
+drawn one after the other, so the k examples are the first of the k + 1. Of the nearest rows, the most similar round
+stands last, next to the question, and the k examples are the last of the k + 1: what is near the question weighs most
+with a model, and what gives way where a prompt is too long stands at the front.
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from sft.data.rows import Row
@@ -17,7 +19,7 @@ Round = tuple[Row, ...]
 
 
 class ExampleSource:
-    """Draws the examples of one experiment from its pool; the pool is the shots, or the train split."""
+    """Takes the examples of one experiment from its pool; the pool is the shots, or the train split."""
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class ExampleSource:
         Raises:
             UserError: a label has fewer than `k` rows; names the largest `k` that works.
         """
+        self._pool = pool
         self._by_label = label_values is not None
         self._groups = {"": list(pool)} if label_values is None else rows_by_label(pool, output_column, label_values)
         self._label_of = {row.source_index: label for label, rows in self._groups.items() for row in rows}
@@ -72,10 +75,49 @@ class ExampleSource:
         Raises:
             UserError: without that row too few are left.
         """
+        self._check_without(exclude)
+        return self._rounds(random_for("icl", self._seed, "row", row_key), exclude)
+
+    def nearest(self, row_key: str, ranking: Iterable[int], exclude: int | None) -> tuple[Round, ...]:
+        """The rounds that are most like one row, the most similar last.
+
+        The j-th round from the end has of each label the row that is j-th in its likeness. Where a label has run out,
+        which `use_all` allows, it is absent from the rounds before.
+
+        Args:
+            row_key: names the row; it decides on the order of labels within the rounds, drawn under the seed.
+            ranking: positions in the pool, most similar first; read only as far as it takes.
+            exclude: as in `drawn`.
+
+        Raises:
+            UserError: without that row too few are left.
+        """
+        self._check_without(exclude)
+        rng = random_for("icl", self._seed, "row", row_key)
+        found = self._first_of_each_label(ranking, exclude)
+        ranks = range(max(map(len, found.values()), default=0))
+        by_rank = [[rows[rank] for rows in found.values() if rank < len(rows)] for rank in ranks]
+        # Drawn from the most similar round on, so that one more example leaves the order in the others as it was.
+        return tuple(reversed([tuple(shuffled(rows, rng)) for rows in by_rank]))
+
+    def _first_of_each_label(self, ranking: Iterable[int], exclude: int | None) -> dict[str, list[Row]]:
+        """The first `k` rows of each label in the order of a ranking of the pool."""
+        found: dict[str, list[Row]] = {label: [] for label in self._groups}
+        missing = self._k * len(found)
+        for position in ranking:
+            if not missing:
+                break
+            row = self._pool[position]
+            label = self._label_of.get(row.source_index)
+            if label is not None and row.source_index != exclude and len(found[label]) < self._k:
+                found[label].append(row)
+                missing -= 1
+        return found
+
+    def _check_without(self, exclude: int | None) -> None:
         if exclude is not None and exclude in self._label_of:
             label = self._label_of[exclude]
             self._check({label: len(self._groups[label]) - 1}, f" for row {exclude}, which is never its own example")
-        return self._rounds(random_for("icl", self._seed, "row", row_key), exclude)
 
     def _rounds(self, rng: random.Random, exclude: int | None) -> tuple[Round, ...]:
         return tuple(islice(_all_rounds(rng, self._groups, exclude), self._k))

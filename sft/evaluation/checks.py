@@ -1,6 +1,5 @@
 """What is wrong with the metrics and metric arguments a user wrote, found without importing what computes them."""
 
-import ast
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ from pydantic import ValidationError
 from sft.errors import PackageMissing, UserError
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.hub import arguments_key
-from sft.evaluation.selection import entries_of, entry_of, result_name, source_of
-from sft.registry import nearest, own_code_file
+from sft.evaluation.selection import entries_of, entry_of, result_name, source_of, stands_beside
+from sft.registry import nearest, own_code_tree
 
 Finding = tuple[str, str]
 
@@ -56,7 +55,7 @@ def _fault_of(name: str, task_type: str, folder: Path) -> str | None:
     try:
         source = source_of(name)
         if source == "own":
-            _check_own(name, folder)
+            own_code_tree(name, folder)
     except UserError as error:
         return str(error)
     if source == "registry" and task_type not in entry_of(name).task_types:
@@ -65,33 +64,14 @@ def _fault_of(name: str, task_type: str, folder: Path) -> str | None:
     return None
 
 
-def _check_own(name: str, folder: Path) -> None:
-    path = own_code_file(name, folder)
-    function = name.rpartition(":")[2]
-    try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-    except (SyntaxError, ValueError) as error:
-        raise UserError(f"{name!r}: {path} is not Python: {error}") from error
-    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom):
-            defined.update(_bound_names(node))
-    if function not in defined:
-        hint = nearest(function, defined)
-        raise UserError(f"{name!r}: {path} defines no {function!r}" + (f"; did you mean {hint}?" if hint else ""))
-
-
-def _bound_names(node: ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom) -> set[str]:
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {alias.asname or alias.name for alias in node.names}
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
-
-
 def _repeated(metrics: Sequence[str]) -> list[Finding]:
     names = [result_name(name) for name in metrics]
     twice = dict.fromkeys(name for name in names if names.count(name) > 1)
-    return [(_METRICS, f"two metrics give a result called {name!r}; leave one out or rename one") for name in twice]
+    found = [(_METRICS, f"two metrics give a result called {name!r}; leave one out or rename one") for name in twice]
+    ours = [name for name in names if stands_beside(name)]
+    return found + [
+        (_METRICS, f"a result called {name!r} is one of the program's; rename the metric") for name in ours
+    ]
 
 
 def _without_rank(metrics: Sequence[str]) -> list[Finding]:

@@ -1,17 +1,34 @@
-"""What an infer stage left, as predictions: the argmax of label probabilities, or the generated texts."""
+"""What infer stages left, as predictions: the argmax of label probabilities, or the generated texts."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from pathlib import Path
+from typing import Any
 
 from sft.errors import StageFailure
-from sft.evaluation.predictions import label_probabilities
+from sft.evaluation.calibrating import Calibration
+from sft.evaluation.normalization import SavedScores, Scores, ScoringRule, label_probabilities
 from sft.runs.files import JobFolder
+from sft.runs.records import EVAL
 from sft.tasks.inputs import Inputs
+from sft.tasks.row_sets import PMI_ROWS
 
-Scores = NDArray[np.float64]
+
+@dataclass(frozen=True)
+class LabelChoice:
+    """Label probabilities and what they choose: of equally probable labels the first."""
+
+    predictions: list[str]
+    """Gold values."""
+    probabilities: Scores
+    """(rows, labels)."""
+
+    @classmethod
+    def of(cls, scores: Scores, labels: tuple[str, ...]) -> "LabelChoice":
+        """The choice by (rows, labels) scores."""
+        probabilities = label_probabilities(scores)
+        return cls([labels[best] for best in probabilities.argmax(axis=1).tolist()], probabilities)
 
 
 @dataclass(frozen=True)
@@ -22,9 +39,15 @@ class SplitOutput:
     """Predicted gold values, or generated texts."""
     labels: tuple[str, ...] | None = None
     label_logprobs: Scores | None = None
-    """(rows, labels), in nats: label and stop ids summed."""
+    """(rows, labels), in nats: label and stop ids summed, as they were measured."""
     probabilities: Scores | None = None
-    """(rows, labels)."""
+    """(rows, labels), normalised and calibrated: `predictions` is their argmax."""
+    label_mass: Scores | None = None
+    """(rows,) how much probability falls on any label."""
+    uncalibrated: LabelChoice | None = None
+    """What the same scores choose without the calibrator; None where there is none."""
+    calibration: dict[str, Any] | None = None
+    """What the calibrator did."""
 
     def by_label(self, scores: Scores | None, index: int) -> dict[str, float] | None:
         """One row's numbers by label."""
@@ -33,29 +56,55 @@ class SplitOutput:
         return dict(zip(self.labels, scores[index].tolist(), strict=True))
 
 
-def read_outputs(infer: JobFolder, inputs: Inputs) -> dict[str, SplitOutput]:
+def needed_row_sets(inputs: Inputs, folder: Path) -> tuple[str, ...]:
+    """The row sets whose infer stages are read, the evaluated rows first."""
+    if inputs.task.output != "label_scores":
+        return (EVAL,)
+    calibration = Calibration.of(inputs, folder)
+    pmi = (PMI_ROWS,) if inputs.config.inference.label_scoring.normalization == "pmi" else ()
+    return tuple(dict.fromkeys((EVAL, *pmi, *(calibration.row_sets if calibration else ()))))
+
+
+def read_outputs(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -> dict[str, SplitOutput]:
     """The outputs by split.
+
+    Args:
+        infers: the finished infer stage of each row set.
+        inputs: the experiment's rows.
+        folder: what local paths are relative to, for an own calibrator.
 
     Raises:
         StageFailure: they are not those of the evaluated rows.
     """
     if inputs.task.output == "label_scores":
-        return _from_scores(infer, inputs)
-    return _from_texts(infer, inputs)
+        return _from_scores(infers, inputs, folder)
+    return _from_texts(infers[EVAL], inputs)
 
 
-def _from_scores(infer: JobFolder, inputs: Inputs) -> dict[str, SplitOutput]:
+def _from_scores(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -> dict[str, SplitOutput]:
     if inputs.labels is None:
         raise ValueError("label scores need a label set")
-    labels = inputs.labels.values
+    labels, scoring = inputs.labels.values, inputs.config.inference.label_scoring
+    saved = {name: SavedScores.read(infer.scores) for name, infer in infers.items()}
+    without_input = saved.get(PMI_ROWS) if scoring.normalization == "pmi" else None
+    rule = ScoringRule(inputs.labels.words, scoring.normalization, scoring.end_token, without_input)
+    calibration = Calibration.of(inputs, folder)
     outputs = {}
-    with np.load(infer.scores, allow_pickle=False) as scores:
-        for split in inputs.evaluated():
-            chosen = scores["splits"] == split
-            _require_same_rows(infer, inputs, split, scores["source_index"][chosen].tolist())
-            found = label_probabilities(scores["answer_logprobs"][chosen], scores["stop_logprobs"][chosen])
-            predictions = [labels[best] for best in found.best.tolist()]
-            outputs[split] = SplitOutput(predictions, labels, found.logprobs, found.probabilities)
+    for split in inputs.evaluated():
+        own = saved[EVAL].of_split(split)
+        _require_same_rows(infers[EVAL], inputs, split, own.source_index.tolist())
+        plain = LabelChoice.of(rule.scores(own), labels)
+        calibrated = None if calibration is None else calibration.run(split, saved, rule)
+        chosen = plain if calibrated is None else LabelChoice.of(calibrated.scores, labels)
+        outputs[split] = SplitOutput(
+            chosen.predictions,
+            labels,
+            own.sums,
+            chosen.probabilities,
+            own.label_mass,
+            None if calibrated is None else plain,
+            None if calibrated is None else calibrated.record,
+        )
     return outputs
 
 

@@ -14,12 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sft.runs.atomic import write_text
 
-OUR_COLUMNS = ("icl_indices", "predictions", "index", "source_index", "label_logprobs", "probabilities")
+OUR_COLUMNS = (
+    "icl_indices",
+    "predictions",
+    "index",
+    "source_index",
+    "label_logprobs",
+    "probabilities",
+    "label_mass",
+)
 """What a record holds beside data columns, in this order."""
 
 _BREAKS_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -37,9 +42,10 @@ class Prediction:
         text: the predicted gold value, or the generated text.
         index: position among the evaluated rows of its split, from 0.
         source_index: row in its split as read, from 0.
-        icl_indices: with `random_icl`, the rows drawn as in-context examples.
+        icl_indices: where each row has examples of its own (`random_icl`, `nearest`), those rows.
         label_logprobs: by label, raw sums of log-probabilities, in nats.
-        probabilities: by label; `text` is the argmax of these.
+        probabilities: by label, normalised and calibrated; `text` is the argmax of these.
+        label_mass: how much probability falls on any label: the sum over `label_logprobs` as probabilities.
     """
 
     text: str
@@ -48,34 +54,7 @@ class Prediction:
     icl_indices: Sequence[int] | None = None
     label_logprobs: Mapping[str, float] | None = None
     probabilities: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True)
-class LabelProbabilities:
-    """Label scores of all rows as log-probabilities and as probabilities, both (rows, labels)."""
-
-    logprobs: NDArray[np.float64]
-    probabilities: NDArray[np.float64]
-
-    @property
-    def best(self) -> NDArray[np.int64]:
-        """The most probable label of each row; of equal ones the first."""
-        places: NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return places
-
-
-def label_probabilities(
-    answer_logprobs: NDArray[np.floating[Any]], stop_logprobs: NDArray[np.floating[Any]]
-) -> LabelProbabilities:
-    """The raw sums over answer and stop ids, and their softmax over the labels.
-
-    Args:
-        answer_logprobs: (rows, labels), sum over the label's ids, in nats.
-        stop_logprobs: (rows, labels), sum over the ids of its stop, in nats.
-    """
-    sums = np.asarray(answer_logprobs, dtype=np.float64) + np.asarray(stop_logprobs, dtype=np.float64)
-    weights = np.exp(sums - sums.max(axis=1, keepdims=True))
-    return LabelProbabilities(sums, weights / weights.sum(axis=1, keepdims=True))
+    label_mass: float | None = None
 
 
 def kept_columns(values: Mapping[str, Any], keep: Sequence[str] | None, output_column: str) -> dict[str, Any]:
@@ -101,6 +80,8 @@ def prediction_record(columns: Mapping[str, Any], prediction: Prediction) -> dic
         by_label = getattr(prediction, name)
         if by_label is not None:
             record[name] = {label: _plain(float(number)) for label, number in by_label.items()}
+    if prediction.label_mass is not None:
+        record["label_mass"] = _plain(float(prediction.label_mass))
     return record
 
 

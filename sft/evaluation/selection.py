@@ -13,6 +13,11 @@ from sft.registry import import_object, is_own_code, unknown_name
 
 Source = Literal["registry", "own", "hub"]
 
+UNCALIBRATED = "uncalibrated_"
+"""Before a metric's name in `results`: the same without the calibrator."""
+LABEL_MASS = "label_mass"
+"""In `results`: the mean over rows of the probability that falls on any label."""
+
 
 def source_of(name: str) -> Source:
     """Where a metric comes from.
@@ -45,6 +50,11 @@ def result_name(name: str) -> str:
     if name in metric_registry:
         return name
     return own_result_name(name) if is_own_code(name) else name.rstrip("/").rpartition("/")[2]
+
+
+def stands_beside(key: str) -> bool:
+    """Whether a key of `results` (its `dev_` taken off) is a number beside the metrics, which never ranks."""
+    return key == LABEL_MASS or key.startswith(UNCALIBRATED)
 
 
 def ranking_key(metric: str, results: Mapping[str, Any]) -> str | None:

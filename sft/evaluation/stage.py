@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from sft.data.leaks import count_leaks
-from sft.errors import DataError
-from sft.evaluation.computation import MetricInputs, MetricResults, compute_metrics
-from sft.evaluation.outputs import SplitOutput, read_outputs
+from sft.evaluation.computation import MetricResults
+from sft.evaluation.outputs import SplitOutput, needed_row_sets, read_outputs
 from sft.evaluation.predictions import Prediction, kept_columns, prediction_record, write_predictions
-from sft.evaluation.words import word_splitter
-from sft.models.tokenizers import load_tokenizer
+from sft.evaluation.results import split_results
 from sft.runs.atomic import write_json
 from sft.runs.environment import git_commit, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
-from sft.runs.records import JobRecord, read_json_or_none
+from sft.runs.records import EVAL, JobRecord, infer_input, read_json_or_none
 from sft.tasks.inputs import Inputs, inputs_of_job, row_text, rows_sha256
 
 SCHEMA = 1
@@ -26,25 +24,28 @@ SCHEMA = 1
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
     """Write predictions and, where they are asked for, `metrics.json`; the manifest last."""
     inputs = inputs_of_job(record)
-    infer = JobFolder(_required(record.input_folder("infer", job.path)))
-    inference = read_json_or_none(infer.inference)
-    outputs = read_outputs(infer, inputs)
+    folder = Path(record.config_folder)
+    infers = {name: _infer(job, record, name) for name in needed_row_sets(inputs, folder)}
+    inferences = {name: read_json_or_none(infer.inference) for name, infer in infers.items()}
+    inference = inferences[EVAL]
+    outputs = read_outputs(infers, inputs, folder)
     written = [
         path for split, output in outputs.items() for path in _write_split(job, inputs, split, output, inference)
     ]
     if record.with_metrics:
-        results = {split: _metrics(inputs, split, output, record) for split, output in outputs.items()}
-        _write_metrics(job, record, inputs, results, inference, started)
+        results = {split: split_results(inputs, split, output, record) for split, output in outputs.items()}
+        _write_metrics(job, record, inputs, results, inferences, started)
         written.append(job.metrics)
     total = sum(len(output.predictions) for output in outputs.values())
     progress(total, total)
     write_manifest(job, written)
 
 
-def _required(path: Path | None) -> Path:
-    if path is None:
-        raise ValueError("an evaluate job needs the folder of its infer stage")
-    return path
+def _infer(job: JobFolder, record: JobRecord, row_set: str) -> JobFolder:
+    folder = record.input_folder(infer_input(row_set), job.path)
+    if folder is None:
+        raise ValueError(f"an evaluate job needs the folder of its infer stage of {row_set}")
+    return JobFolder(folder)
 
 
 def _write_split(
@@ -52,7 +53,7 @@ def _write_split(
 ) -> list[Path]:
     config = inputs.config
     rows = inputs.evaluated()[split]
-    examples = inference["examples"][split] if config.inference.random_icl and config.inference.icl_examples else None
+    examples = inference["examples"][split] if config.draws_examples_per_row else None
     records = []
     for index, row in enumerate(rows):
         prediction = Prediction(
@@ -62,6 +63,7 @@ def _write_split(
             icl_indices=None if examples is None else examples[index],
             label_logprobs=output.by_label(output.label_logprobs, index),
             probabilities=output.by_label(output.probabilities, index),
+            label_mass=None if output.label_mass is None else float(output.label_mass[index]),
         )
         columns = kept_columns(row.values, config.dataset.keep_columns, config.prompting.output_column)
         records.append(prediction_record(columns, prediction))
@@ -70,38 +72,17 @@ def _write_split(
     return paths
 
 
-def _metrics(inputs: Inputs, split: str, output: SplitOutput, record: JobRecord) -> MetricResults:
-    config = inputs.config
-    column = config.prompting.output_column
-    if not inputs.has_gold(split):
-        raise DataError(f"column {column!r} is not in split {split}; metrics need it")
-    folder = Path(record.config_folder)
-    name = config.evaluation.tokenizer_name or config.inference.tokenizer_name
-    revision = record.fingerprints["revisions"].get("tokenizer")
-    words = None if name is None or inputs.task.has_labels else word_splitter(load_tokenizer(name, folder, revision))
-    metric_inputs = MetricInputs(
-        gold=[row.text(column) for row in inputs.evaluated()[split]],
-        predictions=output.predictions,
-        labels=inputs.labels.values if inputs.labels else None,
-        probabilities=output.probabilities,
-        split_words=words,
-    )
-    names = config.evaluation.metrics or list(inputs.task.default_metrics)
-    return compute_metrics(names, inputs.task.name, metric_inputs, config.evaluation.model_extra or {}, folder)
-
-
 def _write_metrics(
     job: JobFolder,
     record: JobRecord,
     inputs: Inputs,
     results: Mapping[str, MetricResults],
-    inference: Mapping[str, Any],
+    inferences: Mapping[str, Mapping[str, Any]],
     started: float,
 ) -> None:
+    inference = inferences[EVAL]
     train_folder = record.input_folder("train", job.path)
     training = None if train_folder is None else read_json_or_none(JobFolder(train_folder).training)
-    peaks = [peak_rss_bytes(), inference["peak_rss_bytes"], *([training["peak_rss_bytes"]] if training else [])]
-    gpu_peaks = [stage["environment"]["peak_gpu_bytes"] for stage in (inference, training or inference)]
     timing = {"train": training["stage_seconds"]} if training else {}
     dev = results.get("dev")
     dev_results = {} if dev is None else {f"dev_{name}": value for name, value in dev.results.items()}
@@ -116,20 +97,28 @@ def _write_metrics(
         "config": record.config,
         "timing": {
             **timing,
-            "infer": inference["stage_seconds"],
+            "infer": sum(stage["stage_seconds"] for stage in inferences.values()),
             "evaluate": time.perf_counter() - started,
         },
-        "resources": {
-            "peak_rss_bytes": max(peaks),
-            "peak_gpu_bytes": max((peak for peak in gpu_peaks if peak is not None), default=None),
-            "trainable_parameters": training["trainable_parameters"] if training else 0,
-            "total_parameters": inference["total_parameters"],
-            "exported_rank": training.get("exported_rank") if training else None,
-            **_memory_steps(inference, training),
-        },
+        "resources": _resources(inferences, training),
         "environment": _environment(inference, training, Path(record.config_folder)),
     }
     write_json(job.metrics, metrics)
+
+
+def _resources(inferences: Mapping[str, Mapping[str, Any]], training: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The peaks over all stages, and the sizes of the model."""
+    inference = inferences[EVAL]
+    stages = [*inferences.values(), *([training] if training else [])]
+    gpu_peaks = [stage["environment"]["peak_gpu_bytes"] for stage in stages]
+    return {
+        "peak_rss_bytes": max(peak_rss_bytes(), *(stage["peak_rss_bytes"] for stage in stages)),
+        "peak_gpu_bytes": max((peak for peak in gpu_peaks if peak is not None), default=None),
+        "trainable_parameters": training["trainable_parameters"] if training else 0,
+        "total_parameters": inference["total_parameters"],
+        "exported_rank": training.get("exported_rank") if training else None,
+        **_memory_steps(inference, training),
+    }
 
 
 def _memory_steps(inference: Mapping[str, Any], training: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -149,7 +138,7 @@ def _data_record(inputs: Inputs, inference: Mapping[str, Any], training: Mapping
     # Shots that are neither trained on nor shown are in no key: equal ids must not record different rows.
     shots = selection.shots if inputs.config.uses_shots else ()
     examples = [index for rows in inference["examples"].values() for row in rows for index in row]
-    fixed = not inputs.config.inference.random_icl
+    fixed = not inputs.config.draws_examples_per_row
     by_index = {row.source_index: row for row in (*selection.train, *selection.shots)}
     used = {*(row.source_index for row in shots), *examples}
     evaluated = [row_text(row, prompting) for rows in inputs.evaluated().values() for row in rows]

@@ -12,6 +12,8 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.options import check_adapter, check_continued
+from sft.calibration.selection import NAME, check_calibration, needed_row_sets
+from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
@@ -20,9 +22,11 @@ from sft.initialization.initializers import require_initializer_package
 from sft.models.model_args import check_model_args
 from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
+from sft.models.sentence_encoder import check_encoder, require_encoder_package
 from sft.registry import nearest, unknown_name
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_of
+from sft.tasks.row_sets import row_set_fault
 from sft.training.options import check_trainer_args
 
 PathMessage = tuple[str, str]
@@ -56,6 +60,9 @@ class SectionChecks:
         found += self._once(
             "generation", [task_type, config.inference.generation_args], lambda: _generation_args(config)
         )
+        encoders = encoders_in_force(config)
+        found += self._once("encoders", encoders, lambda: self._encoders(encoders))
+        found += self._once("calibration", config.inference.calibration_args, lambda: self._calibration(config))
         found += [("prompting.instruction", message) for message in _instruction_findings(config)]
         found += [("prompting.input_template", message) for message in _template_findings(config.prompting)]
         if config.inference.prompting.model_fields_set:
@@ -92,6 +99,14 @@ class SectionChecks:
             return check_continued(config.adapter_method, config.adapter_options, adapter)
         except UserError:
             return []  # told as a finding of the model section
+
+    def _calibration(self, config: ExperimentConfig) -> list[PathMessage]:
+        name, options = config.calibration, config.calibration_options
+        found = check_calibration(name, options, self._folder)
+        if not found:
+            named = needed_row_sets(name, options, self._folder)
+            found = [(NAME, message) for row_set in named if (message := row_set_fault(row_set)) is not None]
+        return [(f"inference.calibration_args.{path}", message) for path, message in found]
 
     @staticmethod
     def _trainer_fields(config: ExperimentConfig) -> list[Any]:
@@ -141,6 +156,16 @@ class SectionChecks:
         found += self._model_reference(model.name)
         if model.adapter is not None and not (self._folder / model.adapter / ADAPTER_CONFIG).is_file():
             found.append(("model.adapter", f"{model.adapter!r}: no {ADAPTER_CONFIG} there; name an adapter's folder"))
+        return found
+
+    def _encoders(self, encoders: Mapping[str, str]) -> list[PathMessage]:
+        found = []
+        for section, name in encoders.items():
+            message = check_encoder(name, self._folder)
+            if message is not None:
+                found.append((f"{section}.icl_encoder", message))
+        if encoders and not found:
+            require_encoder_package(f"{next(iter(encoders))}.icl_encoder")
         return found
 
 

@@ -16,7 +16,7 @@ from sft.experiments.sweeping import temporary_files
 from sft.experiments.wording import counted, shown_path, size_text
 from sft.runs.deletion import delete, is_within, set_aside, size_on_disk
 from sft.runs.events import EventLog
-from sft.runs.experiments import MODEL_STAGES, ListedExperiment, grid_entries
+from sft.runs.experiments import ListedExperiment, grid_entries
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import locked
 from sft.runs.records import StatusRecord, read_job, read_json_or_none, write_record
@@ -158,7 +158,7 @@ def _inputs(folder: JobFolder) -> Iterator[Path]:
         record = read_job(folder.job)
     except (OSError, ValueError, TypeError):
         return
-    found = (record.input_folder(stage, folder.path) for stage in MODEL_STAGES)
+    found = (record.input_folder(name, folder.path) for name in record.inputs)
     yield from (path for path in found if path is not None)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.data.loading import data_fingerprint, local_source
 from sft.data.loading import hub_commit as dataset_commit
@@ -11,6 +12,7 @@ from sft.models.references import hub_commit, locate, model_fingerprint
 from sft.pipeline.experiment import Fingerprints
 from sft.registry import is_own_code, own_code_file
 from sft.runs.manifest import sha256_of
+from sft.tasks.inputs import task_of
 
 
 class Contents:
@@ -46,11 +48,13 @@ class Contents:
         data_commit = self.dataset_revision(config)
         tokenizer = config.evaluation.tokenizer_name or config.inference.tokenizer_name
         template = model.chat_template_from
+        encoders = encoders_in_force(config)
         revisions = {
             "model": model_commit,
             "dataset": data_commit,
             "chat_template": None if template is None else self.model_revision(template, None),
             "tokenizer": None if tokenizer is None else self.model_revision(tokenizer, None),
+            **{f"{section}.icl_encoder": self.model_revision(name, None) for section, name in encoders.items()},
         }
         return Fingerprints(
             data=self._data(config, data_commit),
@@ -59,6 +63,7 @@ class Contents:
             chat_template=self._reference(template),
             adapter=self._reference(model.adapter),
             tokenizer=self._reference(tokenizer),
+            encoders={section: str(self._reference(name)) for section, name in encoders.items()},
             code={name: self._code(name) for name in own_code(config)},
             revisions={role: commit for role, commit in revisions.items() if commit is not None},
         )
@@ -94,6 +99,7 @@ class Contents:
 
 
 def own_code(config: ExperimentConfig) -> list[str]:
-    """The own code that an experiment names: its initialiser and metrics."""
-    named = [config.adapter_options.get("init_lora_weights"), *(config.evaluation.metrics or [])]
+    """The own code that an experiment names: its initialiser, metrics, and calibrator where there are label scores."""
+    calibrator = [config.calibration] if task_of(config).has_labels else []
+    named = [config.adapter_options.get("init_lora_weights"), *(config.evaluation.metrics or []), *calibrator]
     return [name for name in named if isinstance(name, str) and is_own_code(name)]

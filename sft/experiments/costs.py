@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.experiments.stage_work import RowCounts, StageWork, assumed_rows, stage_work
+from sft.experiments.stage_work import RowCounts, StageWork, assumed_rows, planned_rows, stage_work
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, StageName, StatusRecord, read_job, read_json_or_none, read_status
@@ -89,7 +89,7 @@ class StageCosts:
         """What the job has to do; worked out once per folder."""
         path = job.folder.path
         if path not in self._works:
-            self._works[path] = stage_work(job.record, self._rows.get(job.record.name))
+            self._works[path] = stage_work(job.record, planned_rows(job.record, self._rows.get(job.record.name)))
         return self._works[path]
 
     def learn(self, job: PlannedJob, status: StatusRecord) -> None:

@@ -1,5 +1,6 @@
 """What can be wrong with the rows of a config; each data section is read once, each distinct draw made once."""
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -12,8 +13,11 @@ from sft.data.leaks import count_leaks
 from sft.data.loading import load_splits
 from sft.data.rows import Row, Splits
 from sft.errors import UserError
-from sft.tasks.encoding import example_source
+from sft.pipeline.needed_rows import named_row_sets
+from sft.tasks.examples import example_source
 from sft.tasks.inputs import Inputs, row_text, select_inputs, used_columns
+from sft.tasks.row_sets import RowSet
+from sft.tasks.set_rows import check_row_set
 
 PathMessage = tuple[str, str]
 
@@ -89,6 +93,7 @@ class DataChecks:
             return [_located(error)]
         inputs = _with_config(inputs, config)
         found = [*_missing_gold(inputs, with_gold), *_missing_kept(inputs), *_example_findings(inputs)]
+        found = found or _row_set_findings(inputs, self._folder)
         if found:
             return found
         leaked = _n_leaked(inputs)
@@ -122,7 +127,7 @@ def used_examples(inputs: Inputs) -> tuple[Row, ...]:
     source = example_source(inputs, inference.icl_examples, leave_one_out=False)
     if source is None:
         return ()
-    if inference.random_icl:
+    if inputs.config.draws_examples_per_row:
         return inputs.selection.pool
     return tuple(row for examples in source.fixed() for row in examples)
 
@@ -172,8 +177,23 @@ def _example_findings(inputs: Inputs) -> list[PathMessage]:
     return found
 
 
+def _row_set_findings(inputs: Inputs, folder: Path) -> list[PathMessage]:
+    """Row sets that normalisation or calibration need and that cannot be built."""
+    try:
+        named = {RowSet.parse(name): path for name, path in named_row_sets(inputs.config, folder).items()}
+    except (UserError, ValueError):
+        return []  # what is wrong with calibration_args is told as a finding of that section
+    found = []
+    for row_set, path in named.items():
+        try:
+            check_row_set(inputs, row_set)
+        except UserError as error:
+            found.append((path, str(error)))
+    return found
+
+
 def _with_config(inputs: Inputs, config: ExperimentConfig) -> Inputs:
-    return Inputs(config, inputs.task, inputs.labels, inputs.splits, inputs.selection)
+    return dataclasses.replace(inputs, config=config)
 
 
 def _reading_key(config: ExperimentConfig) -> str:
@@ -194,9 +214,10 @@ def _needs_pool(config: ExperimentConfig) -> bool:
 def _key(config: ExperimentConfig, with_gold: bool) -> str:
     in_training = config.training.icl_examples if config.training else 0
     inference = config.inference
-    draws = [in_training, config.trains, inference.icl_examples, inference.random_icl, config.seed_of("icl")]
-    strict = config.evaluation.strict_leaks
-    return _text([_selection_key(config), config.prompting.input_columns, draws, strict, with_gold])
+    draws = [in_training, config.trains, inference.icl_examples, config.draws_examples_per_row, config.seed_of("icl")]
+    columns = [config.prompting.input_columns, config.inference_prompting.input_columns]
+    named = [inference.calibration_args, inference.label_scoring.normalization]
+    return _text([_selection_key(config), columns, draws, named, config.evaluation.strict_leaks, with_gold])
 
 
 def _text(value: Any) -> str:

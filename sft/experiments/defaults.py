@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sft.adapters.options import adapter_method
 from sft.config.experiment import ExperimentConfig
 from sft.experiments.planning import PlannedExperiment
-from sft.inference.options import effective_generation_args
+from sft.inference.options import effective_generation_args, is_sampling, sampling_batch_size
 from sft.tasks.inputs import task_of
 from sft.training.options import effective_trainer_args
 
@@ -28,6 +28,9 @@ def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
     yield from _unwritten(config, "")
     if config.evaluation.metrics is None:
         yield "evaluation.metrics", list(planned.experiment.metrics)
+    if config.inference.batch_size is None:
+        samples = is_sampling(config.inference.generation_args) and not task_of(config).has_labels
+        yield "inference.batch_size", sampling_batch_size(None) if samples else "automatic"
     if config.trains:
         yield from _training_defaults(config)
     if not task_of(config).has_labels:

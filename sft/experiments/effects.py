@@ -1,6 +1,9 @@
 """Keys that a user wrote and that have no effect in an experiment."""
 
-from sft.config.experiment import ExperimentConfig
+from sft.calibration.selection import PER_ROW, options_in_force
+from sft.config.examples import ExampleChoice, inference_choice, training_choice
+from sft.config.experiment import ExperimentConfig, InferenceConfig, TrainingConfig
+from sft.pipeline.needed_rows import CALIBRATION, calibrates_on_pool
 from sft.tasks.inputs import task_of
 
 
@@ -11,6 +14,7 @@ def without_effect(config: ExperimentConfig) -> list[str]:
         *_examples(config),
         *_labels(config),
         *_generation(config),
+        *_label_scoring(config),
         *_dev(config),
     ]
     return list(dict.fromkeys(written))
@@ -27,17 +31,37 @@ def _training(config: ExperimentConfig) -> list[str]:
 
 
 def _examples(config: ExperimentConfig) -> list[str]:
-    found = []
-    in_training = config.trains and config.training is not None and config.training.icl_examples > 0
-    if not config.inference.icl_examples:
-        found += ["inference.random_icl"] if config.inference.random_icl else []
-        found += ["seeds.icl"] if "icl" in config.seeds.model_fields_set and not in_training else []
-    if config.dataset.shots != 0 and not config.uses_shots:
+    found = _selection(config)
+    has_labels = task_of(config).has_labels
+    is_seeded = any(choice(config).is_seeded(has_labels) for choice in (training_choice, inference_choice))
+    if "icl" in config.seeds.model_fields_set and not is_seeded:
+        found.append("seeds.icl")
+    uses_shots = config.uses_shots or (config.dataset.shots != 0 and calibrates_on_pool(config))
+    if config.dataset.shots != 0 and not uses_shots:
         found.append("dataset.shots")
-    draws_shots = config.uses_shots and config.dataset.shots != "all"
+    draws_shots = uses_shots and config.dataset.shots != "all"
     if "shots" in config.seeds.model_fields_set and not draws_shots:
         found.append("seeds.shots")
     return found
+
+
+def _selection(config: ExperimentConfig) -> list[str]:
+    """Of how examples are chosen: all of it where there are none, `random_icl` with `nearest`, an encoder without."""
+    choice = inference_choice(config)
+    found = _unused("inference", config.inference, choice)
+    if config.inference.random_icl and (not choice.k or choice.selection == "nearest"):
+        found.append("inference.random_icl")
+    if config.trains and config.training is not None:
+        found += _unused("training", config.training, training_choice(config))
+    return found
+
+
+def _unused(name: str, section: TrainingConfig | InferenceConfig, choice: ExampleChoice) -> list[str]:
+    unused = {
+        "icl_selection": section.icl_selection != choice.selection,
+        "icl_encoder": section.icl_encoder != choice.encoder,
+    }
+    return [f"{name}.{key}" for key, is_unused in unused.items() if is_unused]
 
 
 def _labels(config: ExperimentConfig) -> list[str]:
@@ -57,6 +81,16 @@ def _generation(config: ExperimentConfig) -> list[str]:
     return []
 
 
+def _label_scoring(config: ExperimentConfig) -> list[str]:
+    """How label scores are compared and calibrated, where texts are generated; priors for each row of one context."""
+    if task_of(config).has_labels:
+        no_effect = config.calibration_options.get(PER_ROW) and PER_ROW not in options_in_force(config)
+        return [f"{CALIBRATION}.{PER_ROW}"] if no_effect else []
+    written = config.inference.label_scoring.model_dump(exclude_defaults=True)
+    found = [f"inference.label_scoring.{key}" for key in written]
+    return found if config.calibration == "none" else [*found, CALIBRATION]
+
+
 def _dev(config: ExperimentConfig) -> list[str]:
     if config.dataset.max_n_dev is not None and config.dataset.splits.dev is None:
         return ["dataset.max_n_dev"]
@@ -66,4 +100,7 @@ def _dev(config: ExperimentConfig) -> list[str]:
 def seed_has_effect(config: ExperimentConfig) -> bool:
     """Whether any seed changes what the experiment computes."""
     samples = bool(config.inference.generation_args.get("do_sample")) and not task_of(config).has_labels
-    return config.trains or config.inference.icl_examples > 0 or samples
+    choice = inference_choice(config)
+    reads_pool = choice.k > 0 or calibrates_on_pool(config)
+    draws_pool = reads_pool and config.dataset.shots not in (0, "all")
+    return config.trains or samples or draws_pool or choice.is_seeded(task_of(config).has_labels)

@@ -8,7 +8,7 @@ from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import read_json_or_none, refuse_newer
+from sft.runs.records import infer_input, read_json_or_none, refuse_newer
 
 SCHEMA = 1
 
@@ -84,7 +84,10 @@ def _write_config(
         "config": config,
         "config_folder": str(planned.experiment.folder),
         "fingerprints": fingerprints,
-        "stages": {"train": planned.keys.train, "infer": planned.keys.infer},
+        "stages": {
+            "train": planned.keys.train,
+            **{infer_input(row_set): key for row_set, key in planned.keys.row_sets.items()},
+        },
     }
     if record != previous:
         # Each run makes it anew, so there is nothing to lose that thousands of flushes would be worth.

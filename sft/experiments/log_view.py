@@ -11,7 +11,7 @@ from sft.experiments.wording import one_line, shown_path
 from sft.runs.events import EventLog
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import AttemptFolder, JobFolder
-from sft.runs.records import StageName, read_error
+from sft.runs.records import read_error, stage_of
 from sft.runs.states import FINISHED
 
 _TAIL_BYTES = 1 << 20
@@ -48,19 +48,19 @@ def _experiment_lines(view: ResultsView, experiment: ListedExperiment, lines: in
         head = story(experiment.name, experiment.key, standing.status, standing.state, view.results)
     shown = [head]
     states = _states_of_attempts(view)
-    for stage, folder in experiment.jobs().items():
-        shown += ["", *_stage_lines(view, stage, folder, states, lines)]
+    for name, folder in experiment.jobs().items():
+        shown += ["", *_stage_lines(view, name, folder, states, lines)]
     return shown
 
 
 def _stage_lines(
-    view: ResultsView, stage: StageName, folder: JobFolder, states: Mapping[tuple[str, int], str], lines: int
+    view: ResultsView, name: str, folder: JobFolder, states: Mapping[tuple[str, int], str], lines: int
 ) -> Iterator[str]:
-    standing = view.standings.of(folder)
+    standing, stage = view.standings.of(folder), stage_of(name)
     copied = standing.status is not None and standing.status.stage != stage
     attempts = folder.attempts()
     what = "pending" if copied and not attempts else reason(standing.status, standing.state)
-    yield f"{stage} {shown_path(folder.path)}: {what}"
+    yield f"{name} {shown_path(folder.path)}: {what}"
     job = folder.path.relative_to(view.results.path).as_posix()
     for attempt in attempts:
         number, status = number_of(attempt), standing.status

@@ -3,8 +3,11 @@
 import ast
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from sft.adapters import adapter_registry
+from sft.calibration import calibration_registry
+from sft.calibration.calibrator import Calibrator
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.selection import entry_of
 from sft.initialization.initializers import initializer_registry
@@ -29,6 +32,9 @@ def method_lines() -> list[str]:
         "",
         "Metrics (evaluation.metrics, the first ranks; also any name of the evaluate library, and file.py:function)",
         *_metrics(),
+        "",
+        "Calibrators (inference.calibration_args.calibration_fn; also file.py:function)",
+        *_calibrators(),
     ]
 
 
@@ -46,6 +52,18 @@ def _metrics() -> list[str]:
         needs = f"; needs {entry.package.install}" if entry.package else ""
         tasks = "/".join(sorted(entry.task_types))
         lines.append(f"{INDENT}{name:<20} {tasks}; {direction}{f'; arguments: {options}' if options else ''}{needs}")
+    return lines
+
+
+def _calibrators() -> list[str]:
+    lines = []
+    for name, target in calibration_registry.items():
+        entry: Calibrator[Any] = import_object(target)
+        row_sets = ", ".join(entry.row_sets(entry.options()))
+        options = ", ".join(entry.options.model_fields)
+        looks = "; looks at all evaluated rows" if entry.uses_evaluated_rows else ""
+        needs = f"; row sets: {row_sets}" if row_sets else ""
+        lines.append(f"{INDENT}{name:<20} {entry.summary}{looks}{needs}{f'; options: {options}' if options else ''}")
     return lines
 
 

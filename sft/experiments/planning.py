@@ -1,12 +1,13 @@
 """From a grid to experiments that are checked, fingerprinted and keyed; nothing is started here."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import Finding, invalid
 from sft.config.reading import read_experiment
@@ -14,8 +15,8 @@ from sft.errors import MachineError, UserError
 from sft.experiments.checks import SectionChecks
 from sft.experiments.contents import Contents
 from sft.experiments.data_checks import DataChecks, DataFacts
+from sft.experiments.plan_warnings import LabelIds, plan_warnings
 from sft.experiments.tokenizer_checks import TokenizerQuestion, ask
-from sft.models.model_args import runs_remote_code
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys, stage_keys
 
@@ -80,9 +81,11 @@ def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = Tru
     facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder, may_train=may_train), data, with_gold)
     found += wrong
     sound = {name: config for name, config in configs.items() if name in facts}
+    label_ids: Mapping[str, LabelIds | None] = {}
     if stopped is None:
         try:
-            found += _ask_tokenizers(sound, facts, data, contents, grid.folder)
+            told = _ask_tokenizers(sound, facts, data, contents, grid.folder)
+            found, label_ids = [*found, *told.findings], told.label_ids
         except MachineError as error:
             stopped = error
     if found:
@@ -95,7 +98,7 @@ def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = Tru
         folder=grid.folder,
         experiments=experiments,
         pinned=contents.pinned,
-        warnings=(*grid.warnings, *_warnings(experiments)),
+        warnings=(*grid.warnings, *plan_warnings(experiments, label_ids)),
     )
 
 
@@ -157,14 +160,22 @@ def _naming(name: str, path: str = "") -> Iterator[None]:
         raise MachineError(f"{place}{error}", kind=error.kind) from error
 
 
+class _Told(NamedTuple):
+    """What the tokenizers say of the experiments."""
+
+    findings: list[Finding]
+    label_ids: dict[str, LabelIds | None]
+    """By experiment."""
+
+
 def _ask_tokenizers(
     configs: Mapping[str, ExperimentConfig],
     facts: Mapping[str, DataFacts],
     data: DataChecks,
     contents: Contents,
     folder: Path,
-) -> list[Finding]:
-    """Findings that need a tokenizer, one question per distinct model, prompting, label set and answers."""
+) -> _Told:
+    """What needs a tokenizer, one question per distinct model, prompting, label set and answers."""
     names: dict[str, list[str]] = {}
     questions: dict[str, TokenizerQuestion] = {}
     outputs = _Outputs(data)
@@ -181,13 +192,14 @@ def _ask_tokenizers(
             questions[key] = TokenizerQuestion(
                 config.resolved(), str(folder), revisions["model.name"], labels, shown, revisions[TEMPLATE]
             )
-    answers = ask(list(questions.values()))
-    return found + [
+    answers = dict(zip(questions, ask(list(questions.values())), strict=True))
+    found += [
         Finding(name, path, message)
-        for key, answer in zip(questions, answers, strict=True)
-        for path, message in answer
+        for key, answer in answers.items()
+        for path, message in answer.findings
         for name in names[key]
     ]
+    return _Told(found, {name: answer.label_ids for key, answer in answers.items() for name in names[key]})
 
 
 def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple[dict[str, str | None], list[Finding]]:
@@ -197,6 +209,7 @@ def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple
         "model.name": (model.name, model.model_args.get("revision")),
         TEMPLATE: (model.chat_template_from, None),
         "evaluation.tokenizer_name": (config.evaluation.tokenizer_name, None),
+        **{f"{section}.icl_encoder": (encoder, None) for section, encoder in encoders_in_force(config).items()},
     }
     if config.evaluation.tokenizer_name is None:
         named["inference.tokenizer_name"] = (config.inference.tokenizer_name, None)
@@ -236,30 +249,3 @@ class _Outputs:
             texts = (row.text(config.prompting.output_column) for row in inputs.selection.pool)
             self._found[id(inputs)] = [text for text in texts if BLANK_LINE.search(text)]
         return self._found[id(inputs)]
-
-
-def _warnings(experiments: Sequence[PlannedExperiment]) -> Iterable[str]:
-    yield from _trust_warnings(experiments)
-    leaks: dict[int, list[str]] = {}
-    for planned in experiments:
-        if planned.data.n_leaked:
-            leaks.setdefault(planned.data.n_leaked, []).append(planned.experiment.name)
-    for count, names in leaks.items():
-        yield f"{_first(names)}: {count} shots or in-context examples have the text of an evaluated row"
-
-
-def _trust_warnings(experiments: Sequence[PlannedExperiment]) -> Iterable[str]:
-    trusting: dict[str, list[str]] = {}
-    for planned in experiments:
-        model = planned.experiment.config.model
-        if runs_remote_code(model.model_args):
-            trusting.setdefault(model.name, []).append(planned.experiment.name)
-    for model_name, names in trusting.items():
-        yield (
-            f"{_first(names)}: Python code that comes with the model {model_name!r} is run "
-            "(model.model_args.trust_remote_code)"
-        )
-
-
-def _first(names: Sequence[str]) -> str:
-    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.runs.records import JobRecord
+from sft.tasks.row_sets import RowSet
 
 ROWS_UNKNOWN = 1000
 EPOCHS, BATCH, NEW_TOKENS = 3.0, 8, 128
@@ -41,6 +42,20 @@ class StageWork:
     def stage(self) -> str:
         """The name of the stage."""
         return self.likeness[0]
+
+
+def planned_rows(record: JobRecord, known: RowCounts | None) -> RowCounts:
+    """The rows that a stage will have, of the row set that it runs.
+
+    Args:
+        record: the stage's job.
+        known: the rows of its experiment, where they are known.
+    """
+    rows = known or assumed_rows(record)
+    row_set = RowSet.parse(record.row_set)
+    if row_set.kind == "eval":
+        return rows
+    return RowCounts(rows.train, row_set.size * (rows.evaluated if row_set.per_row else 1))
 
 
 def stage_work(record: JobRecord, rows: RowCounts | None = None) -> StageWork:

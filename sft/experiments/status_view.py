@@ -13,8 +13,8 @@ from sft.experiments.retries import runs_again
 from sft.experiments.wording import counted, duration, one_line, shown_path
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import JobFolder
-from sft.runs.records import StatusRecord, read_progress
-from sft.runs.states import JobState, Standing
+from sft.runs.records import StatusRecord, read_progress, stage_of
+from sft.runs.states import FINISHED, JobState, Standing
 
 SHOWN = 20
 PYTHON_SOURCE = "grid"
@@ -107,7 +107,7 @@ def _stopped_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
     users: dict[Path, list[tuple[ListedExperiment, Standing]]] = {}
     for item, standing in in_grid:
         if standing.state in TOLD:
-            users.setdefault(_where(item, standing), []).append((item, standing))
+            users.setdefault(_where(view, item, standing), []).append((item, standing))
     if users:
         yield "Not done:"
     for found in list(users.values())[:SHOWN]:
@@ -118,10 +118,14 @@ def _stopped_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
         yield f"  ... and {counted(len(users) - SHOWN, 'stage')} more; `sft logs NAME` tells of each experiment"
 
 
-def _where(item: ListedExperiment, standing: Standing) -> Path:
+def _where(view: ResultsView, item: ListedExperiment, standing: Standing) -> Path:
     """The folder of the stage that stopped."""
     status = standing.status
-    return item.folder.path if status is None else item.jobs().get(status.stage, item.folder).path
+    if status is None:
+        return item.folder.path
+    stages = [folder for name, folder in item.jobs().items() if stage_of(name) == status.stage]
+    stopped = (folder for folder in stages if view.standings.of(folder).state not in FINISHED)
+    return next(stopped, item.folder).path
 
 
 def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:

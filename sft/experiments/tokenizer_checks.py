@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sft.errors import MachineError
 
@@ -30,8 +30,17 @@ class TokenizerQuestion:
     """Pinned commit of a hub tokenizer whose chat template is used."""
 
 
-def ask(questions: list[TokenizerQuestion]) -> list[list[PathMessage]]:
-    """For each question the dotted paths and messages of what is wrong.
+class TokenizerAnswer(NamedTuple):
+    """What a tokenizer says of one combination."""
+
+    findings: tuple[PathMessage, ...] = ()
+    """Dotted paths and messages of what is wrong."""
+    label_ids: tuple[tuple[int, ...], ...] | None = None
+    """The ids of each label at inference, without its stop; None without labels, or where they have none."""
+
+
+def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
+    """For each question what the tokenizer says.
 
     Raises:
         MachineError: the child did not answer.
@@ -55,4 +64,12 @@ def ask(questions: list[TokenizerQuestion]) -> list[list[PathMessage]]:
             raise MachineError(last, kind="network")
         raise MachineError(f"the tokenizers could not be checked: {last}")
     answers = json.loads(child.stdout.splitlines()[-1])
-    return [[(path, message) for path, message in found] for found in answers]
+    return [_answer(answer) for answer in answers]
+
+
+def _answer(told: dict[str, Any]) -> TokenizerAnswer:
+    ids = told["label_ids"]
+    return TokenizerAnswer(
+        findings=tuple((path, message) for path, message in told["findings"]),
+        label_ids=None if ids is None else tuple(tuple(label) for label in ids),
+    )

@@ -50,6 +50,11 @@ def some(names: Sequence[str], shown: int = 5) -> str:
     return f"{text} and {len(names) - shown} more" if len(names) > shown else text
 
 
+def first_of(names: Sequence[str]) -> str:
+    """The first name, and how many more there are."""
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
 def without_numbers(text: str) -> str:
     """The text with every number alike: reasons that differ in a step or a size are the same reason."""
     return _NUMBERS.sub("0", text)

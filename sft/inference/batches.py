@@ -24,6 +24,12 @@ class PaddedBatch:
         return self.attention_mask.sum(dim=1)
 
     @property
+    def paddings(self) -> list[int]:
+        """Columns of padding before each prompt."""
+        found: list[int] = (self.attention_mask.shape[1] - self.lengths).tolist()
+        return found
+
+    @property
     def position_ids(self) -> torch.Tensor:
         """(rows, width): the first token of every prompt has position 0, whatever padding stands before it."""
         return (self.attention_mask.cumsum(dim=1) - 1).clamp(min=0)

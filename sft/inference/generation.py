@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteriaList
+from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from sft.errors import UserError
-from sft.inference.batches import length_sorted, pad_left
+from sft.inference.batches import length_sorted
+from sft.inference.decoding import Decoder, may_halt
 from sft.inference.options import is_sampling
-from sft.inference.stopping import StopRule, StopTextReached
+from sft.inference.prefix_cache import shared_context
+from sft.inference.stopping import StopRule
 
 
 @dataclass(frozen=True)
@@ -61,37 +63,18 @@ def generate_texts(
     texts = [""] * len(prompts)
     done = 0
     with torch.inference_mode(), _own_config_hidden(model):
+        shared = shared_context(model, prompts, settings.generation_args)
+        decoder = Decoder(model, tokenizer, config, stop, shared, may_halt(settings.generation_args))
         for number, rows in enumerate(length_sorted([len(prompt) for prompt in prompts], settings.batch_size)):
             if is_sampling(settings.generation_args):
                 torch.manual_seed(_batch_seed(settings.seed, number))
-            written = _generate_batch(model, tokenizer, [prompts[row] for row in rows], config, stop)
+            written = decoder.run([prompts[row] for row in rows])
             for row, ids in zip(rows, written, strict=True):
                 texts[row] = stop.cut(tokenizer, ids)
             done += len(rows)
             if progress is not None:
                 progress(done, len(prompts))
     return texts
-
-
-def _generate_batch(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[Sequence[int]],
-    config: GenerationConfig,
-    stop: StopRule,
-) -> list[list[int]]:
-    batch = pad_left(prompts, config.pad_token_id, model.device)
-    width = batch.input_ids.shape[1]
-    criteria = [StopTextReached(tokenizer, stop.text, width)] if stop.text else []
-    output = model.generate(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        generation_config=config,
-        stopping_criteria=StoppingCriteriaList(criteria),
-        tokenizer=tokenizer,
-    )
-    ids: list[list[int]] = output[:, width:].tolist()
-    return ids
 
 
 def _generation_config(args: Mapping[str, Any], end_ids: tuple[int, ...], pad_id: int) -> GenerationConfig:

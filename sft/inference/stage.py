@@ -1,9 +1,9 @@
 """The infer stage: label scores or generated texts of a row set."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from sft.tasks.row_sets import RowSet
 from sft.tasks.set_rows import prompted_set
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 SCHEMA = 1
 SAMPLE_ROWS = 3
@@ -57,9 +57,12 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
         _write_scores(result, rows, scores)
     else:
         result = job.texts
-        _write_texts(result, rows, _generate(inputs, builder, model, tokenizer, prompts, limits, progress))
+        settings = _generation_settings(inputs, builder, limits)
+        texts = generate_texts(model, tokenizer, [prompt.prompt_ids for prompt in prompts], settings, progress)
+        _write_texts(result, rows, texts)
     _write_sample(job, rows)
-    _write_record(job, record, rows, model, limits, slow_reason, started)
+    how = {"batch_size": limits.rows, "batch_tokens": limits.tokens, "slow_reason": slow_reason}
+    _write_record(job, record, rows, how | _model_facts(model), started)
     write_manifest(job, [result, job.sample, job.inference])
 
 
@@ -101,23 +104,14 @@ def _score(
     return score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, of_pass, progress)
 
 
-def _generate(
-    inputs: Inputs,
-    builder: PromptBuilder,
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    prompts: Sequence[Encoded],
-    limits: BatchLimits,
-    progress: Progress,
-) -> list[str]:
-    settings = GenerationSettings(
+def _generation_settings(inputs: Inputs, builder: PromptBuilder, limits: BatchLimits) -> GenerationSettings:
+    return GenerationSettings(
         generation_args=generation_args(inputs),
         stop_ids=builder.stop_ids,
         stop_text=builder.stop_text,
         batch_size=limits.rows or 1,
         seed=inputs.config.seed,
     )
-    return generate_texts(model, tokenizer, [prompt.prompt_ids for prompt in prompts], settings, progress)
 
 
 def _write_scores(path: Path, rows: dict[str, list[PromptedRow]], scores: LabelScores) -> None:
@@ -148,13 +142,15 @@ def _write_sample(job: JobFolder, rows: dict[str, list[PromptedRow]]) -> None:
     write_json(job.sample, {"schema": SCHEMA, "prompts": sample})
 
 
+def _model_facts(model: "PreTrainedModel") -> dict[str, Any]:
+    return {"dtype": str(model.dtype).removeprefix("torch."), "total_parameters": count_parameters(model)[1]}
+
+
 def _write_record(
     job: JobFolder,
     record: JobRecord,
     rows: dict[str, list[PromptedRow]],
-    model: "PreTrainedModel",
-    limits: BatchLimits,
-    slow_reason: str | None,
+    facts: Mapping[str, Any],
     started: float,
 ) -> None:
     everything = [row for items in rows.values() for row in items]
@@ -167,12 +163,8 @@ def _write_record(
         "n_truncated": sum(row.encoded.cut.any for row in everything),
         "n_special_in_text": sum(row.encoded.n_special for row in everything),
         "prompt_tokens": {"min": min(lengths), "mean": sum(lengths) / len(lengths), "max": max(lengths)},
-        "batch_size": limits.rows,
-        "batch_tokens": limits.tokens,
-        "slow_reason": slow_reason,
         "memory_step": record.memory_step,
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "total_parameters": count_parameters(model)[1],
+        **facts,
         "peak_rss_bytes": peak_rss_bytes(),
         "environment": {**device_record(), "versions": versions()},
         "stage_seconds": time.perf_counter() - started,

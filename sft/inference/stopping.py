@@ -36,6 +36,10 @@ class StopRule:
         own = [stop_ids[0]] if is_control or len(stop_ids) == 1 else []
         return StopRule(tuple(sorted({*own, *model_ends})), None if is_control or not stop_text else stop_text)
 
+    def is_in(self, tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> bool:
+        """Whether the text of generated ids holds the stop's text."""
+        return self.text is not None and self.text in decoded(tokenizer, list(ids))
+
     def cut(self, tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
         """The answer in generated ids: what stands before the stop, without special tokens and outer whitespace."""
         ends = [number for number, token in enumerate(ids) if token in self.end_ids]

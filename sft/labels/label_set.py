@@ -59,7 +59,7 @@ def resolve_labels(
         class_names: names of the output column where it is a ClassLabel.
 
     Raises:
-        UserError: no label at all, an empty one, one twice, or two words that are equal after trimming.
+        UserError: no label at all or one only, an empty one, one twice, or two words that are equal after trimming.
     """
     if isinstance(written, Mapping):
         values = sorted(written)
@@ -125,6 +125,11 @@ def _check(labels: LabelSet) -> None:
                 "give them different words with a map: dataset.labels: {gold value: word}"
             )
         first[trimmed] = value
+    if len(labels.values) == 1:
+        raise UserError(
+            f"dataset.labels: there is one label only, {labels.values[0]!r}, and nothing to choose between; write the "
+            "others, or take a train split that has them"
+        )
 
 
 def _listed(values: Sequence[str]) -> str:

@@ -61,7 +61,7 @@ class TokenTrie:
         for node in chosen:
             while node != ROOT and node not in found:
                 found.add(node)
-                node = self.parents[node]  # noqa: PLW2901
+                node = self.parents[node]
         return sorted(found)
 
     def visible(self, nodes: Sequence[int]) -> NDArray[np.bool_]:

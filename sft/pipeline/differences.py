@@ -53,6 +53,10 @@ _CONTENTS: Mapping[str, str] = {
 }
 """Fields that hold the content of what a key of the config names."""
 
+_ENCODER = "icl_encoder"
+_OF_EITHER_SECTION = ("icl_examples", "icl_selection", _ENCODER)
+"""Fields that belong to `training` in a train stage, else to `inference`."""
+
 
 @dataclass(frozen=True, order=True)
 class Difference:
@@ -86,13 +90,14 @@ def _follows(field: str, before: str | None, difference: Difference, old: JobRec
     """Whether a field differs only because of another one."""
     if field.startswith(_DATA):
         return before is None
-    if difference.key in (READS, VERSION) or _is_content(field):
+    comes_or_goes = field == _ENCODER and not (field in old.key_fields and field in new.key_fields)
+    if difference.key in (READS, VERSION) or (_is_content(field) and not comes_or_goes):
         return False
     return bool(_setting(old.config, difference.key) == _setting(new.config, difference.key))
 
 
 def _is_content(field: str) -> bool:
-    return field in _CONTENTS or field.startswith("code.") or field == "options.init_lora_weights"
+    return field in (*_CONTENTS, _ENCODER) or field.startswith("code.") or field == "options.init_lora_weights"
 
 
 def _difference(field: str, before: str | None, after: str | None, old: JobRecord, new: JobRecord) -> Difference:
@@ -104,6 +109,8 @@ def _difference(field: str, before: str | None, after: str | None, old: JobRecor
         return _data(field.removeprefix(_DATA), old, new)
     if field in _CONTENTS:
         return _content(_CONTENTS[field], old, new)
+    if field == _ENCODER:
+        return _content(_config_key(field, new), old, new)
     if field.startswith("code."):
         name = field.removeprefix("code.")
         return Difference(name, f"{name.rpartition(':')[0]} changed")
@@ -121,8 +128,8 @@ def _difference(field: str, before: str | None, after: str | None, old: JobRecor
 
 
 def _config_key(field: str, record: JobRecord) -> str:
-    if field == "icl_examples":
-        return "training.icl_examples" if record.stage == "train" else "inference.icl_examples"
+    if field in _OF_EITHER_SECTION:
+        return f"training.{field}" if record.stage == "train" else f"inference.{field}"
     if field.split(".")[0] == "options":
         section = "lora" if record.config.get("lora") is not None else "adapter"
         return f"{section}{field.removeprefix('options')}"

@@ -24,10 +24,12 @@ class Fingerprints:
     """sha256 of the files of the adapter that is started or predicted from."""
     tokenizer: str | None = None
     """Content of the tokenizer that splits words for metrics."""
+    encoders: dict[str, str] = field(default_factory=dict)
+    """`training`, `inference` -> content of the sentence-embedding model that chooses its in-context examples."""
     code: dict[str, str] = field(default_factory=dict)
     """Own code as written -> sha256 of its file."""
     revisions: dict[str, str] = field(default_factory=dict)
-    """`model`, `dataset`, ... -> pinned hub commit."""
+    """`model`, `dataset`, `inference.icl_encoder`, ... -> pinned hub commit."""
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,23 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sft.calibration.selection import calibrator_of, needed_row_sets
+from sft.calibration.selection import calibrator_of, options_in_force
 from sft.config.canonical import key_of
 from sft.config.dataset import DatasetConfig, SplitsConfig
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.sources import BUILDERS
 from sft.evaluation.selection import entries_of
 from sft.inference.options import is_sampling, sampling_batch_size
+from sft.pipeline.example_fields import inference_examples, training_examples
 from sft.pipeline.experiment import Experiment
+from sft.pipeline.needed_rows import named_row_sets
 from sft.registry import is_own_code
 from sft.runs.records import EVAL, infer_input
 from sft.tasks.inputs import task_of, used_columns
 from sft.tasks.row_sets import RowSet
 from sft.training.options import evaluates_while_training, fields_for_key
 
-VERSIONS = {"train": 1, "infer": 2, "evaluate": 2}
-PMI_ROWS = "content_free:empty:1"
+VERSIONS = {"train": 2, "infer": 2, "evaluate": 2}
 
 Fields = dict[str, Any]
 
@@ -70,26 +71,19 @@ def stage_keys(experiment: Experiment) -> StageKeys:
 
 def row_sets_of(experiment: Experiment) -> tuple[str, ...]:
     """The row sets that an experiment needs: the evaluated rows, then what normalisation and calibration name."""
-    config = experiment.config
-    if not task_of(config).has_labels:
-        return (EVAL,)
-    named = needed_row_sets(config.calibration, config.calibration_options, experiment.folder)
-    pmi = (PMI_ROWS,) if config.inference.label_scoring.normalization == "pmi" else ()
-    return tuple(dict.fromkeys((EVAL, *pmi, *named)))
+    return (EVAL, *named_row_sets(experiment.config, experiment.folder))
 
 
 def train_fields(experiment: Experiment) -> Fields:
     """What a training depends on."""
     config = experiment.config
     training = config.training
-    k = training.icl_examples if training else 0
     trainer_args = training.trainer_args if training else {}
     with_dev = evaluates_while_training(trainer_args)
-    examples = {"icl_examples": k, "icl_seed": config.seed_of("icl")} if k else {}
     dev = _without_none({"max_n_dev": _max_n_dev(config)}) if with_dev else {}
     return (
         _stage("train")
-        | examples
+        | training_examples(experiment)
         | dev
         | {
             "reading": _reading(experiment, ("train", "dev") if with_dev else ("train",)),
@@ -128,22 +122,10 @@ def infer_fields(experiment: Experiment, train_key: str | None, row_set: str = E
     if inference.icl_examples or sees_pool:
         roles = ("train", *roles)
         fields["pool"] = _pool(config)
-    if inference.icl_examples:
-        fields |= _examples(experiment, drawn_per_row=rows.kind != "content_free" or rows.per_row)
+    fields |= inference_examples(experiment, drawn_per_row=rows.kind != "content_free" or rows.per_row)
     if task_of(config).output == "texts":
         fields |= _generation(config)
     return fields | {"reading": _reading(experiment, roles)}
-
-
-def _examples(experiment: Experiment, drawn_per_row: bool) -> Fields:
-    """In-context examples at inference; prompts without a row of their own have the fixed ones."""
-    inference = experiment.config.inference
-    fields: Fields = {"icl_examples": inference.icl_examples, "icl_seed": experiment.config.seed_of("icl")}
-    if not drawn_per_row or not experiment.config.draws_examples_per_row:
-        return fields
-    if inference.icl_selection == "nearest":
-        return fields | {"icl_selection": "nearest"}
-    return fields | {"random_icl": True}
 
 
 def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fields:
@@ -176,7 +158,7 @@ def _calibration(experiment: Experiment) -> Fields:
         return {}
     if is_own_code(config.calibration):
         return {"calibration_fn": config.calibration, **config.calibration_options}
-    options = calibrator_of(config.calibration, experiment.folder).options(**config.calibration_options)
+    options = calibrator_of(config.calibration, experiment.folder).options(**options_in_force(config))
     return {"calibration_fn": config.calibration, **_written(options)}
 
 

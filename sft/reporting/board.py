@@ -6,15 +6,17 @@ are any.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sft.config.canonical import key_of
-from sft.evaluation.selection import higher_is_better, ranking_key
+from sft.evaluation.selection import LABEL_MASS, UNCALIBRATED, higher_is_better, ranking_key, stands_beside
 from sft.reporting.collect import Collected, ExperimentRecord
 
 DEV = "dev_"
+LOW_LABEL_MASS = 0.1
+"""Below, the model would say something else than a label nine times in ten: scores compare what it hardly says."""
 _DIGITS = 8
 
 
@@ -99,6 +101,12 @@ def direction(record: ExperimentRecord, key: str) -> bool:
     return higher_is_better(name) is not False if ":" not in name else True
 
 
+def uncalibrated(key: str) -> str:
+    """The key of the same result without the calibrator."""
+    prefix = DEV if key.startswith(DEV) else ""
+    return f"{prefix}{UNCALIBRATED}{key.removeprefix(prefix)}"
+
+
 def _labels(record: ExperimentRecord) -> tuple[str, ...] | None:
     labels = record.part("details").get("labels")
     return tuple(labels) if isinstance(labels, list) else None
@@ -124,7 +132,7 @@ def _board(key: str, records: Sequence[ExperimentRecord]) -> Board:
 def _metric_of(first: ExperimentRecord) -> str | None:
     """The key that ranks: the first metric asked for, in its dev form where there is one."""
     results = first.part("results")
-    test = {name: value for name, value in results.items() if not name.startswith(DEV)}
+    test = {name: value for name, value in results.items() if not name.startswith(DEV) and not stands_beside(name)}
     asked = first.setting("evaluation.metrics")
     name = ranking_key(asked[0], test) if asked else None
     name = name if name is not None else next(iter(test), None)
@@ -167,7 +175,36 @@ def _warnings(records: Sequence[ExperimentRecord]) -> list[str]:
     leaked = [record.name for record in records if record.part("data").get("n_leaked")]
     if leaked:
         warnings.append(f"shots or in-context examples have the text of an evaluated row in {_some(leaked)}")
-    return warnings
+    return [*warnings, *_score_warnings(records)]
+
+
+def _score_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
+    """What is to be known of label scores and their calibration, each thing once with the rows it holds for."""
+    unlikely = [record.name for record in records if _least_label_mass(record) < LOW_LABEL_MASS]
+    if unlikely:
+        yield (
+            f"the model seldom says any label (label_mass below {LOW_LABEL_MASS}) in {_some(unlikely)}: look at the "
+            "prompt and the label words"
+        )
+    told: dict[str, dict[str, None]] = {}
+    for record in records:
+        for text in _calibration_warnings(record):
+            told.setdefault(text, {})[record.name] = None
+    yield from (f"{text} in {_some(list(names))}" for text, names in told.items())
+
+
+def _least_label_mass(record: ExperimentRecord) -> float:
+    """The lower one of the test and dev rows; 1 where nothing is said of it."""
+    found = [_number(record.part("results").get(f"{prefix}{LABEL_MASS}")) for prefix in ("", DEV)]
+    return min((mass for mass in found if mass is not None), default=1.0)
+
+
+def _calibration_warnings(record: ExperimentRecord) -> Iterator[str]:
+    details = record.part("details")
+    for part in (details, details.get("dev")):
+        calibration = part.get("calibration") if isinstance(part, Mapping) else None
+        if isinstance(calibration, Mapping) and isinstance(calibration.get("warnings"), list):
+            yield from map(str, calibration["warnings"])
 
 
 def _some(names: Sequence[str]) -> str:

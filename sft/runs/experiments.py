@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import StageName, read_json_or_none, refuse_newer
+from sft.runs.records import StageName, read_json_or_none, refuse_newer, stage_of
 from sft.runs.states import Standing, experiment_standing, standing_of
 
 SCHEMA = 1
@@ -26,12 +26,12 @@ class ListedExperiment:
     folder: JobFolder
     config: Mapping[str, Any]
     """Canonical resolved config under this name."""
-    stages: Mapping[StageName, JobFolder]
-    """The folders of its train and infer stages, where they are known."""
+    stages: Mapping[str, JobFolder]
+    """The folders of its train and infer stages by the name under which they are read, where they are known."""
     in_grid: bool
     """Whether the folder's grid holds it; without a grid every experiment counts."""
 
-    def jobs(self) -> dict[StageName, JobFolder]:
+    def jobs(self) -> dict[str, JobFolder]:
         """The folders of all its stages, in their order."""
         return {**self.stages, "evaluate": self.folder}
 
@@ -112,9 +112,14 @@ def _record(path: Path) -> Mapping[str, Any] | None:
     return _map(record)
 
 
-def _stages(results: ResultsFolder, record: Mapping[str, Any] | None) -> dict[StageName, JobFolder]:
-    stages = _map((record or {}).get("stages"))
-    return {name: results.stage(name, str(stages[name])) for name in MODEL_STAGES if stages.get(name)}
+def _stages(results: ResultsFolder, record: Mapping[str, Any] | None) -> dict[str, JobFolder]:
+    stages = {str(name): str(key) for name, key in _map((record or {}).get("stages")).items() if key}
+    return {
+        name: results.stage(stage, key)
+        for stage in MODEL_STAGES
+        for name, key in stages.items()
+        if stage_of(name) == stage
+    }
 
 
 def _map(value: Any) -> Mapping[str, Any]:

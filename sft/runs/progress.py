@@ -10,17 +10,22 @@ INTERVAL_SECONDS = 1.0
 
 
 class Progress:
-    """Writes stage, step, total and loss, at most once a second; the first and the last call always write."""
+    """Writes stage, step, total and loss, at most once a second; the first and the last call always write.
+
+    What is written later keeps the time of the worker's first line (`ready`): how long a start took.
+    """
 
     def __init__(self, path: Path, stage: str) -> None:
         self._path = path
         self._stage = stage
         self._written_at = float("-inf")
         self._told: tuple[int, int, float | None] = (0, 0, None)
+        self._ready: float | None = None
 
     def hello(self) -> None:
         """The worker's first line: it is running, and nothing is done yet; from here on `beat` writes this file."""
         _Process.progress = self
+        self._ready = time.time()
         self._write(0, 0, None)
 
     def beat(self) -> None:
@@ -41,7 +46,7 @@ class Progress:
     def _write(self, step: int, total: int, told: float | None) -> None:
         self._told = (step, total, told)
         record = {"stage": self._stage, "step": step, "total": total, "loss": told, "time": time.time()}
-        write_json(self._path, record)
+        write_json(self._path, record | {"ready": self._ready})
 
 
 class _Process:

@@ -66,6 +66,11 @@ def infer_input(row_set: str) -> str:
     return "infer" if row_set == EVAL else f"infer:{row_set}"
 
 
+def stage_of(name: str) -> str:
+    """The stage that is read under a name: `infer` of `infer:train:64`."""
+    return name.partition(":")[0]
+
+
 @dataclass(frozen=True)
 class StatusRecord:
     """How a job stands; the runner alone writes it."""
@@ -101,6 +106,8 @@ class ProgressRecord:
     loss: float | None
     time: float
     """Seconds since the epoch."""
+    ready: float | None = None
+    """Seconds since the epoch at the worker's first line; None where an older version wrote the file."""
 
 
 def write_record(path: Path, record: Any) -> None:
@@ -143,9 +150,10 @@ def read_progress(path: Path) -> ProgressRecord | None:
     stage, step, total, loss, time = (record.get(name) for name in ("stage", "step", "total", "loss", "time"))
     if not (isinstance(step, int) and isinstance(total, int) and isinstance(time, int | float)):
         return None
-    if stage not in get_args(StageName) or not isinstance(loss, int | float | None):
+    ready = record.get("ready")
+    if stage not in get_args(StageName) or not all(isinstance(value, int | float | None) for value in (loss, ready)):
         return None
-    return ProgressRecord(stage, step, total, loss, time)  # type: ignore[arg-type]
+    return ProgressRecord(stage, step, total, loss, time, ready)  # type: ignore[arg-type]
 
 
 def read_error(path: Path) -> ErrorRecord | None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from sft.runs.files import JobFolder
 from sft.runs.manifest import finished_files
-from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_status
+from sft.runs.records import ErrorRecord, State, StatusRecord, read_status, stage_of
 
 JobState = State | Literal["lost", "damaged"]
 """A state as it is written, or as only a reader can tell it."""
@@ -87,12 +87,12 @@ def derive_state(files: Collection[str], status: StatusRecord | None, *, tried: 
     return "damaged" if status.state in FINISHED else status.state
 
 
-def experiment_standing(own: Standing, stages: Mapping[StageName, Standing]) -> Standing:
+def experiment_standing(own: Standing, stages: Mapping[str, Standing]) -> Standing:
     """How an experiment stands, whose result the job in its own folder makes from earlier stages.
 
     Args:
         own: of its evaluate stage; before that has run, a copy of what stopped an earlier stage.
-        stages: of its train and infer stages, in this order.
+        stages: of its train and infer stages by the name under which they are read, in this order.
     """
     if own.state in FINISHED:
         return own
@@ -102,6 +102,7 @@ def experiment_standing(own: Standing, stages: Mapping[StageName, Standing]) -> 
     stopped = next((stage for stage in stages.values() if stage.state not in (*FINISHED, "pending", "pruned")), None)
     if stopped is not None:
         return stopped
-    blamed = None if own.status is None or own.status.stage == "evaluate" else stages.get(own.status.stage)
-    is_over = blamed is not None and blamed.state in FINISHED
+    stage = None if own.status is None else own.status.stage
+    blamed = [standing for name, standing in stages.items() if stage_of(name) == stage]
+    is_over = bool(blamed) and all(standing.state in FINISHED for standing in blamed)
     return Standing("pending", is_unreadable=own.is_unreadable) if is_over else own

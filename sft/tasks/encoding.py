@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sft.config.experiment import ExperimentConfig, PromptingConfig
-from sft.data.in_context import ExampleSource, Round
 from sft.data.prompts import Encoded, Example, PromptBuilder, PromptStyle, TooLong, resolve_format
 from sft.data.rows import Row
 from sft.errors import DataError
 from sft.labels.label_set import LabelSet
 from sft.models.loading import ModelSource
 from sft.models.tokenizers import chat_template_source, default_template_args, load_tokenizer
+from sft.tasks.examples import InferenceExamples, TrainingExamples
 from sft.tasks.inputs import Inputs, with_labels
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def prompt_builder(
 
 
 def training_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:
-    """The shots with their answers; examples are drawn for each row, never the row itself.
+    """The shots with their answers; each has examples of its own, never the row itself.
 
     Args:
         inputs: the experiment's rows.
@@ -85,13 +85,11 @@ def training_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> 
     Raises:
         DataError: a row is too long after all cuts, or has nothing to train on.
     """
-    k = inputs.config.training.icl_examples if inputs.config.training else 0
-    source = example_source(inputs, k, leave_one_out=True)
+    examples = TrainingExamples(inputs, leave_one_out=True)
     asker = Asker(inputs, builder, inputs.config.prompting)
 
     def encode(row: Row) -> PromptedRow:
-        rounds = source.drawn(f"train:{row.source_index}", row.source_index) if source else ()
-        return asker.encode(row, rounds, limit, with_answer=True)
+        return asker.encode(row, examples.of("train", row, exclude=row.source_index), limit, with_answer=True)
 
     return encode_all("train", inputs.selection.shots, encode)
 
@@ -104,13 +102,11 @@ def validation_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -
     Raises:
         DataError: a row is too long after all cuts.
     """
-    k = inputs.config.training.icl_examples if inputs.config.training else 0
-    source = example_source(inputs, k, leave_one_out=False)
+    examples = TrainingExamples(inputs, leave_one_out=False)
     asker = Asker(inputs, builder, inputs.config.prompting)
 
     def encode(row: Row) -> PromptedRow:
-        rounds = source.drawn(f"dev:{row.source_index}", None) if source else ()
-        return asker.encode(row, rounds, limit, with_answer=True)
+        return asker.encode(row, examples.of("dev", row), limit, with_answer=True)
 
     return encode_all("dev", inputs.evaluated().get("dev", ()), encode)
 
@@ -137,61 +133,6 @@ def evaluated_rows(
         return asker.encode(row, examples.of(split, row), limit, with_answer=with_answer)
 
     return encode_all(split, inputs.evaluated()[split], encode)
-
-
-class InferenceExamples:
-    """The in-context examples at inference: one fixed set, or a set for each row."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        self._inputs = inputs
-        self._source = example_source(inputs, inputs.config.inference.icl_examples, leave_one_out=False)
-        self._fixed = self._source.fixed() if self._source else ()
-
-    def fixed(self) -> tuple[Round, ...]:
-        """The one set, also where rows have sets of their own."""
-        return self._fixed
-
-    def of(self, split: str, row: Row, exclude: int | None = None) -> tuple[Round, ...]:
-        """The examples of a row.
-
-        Args:
-            split: of the row.
-            row: the row.
-            exclude: `source_index` of a row of the pool that must not be among them: the row itself.
-        """
-        if self._source is None or not self._inputs.config.draws_examples_per_row:
-            return self._fixed
-        return self._source.drawn(f"{split}:{row.source_index}", exclude)
-
-    def check_leave_one_out(self) -> None:
-        """Make sure that enough examples are left for rows of the pool themselves.
-
-        Raises:
-            UserError: names the largest number that works.
-        """
-        if self._source is not None:
-            self._source.check_leave_one_out()
-
-
-def example_source(inputs: Inputs, k: int, leave_one_out: bool) -> ExampleSource | None:
-    """The source of in-context examples, None for k = 0.
-
-    Raises:
-        UserError: the pool holds fewer than k per label (one less where a row must not see itself).
-    """
-    if not k:
-        return None
-    source = ExampleSource(
-        pool=inputs.selection.pool,
-        output_column=inputs.config.prompting.output_column,
-        label_values=inputs.labels.values if inputs.labels else None,
-        k=k,
-        seed=inputs.config.seed_of("icl"),
-        if_fewer=inputs.config.dataset.if_fewer,
-    )
-    if leave_one_out:
-        source.check_leave_one_out()
-    return source
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,19 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sft.config.canonical import canonical_json
+from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.loading import data_fingerprint, data_names, load_splits
 from sft.data.rows import Row, Split, Splits
 from sft.data.selection import Selection, select
 from sft.errors import DataError
 from sft.labels.label_set import LabelSet, check_gold, resolve_labels
+from sft.models.sentence_encoder import EncoderSource
 from sft.registry import load
 from sft.runs.records import JobRecord
 from sft.tasks import task_registry
@@ -30,6 +32,8 @@ class Inputs:
     labels: LabelSet | None
     splits: Splits
     selection: Selection
+    encoders: Mapping[str, EncoderSource] = field(default_factory=dict)
+    """Section (`training`, `inference`) -> the sentence-embedding model that chooses its in-context examples."""
 
     def evaluated(self) -> dict[str, tuple[Row, ...]]:
         """The evaluated rows by split: dev first where there is one, then test."""
@@ -58,16 +62,21 @@ def used_columns(config: ExperimentConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*columns, config.prompting.output_column]))
 
 
-def load_inputs(config: ExperimentConfig, folder: Path, revision: str | None) -> Inputs:
+def load_inputs(config: ExperimentConfig, folder: Path, revisions: Mapping[str, str]) -> Inputs:
     """Read and select the rows of an experiment.
 
     Args:
         config: the experiment.
         folder: what its local paths are relative to.
-        revision: the pinned commit of a hub data set.
+        revisions: the pinned commits of the hub names in it: `dataset`, `training.icl_encoder`, ...
     """
+    revision = revisions.get("dataset")
     splits = load_splits(config.dataset, used_columns(config), config.prompting.output_column, folder, revision)
-    return select_inputs(config, splits)
+    encoders = {
+        section: EncoderSource(name, folder, revisions.get(f"{section}.icl_encoder"))
+        for section, name in encoders_in_force(config).items()
+    }
+    return replace(select_inputs(config, splits), encoders=encoders)
 
 
 def inputs_of_job(record: JobRecord) -> Inputs:
@@ -78,13 +87,13 @@ def inputs_of_job(record: JobRecord) -> Inputs:
     """
     config = ExperimentConfig.model_validate(record.config)
     folder = Path(record.config_folder)
-    revision = record.fingerprints["revisions"].get("dataset")
+    revisions = record.fingerprints["revisions"]
     planned = record.fingerprints["data"]
-    for role, content in data_fingerprint(config.dataset, folder, revision).items():
+    for role, content in data_fingerprint(config.dataset, folder, revisions.get("dataset")).items():
         if planned.get(role, content) != content:
             name = data_names(config.dataset, folder).get(role, f"split {role} of {config.dataset.path}")
             raise DataError(f"{name} changed since the plan; run the same command again")
-    return load_inputs(config, folder, revision)
+    return load_inputs(config, folder, revisions)
 
 
 def select_inputs(config: ExperimentConfig, splits: Splits) -> Inputs:

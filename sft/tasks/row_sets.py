@@ -14,6 +14,8 @@ from sft.runs.records import EVAL
 _FORM = re.compile(r"train:(?P<n_train>[1-9]\d*)|content_free:(?P<kind>[a-z]+):(?P<n>[1-9]\d*)(?P<per_row>:per_row)?")
 
 ContentKind = Literal["contextual", "domain", "empty"]
+PMI_ROWS = "content_free:empty:1"
+"""The row set of the normalisation `pmi`: the fixed examples and a question without an input."""
 CONTENT_FREE_TEXTS = ("N/A", "[MASK]", "")
 """What stands for an input in the contextual calibration of Zhao et al. 2021 (arXiv 2102.09690)."""
 
@@ -61,3 +63,14 @@ class RowSet:
             case "empty":
                 return RowSet(name, "content_free", 1, "empty", match["per_row"] is not None)
         raise ValueError(f"no row set {name!r}: content is contextual, domain or empty")
+
+
+def row_set_fault(name: str) -> str | None:
+    """What is wrong with a row set that a calibrator names; None where nothing is."""
+    if name == EVAL:
+        return f"row set {EVAL!r} need not be named: the scores of the evaluated rows are given anyway"
+    try:
+        RowSet.parse(name)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -7,7 +7,8 @@ from sft.data.rows import Row
 from sft.data.sampling import random_for
 from sft.data.selection import sample
 from sft.errors import DataError
-from sft.tasks.encoding import Asker, InferenceExamples, PromptedRow, encode_all, evaluated_rows
+from sft.tasks.encoding import Asker, PromptedRow, encode_all, evaluated_rows
+from sft.tasks.examples import InferenceExamples
 from sft.tasks.inputs import Inputs
 from sft.tasks.row_sets import CONTENT_FREE_TEXTS, RowSet
 
@@ -47,7 +48,7 @@ def pool_rows(inputs: Inputs, row_set: RowSet) -> tuple[Row, ...]:
     The sample is drawn under `splits.seed`, the smaller inside the larger.
 
     Raises:
-        DataError: the pool has no row besides the fixed examples.
+        DataError: the pool has no row besides the fixed examples, or its rows have no labels.
     """
     config = inputs.config
     shown = set()
@@ -55,12 +56,17 @@ def pool_rows(inputs: Inputs, row_set: RowSet) -> tuple[Row, ...]:
         shown = {row.source_index for examples in InferenceExamples(inputs).fixed() for row in examples}
     left = [row for row in inputs.selection.pool if row.source_index not in shown]
     if not left:
-        kind = "is an in-context example already" if inputs.selection.pool else "is there: the train split has none"
+        pool = inputs.selection.pool
+        why = "every training row is an in-context example already" if pool else "there is no training row"
         raise DataError(
-            f"row set {row_set.name!r}: no training row {kind}, and calibration needs some; take more shots, fewer "
+            f"row set {row_set.name!r}: {why}, and calibration needs some; take more shots, fewer "
             "inference.icl_examples, or another calibration_fn"
         )
     column = config.prompting.output_column if inputs.labels else None
+    if column is not None and column not in left[0].values:
+        raise DataError(
+            f"row set {row_set.name!r}: column {column!r} is not in the train split, and calibration is fitted on it"
+        )
     return sample(left, row_set.size, "calibration", config.dataset.splits.seed, column)
 
 

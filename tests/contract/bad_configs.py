@@ -67,6 +67,16 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "training.icl_examples",
         ("2 asked", "largest that works is 1", "never its own example"),
     ),
+    "unknown selection of examples": (
+        {"inference__icl_selection": "closest"},
+        "inference.icl_selection",
+        ("'random' or 'nearest'", '"closest"'),
+    ),
+    "encoder that is not there": (
+        {"inference": {"icl_examples": 1, "icl_selection": "nearest", "icl_encoder": "./nowhere"}},
+        "inference.icl_encoder",
+        ("'./nowhere'", "no file or folder"),
+    ),
     "lora with adapter": ({"lora": {}, "adapter": {"method": "none"}}, "adapter", ("both set", "keep one")),
     "unknown adapter": (
         {"dataset__shots": 2, "adapter": {"method": "loraa"}},
@@ -119,6 +129,56 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         {"dataset__task_type": "generation", "inference__generation_args": {"max_new_token": 4}},
         "inference.generation_args.max_new_token",
         ("did you mean max_new_tokens?",),
+    ),
+    "label set of one": ({"dataset__labels": ["bad"]}, "dataset.labels", ("one label only, 'bad'",)),
+    "empty label": ({"dataset__labels": ["bad", " "]}, "dataset.labels", ("empty word ' '",)),
+    "unknown normalisation": (
+        {"inference__label_scoring": {"normalization": "tokens"}},
+        "inference.label_scoring.normalization",
+        ("'sum', 'mean', 'chars' or 'pmi'", '"tokens"'),
+    ),
+    "unknown calibrator": (
+        {"inference__calibration_args": {"calibration_fn": "contextul"}},
+        "inference.calibration_args.calibration_fn",
+        ("'contextul'", "did you mean contextual?", "known: adjustable_batch, batch", "file.py:function"),
+    ),
+    "option of another calibrator": (
+        {"inference__calibration_args": {"calibration_fn": "contextual", "num_estimations": 5}},
+        "inference.calibration_args.num_estimations",
+        ("contextual has no option", "it is one of domain", "its options: per_row"),
+    ),
+    "option without a calibrator": (
+        {"inference__calibration_args": {"per_row": True}},
+        "inference.calibration_args.per_row",
+        ("none has no option", "one of contextual, domain"),
+    ),
+    "value of a calibrator's option": (
+        {"inference__calibration_args": {"calibration_fn": "adjustable_batch", "gamma_range": [5, -5]}},
+        "inference.calibration_args.gamma_range",
+        ("[5, -5]", "first must be below the second"),
+    ),
+    "calibration on rows that are all shown": (
+        {
+            "dataset__shots": 2,
+            "inference__icl_examples": 2,
+            "inference__calibration_args": {"calibration_fn": "temperature"},
+        },
+        "inference.calibration_args",
+        ("'train:64'", "every training row is an in-context example already", "take more shots"),
+    ),
+    "calibration without training rows": (
+        {
+            "dataset__path": "tested",
+            "dataset__labels": ["bad", "good"],
+            "inference__calibration_args": {"calibration_fn": "domain"},
+        },
+        "inference.calibration_args",
+        ("words from training rows", "train split"),
+    ),
+    "own calibrator without file": (
+        {"inference__calibration_args": {"calibration_fn": "nothere.py:f"}},
+        "inference.calibration_args.calibration_fn",
+        ("'nothere.py:f'", "no file"),
     ),
     "large seed": ({"seed": 2**53 + 1}, "seed", ("2^53", str(2**53 + 1))),
     "negative seed": ({"seed": -1}, "seed", (">= 0", "-1")),

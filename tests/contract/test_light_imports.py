@@ -66,11 +66,12 @@ def test_plan_schema_and_methods_need_no_heavy_package(project: Path, raw: Calla
         ),
         "texts": raw({"dataset": {"task_type": "generation"}, "inference": {"generation_args": {"do_sample": True}}}),
         "icl": raw({"lora": ..., "training": ..., "inference": {"icl_examples": 2}}),
+        "nearest": raw({"lora": ..., "training": ..., "inference": {"icl_examples": 2, "icl_selection": "nearest"}}),
     }
     (project / "grid.json").write_text(json.dumps({"configs": configs}))
     found = json.loads(_python(CHECKS, project, (BLOCKED, UNTOUCHED)))
     assert found["loaded"] == []
-    assert found["plan"][0] == "5 experiments from grid.json"
+    assert found["plan"][0] == "6 experiments from grid.json"
     assert "dataset" in found["schema"]
     assert all(name in found["methods"] for name in ("umap", "bleurt", "none", "generation"))
 

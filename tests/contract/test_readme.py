@@ -10,6 +10,8 @@ from typing import Any, get_args
 import pytest
 import typer.main
 
+from sft.calibration import calibration_registry
+from sft.calibration.calibrator import RowSetScores
 from sft.cli import app
 from sft.config.canonical import json_text
 from sft.config.experiment import ExperimentConfig
@@ -19,6 +21,7 @@ from sft.evaluation.metrics import metric_registry
 from sft.evaluation.selection import entry_of
 from sft.experiments.grid import expand
 from sft.experiments.jsonnet import JsonnetOptions, evaluate_jsonnet
+from sft.registry import import_object
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -110,7 +113,12 @@ def known_fields() -> dict[str, Any]:
         for metric in metric_registry
         for name, field in entry_of(metric).options.model_fields.items()
     }
-    return dict(config_fields(ExperimentConfig)) | metrics
+    calibrators = {
+        f"inference.calibration_args.{name}": field
+        for target in calibration_registry.values()
+        for name, field in import_object(target).options.model_fields.items()
+    }
+    return dict(config_fields(ExperimentConfig)) | metrics | calibrators
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -199,6 +207,25 @@ def test_shown_initialiser_and_metric_work() -> None:
     assert {name: tuple(factor.shape) for name, factor in factors.items()} == {"lora_A": (2, 6), "lora_B": (4, 2)}
     assert torch.allclose(factors["lora_A"].norm(dim=1), torch.ones(2))
     assert metric["first_word"](["a b", "c", ""], ["a", "d", "e"]) == pytest.approx(1 / 3)
+
+
+def test_shown_calibrator_works() -> None:
+    import numpy as np
+
+    own: dict[str, Any] = {}
+    exec(blocks(section("Adding a calibrator"), "python")[0], own)
+    found = {name: RowSetScores(np.array([[-4.0, -2.0]])) for name in own["row_sets"]}
+    assert own["half"](np.array([[-1.0, -1.0]]), found, {}).tolist() == [[1.0, 0.0]]
+
+
+def test_calibrators_stand_in_the_readme_with_their_row_sets_and_options() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .*? \| (.*?) \| (.*?) \|$", section("Calibration"), re.MULTILINE)
+    shown = {name: [sorted(re.findall(r"`(.*?)`", cell)) for cell in cells] for name, *cells in rows[1:]}
+    wanted = {}
+    for name, target in calibration_registry.items():
+        entry = import_object(target)
+        wanted[name] = [sorted(entry.row_sets(entry.options())), sorted(entry.options.model_fields)]
+    assert shown == wanted
 
 
 def test_python_example_uses_what_there_is() -> None:

@@ -1,6 +1,7 @@
 """Every entry of every registry imports and offers what its folder asks of it; nothing else is needed to add one."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -10,6 +11,8 @@ from pydantic import BaseModel
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import AdapterMethod
+from sft.calibration import calibration_registry
+from sft.calibration.calibrator import Calibrator, RowSetScores
 from sft.config.experiment import ExperimentConfig
 from sft.evaluation.checks import check_metrics
 from sft.evaluation.metrics import metric_registry
@@ -24,10 +27,12 @@ from sft.reporting.formats import report_format_registry
 from sft.reporting.formats.report_format import ReportFormat
 from sft.runs.records import StageName
 from sft.tasks import task_registry
+from sft.tasks.row_sets import RowSet
 from sft.tasks.task import Task
 
 REGISTRIES: dict[str, Mapping[str, str]] = {
     "adapters": adapter_registry,
+    "calibrators": calibration_registry,
     "executors": executor_registry,
     "initializers": initializer_registry,
     "metrics": metric_registry,
@@ -133,6 +138,54 @@ def test_a_minimal_config_of_every_initializer_is_sound(
         pytest.importorskip("umap")
     config = ExperimentConfig.model_validate(raw({"lora": {"init_lora_weights": name}}))
     assert SectionChecks(project).findings(config) == []
+
+
+@pytest.mark.parametrize("name", calibration_registry)
+def test_a_minimal_config_of_every_calibrator_is_sound(
+    project: Path, raw: Callable[..., dict[str, Any]], name: str
+) -> None:
+    options = _entry("calibrators", name).options().model_dump(mode="json")
+    arguments = {"inference": {"calibration_args": {"calibration_fn": name, **options}}}
+    assert SectionChecks(project).findings(ExperimentConfig.model_validate(raw(arguments))) == []
+
+
+@pytest.mark.parametrize("name", calibration_registry)
+def test_a_calibrator_keeps_to_its_row_sets_and_changes_nothing_that_it_is_given(name: str) -> None:
+    import numpy as np
+
+    entry = _entry("calibrators", name)
+    assert isinstance(entry, Calibrator)
+    assert all(field.description for field in entry.options.model_fields.values())
+    options = entry.options()
+    named = [RowSet.parse(row_set) for row_set in entry.row_sets(options)]
+    rng = np.random.default_rng(1)
+    scores = rng.normal(size=(7, 3)) - 5
+    sets = {
+        row_set.name: RowSetScores(rng.normal(size=(6, 3)), np.arange(6) % 3 if row_set.kind == "train" else None)
+        for row_set in named
+    }
+    kept = [scores.copy(), *(rows.scores.copy() for rows in sets.values())]
+    first, second = (entry.calibrate(scores, sets, options) for _ in range(2))
+    assert first.scores.shape == scores.shape
+    assert np.isfinite(first.scores).all()
+    assert first.scores.tolist() == second.scores.tolist()
+    assert json.loads(json.dumps(first.details)) == second.details
+    given = [scores, *(rows.scores for rows in sets.values())]
+    assert all(np.array_equal(now, before) for now, before in zip(given, kept, strict=True))
+
+
+@pytest.mark.parametrize("name", calibration_registry)
+def test_only_a_calibrator_that_says_so_looks_at_other_evaluated_rows(name: str) -> None:
+    import numpy as np
+
+    entry = _entry("calibrators", name)
+    options = entry.options()
+    rng = np.random.default_rng(2)
+    sets = {row_set: RowSetScores(rng.normal(size=(6, 3)), np.arange(6) % 3) for row_set in entry.row_sets(options)}
+    scores = rng.normal(size=(5, 3))
+    other = np.vstack([scores[:1], scores[1:] + np.array([3.0, 0.0, -3.0])])
+    alone, beside = (entry.calibrate(rows, sets, options).scores[0] for rows in (scores, other))
+    assert bool(np.abs(alone - beside).max() > 1e-6) == entry.uses_evaluated_rows
 
 
 def _sections(model: type[BaseModel]) -> set[type[BaseModel]]:

@@ -63,6 +63,7 @@ def write_bad_data(folder: Path) -> None:
     one_of_each = [good, bad]
     test = [{"text": "x", "label": "good"}]
     write_jsonl(folder / "one" / "train.jsonl", one_of_each)
+    write_jsonl(folder / "tested" / "test.jsonl", one_of_each)
     for name, train, tested in (
         ("broken", one_of_each, test),
         ("outside", one_of_each, [*test, {"text": "y", "label": "ugly"}]),

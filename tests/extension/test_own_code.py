@@ -1,4 +1,4 @@
-"""A plug-in from outside: an initialiser and a metric of the user's own, in a file beside the grid."""
+"""A plug-in from outside: an initialiser, a metric and a calibrator of the user's own, in a file beside the grid."""
 
 import json
 import time
@@ -34,6 +34,17 @@ def distance(predictions, references):
 distance.higher_is_better = False
 """
 PACKAGED = "def longest(predictions, references):\n    return float(max(map(len, predictions)))\n"
+INFERENCE = {
+    "n_truncated": 0,
+    "n_special_in_text": 0,
+    "prompt_tokens": {},
+    "batch_size": 8,
+    "dtype": "float32",
+    "total_parameters": 1,
+    "peak_rss_bytes": 1,
+    "environment": {"peak_gpu_bytes": None},
+    "stage_seconds": 0.1,
+}
 Raw = Callable[..., dict[str, Any]]
 
 
@@ -69,20 +80,10 @@ def test_an_own_metric_is_checked_without_being_run_and_is_in_the_results(
     infer.folder.path.mkdir(parents=True)
     scores = np.tile([-3.0, -1.0, -2.0], (9, 1))
     places = {"splits": np.array(["test"] * 9), "source_index": np.arange(9)}
-    np.savez(infer.folder.scores, **places, answer_logprobs=scores, stop_logprobs=scores * 0)
-    inference = {
-        "examples": {"test": [[]] * 9},
-        "n_truncated": 0,
-        "n_special_in_text": 0,
-        "prompt_tokens": {},
-        "batch_size": 8,
-        "dtype": "float32",
-        "total_parameters": 1,
-        "peak_rss_bytes": 1,
-        "environment": {"peak_gpu_bytes": None},
-        "stage_seconds": 0.1,
-    }
-    write_json(infer.folder.inference, inference)
+    tokens = np.ones(3, dtype=np.int64)
+    sums = {"answer_logprobs": scores, "stop_logprobs": scores * 0}
+    np.savez(infer.folder.scores, **places, **sums, answer_tokens=tokens, stop_tokens=tokens)
+    write_json(infer.folder.inference, INFERENCE | {"examples": {"test": [[]] * 9}})
     evaluate.folder.path.mkdir(parents=True)
     run(evaluate.folder, evaluate.record, Progress(evaluate.folder.progress, "evaluate"), time.perf_counter())
     found = json.loads(evaluate.folder.metrics.read_text())["results"]
@@ -131,3 +132,92 @@ def test_own_code_is_never_run_by_the_plan(own: Path, project: Path, raw: Raw, p
     metrics = {"evaluation": {"metrics": ["plugins/mine.py:distance"]}}
     init = {"lora": {"init_lora_weights": "plugins/mine.py:halves"}}
     assert plan_of(project, a=raw(metrics, init)).experiments
+
+
+CALIBRATOR = """
+import numpy as np
+
+row_sets = ["train:4", "content_free:empty:1"]
+
+
+def towards_good(scores, row_sets, options):
+    assert row_sets["train:4"].scores.shape == (4, 3) and row_sets["train:4"].gold.shape == (4,)
+    assert row_sets["content_free:empty:1"].gold is None
+    return scores - row_sets["content_free:empty:1"].scores[0] + options["by"] * np.array([0, 1, 0])
+
+
+towards_good.uses_evaluated_rows = False
+"""
+NAMED = {"calibration_fn": "plugins/calibrators.py:towards_good", "by": 5.0}
+
+
+@pytest.fixture
+def own_calibrator(project: Path) -> Path:
+    path = project / "plugins" / "calibrators.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(CALIBRATOR)
+    return path
+
+
+def test_an_own_calibrator_gets_its_row_sets_and_decides(
+    own_calibrator: Path, project: Path, raw: Raw, zero_shot: dict[str, Any], plan_of: Callable[..., Any]
+) -> None:
+    from sft.evaluation.stage import run
+    from sft.pipeline.jobs import ExperimentFolders, jobs_of
+    from sft.runs.atomic import write_json
+    from sft.runs.files import ResultsFolder
+    from sft.runs.progress import Progress
+
+    config = raw(zero_shot, {"inference": {"calibration_args": NAMED}})
+    planned = plan_of(project, a=config).experiments[0]
+    results = ResultsFolder(project / "results")
+    *infers, evaluate = jobs_of(planned.experiment, planned.keys, ExperimentFolders(results), results, "metrics")
+    assert [infer.record.row_set for infer in infers] == ["eval", "train:4", "content_free:empty:1"]
+    shapes = {"eval": ("test", 9), "train:4": ("train", 4), "content_free:empty:1": ("content_free", 1)}
+    for infer in infers:
+        split, rows = shapes[infer.record.row_set]
+        infer.folder.path.mkdir(parents=True)
+        sums = {"answer_logprobs": np.tile([-1.0, -4.0, -2.0], (rows, 1)), "stop_logprobs": np.zeros((rows, 3))}
+        tokens = {"answer_tokens": np.ones(3), "stop_tokens": np.ones(3)}
+        places = {"splits": np.array([split] * rows), "source_index": np.arange(rows)}
+        np.savez(infer.folder.scores, **places, **sums, **tokens)
+        write_json(infer.folder.inference, INFERENCE | {"examples": {split: [[]] * rows}})
+    evaluate.folder.path.mkdir(parents=True)
+    run(evaluate.folder, evaluate.record, Progress(evaluate.folder.progress, "evaluate"), time.perf_counter())
+    record = json.loads(evaluate.folder.metrics.read_text())
+    lines = evaluate.folder.predictions("test", "jsonl").read_text().splitlines()
+    assert {json.loads(line)["predictions"] for line in lines} == {"good"}
+    details = record["details"]["calibration"]
+    assert (details["options"], details["uses_evaluated_rows"]) == ({"by": 5.0}, False)
+    assert record["results"]["uncalibrated_accuracy"] == record["results"]["accuracy"]
+
+
+def test_an_edit_of_an_own_calibrator_evaluates_anew_and_scores_nothing(
+    own_calibrator: Path, project: Path, raw: Raw, plan_of: Callable[..., Any]
+) -> None:
+    own_calibrator.write_text(CALIBRATOR + "\nraise RuntimeError('the plan imported this')\n")
+    config = raw({"inference": {"calibration_args": NAMED}})
+    before = plan_of(project, a=config).experiments[0].keys
+    own_calibrator.write_text(CALIBRATOR + "# edited\n")
+    after = plan_of(project, a=config).experiments[0].keys
+    assert before.row_sets == after.row_sets
+    assert before.evaluate != after.evaluate
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (("train:4", "train:0"), "no row set 'train:0'; there are: eval, train:<n>"),
+        (("train:4", "content_free:contextual:9"), "there are 3 content-free texts"),
+        (("train:4", "eval"), "need not be named"),
+        (("row_sets = ", "sets = "), "names no row sets"),
+        (("def towards_good", "def towards_god"), "no 'towards_good'"),
+    ],
+)
+def test_row_sets_of_own_code_are_checked_by_the_plan(
+    own_calibrator: Path, project: Path, raw: Raw, plan_of: Callable[..., Any], change: tuple[str, str], part: str
+) -> None:
+    own_calibrator.write_text(CALIBRATOR.partition("towards_good.uses")[0].replace(*change, 1))
+    with pytest.raises(UserError, match="calibration_fn: ") as error:
+        plan_of(project, a=raw({"inference": {"calibration_args": NAMED}}))
+    assert part in str(error.value)

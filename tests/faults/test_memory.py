@@ -13,6 +13,7 @@ import pytest
 from sft import api
 from sft.errors import MachineError
 from sft.experiments.settings import RunSettings
+from sft.experiments.tokenizer_checks import TokenizerAnswer
 
 BOTH_STARTS = pytest.mark.parametrize("start", ["warm", pytest.param("fresh", marks=pytest.mark.slow)])
 FOUR_GPUS = [f"GPU-{number}" for number in range(4)]
@@ -184,7 +185,7 @@ def test_row_19_gpus_that_are_not_there_are_told_before_anything_starts(
     resources: dict[str, Any],
     message: str,
 ) -> None:
-    monkeypatch.setattr("sft.experiments.planning.ask", lambda questions: [[] for _ in questions])
+    monkeypatch.setattr("sft.experiments.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions])
     monkeypatch.setenv("PATH", "/nowhere")
     (project / "grid.json").write_text(json.dumps({"configs": {"a": raw(resources)}}))
     with pytest.raises(MachineError, match=message) as error:
@@ -202,7 +203,7 @@ def test_row_19_a_gpu_that_is_not_allowed_is_told_with_those_that_are(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
-    monkeypatch.setattr("sft.experiments.planning.ask", lambda questions: [[] for _ in questions])
+    monkeypatch.setattr("sft.experiments.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions])
     (project / "grid.json").write_text(json.dumps({"configs": {"a": raw()}}))
     with pytest.raises(MachineError, match="GPU 0 is not there or not allowed; allowed: 1, 2"):
         api.run(project / "grid.json", project / "results", settings=RunSettings(gpus="0"))

@@ -14,11 +14,12 @@ from sft.experiments import planning
 from sft.experiments.runner import Runner
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
+from sft.experiments.tokenizer_checks import TokenizerAnswer
 
 
 @pytest.fixture
 def grid(project: Path, raw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(planning, "ask", lambda questions: [[] for _ in questions])
+    monkeypatch.setattr(planning, "ask", lambda questions: [TokenizerAnswer() for _ in questions])
     monkeypatch.chdir(project)
     return {"configs": {"a": raw(), "b": raw({"seed": 5})}}
 

@@ -26,6 +26,7 @@ class PromptBuilder:
     Attributes:
         stop_ids: ids that end every completion.
         stop_text: what they read as.
+        control_ids: ids of the tokenizer's control tokens.
 
     Raises:
         UserError: the tokenizer is not a fast one, has no usable chat template, or has no ids for the stop; the
@@ -39,6 +40,7 @@ class PromptBuilder:
         self._style = style
         control = ControlTokens(tokenizer, _known_templates(tokenizer, style))
         self._tokens = Tokens(tokenizer, control)
+        self.control_ids = frozenset(control.ids.values())
         self._format: Format = (
             ChatFormat(tokenizer, style, control, self._tokens)
             if style.format == "chat"

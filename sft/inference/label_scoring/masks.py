@@ -1,15 +1,17 @@
 """Whether a model takes a mask of one's own, and in which form."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+_STRETCHED = frozenset({"dynamic", "longrope"})
 FULL, SLIDING = "full_attention", "sliding_attention"
 _TAKES_MASKS = frozenset({"sdpa", "eager"})
 TRIED = frozenset({"llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "phi3", "gpt2"})
-"""Model types on which the tests hold the tree's scores against whole sequences; others are tried on their first row."""
+"""Model types whose scores the tests hold against whole sequences; others are tried on their shortest prompt."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class MaskRule:
     """How the masks of a model are made.
 
     Attributes:
-        dtype: of the mask; what is not seen gets its lowest number (a boolean mask is read wrongly by eager attention).
+        dtype: of the mask; what is not seen gets its lowest number (eager attention reads a boolean mask wrongly).
         window: tokens that the sliding layers see, the token itself included; None where all is seen.
         layer_types: kinds of layers, where the model takes a mask for each of them by name.
     """
@@ -66,6 +68,21 @@ def mask_rule(model: Any) -> MaskRule | str:
     if strange:
         return f"its layers of type {strange[0]} have no attention to mask"
     return MaskRule(base.dtype if base.dtype.is_floating_point else torch.float32, _window(base.config, kinds), kinds)
+
+
+def stretched_positions(model: Any, longest: int) -> str | None:
+    """Why the beginning of a sequence runs differently by itself than in one so long; None where it does not.
+
+    Some models turn positions at other frequencies as soon as a sequence is longer than they were first trained on.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    config = base.config.get_text_config(decoder=True)
+    rope = getattr(config, "rope_parameters", None) or {}
+    for kind in (rope, *(part for part in rope.values() if isinstance(part, Mapping))):
+        limit = kind.get("original_max_position_embeddings") or config.max_position_embeddings
+        if kind.get("rope_type") in _STRETCHED and longest > limit:
+            return f"its positions depend on the length of what runs, beyond {limit} tokens"
+    return None
 
 
 def is_tried(model: Any) -> bool:

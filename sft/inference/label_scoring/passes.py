@@ -4,6 +4,7 @@ Lines are rows of the batch. What stands on one line attends over the whole line
 are cheap; lines of equal length waste nothing on padding.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -159,6 +160,5 @@ def _units(prompts: Prompts) -> list[list[int]]:
 
 def _size(prompts: Prompts, label_inputs: int) -> int:
     """Tokens of prompts that stand together."""
-    pairs = zip(prompts, prompts[1:], strict=False)
-    new = sum(len(second) - shared_length(first, second) for first, second in pairs)
+    new = sum(len(second) - shared_length(first, second) for first, second in itertools.pairwise(prompts))
     return len(prompts[0]) + new + label_inputs * len({tuple(prompt) for prompt in prompts})

@@ -16,7 +16,7 @@ import torch
 from sft.inference.label_scoring.cached_model import CachedModel, Context, token_logprobs
 from sft.inference.label_scoring.grouping import Group, PassLimits, groups, shared_beginning, token_order
 from sft.inference.label_scoring.label_plan import Label, LabelPlan
-from sft.inference.label_scoring.masks import MaskRule, is_tried, mask_rule
+from sft.inference.label_scoring.masks import MaskRule, is_tried, mask_rule, stretched_positions
 from sft.inference.label_scoring.passes import tree_pass
 from sft.inference.label_scoring.whole_sequences import score_whole_sequences
 
@@ -67,12 +67,15 @@ def score_labels(
     model.eval()
     plan = LabelPlan.of(labels, max(1, limits.tokens - 1))
     with torch.inference_mode():
-        rule = mask_rule(model)
+        longest = max(map(len, prompts), default=0) + max(len(answer) + len(stop) for answer, stop in labels)
+        stretched = stretched_positions(model, longest)
+        rule = stretched or mask_rule(model)
         if not isinstance(rule, str) and prompts and not is_tried(model):
-            rule = _after_trial(model, rule, prompts, labels)
+            rule = _after_trial(model, rule, prompts, labels, longest)
         if isinstance(rule, str):
             logger.warning("labels are scored the slow way, one sequence for each: %s", rule)
-            rows = limits.rows or max(1, limits.tokens // max(map(len, prompts), default=1))
+            # Sequences of one batch have one longest length, and with it the same positions.
+            rows = 1 if stretched else limits.rows or max(1, limits.tokens // max(1, longest))
             sums = score_whole_sequences(model, prompts, labels, rows, lambda done: progress(done, len(prompts)))
             return LabelScores(*sums, plan.answer_tokens, plan.stop_tokens, rule)
         sums = _TreeScoring(CachedModel(model, rule), prompts, plan, limits, progress).run()
@@ -129,10 +132,9 @@ class _TreeScoring:
 
 
 def _after_trial(
-    model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels: Sequence[Label]
+    model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels: Sequence[Label], longest: int
 ) -> MaskRule | str:
     """The rule where it gives the scores of whole sequences on the shortest prompt, else why not."""
-    longest = max(map(len, prompts)) + max(len(answer) + len(stop) for answer, stop in labels)
     if rule.window is not None and longest > rule.window:
         return f"its sliding window of {rule.window} tokens is exceeded, and masks for it were not tried"
     prompt = [min(prompts, key=len)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sft.reporting.board import DEV, Board, RankedRow, direction
+from sft.reporting.board import DEV, Board, RankedRow, direction, uncalibrated
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.settings import differing, learning_rate, trains
 
@@ -88,10 +88,16 @@ def _number(value: Any, form: str) -> str:
 
 
 def _metric_names(board: Board) -> list[str]:
-    """All results of the board's rows, the one that ranks first, its test form second where that is the dev one."""
+    """All results of the board's rows.
+
+    The one that ranks stands first, without the calibrator beside it, then its test form where that is the dev one.
+    """
     names = list(dict.fromkeys(name for record in board.records for name in record.part("results")))
-    first = [name for name in (board.metric, (board.metric or "").removeprefix(DEV)) if name in names]
-    return list(dict.fromkeys([*first, *names])) if board.metric else names
+    if board.metric is None:
+        return names
+    forms = (board.metric, board.metric.removeprefix(DEV))
+    first = [name for form in forms for name in (form, uncalibrated(form)) if name in names]
+    return list(dict.fromkeys([*first, *names]))
 
 
 def _metric_column(board: Board, name: str) -> Column:

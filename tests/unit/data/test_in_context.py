@@ -1,3 +1,4 @@
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -108,3 +109,68 @@ def test_one_row_of_a_large_pool_is_drawn_without_walking_it() -> None:
 def test_rows_of_other_labels_are_never_examples() -> None:
     mixed = ExampleSource(pool(12, ("a", "z", "b", "c")), "label", VALUES, 3, 13, "error")
     assert {row.text("label") for one in mixed.fixed() for row in one} == set(VALUES)
+
+
+RANKINGS = st.integers(0, 99).map(lambda seed: random.Random(seed).sample(range(20), 20))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 5), RANKINGS, st.sampled_from([None, 12, 20]))
+def test_the_nearest_are_the_first_of_each_label_and_the_most_similar_stands_last(
+    k: int, ranking: list[int], exclude: int | None
+) -> None:
+    rounds = source(k, 20).nearest("test:1", iter(ranking), exclude)
+    assert len(rounds) == k
+    for label in VALUES:
+        ranked = [pool(20)[position] for position in ranking]
+        wanted = [row.source_index for row in ranked if row.text("label") == label and row.source_index != exclude]
+        shown = [row.source_index for one in rounds for row in one if row.text("label") == label]
+        assert shown == wanted[:k][::-1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 4), st.integers(0, 9), RANKINGS, st.sampled_from([None, 12, 20]))
+def test_the_k_nearest_are_the_last_of_the_k_plus_one(
+    k: int, seed: int, ranking: list[int], exclude: int | None
+) -> None:
+    fewer, more = (source(n, 20, seed).nearest("train:1", ranking, exclude) for n in (k, k + 1))
+    assert more[len(more) - k :] == fewer
+
+
+def test_of_the_nearest_seed_and_row_move_the_order_of_labels_only() -> None:
+    ranking = range(15)
+    drawn = [source(3, seed=seed).nearest(f"test:{row}", ranking, None) for seed in range(5) for row in range(5)]
+    assert len({tuple(map(tuple, indices(rounds))) for rounds in drawn}) > 9
+    assert {tuple(tuple(sorted(one)) for one in indices(rounds)) for rounds in drawn} == {
+        ((16, 17, 18), (13, 14, 15), (10, 11, 12))
+    }
+
+
+def test_the_nearest_of_a_generation_are_single_rows_whatever_the_seed() -> None:
+    rounds = [source(3, seed=seed, values=None).nearest("test:1", [4, 0, 9, 2], 10) for seed in range(5)]
+    assert all(indices(one) == [[12], [19], [14]] for one in rounds)
+
+
+def test_too_few_nearest_are_an_error_or_all_there_are() -> None:
+    with pytest.raises(UserError, match="for row 10, which is never its own example"):
+        source(5).nearest("train:10", range(15), 10)
+    few = source(9, n=7, if_fewer="use_all")
+    assert [sorted(one) for one in indices(few.nearest("test:1", range(7), None))] == [
+        [16],
+        [13, 14, 15],
+        [10, 11, 12],
+    ]
+    assert [sorted(one) for one in indices(few.nearest("train:10", range(7), 10))] == [[14, 15, 16], [11, 12, 13]]
+    assert source(2, n=0, if_fewer="use_all").nearest("test:1", [], None) == ()
+
+
+def test_a_ranking_is_read_no_further_than_it_takes() -> None:
+    ranking = iter(range(15))
+    source(2).nearest("test:1", ranking, None)
+    assert next(ranking) == 7  # six rows, and one to see that none is missing
+
+
+def test_rows_of_other_labels_are_never_nearest() -> None:
+    mixed = ExampleSource(pool(12, ("a", "z", "b", "c")), "label", VALUES, 3, 13, "error")
+    shown = mixed.nearest("test:1", range(12), None)
+    assert {row.text("label") for one in shown for row in one} == set(VALUES)

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sft.evaluation.predictions import (
     Prediction,
     kept_columns,
-    label_probabilities,
     prediction_record,
     read_predictions,
     unescape,
@@ -62,15 +60,17 @@ def test_any_text_comes_back_from_both_files(cells: list[tuple[str, str]], colum
 
 
 def test_columns_stand_in_their_order(tmp_path: Path) -> None:
-    prediction = Prediction("good", 0, 7, [3, 1], {"good": -0.5, "bad": -2.0}, {"good": 0.8, "bad": 0.2})
+    prediction = Prediction("good", 0, 7, [3, 1], {"good": -0.5, "bad": -2.0}, {"good": 0.8, "bad": 0.2}, 0.75)
     rows = [prediction_record({"text": "fine", "label": "good"}, prediction)]
     jsonl, tsv = write(rows, tmp_path)
     order = [
         "text", "label", "icl_indices", "predictions", "index", "source_index", "label_logprobs", "probabilities",
+        "label_mass",
     ]  # fmt: skip
     assert list(read_predictions(jsonl)[0]) == order
     assert tsv.read_text().splitlines()[0].split("\t") == order
     assert read_tsv(tsv)[0]["icl_indices"] == "[3, 1]"
+    assert read_tsv(tsv)[0]["label_mass"] == "0.75"
     assert json.loads(read_tsv(tsv)[0]["probabilities"]) == {"good": 0.8, "bad": 0.2}
 
 
@@ -115,18 +115,3 @@ def test_kept_columns_always_have_the_output_column() -> None:
     assert kept_columns(row, None, "label") == row
     assert kept_columns(row, ["id"], "label") == {"id": 1, "label": "b"}
     assert kept_columns({"id": 1}, [], "label") == {}
-
-
-def test_probabilities_are_the_softmax_of_answer_and_stop() -> None:
-    answer, stop = np.array([[-1.0, -2.0, -900.0]]), np.array([[-0.5, -0.25, -400.0]])
-    result = label_probabilities(answer, stop)
-    assert result.logprobs.tolist() == [[-1.5, -2.25, -1300.0]]
-    weights = np.exp([-1.5, -2.25])
-    assert result.probabilities[0, :2] == pytest.approx(weights / weights.sum())
-    assert result.probabilities.sum() == pytest.approx(1)
-
-
-def test_of_equal_labels_the_first_wins_and_tiny_scores_stay_finite() -> None:
-    result = label_probabilities(np.full((2, 3), -5000.0), np.zeros((2, 3)))
-    assert result.best.tolist() == [0, 0]
-    assert result.probabilities == pytest.approx(np.full((2, 3), 1 / 3))

@@ -68,6 +68,8 @@ def _write_scores(infer: JobFolder, splits: list[str], wrong: int = 2) -> None:
         source_index=np.array([index for _, index in places]),
         answer_logprobs=answer,
         stop_logprobs=stop,
+        answer_tokens=np.array([1, 1, 2]),
+        stop_tokens=np.array([1, 1, 1]),
     )
     _write_inference(infer, splits)
 
@@ -99,6 +101,10 @@ def test_scores_become_predictions_probabilities_and_metrics(
     assert sum(first["probabilities"].values()) == pytest.approx(1)
     assert first["probabilities"]["good"] == pytest.approx(1 / (1 + 2 * np.exp(-3.75)))
     assert first["probabilities"][first["predictions"]] == max(first["probabilities"].values())
+    assert first["label_mass"] == pytest.approx(np.exp(-0.75) + 2 * np.exp(-4.5))
+    assert record["results"]["label_mass"] == pytest.approx(first["label_mass"])
+    assert list(record["results"])[-1] == "label_mass"
+    assert "calibration" not in record["details"]
     listed = {"result/predictions.jsonl", "result/predictions.tsv", "result/metrics.json"}
     assert finished_files(job.folder) == listed
 
@@ -197,8 +203,11 @@ def test_data_that_changed_since_the_plan_is_refused(
         _run(job)
 
 
-def test_kept_columns_and_examples_drawn_per_row(planned: Jobs, raw: Raw, zero_shot: dict[str, Any]) -> None:
-    drawn = {"inference": {"icl_examples": 1, "random_icl": True}, "dataset": {"keep_columns": ["id"]}}
+@pytest.mark.parametrize("choice", [{"random_icl": True}, {"icl_selection": "nearest"}])
+def test_kept_columns_and_examples_of_each_row(
+    planned: Jobs, raw: Raw, zero_shot: dict[str, Any], choice: dict[str, Any]
+) -> None:
+    drawn = {"inference": {"icl_examples": 1, **choice}, "dataset": {"keep_columns": ["id"]}}
     job, infer = planned(raw(zero_shot, drawn))
     _write_scores(infer, ["test"])
     _write_inference(infer, ["test"], examples=(2, 0, 1))

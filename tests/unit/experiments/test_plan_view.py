@@ -90,7 +90,7 @@ def test_the_defaults_in_force_are_those_that_nobody_wrote(
     assert "training.trainer_args.gradient_checkpointing" in shown
     for written in ("training.trainer_args.learning_rate", "dataset.shots", "lora.r"):
         assert written not in shown
-    assert shown["inference.batch_size"] == "8  (1 of 2 experiments)"
+    assert shown["inference.batch_size"] == "'automatic'  (1 of 2 experiments)"
 
 
 def test_stages_that_stopped_show_their_state_and_reason(

@@ -9,6 +9,7 @@ import pytest
 
 from sft.errors import InvalidExperiments
 from sft.experiments import planning
+from sft.experiments.tokenizer_checks import TokenizerAnswer
 
 Raw = Callable[..., dict[str, Any]]
 Plan = Callable[..., Any]
@@ -171,7 +172,7 @@ def test_the_same_columns_used_with_another_output_are_examined_anew(
 class Asked:
     """Answers the tokenizer's questions and keeps them."""
 
-    def __init__(self, answers: Callable[[Any], list[Any]]) -> None:
+    def __init__(self, answers: Callable[[Any], TokenizerAnswer]) -> None:
         self.questions: list[Any] = []
         self._answers = answers
 
@@ -188,7 +189,7 @@ def _plan_asking(monkeypatch: pytest.MonkeyPatch, asked: Asked, project: Path, *
 def test_the_tokenizer_is_asked_once_per_model_prompting_and_labels(
     monkeypatch: pytest.MonkeyPatch, project: Path, raw: Raw
 ) -> None:
-    asked = Asked(lambda _: [])
+    asked = Asked(lambda _: TokenizerAnswer())
     words = {"dataset": {"labels": {"bad": "no", "good": "yes", "mixed": "so"}}}
     _plan_asking(
         monkeypatch,
@@ -206,7 +207,7 @@ def test_the_tokenizer_is_asked_once_per_model_prompting_and_labels(
 def test_what_the_tokenizer_finds_is_told_for_every_experiment_that_shares_it(
     monkeypatch: pytest.MonkeyPatch, project: Path, raw: Raw
 ) -> None:
-    asked = Asked(lambda _: [("dataset.labels", "two labels are equal")])
+    asked = Asked(lambda _: TokenizerAnswer((("dataset.labels", "two labels are equal"),)))
     with pytest.raises(InvalidExperiments) as error:
         _plan_asking(monkeypatch, asked, project, a=raw(), b=raw({"seed": 5}), c=raw({"dataset": {"shots": 99}}))
     lines = error.value.lines
@@ -222,7 +223,7 @@ def test_answers_with_a_blank_line_are_asked_about(
     rewrite: Callable[..., None],
 ) -> None:
     rewrite(project, "train", lambda rows: rows[3].update(label="one\n\ntwo"))
-    asked = Asked(lambda _: [])
+    asked = Asked(lambda _: TokenizerAnswer())
     _plan_asking(monkeypatch, asked, project, a=raw(generation, {"dataset": {"shots": "all"}}))
     assert asked.questions[0].outputs == ["one\n\ntwo"]
 
@@ -253,11 +254,11 @@ def test_a_word_tokenizer_that_is_not_there_is_a_finding(plan_of: Plan, project:
 def test_the_chat_template_is_checked_at_its_pinned_commit(
     project: Path, raw: Raw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[planning.TokenizerQuestion] = []
-    monkeypatch.setattr(planning, "ask", lambda questions: asked.extend(questions) or [[] for _ in questions])
+    asked = Asked(lambda _: TokenizerAnswer())
+    monkeypatch.setattr(planning, "ask", asked)
     config = raw({"model": {"chat_template_from": "owner/chat"}})
     planning.plan_grid(planning.RawGrid({"a": config}, "grid.json", project), {"model:owner/chat@": "c" * 40})
-    assert [question.template_revision for question in asked] == ["c" * 40]
+    assert [question.template_revision for question in asked.questions] == ["c" * 40]
 
 
 def test_a_training_section_without_an_adapter_is_no_mistake_where_nothing_is_trained(
@@ -268,3 +269,44 @@ def test_a_training_section_without_an_adapter_is_no_mistake_where_nothing_is_tr
     with pytest.raises(InvalidExperiments, match="training is set but nothing is trained"):
         planning.plan_grid(grid, {})
     assert planning.plan_grid(grid, {}, may_train=False).experiments
+
+
+CALIBRATED: dict[str, Any] = {"inference": {"calibration_args": {"calibration_fn": "temperature"}}}
+ALL_SHOWN: dict[str, Any] = {"inference": {"icl_examples": 2}}
+NOTHING: dict[str, Any] = {"lora": ..., "training": ...}
+
+
+def test_row_sets_that_cannot_be_built_are_findings_of_what_names_them(
+    plan_of: Plan, project: Path, raw: Raw, rewrite: Callable[..., None]
+) -> None:
+    lines = _lines(plan_of, project, a=raw(NOTHING, CALIBRATED, ALL_SHOWN), b=raw(NOTHING, ALL_SHOWN, _drawn(2)))
+    assert "inference.calibration_args: row set 'train:64': every training row is an in-context" in lines[0]
+    assert "inference.calibration_args: icl_examples: 2 asked, the largest that works is 1" in lines[1]
+    (project / "data" / "train.jsonl").unlink()
+    labels = {"dataset": {"shots": 0, "labels": ["bad", "good", "mixed"]}}
+    assert "inference.calibration_args: row set 'train:64': there is no training row" in _line(
+        plan_of, project, raw(NOTHING, labels, CALIBRATED)
+    )
+    rewrite(project, "train", lambda rows: [{"text": row["text"]} for row in rows])
+    assert "column 'label' is not in the train split" in _line(plan_of, project, raw(NOTHING, labels, CALIBRATED))
+    assert plan_of(project, a=raw(NOTHING, labels)).experiments
+
+
+def _drawn(k: int) -> dict[str, Any]:
+    return {"inference": {"icl_examples": k, "random_icl": True, **CALIBRATED["inference"]}}
+
+
+def test_calibrated_twins_of_a_sound_experiment_are_examined_themselves(
+    plan_of: Plan, project: Path, raw: Raw
+) -> None:
+    lines = _lines(plan_of, project, sound=raw(NOTHING, ALL_SHOWN), a=raw(NOTHING, CALIBRATED, ALL_SHOWN))
+    assert [text.split('"')[1] for text in lines] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["label_mass", "uncalibrated_f"])
+def test_an_own_metric_may_not_have_the_name_of_a_number_of_ours(
+    plan_of: Plan, project: Path, raw: Raw, name: str
+) -> None:
+    (project / "mine.py").write_text(f"def {name}(predictions, references):\n    return 1.0\n")
+    line = _line(plan_of, project, raw({"evaluation": {"metrics": ["accuracy", f"mine.py:{name}"]}}))
+    assert f"evaluation.metrics: a result called {name!r} is one of the program's" in line

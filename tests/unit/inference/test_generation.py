@@ -15,6 +15,8 @@ from sft.inference.options import effective_generation_args
 END = "<|end|>"
 PROMPTS = ["q: sky?\na:", "q: a much longer question, grass?\na:", "q: it?\na:"]
 ANSWERS = [" blue", " green as grass", " no."]
+SHARED = "q: one?\na: 1.\nq: two?\na: 2.\nq: "
+LIKE_PROMPTS = [SHARED + rest for rest in ("three?\na:", "x", "a much longer question, four?\na:", "no?\na:")]
 
 
 @pytest.fixture
@@ -103,6 +105,16 @@ def widths_of(model: Any) -> list[int]:
     return widths
 
 
+def sizes_of_runs(model: Any) -> list[tuple[int, int]]:
+    """Filled with the rows and columns of each later forward pass."""
+    sizes: list[tuple[int, int]] = []
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base.register_forward_pre_hook(
+        lambda _module, _args, kwargs: sizes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    return sizes
+
+
 def longest_of(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> int:
     return max(map(len, encoded(tokenizer, texts)))
 
@@ -126,6 +138,97 @@ def test_equals_a_naive_greedy_loop(
     texts = generate_texts(model, tokenizer, prompts, settings((), "", batch_size=batch_size))
     assert texts == [tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in expected]
     assert len(set(texts)) > 1
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "attention", "lora"),
+    [
+        ("llama", "sdpa", False),
+        ("gemma3", "sdpa", False),
+        pytest.param("llama", "sdpa", True, marks=pytest.mark.slow),
+        *[
+            pytest.param(name, attention, False, marks=pytest.mark.slow)
+            for name in ("llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3", "phi3", "gpt2")
+            for attention in ("sdpa", "eager")
+            if (name, attention) not in (("llama", "sdpa"), ("gemma3", "sdpa"), ("gemma2", "sdpa"))
+        ],
+    ],
+)
+def test_a_shared_beginning_runs_once_and_changes_nothing(
+    tiny_model: Callable, tokenizer: PreTrainedTokenizerFast, name: str, attention: str, lora: bool, batch_size: int
+):
+    model = random_model(tiny_model, tokenizer, name, attention=attention, lora=lora)
+    prompts = encoded(tokenizer, LIKE_PROMPTS)
+    expected = [greedy(model, prompt, 40, {tokenizer.eos_token_id}) for prompt in prompts]
+    sizes = sizes_of_runs(model)
+    texts = generate_texts(model, tokenizer, prompts, settings((), "", batch_size=batch_size, length=40))
+    assert texts == [tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in expected]
+    assert sizes[0] == (1, len(SHARED))
+    assert max(rows for rows, _ in sizes) == batch_size
+    assert max(width for _, width in sizes[1:]) == longest_of(tokenizer, LIKE_PROMPTS) - len(SHARED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gptneox", "bloom", "mamba"])
+def test_models_of_other_types_write_as_they_do_alone(
+    tiny_model: Callable, tokenizer: PreTrainedTokenizerFast, name: str
+):
+    model = random_model(tiny_model, tokenizer, name, attention="eager")
+    prompts = encoded(tokenizer, LIKE_PROMPTS)
+    expected = [greedy(model, prompt, 20, {tokenizer.eos_token_id}) for prompt in prompts]
+    texts = generate_texts(model, tokenizer, prompts, settings((), "", batch_size=3, length=20))
+    assert texts == [tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in expected]
+
+
+@pytest.mark.parametrize(
+    "args", [{"num_beams": 3}, {"do_sample": True, "temperature": 2.0}], ids=["beams", "sampling"]
+)
+def test_beams_and_draws_are_those_without_a_shared_beginning(
+    model: Any, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch, args: dict[str, Any]
+):
+    prompts = encoded(tokenizer, LIKE_PROMPTS)
+    shared = generate_texts(model, tokenizer, prompts, settings((), "", args=args, batch_size=3))
+    monkeypatch.setattr("sft.inference.generation.shared_context", lambda *_arguments: None)
+    sizes = sizes_of_runs(model)
+    assert generate_texts(model, tokenizer, prompts, settings((), "", args=args, batch_size=3)) == shared
+    assert max(width for _, width in sizes) > len(SHARED)
+
+
+@pytest.mark.parametrize("stop", [END, "\n\n"], ids=["end", "blank line"])
+def test_ended_rows_leave_their_batch(model: Any, tokenizer: PreTrainedTokenizerFast, stop: str):
+    prompts, ids = encoded(tokenizer, PROMPTS), tokenizer.encode(stop, add_special_tokens=False)
+    answers = [" short", " of some more length than that", " the longest of all, so it is alone at the end."]
+    overfit(model, prompts, [[*answer, *ids] for answer in encoded(tokenizer, answers)], steps=60)
+    sizes = sizes_of_runs(model)
+    texts = generate_texts(model, tokenizer, prompts, settings(tuple(ids), stop, length=60, batch_size=3))
+    assert texts == [answer.strip() for answer in answers]
+    rows = [rows for rows, _ in sizes]
+    assert rows == [3] * 16 + [2] * 16 + [1] * (longest_of(tokenizer, answers) + 1 - 32)
+
+
+def test_settings_that_count_steps_keep_all_rows_to_the_end(model: Any, tokenizer: PreTrainedTokenizerFast):
+    prompts = encoded(tokenizer, PROMPTS)
+    overfit(model, prompts, [[*ids, tokenizer.eos_token_id] for ids in encoded(tokenizer, ANSWERS)])
+    sizes = sizes_of_runs(model)
+    args = {"min_new_tokens": 20}
+    texts = generate_texts(model, tokenizer, prompts, settings((), "", args=args, length=40, batch_size=3))
+    assert all(len(text) >= 15 for text in texts)
+    assert {rows for rows, _ in sizes} == {3}
+
+
+def test_without_a_cache_every_prompt_runs_whole_and_the_log_says_why(
+    model: Any, tokenizer: PreTrainedTokenizerFast, caplog: pytest.LogCaptureFixture
+):
+    prompts = encoded(tokenizer, LIKE_PROMPTS)
+    plain = generate_texts(model, tokenizer, prompts, settings((), ""))
+    assert caplog.records == []
+    assert generate_texts(model, tokenizer, prompts, settings((), "", args={"use_cache": False})) == plain
+    [record] = caplog.records
+    assert record.getMessage() == (
+        f"the {len(SHARED)} tokens that all prompts begin with run again with every prompt: "
+        "generation_args.use_cache decides on the cache"
+    )
 
 
 def test_sampling_depends_on_seed_and_batch_alone(model: Any, tokenizer: PreTrainedTokenizerFast):

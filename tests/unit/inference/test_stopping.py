@@ -62,3 +62,8 @@ def test_any_spelling_reaches_the_stop(tokenizer: PreTrainedTokenizerFast, text:
     reached = StopTextReached(tokenizer, text, 1)
     rows = torch.tensor([[0, *ids_of(tokenizer, "many other words before it "), *spelled(tokenizer, text)]])
     assert reached(rows, None).tolist() == [True]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("\n\n", True), ("###", False), (None, False)])
+def test_a_stop_is_found_in_what_is_written(tokenizer: PreTrainedTokenizerFast, text: str | None, expected: bool):
+    assert StopRule((), text).is_in(tokenizer, ids_of(tokenizer, "yes.\n\nno")) is expected

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sft.experiments import checks
 from sft.pipeline.differences import Difference, differences, leaves
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
 from sft.runs.files import ResultsFolder
@@ -28,6 +29,12 @@ def record_of(plan_of: Callable[..., Any], project: Path) -> Callable[..., JobRe
         return next(job.record for job in jobs if job.record.stage == stage)
 
     return make
+
+
+@pytest.fixture
+def encoder_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the package of sentence-embedding models were there."""
+    monkeypatch.setattr(checks, "require_encoder_package", lambda needed_for: None)
 
 
 @pytest.fixture
@@ -62,6 +69,7 @@ def compare(record_of: Callable[..., JobRecord]) -> Compare:
         ("train", GREETING, ['prompting.instruction "One of {labels}." -> "Hello"']),
         ("train", {"dataset": {"splits": {"train": "dev"}}}, ['dataset.splits.train "train" -> "dev"']),
         ("infer", {"inference": {"icl_examples": 1}}, ["inference.icl_examples 0 -> 1"]),
+        ("infer", {"inference": {"icl_examples": 1, "icl_selection": "random"}}, ["inference.icl_examples 0 -> 1"]),
         ("infer", {"inference": GREETING}, ['inference.prompting.instruction "One of {labels}." -> "Hello"']),
         ("infer", {"lora": {"r": 4}}, ["reads another train stage"]),
         ("infer", {"dataset": {"max_n_test": 4}}, ["dataset.max_n_test (default) -> 4"]),
@@ -122,10 +130,40 @@ def test_edited_models_and_initialisers_are_told_by_name(
     assert told == ["rows.py changed", "model.name: the content of model changed"]
 
 
+ENCODED = {"icl_examples": 1, "icl_selection": "nearest", "icl_encoder": "model"}
+
+
+@pytest.mark.parametrize(("section", "stage"), [("training", "train"), ("inference", "infer")])
+def test_the_choice_of_examples_is_told_by_its_section(
+    compare: Compare, raw: Raw, section: str, stage: StageName, encoder_package: None
+) -> None:
+    def of(**fields: Any) -> dict[str, Any]:
+        return raw({section: ENCODED | fields})
+
+    chosen = compare(of(icl_selection="random"), of(), stage)
+    assert chosen == [f'{section}.icl_selection "random" -> "nearest"']
+    assert compare(of(icl_encoder=None), of(), stage) == [f'{section}.icl_encoder (default) -> "model"']
+    assert compare(of(icl_examples=0), of(), stage) == [f"{section}.icl_examples 0 -> 1"]
+
+
+def test_an_edited_encoder_is_told_by_name(
+    record_of: Callable[..., JobRecord], raw: Raw, project: Path, encoder_package: None
+) -> None:
+    (project / "encoder").mkdir()
+    (project / "encoder" / "modules.json").write_text("[]")
+    config = raw({"inference": ENCODED | {"icl_encoder": "encoder"}})
+    before = record_of(config, "infer")
+    (project / "encoder" / "modules.json").write_text("[1]")
+    told = [item.text for item in differences(before, record_of(config, "infer"))]
+    assert told == ["inference.icl_encoder: the content of encoder changed"]
+
+
 def test_a_raised_version_of_a_stage_is_told(record_of: Callable[..., JobRecord], raw: Raw) -> None:
     before = record_of(raw(), "train")
-    now = replace(before, key_fields={**before.key_fields, "version": 2})
-    assert [item.text for item in differences(before, now)] == ["version of the stage 1 -> 2"]
+    version = before.key_fields["version"]
+    now = replace(before, key_fields={**before.key_fields, "version": version + 1})
+    told = [item.text for item in differences(before, now)]
+    assert told == [f"version of the stage {version} -> {version + 1}"]
 
 
 def test_long_values_are_cut(compare: Compare, raw: Raw) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from sft.data.prompts import PromptBuilder
+from sft.errors import UserError
 from sft.models.tokenizers import load_tokenizer
 from sft.pipeline.inspection import inspect_experiment
 
@@ -33,6 +35,61 @@ def test_ids_mask_and_text_of_every_split(inspected: Callable[..., dict[str, Any
         assert found["label_ids"][gold] == row["completion_ids"]
 
 
+def test_segments_are_the_row_piece_by_piece(
+    inspected: Callable[..., dict[str, Any]], project: Path, raw: Raw, rewrite: Callable[..., None]
+) -> None:
+    rewrite(project, "test", lambda rows: rows[0].update(text="a <|im_end|> b"))
+    rows = inspected(raw(), rows=1)["rows"]
+    assert [row["split"] for row in rows] == ["train", "test"]
+    for row in rows:
+        *prompt, answer, stop = row["segments"]
+        assert (answer["kind"], stop["kind"]) == ("answer", "stop")
+        assert stop["text"] == "<|im_end|>"
+        text = "".join(segment["text"] for segment in prompt)
+        assert row["text"] == text + (answer["text"] + stop["text"]) * (row["split"] == "train")
+        controls = [segment["text"] for segment in prompt if segment["kind"] == "control"]
+        assert controls == ["<|im_start|>", "<|im_end|>", "<|im_start|>", "<|im_end|>", "<|im_start|>"]
+    assert any("a <|im_end|> b" in segment["text"] for segment in rows[1]["segments"])
+
+
+def test_the_tree_of_labels_has_every_label_at_the_end_of_its_path(
+    inspected: Callable[..., dict[str, Any]], raw: Raw, zero_shot: dict[str, Any]
+) -> None:
+    found = inspected(raw(zero_shot, {"dataset": {"labels": {"bad": "no", "good": "not", "mixed": "é"}}}))
+    nodes, paths = found["label_trie"], {}
+    for place, node in enumerate(nodes):
+        for label in node["labels"]:
+            path, parent = [node["id"]], node["parent"]
+            while parent is not None:
+                path, parent = [nodes[parent]["id"], *path], nodes[parent]["parent"]
+            paths[label] = path
+        assert node["is_stop"] is (node["text"] == "<|im_end|>"), place
+    assert paths == found["label_ids"]
+    assert sorted(node["text"] for node in nodes if not node["is_stop"]) == ["n", "o", "t", "©", "Ã"]
+
+
+def test_the_cost_is_that_of_all_evaluated_rows(inspected: Callable[..., dict[str, Any]], raw: Raw) -> None:
+    found = inspected(raw(DEV), rows=99)
+    lengths = [len(row["prompt_ids"]) for row in found["rows"] if row["split"] != "train"]
+    labels = [len(ids) for ids in found["label_ids"].values()]
+    cost = found["cost"]
+    assert cost["prompts"] == len(lengths) == 6 + 9
+    assert cost["naive"] == len(labels) * sum(lengths) + len(lengths) * sum(labels)
+    assert cost["shared"] < sum(lengths) + len(lengths) * cost["label_inputs"]
+    assert inspected(raw(DEV), rows=1)["cost"] == cost
+
+
+def test_a_label_whose_ids_depend_on_the_row_is_an_error(
+    inspected: Callable[..., dict[str, Any]], raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_builder: Any, _prompt: Any, _labels: Any) -> None:
+        raise UserError("depends on the row")
+
+    monkeypatch.setattr(PromptBuilder, "check_labels", refuses)
+    with pytest.raises(UserError, match="depends on the row"):
+        inspected(raw())
+
+
 def test_index_counts_the_rows_that_the_experiment_uses(
     inspected: Callable[..., dict[str, Any]], project: Path, raw: Raw, plan_of: Callable[..., Any]
 ) -> None:
@@ -58,6 +115,9 @@ def test_generation_has_no_label_ids_and_cuts_are_told(
     short = {"prompting": {"max_input_length": 4}}
     found = inspected(raw(generation, zero_shot, short, {"inference": {"generation_args": {"max_new_tokens": 8}}}))
     assert found["label_ids"] == {}
+    assert found["label_trie"] == []
+    assert found["cost"]["labels"] == 0
+    assert found["cost"]["naive"] > found["cost"]["shared"]
     assert all(row["cut"]["input_tokens"] > 0 for row in found["rows"])
     assert found["rows"][0]["completion_ids"]
 

@@ -92,6 +92,16 @@ def test_what_trains_nothing_has_no_train_job(
     assert evaluate.needs == (infer.folder.path,)
 
 
+def test_each_row_set_is_a_job_that_the_evaluation_reads(planned: Planned, raw: Callable[..., Any]) -> None:
+    calibration = {"inference": {"calibration_args": {"calibration_fn": "temperature", "num_train_samples": 6}}}
+    train, infer, pool, evaluate = planned(raw(calibration))
+    assert (infer.record.row_set, pool.record.row_set) == ("eval", "train:6")
+    assert infer.folder.path != pool.folder.path
+    assert pool.needs == (train.folder.path,)
+    assert evaluate.record.input_folder("infer:train:6", evaluate.folder.path) == pool.folder.path
+    assert set(evaluate.needs) == {train.folder.path, infer.folder.path, pool.folder.path}
+
+
 def test_goals(planned: Planned, raw: Callable[..., Any]) -> None:
     assert [job.record.stage for job in planned(raw(), "adapter")] == ["train"]
     assert planned(raw(), "predictions")[-1].record.with_metrics is False

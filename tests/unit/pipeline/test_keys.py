@@ -251,6 +251,51 @@ def test_the_ids_of_a_config_stay_what_they_are(raw: Raw) -> None:
     """A red test here means that results on users' disks are computed anew: raise a stage's version, or undo."""
     config = ExperimentConfig.model_validate(raw(ICL, {"seed": 7}))
     experiment = Experiment("any", config, Path("/anywhere"), FINGERPRINTS)
-    assert stage_keys(experiment) == StageKeys(
-        train="2c6d38891158f379", infer="54fbd2ebf6af7b10", evaluate="76eded466c6cf73e"
+    keys = stage_keys(experiment)
+    assert (keys.train, keys.infer, keys.evaluate) == ("ea5e7528c35e239d", "2d066811c73bf3cd", "f856b10e56ce7cae")
+
+
+CONTEXTUAL = {"inference": {"calibration_args": {"calibration_fn": "contextual"}}}
+TEMPERATURE = {"inference": {"calibration_args": {"calibration_fn": "temperature", "num_train_samples": 6}}}
+
+
+def _keys(config: dict[str, Any]) -> StageKeys:
+    return stage_keys(Experiment("any", ExperimentConfig.model_validate(config), Path("/anywhere"), FINGERPRINTS))
+
+
+def test_calibration_adds_row_sets_and_moves_no_other_stage(raw: Raw) -> None:
+    plain, contextual, temperature = (_keys(raw(patch)) for patch in ({}, CONTEXTUAL, TEMPERATURE))
+    assert moved(plain, contextual) == moved(plain, temperature) == "e"
+    assert list(contextual.row_sets) == ["eval", "content_free:contextual:3"]
+    assert list(temperature.row_sets) == ["eval", "train:6"]
+    pmi = _keys(raw({"inference": {"label_scoring": {"normalization": "pmi"}}}))
+    assert list(pmi.row_sets) == ["eval", "content_free:empty:1"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "row_set", "moves"),
+    [
+        (_dataset(max_n_test=6), "content_free:contextual:3", False),
+        (_dataset(shots=3), "content_free:contextual:3", False),
+        (_dataset(max_n_test=6), "train:6", False),
+        (_dataset(shots=3), "train:6", True),
+        (_dataset(splits={"seed": 1}), "train:6", True),
+        ({"inference": {"max_seq_length": 99}}, "train:6", True),
+        ({"model": {"model_args": {"dtype": "float32"}}}, "content_free:contextual:3", True),
+        ({"inference": {"batch_size": 1}}, "train:6", False),
+        ({"inference": {"random_icl": True, "icl_examples": 1}}, "train:6", True),
+    ],
+)
+def test_what_moves_a_row_set(raw: Raw, patch: dict[str, Any], row_set: str, moves: bool) -> None:
+    zero = {"lora": ..., "training": ...}
+    calibrator = CONTEXTUAL if row_set.startswith("content") else TEMPERATURE
+    before, after = (_keys(raw(zero, calibrator, *patches)) for patches in ([], [patch]))
+    assert (before.row_sets[row_set] != after.row_sets[row_set]) is moves
+
+
+def test_fixed_examples_are_those_of_prompts_without_content_however_rows_draw_theirs(raw: Raw) -> None:
+    fixed, drawn = (
+        _keys(raw(CONTEXTUAL, ICL, {"inference": {"random_icl": random}})) for random in (False, True)
     )
+    assert fixed.row_sets["content_free:contextual:3"] == drawn.row_sets["content_free:contextual:3"]
+    assert fixed.infer != drawn.infer

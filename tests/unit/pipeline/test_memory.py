@@ -32,16 +32,16 @@ def test_training(count):
 
 
 def test_inference(count, generation):
-    assert count("infer") == 3
+    assert count("infer") == 4, "an automatic size is halved four times"
     assert count("infer", {"inference": {"batch_size": 6}}) == 2
     assert count("infer", {"inference": {"batch_size": 1}}) == 0
-    assert count("infer", generation) == 3
+    assert count("infer", generation) == 4
 
 
 def test_texts_drawn_at_random_depend_on_the_batch_and_have_none(count, generation):
     drawn = {"inference": {"generation_args": {"do_sample": True}}}
     assert count("infer", generation, drawn) == 0
-    assert count("infer", drawn) == 3, "labels are scored and not drawn"
+    assert count("infer", drawn) == 4, "labels are scored and not drawn"
 
 
 def test_an_evaluation_loads_no_model(count):

@@ -92,6 +92,33 @@ def test_rows_that_differ_in_dtype_or_leak_are_warned_about(tmp_path: Path) -> N
     assert any(warning.endswith("evaluated row in b") for warning in warnings)
 
 
+def test_numbers_beside_the_metrics_never_rank(tmp_path: Path) -> None:
+    beside = {"label_mass": 0.5, "uncalibrated_macro_f1": 0.9, "dev_label_mass": 0.9}
+    rows = {"a": metrics(beside), "b": metrics(beside | {"other": 0.5})}
+    boards = {name: build(tmp_path / name, {name: row}).boards[0] for name, row in rows.items()}
+    assert {name: board.metric for name, board in boards.items()} == {"a": None, "b": "other"}
+
+
+def test_a_low_label_mass_is_warned_about(tmp_path: Path) -> None:
+    masses = {"a": {"label_mass": 0.5}, "b": {"label_mass": 0.09}, "c": {"label_mass": 0.9, "dev_label_mass": 0.05}}
+    rows = {name: metrics({"macro_f1": 0.5, **mass}) for name, mass in masses.items()} | {
+        "d": metrics({"macro_f1": 1})
+    }
+    (warning,) = [text for text in build(tmp_path, rows).boards[0].warnings if "label_mass" in text]
+    assert "in b, c: look at the prompt" in warning
+
+
+def test_what_calibrators_say_is_told_once_for_all_rows_it_holds_for(tmp_path: Path) -> None:
+    looks = {"calibration": {"warnings": ["looks at all"]}}
+    rows = {
+        "a": metrics({"macro_f1": 0.5}, details=looks | {"dev": looks}),
+        "b": metrics({"macro_f1": 0.5}, details={"dev": {"calibration": {"warnings": ["looks at all", "few rows"]}}}),
+        "c": metrics({"macro_f1": 0.5}),
+    }
+    warnings = build(tmp_path, rows).boards[0].warnings
+    assert warnings[1:] == ("looks at all in a, b", "few rows in b")
+
+
 def test_failed_experiments_are_on_no_board(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.failed("bad", "a" * 16, config(), ErrorRecord("crash", "why"))

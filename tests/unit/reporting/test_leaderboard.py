@@ -89,6 +89,17 @@ def test_markdown_shows_every_row_with_its_settings(tmp_path: Path) -> None:
     assert "## Not in this grid" in text
 
 
+def test_the_metric_that_ranks_stands_beside_itself_without_the_calibrator(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    results = dict.fromkeys(("accuracy", "macro_f1", "uncalibrated_macro_f1", "label_mass"), 0.5)
+    results |= {f"dev_{name}": 0.5 for name in results}
+    folder.done("a", "a" * 16, config(), metrics(results, details={"higher_is_better": dict.fromkeys(results, True)}))
+    write_leaderboard([folder.results], tmp_path)
+    header = tables((tmp_path / "leaderboard.md").read_text())[0][0]
+    forms = ["dev_macro_f1", "dev_uncalibrated_macro_f1", "macro_f1", "uncalibrated_macro_f1"]
+    assert header[2:6] == [f"{name} ↑" for name in forms]
+
+
 def test_the_default_learning_rate_is_shown_in_numbers(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.done("a", "a" * 16, config(training=None), metrics({"macro_f1": 0.5}))

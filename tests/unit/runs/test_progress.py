@@ -56,3 +56,18 @@ def test_deep_work_keeps_the_heart_beating_and_changes_no_number(
 def test_a_loss_that_is_not_finite_is_written_as_null(tmp_path: Path, clock: list[float]) -> None:
     Progress(tmp_path / "progress.json", "train")(1, 2, float("nan"))
     assert _read(tmp_path / "progress.json")["loss"] is None
+
+
+def test_the_time_of_the_first_line_stays_in_all_later_ones(
+    tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress._Process, "progress", None)
+    monkeypatch.setattr(progress.time, "time", lambda: clock[0])
+    report = Progress(tmp_path / "progress.json", "train")
+    report.hello()
+    clock[0] += 2.0
+    report(3, 10)
+    assert (_read(tmp_path / "progress.json")["ready"], _read(tmp_path / "progress.json")["time"]) == (100.0, 102.0)
+    clock[0] += 2.0
+    progress.beat()
+    assert _read(tmp_path / "progress.json")["ready"] == 100.0

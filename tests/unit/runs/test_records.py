@@ -118,9 +118,13 @@ PROGRESS = {"stage": "train", "step": 3, "total": 9, "loss": 0.5, "time": 1.0}
 def test_progress_comes_back_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "progress.json").write_text(json.dumps(PROGRESS | {"later": 1}))
     assert read_progress(tmp_path / "progress.json") == ProgressRecord("train", 3, 9, 0.5, 1.0)
+    (tmp_path / "progress.json").write_text(json.dumps(PROGRESS | {"ready": 0.5}))
+    assert read_progress(tmp_path / "progress.json") == ProgressRecord("train", 3, 9, 0.5, 1.0, ready=0.5)
 
 
-@pytest.mark.parametrize("wrong", [{"step": "3"}, {"total": None}, {"time": "now"}, {"loss": []}, {"stage": "x"}])
+@pytest.mark.parametrize(
+    "wrong", [{"step": "3"}, {"total": None}, {"time": "now"}, {"loss": []}, {"stage": "x"}, {"ready": "now"}]
+)
 def test_progress_that_cannot_be_read_is_none(tmp_path: Path, wrong: dict[str, Any]) -> None:
     (tmp_path / "progress.json").write_text(json.dumps(PROGRESS | wrong))
     assert read_progress(tmp_path / "progress.json") is None

@@ -18,7 +18,7 @@ DEV = {"dataset": {"splits": {"dev": "dev"}}}
 def loaded(project: Path) -> Callable[[dict[str, Any]], tuple[Inputs, PromptBuilder]]:
     def load(written: dict[str, Any], at_inference: bool = False) -> tuple[Inputs, PromptBuilder]:
         config = ExperimentConfig.model_validate(written)
-        inputs = load_inputs(config, project, None)
+        inputs = load_inputs(config, project, {})
         prompting = config.inference_prompting if at_inference else config.prompting
         tokenizer = tokenizer_of(config, project, None)
         return inputs, prompt_builder(tokenizer, config, prompting, inputs.labels, project)

@@ -28,7 +28,7 @@ def job_of(project: Path, plan_of: Callable[..., Any], tmp_path: Path) -> Callab
 
 
 def _loaded(config: dict[str, Any], project: Path) -> Any:
-    return load_inputs(ExperimentConfig.model_validate(config), project, None)
+    return load_inputs(ExperimentConfig.model_validate(config), project, {})
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -290,6 +290,18 @@ def test_an_adapter_of_virtual_tokens_is_scored_the_slow_way(tiny_model: Callabl
         assert scores.answer_logprobs[row, 1] == pytest.approx(expected, abs=TOLERANCE)
 
 
+@pytest.mark.parametrize("lengths", [(5, 9), (5, 30, 41)], ids=["within", "beyond"])
+def test_positions_that_depend_on_the_length_of_what_runs(tiny_model: Callable, oracle: Callable, lengths: Any):
+    """Beyond 24 tokens all frequencies change, also those of what prompts share: then nothing may run by itself."""
+    factors = {"short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "original_max_position_embeddings": 24}
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, "factor": 4.0, **factors}
+    model = tiny_model("llama", rope_parameters=rope)
+    prompts = make_prompts(lengths, shared=4)
+    scores = score_labels(model, prompts, LABELS, PassLimits(64))
+    assert (scores.slow_reason is None) is (max(lengths) < 10)
+    assert_equal_scores(scores, oracle(model, prompts, LABELS))
+
+
 def test_why_a_model_takes_no_mask(tiny_model: Callable):
     model = tiny_model("llama")
     assert isinstance(masks.mask_rule(model), masks.MaskRule)

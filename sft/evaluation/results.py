@@ -1,0 +1,62 @@
+"""The numbers of one split: its metrics, those without the calibrator beside them, and the label mass."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sft.errors import DataError
+from sft.evaluation.computation import MetricInputs, MetricResults, compute_metrics
+from sft.evaluation.normalization import Scores
+from sft.evaluation.outputs import SplitOutput
+from sft.evaluation.selection import LABEL_MASS, UNCALIBRATED
+from sft.evaluation.words import word_splitter
+from sft.models.tokenizers import load_tokenizer
+from sft.runs.records import JobRecord
+from sft.tasks.inputs import Inputs
+
+
+def split_results(inputs: Inputs, split: str, output: SplitOutput, record: JobRecord) -> MetricResults:
+    """All numbers of a split and their details, the metrics in the order asked for, ours after them.
+
+    Raises:
+        DataError: the split has no gold.
+    """
+    found = _metrics(inputs, split, output.predictions, output.probabilities, record)
+    results, details = dict(found.results), dict(found.details)
+    directions = dict(details["higher_is_better"])
+    if output.uncalibrated is not None:
+        plain = output.uncalibrated
+        before = _metrics(inputs, split, plain.predictions, plain.probabilities, record)
+        results |= {f"{UNCALIBRATED}{name}": value for name, value in before.results.items()}
+        directions |= {f"{UNCALIBRATED}{name}": directions[name] for name in before.results}
+    if output.label_mass is not None:
+        results[LABEL_MASS] = float(output.label_mass.mean())
+        directions[LABEL_MASS] = True
+    if output.calibration is not None:
+        details["calibration"] = output.calibration
+    return MetricResults(results, details | {"higher_is_better": directions})
+
+
+def _metrics(
+    inputs: Inputs,
+    split: str,
+    predictions: Sequence[str],
+    probabilities: Scores | None,
+    record: JobRecord,
+) -> MetricResults:
+    config = inputs.config
+    column = config.prompting.output_column
+    if not inputs.has_gold(split):
+        raise DataError(f"column {column!r} is not in split {split}; metrics need it")
+    folder = Path(record.config_folder)
+    name = config.evaluation.tokenizer_name or config.inference.tokenizer_name
+    revision = record.fingerprints["revisions"].get("tokenizer")
+    words = None if name is None or inputs.task.has_labels else word_splitter(load_tokenizer(name, folder, revision))
+    metric_inputs = MetricInputs(
+        gold=[row.text(column) for row in inputs.evaluated()[split]],
+        predictions=predictions,
+        labels=inputs.labels.values if inputs.labels else None,
+        probabilities=probabilities,
+        split_words=words,
+    )
+    names = config.evaluation.metrics or list(inputs.task.default_metrics)
+    return compute_metrics(names, inputs.task.name, metric_inputs, config.evaluation.model_extra or {}, folder)

@@ -1,0 +1,77 @@
+"""What a plan warns of: nothing that stops a run, all of it worth knowing before one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sft.experiments.wording import first_of
+from sft.labels.ambiguity import ScoredLabels, label_warnings
+from sft.models.model_args import runs_remote_code
+
+if TYPE_CHECKING:
+    from sft.experiments.planning import PlannedExperiment
+
+LabelIds = tuple[tuple[int, ...], ...]
+
+
+def plan_warnings(
+    experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, LabelIds | None]
+) -> Iterator[str]:
+    """The warnings of a grid, each told once, for the first experiment that it holds for.
+
+    Args:
+        experiments: of the grid.
+        label_ids: by experiment the token ids of its labels, where a tokenizer was asked.
+    """
+    yield from _trust(experiments)
+    yield from _leaks(experiments)
+    yield from _labels(experiments, label_ids)
+
+
+def _trust(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+    trusting: dict[str, list[str]] = {}
+    for planned in experiments:
+        model = planned.experiment.config.model
+        if runs_remote_code(model.model_args):
+            trusting.setdefault(model.name, []).append(planned.experiment.name)
+    for model_name, names in trusting.items():
+        yield (
+            f"{first_of(names)}: Python code that comes with the model {model_name!r} is run "
+            "(model.model_args.trust_remote_code)"
+        )
+
+
+def _leaks(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+    leaks: dict[int, list[str]] = {}
+    for planned in experiments:
+        if planned.data.n_leaked:
+            leaks.setdefault(planned.data.n_leaked, []).append(planned.experiment.name)
+    for count, names in leaks.items():
+        yield f"{first_of(names)}: {count} shots or in-context examples have the text of an evaluated row"
+
+
+def _labels(experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, LabelIds | None]) -> Iterator[str]:
+    """One warning of a kind for each label set, whatever else differs between the experiments that use it."""
+    texts: dict[tuple[tuple[str, ...], str], str] = {}
+    names: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    known: dict[ScoredLabels, list[tuple[str, str]]] = {}
+    for planned in experiments:
+        name = planned.experiment.name
+        scored = _scored(planned, label_ids.get(name))
+        if scored is None:
+            continue
+        if scored not in known:
+            known[scored] = [(found.kind, found.text) for found in label_warnings(scored)]
+        for kind, text in known[scored]:
+            texts.setdefault((scored.words, kind), text)
+            names.setdefault((scored.words, kind), []).append(name)
+    for key, text in texts.items():
+        yield f"{first_of(names[key])}: {text}"
+
+
+def _scored(planned: "PlannedExperiment", ids: LabelIds | None) -> ScoredLabels | None:
+    """The label set of an experiment that has one."""
+    config, labels = planned.experiment.config, planned.data.labels
+    if labels is None:
+        return None
+    scoring = config.inference.label_scoring
+    return ScoredLabels(tuple(words for _, words in labels), ids, scoring.normalization, scoring.end_token)

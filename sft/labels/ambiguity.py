@@ -1,0 +1,140 @@
+"""What makes the labels of a set hard to tell apart: told before anything runs, and never an error."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+SHOWN_GROUPS = 3
+UNEVEN = 3
+"""How many times longer than the shortest the longest label may be, in tokens."""
+
+
+class LabelWarning(NamedTuple):
+    """Something about a label set."""
+
+    kind: str
+    """One warning of a kind is enough for a label set."""
+    text: str
+
+
+@dataclass(frozen=True)
+class ScoredLabels:
+    """A label set and how the scores of its labels are compared.
+
+    Attributes:
+        words: what the model reads and writes.
+        ids: the token ids of each label without its stop; None where no tokenizer was asked.
+        normalization: `inference.label_scoring.normalization`.
+        end_token: `inference.label_scoring.end_token`.
+    """
+
+    words: tuple[str, ...]
+    ids: tuple[tuple[int, ...], ...] | None
+    normalization: str
+    end_token: bool
+
+
+def label_warnings(labels: ScoredLabels) -> list[LabelWarning]:
+    """What a user should know of a label set before scores are compared."""
+    words = [word.strip() for word in labels.words]
+    alike = _look_alikes(words)
+    found = [_look_alike_warning(alike)] if alike else []
+    told = {frozenset(pair) for group in alike for pair in _pairs(group)}
+    of_words = [pair for pair in _named(words, beginnings(words)) if frozenset(pair) not in told]
+    if labels.end_token:
+        found += [LabelWarning("beginning", _with_stop(of_words))] if of_words else []
+    else:
+        of_tokens = _named(words, beginnings(labels.ids or ()))
+        found += [LabelWarning("token_beginning", _without_stop(of_tokens, labels.normalization))] if of_tokens else []
+        rest = [pair for pair in of_words if pair not in of_tokens]
+        found += [LabelWarning("open_beginning", _open_end(rest))] if rest else []
+    return [*found, *_uneven(labels)]
+
+
+def beginnings(sequences: Sequence[Sequence[object]]) -> list[tuple[int, int]]:
+    """Pairs of places of which the first sequence is the beginning of the second, and shorter.
+
+    Of several beginnings of one sequence only the longest is given.
+    """
+    places = {tuple(sequence): place for place, sequence in enumerate(sequences)}
+    found = []
+    for place, sequence in enumerate(sequences):
+        shorter = (tuple(sequence[:length]) for length in range(len(sequence) - 1, 0, -1))
+        beginning = next((places[start] for start in shorter if start in places), None)
+        if beginning is not None:
+            found.append((beginning, place))
+    return found
+
+
+def _look_alikes(words: Sequence[str]) -> list[list[str]]:
+    """Words that are equal but for case and punctuation."""
+    groups: dict[str, list[str]] = {}
+    for word in words:
+        groups.setdefault(_bare(word), []).append(word)
+    return [group for bare, group in groups.items() if bare and len(group) > 1]
+
+
+def _bare(word: str) -> str:
+    """The word in lower case, blanks for punctuation; symbols stay, for `+` and `-` are no look-alikes."""
+    letters = (" " if unicodedata.category(character)[0] == "P" else character for character in word.casefold())
+    return " ".join("".join(letters).split())
+
+
+def _look_alike_warning(groups: Sequence[Sequence[str]]) -> LabelWarning:
+    named = _some([" and ".join(map(repr, group)) for group in groups])
+    return LabelWarning(
+        "look_alike", f"label words differ in case or punctuation only ({named}); give them other words"
+    )
+
+
+def _with_stop(pairs: Sequence[tuple[str, str]]) -> str:
+    return (
+        f"a label word is the beginning of another ({_shown(pairs)}): it is their ends that tell them apart, so leave "
+        "inference.label_scoring.end_token on"
+    )
+
+
+def _without_stop(pairs: Sequence[tuple[str, str]], normalization: str) -> str:
+    lead = f"the tokens of a label are the beginning of another's ({_shown(pairs)}) and end_token is false"
+    if normalization == "sum":
+        lead += ", so the shorter one always scores at least as high"
+    return f"{lead}; set inference.label_scoring.end_token to true, or give them other words"
+
+
+def _open_end(pairs: Sequence[tuple[str, str]]) -> str:
+    return (
+        f"a label word is the beginning of another ({_shown(pairs)}) and end_token is false, so nothing says where "
+        "the shorter one ends; set inference.label_scoring.end_token to true, or give them other words"
+    )
+
+
+def _uneven(labels: ScoredLabels) -> Iterator[LabelWarning]:
+    if not labels.ids or labels.normalization != "sum":
+        return
+    sizes = [len(ids) for ids in labels.ids]
+    short, long = min(sizes), max(sizes)
+    if long > UNEVEN * short:
+        first, last = labels.words[sizes.index(short)], labels.words[sizes.index(long)]
+        yield LabelWarning(
+            "uneven",
+            f"labels are {short} ({first!r}) to {long} tokens ({last!r}) long, and in a sum every token costs; "
+            "take words of like length, or set inference.label_scoring.normalization to mean",
+        )
+
+
+def _named(words: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
+    return [(words[shorter], words[longer]) for shorter, longer in pairs]
+
+
+def _pairs(group: Sequence[str]) -> Iterator[tuple[str, str]]:
+    return ((first, second) for first in group for second in group if first != second)
+
+
+def _shown(pairs: Sequence[tuple[str, str]]) -> str:
+    return _some([f"{shorter!r} of {longer!r}" for shorter, longer in pairs])
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - SHOWN_GROUPS} more" if len(texts) > SHOWN_GROUPS else ""
+    return ", ".join(texts[:SHOWN_GROUPS]) + more

@@ -1,0 +1,38 @@
+"""Which row sets an experiment needs beside its evaluated rows, and which key of its config names each."""
+
+from pathlib import Path
+
+from sft.calibration.selection import needed_row_sets, options_in_force
+from sft.config.experiment import ExperimentConfig
+from sft.registry import is_own_code
+from sft.runs.records import EVAL
+from sft.tasks.inputs import task_of
+from sft.tasks.row_sets import PMI_ROWS, RowSet
+
+NORMALIZATION = "inference.label_scoring.normalization"
+CALIBRATION = "inference.calibration_args"
+
+
+def named_row_sets(config: ExperimentConfig, folder: Path) -> dict[str, str]:
+    """Row set -> dotted path of the key that names it; none where no labels are scored.
+
+    Args:
+        config: a config whose calibrator and options were checked.
+        folder: what its local paths are relative to; own code is read there and not imported.
+    """
+    if not task_of(config).has_labels:
+        return {}
+    found = {PMI_ROWS: NORMALIZATION} if config.inference.label_scoring.normalization == "pmi" else {}
+    for name in needed_row_sets(config.calibration, options_in_force(config), folder):
+        found.setdefault(name, CALIBRATION)
+    return {name: path for name, path in found.items() if name != EVAL}
+
+
+def calibrates_on_pool(config: ExperimentConfig) -> bool:
+    """Whether calibration reads rows of the pool, or words of them; own code is taken to."""
+    if not task_of(config).has_labels:
+        return False
+    if is_own_code(config.calibration):
+        return True
+    named = needed_row_sets(config.calibration, options_in_force(config), Path())
+    return any(row_set.kind == "train" or row_set.content == "domain" for row_set in map(RowSet.parse, named))

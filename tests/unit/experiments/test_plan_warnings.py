@@ -1,0 +1,49 @@
+"""Warnings of a plan about its label sets: each told once, for the first experiment that it holds for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.experiments import planning
+from sft.experiments.tokenizer_checks import TokenizerAnswer
+
+Raw = Callable[..., dict[str, Any]]
+ALIKE = {"dataset": {"labels": {"bad": "Fine", "good": "fine", "mixed": "other"}}}
+OPEN = {"inference": {"label_scoring": {"end_token": False}}}
+
+
+def test_a_label_set_is_told_once_with_its_first_experiment(
+    plan_of: Callable[..., Any], project: Path, raw: Raw
+) -> None:
+    assert plan_of(project, a=raw()).warnings == ()
+    plan = plan_of(project, a=raw(), b=raw(ALIKE), c=raw(ALIKE, OPEN), d=raw(ALIKE, {"seed": 4}))
+    (warning,) = plan.warnings
+    assert warning.startswith("b and 2 more: label words differ in case or punctuation only ('Fine' and 'fine')")
+
+
+def test_a_generation_is_not_warned_of(
+    plan_of: Callable[..., Any], project: Path, raw: Raw, generation: dict[str, Any]
+) -> None:
+    assert plan_of(project, a=raw(generation, {"dataset": {"labels": ["Fine", "fine"]}})).warnings == ()
+
+
+def test_what_the_tokens_show_is_told_of_every_experiment_that_shares_them(
+    monkeypatch: pytest.MonkeyPatch, project: Path, raw: Raw
+) -> None:
+    answer = TokenizerAnswer(label_ids=((1,), (1, 2), (3,)))
+    monkeypatch.setattr(planning, "ask", lambda questions: [answer for _ in questions])
+    configs = {"stop": raw(), "open": raw(OPEN), "again": raw(OPEN, {"seed": 4})}
+    (warning,) = planning.plan_grid(planning.RawGrid(configs, "grid.json", project), {}).warnings
+    assert warning.startswith("open and 1 more: the tokens of a label are the beginning of another's")
+
+
+def test_the_child_process_tells_the_ids_of_the_labels(project: Path, raw: Raw) -> None:
+    """The tokenizer of the tests has one token for each byte."""
+    words = {"dataset": {"labels": {"bad": "no", "good": "not", "mixed": "yes and more"}}}
+    configs = {"a": raw(words, OPEN), "b": raw()}
+    found = planning.plan_grid(planning.RawGrid(configs, "grid.json", project), {}).warnings
+    assert [text.split(":")[0] for text in found] == ["a", "a"]
+    assert "('no' of 'not') and end_token is false" in found[0]
+    assert "labels are 2 ('no') to 12 tokens ('yes and more') long" in found[1]
