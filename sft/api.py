@@ -252,6 +252,8 @@ def _run(
         costs.learn_from(results_folder)
         board = _board_writer(results_folder) if request.adds_to_grid else _no_board
         watchers = Watchers(display or display_for(costs=costs), board, costs)
+        for warning in checked.warnings:
+            watchers.display.say(f"warning: {warning}")
         outcome = run_plan(checked, results_folder, request, settings, watchers)
         outcome = dataclasses.replace(outcome, unwritten=(*outcome.unwritten, *last_refresh(board)))
     return GridRun(plan=checked, outcome=outcome, results=results_folder)

@@ -28,7 +28,6 @@ from sft.cli.run_options import (
 if TYPE_CHECKING:
     from sft.api import GridRun, RunRequest
     from sft.experiments.loading import GridOptions
-    from sft.experiments.planning import GridPlan
     from sft.experiments.running import RunOutcome
     from sft.experiments.settings import OnOutOfMemory, StartChoice
     from sft.runs.files import ResultsFolder
@@ -73,7 +72,7 @@ def run_experiments(
     )
     ended = api.run(grid, results_path, options, settings)
     _show_board(ended)
-    close(ended.plan, ended.outcome, ended.results, _command_with("--retry-failed"))
+    close(ended.outcome, ended.results, _command_with("--retry-failed"))
 
 
 @reads_grid
@@ -99,7 +98,7 @@ def train(config: Config, *, results_path: Results = RESULTS, options: Any) -> N
     ended = _one(config, results_path, options, api.RunRequest(goal="adapter", adds_to_grid=False))
     if _finished(ended):
         write_out(f"{shown_path(next(iter(ended.outcome.folders.values())).adapter)}\n")
-    close(ended.plan, ended.outcome, ended.results)
+    close(ended.outcome, ended.results)
 
 
 @reads_grid
@@ -128,7 +127,7 @@ def _run_one(config: Path, results_path: Path, options: "GridOptions", request: 
         folder = next(iter(ended.outcome.folders.values()))
         write_out(experiment_text(folder, SHOWN_ROWS))
         write_out(f"{shown_path(folder.path)}\n")
-    close(ended.plan, ended.outcome, ended.results)
+    close(ended.outcome, ended.results)
 
 
 def _one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> "GridRun":
@@ -152,13 +151,12 @@ def _show_board(ended: "GridRun") -> None:
         write_out(f"\n{board_text(board)}\n{shown_path(ended.results.leaderboard('md'))}\n")
 
 
-def close(plan: "GridPlan", outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = None) -> None:
+def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = None) -> None:
     """Say how a run ended, and end with the code that says it.
 
     By the signal when it was stopped, 5 when the machine must change, 1 when an experiment failed.
 
     Args:
-        plan: what was run.
         outcome: what it left.
         results: where.
         retry: the command that runs again what failed.
@@ -168,8 +166,7 @@ def close(plan: "GridPlan", outcome: "RunOutcome", results: "ResultsFolder", ret
 
     summary = outcome.summary
     stopped = summary.stopped_by is not None
-    lines = [f"warning: {warning}" for warning in plan.warnings]
-    lines += closing_lines(outcome.facts(), Ending(results, outcome.seconds, stopped, retry))
+    lines = closing_lines(outcome.facts(), Ending(results, outcome.seconds, stopped, retry))
     machine = [*outcome.unwritten, *([summary.machine] if summary.machine else [])]
     lines += [*([summary.halted] if summary.halted else []), *machine]
     write_err("".join(f"{line}\n" for line in lines))

@@ -128,7 +128,8 @@ def _memory_steps(inference: Mapping[str, Any], training: Mapping[str, Any] | No
         names = ("micro_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")
         steps |= {"train": training["memory_step"], **{name: training[name] for name in names}}
     if inference.get("memory_step"):
-        steps |= {"infer": inference["memory_step"], "batch_size": inference["batch_size"]}
+        sizes = {name: inference[name] for name in ("batch_size", "batch_tokens")}
+        steps |= {"infer": inference["memory_step"], **sizes}
     return {"memory_steps": steps} if steps else {}
 
 
@@ -174,6 +175,7 @@ def _environment(inference: Mapping[str, Any], training: Mapping[str, Any] | Non
         **device,
         "dtype": inference["dtype"],
         "batch_size": inference["batch_size"],
+        "batch_tokens": inference["batch_tokens"],
         "training_device": training["environment"]["device"] if training else None,
         "git": git_commit(folder),
     }

@@ -42,7 +42,7 @@ def label_nodes(
         {
             "id": token,
             "text": texts[token],
-            "parent": parent,
+            "parent": None if parent == ROOT else parent,
             "is_stop": node in stops,
             "labels": ends.get(node, []),
         }

@@ -39,6 +39,7 @@ INFERENCE = {
     "n_special_in_text": 0,
     "prompt_tokens": {},
     "batch_size": 8,
+    "batch_tokens": 512,
     "dtype": "float32",
     "total_parameters": 1,
     "peak_rss_bytes": 1,

@@ -475,10 +475,10 @@ def test_row_15_an_inference_out_of_memory_takes_fewer_rows_at_once(measured, mo
     predictions = evaluate.folder.predictions("test", "jsonl").read_text()
     score = stage.score_labels
 
-    def too_large(model: Any, prompts: Any, labels: Any, batch_size: int, progress: Any) -> Any:
-        if batch_size > 2:
+    def too_large(model: Any, prompts: Any, labels: Any, limits: Any, progress: Any) -> Any:
+        if limits.tokens > 128:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return score(model, prompts, labels, batch_size, progress)
+        return score(model, prompts, labels, limits, progress)
 
     monkeypatch.setattr(stage, "score_labels", too_large)
     with pytest.raises(torch.OutOfMemoryError):
@@ -487,6 +487,6 @@ def test_row_15_an_inference_out_of_memory_takes_fewer_rows_at_once(measured, mo
     evaluate.run()
     after = json.loads(evaluate.folder.metrics.read_text())
     assert "memory_steps" not in before["resources"]
-    assert after["resources"]["memory_steps"] == {"infer": 2, "batch_size": 2}
+    assert after["resources"]["memory_steps"] == {"infer": 2, "batch_size": None, "batch_tokens": 128}
     assert after["results"] == pytest.approx(before["results"], abs=1e-5)
     assert len(evaluate.folder.predictions("test", "jsonl").read_text().splitlines()) == len(predictions.splitlines())

@@ -151,7 +151,10 @@ def test_metrics_json(runs: GridRuns):
         "environment",
     }
     assert (metrics["id"], metrics["name"], metrics["seed"]) == (runs.row("lora")["id"], "lora", 13)
-    assert list(metrics["results"]) == ["macro_f1", "accuracy", "weighted_f1", "mcc", "log_loss", "ece"]
+    assert list(metrics["results"]) == [
+        *("macro_f1", "accuracy", "weighted_f1", "mcc", "log_loss", "ece"),
+        "label_mass",
+    ]
     assert all(isinstance(value, float) for value in metrics["results"].values())
     assert set(metrics["timing"]) == {"train", "infer", "evaluate"}
     resources = metrics["resources"]
@@ -185,7 +188,8 @@ def test_predictions_and_metrics_belong_together(runs: GridRuns):
     assert [line["index"] for line in lines] == list(range(12))
     assert [line["source_index"] for line in lines] == data["test_indices"] == [line["ticket"] for line in lines]
     assert list(lines[0]) == [
-        *("text", "label", "ticket", "predictions", "index", "source_index", "label_logprobs", "probabilities")
+        *("text", "label", "ticket", "predictions", "index", "source_index", "label_logprobs", "probabilities"),
+        "label_mass",
     ]
     for line in lines:
         assert list(line["label_logprobs"]) == ["billing", "technical support", "other"]

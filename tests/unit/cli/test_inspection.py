@@ -138,8 +138,8 @@ def test_long_label_sets_are_shortened_with_a_count() -> None:
             {},
             [
                 "  each label after each prompt: 12,000 (2 prompts x 3 labels)",
-                "  shared: 4,000, 3.0 times fewer: the 7 tokens that all prompts begin with once, then the rest, and 5 "
-                "label tokens after each of 1 different prompt",
+                "  shared: 4,000, 3.0 times fewer: the 7 tokens that all prompts begin with once, then the rest, and "
+                "5 label tokens after each of 1 different prompt",
             ],
         ),
         (

@@ -44,6 +44,7 @@ def _write_inference(infer: JobFolder, splits: list[str], examples: Any = ()) ->
         "n_special_in_text": 1,
         "prompt_tokens": {"min": 1, "mean": 2.0, "max": 3},
         "batch_size": 8,
+        "batch_tokens": 512,
         "dtype": "float32",
         "total_parameters": 100,
         "peak_rss_bytes": 5,

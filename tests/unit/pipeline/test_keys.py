@@ -294,8 +294,6 @@ def test_what_moves_a_row_set(raw: Raw, patch: dict[str, Any], row_set: str, mov
 
 
 def test_fixed_examples_are_those_of_prompts_without_content_however_rows_draw_theirs(raw: Raw) -> None:
-    fixed, drawn = (
-        _keys(raw(CONTEXTUAL, ICL, {"inference": {"random_icl": random}})) for random in (False, True)
-    )
+    fixed, drawn = (_keys(raw(CONTEXTUAL, ICL, {"inference": {"random_icl": random}})) for random in (False, True))
     assert fixed.row_sets["content_free:contextual:3"] == drawn.row_sets["content_free:contextual:3"]
     assert fixed.infer != drawn.infer
