@@ -24,7 +24,6 @@ from sft.experiments.executors.preload import preload_of
 from sft.experiments.leases import Machine
 from sft.experiments.line_display import display_for
 from sft.experiments.logs import LogSize
-from sft.experiments.planning import GridPlan
 from sft.experiments.runner import Runner
 from sft.experiments.running import RunOutcome
 from sft.experiments.schedule import needed_jobs, unique_jobs
@@ -52,7 +51,7 @@ def main() -> None:
     except SftError as error:
         write_err(f"{error}\n")
         sys.exit(error.exit_code)
-    close(GridPlan("stub.json", results.path, (), {}, ()), outcome, results, "sft again")
+    close(outcome, results, "sft again")
 
 
 def _meet(folder: Path) -> None:

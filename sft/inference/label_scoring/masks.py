@@ -57,6 +57,8 @@ def mask_rule(model: Any) -> MaskRule | str:
     adapter = getattr(model, "active_peft_config", None)
     if adapter is not None and adapter.is_prompt_learning:
         return f"the virtual tokens of its {adapter.peft_type.value} adapter take part in no mask"
+    if getattr(adapter, "alora_invocation_tokens", None):
+        return "its adapter looks for its invocation tokens in whole prompts"
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     attention = base.config._attn_implementation
     if attention not in _TAKES_MASKS:

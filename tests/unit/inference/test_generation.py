@@ -195,16 +195,16 @@ def test_beams_and_draws_are_those_without_a_shared_beginning(
     assert max(width for _, width in sizes) > len(SHARED)
 
 
-@pytest.mark.parametrize("stop", [END, "\n\n"], ids=["end", "blank line"])
-def test_ended_rows_leave_their_batch(model: Any, tokenizer: PreTrainedTokenizerFast, stop: str):
-    prompts, ids = encoded(tokenizer, PROMPTS), tokenizer.encode(stop, add_special_tokens=False)
+@pytest.mark.parametrize(("stop", "tokens"), [(END, [END]), ("\n\n", ["Ċ", "Ċ"])], ids=["end", "blank line"])
+def test_ended_rows_leave_their_batch(model: Any, tokenizer: PreTrainedTokenizerFast, stop: str, tokens: list[str]):
+    prompts, ids = encoded(tokenizer, PROMPTS), tokenizer.convert_tokens_to_ids(tokens)
     answers = [" short", " of some more length than that", " the longest of all, so it is alone at the end."]
     overfit(model, prompts, [[*answer, *ids] for answer in encoded(tokenizer, answers)], steps=60)
     sizes = sizes_of_runs(model)
     texts = generate_texts(model, tokenizer, prompts, settings(tuple(ids), stop, length=60, batch_size=3))
     assert texts == [answer.strip() for answer in answers]
     rows = [rows for rows, _ in sizes]
-    assert rows == [3] * 16 + [2] * 16 + [1] * (longest_of(tokenizer, answers) + 1 - 32)
+    assert rows == [3] * 16 + [2] * 16 + [1] * (longest_of(tokenizer, answers) + len(ids) - 32)
 
 
 def test_settings_that_count_steps_keep_all_rows_to_the_end(model: Any, tokenizer: PreTrainedTokenizerFast):
