@@ -20,10 +20,10 @@ from sft.models.loading import ModelSource, load_model
 from sft.models.tokenizers import load_tokenizer
 
 EXAMPLES = 12
-TWEETS = 48
+TWEETS = 24
 BATCH_SIZE = 8
 NEW_TOKENS = 8
-ROUNDS = 3
+ROUNDS = 2
 TARGET = 3.0
 END = "<|im_end|>"
 

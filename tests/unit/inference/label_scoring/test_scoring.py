@@ -9,6 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sft.data.prompts import Example, PromptBuilder, PromptStyle
 from sft.inference.label_scoring import cached_model, masks
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
@@ -119,13 +120,29 @@ def test_any_label_set(oracle: Callable, tiny_model: Callable, labels: Any, stop
     assert_equal_scores(score_labels(model, prompts, written, PassLimits(tokens)), oracle(model, prompts, written))
 
 
+WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=5)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=st.lists(WORDS.filter(str.strip), min_size=2, max_size=6, unique_by=str.strip), column=WORDS)
+def test_any_words(oracle: Callable, tiny_model: Callable, tokenizer: Any, words: list[str], column: str):
+    """Words in any script, as a prompt builder spells them in bytes, up to 20 tokens each."""
+    builder = PromptBuilder(tokenizer, PromptStyle(input_columns=("text",), instruction="Say.", format="plain"))
+    labels = [(label.answer_ids, label.stop_ids) for label in builder.label_ids(words)]
+    prompts = [builder.encode([], Example({"text": text}), None).prompt_ids for text in (column, "ok")]
+    model = _remembered(tiny_model, vocab_size=len(tokenizer))
+    scores = score_labels(model, prompts, labels, PassLimits(64))
+    assert_equal_scores(scores, oracle(model, prompts, labels))
+
+
 _MODELS: dict[str, Any] = {}
 
 
-def _remembered(tiny_model: Callable) -> Any:
-    if "llama" not in _MODELS:
-        _MODELS["llama"] = tiny_model("llama", max_position_embeddings=128)
-    return _MODELS["llama"]
+def _remembered(tiny_model: Callable, **config: Any) -> Any:
+    key = str(config)
+    if key not in _MODELS:
+        _MODELS[key] = tiny_model("llama", max_position_embeddings=256, **config)
+    return _MODELS[key]
 
 
 def test_lora_takes_part(tiny_model: Callable, oracle: Callable):
