@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,12 +60,17 @@ class LabelPlan:
 
     def sums(self, node_logprobs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(rows, labels) sums over the label's and over the stop's ids, from (rows, nodes) log-probabilities."""
-        answer, stop = (np.zeros((len(node_logprobs), len(self.trie.paths))) for _ in range(2))
-        for label, path in enumerate(self.trie.paths):
-            n_answer = int(self.answer_tokens[label])
-            answer[:, label] = node_logprobs[:, list(path[:n_answer])].sum(axis=1)
-            stop[:, label] = node_logprobs[:, list(path[n_answer:])].sum(axis=1)
-        return answer, stop
+        running = np.zeros((len(node_logprobs), len(self._path_nodes) + 1))
+        node_logprobs[:, self._path_nodes].cumsum(axis=1, out=running[:, 1:])
+        ends = (self.answer_tokens + self.stop_tokens).cumsum()
+        middles = ends - self.stop_tokens
+        starts = middles - self.answer_tokens
+        return running[:, middles] - running[:, starts], running[:, ends] - running[:, middles]
+
+    @cached_property
+    def _path_nodes(self) -> NDArray[np.int64]:
+        """The nodes of all labels, one after the other."""
+        return _array([node for path in self.trie.paths for node in path])
 
 
 def _chunks(trie: TokenTrie, max_inputs: int) -> list[LabelChunk]:

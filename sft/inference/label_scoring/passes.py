@@ -4,6 +4,7 @@ Lines are rows of the batch. What stands on one line attends over the whole line
 are cheap; lines of equal length waste nothing on padding.
 """
 
+import heapq
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from sft.labels.token_trie import TokenTrie, shared_length
 
 LAYER_COST = 2048
 """What a token costs in the linear layers, in units of what it costs to attend to one other; of a small model."""
+WIDTHS_TRIED = 16
+"""Lengths of lines that are tried, from that of the longest prompt to that of all together."""
 TOGETHER = 8
 """Shared tokens from which prompts stand on one line, so that what they share runs once."""
 
@@ -131,19 +134,21 @@ def _lines(prompts: Prompts, label_inputs: int, cached: int) -> list[list[int]]:
         width = max(sum(sizes[unit] for unit in line) for line in lines)
         return len(lines) * width * (LAYER_COST + cached + width)
 
-    tried = [_balanced(sizes, count) for count in range(1, len(units) + 1)]
-    best = min(tried, key=cost)
+    total, largest = sum(sizes), max(sizes)
+    widths = [largest * (total / largest) ** (step / WIDTHS_TRIED) for step in range(WIDTHS_TRIED + 1)]
+    counts = sorted({min(len(units), max(1, round(total / width))) for width in widths})
+    best = min((_balanced(sizes, count) for count in counts), key=cost)
     return [sorted(number for unit in line for number in units[unit]) for line in best]
 
 
 def _balanced(sizes: Sequence[int], count: int) -> list[list[int]]:
     """Units shared out among lines: the longest first, each to the line that is shortest so far."""
     lines: list[list[int]] = [[] for _ in range(count)]
-    lengths = [0] * count
+    lengths = [(0, line) for line in range(count)]
     for unit in sorted(range(len(sizes)), key=lambda place: -sizes[place]):
-        shortest = lengths.index(min(lengths))
+        length, shortest = heapq.heappop(lengths)
         lines[shortest].append(unit)
-        lengths[shortest] += sizes[unit]
+        heapq.heappush(lengths, (length + sizes[unit], shortest))
     return lines
 
 
