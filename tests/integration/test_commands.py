@@ -152,7 +152,7 @@ def test_boards_rank_on_dev_rows(place: Any):
     rows = {row["name"]: row["results"] for row in place.json("results", "leaderboard.json")["rows"]}
     order = [rows[entry["name"]]["dev_macro_f1"] for entry in board["ranking"]]
     assert order == sorted(order, reverse=True)
-    assert board["warnings"] == []
+    assert ["label_mass" in warning for warning in board["warnings"]] == [True], "a random model; none of test rows"
 
 
 def test_generation(place: Any):

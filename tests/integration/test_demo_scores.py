@@ -50,11 +50,12 @@ def one_sequence(model: Any, prompt: list[int], answer: list[int], stop: list[in
 
 
 def test_scores_of_tweets_equal_one_sequence_at_a_time(demo: tuple[Any, Any]):
+    from sft.inference.label_scoring.grouping import PassLimits
     from sft.inference.label_scoring.scoring import score_labels
 
     model, tokenizer = demo
     prompts, labels = tweet_prompts(tokenizer, 20), label_tokens(tokenizer)
-    scores = score_labels(model, prompts, labels, batch_size=8)
+    scores = score_labels(model, prompts, labels, PassLimits(512))
     expected = np.array([[one_sequence(model, prompt, *label) for label in labels] for prompt in prompts])
     np.testing.assert_allclose(scores.answer_logprobs, expected[:, :, 0], rtol=0, atol=1e-4)
     np.testing.assert_allclose(scores.stop_logprobs, expected[:, :, 1], rtol=0, atol=1e-4)

@@ -17,6 +17,8 @@ from sft.labels.token_trie import TokenTrie, shared_length
 
 LAYER_COST = 2048
 """What a token costs in the linear layers, in units of what it costs to attend to one other; of a small model."""
+COPY_COST = 100
+"""What it costs to copy a cached token for one more line, in the same units."""
 WIDTHS_TRIED = 16
 """Lengths of lines that are tried, from that of the longest prompt to that of all together."""
 TOGETHER = 8
@@ -132,7 +134,7 @@ def _lines(prompts: Prompts, label_inputs: int, cached: int) -> list[list[int]]:
 
     def cost(lines: list[list[int]]) -> int:
         width = max(sum(sizes[unit] for unit in line) for line in lines)
-        return len(lines) * width * (LAYER_COST + cached + width)
+        return len(lines) * (width * (LAYER_COST + cached + width) + COPY_COST * cached)
 
     total, largest = sum(sizes), max(sizes)
     widths = [largest * (total / largest) ** (step / WIDTHS_TRIED) for step in range(WIDTHS_TRIED + 1)]
