@@ -1,4 +1,4 @@
-"""Metrics once more from the record of predictions, in plain numpy: whether the numbers that stand are those of the rows.
+"""Metrics once more from the record of predictions, in plain numpy: do the rows give the numbers that stand?
 
 Only metrics whose whole definition is here are recomputed: accuracy, macro-F1 and log-loss of the label set.
 """
