@@ -27,6 +27,7 @@ def board_text(leaderboard: Mapping[str, Any], width: int | None = None) -> str:
             _title(board),
             "",
             _table(board, ranked, width),
+            *_baselines(board, leaderboard),
             *(f"note: {warning}" for warning in board["warnings"]),
             "",
         ]
@@ -42,6 +43,22 @@ def _unfinished(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return [
         f"{some([row['name'] for row in found])}: {found[0]['state']}{_reason(found[0]['error'])}"
         for found in alike.values()
+    ]
+
+
+def _baselines(board: Mapping[str, Any], leaderboard: Mapping[str, Any]) -> list[str]:
+    """The baselines of a board by the metric that ranks it, without a rank."""
+
+    def of_board(key: str) -> list[Mapping[str, Any]]:
+        return [item for item in leaderboard.get(key, []) if item["board"] == board["board"]]
+
+    found = [(item["title"], item["results"].get(board["metric"])) for item in of_board("baselines")]
+    return [
+        *(f"baseline, not ranked: {title}: {board['metric']} {_number(value, 4)}" for title, value in found),
+        *(
+            f"note: {item['name']} of shots {item['shots']} left out: {item['reason']}"
+            for item in of_board("baselines_left_out")
+        ),
     ]
 
 

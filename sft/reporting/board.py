@@ -7,11 +7,12 @@ are any.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sft.config.canonical import key_of
 from sft.evaluation.selection import LABEL_MASS, UNCALIBRATED, higher_is_better, ranking_key, stands_beside
+from sft.reporting.baselines.records import Baselines
 from sft.reporting.collect import Collected, ExperimentRecord
 
 DEV = "dev_"
@@ -62,6 +63,7 @@ class Leaderboard:
     boards: tuple[Board, ...]
     without_result: tuple[ExperimentRecord, ...]
     others: tuple[ExperimentRecord, ...]
+    baselines: Baselines = field(default_factory=Baselines)
 
 
 def rank(collected: Collected) -> Leaderboard:

@@ -159,6 +159,11 @@ class ResultsFolder:
         """The leaderboard file of one format."""
         return self.path / f"leaderboard.{ending}"
 
+    @property
+    def baselines(self) -> Path:
+        """The numbers of baselines by what they depend on; can be deleted."""
+        return self.path / "baselines.json"
+
     def crash_log(self, time: str) -> Path:
         """Where the traceback of a bug goes."""
         return self.path / f"crash-{time}.log"

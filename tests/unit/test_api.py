@@ -59,7 +59,7 @@ def test_settings_that_are_none_start_nothing(grid: dict[str, Any], seen: list[A
 def test_a_board_that_cannot_be_written_at_the_end_is_told_or_raised(
     grid: dict[str, Any], seen: list[Any], monkeypatch: pytest.MonkeyPatch, number: int, is_told: bool
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, measures_baselines: bool) -> None:
         raise OSError(number, "no", "leaderboard.json")
 
     monkeypatch.setattr(api, "write_leaderboard", fail)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
+from sft.reporting.baselines.records import Baseline
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.formats.report_format import ReportFormat
@@ -20,6 +21,8 @@ def render(leaderboard: Leaderboard) -> str:
         "rows": rows,
         "others": [_row(record, None) | {"reason": "not in this grid"} for record in leaderboard.others],
         "boards": [_board(board) for board in leaderboard.boards],
+        "baselines": [_baseline(baseline) for baseline in leaderboard.baselines.found],
+        "baselines_left_out": [dataclasses.asdict(item) for item in leaderboard.baselines.left_out],
     }
     return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
@@ -49,6 +52,20 @@ def _board(board: Board) -> dict[str, Any]:
         "higher_is_better": board.higher_is_better,
         "ranking": [{"rank": row.rank, "name": row.record.name, "id": row.record.id} for row in board.rows],
         "warnings": list(board.warnings),
+    }
+
+
+def _baseline(baseline: Baseline) -> dict[str, Any]:
+    return {
+        "board": baseline.board,
+        "name": baseline.name,
+        "title": baseline.title,
+        "shots": baseline.shots,
+        "input_columns": list(baseline.input_columns),
+        "n_train": baseline.sets[0].n_train,
+        "seeds": [seed for shot_set in baseline.sets for seed in shot_set.seeds],
+        "results": dict(baseline.results),
+        "sets": [dataclasses.asdict(shot_set) for shot_set in baseline.sets],
     }
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from sft.reporting.baselines.records import Baselines
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.formats.columns import NOT_APPLICABLE, columns, plain_text, shown_settings
@@ -20,6 +21,7 @@ def render(leaderboard: Leaderboard) -> str:
         parts.append("No experiment has a result yet.")
     for number, board in enumerate(leaderboard.boards, 1):
         parts += _board(board, number if len(leaderboard.boards) > 1 else None)
+        parts += _baselines(board, leaderboard.baselines)
     if leaderboard.without_result:
         parts += ["## Without a result", _states(leaderboard.without_result)]
     if leaderboard.others:
@@ -54,6 +56,26 @@ def _board(board: Board, number: int | None) -> list[str]:
     rows = [[escaped(column.value(row)) for column in shown] for row in board.rows]
     parts.append(_table([escaped(column.header) for column in shown], rows))
     return parts
+
+
+def _baselines(board: Board, baselines: Baselines) -> list[str]:
+    """What stands below a board's table: baselines on the same shots and rows, without a rank."""
+    found = baselines.of(board.id)
+    parts = []
+    if found:
+        metrics = list(dict.fromkeys(metric for baseline in found for metric in baseline.results))
+        metrics.sort(key=lambda metric: metric != board.metric)
+        rows = [[baseline.title, *(_number(baseline.results.get(metric)) for metric in metrics)] for baseline in found]
+        headers = ["baseline", *(escaped(metric) for metric in metrics)]
+        parts += ["Baselines on the same shots and evaluated rows, not ranked:", _table(headers, rows)]
+    for item in baselines.left_out_of(board.id):
+        text = f"{item.name} of shots {item.shots} left out: {item.reason}"
+        parts.append(f"**Note:** {escaped(text)}.")
+    return parts
+
+
+def _number(value: float | None) -> str:
+    return NOT_APPLICABLE if value is None else f"{value:.4f}"
 
 
 def _ranking_line(board: Board) -> str:
