@@ -133,8 +133,13 @@ def results(*folders: str | Path) -> "pandas.DataFrame":
     return results_frame([Path(folder) for folder in folders or (DEFAULT_RESULTS,)])
 
 
-def leaderboard(folders: Sequence[Path], to: Path | None = None) -> Path:
+def leaderboard(folders: Sequence[Path], to: Path | None = None, *, full: bool = False) -> Path:
     """Rebuild the leaderboard files of results folders and return the folder they lie in.
+
+    Args:
+        folders: the results folders.
+        to: the folder to write to; default: the only one.
+        full: intervals and tests of all groups; else of the 50 best of each board.
 
     Raises:
         UserError: a folder is not there, or several are joined and none is given to write to.
@@ -145,7 +150,8 @@ def leaderboard(folders: Sequence[Path], to: Path | None = None) -> Path:
     if to is None and len(folders) > 1:
         raise UserError("several results folders: say with --to where the joined leaderboard goes")
     target = to or folders[0]
-    write_leaderboard([ResultsFolder(folder) for folder in folders], target, measures_baselines=True)
+    joined = [ResultsFolder(folder) for folder in folders]
+    write_leaderboard(joined, target, measures_baselines=True, full=full)
     return target
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sft.reporting.baselines.records import Baseline
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
+from sft.reporting.formats.group_records import group_record, statistics_record
 from sft.reporting.formats.report_format import ReportFormat
 
 SCHEMA = 1
@@ -20,7 +21,7 @@ def render(leaderboard: Leaderboard) -> str:
         "schema": SCHEMA,
         "rows": rows,
         "others": [_row(record, None) | {"reason": "not in this grid"} for record in leaderboard.others],
-        "boards": [_board(board) for board in leaderboard.boards],
+        "boards": [board_record(board) for board in leaderboard.boards],
         "baselines": [_baseline(baseline) for baseline in leaderboard.baselines.found],
         "baselines_left_out": [dataclasses.asdict(item) for item in leaderboard.baselines.left_out],
     }
@@ -42,7 +43,8 @@ def _row(record: ExperimentRecord, board: str | None) -> dict[str, Any]:
     }
 
 
-def _board(board: Board) -> dict[str, Any]:
+def board_record(board: Board) -> dict[str, Any]:
+    """A board as it stands under `boards`."""
     return {
         "board": board.id,
         "task_type": board.task_type,
@@ -52,6 +54,8 @@ def _board(board: Board) -> dict[str, Any]:
         "higher_is_better": board.higher_is_better,
         "ranking": [{"rank": row.rank, "name": row.record.name, "id": row.record.id} for row in board.rows],
         "warnings": list(board.warnings),
+        "groups": [group_record(group) for group in board.groups],
+        "statistics": statistics_record(board.statistics),
     }
 
 

@@ -7,6 +7,8 @@ from sft.reporting.baselines.records import Baselines
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.formats.columns import NOT_APPLICABLE, columns, plain_text, shown_settings
+from sft.reporting.formats.group_table import group_cells, group_headers, statistics_lines
+from sft.reporting.formats.json import board_record
 from sft.reporting.formats.report_format import ReportFormat
 from sft.reporting.settings import shared
 
@@ -52,6 +54,7 @@ def _board(board: Board, number: int | None) -> list[str]:
     if constant:
         listed = ", ".join(f"{escaped(path)} = {escaped(plain_text(value))}" for path, value in constant.items())
         parts.append(f"The same in all rows: {listed}.")
+    parts += _groups(board)
     shown = columns(board)
     rows = [[escaped(column.value(row)) for column in shown] for row in board.rows]
     parts.append(_table([escaped(column.header) for column in shown], rows))
@@ -76,6 +79,16 @@ def _baselines(board: Board, baselines: Baselines) -> list[str]:
 
 def _number(value: float | None) -> str:
     return NOT_APPLICABLE if value is None else f"{value:.4f}"
+
+
+def _groups(board: Board) -> list[str]:
+    """The groups, and what their numbers are; nothing where no number ranks."""
+    if board.metric is None or not board.groups:
+        return []
+    record = board_record(board)
+    rows = [[escaped(cell) for cell in group_cells(group, record)] for group in record["groups"]]
+    lines = [f"{escaped(line)}." for line in statistics_lines(record)]
+    return [_table([escaped(header) for header in group_headers(record)], rows), *lines, "Every experiment:"]
 
 
 def _ranking_line(board: Board) -> str:
