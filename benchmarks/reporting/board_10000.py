@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sft.config.experiment import ExperimentConfig
+from sft.reporting.board import with_statistics
 from sft.reporting.leaderboard import build_leaderboard, write_leaderboard
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
@@ -32,7 +33,8 @@ def main(count: int = 10_000, n_rows: int = 200) -> None:
         make(folder, count, n_rows)
         steps = {
             "read and ranked": lambda: build_leaderboard([folder]),
-            "files written, with statistics of the 50 best groups": lambda: write_leaderboard([folder], folder.path),
+            "the same with the statistics of the 50 best groups": lambda: with_statistics(build_leaderboard([folder])),
+            "the same with all files written": lambda: write_leaderboard([folder], folder.path),
         }
         for name, step in steps.items():
             started = time.perf_counter()
