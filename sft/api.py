@@ -136,10 +136,7 @@ def results(*folders: str | Path) -> "pandas.DataFrame":
 def leaderboard(folders: Sequence[Path], to: Path | None = None, *, full: bool = False) -> Path:
     """Rebuild the leaderboard files of results folders and return the folder they lie in.
 
-    Args:
-        folders: the results folders.
-        to: the folder to write to; default: the only one.
-        full: intervals and tests of all groups; else of the 50 best of each board.
+    With `full` all groups get intervals and tests, else the 50 best of each board.
 
     Raises:
         UserError: a folder is not there, or several are joined and none is given to write to.

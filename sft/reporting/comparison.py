@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sft.evaluation.rows import DEV, EvaluatedRows, read_rows
 from sft.reporting.collect import ExperimentRecord
@@ -134,13 +133,10 @@ def _pair(
 
 
 def _differences(group: Group, best: Group, values: Mapping[str, Floats]) -> Floats:
-    """(samples,) differences of the means: seed by seed where both have the same, or where one needs no seed."""
+    """(samples,) differences of the means: seed by seed where both have the same; one run stands beside every seed."""
     own, other = group.seeds_by_run(), best.seeds_by_run()
-    one_for_all = group.no_seed_effect or best.no_seed_effect
     if own.keys() == other.keys():
         return over_seeds(np.stack([values[own[seeds].id] - values[other[seeds].id] for seeds in own]))
-    if one_for_all:
-        return over_seeds(_values(group, values) - _values(best, values))
     return over_seeds(_values(group, values)) - over_seeds(_values(best, values), stream=1)
 
 
@@ -153,13 +149,12 @@ def _readable_runs(groups: Sequence[Group], metric: str) -> dict[str, EvaluatedR
     """Id -> rows of every run that has them, as many as the others, and that give the number in its results."""
     if metric not in ROW_METRICS or not groups:
         return {}
-    labels = _labels(groups[0].runs[0])
+    n_labels = _n_labels(groups)  # in whatever order each run has them: every metric here is the same in all orders
     found: dict[str, EvaluatedRows] = {}
     for run in (run for group in groups for run in group.runs):
         rows = read_rows(JobFolder(run.folder).rows)
-        rows = None if rows is None else _in_order(rows, _labels(run), labels)
         is_alike = rows is not None and len(rows) == len(next(iter(found.values()), rows))
-        if rows is not None and is_alike and _gives(rows, metric, run, len(labels)):
+        if rows is not None and is_alike and _gives(rows, metric, run, n_labels):
             found[run.id] = rows
     return found
 
@@ -176,20 +171,6 @@ def _gives(rows: EvaluatedRows, metric: str, run: ExperimentRecord, n_labels: in
     return abs(float(number) - written) <= _SAME * max(1.0, abs(written))
 
 
-def _in_order(rows: EvaluatedRows, own: Sequence[str], labels: Sequence[str]) -> EvaluatedRows | None:
-    """The rows with their positions in another order of the same label set; None where it is another set."""
-    if rows.gold is None or rows.predicted is None or own == labels:
-        return rows
-    if sorted(own) != sorted(labels):
-        return None
-    places: NDArray[np.int64] = np.array([labels.index(label) for label in own], dtype=np.int64)
-    return replace(rows, gold=places[rows.gold], predicted=places[rows.predicted])
-
-
-def _labels(run: ExperimentRecord) -> list[str]:
-    labels = run.part("details").get("labels")
-    return labels if isinstance(labels, list) else []
-
-
 def _n_labels(groups: Sequence[Group]) -> int:
-    return len(_labels(groups[0].runs[0]))
+    labels = groups[0].runs[0].part("details").get("labels")
+    return len(labels) if isinstance(labels, list) else 0

@@ -231,9 +231,7 @@ def _ranked(groups: Sequence[Group], higher: bool) -> tuple[Group, ...]:
     ordered = sorted(groups, key=place)
     places = [place(group) for group in ordered]
     return tuple(
-        replace(group, rank=places.index(place(group)) + 1)
-        if group.is_complete and group.value is not None
-        else group
+        replace(group, rank=places.index(place(group)) + 1) if group.is_complete and group.value is not None else group
         for group in ordered
     )
 
