@@ -41,4 +41,6 @@ def _flat(record: ExperimentRecord, board: Board | None, place: int | None) -> d
 
 def storable(value: Any) -> Any:
     """Text that any file can hold: lone surrogates, which JSON can bring in, as their escapes."""
-    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sft.reporting.board import Leaderboard
-from sft.reporting.flat import flat_rows, storable
+from sft.reporting.flat import flat_rows
 from sft.reporting.formats.report_format import ReportFormat
 
 _FIRST = ("rank", "board", "name", "id", "state", "seed", "error")
@@ -38,9 +38,10 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        text: str = storable(value)
-        return f"'{text}" if text.startswith(_FORMULA_MARKS) else text
-    return json.dumps(value, ensure_ascii=True)
+        return f"'{value}" if value.startswith(_FORMULA_MARKS) else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)  # the same as JSON's, and thousands of rows have a million of them
+    return json.dumps(value)
 
 
 FORMAT = ReportFormat(ending="csv", render=render)
