@@ -61,7 +61,7 @@ def _measure(shot_set: ShotSet, sources: dict[str, SourceRows | str]) -> Mapping
     except SftError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001  a board must not fail for what stands beside it
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
     sources.setdefault(source, reason)
     return reason
 
