@@ -133,8 +133,10 @@ def results(*folders: str | Path) -> "pandas.DataFrame":
     return results_frame([Path(folder) for folder in folders or (DEFAULT_RESULTS,)])
 
 
-def leaderboard(folders: Sequence[Path], to: Path | None = None) -> Path:
+def leaderboard(folders: Sequence[Path], to: Path | None = None, *, full: bool = False) -> Path:
     """Rebuild the leaderboard files of results folders and return the folder they lie in.
+
+    With `full` all groups get intervals and tests, else the 50 best of each board.
 
     Raises:
         UserError: a folder is not there, or several are joined and none is given to write to.
@@ -145,7 +147,8 @@ def leaderboard(folders: Sequence[Path], to: Path | None = None) -> Path:
     if to is None and len(folders) > 1:
         raise UserError("several results folders: say with --to where the joined leaderboard goes")
     target = to or folders[0]
-    write_leaderboard([ResultsFolder(folder) for folder in folders], target)
+    joined = [ResultsFolder(folder) for folder in folders]
+    write_leaderboard(joined, target, measures_baselines=True, full=full)
     return target
 
 
@@ -255,7 +258,9 @@ def _run(
         for warning in checked.warnings:
             watchers.display.say(f"warning: {warning}")
         outcome = run_plan(checked, results_folder, request, settings, watchers)
-        outcome = dataclasses.replace(outcome, unwritten=(*outcome.unwritten, *last_refresh(board)))
+        ended = outcome.summary.stopped_by is None  # one that is stopped begins nothing that takes seconds
+        last = _board_writer(results_folder, measures_baselines=ended) if request.adds_to_grid else board
+        outcome = dataclasses.replace(outcome, unwritten=(*outcome.unwritten, *last_refresh(last)))
     return GridRun(plan=checked, outcome=outcome, results=results_folder)
 
 
@@ -286,10 +291,10 @@ def _no_board() -> None:
     """What a run does whose experiments stand on no board."""
 
 
-def _board_writer(results_folder: ResultsFolder) -> Callable[[], None]:
+def _board_writer(results_folder: ResultsFolder, *, measures_baselines: bool = False) -> Callable[[], None]:
     """A function that rewrites the leaderboard."""
 
     def write() -> None:
-        write_leaderboard([results_folder], results_folder.path)
+        write_leaderboard([results_folder], results_folder.path, measures_baselines=measures_baselines)
 
     return write

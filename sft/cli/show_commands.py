@@ -51,6 +51,9 @@ def inspect(
 def leaderboard(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="One or several results folders.")],
     to: Annotated[Path | None, typer.Option(help="Folder to write to; needed when several are joined.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Intervals and tests of all groups; else of the 50 best of each board.")
+    ] = False,
 ) -> None:
     """Rebuild the leaderboard files of results folders."""
     from sft import api
@@ -58,7 +61,7 @@ def leaderboard(
     from sft.runs.files import ResultsFolder
     from sft.runs.records import read_json_or_none
 
-    written = ResultsFolder(api.leaderboard(results, to))
+    written = ResultsFolder(api.leaderboard(results, to, full=full))
     _print(board_text(read_json_or_none(written.leaderboard("json"))))
     _print(str(written.leaderboard("md")))
 

@@ -31,7 +31,7 @@ def logs(
 
 
 def verify(results_path: Results = RESULTS) -> None:
-    """Compare every result file with its manifest, by size and sha256; exit 1 when one differs."""
+    """Compare result files with their manifests, metrics with the predictions; exit 1 when one differs."""
     from sft import api
 
     verified = api.verify(results_path)

@@ -10,6 +10,7 @@ from sft.evaluation.computation import MetricResults
 from sft.evaluation.outputs import SplitOutput, needed_row_sets, read_outputs
 from sft.evaluation.predictions import Prediction, kept_columns, prediction_record, write_predictions
 from sft.evaluation.results import split_results
+from sft.evaluation.rows import evaluated_rows, write_rows
 from sft.runs.atomic import write_json
 from sft.runs.environment import git_commit, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
@@ -22,7 +23,7 @@ SCHEMA = 1
 
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
-    """Write predictions and, where they are asked for, `metrics.json`; the manifest last."""
+    """Write predictions and, where metrics are asked for, `rows.npz` and `metrics.json`; the manifest last."""
     inputs = inputs_of_job(record)
     folder = Path(record.config_folder)
     infers = {name: _infer(job, record, name) for name in needed_row_sets(inputs, folder)}
@@ -34,8 +35,9 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     ]
     if record.with_metrics:
         results = {split: split_results(inputs, split, output, record) for split, output in outputs.items()}
+        _write_rows(job, inputs, outputs)
         _write_metrics(job, record, inputs, results, inferences, started)
-        written.append(job.metrics)
+        written += [job.rows, job.metrics]
     total = sum(len(output.predictions) for output in outputs.values())
     progress(total, total)
     write_manifest(job, written)
@@ -70,6 +72,15 @@ def _write_split(
     paths = [job.predictions(split, "jsonl"), job.predictions(split, "tsv")]
     write_predictions(paths[0], paths[1], records)
     return paths
+
+
+def _write_rows(job: JobFolder, inputs: Inputs, outputs: Mapping[str, SplitOutput]) -> None:
+    column = inputs.config.prompting.output_column
+    rows = inputs.evaluated()
+    found = {
+        split: evaluated_rows(output, [row.text(column) for row in rows[split]]) for split, output in outputs.items()
+    }
+    write_rows(job.rows, found)
 
 
 def _write_metrics(

@@ -95,12 +95,3 @@ def _dev(config: ExperimentConfig) -> list[str]:
     if config.dataset.max_n_dev is not None and config.dataset.splits.dev is None:
         return ["dataset.max_n_dev"]
     return []
-
-
-def seed_has_effect(config: ExperimentConfig) -> bool:
-    """Whether any seed changes what the experiment computes."""
-    samples = bool(config.inference.generation_args.get("do_sample")) and not task_of(config).has_labels
-    choice = inference_choice(config)
-    reads_pool = choice.k > 0 or calibrates_on_pool(config)
-    draws_pool = reads_pool and config.dataset.shots not in (0, "all")
-    return config.trains or samples or draws_pool or choice.is_seeded(task_of(config).has_labels)

@@ -1,8 +1,9 @@
-"""`sft verify`: whether the results are still what their stages wrote, byte for byte."""
+"""`sft verify`: whether the results are still what their stages wrote, and the metrics those of the predictions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sft.evaluation.recomputing import wrong_metrics
 from sft.experiments.outcomes import story
 from sft.experiments.results_view import ResultsView, name_of
 from sft.experiments.status_view import unreadable_warnings
@@ -34,7 +35,10 @@ class Verification:
 
 
 def verify(view: ResultsView) -> Verification:
-    """Compare every result file in a results folder with its manifest; nothing is written."""
+    """Compare every result file in a results folder with its manifest, and metrics with predictions.
+
+    Nothing is written.
+    """
     jobs = files = n_bytes = 0
     damaged = []
     for _, folder in view.jobs():
@@ -66,7 +70,9 @@ def _wrong_files(view: ResultsView, folder: JobFolder) -> list[str]:
         listed = {name: file for name, file in listed.items() if not name.startswith(f"{folder.adapter.name}/")}
     found = ((name, difference(folder.path / name, file)) for name, file in listed.items())
     wrong = [f"{name} {what}" for name, what in found if what is not None]
-    return wrong if not wrong or listed_files(folder) is not None else []
+    if not wrong:
+        return wrong_metrics(folder)
+    return wrong if listed_files(folder) is not None else []
 
 
 def _lines(view: ResultsView, damaged: list[DamagedJob]) -> Iterator[str]:

@@ -7,14 +7,17 @@ are any.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sft.config.canonical import key_of
+from sft.evaluation.rows import DEV
 from sft.evaluation.selection import LABEL_MASS, UNCALIBRATED, higher_is_better, ranking_key, stands_beside
+from sft.reporting.baselines.records import Baselines
 from sft.reporting.collect import Collected, ExperimentRecord
+from sft.reporting.comparison import BoardStatistics, compared
+from sft.reporting.groups import Group, groups_of
 
-DEV = "dev_"
 LOW_LABEL_MASS = 0.1
 """Below, the model would say something else than a label nine times in ten: scores compare what it hardly says."""
 _DIGITS = 8
@@ -38,6 +41,8 @@ class Board:
         metric: key of `results` by which it ranks; None where its first experiment has no number.
         rows: best first.
         warnings: what a reader must know before comparing.
+        groups: its rows by settings, best first; empty before `with_statistics`.
+        statistics: of the groups.
     """
 
     id: str
@@ -48,6 +53,8 @@ class Board:
     higher_is_better: bool
     rows: tuple[RankedRow, ...]
     warnings: tuple[str, ...]
+    groups: tuple[Group, ...] = ()
+    statistics: BoardStatistics | None = None
 
     @property
     def records(self) -> list[ExperimentRecord]:
@@ -62,6 +69,7 @@ class Leaderboard:
     boards: tuple[Board, ...]
     without_result: tuple[ExperimentRecord, ...]
     others: tuple[ExperimentRecord, ...]
+    baselines: Baselines = field(default_factory=Baselines)
 
 
 def rank(collected: Collected) -> Leaderboard:
@@ -76,6 +84,22 @@ def rank(collected: Collected) -> Leaderboard:
     return Leaderboard(
         tuple(_board(key, records) for key, records in groups.items()), tuple(without), collected.others
     )
+
+
+def with_statistics(leaderboard: Leaderboard, *, full: bool = False) -> Leaderboard:
+    """The boards with their groups, intervals and comparisons.
+
+    Args:
+        leaderboard: of boards without.
+        full: statistics of all groups; else of the best ones of each board.
+    """
+
+    def with_groups(board: Board) -> Board:
+        groups = groups_of(board.records, leaderboard.without_result, board.metric, board.higher_is_better)
+        found = compared(groups, board.metric, full=full)
+        return replace(board, groups=found.groups, statistics=found.statistics)
+
+    return replace(leaderboard, boards=tuple(map(with_groups, leaderboard.boards)))
 
 
 def board_id(record: ExperimentRecord) -> str:

@@ -1,10 +1,12 @@
 """The leaderboard files of results folders."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from sft.registry import import_object
-from sft.reporting.board import Leaderboard, rank
+from sft.reporting.baselines.building import baselines_of
+from sft.reporting.board import Leaderboard, rank, with_statistics
 from sft.reporting.collect import collect
 from sft.reporting.formats import report_format_registry
 from sft.reporting.formats.report_format import ReportFormat
@@ -27,12 +29,23 @@ def leading_id(results: ResultsFolder) -> str | None:
     return next((row.record.id for board in boards for row in board.rows if row.rank is not None), None)
 
 
-def write_leaderboard(folders: Sequence[ResultsFolder], to: Path) -> Leaderboard:
+def write_leaderboard(
+    folders: Sequence[ResultsFolder], to: Path, *, measures_baselines: bool = False, full: bool = False
+) -> Leaderboard:
     """Write `leaderboard.json`, `leaderboard.md`, ... of the folders into `to`, each atomically.
 
     Works at any moment: with no experiment, with failed ones only, and while a grid runs.
+
+    Args:
+        folders: the results folders.
+        to: the folder to write to.
+        measures_baselines: whether baselines that are not known yet are measured, which reads the data and takes
+            seconds; else those that are known are shown.
+        full: statistics of all groups; else of the best ones of each board.
     """
-    leaderboard = build_leaderboard(folders)
+    leaderboard = with_statistics(build_leaderboard(folders), full=full)
+    baselines = baselines_of(leaderboard.boards, folders, ResultsFolder(to), measures=measures_baselines)
+    leaderboard = dataclasses.replace(leaderboard, baselines=baselines)
     for target in report_format_registry.values():
         report: ReportFormat = import_object(target)
         write_text(ResultsFolder(to).leaderboard(report.ending), report.render(leaderboard))

@@ -98,6 +98,11 @@ class JobFolder:
     def metrics(self) -> Path:
         return self.result / "metrics.json"
 
+    @property
+    def rows(self) -> Path:
+        """Gold, prediction and log-loss of each evaluated row."""
+        return self.result / "rows.npz"
+
     def predictions(self, split: str, ending: str) -> Path:
         """The predictions of a split (`test` has the plain name) as `jsonl` or `tsv`."""
         return self.result / (f"predictions.{ending}" if split == "test" else f"predictions.{split}.{ending}")
@@ -153,6 +158,11 @@ class ResultsFolder:
     def leaderboard(self, ending: str) -> Path:
         """The leaderboard file of one format."""
         return self.path / f"leaderboard.{ending}"
+
+    @property
+    def baselines(self) -> Path:
+        """The numbers of baselines by what they depend on; can be deleted."""
+        return self.path / "baselines.json"
 
     def crash_log(self, time: str) -> Path:
         """Where the traceback of a bug goes."""

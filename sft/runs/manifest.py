@@ -4,7 +4,7 @@ import hashlib
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from sft.runs.atomic import flush, write_json
 from sft.runs.files import JobFolder
@@ -107,8 +107,7 @@ def size_of(path: Path) -> int | None:
 
 def _is_inside(name: str) -> bool:
     """Whether a listed name stays inside its job's folder."""
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
+    return not name.startswith("/") and ".." not in name.split("/") and "\0" not in name
 
 
 def _folders_up_to(path: Path, top: Path) -> list[Path]:

@@ -86,9 +86,22 @@ def inputs_of_job(record: JobRecord) -> Inputs:
         DataError: a file changed since the plan.
     """
     config = ExperimentConfig.model_validate(record.config)
-    folder = Path(record.config_folder)
-    revisions = record.fingerprints["revisions"]
-    planned = record.fingerprints["data"]
+    return planned_inputs(config, Path(record.config_folder), record.fingerprints)
+
+
+def planned_inputs(config: ExperimentConfig, folder: Path, fingerprints: Mapping[str, Any]) -> Inputs:
+    """The rows of an experiment, read anew.
+
+    Args:
+        config: the experiment.
+        folder: what its local paths are relative to.
+        fingerprints: what the planner found the inputs to contain.
+
+    Raises:
+        DataError: a file changed since the plan.
+    """
+    revisions = fingerprints["revisions"]
+    planned = fingerprints["data"]
     for role, content in data_fingerprint(config.dataset, folder, revisions.get("dataset")).items():
         if planned.get(role, content) != content:
             name = data_names(config.dataset, folder).get(role, f"split {role} of {config.dataset.path}")

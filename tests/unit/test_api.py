@@ -55,11 +55,29 @@ def test_settings_that_are_none_start_nothing(grid: dict[str, Any], seen: list[A
     assert seen == []
 
 
+@pytest.mark.parametrize(("stopped_by", "expected"), [(None, [False, True]), (2, [False, False])])
+def test_baselines_are_measured_at_the_end_of_a_run_that_was_not_stopped_only(
+    grid: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stopped_by: int | None, expected: list[bool]
+) -> None:
+    written: list[bool] = []
+    original = api.run_plan
+
+    def run(checked: Any, results: Any, request: Any, settings: Any, watchers: Any) -> Any:
+        watchers.refresh_board()
+        return original(checked, results, request, settings, watchers)
+
+    monkeypatch.setattr(Runner, "run", lambda *_: RunSummary(stopped_by=stopped_by))
+    monkeypatch.setattr(api, "run_plan", run)
+    monkeypatch.setattr(api, "write_leaderboard", lambda *_, measures_baselines: written.append(measures_baselines))
+    sft.run(grid, "results")
+    assert written == expected
+
+
 @pytest.mark.parametrize(("number", "is_told"), [(28, True), (2, False)])
 def test_a_board_that_cannot_be_written_at_the_end_is_told_or_raised(
     grid: dict[str, Any], seen: list[Any], monkeypatch: pytest.MonkeyPatch, number: int, is_told: bool
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, measures_baselines: bool) -> None:
         raise OSError(number, "no", "leaderboard.json")
 
     monkeypatch.setattr(api, "write_leaderboard", fail)

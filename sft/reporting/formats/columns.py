@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sft.reporting.board import DEV, Board, RankedRow, direction, uncalibrated
+from sft.evaluation.rows import DEV
+from sft.reporting.board import Board, RankedRow, direction, uncalibrated
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.settings import differing, learning_rate, trains
 

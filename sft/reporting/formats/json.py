@@ -4,8 +4,10 @@ import dataclasses
 import json
 from typing import Any
 
+from sft.reporting.baselines.records import Baseline
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
+from sft.reporting.formats.group_records import group_record, statistics_record
 from sft.reporting.formats.report_format import ReportFormat
 
 SCHEMA = 1
@@ -19,7 +21,9 @@ def render(leaderboard: Leaderboard) -> str:
         "schema": SCHEMA,
         "rows": rows,
         "others": [_row(record, None) | {"reason": "not in this grid"} for record in leaderboard.others],
-        "boards": [_board(board) for board in leaderboard.boards],
+        "boards": [board_record(board) for board in leaderboard.boards],
+        "baselines": [_baseline(baseline) for baseline in leaderboard.baselines.found],
+        "baselines_left_out": [dataclasses.asdict(item) for item in leaderboard.baselines.left_out],
     }
     return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
@@ -39,7 +43,8 @@ def _row(record: ExperimentRecord, board: str | None) -> dict[str, Any]:
     }
 
 
-def _board(board: Board) -> dict[str, Any]:
+def board_record(board: Board) -> dict[str, Any]:
+    """A board as it stands under `boards`."""
     return {
         "board": board.id,
         "task_type": board.task_type,
@@ -49,6 +54,22 @@ def _board(board: Board) -> dict[str, Any]:
         "higher_is_better": board.higher_is_better,
         "ranking": [{"rank": row.rank, "name": row.record.name, "id": row.record.id} for row in board.rows],
         "warnings": list(board.warnings),
+        "groups": [group_record(group) for group in board.groups],
+        "statistics": statistics_record(board.statistics),
+    }
+
+
+def _baseline(baseline: Baseline) -> dict[str, Any]:
+    return {
+        "board": baseline.board,
+        "name": baseline.name,
+        "title": baseline.title,
+        "shots": baseline.shots,
+        "input_columns": list(baseline.input_columns),
+        "n_train": baseline.sets[0].n_train,
+        "seeds": [seed for shot_set in baseline.sets for seed in shot_set.seeds],
+        "results": dict(baseline.results),
+        "sets": [dataclasses.asdict(shot_set) for shot_set in baseline.sets],
     }
 
 

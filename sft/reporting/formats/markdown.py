@@ -3,9 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from sft.reporting.baselines.records import Baselines
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.formats.columns import NOT_APPLICABLE, columns, plain_text, shown_settings
+from sft.reporting.formats.group_table import group_cells, group_headers, statistics_lines
+from sft.reporting.formats.json import board_record
 from sft.reporting.formats.report_format import ReportFormat
 from sft.reporting.settings import shared
 
@@ -20,6 +23,7 @@ def render(leaderboard: Leaderboard) -> str:
         parts.append("No experiment has a result yet.")
     for number, board in enumerate(leaderboard.boards, 1):
         parts += _board(board, number if len(leaderboard.boards) > 1 else None)
+        parts += _baselines(board, leaderboard.baselines)
     if leaderboard.without_result:
         parts += ["## Without a result", _states(leaderboard.without_result)]
     if leaderboard.others:
@@ -50,10 +54,41 @@ def _board(board: Board, number: int | None) -> list[str]:
     if constant:
         listed = ", ".join(f"{escaped(path)} = {escaped(plain_text(value))}" for path, value in constant.items())
         parts.append(f"The same in all rows: {listed}.")
+    parts += _groups(board)
     shown = columns(board)
     rows = [[escaped(column.value(row)) for column in shown] for row in board.rows]
     parts.append(_table([escaped(column.header) for column in shown], rows))
     return parts
+
+
+def _baselines(board: Board, baselines: Baselines) -> list[str]:
+    """What stands below a board's table: baselines on the same shots and rows, without a rank."""
+    found = baselines.of(board.id)
+    parts = []
+    if found:
+        metrics = list(dict.fromkeys(metric for baseline in found for metric in baseline.results))
+        metrics.sort(key=lambda metric: metric != board.metric)
+        rows = [[baseline.title, *(_number(baseline.results.get(metric)) for metric in metrics)] for baseline in found]
+        headers = ["baseline", *(escaped(metric) for metric in metrics)]
+        parts += ["Baselines on the same shots and evaluated rows, not ranked:", _table(headers, rows)]
+    for item in baselines.left_out_of(board.id):
+        text = f"{item.name} of shots {item.shots} left out: {item.reason}"
+        parts.append(f"**Note:** {escaped(text)}.")
+    return parts
+
+
+def _number(value: float | None) -> str:
+    return NOT_APPLICABLE if value is None else f"{value:.4f}"
+
+
+def _groups(board: Board) -> list[str]:
+    """The groups, and what their numbers are; nothing where no number ranks."""
+    if board.metric is None or not board.groups:
+        return []
+    record = board_record(board)
+    rows = [[escaped(cell) for cell in group_cells(group, record)] for group in record["groups"]]
+    lines = [f"{escaped(line)}." for line in statistics_lines(record)]
+    return [_table([escaped(header) for header in group_headers(record)], rows), *lines, "Every experiment:"]
 
 
 def _ranking_line(board: Board) -> str:

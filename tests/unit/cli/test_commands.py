@@ -367,3 +367,14 @@ def test_a_bug_in_a_run_is_4_with_a_short_text(
     assert "internal error: KeyError: 'a bug'" in error
     assert "Traceback" not in error
     assert len(list((grid.parent / "results").glob("crash-*.log"))) == 1
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_full_asks_for_the_statistics_of_all_groups(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    asked = []
+    monkeypatch.setattr("sft.api.write_leaderboard", lambda *_, **options: asked.append(options["full"]))
+    (tmp_path / "leaderboard.json").write_text('{"boards": [], "rows": []}')
+    assert call("leaderboard", str(tmp_path), *(["--full"] if full else [])) == 0
+    assert asked == [full]

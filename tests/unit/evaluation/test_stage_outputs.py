@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sft.errors import DataError, StageFailure
+from sft.evaluation.rows import read_rows
 from sft.evaluation.stage import run
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.atomic import write_json, write_json_lines
@@ -106,7 +107,7 @@ def test_scores_become_predictions_probabilities_and_metrics(
     assert record["results"]["label_mass"] == pytest.approx(first["label_mass"])
     assert list(record["results"])[-1] == "label_mass"
     assert "calibration" not in record["details"]
-    listed = {"result/predictions.jsonl", "result/predictions.tsv", "result/metrics.json"}
+    listed = {"result/predictions.jsonl", "result/predictions.tsv", "result/metrics.json", "result/rows.npz"}
     assert finished_files(job.folder) == listed
 
 
@@ -159,10 +160,31 @@ def test_the_reproducible_part_is_byte_equal(planned: Jobs, raw: Raw, zero_shot:
         job, infer = planned(raw(zero_shot, DEV), place=place)
         _write_scores(infer, ["dev", "test"])
         record = _run(job)
-        files = [path.read_bytes() for path in sorted(job.folder.result.glob("predictions*"))]
-        assert len(files) == 4
+        files = [path.read_bytes() for path in sorted(job.folder.result.glob("[pr]*"))]
+        assert len(files) == 5
         kept.append([json.dumps([record[part] for part in ("results", "details", "data")]), *files])
     assert kept[0] == kept[1]
+
+
+def test_what_became_of_each_row_is_kept_for_statistics(planned: Jobs, raw: Raw, zero_shot: dict[str, Any]) -> None:
+    job, infer = planned(raw(zero_shot, DEV, {"evaluation": {"metrics": ["accuracy", "log_loss"]}}))
+    _write_scores(infer, ["dev", "test"])
+    results = _run(job)["results"]
+    rows, dev = read_rows(job.folder.rows), read_rows(job.folder.rows, "dev_")
+    assert rows is not None
+    assert dev is not None
+    assert rows.gold is not None
+    assert rows.predicted is not None
+    assert rows.log_loss is not None
+    assert (rows.gold.dtype, rows.predicted.dtype, rows.correct.dtype, rows.log_loss.dtype) == (
+        np.int64, np.int64, np.bool_, np.float64,
+    )  # fmt: skip
+    assert rows.gold.tolist() == [0, 1, 2] * 3
+    assert rows.predicted.tolist() == [1, 2, 2, 0, 1, 2, 0, 1, 2]
+    assert rows.correct.tolist() == [False, False, *[True] * 7]
+    assert rows.log_loss.mean() == pytest.approx(results["log_loss"], abs=1e-12)
+    assert len(dev) == 6
+    assert dev.correct.all()
 
 
 def test_ties_go_to_the_first_label(planned: Jobs, raw: Raw, zero_shot: dict[str, Any]) -> None:
@@ -271,6 +293,11 @@ def test_texts_become_predictions_and_text_metrics(
     _write_inference(infer, ["dev", "test"])
     record = _run(job)
     assert record["results"] == {"exact_match": 0, "dev_exact_match": 1}
+    rows, dev_rows = read_rows(job.folder.rows), read_rows(job.folder.rows, "dev_")
+    assert rows is not None
+    assert dev_rows is not None
+    assert (rows.gold, rows.predicted, rows.log_loss) == (None, None, None)
+    assert (rows.correct.any(), dev_rows.correct.all(), len(rows)) == (False, True, 9)
     assert _predictions(job)[0]["predictions"] == "a\tb\u2028c"
     assert "probabilities" not in _predictions(job)[0]
     lines = job.folder.predictions("test", "tsv").read_text().split("\n")

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.experiments.effects import seed_has_effect, without_effect
+from sft.experiments.effects import without_effect
+from sft.pipeline.seed_effect import seed_has_effect
 
 Raw = Callable[..., dict[str, Any]]
 NOTHING_TRAINED: dict[str, Any] = {"dataset": {"shots": 0}, "lora": ..., "training": ...}

@@ -7,8 +7,10 @@ import pytest
 
 from sft.experiments.results_view import view_of
 from sft.experiments.verification import Verification, verify
+from sft.runs.atomic import write_json, write_json_lines
 from sft.runs.files import JobFolder
 from sft.runs.lock import locked
+from sft.runs.manifest import write_manifest
 from sft.runs.records import StatusRecord, write_record
 
 
@@ -102,3 +104,18 @@ def test_a_stage_that_starts_anew_meanwhile_is_no_error(
 
     monkeypatch.setattr(verification, "difference", starts_anew)
     assert train not in [job.folder for job in verify(view_of(made.results)).damaged]
+
+
+def test_metrics_that_the_predictions_do_not_give_are_damage(made: Any, train: JobFolder) -> None:
+    (job,) = made.results.experiment_folders()
+    labels = {"details": {"labels": ["no", "yes"]}, "config": {"prompting": {"output_column": "label"}}}
+    for accuracy, wrong in ((0.5, 0), (0.75, 1)):
+        write_json(job.metrics, {"results": {"accuracy": accuracy}, **labels})
+        rows = [{"label": gold, "predictions": "no"} for gold in ("no", "yes")]
+        write_json_lines(job.predictions("test", "jsonl"), rows)
+        write_manifest(job, [job.result])
+        found = verified(made)
+        assert len(found.damaged) == wrong
+    assert "  results/experiments/one-a0000000/result/metrics.json says accuracy 0.75, the predictions give 0.5" in (
+        found.lines
+    )

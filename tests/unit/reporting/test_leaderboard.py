@@ -30,7 +30,12 @@ def board(tmp_path: Path) -> Folder:
 
 
 def tables(text: str) -> list[list[list[str]]]:
-    """The cells of every table, as a Markdown reader shows them."""
+    """The cells of every table of experiments, as a Markdown reader shows them."""
+    return [table for table in all_tables(text) if "group" not in table[0]]
+
+
+def all_tables(text: str) -> list[list[list[str]]]:
+    """The cells of every table."""
     found: list[list[list[str]]] = []
     inside = False
     for token in MarkdownIt().enable("table").parse(text):

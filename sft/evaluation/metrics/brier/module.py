@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sft.evaluation.metrics.base import OfflineMetric
+from sft.evaluation.metrics.formulas import brier
 
 
 class Brier(OfflineMetric):
@@ -15,5 +16,4 @@ class Brier(OfflineMetric):
     def _compute(
         self, predictions: Sequence[Sequence[float]], references: Sequence[int], n_labels: int
     ) -> dict[str, float]:
-        errors = np.asarray(predictions, dtype=np.float64) - np.eye(n_labels)[np.asarray(references)]
-        return {"brier": float((errors**2).sum(axis=1).mean())}
+        return {"brier": brier(np.asarray(predictions, dtype=np.float64), np.asarray(references))}

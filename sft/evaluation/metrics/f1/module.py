@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from sft.evaluation.metrics.base import OfflineMetric
-from sft.evaluation.metrics.counts import confusion_counts, label_ratios
+from sft.evaluation.metrics.counts import confusion_counts
+from sft.evaluation.metrics.formulas import averages
 
 
 class PrecisionRecallF1(OfflineMetric):
@@ -14,12 +13,4 @@ class PrecisionRecallF1(OfflineMetric):
     needs = "labels"
 
     def _compute(self, predictions: Sequence[int], references: Sequence[int], n_labels: int) -> dict[str, float]:
-        counts = confusion_counts(references, predictions, n_labels)
-        ratios = label_ratios(counts)
-        micro = float(np.trace(counts) / counts.sum())
-        results = {}
-        for name, values in (("f1", ratios.f1), ("precision", ratios.precision), ("recall", ratios.recall)):
-            results[f"macro_{name}"] = float(values.mean())
-            results[f"micro_{name}"] = micro
-            results[f"weighted_{name}"] = float(np.average(values, weights=ratios.support))
-        return results
+        return averages(confusion_counts(references, predictions, n_labels))

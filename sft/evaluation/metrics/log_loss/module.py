@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sft.evaluation.metrics.base import OfflineMetric
+from sft.evaluation.metrics.formulas import log_loss
 
 
 class LogLoss(OfflineMetric):
@@ -15,6 +16,4 @@ class LogLoss(OfflineMetric):
     def _compute(
         self, predictions: Sequence[Sequence[float]], references: Sequence[int], n_labels: int
     ) -> dict[str, float]:
-        probabilities = np.asarray(predictions, dtype=np.float64)
-        gold = probabilities[np.arange(len(references)), np.asarray(references)]
-        return {"log_loss": float(-np.log(np.clip(gold, np.finfo(np.float64).eps, 1.0)).mean())}
+        return {"log_loss": log_loss(np.asarray(predictions, dtype=np.float64), np.asarray(references))}

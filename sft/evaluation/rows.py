@@ -1,0 +1,88 @@
+"""`rows.npz`: how each evaluated row came out, so that statistics over rows need no text and no model."""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sft.evaluation.outputs import SplitOutput
+from sft.runs.atomic import atomic_file
+
+DEV = "dev_"
+"""Before the names of the arrays of the dev rows."""
+
+
+@dataclass(frozen=True)
+class EvaluatedRows:
+    """The evaluated rows of one split, in their order.
+
+    Attributes:
+        correct: (rows,) whether the prediction is the gold value; of generated texts whether they are equal but for
+            white space around them.
+        gold: (rows,) position of the gold value in the label set; None in generation.
+        predicted: (rows,) position of the prediction; None in generation.
+        log_loss: (rows,) negative natural logarithm of the gold label's probability, in nats; None in generation.
+    """
+
+    correct: NDArray[np.bool_]
+    gold: NDArray[np.int64] | None = None
+    predicted: NDArray[np.int64] | None = None
+    log_loss: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.correct)
+
+
+def evaluated_rows(output: SplitOutput, gold: Sequence[str]) -> EvaluatedRows:
+    """What became of the rows of a split.
+
+    Args:
+        output: of the split.
+        gold: gold values, or reference texts, as many.
+    """
+    if output.labels is None:
+        pairs = zip(output.predictions, gold, strict=True)
+        return EvaluatedRows(np.array([text.strip() == wanted.strip() for text, wanted in pairs], dtype=np.bool_))
+    places = {label: place for place, label in enumerate(output.labels)}
+    gold_places = np.array([places[value] for value in gold], dtype=np.int64)
+    predicted = np.array([places[value] for value in output.predictions], dtype=np.int64)
+    losses = None if output.probabilities is None else log_losses(output.probabilities, gold_places)
+    return EvaluatedRows(gold_places == predicted, gold_places, predicted, losses)
+
+
+def log_losses(probabilities: NDArray[np.float64], gold: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(rows,) nats; clipped as the metric `log_loss` clips them, so that their mean is that metric."""
+    chosen = probabilities[np.arange(len(gold)), gold]
+    losses: NDArray[np.float64] = -np.log(np.clip(chosen, np.finfo(np.float64).eps, 1.0))
+    return losses
+
+
+def write_rows(path: Path, rows: Mapping[str, EvaluatedRows]) -> None:
+    """Write the rows by split (`test`, `dev`), atomically."""
+    arrays = {
+        f"{DEV if split == 'dev' else ''}{name}": array
+        for split, found in rows.items()
+        for name in EvaluatedRows.__dataclass_fields__
+        if (array := getattr(found, name)) is not None
+    }
+    with atomic_file(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_rows(path: Path, prefix: str = "") -> EvaluatedRows | None:
+    """The rows of one split; None where there is no such file or it cannot be read.
+
+    Args:
+        path: of the file.
+        prefix: `DEV` for the dev rows.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            present = [name for name in EvaluatedRows.__dataclass_fields__ if f"{prefix}{name}" in saved.files]
+            arrays = {name: saved[f"{prefix}{name}"] for name in present}
+            return EvaluatedRows(**arrays) if "correct" in arrays else None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None

@@ -1,0 +1,47 @@
+"""`leaderboard.csv`: one row per experiment, for spreadsheets.
+
+The columns are those of `sft.results`. Numbers are written with all their digits, missing values as empty cells,
+lists and maps as JSON. A text that a spreadsheet would run as a formula gets an apostrophe in front; a number never
+does, so that -0.5 stays one.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sft.reporting.board import Leaderboard
+from sft.reporting.flat import flat_rows
+from sft.reporting.formats.report_format import ReportFormat
+
+_FIRST = ("rank", "board", "name", "id", "state", "seed", "error")
+_FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def render(leaderboard: Leaderboard) -> str:
+    """The whole file: a header, then the boards' rows best first, then the rows without a result."""
+    rows = list(flat_rows(leaderboard))
+    columns = dict.fromkeys([*_FIRST, *(column for row in rows for column in row)])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")  # with "\n" alone a cell that holds "\r" is not quoted
+    writer.writerow([_cell(column) for column in columns])
+    writer.writerows(_cells(row, columns) for row in rows)
+    return text.getvalue()
+
+
+def _cells(row: Mapping[str, Any], columns: Mapping[str, None]) -> list[str]:
+    return [_cell(row.get(column)) for column in columns]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA_MARKS) else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)  # the same as JSON's, and thousands of rows have a million of them
+    return json.dumps(value)
+
+
+FORMAT = ReportFormat(ending="csv", render=render)
