@@ -206,7 +206,7 @@ def twice(make_place: Callable[[str], Any]) -> Any:
 
 def test_the_same_config_gives_the_same_bytes(twice: Any):
     first, second = (twice.experiment(results) / "result" for results in ("first", "second"))
-    names = {"predictions.jsonl", "predictions.tsv", "predictions.dev.jsonl", "predictions.dev.tsv"}
+    names = {"predictions.jsonl", "predictions.tsv", "predictions.dev.jsonl", "predictions.dev.tsv", "rows.npz"}
     assert {path.name for path in first.iterdir()} == names | {"metrics.json"}
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
