@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import UserError
+from sft.errors import StageFailure, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -108,9 +108,14 @@ def _refactored(a: "torch.Tensor", b: "torch.Tensor") -> "tuple[torch.Tensor, to
     Args:
         a: (rank, in) float64.
         b: (out, rank) float64.
+
+    Raises:
+        StageFailure: kind diverged; a number is not finite.
     """
     import torch
 
+    if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
+        raise StageFailure("the trained adapter holds numbers that are not finite", kind="diverged")
     rank = len(a)
     left, left_part = torch.linalg.qr(b)
     right, right_part = torch.linalg.qr(a.T)

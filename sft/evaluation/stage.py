@@ -18,6 +18,8 @@ from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import EVAL, JobRecord, infer_input, read_json_or_none
 from sft.tasks.inputs import Inputs, inputs_of_job, row_text, rows_sha256
+from sft.tasks.row_sets import RowSet
+from sft.tasks.set_rows import pool_rows
 
 SCHEMA = 1
 
@@ -104,7 +106,7 @@ def _write_metrics(
         "seed": inputs.config.seed,
         "results": {**results["test"].results, **dev_results},
         "details": {**results["test"].details, **({} if dev is None else {"dev": dev.details})},
-        "data": _data_record(inputs, inference, training),
+        "data": _data_record(inputs, inferences, training),
         "config": record.config,
         "timing": {
             **timing,
@@ -144,15 +146,19 @@ def _memory_steps(inference: Mapping[str, Any], training: Mapping[str, Any] | No
     return {"memory_steps": steps} if steps else {}
 
 
-def _data_record(inputs: Inputs, inference: Mapping[str, Any], training: Mapping[str, Any] | None) -> dict[str, Any]:
-    selection = inputs.selection
+def _data_record(
+    inputs: Inputs, inferences: Mapping[str, Mapping[str, Any]], training: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    inference, selection = inferences[EVAL], inputs.selection
     prompting = inputs.config.prompting
     # Shots that are neither trained on nor shown are in no key: equal ids must not record different rows.
     shots = selection.shots if inputs.config.uses_shots else ()
     examples = [index for rows in inference["examples"].values() for row in rows for index in row]
     fixed = not inputs.config.draws_examples_per_row
     by_index = {row.source_index: row for row in (*selection.train, *selection.shots)}
-    used = {*(row.source_index for row in shots), *examples}
+    sets = (RowSet.parse(name) for name in inferences)
+    calibrated_on = (row for row_set in sets if row_set.kind == "train" for row in pool_rows(inputs, row_set))
+    used = {*(row.source_index for row in (*shots, *calibrated_on)), *examples}
     evaluated = [row_text(row, prompting) for rows in inputs.evaluated().values() for row in rows]
     return {
         "train_indices": [row.source_index for row in shots],

@@ -17,7 +17,7 @@ from sft.pipeline.needed_rows import named_row_sets
 from sft.tasks.examples import example_source
 from sft.tasks.inputs import Inputs, row_text, select_inputs, used_columns
 from sft.tasks.row_sets import RowSet
-from sft.tasks.set_rows import check_row_set
+from sft.tasks.set_rows import check_row_set, pool_rows
 
 PathMessage = tuple[str, str]
 
@@ -35,7 +35,7 @@ class DataFacts:
     n_dev: int | None
     n_test: int
     n_leaked: int
-    """Shots or in-context examples whose text is found among the evaluated rows."""
+    """Rows that are trained on, shown or calibrated on whose text is found among the evaluated rows."""
 
 
 class DataChecks:
@@ -96,7 +96,7 @@ class DataChecks:
         found = found or _row_set_findings(inputs, self._folder)
         if found:
             return found
-        leaked = _n_leaked(inputs)
+        leaked = _n_leaked(inputs, self._folder)
         if leaked and config.evaluation.strict_leaks:
             message = f"{leaked} shots or in-context examples are also evaluated rows; remove them from one side"
             return [("evaluation.strict_leaks", message)]
@@ -119,8 +119,15 @@ def _located(error: UserError) -> PathMessage:
     return "dataset", str(error)
 
 
-def used_examples(inputs: Inputs) -> tuple[Row, ...]:
-    """The shots, or where there are none the rows that may be shown as in-context examples."""
+def used_examples(inputs: Inputs, folder: Path) -> tuple[Row, ...]:
+    """The rows whose answers may be seen: trained on, shown as in-context examples, or calibrated on; each once."""
+    sets = (RowSet.parse(name) for name in named_row_sets(inputs.config, folder))
+    calibrated_on = (row for row_set in sets if row_set.kind == "train" for row in pool_rows(inputs, row_set))
+    found = {row.source_index: row for row in (*_shown_or_trained_on(inputs), *calibrated_on)}
+    return tuple(found.values())
+
+
+def _shown_or_trained_on(inputs: Inputs) -> tuple[Row, ...]:
     if inputs.config.uses_shots:
         return inputs.selection.shots
     inference = inputs.config.inference
@@ -141,10 +148,10 @@ def _label_counts(inputs: Inputs) -> dict[str, int] | None:
     return {value: found[value] for value in inputs.labels.values}
 
 
-def _n_leaked(inputs: Inputs) -> int:
+def _n_leaked(inputs: Inputs, folder: Path) -> int:
     prompting = inputs.config.prompting
     evaluated = (row_text(row, prompting) for rows in inputs.evaluated().values() for row in rows)
-    return count_leaks((row_text(row, prompting) for row in used_examples(inputs)), evaluated)
+    return count_leaks((row_text(row, prompting) for row in used_examples(inputs, folder)), evaluated)
 
 
 def _missing_gold(inputs: Inputs, with_gold: bool) -> list[PathMessage]:

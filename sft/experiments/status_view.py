@@ -124,7 +124,8 @@ def _where(view: ResultsView, item: ListedExperiment, standing: Standing) -> Pat
     if status is None:
         return item.folder.path
     stages = [folder for name, folder in item.jobs().items() if stage_of(name) == status.stage]
-    stopped = (folder for folder in stages if view.standings.of(folder).state not in FINISHED)
+    not_stopped = (*FINISHED, "pending", "pruned")
+    stopped = (folder for folder in stages if view.standings.of(folder).state not in not_stopped)
     return next(stopped, item.folder).path
 
 

@@ -69,7 +69,7 @@ class Decoder:
                 written[row] = ids
             going = [place for place, row in enumerate(rows) if not self._has_ended(written[row])]
             if len(going) < len(rows):
-                cache.batch_select_indices(torch.tensor(going, dtype=torch.long, device=output.device))
+                cache.batch_select_indices(torch.tensor(going, dtype=torch.long))  # layers may lie on several GPUs
             rows = [rows[place] for place in going]
             batch = _longer(batch, output, going)
             done = stretch = output.shape[1] - width

@@ -83,7 +83,7 @@ def batch_limits(
     tokens = max(FEWEST_TOKENS, _power_of_two(min(most, fitting)) >> step)
     written = config.inference.batch_size
     if task_of(config).output == "label_scores":
-        return BatchLimits(tokens, None if written is None else written >> step)
+        return BatchLimits(tokens, None if written is None else max(1, written >> step))
     if is_sampling(config.inference.generation_args):
         return BatchLimits(tokens, sampling_batch_size(written))
     rows = GENERATED_ROWS.get(device, GENERATED_ROWS_ELSEWHERE) if written is None else written
@@ -101,7 +101,9 @@ def has_step(config: ExperimentConfig, step: int) -> bool:
     if task_of(config).output != "label_scores" and is_sampling(config.inference.generation_args):
         return False
     written = config.inference.batch_size
-    return step <= STEPS if written is None else written >> step >= 1
+    if written is None or task_of(config).output == "label_scores":  # label scores are bounded by their tokens
+        return step <= STEPS
+    return written >> step >= 1
 
 
 def _power_of_two(number: int) -> int:

@@ -8,14 +8,11 @@ import torch
 
 from sft.inference.batches import pad_left
 from sft.inference.label_scoring.cached_model import CachedModel, Context
-from sft.inference.label_scoring.grouping import shared_beginning, token_order
+from sft.inference.label_scoring.grouping import WORTH_SHARING, shared_beginning, token_order
 from sft.inference.label_scoring.masks import is_tried, mask_rule, stretched_positions
 from sft.inference.label_scoring.scoring import TRIAL_TOLERANCE
 
 logger = logging.getLogger(__name__)
-
-WORTH_SHARING = 16
-"""Tokens that all prompts must begin with for them to run once, by themselves."""
 
 _OWN_CACHE = frozenset({"cache_implementation", "cache_config", "max_cache_len", "prefill_chunk_size"})
 _OWN_PROMPT = frozenset({"guidance_scale", "token_healing"})

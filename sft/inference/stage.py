@@ -101,7 +101,11 @@ def _score(
         builder.check_labels(prompt, labels)
     ids = [(label.answer_ids, label.stop_ids) for label in labels]
     of_pass = PassLimits(limits.tokens, limits.rows)
-    return score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, of_pass, progress)
+    scores = score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, of_pass, progress)
+    wrong = np.isnan(scores.answer_logprobs + scores.stop_logprobs).any(axis=1).sum()
+    if wrong:
+        raise StageFailure(f"the model gives no numbers (NaN) as label scores of {wrong} rows", kind="model")
+    return scores
 
 
 def _generation_settings(inputs: Inputs, builder: PromptBuilder, limits: BatchLimits) -> GenerationSettings:

@@ -185,7 +185,8 @@ def _stage(name: str) -> Fields:
 def _reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
     dataset = experiment.config.dataset
     data = experiment.fingerprints.data
-    content = {role: data[role] for role in roles if role in data} or dict(data)
+    # Where shares cut one split there is but one role; prompts that hold no row depend on no content at all.
+    content = {role: data[role] for role in roles if role in data} or (dict(data) if roles else {})
     by_content = {"revision", "data_files"} if dataset.path in BUILDERS else {"revision"}
     fields = {
         "content": content,

@@ -15,7 +15,7 @@ from sft.inference.label_scoring.masks import MaskRule
 from sft.inference.label_scoring.passes import TreePass
 
 SLICE_TOKENS = 1024
-"""Tokens of one prompt that run together where nothing but the prompt runs."""
+"""Most tokens of one prompt that run together where nothing but the prompt runs."""
 
 States = tuple[tuple[torch.Tensor, torch.Tensor], ...]
 
@@ -46,17 +46,18 @@ class Context:
 class CachedModel:
     """Runs prompts and trees of tokens; the model is wrapped by PEFT or not."""
 
-    def __init__(self, model: Any, masks: MaskRule) -> None:
+    def __init__(self, model: Any, masks: MaskRule, slice_tokens: int = SLICE_TOKENS) -> None:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._head_takes_places = "logits_to_keep" in inspect.signature(type(base).forward).parameters
         self._model = model
         self._masks = masks
+        self._slice = min(slice_tokens, SLICE_TOKENS)
         self.device: torch.device = model.device
 
     def extend(self, context: Context, ids: Sequence[int]) -> Context:
         """The context with further tokens behind it."""
-        for start in range(0, len(ids), SLICE_TOKENS):
-            context = self._extend(context, ids[start : start + SLICE_TOKENS])
+        for start in range(0, len(ids), self._slice):
+            context = self._extend(context, ids[start : start + self._slice])
         return context
 
     def run(self, context: Context, tokens: TreePass) -> torch.Tensor:

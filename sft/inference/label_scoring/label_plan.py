@@ -60,12 +60,12 @@ class LabelPlan:
 
     def sums(self, node_logprobs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(rows, labels) sums over the label's and over the stop's ids, from (rows, nodes) log-probabilities."""
-        running = np.zeros((len(node_logprobs), len(self._path_nodes) + 1))
-        node_logprobs[:, self._path_nodes].cumsum(axis=1, out=running[:, 1:])
-        ends = (self.answer_tokens + self.stop_tokens).cumsum()
-        middles = ends - self.stop_tokens
-        starts = middles - self.answer_tokens
-        return running[:, middles] - running[:, starts], running[:, ends] - running[:, middles]
+        tokens = np.zeros((len(node_logprobs), len(self._path_nodes) + 1))
+        tokens[:, :-1] = node_logprobs[:, self._path_nodes]
+        lengths = np.stack([self.answer_tokens, self.stop_tokens], axis=1).reshape(-1)
+        sums = np.add.reduceat(tokens, lengths.cumsum() - lengths, axis=1)
+        sums[:, lengths == 0] = 0.0
+        return sums[:, 0::2], sums[:, 1::2]
 
     @cached_property
     def _path_nodes(self) -> NDArray[np.int64]:

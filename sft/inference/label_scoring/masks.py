@@ -60,16 +60,17 @@ def mask_rule(model: Any) -> MaskRule | str:
     if getattr(adapter, "alora_invocation_tokens", None):
         return "its adapter looks for its invocation tokens in whole prompts"
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    attention = base.config._attn_implementation
+    config = base.config.get_text_config(decoder=True)
+    attention = config._attn_implementation
     if attention not in _TAKES_MASKS:
         return f"its attention ({attention}) takes no mask of one's own"
     if "position_ids" not in inspect.signature(type(base).forward).parameters:
         return f"{type(base).__name__} takes no positions"
-    kinds = tuple(dict.fromkeys(getattr(base.config, "layer_types", None) or ()))
+    kinds = tuple(dict.fromkeys(getattr(config, "layer_types", None) or ()))
     strange = [kind for kind in kinds if kind not in (FULL, SLIDING)]
     if strange:
         return f"its layers of type {strange[0]} have no attention to mask"
-    return MaskRule(base.dtype if base.dtype.is_floating_point else torch.float32, _window(base.config, kinds), kinds)
+    return MaskRule(base.dtype if base.dtype.is_floating_point else torch.float32, _window(config, kinds), kinds)
 
 
 def stretched_positions(model: Any, longest: int) -> str | None:
@@ -81,8 +82,10 @@ def stretched_positions(model: Any, longest: int) -> str | None:
     config = base.config.get_text_config(decoder=True)
     rope = getattr(config, "rope_parameters", None) or {}
     for kind in (rope, *(part for part in rope.values() if isinstance(part, Mapping))):
-        limit = kind.get("original_max_position_embeddings") or config.max_position_embeddings
-        if kind.get("rope_type") in _STRETCHED and longest > limit:
+        if kind.get("rope_type") not in _STRETCHED:
+            continue
+        limit = kind.get("original_max_position_embeddings") or getattr(config, "max_position_embeddings", None)
+        if limit is not None and longest > limit:
             return f"its positions depend on the length of what runs, beyond {limit} tokens"
     return None
 

@@ -7,7 +7,7 @@ each prompt, every token seeing only what stands before it.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,25 +60,33 @@ def score_labels(
         prompts: token ids of the rendered prompts, none empty; prompt and longest label fit in the context.
         labels: ids of each label and of its stop; one of the two may be empty.
         limits: of one forward pass; any give the same scores.
-        progress: called after each pass with the rows done and all rows.
+        progress: called after each pass with the rows done and all rows; equal prompts count once.
     """
     if not all(prompts):
         raise ValueError("a prompt without tokens cannot be run")
     model.eval()
+    distinct = list(dict.fromkeys(map(tuple, prompts)))
+    if len(distinct) < len(prompts):
+        place = {prompt: number for number, prompt in enumerate(distinct)}
+        scores = score_labels(model, distinct, labels, limits, progress)
+        whose = [place[tuple(prompt)] for prompt in prompts]
+        return replace(
+            scores, answer_logprobs=scores.answer_logprobs[whose], stop_logprobs=scores.stop_logprobs[whose]
+        )
     plan = LabelPlan.of(labels, max(1, limits.tokens - 1))
     with torch.inference_mode():
         longest = max(map(len, prompts), default=0) + max(len(answer) + len(stop) for answer, stop in labels)
         stretched = stretched_positions(model, longest)
         rule = stretched or mask_rule(model)
         if not isinstance(rule, str) and prompts and not is_tried(model):
-            rule = _after_trial(model, rule, prompts, labels, longest)
+            rule = _after_trial(model, rule, prompts, labels)
         if isinstance(rule, str):
             logger.warning("labels are scored the slow way, one sequence for each: %s", rule)
             # Sequences of one batch have one longest length, and with it the same positions.
             rows = 1 if stretched else limits.rows or max(1, limits.tokens // max(1, longest))
             sums = score_whole_sequences(model, prompts, labels, rows, lambda done: progress(done, len(prompts)))
             return LabelScores(*sums, plan.answer_tokens, plan.stop_tokens, rule)
-        sums = _TreeScoring(CachedModel(model, rule), prompts, plan, limits, progress).run()
+        sums = _TreeScoring(CachedModel(model, rule, limits.tokens), prompts, plan, limits, progress).run()
     return LabelScores(*sums, plan.answer_tokens, plan.stop_tokens)
 
 
@@ -132,18 +140,19 @@ class _TreeScoring:
 
 
 def _after_trial(
-    model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels: Sequence[Label], longest: int
+    model: Any, rule: MaskRule, prompts: Sequence[Sequence[int]], labels: Sequence[Label]
 ) -> MaskRule | str:
-    """The rule where it gives the scores of whole sequences on the shortest prompt, else why not."""
-    if rule.window is not None and longest > rule.window:
-        return f"its sliding window of {rule.window} tokens is exceeded, and masks for it were not tried"
-    prompt = [min(prompts, key=len)]
+    """The rule where it gives the scores of whole sequences on the shortest and the longest prompt, else why not.
+
+    The longest shows what the shortest hides: a window, for one.
+    """
+    tried = [min(prompts, key=len), max(prompts, key=len)]
     some = sorted(labels, key=lambda label: -len(label[0]))[:TRIAL_LABELS]
-    whole = score_whole_sequences(model, prompt, some, 1)
-    limits = PassLimits(tokens=max(1, len(prompt[0])))
+    whole = score_whole_sequences(model, tried, some, 1)
+    limits = PassLimits(tokens=max(1, len(tried[0])))
     plan = LabelPlan.of(some, limits.tokens)
     try:
-        tree = _TreeScoring(CachedModel(model, rule), prompt, plan, limits, lambda _done, _total: None).run()
+        tree = _TreeScoring(CachedModel(model, rule), tried, plan, limits, lambda _done, _total: None).run()
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
         return f"it refuses a mask of one's own ({type(error).__name__}: {next(iter(str(error).splitlines()), '')})"
     apart = max(float(np.abs(first - second).max()) for first, second in zip(whole, tree, strict=True))

@@ -29,9 +29,9 @@ def score_whole_sequences(
         done: called with the number of prompts that have all their scores.
     """
     scores = np.zeros((2, len(prompts), len(labels)))
-    pairs = [(row, column) for row in range(len(prompts)) for column in range(len(labels))]
-    for start in range(0, len(pairs), rows):
-        part = pairs[start : start + rows]
+    count = len(prompts) * len(labels)
+    for start in range(0, count, rows):
+        part = [divmod(number, len(labels)) for number in range(start, min(start + rows, count))]
         found = _token_logprobs(
             model, [[*prompts[row], *labels[column][0], *labels[column][1]] for row, column in part]
         )

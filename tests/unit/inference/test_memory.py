@@ -32,7 +32,7 @@ def test_each_step_halves_what_runs_at_once_and_the_last_is_none() -> None:
     found = [batch_limits(config(), step, DEMO, "cpu", None) for step in range(6)]
     assert [limits and limits.tokens for limits in found] == [512, 256, 128, 64, 32, None]
     written = [batch_limits(config(batch_size=5), step, DEMO, "cpu", None) for step in range(4)]
-    assert [limits and limits.rows for limits in written] == [5, 2, 1, None]
+    assert [limits and limits.rows for limits in written] == [5, 2, 1, 1]
 
 
 def test_generation_has_rows_of_its_own_and_sampling_always_the_same() -> None:

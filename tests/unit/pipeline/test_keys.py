@@ -1,5 +1,6 @@
 """Which change moves which stage: a key that stays shows stale numbers, one that moves too soon costs runs."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -291,6 +292,17 @@ def test_what_moves_a_row_set(raw: Raw, patch: dict[str, Any], row_set: str, mov
     calibrator = CONTEXTUAL if row_set.startswith("content") else TEMPERATURE
     before, after = (_keys(raw(zero, calibrator, *patches)) for patches in ([], [patch]))
     assert (before.row_sets[row_set] != after.row_sets[row_set]) is moves
+
+
+def test_prompts_that_hold_no_row_depend_on_no_data(raw: Raw) -> None:
+    zero = {"lora": ..., "training": ...}
+    config = ExperimentConfig.model_validate(raw(zero, CONTEXTUAL))
+    edited = dataclasses.replace(FINGERPRINTS, data={role: "edited" for role in FINGERPRINTS.data})
+    before, after = (
+        stage_keys(Experiment("any", config, Path("/anywhere"), prints)) for prints in (FINGERPRINTS, edited)
+    )
+    assert before.row_sets["content_free:contextual:3"] == after.row_sets["content_free:contextual:3"]
+    assert before.infer != after.infer
 
 
 def test_fixed_examples_are_those_of_prompts_without_content_however_rows_draw_theirs(raw: Raw) -> None:

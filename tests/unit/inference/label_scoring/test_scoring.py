@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sft.data.prompts import Example, PromptBuilder, PromptStyle
 from sft.inference.label_scoring import cached_model, masks
 from sft.inference.label_scoring.grouping import PassLimits
+from sft.inference.label_scoring.label_plan import LabelPlan
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
 
 STOP = (3, 4)
@@ -143,6 +144,62 @@ def _remembered(tiny_model: Callable, **config: Any) -> Any:
     if key not in _MODELS:
         _MODELS[key] = tiny_model("llama", max_position_embeddings=256, **config)
     return _MODELS[key]
+
+
+def test_a_nested_config_has_its_window_too(oracle: Callable):
+    """As AutoModelForCausalLM gives for the larger Gemma 3: what counts stands in `text_config`."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    torch.manual_seed(7)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = {
+        **sizes,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "vocab_size": 97,
+        "max_position_embeddings": 64,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "initializer_range": 0.5,
+    }
+    vision = {**sizes, "image_size": 28, "patch_size": 14}
+    config = Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4, image_token_index=96)
+    model = Gemma3ForConditionalGeneration._from_config(config, attn_implementation="sdpa").eval()
+    rule = masks.mask_rule(model)
+    assert isinstance(rule, masks.MaskRule)
+    assert rule.window == 8
+    prompts = [[token % 90 for token in prompt] for prompt in make_prompts((4, 30, 40))]
+    assert_equal_scores(score_labels(model, prompts, LABELS, PassLimits(64)), oracle(model, prompts, LABELS))
+
+
+@pytest.mark.parametrize("architecture", ["bloom", "mamba"])
+def test_configs_without_a_longest_position(tiny_model: Callable, architecture: str):
+    model = tiny_model(architecture, "eager")
+    del model.config.max_position_embeddings
+    assert masks.stretched_positions(model, 10_000) is None
+
+
+def test_a_label_that_cannot_be_spoils_no_other() -> None:
+    plan = LabelPlan.of([((5, 6), (2,)), ((7,), ()), ((), (8, 9))], 10)
+    logprobs = np.full((1, len(plan.trie)), -1.0)
+    logprobs[0, plan.trie.paths[0][0]] = -np.inf
+    answer, stop = plan.sums(logprobs)
+    assert answer.tolist() == [[-np.inf, -1.0, 0.0]]
+    assert stop.tolist() == [[-1.0, 0.0, -2.0]]
+
+
+def test_equal_prompts_run_once_also_where_the_labels_alone_fill_a_pass(
+    tiny_model: Callable, oracle: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    passes: list[int] = []
+    run = cached_model.CachedModel.run
+    monkeypatch.setattr(cached_model.CachedModel, "run", lambda self, *rest: passes.append(1) or run(self, *rest))
+    model, (prompt,) = tiny_model("llama"), make_prompts((9,))
+    one = score_labels(model, [prompt], LABELS, PassLimits(4))
+    alone = len(passes)
+    five = score_labels(model, [prompt] * 5, LABELS, PassLimits(4))
+    assert len(passes) == 2 * alone
+    np.testing.assert_array_equal(five.answer_logprobs, one.answer_logprobs.repeat(5, axis=0))
 
 
 def test_lora_takes_part(tiny_model: Callable, oracle: Callable):
