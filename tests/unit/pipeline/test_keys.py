@@ -297,7 +297,7 @@ def test_what_moves_a_row_set(raw: Raw, patch: dict[str, Any], row_set: str, mov
 def test_prompts_that_hold_no_row_depend_on_no_data(raw: Raw) -> None:
     zero = {"lora": ..., "training": ...}
     config = ExperimentConfig.model_validate(raw(zero, CONTEXTUAL))
-    edited = dataclasses.replace(FINGERPRINTS, data={role: "edited" for role in FINGERPRINTS.data})
+    edited = dataclasses.replace(FINGERPRINTS, data=dict.fromkeys(FINGERPRINTS.data, "edited"))
     before, after = (
         stage_keys(Experiment("any", config, Path("/anywhere"), prints)) for prints in (FINGERPRINTS, edited)
     )
