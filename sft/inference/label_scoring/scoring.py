@@ -66,13 +66,19 @@ def score_labels(
         raise ValueError("a prompt without tokens cannot be run")
     model.eval()
     distinct = list(dict.fromkeys(map(tuple, prompts)))
-    if len(distinct) < len(prompts):
-        place = {prompt: number for number, prompt in enumerate(distinct)}
-        scores = score_labels(model, distinct, labels, limits, progress)
-        whose = [place[tuple(prompt)] for prompt in prompts]
-        return replace(
-            scores, answer_logprobs=scores.answer_logprobs[whose], stop_logprobs=scores.stop_logprobs[whose]
-        )
+    place = {prompt: number for number, prompt in enumerate(distinct)}
+    whose = [place[tuple(prompt)] for prompt in prompts]
+    scores = _score_distinct(model, distinct, labels, limits, progress)
+    return replace(scores, answer_logprobs=scores.answer_logprobs[whose], stop_logprobs=scores.stop_logprobs[whose])
+
+
+def _score_distinct(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    labels: Sequence[Label],
+    limits: PassLimits,
+    progress: Callable[[int, int], None],
+) -> LabelScores:
     plan = LabelPlan.of(labels, max(1, limits.tokens - 1))
     with torch.inference_mode():
         longest = max(map(len, prompts), default=0) + max(len(answer) + len(stop) for answer, stop in labels)
