@@ -121,7 +121,7 @@ def _located(error: UserError) -> PathMessage:
 
 def used_examples(inputs: Inputs, folder: Path) -> tuple[Row, ...]:
     """The rows whose answers may be seen: trained on, shown as in-context examples, or calibrated on; each once."""
-    sets = (RowSet.parse(name) for name in named_row_sets(inputs.config, folder))
+    sets = _named_sets(inputs, folder)
     calibrated_on = (row for row_set in sets if row_set.kind == "train" for row in pool_rows(inputs, row_set))
     found = {row.source_index: row for row in (*_shown_or_trained_on(inputs), *calibrated_on)}
     return tuple(found.values())
@@ -186,17 +186,21 @@ def _example_findings(inputs: Inputs) -> list[PathMessage]:
 
 def _row_set_findings(inputs: Inputs, folder: Path) -> list[PathMessage]:
     """Row sets that normalisation or calibration need and that cannot be built."""
-    try:
-        named = {RowSet.parse(name): path for name, path in named_row_sets(inputs.config, folder).items()}
-    except (UserError, ValueError):
-        return []  # what is wrong with calibration_args is told as a finding of that section
     found = []
-    for row_set, path in named.items():
+    for row_set, path in _named_sets(inputs, folder).items():
         try:
             check_row_set(inputs, row_set)
         except UserError as error:
             found.append((path, str(error)))
     return found
+
+
+def _named_sets(inputs: Inputs, folder: Path) -> dict[RowSet, str]:
+    """The row sets beside the evaluated rows; none where what names them is wrong, which is a finding of its own."""
+    try:
+        return {RowSet.parse(name): path for name, path in named_row_sets(inputs.config, folder).items()}
+    except (UserError, ValueError):
+        return {}
 
 
 def _with_config(inputs: Inputs, config: ExperimentConfig) -> Inputs:
