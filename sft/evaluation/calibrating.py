@@ -12,9 +12,9 @@ from sft.calibration.selection import PER_ROW, calibrator_of, options_in_force
 from sft.errors import StageFailure
 from sft.evaluation.normalization import SavedScores, Scores, ScoringRule
 from sft.runs.records import EVAL
+from sft.tasks.examples import TRAIN
 from sft.tasks.inputs import Inputs
 from sft.tasks.row_sets import RowSet
-from sft.tasks.set_rows import TRAIN
 
 ROWS_PER_LABEL = 10
 """With fewer evaluated rows than this for each label, what they have in common is much of what they are."""

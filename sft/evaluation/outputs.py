@@ -56,15 +56,6 @@ class SplitOutput:
         return dict(zip(self.labels, scores[index].tolist(), strict=True))
 
 
-def needed_row_sets(inputs: Inputs, folder: Path) -> tuple[str, ...]:
-    """The row sets whose infer stages are read, the evaluated rows first."""
-    if inputs.task.output != "label_scores":
-        return (EVAL,)
-    calibration = Calibration.of(inputs, folder)
-    pmi = (PMI_ROWS,) if inputs.config.inference.label_scoring.normalization == "pmi" else ()
-    return tuple(dict.fromkeys((EVAL, *pmi, *(calibration.row_sets if calibration else ()))))
-
-
 def read_outputs(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -> dict[str, SplitOutput]:
     """The outputs by split.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sft.data.leaks import count_leaks
 from sft.evaluation.computation import MetricResults
-from sft.evaluation.outputs import SplitOutput, needed_row_sets, read_outputs
+from sft.evaluation.outputs import SplitOutput, read_outputs
 from sft.evaluation.predictions import Prediction, kept_columns, prediction_record, write_predictions
 from sft.evaluation.results import split_results
 from sft.evaluation.rows import evaluated_rows, write_rows
@@ -16,7 +16,7 @@ from sft.runs.environment import git_commit, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
-from sft.runs.records import EVAL, JobRecord, infer_input, read_json_or_none
+from sft.runs.records import EVAL, JobRecord, read_json_or_none
 from sft.tasks.inputs import Inputs, inputs_of_job, row_text, rows_sha256
 from sft.tasks.row_sets import RowSet
 from sft.tasks.set_rows import pool_rows
@@ -28,7 +28,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     """Write predictions and, where metrics are asked for, `rows.npz` and `metrics.json`; the manifest last."""
     inputs = inputs_of_job(record)
     folder = Path(record.config_folder)
-    infers = {name: _infer(job, record, name) for name in needed_row_sets(inputs, folder)}
+    infers = {name: JobFolder(path) for name, path in record.infer_folders(job.path).items()}
     inferences = {name: read_json_or_none(infer.inference) for name, infer in infers.items()}
     inference = inferences[EVAL]
     outputs = read_outputs(infers, inputs, folder)
@@ -43,13 +43,6 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     total = sum(len(output.predictions) for output in outputs.values())
     progress(total, total)
     write_manifest(job, written)
-
-
-def _infer(job: JobFolder, record: JobRecord, row_set: str) -> JobFolder:
-    folder = record.input_folder(infer_input(row_set), job.path)
-    if folder is None:
-        raise ValueError(f"an evaluate job needs the folder of its infer stage of {row_set}")
-    return JobFolder(folder)
 
 
 def _write_split(

@@ -8,7 +8,7 @@ import torch
 
 from sft.inference.batches import pad_left
 from sft.inference.label_scoring.cached_model import CachedModel, Context
-from sft.inference.label_scoring.grouping import WORTH_SHARING, shared_beginning, token_order
+from sft.inference.label_scoring.grouping import WORTH_SHARING, Prompts, shared_beginning, token_order
 from sft.inference.label_scoring.masks import is_tried, mask_rule, stretched_positions
 from sft.inference.label_scoring.scoring import TRIAL_TOLERANCE
 
@@ -16,8 +16,6 @@ logger = logging.getLogger(__name__)
 
 _OWN_CACHE = frozenset({"cache_implementation", "cache_config", "max_cache_len", "prefill_chunk_size"})
 _OWN_PROMPT = frozenset({"guidance_scale", "token_healing"})
-
-Prompts = Sequence[Sequence[int]]
 
 
 def shared_context(model: Any, prompts: Prompts, generation_args: Mapping[str, Any]) -> Context | None:

@@ -60,6 +60,11 @@ class JobRecord:
         relative = self.inputs.get(name)
         return None if relative is None else (job_folder / relative).resolve()
 
+    def infer_folders(self, job_folder: Path) -> dict[str, Path]:
+        """Row set -> folder of its finished infer stage, of those that this job reads."""
+        names = {name.partition(":")[2] or EVAL: name for name in self.inputs if stage_of(name) == "infer"}
+        return {row_set: (job_folder / self.inputs[name]).resolve() for row_set, name in names.items()}
+
 
 def infer_input(row_set: str) -> str:
     """The name under which an evaluate job reads the infer stage of a row set."""

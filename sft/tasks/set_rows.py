@@ -8,12 +8,11 @@ from sft.data.sampling import random_for
 from sft.data.selection import sample
 from sft.errors import DataError
 from sft.tasks.encoding import Asker, PromptedRow, encode_all, evaluated_rows
-from sft.tasks.examples import InferenceExamples
+from sft.tasks.examples import TRAIN, InferenceExamples
 from sft.tasks.inputs import Inputs
 from sft.tasks.row_sets import CONTENT_FREE_TEXTS, RowSet
 
 CONTENT_FREE = "content_free"
-TRAIN = "train"
 
 
 def prompted_set(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers.cache_utils import Cache, DynamicLayer
 
 from sft.inference.label_scoring.label_plan import LabelChunk
-from sft.inference.label_scoring.masks import MaskRule
+from sft.inference.label_scoring.masks import MaskRule, base_of
 from sft.inference.label_scoring.passes import TreePass
 
 SLICE_TOKENS = 1024
@@ -47,8 +47,8 @@ class CachedModel:
     """Runs prompts and trees of tokens; the model is wrapped by PEFT or not."""
 
     def __init__(self, model: Any, masks: MaskRule, slice_tokens: int = SLICE_TOKENS) -> None:
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self._head_takes_places = "logits_to_keep" in inspect.signature(type(base).forward).parameters
+        accepted = inspect.signature(type(base_of(model)).forward).parameters
+        self._head_takes_places = "logits_to_keep" in accepted
         self._model = model
         self._masks = masks
         self._slice = min(slice_tokens, SLICE_TOKENS)

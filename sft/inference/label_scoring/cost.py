@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from sft.inference.label_scoring.grouping import PassLimits, Prompts, groups, shared_beginning, token_order
+from sft.inference.label_scoring.grouping import (
+    PassLimits,
+    Prompts,
+    groups,
+    shared_beginning,
+    token_order,
+    tree_tokens,
+)
 from sft.inference.label_scoring.label_plan import Label, LabelPlan
-from sft.labels.token_trie import shared_length
 
 
 @dataclass(frozen=True)
@@ -90,15 +95,9 @@ class _Walk:
             if not group.fits and group.shared > cached:
                 total += self.tokens(group.rows, group.shared, cached)
             else:
-                tree = _tree_size([self.prompts[row] for row in group.rows], cached)
+                tree = tree_tokens([self.prompts[row] for row in group.rows]) - cached
                 total += len(self.chunks) * tree + sum(self.chunks) * _distinct(self.prompts, group.rows)
         return total
-
-
-def _tree_size(prompts: Prompts, cached: int) -> int:
-    """Nodes of the tree of prompts, which stand in the order of their tokens, less what is cached."""
-    new = (len(second) - shared_length(first, second) for first, second in pairwise(prompts))
-    return len(prompts[0]) - cached + sum(new)
 
 
 def _distinct(prompts: Prompts, rows: Sequence[int]) -> int:

@@ -1,5 +1,6 @@
 """Which prompts run together: neighbours in the order of their tokens, so that what they share runs once."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,12 @@ def shared_beginning(prompts: Prompts, rows: Sequence[int]) -> int:
         return 0
     shortest = min(len(prompts[row]) for row in rows)
     return max(0, min(shortest - 1, shared_length(prompts[rows[0]], prompts[rows[-1]])))
+
+
+def tree_tokens(prompts: Prompts) -> int:
+    """Tokens of prompts, in the order of their tokens, as one tree."""
+    new = (len(second) - shared_length(first, second) for first, second in itertools.pairwise(prompts))
+    return len(prompts[0]) + sum(new)
 
 
 def groups(

@@ -52,6 +52,11 @@ class MaskRule:
         return mask[:, None].to(device)
 
 
+def base_of(model: Any) -> Any:
+    """The model itself, without what PEFT wrapped around it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def mask_rule(model: Any) -> MaskRule | str:
     """How to mask a model's attention, or in one line why it takes no mask of one's own."""
     adapter = getattr(model, "active_peft_config", None)
@@ -59,7 +64,7 @@ def mask_rule(model: Any) -> MaskRule | str:
         return f"the virtual tokens of its {adapter.peft_type.value} adapter take part in no mask"
     if getattr(adapter, "alora_invocation_tokens", None):
         return "its adapter looks for its invocation tokens in whole prompts"
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     config = base.config.get_text_config(decoder=True)
     attention = config._attn_implementation
     if attention not in _TAKES_MASKS:
@@ -78,7 +83,7 @@ def stretched_positions(model: Any, longest: int) -> str | None:
 
     Some models turn positions at other frequencies as soon as a sequence is longer than they were first trained on.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     config = base.config.get_text_config(decoder=True)
     rope = getattr(config, "rope_parameters", None) or {}
     for kind in (rope, *(part for part in rope.values() if isinstance(part, Mapping))):
@@ -92,7 +97,7 @@ def stretched_positions(model: Any, longest: int) -> str | None:
 
 def is_tried(model: Any) -> bool:
     """Whether the tests know the model's type."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     return base.config.model_type in TRIED
 
 

@@ -5,13 +5,13 @@ are cheap; lines of equal length waste nothing on padding.
 """
 
 import heapq
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sft.inference.label_scoring.grouping import Prompts, tree_tokens
 from sft.inference.label_scoring.label_plan import LabelChunk
 from sft.labels.token_trie import TokenTrie, shared_length
 
@@ -23,8 +23,6 @@ WIDTHS_TRIED = 16
 """Lengths of lines that are tried, from that of the longest prompt to that of all together."""
 TOGETHER = 8
 """Shared tokens from which prompts stand on one line, so that what they share runs once."""
-
-Prompts = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -167,5 +165,4 @@ def _units(prompts: Prompts) -> list[list[int]]:
 
 def _size(prompts: Prompts, label_inputs: int) -> int:
     """Tokens of prompts that stand together."""
-    new = sum(len(second) - shared_length(first, second) for first, second in itertools.pairwise(prompts))
-    return len(prompts[0]) + new + label_inputs * len({tuple(prompt) for prompt in prompts})
+    return tree_tokens(prompts) + label_inputs * len({tuple(prompt) for prompt in prompts})
