@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from sft.config.canonical import json_text
-from sft.evaluation.metrics.counts import confusion_counts, label_ratios
+from sft.evaluation.metrics.counts import confusion_counts
+from sft.evaluation.metrics.formulas import label_numbers, log_loss
 from sft.evaluation.predictions import OUR_COLUMNS, read_predictions
-from sft.evaluation.rows import DEV, log_losses
+from sft.evaluation.rows import DEV
 from sft.runs.files import JobFolder
 from sft.runs.records import read_json_or_none
 
@@ -55,13 +56,11 @@ def recomputed(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) ->
     gold = np.array([places[json_text(row[column])] for row in rows], dtype=np.int64)
     predicted = [places[row["predictions"]] for row in rows]
     counts = confusion_counts(gold.tolist(), predicted, len(labels))
-    numbers = {
-        "accuracy": float(np.trace(counts) / len(rows)),
-        "macro_f1": float(label_ratios(counts).f1.mean()),
-    }
+    all_numbers = label_numbers(counts)
+    numbers = {name: all_numbers[name] for name in ("accuracy", "macro_f1")}
     probabilities = [[row.get("probabilities", {}).get(label) for label in labels] for row in rows]
     if all(number is not None for row in probabilities for number in row):
-        numbers["log_loss"] = float(log_losses(np.array(probabilities, dtype=np.float64), gold).mean())
+        numbers["log_loss"] = log_loss(np.array(probabilities, dtype=np.float64), gold)
     return numbers
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sft.evaluation.metrics.formulas import log_losses
 from sft.evaluation.outputs import SplitOutput
 from sft.runs.atomic import atomic_file
 
@@ -51,13 +52,6 @@ def evaluated_rows(output: SplitOutput, gold: Sequence[str]) -> EvaluatedRows:
     predicted = np.array([places[value] for value in output.predictions], dtype=np.int64)
     losses = None if output.probabilities is None else log_losses(output.probabilities, gold_places)
     return EvaluatedRows(gold_places == predicted, gold_places, predicted, losses)
-
-
-def log_losses(probabilities: NDArray[np.float64], gold: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(rows,) nats; clipped as the metric `log_loss` clips them, so that their mean is that metric."""
-    chosen = probabilities[np.arange(len(gold)), gold]
-    losses: NDArray[np.float64] = -np.log(np.clip(chosen, np.finfo(np.float64).eps, 1.0))
-    return losses
 
 
 def write_rows(path: Path, rows: Mapping[str, EvaluatedRows]) -> None:

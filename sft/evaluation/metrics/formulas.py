@@ -41,8 +41,14 @@ def matthews_correlation(counts: NDArray[np.int64]) -> float:
 
 def log_loss(probabilities: Floats, gold: NDArray[np.int64]) -> float:
     """Mean negative natural logarithm of the gold label's probability."""
+    return float(log_losses(probabilities, gold).mean())
+
+
+def log_losses(probabilities: Floats, gold: NDArray[np.int64]) -> Floats:
+    """(rows,) negative natural logarithm of the gold label's probability, clipped at the resolution of fp64."""
     chosen = probabilities[np.arange(len(gold)), gold]
-    return float(-np.log(np.clip(chosen, np.finfo(np.float64).eps, 1.0)).mean())
+    losses: Floats = -np.log(np.clip(chosen, np.finfo(np.float64).eps, 1.0))
+    return losses
 
 
 def brier(probabilities: Floats, gold: NDArray[np.int64]) -> float:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sft.evaluation.rows import DEV
+
 MISSING = "n/a"
 TIE = "≈ best"
-DEV = "dev_"
 
 
 def group_headers(board: Mapping[str, Any]) -> list[str]:

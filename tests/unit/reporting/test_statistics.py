@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, log_loss, matthews_corrcoef
 
-from sft.evaluation.rows import EvaluatedRows, log_losses
+from sft.evaluation.metrics.formulas import log_losses
+from sft.evaluation.rows import EvaluatedRows
 from sft.reporting import statistics
 from sft.reporting.row_metrics import ROW_METRICS
 from sft.reporting.statistics import (
