@@ -9,7 +9,6 @@ import torch
 from benchmarks.commands import DEMO
 from benchmarks.scoring.cases import MODEL, Prompts
 from sft.config.experiment import ExperimentConfig
-from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import score_labels
 from sft.inference.memory import Sizes, batch_limits
 from sft.models.loading import ModelSource, load_model
@@ -40,7 +39,7 @@ class OurSide:
         limits = batch_limits(_config(), 0, Sizes.of(self._model.config), "cpu", device_memory_bytes("cpu"))
         if limits is None:
             raise RuntimeError("the first memory step has no limits")
-        self._limits = PassLimits(limits.tokens, limits.rows)
+        self._limits = limits
 
     def score(self, prompts: Prompts) -> Scored:
         """All labels, each with its stop, after all prompts."""

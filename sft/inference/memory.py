@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.config.experiment import ExperimentConfig
+from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.options import is_sampling, sampling_batch_size
 from sft.tasks.inputs import task_of
 
@@ -16,19 +17,6 @@ STEPS = 4
 """Halvings of an automatic size."""
 GENERATED_ROWS = {"cpu": 8}
 GENERATED_ROWS_ELSEWHERE = 32
-
-
-@dataclass(frozen=True)
-class BatchLimits:
-    """What a forward pass holds at most.
-
-    Attributes:
-        tokens: of all prompts and labels together, in label scoring.
-        rows: prompts; None where only the tokens limit them.
-    """
-
-    tokens: int
-    rows: int | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +52,7 @@ class Sizes:
 
 def batch_limits(
     config: ExperimentConfig, step: int, sizes: Sizes, device: str, memory_bytes: int | None
-) -> BatchLimits | None:
+) -> PassLimits | None:
     """The limits of an experiment after `step` steps towards less memory, None beyond the last.
 
     They depend on what is written, the model and the device's whole memory, so that a machine always chooses alike.
@@ -83,11 +71,11 @@ def batch_limits(
     tokens = max(FEWEST_TOKENS, _power_of_two(min(most, fitting)) >> step)
     written = config.inference.batch_size
     if task_of(config).output == "label_scores":
-        return BatchLimits(tokens, None if written is None else max(1, written >> step))
+        return PassLimits(tokens, None if written is None else max(1, written >> step))
     if is_sampling(config.inference.generation_args):
-        return BatchLimits(tokens, sampling_batch_size(written))
+        return PassLimits(tokens, sampling_batch_size(written))
     rows = GENERATED_ROWS.get(device, GENERATED_ROWS_ELSEWHERE) if written is None else written
-    return BatchLimits(tokens, max(1, rows >> step))
+    return PassLimits(tokens, max(1, rows >> step))
 
 
 def has_step(config: ExperimentConfig, step: int) -> bool:

@@ -15,7 +15,7 @@ from sft.inference.generation import GenerationSettings, generate_texts
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
 from sft.inference.limits import generation_args, prompt_limit
-from sft.inference.memory import BatchLimits, Sizes, batch_limits
+from sft.inference.memory import Sizes, batch_limits
 from sft.models.loading import context_length, load_model
 from sft.runs.atomic import atomic_file, write_json, write_json_lines
 from sft.runs.environment import device_memory_bytes, device_record, peak_rss_bytes, versions
@@ -78,7 +78,7 @@ def _model(inputs: Inputs, job: JobFolder, record: JobRecord, revision: str | No
     return model
 
 
-def _limits(inputs: Inputs, memory_step: int, model: "PreTrainedModel") -> BatchLimits:
+def _limits(inputs: Inputs, memory_step: int, model: "PreTrainedModel") -> PassLimits:
     sizes = Sizes.of(model.config.get_text_config())
     limits = batch_limits(inputs.config, memory_step, sizes, model.device.type, device_memory_bytes(model.device.type))
     if limits is None:
@@ -91,7 +91,7 @@ def _score(
     builder: PromptBuilder,
     model: "PreTrainedModel",
     prompts: Sequence[Encoded],
-    limits: BatchLimits,
+    limits: PassLimits,
     progress: Progress,
 ) -> LabelScores:
     if inputs.labels is None:
@@ -100,15 +100,14 @@ def _score(
     for prompt in prompts:
         builder.check_labels(prompt, labels)
     ids = [(label.answer_ids, label.stop_ids) for label in labels]
-    of_pass = PassLimits(limits.tokens, limits.rows)
-    scores = score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, of_pass, progress)
+    scores = score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, limits, progress)
     wrong = np.isnan(scores.answer_logprobs + scores.stop_logprobs).any(axis=1).sum()
     if wrong:
         raise StageFailure(f"the model gives no numbers (NaN) as label scores of {wrong} rows", kind="model")
     return scores
 
 
-def _generation_settings(inputs: Inputs, builder: PromptBuilder, limits: BatchLimits) -> GenerationSettings:
+def _generation_settings(inputs: Inputs, builder: PromptBuilder, limits: PassLimits) -> GenerationSettings:
     return GenerationSettings(
         generation_args=generation_args(inputs),
         stop_ids=builder.stop_ids,

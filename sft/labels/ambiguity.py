@@ -47,7 +47,8 @@ def label_warnings(labels: ScoredLabels) -> list[LabelWarning]:
     else:
         of_tokens = _named(words, beginnings(labels.ids or ()))
         found += [LabelWarning("token_beginning", _without_stop(of_tokens, labels.normalization))] if of_tokens else []
-        rest = [pair for pair in of_words if pair not in of_tokens]
+        told_so = set(of_tokens)
+        rest = [pair for pair in of_words if pair not in told_so]
         found += [LabelWarning("open_beginning", _open_end(rest))] if rest else []
     return [*found, *_uneven(labels)]
 

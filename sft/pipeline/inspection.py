@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.data.prompts import Encoded, LabelIds, PromptBuilder
 from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost
-from sft.inference.label_scoring.grouping import WORTH_SHARING, PassLimits
+from sft.inference.label_scoring.grouping import WORTH_SHARING
 from sft.inference.limits import prompt_limit
 from sft.inference.memory import Sizes, batch_limits
 from sft.models.loading import ModelSource, context_length, load_config
@@ -164,4 +164,4 @@ class _Inspection:
         if limits is None:
             raise ValueError("an inference can always run as configured")
         labels = [(label.answer_ids, label.stop_ids) for label in self.labels]
-        return scoring_cost(ids, labels, PassLimits(limits.tokens, limits.rows))
+        return scoring_cost(ids, labels, limits)

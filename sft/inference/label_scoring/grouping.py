@@ -19,7 +19,7 @@ class PassLimits:
     """What a forward pass may hold.
 
     Attributes:
-        tokens: prompt and label tokens together; one prompt always runs.
+        tokens: prompt and label tokens together, in label scoring; one prompt always runs.
         rows: prompts; None is no limit.
     """
 

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.inference.memory import BatchLimits, Sizes, batch_limits
+from sft.inference.label_scoring.grouping import PassLimits
+from sft.inference.memory import Sizes, batch_limits
 
 DEMO = Sizes(vocabulary=49152, hidden=576, intermediate=1536, layers=30)
 GIB = 1 << 30
@@ -25,7 +26,7 @@ def config(task_type: str = "classification", **inference: Any) -> ExperimentCon
     [("cpu", 24 * GIB, 512), ("cpu", None, 512), ("cpu", GIB, 128), ("cuda", 80 * GIB, 4096), ("cpu", 1 << 20, 32)],
 )
 def test_an_automatic_size_is_a_power_of_two_by_memory(device: str, memory: int | None, tokens: int) -> None:
-    assert batch_limits(config(), 0, DEMO, device, memory) == BatchLimits(tokens, None)
+    assert batch_limits(config(), 0, DEMO, device, memory) == PassLimits(tokens, None)
 
 
 def test_each_step_halves_what_runs_at_once_and_the_last_is_none() -> None:
