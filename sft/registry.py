@@ -6,6 +6,7 @@ what a user writes for own code, with a file in place of the package: `file.py:f
 
 import ast
 import difflib
+import functools
 import importlib
 import importlib.util
 import sys
@@ -76,7 +77,7 @@ def own_code_tree(name: str, folder: Path) -> ast.Module:
     path = own_code_file(name, folder)
     attribute = name.rpartition(":")[2]
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        tree = _parsed(path.read_bytes(), str(path))
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{name!r}: {path} is not Python: {error}") from error
     bound = {bound for node in tree.body for bound in _bound_names(node)}
@@ -84,6 +85,12 @@ def own_code_tree(name: str, folder: Path) -> ast.Module:
         hint = nearest(attribute, bound)
         raise UserError(f"{name!r}: {path} defines no {attribute!r}" + (f"; did you mean {hint}?" if hint else ""))
     return tree
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(source: bytes, filename: str) -> ast.Module:
+    """The tree of a source; thousands of experiments name the same file."""
+    return ast.parse(source, filename=filename)
 
 
 def load(registry: Registry, name: str, what: str, folder: Path | None = None) -> Any:
