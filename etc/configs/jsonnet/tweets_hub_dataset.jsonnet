@@ -2,7 +2,7 @@
 // that the test split is only reported.
 //
 // Run:  python -m sft.cli run-experiments etc/configs/jsonnet/tweets_hub_dataset.jsonnet --results-path results/hub
-// Needs the model hub (or its cache). About 10 minutes on one GPU with 16 GB.
+// Needs the model hub (or its cache). How many minutes a GPU takes was not measured.
 local grid = import 'sft/grid.libsonnet';
 
 local base = {

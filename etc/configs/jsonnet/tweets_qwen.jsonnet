@@ -2,7 +2,7 @@
 // difference can be told from chance.
 //
 // Run:  python -m sft.cli run-experiments etc/configs/jsonnet/tweets_qwen.jsonnet --results-path results/qwen
-// Needs the model hub (or its cache), and the tweets: make demo-data. About 30 minutes on one GPU with 24 GB.
+// Needs the model hub (or its cache), and the tweets: make demo-data. How many minutes a GPU takes was not measured.
 local grid = import 'sft/grid.libsonnet';
 
 local base = {
