@@ -18,6 +18,8 @@ def board_text(leaderboard: Mapping[str, Any], width: int | None = None) -> str:
         leaderboard: content of `leaderboard.json`.
         width: columns of the terminal; default: as many as it has.
     """
+    from sft.reporting.formats.effect_text import short_lines
+
     width = width or shutil.get_terminal_size((120, 24)).columns
     rows = {(row["board"], row["name"], row["id"]): row for row in leaderboard["rows"]}
     parts = []
@@ -27,6 +29,7 @@ def board_text(leaderboard: Mapping[str, Any], width: int | None = None) -> str:
             _title(board),
             "",
             *_ranking(board, ranked, width),
+            *short_lines(board),
             *_baselines(board, leaderboard),
             *(f"note: {warning}" for warning in board["warnings"]),
             "",

@@ -26,15 +26,27 @@ class EvaluatedRows:
         gold: (rows,) position of the gold value in the label set; None in generation.
         predicted: (rows,) position of the prediction; None in generation.
         log_loss: (rows,) negative natural logarithm of the gold label's probability, in nats; None in generation.
+        uncalibrated_predicted: as `predicted`, without the calibrator; None where there is none, and in files that
+            are older than it.
+        uncalibrated_log_loss: likewise.
     """
 
     correct: NDArray[np.bool_]
     gold: NDArray[np.int64] | None = None
     predicted: NDArray[np.int64] | None = None
     log_loss: NDArray[np.float64] | None = None
+    uncalibrated_predicted: NDArray[np.int64] | None = None
+    uncalibrated_log_loss: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.correct)
+
+    def without_calibrator(self) -> "EvaluatedRows | None":
+        """The same rows as they came out without the calibrator; None where that is not known."""
+        if self.gold is None or self.uncalibrated_predicted is None:
+            return None
+        correct = self.gold == self.uncalibrated_predicted
+        return EvaluatedRows(correct, self.gold, self.uncalibrated_predicted, self.uncalibrated_log_loss)
 
 
 def evaluated_rows(output: SplitOutput, gold: Sequence[str]) -> EvaluatedRows:
@@ -48,10 +60,22 @@ def evaluated_rows(output: SplitOutput, gold: Sequence[str]) -> EvaluatedRows:
         pairs = zip(output.predictions, gold, strict=True)
         return EvaluatedRows(np.array([text.strip() == wanted.strip() for text, wanted in pairs], dtype=np.bool_))
     places = {label: place for place, label in enumerate(output.labels)}
-    gold_places = np.array([places[value] for value in gold], dtype=np.int64)
-    predicted = np.array([places[value] for value in output.predictions], dtype=np.int64)
+    gold_places = _places(gold, places)
+    predicted = _places(output.predictions, places)
     losses = None if output.probabilities is None else log_losses(output.probabilities, gold_places)
-    return EvaluatedRows(gold_places == predicted, gold_places, predicted, losses)
+    plain = output.uncalibrated
+    return EvaluatedRows(
+        gold_places == predicted,
+        gold_places,
+        predicted,
+        losses,
+        None if plain is None else _places(plain.predictions, places),
+        None if plain is None else log_losses(plain.probabilities, gold_places),
+    )
+
+
+def _places(values: Sequence[str], places: Mapping[str, int]) -> NDArray[np.int64]:
+    return np.array([places[value] for value in values], dtype=np.int64)
 
 
 def write_rows(path: Path, rows: Mapping[str, EvaluatedRows]) -> None:

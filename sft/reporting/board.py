@@ -15,7 +15,9 @@ from sft.evaluation.rows import DEV
 from sft.evaluation.selection import LABEL_MASS, UNCALIBRATED, higher_is_better, ranking_key, stands_beside
 from sft.reporting.baselines.records import Baselines
 from sft.reporting.collect import Collected, ExperimentRecord
-from sft.reporting.comparison import BoardStatistics, compared
+from sft.reporting.comparison import BoardStatistics
+from sft.reporting.effects.building import board_numbers
+from sft.reporting.effects.records import CalibrationGain, Effect, LearningCurve, ParetoFront
 from sft.reporting.groups import Group, groups_of
 
 LOW_LABEL_MASS = 0.1
@@ -43,6 +45,11 @@ class Board:
         warnings: what a reader must know before comparing.
         groups: its rows by settings, best first; empty before `with_statistics`.
         statistics: of the groups.
+        in_grid_order: its rows as the grid has them.
+        effects: what the values of each axis change; empty before `with_statistics`, like all that follow.
+        learning_curves: groups over their shots.
+        calibration_gains: of the groups that have a calibrator.
+        pareto: quality beside costs.
     """
 
     id: str
@@ -55,6 +62,11 @@ class Board:
     warnings: tuple[str, ...]
     groups: tuple[Group, ...] = ()
     statistics: BoardStatistics | None = None
+    in_grid_order: tuple[ExperimentRecord, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    learning_curves: tuple[LearningCurve, ...] = ()
+    calibration_gains: tuple[CalibrationGain, ...] = ()
+    pareto: tuple[ParetoFront, ...] = ()
 
     @property
     def records(self) -> list[ExperimentRecord]:
@@ -87,17 +99,27 @@ def rank(collected: Collected) -> Leaderboard:
 
 
 def with_statistics(leaderboard: Leaderboard, *, full: bool = False) -> Leaderboard:
-    """The boards with their groups, intervals and comparisons.
+    """The boards with their groups, intervals, comparisons and effects.
 
     Args:
         leaderboard: of boards without.
-        full: statistics of all groups; else of the best ones of each board.
+        full: intervals of everything; else of the best groups of each board and of a few hundred runs' effects.
     """
 
     def with_groups(board: Board) -> Board:
         groups = groups_of(board.records, leaderboard.without_result, board.metric, board.higher_is_better)
-        found = compared(groups, board.metric, full=full)
-        return replace(board, groups=found.groups, statistics=found.statistics)
+        rows = board.in_grid_order
+        found = board_numbers(groups, rows, board.metric, higher=board.higher_is_better, full=full)
+        compared, effects = found.compared, found.effects
+        return replace(
+            board,
+            groups=compared.groups,
+            statistics=compared.statistics,
+            effects=effects.effects,
+            learning_curves=effects.learning_curves,
+            calibration_gains=effects.calibration_gains,
+            pareto=effects.pareto,
+        )
 
     return replace(leaderboard, boards=tuple(map(with_groups, leaderboard.boards)))
 
@@ -150,6 +172,7 @@ def _board(key: str, records: Sequence[ExperimentRecord]) -> Board:
         higher_is_better=higher,
         rows=rows,
         warnings=tuple(_warnings(records)),
+        in_grid_order=tuple(records),
     )
 
 

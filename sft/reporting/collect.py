@@ -4,6 +4,7 @@ Only what a valid manifest lists counts as a result; every other experiment is k
 that a board can be made at any moment, of a grid of which all, some or no experiment has ended.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -66,6 +67,12 @@ class ExperimentRecord:
         """A map of `metrics.json` (`results`, `data`, `timing`, ...); empty where it is not there."""
         value = self.metrics.get(name)
         return value if isinstance(value, Mapping) else {}
+
+    def number(self, result: str) -> float | None:
+        """A number of `results`; None where there is none, or none that is finite."""
+        value = self.part("results").get(result)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return value if is_number else None
 
     def setting(self, path: str) -> Any:
         """The config's value (a section too) at a dotted path; None where it is not there."""

@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sft.evaluation.rows import DEV, EvaluatedRows, read_rows
-from sft.reporting.collect import ExperimentRecord
 from sft.reporting.groups import Comparison, Group, summary
-from sft.reporting.row_metrics import ROW_METRICS, SHARES
+from sft.reporting.row_metrics import SHARES
+from sft.reporting.samples import RunSamples
 from sft.reporting.statistics import (
     CONFIDENCE,
     SAMPLES,
     Floats,
+    Interval,
     bootstrap_p,
-    bootstrap_values,
     detectable_accuracy_difference,
     detectable_difference,
     holm,
@@ -22,7 +21,6 @@ from sft.reporting.statistics import (
     over_seeds,
     percentile_interval,
 )
-from sft.runs.files import JobFolder
 
 MOST_GROUPS = 50
 """So many groups, the best ones, get statistics unless all are asked for."""
@@ -67,56 +65,55 @@ class _Pair:
     detectable: float | None
 
 
-def compared(groups: Sequence[Group], metric: str | None, *, full: bool = False) -> ComparedGroups:
+def compared(groups: Sequence[Group], samples: RunSamples, *, full: bool = False) -> ComparedGroups:
     """The groups with intervals, and each ranked one beside the best, on test rows.
 
     Args:
         groups: of one board, best first.
-        metric: key of `results` by which it ranks, in its dev form where it ranks on dev rows.
+        samples: of the runs of the groups that get statistics, by the ranking metric.
         full: all groups; else the `MOST_GROUPS` best.
     """
-    name = (metric or "").removeprefix(DEV)
-    chosen = groups if full else groups[:MOST_GROUPS]
-    runs = _readable_runs(chosen, name)
-    if not runs:
+    chosen = with_statistics_of(groups, full=full)
+    readable = [place for place, group in enumerate(chosen) if samples.has_all(run.id for run in group.runs)]
+    if not readable:
         return ComparedGroups(tuple(groups), None)
-    first = next(iter(runs.values()))
-    sampled = bootstrap_values(list(runs.values()), ROW_METRICS[name], _n_labels(chosen))
-    values = dict(zip(runs, sampled, strict=True))
-    readable = [place for place, group in enumerate(chosen) if all(run.id in runs for run in group.runs)]
     found = list(groups)
     for place in readable:
-        found[place] = replace(found[place], interval=percentile_interval(over_seeds(_values(found[place], values))))
-    pairs = _pairs([place for place in readable if found[place].rank is not None], found, name, values, runs)
+        found[place] = replace(found[place], interval=group_interval(found[place], samples))
+    ranked = [place for place in readable if found[place].rank is not None]
+    pairs = _pairs(ranked, found, samples)
     for place, pair, corrected in zip(pairs, pairs.values(), _corrected(pairs), strict=True):
         found[place] = replace(found[place], against_best=replace(pair.comparison, p_holm=corrected))
     known = [pair.detectable for pair in pairs.values() if pair.detectable is not None]
     detectable = float(np.median(known)) if known else None
-    return ComparedGroups(tuple(found), BoardStatistics(name, len(first), len(readable), detectable))
+    return ComparedGroups(tuple(found), BoardStatistics(samples.metric, samples.n_rows, len(readable), detectable))
+
+
+def with_statistics_of(groups: Sequence[Group], *, full: bool) -> Sequence[Group]:
+    """The groups that get statistics."""
+    return groups if full else groups[:MOST_GROUPS]
+
+
+def group_interval(group: Group, samples: RunSamples) -> Interval:
+    """Of the mean of a group all of whose runs are known."""
+    return percentile_interval(over_seeds(_values(group, samples.values)))
 
 
 def _corrected(pairs: Mapping[int, _Pair]) -> list[float]:
     return holm([pair.comparison.p for pair in pairs.values()])
 
 
-def _pairs(
-    places: Sequence[int],
-    groups: Sequence[Group],
-    metric: str,
-    values: Mapping[str, Floats],
-    runs: Mapping[str, EvaluatedRows],
-) -> dict[int, _Pair]:
+def _pairs(places: Sequence[int], groups: Sequence[Group], samples: RunSamples) -> dict[int, _Pair]:
     """Place -> the group there beside the best, the first; none where the best one's rows cannot be read."""
     if not places or places[0] != 0:
         return {}
     best = groups[0]
-    return {place: _pair(groups[place], best, metric, values, runs) for place in places[1:]}
+    return {place: _pair(groups[place], best, samples) for place in places[1:]}
 
 
-def _pair(
-    group: Group, best: Group, metric: str, values: Mapping[str, Floats], runs: Mapping[str, EvaluatedRows]
-) -> _Pair:
-    samples = _differences(group, best, values)
+def _pair(group: Group, best: Group, known: RunSamples) -> _Pair:
+    metric, runs = known.metric, known.rows
+    samples = _differences(group, best, known.values)
     means = [summary(side.runs, metric) for side in (group, best)]
     difference = (means[0].mean if means[0] else 0.0) - (means[1].mean if means[1] else 0.0)
     one_seed = len(group.runs) == len(best.runs) == 1
@@ -143,34 +140,3 @@ def _differences(group: Group, best: Group, values: Mapping[str, Floats]) -> Flo
 def _values(group: Group, values: Mapping[str, Floats]) -> Floats:
     """(seeds, samples)."""
     return np.stack([values[run.id] for run in group.runs])
-
-
-def _readable_runs(groups: Sequence[Group], metric: str) -> dict[str, EvaluatedRows]:
-    """Id -> rows of every run that has them, as many as the others, and that give the number in its results."""
-    if metric not in ROW_METRICS or not groups:
-        return {}
-    n_labels = _n_labels(groups)  # in whatever order each run has them: every metric here is the same in all orders
-    found: dict[str, EvaluatedRows] = {}
-    for run in (run for group in groups for run in group.runs):
-        rows = read_rows(JobFolder(run.folder).rows)
-        is_alike = rows is not None and len(rows) == len(next(iter(found.values()), rows))
-        if rows is not None and is_alike and _gives(rows, metric, run, n_labels):
-            found[run.id] = rows
-    return found
-
-
-def _gives(rows: EvaluatedRows, metric: str, run: ExperimentRecord, n_labels: int) -> bool:
-    """Whether the rows give the run's own number: not so where an option changes what the metric means."""
-    written = run.part("results").get(metric)
-    if not isinstance(written, int | float) or not len(rows):
-        return False
-    try:
-        number = ROW_METRICS[metric](rows, np.ones((len(rows), 1)), n_labels)[0]
-    except ValueError:
-        return False
-    return abs(float(number) - written) <= _SAME * max(1.0, abs(written))
-
-
-def _n_labels(groups: Sequence[Group]) -> int:
-    labels = groups[0].runs[0].part("details").get("labels")
-    return len(labels) if isinstance(labels, list) else 0

@@ -15,7 +15,8 @@ from sft.pipeline.seed_effect import seed_has_effect
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.statistics import Interval
 
-_SEED_SECTIONS = frozenset({"name", "seed", "seeds"})
+SEED_SECTIONS = frozenset({"name", "seed", "seeds"})
+"""What groups differ in and nothing else of a config."""
 
 SeedKey = tuple[Any, ...]
 """The seed in force of every source of chance."""
@@ -138,7 +139,7 @@ def summary(runs: Sequence[ExperimentRecord], name: str) -> Summary | None:
 
 def settings_key(record: ExperimentRecord) -> str:
     """The same for rows whose settings differ at most in seeds."""
-    settings = {key: value for key, value in record.config.items() if key not in _SEED_SECTIONS}
+    settings = {key: value for key, value in record.config.items() if key not in SEED_SECTIONS}
     return json.dumps(settings, sort_keys=True)
 
 
@@ -187,7 +188,7 @@ def _group(part: _Part, expected: int, metric: str | None) -> Group:
     unaffected = len(runs) == 1 and expected > 1 and not _seed_has_effect(runs[0])
     value = summary(runs, metric) if metric is not None else None
     return Group(
-        name=_common_name([row.name for row in part.rows]),
+        name=common_name([row.name for row in part.rows]),
         runs=runs,
         rows=tuple(part.rows),
         n_seeds=len(part.seeds),
@@ -205,7 +206,7 @@ def _seed_has_effect(record: ExperimentRecord) -> bool:
         return True
 
 
-def _common_name(names: Sequence[str]) -> str:
+def common_name(names: Sequence[str]) -> str:
     """The parts between slashes that all names have at the same place; empty where there is none."""
     split = [name.split("/") for name in names]
     if len({len(parts) for parts in split}) > 1:

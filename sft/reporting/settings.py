@@ -29,12 +29,12 @@ def shared(records: Sequence[ExperimentRecord]) -> dict[str, Any]:
     return {
         path: value
         for path, value in settings.items()
-        if path not in unequal and value not in (None, [], {}) and _defaults().get(path) != value
+        if path not in unequal and value not in (None, [], {}) and default_settings().get(path) != value
     }
 
 
 @cache
-def _defaults() -> Mapping[str, Any]:
+def default_settings() -> Mapping[str, Any]:
     """The leaves of a config in which only the required keys are written."""
     required = {
         "dataset": {"path": "any", "task_type": "", "shots": 0},

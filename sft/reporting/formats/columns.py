@@ -8,10 +8,9 @@ from sft.evaluation.rows import DEV
 from sft.reporting.board import Board, RankedRow, direction, uncalibrated
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.settings import differing, learning_rate, trains
+from sft.reporting.texts import plain_text
 
 NOT_APPLICABLE = "n/a"
-UNSET = "none"
-LONGEST = 60
 GIB = 1 << 30
 DEFAULT_RANK = 8
 
@@ -65,18 +64,6 @@ def columns(board: Board) -> list[Column]:
 def shown_settings() -> frozenset[str]:
     """Paths that always have a column."""
     return _SHOWN
-
-
-def plain_text(value: Any) -> str:
-    """A setting's value in one cell: null as `none`, a list with commas, long texts cut."""
-    if value is None:
-        return UNSET
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        value = ", ".join(plain_text(item) for item in value)
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _record_column(header: str, value: Callable[[ExperimentRecord], str]) -> Column:

@@ -7,6 +7,7 @@ from typing import Any
 from sft.reporting.baselines.records import Baseline
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
+from sft.reporting.formats.effect_records import effect_parts
 from sft.reporting.formats.group_records import group_record, statistics_record
 from sft.reporting.formats.report_format import ReportFormat
 
@@ -56,6 +57,7 @@ def board_record(board: Board) -> dict[str, Any]:
         "warnings": list(board.warnings),
         "groups": [group_record(group) for group in board.groups],
         "statistics": statistics_record(board.statistics),
+        **effect_parts(board),
     }
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from sft.reporting.baselines.records import Baselines
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.formats.columns import NOT_APPLICABLE, columns, plain_text, shown_settings
+from sft.reporting.formats.columns import NOT_APPLICABLE, columns, shown_settings
+from sft.reporting.formats.effect_tables import EffectTable, effect_sections
 from sft.reporting.formats.group_table import group_cells, group_headers, statistics_lines
 from sft.reporting.formats.json import board_record
 from sft.reporting.formats.report_format import ReportFormat
 from sft.reporting.settings import shared
+from sft.reporting.texts import plain_text
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKS = re.compile(r"[\\`*_\[\]|~$]")
@@ -88,7 +90,15 @@ def _groups(board: Board) -> list[str]:
     record = board_record(board)
     rows = [[escaped(cell) for cell in group_cells(group, record)] for group in record["groups"]]
     lines = [f"{escaped(line)}." for line in statistics_lines(record)]
-    return [_table([escaped(header) for header in group_headers(record)], rows), *lines, "Every experiment:"]
+    table = _table([escaped(header) for header in group_headers(record)], rows)
+    effects = [escaped(part) if isinstance(part, str) else _effect_table(part) for part in effect_sections(record)]
+    return [table, *lines, *effects, "Every experiment:"]
+
+
+def _effect_table(table: EffectTable) -> str:
+    return _table(
+        [escaped(header) for header in table.headers], [[escaped(cell) for cell in row] for row in table.rows]
+    )
 
 
 def _ranking_line(board: Board) -> str:

@@ -31,7 +31,7 @@ def board(tmp_path: Path) -> Folder:
 
 def tables(text: str) -> list[list[list[str]]]:
     """The cells of every table of experiments, as a Markdown reader shows them."""
-    return [table for table in all_tables(text) if "group" not in table[0]]
+    return [table for table in all_tables(text) if not {"group", "effect", "curve"} & set(table[0])]
 
 
 def all_tables(text: str) -> list[list[list[str]]]:

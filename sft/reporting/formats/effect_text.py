@@ -1,0 +1,113 @@
+"""Effects, calibration gains and Pareto fronts in words, for the terminal and for pages."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sft.reporting.formats.group_table import MISSING, interval_text, p_text
+
+Record = Mapping[str, Any]
+
+MOST_EFFECTS = 7
+MOST_GAINS = 2
+LONGEST_FRONT = 4
+"""Of what a terminal shows, so that a board has at most a dozen lines of effects."""
+
+
+def short_lines(board: Record) -> list[str]:
+    """A dozen lines at most: the clearest effects and gains, and the front of quality and seconds.
+
+    Args:
+        board: one of `boards` of a `leaderboard.json`.
+    """
+    effects, gains = board.get("effects", []), board.get("calibration_gains", [])
+    lines = [effects_heading(effects), *_clearest(effects, effect_text, MOST_EFFECTS)] if effects else []
+    lines += _clearest(gains, gain_text, MOST_GAINS)
+    return [*lines, *(front_text(front, LONGEST_FRONT) for front in board.get("pareto", [])[:1] if _has_choice(front))]
+
+
+def effects_heading(effects: Sequence[Record]) -> str:
+    """What the differences are of."""
+    covered = list(dict.fromkeys(effect["covers"] for effect in effects if effect["covers"]))
+    over = f"; 95 % over {' or over '.join(covered)}, all other settings as they are" if covered else ""
+    return f"Effects on {effects[0]['metric']}, paired runs equal but for the named thing{over}"
+
+
+def effect_text(effect: Record) -> str:
+    """`pca over default: +0.0080 macro_f1 [+0.0010, +0.0150], 24 pairs, p (Holm) 0.030`."""
+    return (
+        f"{compared_text(effect)}: {_difference_text(effect)}, {counted(effect['n_pairs'], 'pair')}{_p_text(effect)}"
+    )
+
+
+def compared_text(effect: Record) -> str:
+    """Value over reference, with the axis where the texts alone do not tell it."""
+    if effect["kind"] == "name":
+        return f"{effect['value']} over {effect['reference']}"
+    last = effect["axis"].rpartition(".")[2]
+    if effect["value_name"] is not None:
+        return f"{effect['value_name']} over {effect['reference_name']} ({last})"
+    return f"{last} {effect['value']} over {effect['reference']}"
+
+
+def gain_text(gain: Record) -> str:
+    """The same of a calibrator."""
+    text = (
+        f"calibration of {gain['group']} ({gain['calibrator']}): {_difference_text(gain)}, {counted(gain['n'], 'run')}"
+    )
+    return text + _p_text(gain)
+
+
+def front_text(front: Record, most: int | None = None) -> str:
+    """The groups on a front, cheapest first."""
+    points = [point for point in front["points"] if point["on_front"]]
+    told = [f"{point['group']} ({cost_text(point['cost'], front)}, {point['value']:.4f})" for point in points]
+    more = f" and {len(told) - most} more" if most is not None and len(told) > most else ""
+    return f"Best {front['metric']} for its {front['cost']}: {', '.join(told[:most])}{more}"
+
+
+def cost_text(cost: float, front: Record) -> str:
+    """A cost with its unit."""
+    form = {"s": ".1f", "GiB": ".2f", "parameters": ",.0f"}[front["unit"]]
+    return f"{cost:{form}} {front['unit']}"
+
+
+def difference_interval(record: Record) -> str:
+    """`[low, high]` with signs; `n/a` where there is none."""
+    return MISSING if record["low"] is None else interval_text(record, "+.4f")
+
+
+def holm_text(record: Record) -> str:
+    """The corrected p; `n/a` where there is none."""
+    return MISSING if record["p_holm"] is None else p_text(record["p_holm"])
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _difference_text(record: Record) -> str:
+    interval = "" if record["low"] is None else f" {difference_interval(record)}"
+    return f"{record['difference']:+.4f} {record['metric']}{interval}"
+
+
+def _p_text(record: Record) -> str:
+    return "" if record["p_holm"] is None else f", p (Holm) {p_text(record['p_holm'])}"
+
+
+def _has_choice(front: Record) -> bool:
+    return len({point["cost"] for point in front["points"]}) > 1
+
+
+def _clearest(records: Sequence[Record], text: Callable[[Record], str], most: int) -> list[str]:
+    """The lines in their order; of too many those with the smallest p, then with the largest difference."""
+    if len(records) <= most:
+        return [text(record) for record in records]
+
+    def place(number: int) -> tuple[float, float]:
+        p = records[number]["p_holm"]
+        return 2.0 if p is None else p, -abs(records[number]["difference"])
+
+    shown = sorted(sorted(range(len(records)), key=place)[: most - 1])
+    lines = [text(records[number]) for number in shown]
+    return [*lines, f"({len(lines)} of {len(records)}, those with the smallest p; leaderboard.md has all)"]
