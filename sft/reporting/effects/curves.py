@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -40,6 +41,8 @@ def planned_curves(groups: Sequence[Group]) -> list[PlannedCurve]:
     Args:
         groups: of the board.
     """
+    if len(set(map(shots_of, groups))) < 2:
+        return []
     gathered: dict[object, list[Group]] = {}
     zero_shot: dict[object, list[Group]] = {}
     for group in sorted(groups, key=lambda group: group.name):
@@ -65,12 +68,13 @@ def shots_of(group: Group) -> int | str:
 
 def _rest(run: ExperimentRecord, left_out: Sequence[str]) -> object:
     """What is equal in the groups of a curve."""
-    skipped = (*left_out, *SEED_SECTIONS)
-    return frozenset(
-        (path, repr(value))
-        for path, value in run.settings.items()
-        if not any(path == prefix or path.startswith(f"{prefix}.") for prefix in skipped)
-    )
+    skipped = frozenset((*left_out, *SEED_SECTIONS))
+    return frozenset((path, repr(value)) for path, value in run.settings.items() if not _is_within(path, skipped))
+
+
+@cache
+def _is_within(path: str, sections: frozenset[str]) -> bool:
+    return any(path == section or path.startswith(f"{section}.") for section in sections)
 
 
 def _place(group: Group) -> tuple[bool, float]:

@@ -9,7 +9,7 @@ from sft.reporting.formats.effect_text import (
     cost_text,
     difference_interval,
     effects_heading,
-    front_text,
+    has_choice,
     holm_text,
 )
 from sft.reporting.formats.group_table import interval_text
@@ -46,12 +46,10 @@ def effect_sections(board: Record) -> Iterator[str | EffectTable]:
             ["group", "calibrator", "without", "with", "difference", "95 % interval", "runs", "p (Holm)"],
             [_gain_row(gain) for gain in board["calibration_gains"]],
         )
-    for front in board["pareto"]:
-        if len(front["points"]) > 1:
-            yield f"{front_text(front)}."
-            yield EffectTable(
-                ["group", front["cost"], front["metric"], "front"], [_point(front, point) for point in front["points"]]
-            )
+    if any(has_choice(front) for front in board["pareto"]):
+        metric = board["pareto"][0]["metric"]
+        yield f"Pareto fronts: no other group has as good a {metric} at as low a cost (means over a group's runs)."
+        yield EffectTable(["cost", "group", "mean cost", metric], list(_front_rows(board["pareto"])))
 
 
 def _effect_row(effect: Record) -> list[str]:
@@ -96,10 +94,8 @@ def _curve_cell(point: Record) -> str:
     return f"{point['value']:.4f}{interval}"
 
 
-def _point(front: Record, point: Record) -> list[str]:
-    return [
-        point["group"],
-        cost_text(point["cost"], front),
-        f"{point['value']:.4f}",
-        "yes" if point["on_front"] else "",
-    ]
+def _front_rows(fronts: Sequence[Record]) -> Iterator[list[str]]:
+    for front in fronts:
+        for point in front["points"]:
+            if point["on_front"] and has_choice(front):
+                yield [front["cost"], point["group"], cost_text(point["cost"], front), f"{point['value']:.4f}"]

@@ -22,7 +22,7 @@ def short_lines(board: Record) -> list[str]:
     effects, gains = board.get("effects", []), board.get("calibration_gains", [])
     lines = [effects_heading(effects), *_clearest(effects, effect_text, MOST_EFFECTS)] if effects else []
     lines += _clearest(gains, gain_text, MOST_GAINS)
-    return [*lines, *(front_text(front, LONGEST_FRONT) for front in board.get("pareto", [])[:1] if _has_choice(front))]
+    return [*lines, *(front_text(front, LONGEST_FRONT) for front in board.get("pareto", [])[:1] if has_choice(front))]
 
 
 def effects_heading(effects: Sequence[Record]) -> str:
@@ -95,7 +95,8 @@ def _p_text(record: Record) -> str:
     return "" if record["p_holm"] is None else f", p (Holm) {p_text(record['p_holm'])}"
 
 
-def _has_choice(front: Record) -> bool:
+def has_choice(front: Record) -> bool:
+    """Whether groups differ in the cost."""
     return len({point["cost"] for point in front["points"]}) > 1
 
 
