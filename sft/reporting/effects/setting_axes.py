@@ -45,7 +45,13 @@ def _axis(paths: Sequence[str], columns: Columns, rows: Sequence[GridRow]) -> Ax
     values = {key: _value(key, unwritten) for key in dict.fromkeys(own) if key in present}
     defaults = [key for key in values if is_default(name, key)]
     reference = reference_of(list(values.values()), defaults)
-    return Axis(name, "setting", values, reference, blocks, tuple(path for path in paths if path != name))
+    return Axis(name, "setting", values, reference, blocks, _others(name, paths))
+
+
+def _others(name: str, paths: Sequence[str]) -> tuple[str, ...]:
+    """The leaves that change together with it; a section is told by what is in it."""
+    sections = {path for path in paths if any(other.startswith(f"{path}.") for other in paths)}
+    return tuple(path for path in paths if path != name and path not in sections)
 
 
 def _value(key: Hashable, unwritten: str) -> AxisValue:

@@ -16,6 +16,9 @@ from sft.reporting.formats.group_table import interval_text
 
 Record = Mapping[str, Any]
 
+MOST_NAMES = 3
+"""Settings that are named in one cell."""
+
 
 @dataclass(frozen=True)
 class EffectTable:
@@ -53,16 +56,21 @@ def effect_sections(board: Record) -> Iterator[str | EffectTable]:
 
 
 def _effect_row(effect: Record) -> list[str]:
-    axis = ", ".join([effect["axis"], *effect["also"]])
     return [
         compared_text(effect),
-        axis,
+        _axis_text(effect),
         f"{effect['difference']:+.4f}",
         difference_interval(effect),
         str(effect["n_pairs"]),
         str(effect["n_seeds"]),
         holm_text(effect),
     ]
+
+
+def _axis_text(effect: Record) -> str:
+    """The setting and what changes with it, as far as it fits a cell."""
+    names = [effect["axis"], *effect["also"]]
+    return ", ".join(names) if len(names) <= MOST_NAMES else f"{names[0]} and {len(names) - 1} more settings"
 
 
 def _gain_row(gain: Record) -> list[str]:

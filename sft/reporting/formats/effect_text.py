@@ -8,7 +8,7 @@ from sft.reporting.formats.group_table import MISSING, interval_text, p_text
 Record = Mapping[str, Any]
 
 MOST_EFFECTS = 7
-MOST_GAINS = 2
+MOST_GAINS = 3
 LONGEST_FRONT = 4
 """Of what a terminal shows, so that a board has at most a dozen lines of effects."""
 
@@ -40,13 +40,14 @@ def effect_text(effect: Record) -> str:
 
 
 def compared_text(effect: Record) -> str:
-    """Value over reference, with the axis where the texts alone do not tell it."""
+    """Value over reference, by the names of the grid where they say it, with the setting where it is one alone."""
     if effect["kind"] == "name":
         return f"{effect['value']} over {effect['reference']}"
     last = effect["axis"].rpartition(".")[2]
-    if effect["value_name"] is not None:
-        return f"{effect['value_name']} over {effect['reference_name']} ({last})"
-    return f"{last} {effect['value']} over {effect['reference']}"
+    if effect["value_name"] is None:
+        return f"{last} {effect['value']} over {effect['reference']}"
+    text = f"{effect['value_name']} over {effect['reference_name']}"
+    return text if effect["also"] else f"{text} ({last})"
 
 
 def gain_text(gain: Record) -> str:

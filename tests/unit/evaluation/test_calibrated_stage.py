@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sft.errors import StageFailure
+from sft.evaluation.rows import EvaluatedRows, read_rows
 from sft.evaluation.stage import run
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.atomic import write_json
@@ -99,6 +100,12 @@ def rows_of(job: PlannedJob, split: str = "test") -> list[dict[str, Any]]:
     return [json.loads(line) for line in job.folder.predictions(split, "jsonl").read_text().splitlines()]
 
 
+def saved_rows(job: PlannedJob) -> EvaluatedRows:
+    rows = read_rows(job.folder.rows)
+    assert rows is not None
+    return rows
+
+
 FREE = {"content_free:contextual:3": ([("content_free", index) for index in range(3)], without_content(3))}
 
 
@@ -112,6 +119,11 @@ def test_a_calibrator_changes_predictions_and_probabilities_and_leaves_the_raw_s
     assert first["label_logprobs"] == {"bad": -6.5, "good": -8.5, "mixed": -5.5}
     weights = np.exp([2.0, 0.0, 0.0])
     assert list(first["probabilities"].values()) == pytest.approx(weights / weights.sum())
+    plain = saved_rows(job).without_calibrator()
+    assert plain is not None
+    assert plain.correct.mean() == pytest.approx(1 / 3)
+    assert plain.log_loss is not None
+    assert plain.log_loss.mean() == pytest.approx(record["results"]["uncalibrated_log_loss"])
 
 
 def test_every_metric_stands_beside_without_the_calibrator_in_its_direction(prepare: Prepare) -> None:

@@ -1,10 +1,18 @@
 """Writes small results folders as a run would leave them."""
 
 import copy
+import itertools
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sft.config.experiment import ExperimentConfig
+from sft.evaluation.rows import EvaluatedRows, write_rows
+from sft.reporting.board import Board, with_statistics
+from sft.reporting.leaderboard import build_leaderboard, write_leaderboard
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder, slug
 from sft.runs.manifest import write_manifest
@@ -89,3 +97,42 @@ class Folder:
         job = self.add(name, key, own)
         write_record(job.status, StatusRecord("failed", "train", attempt=1, error=error))
         return job
+
+
+class ScoredFolder(Folder):
+    """A results folder whose runs have their rows."""
+
+    def __init__(self, path: Path, metric: str = "accuracy") -> None:
+        super().__init__(path)
+        self.path = path
+        self.metric = metric
+        self._ids = (f"{number:08x}{0:08x}" for number in itertools.count())
+
+    def run(self, name: str, rows: EvaluatedRows, own: dict[str, Any], **parts: Any) -> str:
+        """A finished experiment with its accuracy; its id."""
+        key = next(self._ids)
+        results = {"accuracy": float(rows.correct.mean())} | parts.pop("results", {})
+        job = self.done(name, key, self.config(**own), metrics(results, **parts))
+        write_rows(job.rows, {"test": rows})
+        write_manifest(job, [job.metrics, job.rows])
+        return key
+
+    def config(self, **changes: Any) -> dict[str, Any]:
+        return config(**{"evaluation": {"metrics": [self.metric]}} | changes)
+
+    def board(self, **options: Any) -> Board:
+        return with_statistics(build_leaderboard([self.results]), **options).boards[0]
+
+    def record(self) -> dict[str, Any]:
+        """The first board as `leaderboard.json` has it."""
+        write_leaderboard([self.results], self.path)
+        boards: list[dict[str, Any]] = json.loads((self.path / "leaderboard.json").read_text())["boards"]
+        return boards[0]
+
+
+def outcome(correct: NDArray[np.bool_], before: NDArray[np.bool_] | None = None) -> EvaluatedRows:
+    """Rows of two labels that are right or wrong, and were so before calibration."""
+    gold = np.arange(len(correct)) % 2
+    predicted = np.where(correct, gold, 1 - gold)
+    plain = None if before is None else np.where(before, gold, 1 - gold)
+    return EvaluatedRows(correct, gold, predicted, np.where(correct, 0.25, 1.5), plain)
