@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from results_folders import ScoredFolder, config, metrics, outcome
-from sklearn.metrics import f1_score
+from scipy import stats
 
 from sft.evaluation.rows import EvaluatedRows
 from sft.reporting.effects.records import Effect
@@ -63,7 +63,34 @@ def unbalanced(folder: ScoredFolder) -> dict[tuple[str, str, int], EvaluatedRows
 def f1(rows: EvaluatedRows, drawn: Any) -> float:
     assert rows.gold is not None
     assert rows.predicted is not None
-    return float(f1_score(rows.gold[drawn], rows.predicted[drawn], average="macro"))
+    gold, predicted = rows.gold[drawn], rows.predicted[drawn]
+    found = [
+        2 * np.sum((gold == label) & (predicted == label)) / (np.sum(gold == label) + np.sum(predicted == label))
+        for label in (0, 1)
+    ]
+    return float(np.mean(found))
+
+
+def expected_interval(pairs: list[tuple[int, EvaluatedRows, EvaluatedRows]]) -> tuple[float, float]:
+    """Differences counted pair by pair and resample by resample, then the variances by seed, one after the other."""
+    everything = np.arange(N_ROWS)
+    observed = [f1(own, everything) - f1(other, everything) for _, own, other in pairs]
+    weights = np.concatenate(list(resamples(N_ROWS, 2)), axis=1).astype(int)
+    drawn = [np.repeat(everything, weights[:, number]) for number in range(SAMPLES)]
+    sampled = np.array([[f1(own, rows) - f1(other, rows) for rows in drawn] for _, own, other in pairs])
+    mean, n_pairs = float(np.mean(observed)), len(pairs)
+    seeds = sorted({seed for seed, _, _ in pairs})
+    own = {seed: [place for place, pair in enumerate(pairs) if pair[0] == seed] for seed in seeds}
+    shares = {seed: len(own[seed]) / n_pairs for seed in seeds}
+    apart = sum(sum(observed[place] - mean for place in own[seed]) ** 2 for seed in seeds)
+    over_seeds = len(seeds) / (len(seeds) - 1) * apart / n_pairs**2
+    over_rows = float(np.mean(sampled, axis=0).var())
+    single = sum(shares[seed] * float(np.mean(sampled[own[seed]], axis=0).var()) for seed in seeds)
+    squares = sum(share**2 for share in shares.values())
+    in_both = max(0.0, squares * (single - over_rows) / (1 - squares))
+    variance = max(over_rows, over_seeds, over_rows + over_seeds - in_both)
+    half = stats.t.ppf(0.975, (len(seeds) - 1) * (variance / over_seeds) ** 2) * variance**0.5
+    return mean - half, mean + half
 
 
 def pairs_of(
@@ -95,8 +122,8 @@ def test_an_effect_is_what_loops_over_pairs_and_resamples_give(
     seeds = [seed for seed, _, _ in pairs]
     assert (effect.n_pairs, effect.n_seeds) == (len(pairs), len(set(seeds)))
     assert effect.certainty is not None
-    middle = (effect.certainty.interval.low + effect.certainty.interval.high) / 2
-    assert middle == pytest.approx(effect.difference)
+    interval = effect.certainty.interval
+    assert (interval.low, interval.high) == pytest.approx(expected_interval(pairs))
     assert effect.certainty.covers == "test rows and seeds"
     assert (effect.value_name, effect.reference_name) == (value, reference)
 
@@ -168,6 +195,20 @@ def test_a_run_under_several_names_is_one_pair_and_none_with_itself(made: Scored
     assert {"dataset.shots", "adapter.method"} < set(zero.also)
     assert not {"lora", "adapter", "training"} & set(zero.also)
     assert (zero.n_pairs, zero.n_seeds, zero.difference) == (4, 2, pytest.approx(0.2))
+
+
+def test_a_pair_that_no_seed_changes_is_no_sample_of_seeds(made: ScoredFolder) -> None:
+    """Another model is worth 0.4 without training and 0.1 with it, at every seed: seeds add no uncertainty."""
+    for model, zero, trained in (("a", 40, 100), ("b", 120, 120)):
+        own = {"model": {"name": model}, **ZERO}
+        key = made.run(f"{model}/zero/seed1", right(zero), {"seed": 1, **own})
+        made.alias(f"{model}/zero/seed2", key, made.config(seed=2, **own), made.job(f"{model}/zero/seed1", key))
+        for seed in (1, 2):
+            made.run(f"{model}/lora/seed{seed}", right(trained), {"seed": seed, "model": {"name": model}})
+    effect = effects(made)["model.name: b over a"]
+    assert (effect.difference, effect.n_pairs) == (pytest.approx(0.2), 3)
+    assert effect.certainty is not None
+    assert effect.certainty.interval.high - effect.certainty.interval.low < 0.12
 
 
 def test_settings_that_change_together_are_one_axis(made: ScoredFolder) -> None:
