@@ -9,7 +9,7 @@ from sft.reporting.effects.reference import is_default, reference_of
 def name_axes(rows: Sequence[GridRow]) -> list[Axis]:
     """The axes of a board's names; none where they have one part, or not all as many.
 
-    A part by which only seeds differ is no axis.
+    A part by which only seeds differ is no axis: the seeds of a pair are equal.
 
     Args:
         rows: in the grid's order.
@@ -25,7 +25,7 @@ def name_axes(rows: Sequence[GridRow]) -> list[Axis]:
 def _axis(place: int, names: Sequence[Sequence[str]], rows: Sequence[GridRow]) -> Axis | None:
     own = [parts[place] for parts in names]
     equal = [(*parts[:place], *parts[place + 1 :], row.seeds) for parts, row in zip(names, rows, strict=True)]
-    blocks = [block for block in blocks_of(zip(equal, own, rows, strict=True)) if _paths_within(block)]
+    blocks = blocks_of(zip(equal, own, rows, strict=True))
     if not blocks:
         return None
     present = {key for block in blocks for key in block}
