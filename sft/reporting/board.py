@@ -70,6 +70,8 @@ class Leaderboard:
     without_result: tuple[ExperimentRecord, ...]
     others: tuple[ExperimentRecord, ...]
     baselines: Baselines = field(default_factory=Baselines)
+    with_texts: bool = True
+    """Whether reports may show texts of the data."""
 
 
 def rank(collected: Collected) -> Leaderboard:

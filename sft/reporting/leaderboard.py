@@ -30,7 +30,12 @@ def leading_id(results: ResultsFolder) -> str | None:
 
 
 def write_leaderboard(
-    folders: Sequence[ResultsFolder], to: Path, *, measures_baselines: bool = False, full: bool = False
+    folders: Sequence[ResultsFolder],
+    to: Path,
+    *,
+    measures_baselines: bool = False,
+    full: bool = False,
+    with_texts: bool = True,
 ) -> Leaderboard:
     """Write `leaderboard.json`, `leaderboard.md`, ... of the folders into `to`, each atomically.
 
@@ -42,10 +47,11 @@ def write_leaderboard(
         measures_baselines: whether baselines that are not known yet are measured, which reads the data and takes
             seconds; else those that are known are shown.
         full: statistics of all groups; else of the best ones of each board.
+        with_texts: whether reports may show texts of the data.
     """
     leaderboard = with_statistics(build_leaderboard(folders), full=full)
     baselines = baselines_of(leaderboard.boards, folders, ResultsFolder(to), measures=measures_baselines)
-    leaderboard = dataclasses.replace(leaderboard, baselines=baselines)
+    leaderboard = dataclasses.replace(leaderboard, baselines=baselines, with_texts=with_texts)
     for target in report_format_registry.values():
         report: ReportFormat = import_object(target)
         write_text(ResultsFolder(to).leaderboard(report.ending), report.render(leaderboard))
