@@ -5,6 +5,8 @@ from sft.reporting.details.confusion import Confusion
 
 CELL = 34
 """Pixels."""
+_DARK = 0.55
+"""A share of the gold label's rows on whose shade white is read better than black."""
 
 
 def confusion_chart(confusion: Confusion) -> Chart:
@@ -16,35 +18,12 @@ def confusion_chart(confusion: Confusion) -> Chart:
     ]
     x = text("predicted", "prediction") | {"axis": {"orient": "top", "labelAngle": 0, "labelLimit": 90}}
     y = text("gold", "gold label")
-    dark = {"test": "datum.share > 0.55", "value": "white"}
-    return chart(
-        "confusion",
-        "Predictions by gold label; the diagonal is right",
-        values,
-        [
-            {
-                "mark": {"type": "rect"},
-                "encoding": {
-                    "tooltip": tooltip({"gold": "gold label", "predicted": "prediction", "rows": "rows"}),
-                    "x": x,
-                    "y": y,
-                    "color": {
-                        "field": "share",
-                        "type": "quantitative",
-                        "scale": {"scheme": "blues", "domain": [0, 1]},
-                        "legend": None,
-                    },
-                },
-            },
-            {
-                "mark": {"type": "text"},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "text": {"field": "rows"},
-                    "color": {"condition": dark, "value": "black"},
-                },
-            },
-        ],
-        height={"step": CELL},
-    )
+    share = {"field": "share", "type": "quantitative", "legend": None}
+    shade = share | {"scale": {"scheme": "blues", "domain": [0, 1]}}
+    ink = {"condition": {"test": f"datum.share > {_DARK}", "value": "white"}, "value": "black"}
+    shown = tooltip({"gold": "gold label", "predicted": "prediction", "rows": "rows"})
+    layers = [
+        {"mark": {"type": "rect"}, "encoding": {"x": x, "y": y, "color": shade, "tooltip": shown}},
+        {"mark": {"type": "text"}, "encoding": {"x": x, "y": y, "text": {"field": "rows"}, "color": ink}},
+    ]
+    return chart("confusion", "Predictions by gold label; the diagonal is right", values, layers, {"step": CELL})

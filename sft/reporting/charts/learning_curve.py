@@ -11,19 +11,7 @@ def learning_curve_chart(curves: Sequence[Mapping[str, Any]], metric: str) -> Ch
 
     The horizontal axis is the number of training rows, which `shots` per label stand for.
     """
-    values = [
-        {
-            "set_up": curve["name"],
-            "n_train": point["n_train"],
-            "shots": point["shots"],
-            "value": point["value"],
-            "low": point["low"],
-            "high": point["high"],
-        }
-        for curve in curves
-        for point in curve["points"]
-        if point["value"] is not None and point["n_train"] is not None
-    ]
+    values = [value for curve in curves for value in _points(curve)]
     if not values:
         return None
     x = number("n_train", "training rows", {"type": "symlog", "constant": 4})
@@ -47,3 +35,11 @@ def learning_curve_chart(curves: Sequence[Mapping[str, Any]], metric: str) -> Ch
         ],
         height=280,
     )
+
+
+def _points(curve: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"set_up": curve["name"], **{name: point[name] for name in ("n_train", "shots", "value", "low", "high")}}
+        for point in curve["points"]
+        if point["value"] is not None and point["n_train"] is not None
+    ]

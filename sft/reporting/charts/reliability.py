@@ -15,7 +15,7 @@ def reliability_chart(bins: Sequence[ConfidenceBin]) -> Chart:
     x, y = number("confidence", "confidence", _UNIT), number("accuracy", "accuracy", _UNIT)
     return chart(
         "reliability",
-        "Accuracy by confidence: on the dashed line the model is as sure as it is right",
+        "Accuracy by confidence (dashed: as sure as right)",
         values,
         [
             {"data": diagonal, "mark": {"type": "line", "style": "reference"}, "encoding": {"x": x, "y": y}},

@@ -10,11 +10,10 @@ from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.effects import effects_chart
 from sft.reporting.charts.learning_curve import learning_curve_chart
 from sft.reporting.charts.pareto import pareto_charts
-from sft.reporting.formats.columns import plain_text
+from sft.reporting.formats.columns import constants
 from sft.reporting.formats.group_table import interval_text, p_text, statistics_lines
 from sft.reporting.formats.json import board_record
 from sft.reporting.page.tables import groups_table, runs_table, short
-from sft.reporting.settings import shared
 
 
 def page_board(board: Board, baselines: Baselines) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def page_board(board: Board, baselines: Baselines) -> dict[str, Any]:
         "labels": None if board.labels is None else list(board.labels),
         "warnings": list(board.warnings),
         "notes": statistics_lines(record),
-        "constants": [[path, plain_text(value)] for path, value in shared(board.records).items()],
+        "constants": [list(pair) for pair in constants(board)],
         "groups": groups_table(board).record(),
         "runs": None if runs is None else runs.record(),
         "charts": [{"name": one.name, "title": one.title, "spec": one.spec} for one in board_charts(record)],

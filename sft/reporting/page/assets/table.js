@@ -45,7 +45,7 @@ class SortedTable {
     this.count = element("span", { class: "muted", role: "status" });
     this.more = element("button", { type: "button", onclick: () => { this.most = Infinity; this.show(); } }, "show all");
     this.element = element("div", { class: "sorted" },
-      element("div", { class: "controls" }, this.filter, this.count, this.choiceBox()),
+      element("div", { class: "controls" }, this.filter, this.sorting(), this.count, this.choiceBox()),
       element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
         element("table", {}, element("thead", {}, element("tr", {}, ...this.headers)), this.body)),
       this.more);
@@ -64,12 +64,21 @@ class SortedTable {
     return [Math.min(...known.map(([low]) => low)), Math.max(...known.map(([, high]) => high))];
   }
 
+  sortBy(place) {
+    const { title, kind } = this.columns[place];
+    this.descending = this.by === place ? !this.descending : title.includes("↑") || ["interval", "difference"].includes(kind);
+    this.by = place;
+    this.show();
+  }
+
+  /** For screens so narrow that the table has no headers. */
+  sorting() {
+    const choices = this.columns.map(({ title }, place) => (title ? element("option", { value: place }, title) : null)).filter(Boolean);
+    return element("label", { class: "narrow" }, "sort by ", element("select", { onchange: (event) => this.sortBy(Number(event.target.value)) }, ...choices));
+  }
+
   header(column, place) {
-    const sort = () => {
-      this.descending = this.by === place ? !this.descending : column.title.includes("↑") || ["interval", "difference"].includes(column.kind);
-      this.by = place;
-      this.show();
-    };
+    const sort = () => this.sortBy(place);
     const label = column.title || "mark";
     return element("th", { scope: "col", class: column.kind, title: column.hint || null }, element("button", { type: "button", onclick: sort, "aria-label": `sort by ${label}` }, column.title || "·"));
   }
