@@ -150,7 +150,7 @@ def config(model: str, seed: int, changes: dict[str, Any]) -> dict[str, Any]:
     """A resolved config; None takes a section out."""
     base: dict[str, Any] = {
         "seed": seed,
-        "dataset": {"path": "tweets", "task_type": "classification"},
+        "dataset": {"path": "tweets", "task_type": "classification", "shots": 8},
         "model": {"name": model},
         "lora": {"r": 8},
         "prompting": {"input_columns": ["text"], "output_column": "label"},

@@ -61,6 +61,11 @@ class Board:
         """Its experiments, best first."""
         return [row.record for row in self.rows]
 
+    @property
+    def best(self) -> ExperimentRecord:
+        """The best run of the best group; before there are groups the best row."""
+        return self.groups[0].runs[0] if self.groups else self.rows[0].record
+
 
 @dataclass(frozen=True)
 class Leaderboard:

@@ -63,7 +63,7 @@ def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
     yield from ((one.name, one) for one in board_charts(board_record(board)))
     for group in board.groups[:BEST_GROUPS]:
         best = group.runs[0]
-        details = experiment_details(best, board.records[0])
+        details = experiment_details(best, board.best)
         charts: Sequence[Chart | None] = (
             reliability_chart(details.reliability) if details.reliability else None,
             confusion_chart(details.confusion) if details.confusion is not None else None,

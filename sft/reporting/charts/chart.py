@@ -33,7 +33,7 @@ class Chart:
         return self.template | {"data": {"values": list(self.values)}}
 
 
-def chart(name: str, title: str, values: Values, layers: Sequence[Spec], height: Any = 240) -> Chart:
+def chart(name: str, title: str, values: Values, layers: Sequence[Spec], height: int = 240) -> Chart:
     """A chart of layers over the same data, as wide as its place.
 
     Args:
@@ -41,7 +41,7 @@ def chart(name: str, title: str, values: Values, layers: Sequence[Spec], height:
         title: says what is seen.
         values: the data. Keys are plain words, because a dot in a Vega-Lite field means something.
         layers: marks with their encodings.
-        height: in pixels, or `{"step": pixels}` per row of a discrete axis.
+        height: of the drawing area, in pixels.
     """
     template: Spec = {
         "$schema": SCHEMA,

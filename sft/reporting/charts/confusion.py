@@ -26,4 +26,6 @@ def confusion_chart(confusion: Confusion) -> Chart:
         {"mark": {"type": "rect"}, "encoding": {"x": x, "y": y, "color": shade, "tooltip": shown}},
         {"mark": {"type": "text"}, "encoding": {"x": x, "y": y, "text": {"field": "rows"}, "color": ink}},
     ]
-    return chart("confusion", "Predictions by gold label; the diagonal is right", values, layers, {"step": CELL})
+    return chart(
+        "confusion", "Predictions by gold label; the diagonal is right", values, layers, CELL * len(confusion.labels)
+    )

@@ -6,6 +6,8 @@ from typing import Any
 from sft.reporting.charts.chart import Chart, chart, number, text, tooltip
 
 MOST_EFFECTS = 30
+_ROW = 26
+"""Pixels."""
 _SHOWN = {
     "choice": "choice",
     "difference": "difference",
@@ -39,7 +41,7 @@ def effects_chart(effects: Sequence[Mapping[str, Any]], metric: str) -> Chart | 
                 "encoding": {"x": number("difference", title), "y": y, "tooltip": tooltip(_SHOWN)},
             },
         ],
-        height={"step": 26},
+        height=_ROW * len(values),
     )
 
 

@@ -79,7 +79,7 @@ def details_record(record: ExperimentRecord, details: ExperimentDetails, *, with
 
 def _chosen(boards: Sequence[Board]) -> Iterator[tuple[ExperimentRecord, ExperimentRecord]]:
     """(experiment, best of its board), each experiment once, the boards' best first, in turns."""
-    turns = zip_longest(*([(record, board.records[0]) for record in board.records] for board in boards))
+    turns = zip_longest(*([(record, board.best) for record in board.records] for board in boards))
     ordered = {pair[0].id: pair for turn in turns for pair in turn if pair is not None}
     yield from list(ordered.values())[: len(ordered) if len(ordered) <= MANY else BEST]
 
@@ -92,7 +92,7 @@ def _charts(details: ExperimentDetails) -> dict[str, Any]:
         charts.append(loss_chart(thinned(details.loss_curve)))
     if details.confusion is not None and len(details.confusion.labels) <= LARGEST_MATRIX:
         charts.append(confusion_chart(details.confusion))
-    return {one.name: by_column(one.values) for one in charts}
+    return {one.name: {"height": one.template["height"], "columns": by_column(one.values)} for one in charts}
 
 
 def by_column(values: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -1,6 +1,7 @@
 """The page's text: data, style, script and libraries in one file that opens without a network."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
@@ -21,18 +22,24 @@ _MOST_UNFINISHED = 200
 
 def page_text(leaderboard: Leaderboard) -> str:
     """The whole file."""
-    data = json.dumps(page_data(leaderboard), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return filled(data_text(page_data(leaderboard)))
+
+
+def data_text(data: dict[str, Any]) -> str:
+    """The data as they stand in the page: JSON in which nothing can end the element that holds it."""
+    return json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def filled(data: str) -> str:
+    """The page with its style, libraries and script around the data."""
     parts = {
         "{{style}}": _asset("page.css"),
-        "{{libraries}}": "".join(f"<script>{_library(name)}</script>\n" for name in LIBRARIES),
-        "{{data}}": data.replace("<", "\\u003c"),
+        "{{data}}": data,
+        "{{libraries}}": "\n".join(f"<script>{_library(name)}</script>" for name in LIBRARIES),
         "{{script}}": "\n".join(map(_asset, SCRIPTS)),
     }
     text = _asset("page.html")
-    for mark, part in parts.items():
-        before, _, after = text.partition(mark)
-        text = f"{before}{part}{after}"
-    return text
+    return "".join(parts.get(piece, piece) for piece in re.split(r"({{\w+}})", text))
 
 
 def page_data(leaderboard: Leaderboard) -> dict[str, Any]:

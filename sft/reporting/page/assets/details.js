@@ -35,7 +35,7 @@ function sections(found) {
     element("div", { class: "beside" },
       section("Results", plainTable(["metric", "value"], Object.entries(found.results))),
       section("Settings that are not as in the best", settingsTable(found.settings))),
-    element("div", { class: "charts" }, ...Object.entries(found.charts).map(([name, values]) => detailChart(name, values))),
+    element("div", { class: "charts" }, ...Object.entries(found.charts).map(([name, chart]) => detailChart(name, chart))),
     found.labels && section("By label", plainTable(["label", "precision", "recall", "F1", "rows"], found.labels)),
     found.confused && section("Most frequent confusions", plainTable(["gold label", "prediction", "rows"], found.confused)),
     wrong !== null && section(`Worst errors (${wrong} of ${rows} test rows are wrong)`, ...errors(found)),
@@ -52,9 +52,9 @@ function settingsTable(settings) {
   return settings.length ? plainTable(["setting", "here", "in the best"], settings) : element("p", {}, "none: its settings are those of the best");
 }
 
-function detailChart(name, values) {
+function detailChart(name, { height, columns }) {
   const { title, spec } = DATA.templates[name];
-  return figure(title, { ...spec, data: { values: byRow(values) } });
+  return figure(title, { ...spec, height, data: { values: byRow(columns) } });
 }
 
 function errors(found) {
