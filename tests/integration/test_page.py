@@ -190,7 +190,7 @@ def test_a_phone_shows_cards_with_names_before_numbers(opened: Any) -> None:
     assert opened.execute_script("return getComputedStyle(document.querySelector('.sorted tr td')).display") == "none"
     shown = "return getComputedStyle(document.querySelector('.sorted td.number'), '::before').content"
     assert opened.execute_script(shown) == '"n"'
-    assert opened.execute_script("return getComputedStyle(document.querySelector('.narrow')).display") == "inline"
+    assert opened.execute_script("return getComputedStyle(document.querySelector('.narrow')).display") != "none"
 
 
 def test_a_page_of_10000_experiments_opens(browser: Any, tmp_path: Path, made_grid: Any) -> None:
