@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2
-	@echo "Leaderboard: results/demo/leaderboard.md and .json; every experiment under results/demo/experiments/"
+	@echo "Open in a browser: results/demo/leaderboard.html (the same as .md, .csv and .json beside it)"
 
 demo-data: install
 	$(BIN)/python etc/demo/prepare.py
