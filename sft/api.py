@@ -200,7 +200,11 @@ def clean(results_path: str | Path = DEFAULT_RESULTS, *, delete: bool = False, a
 
 
 def inspect(
-    config: Grid, rows: int, options: GridOptions = DEFAULT_OPTIONS, results_path: str | Path = DEFAULT_RESULTS
+    config: Grid,
+    rows: int,
+    options: GridOptions = DEFAULT_OPTIONS,
+    results_path: str | Path = DEFAULT_RESULTS,
+    lm_eval: str | Path | None = None,
 ) -> dict[str, Any]:
     """The first rows of each split of one experiment exactly as training and scoring will see them.
 
@@ -208,14 +212,20 @@ def inspect(
         config: path of a config, or the value itself.
         rows: rows of each split.
         options: overrides, seed, name, Jsonnet variables.
-        results_path: the folder whose pinned hub commits are kept.
+        results_path: the folder whose pinned hub commits are kept, and which holds the adapter for `lm_eval`.
+        lm_eval: a folder to which the test rows go as a task for lm-evaluation-harness; how to run it is then under
+            `lm_eval` in what is returned.
+
+    Raises:
+        UserError: `lm_eval` is wanted and the adapter is not trained yet, or lm-eval would read rows as other ids.
     """
+    from sft.experiments.lm_eval import write_lm_eval_task
     from sft.pipeline.inspection import inspect_experiment
 
-    checked = _plan(
-        _one(load_grid(config, options)), ResultsFolder(Path(results_path)), with_gold=False, may_train=False
-    )
-    return inspect_experiment(checked.experiments[0].experiment, rows)
+    folder = ResultsFolder(Path(results_path))
+    checked = _plan(_one(load_grid(config, options)), folder, with_gold=False, may_train=False)
+    written = {} if lm_eval is None else {"lm_eval": write_lm_eval_task(checked, folder, Path(lm_eval).resolve())}
+    return inspect_experiment(checked.experiments[0].experiment, rows) | written
 
 
 def schema() -> dict[str, Any]:
