@@ -52,7 +52,9 @@ def write_lm_eval_task(plan: GridPlan, results: ResultsFolder, folder: Path) -> 
         "task": task.name,
         "rows": len(task.rows),
         "files": [str(path) for path in files],
-        "command": _command(folder, task.name, arguments, planned.experiment.config.inference.batch_size or BATCH_SIZE),
+        "command": _command(
+            folder, task.name, arguments, planned.experiment.config.inference.batch_size or BATCH_SIZE
+        ),
         "metric": metric,
         "accuracy": None if metric is None else measured.get("results", {}).get(metric),
         "notes": list(_notes(prompts, has_adapter="peft" in arguments)),
