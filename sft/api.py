@@ -23,6 +23,7 @@ from sft.experiments.running import (
     Watchers,
     pinned_commits,
     require_adapters,
+    require_training,
     run_plan,
 )
 from sft.experiments.settings import RunSettings
@@ -213,11 +214,8 @@ def inspect(
         rows: rows of each split.
         options: overrides, seed, name, Jsonnet variables.
         results_path: the folder whose pinned hub commits are kept, and which holds the adapter for `lm_eval`.
-        lm_eval: a folder to which the test rows go as a task for lm-evaluation-harness; how to run it is then under
-            `lm_eval` in what is returned.
-
-    Raises:
-        UserError: `lm_eval` is wanted and the adapter is not trained yet, or lm-eval would read rows as other ids.
+        lm_eval: a folder for the test rows as a task of lm-evaluation-harness; `lm_eval` of the result says how to run
+            it. The adapter must be trained, and lm-eval must read every row as the same ids.
     """
     from sft.experiments.lm_eval import write_lm_eval_task
     from sft.pipeline.inspection import inspect_experiment
@@ -257,7 +255,8 @@ def _run(
     results_folder = ResultsFolder(results_path.resolve())
     pinned = _pinned(results_folder, request)
     checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics", may_train=request.trains)
-    _require_training(checked, request)
+    if request.goal == "adapter":
+        require_training(checked)
     if not request.trains:
         require_adapters(checked, results_folder)
     costs = StageCosts(_rows(checked))
@@ -285,16 +284,6 @@ def _pinned(results_folder: ResultsFolder, request: RunRequest) -> dict[str, str
     """The hub commits to keep: the folder's own, over those of the folder in which an adapter is looked for."""
     looked_in = {} if request.trains else pinned_commits(ResultsFolder(DEFAULT_RESULTS))
     return looked_in | pinned_commits(results_folder)
-
-
-def _require_training(checked: GridPlan, request: RunRequest) -> None:
-    if request.goal != "adapter":
-        return
-    for planned in checked.experiments:
-        if planned.keys.train is None:
-            raise UserError(
-                f"{planned.experiment.name} trains nothing: give it `lora: {{}}` or another adapter, and shots above 0"
-            )
 
 
 def _no_board() -> None:

@@ -4,7 +4,6 @@ lm-eval gets texts and tokenises them itself. A row is handed over only where th
 here; the rules compared with are those of lm-eval 0.4.13 with `add_bos_token=False`.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 SPLIT = "test"
 VERSION = 1
+ROWS_NAMED = 5
 
 TASK = """\
 # Written by `sft inspect --lm-eval`. The prompts are rendered already: no --apply_chat_template, no --num_fewshot.
@@ -135,28 +135,29 @@ class _TaskMaker:
         wrong = [(row.row.source_index, row.encoded) for row in rows if not self._reads_equal(row.encoded)]
         if not wrong:
             return
-        reasons = Counter(self._reason(encoded) for _, encoded in wrong)
-        first = ", ".join(str(index) for index, _ in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
+        reasons = dict.fromkeys(self._reason(encoded) for _, encoded in wrong)
+        named = ", ".join(str(index) for index, _ in wrong[:ROWS_NAMED])
+        more = f" and {len(wrong) - ROWS_NAMED} more" if len(wrong) > ROWS_NAMED else ""
         raise UserError(
-            f"--lm-eval: lm-eval would read {len(wrong)} of {len(rows)} {SPLIT} rows (row {first}) as other ids than "
-            f"those that are scored here: {'; '.join(reasons)}",
+            f"--lm-eval: of {len(rows)} {SPLIT} rows lm-eval would read {len(wrong)} ({named}{more}) as other ids "
+            f"than those that are scored here: {'; '.join(reasons)}",
             kind="tokenizer",
         )
 
     def _reads_equal(self, encoded: Encoded) -> bool:
         self.prompts.builder.check_labels(encoded, self.prompts.labels)
-        texts = [text for text, _ in self._choices]
-        expected = [encoded.prompt_ids + ids for _, ids in self._choices]
-        for (context, continuation), ids in zip(
-            harness_pairs(self.prompts.tokenizer, encoded.text, texts), expected, strict=True
-        ):
-            if context + continuation != ids or len(context) > len(encoded.prompt_ids):
-                return False
-        return True
+        pairs = harness_pairs(self.prompts.tokenizer, encoded.text, [text for text, _ in self._choices])
+        return all(
+            context + continuation == encoded.prompt_ids + ids
+            for (context, continuation), (_, ids) in zip(pairs, self._choices, strict=True)
+        )
 
     def _reason(self, encoded: Encoded) -> str:
         if encoded.n_special:
-            return "their texts hold control-token strings, which lm-eval takes for control tokens"
+            return (
+                "they hold control-token strings, which are characters here and control tokens to lm-eval; leave such "
+                "rows out of the test split"
+            )
         builder, label = self.prompts.builder, self.prompts.labels[0]
         bare = next(harness_pairs(self.prompts.tokenizer, encoded.text, [builder.label_text(label.word)]))
         if self._scores_stop and bare[0] + bare[1] == encoded.prompt_ids + label.answer_ids:
