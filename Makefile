@@ -25,7 +25,7 @@ check: dev
 test: dev demo-data
 	$(BIN)/pytest tests -m "not slow and not gpu"
 
-test-slow: dev demo-data
+test-slow: dev demo-data peers
 	$(BIN)/pytest tests -m "slow and not gpu"
 
 # The engine's speed beside fresh processes and beside the libraries' own commands; about half an hour on 2 cores.

@@ -37,6 +37,10 @@ def inspect(
     *,
     rows: Annotated[int, typer.Option(min=1, help="Rows of each split.")] = 5,
     json_: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    lm_eval: Annotated[
+        Path | None,
+        typer.Option("--lm-eval", metavar="DIR", help="Also write the test rows as a task for lm-evaluation-harness."),
+    ] = None,
     results_path: Results = RESULTS,
     options: Any,
 ) -> None:
@@ -44,7 +48,7 @@ def inspect(
     from sft import api
     from sft.cli.inspection import inspection_text, wants_colour
 
-    found = api.inspect(config, rows, options, results_path)
+    found = api.inspect(config, rows, options, results_path, lm_eval)
     _print(json.dumps(found) if json_ else inspection_text(found, colour=wants_colour(sys.stdout)))
 
 
