@@ -16,12 +16,13 @@ from rich.text import Text
 from sft.cli.inspection import wants_colour
 from sft.cli.visible import visible
 
+LEADER = "bold"
 BEST = "bold green"
 FAINT = "dim"
 WARNING = "yellow"
 _GAP = 2
 _UNBOUNDED = 100_000
-_BREAK_AFTER = re.compile(r"[^\s/_-]*[\s/_-]?")
+_BREAK_AFTER = re.compile(r"[^\s/._-]*[\s/._-]?")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Column:
     @property
     def narrowest(self) -> int:
         """How wide it has to be."""
-        return self.natural if self.least is None else min(self.natural, max(self.least, cell_len(self.header)))
+        return self.natural if self.least is None else min(self.natural, self.least)
 
 
 def screen_of(stream: TextIO) -> Screen:
@@ -99,7 +100,8 @@ def table(
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column, width in zip(kept, widths, strict=True):
         justify: Any = "right" if column.least is None else "left"
-        drawn.add_column(Text(shown(column.header)), justify=justify, width=width, overflow="fold")
+        header = "\n".join(_folded(shown(column.header), width))
+        drawn.add_column(Text(header), justify=justify, width=width, overflow="fold", vertical="top")
     for row in range(len(columns[0].cells)):
         cells = (_cell(column, row, width) for column, width in zip(kept, widths, strict=True))
         drawn.add_row(*cells, style=(row_styles or {}).get(row))
@@ -167,4 +169,4 @@ def _folded(text: str, width: int) -> list[str]:
             continue
         first, *others = chop_cells(part, width)
         lines += [first, *others]
-    return [found for found in lines if found]
+    return [found for found in lines if found.strip()]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
+from sft.errors import UserError
 
 RESULTS = Path("results")
 
@@ -104,7 +105,10 @@ def methods() -> None:
 
 def _parts(written: list[str] | None) -> tuple[str, ...]:
     """The settings of an option that is repeated or holds commas, each once."""
-    return tuple(dict.fromkeys(key for text in written or [] for part in text.split(",") if (key := part.strip())))
+    found = tuple(dict.fromkeys(part.strip() for text in written or [] for part in text.split(",")))
+    if "" in found:
+        raise UserError("--group-by: a setting is empty; write for example --group-by dataset.shots,lora.r")
+    return found
 
 
 def _print(text: str) -> None:

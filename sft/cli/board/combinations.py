@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sft.cli.board.numbers import MISSING, number
-from sft.cli.screen import BEST, WARNING, Column, Screen, line, table
+from sft.cli.screen import LEADER, WARNING, Column, Screen, line, table
 from sft.experiments.wording import some
 from sft.reporting.formats.columns import plain_text
 from sft.reporting.views.combinations import ABSENT, Combinations
@@ -36,7 +36,7 @@ def combinations_parts(found: Combinations, screen: Screen) -> list[Table | Text
         Column("max", [number(row.highest) for row in rows], leaves=2),
         Column("best experiment", [row.best or MISSING for row in rows], least=16, leaves=3),
     ]
-    leads = {0: BEST} if len(rows) > 1 and rows[0].mean is not None else {}
+    leads = {0: LEADER} if len(rows) > 1 and rows[0].mean is not None else {}
     return [
         line(f"{by}: {board.metric}{better}", "bold"),
         Text(),

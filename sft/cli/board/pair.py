@@ -1,4 +1,4 @@
-"""`sft leaderboard --diff A B`: settings, results, costs, the paired difference, and the rows that tell them apart."""
+"""`sft leaderboard --diff A B`: settings, results, costs and the paired difference, then rows."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -8,20 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from sft.cli.board.numbers import MISSING, number
+from sft.cli.board.pair_rows import rows_parts
 from sft.cli.screen import BEST, FAINT, WARNING, Column, Screen, line, table
-from sft.experiments.wording import counted
+from sft.experiments.wording import some
 from sft.reporting.formats.columns import GIB, plain_text
 from sft.reporting.formats.group_table import interval_text, p_text
 from sft.reporting.groups import Summary
 from sft.reporting.pair.comparing import Cost, Pair, Setting
-from sft.reporting.pair.rows import RowsApart
 from sft.reporting.pair.sides import Side
 from sft.runs.files import ID_DIGITS
 
-SHOWN_ROWS = 10
 VALUE_WIDTH = 12
-TEXT_WIDTH = 100
-"""Texts of rows are not longer anywhere, answers not longer than a third of it."""
 _TESTS = {"mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap"}
 
 Parts = list[Table | Text]
@@ -40,7 +37,7 @@ def pair_parts(pair: Pair, screen: Screen) -> Parts:
         *_numbers(pair, screen),
         Text(),
         *_difference(pair),
-        *_rows(pair, screen),
+        *rows_parts(pair, screen),
         Text(),
     ]
 
@@ -49,13 +46,14 @@ def _side_text(side: Side) -> str:
     runs = side.group.runs
     if len(runs) == 1:
         return f"{side.name} [{runs[0].id[:ID_DIGITS]}]"
-    seeds = ", ".join(str(run.seed) for run in sorted(runs, key=lambda run: run.seed or 0))
-    return f"{side.name}, mean of {len(runs)} runs (seeds {seeds})"
+    seeds = sorted({run.seed for run in runs if run.seed is not None})
+    listed = f" (seeds {some([str(seed) for seed in seeds])})" if len(seeds) == len(runs) else ""
+    return f"{side.name}, mean of {len(runs)} runs{listed}"
 
 
 def _settings(settings: Sequence[Setting], screen: Screen) -> Parts:
     if not settings:
-        return [line("No setting differs but seeds.")]
+        return [line("No setting differs; the data, model or code that they read do.")]
     return table(
         [
             Column("setting", [item.path for item in settings], least=2 * VALUE_WIDTH),
@@ -158,46 +156,3 @@ def _difference(pair: Pair) -> Iterator[Text]:
 def _p(p: float) -> str:
     text = p_text(p)
     return text if text.startswith("<") else f"= {text}"
-
-
-def _rows(pair: Pair, screen: Screen) -> Parts:
-    """How many rows each has right, and the first ones on which the two do not say the same."""
-    found = pair.rows
-    if found is None:
-        return [line("The predictions of one of the two cannot be read, so rows are not compared.", WARNING)]
-    several = max(len(side.group.runs) for side in (pair.sides.first, pair.sides.second)) > 1
-    of = f" of {pair.runs[0].name} and {pair.runs[1].name}" if several else ""
-    right = "right" if pair.sides.first.board.labels is not None else "an exact match"
-    counts = (
-        f"Test rows{of}: both {right} {found.both_right}, only A {found.only_first}, only B {found.only_second}, "
-        f"neither {found.both_wrong}"
-    )
-    shown = found.disagreements[:SHOWN_ROWS]
-    if not shown:
-        return [line(counts), line("On every row the two say the same.")]
-    of_them = f"; the first {len(shown)}" if len(shown) < len(found.disagreements) else ""
-    rows = counted(len(found.disagreements), "row")
-    more = len(found.disagreements) - len(shown)
-    return [
-        line(counts),
-        line(f"They say something else on {rows}{of_them}:"),
-        Text(),
-        *table(_row_columns(found), screen),
-        *([line(f"... and {counted(more, 'more row')}")] if more else []),
-    ]
-
-
-def _row_columns(found: RowsApart) -> list[Column]:
-    shown = found.disagreements[:SHOWN_ROWS]
-
-    def answers(header: str, texts: Sequence[str], is_gold: bool = False) -> Column:
-        right = {row: BEST for row, text in enumerate(texts) if text.strip() == shown[row].gold.strip()}
-        return Column(header, texts, least=10, cut_at=TEXT_WIDTH // 3, styles={} if is_gold else right)
-
-    return [
-        Column("row", [str(row.index) for row in shown]),
-        Column("input", [row.text for row in shown], least=20, cut_at=TEXT_WIDTH),
-        answers("gold", [row.gold for row in shown], is_gold=True),
-        answers("A", [row.first for row in shown]),
-        answers("B", [row.second for row in shown]),
-    ]

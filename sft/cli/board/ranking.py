@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sft.cli.board.numbers import MISSING, best_cells, number
-from sft.cli.screen import BEST, Column, Screen, table
+from sft.cli.screen import LEADER, Column, Screen, table
 
 NAME_WIDTH = 18
 """Names are not folded to less."""
@@ -90,7 +90,7 @@ def _ranks(ranks: Sequence[int | None]) -> Column:
 
 def _leaders(ranks: Sequence[int | None]) -> dict[int, str]:
     """The style of the rows that lead, where others follow."""
-    return {row: BEST for row, rank in enumerate(ranks) if rank == 1 and len(ranks) > 1}
+    return {row: LEADER for row, rank in enumerate(ranks) if rank == 1 and len(ranks) > 1}
 
 
 def _metrics(board: Row, results: Sequence[Row]) -> list[str]:

@@ -13,6 +13,8 @@ from sft.reporting.pair.rows import RowsApart, rows_apart
 from sft.reporting.pair.sides import Sides, sides_of
 from sft.reporting.settings import differing
 
+_STAGES = ("train", "infer", "evaluate")
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -153,7 +155,8 @@ def _costs(sides: Sides) -> list[Cost]:
     groups = (sides.first.group, sides.second.group)
     found = []
     for part in ("timing", "resources"):
-        names = dict.fromkeys(name for group in groups for run in group.runs for name in run.part(part))
+        there = dict.fromkeys(name for group in groups for run in group.runs for name in run.part(part))
+        names = dict.fromkeys([*(stage for stage in _STAGES if stage in there), *there])
         for name in names:
             first, second = (_mean(group, part, name) for group in groups)
             if first is not None or second is not None:
