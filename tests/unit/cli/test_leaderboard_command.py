@@ -52,8 +52,8 @@ def test_the_ranking_is_printed_without_anything_that_steers_a_terminal(grid: An
     ("arguments", "shown"),
     [
         (("--metric", "ece"), "ranked by ece (lower is better)"),
-        (("--group-by", "dataset.shots, model.name"), "classification of None, dataset.shots, model.name: macro_f1"),
-        (("--group-by", "dataset.shots", "--group-by", "seed", "--metric", "ece"), "dataset.shots, seed: ece (lower"),
+        (("--group-by", "dataset.shots, dataset.path"), "None, dataset.shots, dataset.path: macro_f1"),
+        (("--group-by", "dataset.shots", "--group-by", "dataset.path", "--metric", "ece"), "dataset.path: ece (lower"),
         (("--diff", "a", "best"), "A against B\nA  a [a0000000]\nB  b[red]\\x1b[31m [b0000000]"),
     ],
 )
@@ -73,7 +73,7 @@ def test_a_view_is_printed_and_the_files_are_rebuilt(
     [
         (("--metric", "macrof1"), "did you mean macro_f1?"),
         (("--group-by", "shots"), "did you mean dataset.shots?"),
-        (("--group-by", "seed,"), "a setting is empty"),
+        (("--group-by", "dataset.shots,"), "a setting is empty"),
         (("--diff", "a", "c"), "no experiment or group is called 'c'"),
         (("--diff", "a", "b\x1b[2J"), r"'b\x1b[2J'"),
         (("--diff", "a", "best", "--group-by", "seed"), "give one of them"),
