@@ -1,14 +1,13 @@
 """The rows on which two runs do not say the same, from their predictions."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sft.config.canonical import json_text
-from sft.evaluation.predictions import OUR_COLUMNS, read_predictions
+from sft.evaluation.predictions import OUR_COLUMNS
 from sft.reporting.collect import ExperimentRecord
-from sft.runs.files import JobFolder
+from sft.reporting.details.sources import PredictedRow, predicted_rows
 
 
 @dataclass(frozen=True)
@@ -61,19 +60,16 @@ def rows_apart(first: ExperimentRecord, second: ExperimentRecord) -> RowsApart |
         first: a run.
         second: another one of the same evaluated rows.
     """
-    own, other = _read(first), _read(second)
-    if own is None or other is None or [row["index"] for row in own] != [row["index"] for row in other]:
+    own, other = predicted_rows(first), predicted_rows(second)
+    if not own or [row.index for row in own] != [row.index for row in other]:
         return None
     columns = list(dict.fromkeys([*_input_columns(first), *_input_columns(second)]))
-    gold_column = _stored_name(str(first.setting("prompting.output_column")))
     counts: Counter[tuple[bool, bool]] = Counter()
     apart = []
     for one, two in zip(own, other, strict=True):
-        texts = (_text(one, columns), json_text(one.get(gold_column)), _said(one), _said(two))
-        row = Disagreement(int(one["index"]), *texts)
-        counts[row.first.strip() == row.gold.strip(), row.second.strip() == row.gold.strip()] += 1
-        if row.first.strip() != row.second.strip():
-            apart.append(row)
+        counts[one.is_correct, two.is_correct] += 1
+        if one.prediction.strip() != two.prediction.strip():
+            apart.append(Disagreement(one.index, _text(one, columns), one.gold, one.prediction, two.prediction))
     return RowsApart(
         both_right=counts[True, True],
         only_first=counts[True, False],
@@ -83,28 +79,15 @@ def rows_apart(first: ExperimentRecord, second: ExperimentRecord) -> RowsApart |
     )
 
 
-def _read(record: ExperimentRecord) -> list[dict[str, Any]] | None:
-    try:
-        rows = read_predictions(JobFolder(record.folder).predictions("test", "jsonl"))
-    except (OSError, ValueError):
-        return None
-    return rows if all(isinstance(row, dict) and {"index", "predictions"} <= row.keys() for row in rows) else None
-
-
 def _input_columns(record: ExperimentRecord) -> list[str]:
     columns = record.setting("prompting.input_columns")
     return [str(column) for column in columns] if isinstance(columns, list) else []
 
 
-def _stored_name(column: str) -> str:
-    return f"data.{column}" if column in OUR_COLUMNS else column
-
-
-def _said(row: Mapping[str, Any]) -> str:
-    return json_text(row["predictions"])
-
-
-def _text(row: Mapping[str, Any], columns: Sequence[str]) -> str:
+def _text(row: PredictedRow, columns: Sequence[str]) -> str:
     """One column as it is, several with their names."""
-    kept = {name: json_text(row[_stored_name(name)]) for name in columns if _stored_name(name) in row}
-    return next(iter(kept.values())) if len(columns) == 1 and kept else "  ".join(f"{k}: {v}" for k, v in kept.items())
+    stored = {name: f"data.{name}" if name in OUR_COLUMNS else name for name in columns}
+    kept = {name: json_text(row.columns[place]) for name, place in stored.items() if place in row.columns}
+    if len(columns) == 1:
+        return next(iter(kept.values()), "")
+    return "  ".join(f"{name}: {value}" for name, value in kept.items())
