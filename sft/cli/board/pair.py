@@ -136,7 +136,8 @@ def _difference(pair: Pair) -> Iterator[Text]:
         return
     found = pair.difference
     if found is None:
-        yield line(f"{pair.metric}: no interval and no test, for it does not follow from rows that are known", WARNING)
+        why = "it does not follow from single rows, or the results are of an earlier version and lack rows.npz"
+        yield line(f"{pair.metric}: no interval and no test, for {why}", WARNING)
         return
     comparison, known = found.comparison, found.statistics
     interval = interval_text(dataclasses.asdict(comparison.interval), "+.4f")

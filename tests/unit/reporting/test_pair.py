@@ -188,6 +188,16 @@ def test_groups_are_compared_seed_by_seed(seeds: Made) -> None:
     assert "Test rows of good/seed0 and bad/seed0: both right 23" in shown
 
 
+def test_groups_without_a_seed_in_common_are_compared_too(seeds: Made) -> None:
+    for seed in (7, 8, 9):
+        seeds.run(f"late/seed{seed}", range(30), own(seed=seed, lora={"r": 2}))
+    pair = seeds.pair("good", "late")
+    assert pair.difference is not None
+    assert pair.difference.comparison.difference == pytest.approx((30 - 3) / N)
+    assert [item.path for item in pair.settings] == ["lora.r"]
+    assert pair.runs[0].name == "good/seed0"
+
+
 def test_single_seeds_of_groups_are_compared_with_their_seeds_as_settings(seeds: Made) -> None:
     pair = seeds.pair("good/seed1", "bad/seed2")
     assert [item.path for item in pair.settings] == ["seed", "lora.r"]
