@@ -29,6 +29,7 @@ from sft.experiments.running import (
 from sft.experiments.settings import RunSettings
 from sft.experiments.stage_work import RowCounts
 from sft.reporting.leaderboard import leading_id, write_leaderboard
+from sft.reporting.views.view import ViewRequest, leaderboard_view
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
 
@@ -36,9 +37,11 @@ __all__ = [
     "GridRun",
     "RunRequest",
     "RunSettings",
+    "ViewRequest",
     "clean",
     "inspect",
     "leaderboard",
+    "leaderboard_view",
     "logs",
     "methods",
     "plan",
@@ -185,12 +188,9 @@ def verify(results_path: str | Path = DEFAULT_RESULTS) -> "Verification":
 
 
 def clean(results_path: str | Path = DEFAULT_RESULTS, *, delete: bool = False, adapters: bool = False) -> list[str]:
-    """Say in lines what a results folder holds that its grid does not need, or delete it.
+    """Say in lines what a results folder holds that its grid does not need, or `delete` it.
 
-    Args:
-        results_path: the results folder.
-        delete: whether it is deleted.
-        adapters: whether adapters go too of which every experiment is done.
+    With `adapters` those go too of which every experiment is done.
 
     Raises:
         FolderInUse: adapters are to go while a run is active.

@@ -66,6 +66,16 @@ class Board:
         """The best run of the best group; before there are groups the best row."""
         return self.groups[0].runs[0] if self.groups else self.rows[0].record
 
+    def ranked_by(self, metric: str, *, higher: bool) -> "Board":
+        """The board ranked by another result, without groups.
+
+        Args:
+            metric: key of `results`.
+            higher: whether more of it is better.
+        """
+        rows = _ranked(self.records, metric, higher)
+        return replace(self, metric=metric, higher_is_better=higher, rows=rows, groups=(), statistics=None)
+
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -101,12 +111,26 @@ def with_statistics(leaderboard: Leaderboard, *, full: bool = False) -> Leaderbo
         full: statistics of all groups; else of the best ones of each board.
     """
 
-    def with_groups(board: Board) -> Board:
-        groups = groups_of(board.records, leaderboard.without_result, board.metric, board.higher_is_better)
-        found = compared(groups, board.metric, full=full)
+    def complete(board: Board) -> Board:
+        found = compared(with_groups(board, leaderboard.without_result).groups, board.metric, full=full)
         return replace(board, groups=found.groups, statistics=found.statistics)
 
-    return replace(leaderboard, boards=tuple(map(with_groups, leaderboard.boards)))
+    return replace(leaderboard, boards=tuple(map(complete, leaderboard.boards)))
+
+
+def with_groups(board: Board, unfinished: Sequence[ExperimentRecord]) -> Board:
+    """The board with its groups, without statistics.
+
+    Args:
+        board: without.
+        unfinished: experiments without a result; they tell which seeds were planned.
+    """
+    return replace(board, groups=groups_of(board.records, unfinished, board.metric, board.higher_is_better))
+
+
+def leading_group(board: Board) -> Group | None:
+    """The first-ranked group of a board with groups; while every group lacks seeds, the best of them so far."""
+    return next((group for group in board.groups if group.value is not None), None)
 
 
 def board_id(record: ExperimentRecord) -> str:
@@ -125,7 +149,7 @@ def board_id(record: ExperimentRecord) -> str:
 
 def direction(record: ExperimentRecord, key: str) -> bool:
     """Whether a higher value is better for a key of `results`; what nobody says counts as higher is better."""
-    name = key.removeprefix(DEV)
+    name = key.removeprefix(DEV).removeprefix(UNCALIBRATED)
     known = record.part("details").get("higher_is_better")
     if isinstance(known, Mapping) and name in known:
         return bool(known[name])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sft.registry import import_object
 from sft.reporting.baselines.building import baselines_of
-from sft.reporting.board import Leaderboard, rank, with_statistics
+from sft.reporting.board import Leaderboard, leading_group, rank, with_groups, with_statistics
 from sft.reporting.collect import collect
 from sft.reporting.formats import report_format_registry
 from sft.reporting.formats.report_format import ReportFormat
@@ -24,9 +24,13 @@ def build_leaderboard(folders: Sequence[ResultsFolder]) -> Leaderboard:
 
 
 def leading_id(results: ResultsFolder) -> str | None:
-    """The id of the experiment that leads the first board; None while none is ranked."""
-    boards = build_leaderboard([results]).boards
-    return next((row.record.id for board in boards for row in board.rows if row.rank is not None), None)
+    """The id of the best-ranked run of the group that leads the first board; None while no number ranks.
+
+    A single lucky seed of another group may have a better number; the group's mean decides.
+    """
+    leaderboard = build_leaderboard([results])
+    groups = (leading_group(with_groups(board, leaderboard.without_result)) for board in leaderboard.boards)
+    return next((group.runs[0].id for group in groups if group is not None), None)
 
 
 def write_leaderboard(
