@@ -61,11 +61,6 @@ class Board:
         """Its experiments, best first."""
         return [row.record for row in self.rows]
 
-    @property
-    def best(self) -> ExperimentRecord:
-        """The best run of the best group; before there are groups the best row."""
-        return self.groups[0].runs[0] if self.groups else self.rows[0].record
-
     def ranked_by(self, metric: str, *, higher: bool) -> "Board":
         """The board ranked by another result, without groups.
 
@@ -131,6 +126,12 @@ def with_groups(board: Board, unfinished: Sequence[ExperimentRecord]) -> Board:
 def leading_group(board: Board) -> Group | None:
     """The first-ranked group of a board with groups; while every group lacks seeds, the best of them so far."""
     return next((group for group in board.groups if group.value is not None), None)
+
+
+def best_run(board: Board) -> ExperimentRecord:
+    """The best-ranked run of the leading group; where no number ranks, or before there are groups, the first row."""
+    group = leading_group(board)
+    return group.runs[0] if group is not None else board.rows[0].record
 
 
 def board_id(record: ExperimentRecord) -> str:

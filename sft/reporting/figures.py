@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sft.errors import MachineError
-from sft.reporting.board import Board, Leaderboard
+from sft.reporting.board import Board, Leaderboard, best_run
 from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.confusion import confusion_chart
 from sft.reporting.charts.reliability import reliability_chart
@@ -63,7 +63,7 @@ def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
     yield from ((one.name, one) for one in board_charts(board_record(board)))
     for group in board.groups[:BEST_GROUPS]:
         best = group.runs[0]
-        details = experiment_details(best, board.best)
+        details = experiment_details(best, best_run(board))
         charts: Sequence[Chart | None] = (
             reliability_chart(details.reliability) if details.reliability else None,
             confusion_chart(details.confusion) if details.confusion is not None else None,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from sft.reporting.board import Board
+from sft.reporting.board import Board, best_run
 from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.confusion import confusion_chart
 from sft.reporting.charts.loss import loss_chart, thinned
@@ -79,7 +79,7 @@ def details_record(record: ExperimentRecord, details: ExperimentDetails, *, with
 
 def _chosen(boards: Sequence[Board]) -> Iterator[tuple[ExperimentRecord, ExperimentRecord]]:
     """(experiment, best of its board), each experiment once, the boards' best first, in turns."""
-    turns = zip_longest(*([(record, board.best) for record in board.records] for board in boards))
+    turns = zip_longest(*([(record, best_run(board)) for record in board.records] for board in boards))
     ordered = {pair[0].id: pair for turn in turns for pair in turn if pair is not None}
     yield from list(ordered.values())[: len(ordered) if len(ordered) <= MANY else BEST]
 
