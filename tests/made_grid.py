@@ -57,35 +57,40 @@ class MadeGrid:
 
     def add(self, name: str, skill: float, written: dict[str, Any]) -> JobFolder:
         """A finished experiment whose scores favour the gold label by `skill` nats."""
+        self.plan(name, written)
+        return self.finish(name, skill)
+
+    def plan(self, name: str, written: dict[str, Any]) -> None:
+        """An experiment that has not run."""
         key = f"{len(self.entries):08x}{len(self.entries):08x}"
-        job = JobFolder(self.results.experiments / f"{slug(name)}-{key[:8]}")
+        folder = f"experiments/{slug(name)}-{key[:8]}"
+        stages = {"train": key if written["lora"] is not None else None, "infer": key}
+        job = JobFolder(self.results.path / folder)
+        write_json(job.config, {"schema": 1, "id": key, "names": [name], "config": written, "stages": stages})
+        self.entries[name] = {"id": key, "folder": folder, "config": written}
+
+    def finish(self, name: str, skill: float = 1.0) -> JobFolder:
+        """Write the results of a planned experiment as its stages would, the manifest last."""
+        entry = self.entries[name]
+        key, written = entry["id"], entry["config"]
         scores = self.rng.normal(size=(self.n_rows, len(LABELS)))
         scores[np.arange(self.n_rows), self.gold] += skill
         probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
         trained = written["lora"] is not None
-        stages = {"train": key if trained else None, "infer": key}
-        write_json(job.config, {"schema": 1, "id": key, "names": [name], "config": written, "stages": stages})
         if trained:
             curve = [{"step": step, "loss": 3 / step} for step in range(1, 200)]
             write_json(self.results.stage("train", key).training, {"schema": 1, "loss_curve": curve})
         prompts = [{"split": "test", "source_index": 0, "text": f"Classify.\n{HOSTILE}\nAnswer:"}]
         write_json(self.results.stage("infer", key).sample, {"schema": 1, "prompts": prompts})
+        job = JobFolder(self.results.path / entry["folder"])
         self._write_result(job, probabilities, written, trained=trained)
-        self.entries[name] = {
-            "id": key,
-            "folder": job.path.relative_to(self.results.path).as_posix(),
-            "config": written,
-        }
         return job
 
     def fail(self, name: str, written: dict[str, Any], message: str) -> None:
         """An experiment that failed."""
-        key = f"{len(self.entries):08x}{len(self.entries):08x}"
-        job = JobFolder(self.results.experiments / f"{slug(name)}-{key[:8]}")
-        write_json(job.config, {"schema": 1, "id": key, "names": [name], "config": written, "stages": {}})
+        self.plan(name, written)
+        job = JobFolder(self.results.path / self.entries[name]["folder"])
         write_record(job.status, StatusRecord("failed", "train", attempt=1, error=ErrorRecord("data", message)))
-        folder = job.path.relative_to(self.results.path).as_posix()
-        self.entries[name] = {"id": key, "folder": folder, "config": written}
 
     def write_grid(self) -> None:
         write_json(self.results.grid, {"schema": 1, "configs": self.entries, "pinned": {}})
