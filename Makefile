@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2
-	@echo "Leaderboard: results/demo/leaderboard.md and .json; every experiment under results/demo/experiments/"
+	@echo "Open in a browser: results/demo/leaderboard.html (the same as .md, .csv and .json beside it)"
 
 demo-data: install
 	$(BIN)/python etc/demo/prepare.py
@@ -25,7 +25,7 @@ check: dev
 test: dev demo-data
 	$(BIN)/pytest tests -m "not slow and not gpu"
 
-test-slow: dev demo-data
+test-slow: dev demo-data peers
 	$(BIN)/pytest tests -m "slow and not gpu"
 
 # The engine's speed beside fresh processes and beside the libraries' own commands; about half an hour on 2 cores.

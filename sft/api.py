@@ -23,11 +23,13 @@ from sft.experiments.running import (
     Watchers,
     pinned_commits,
     require_adapters,
+    require_training,
     run_plan,
 )
 from sft.experiments.settings import RunSettings
 from sft.experiments.stage_work import RowCounts
 from sft.reporting.leaderboard import leading_id, write_leaderboard
+from sft.reporting.views.view import ViewRequest, leaderboard_view
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
 
@@ -35,9 +37,11 @@ __all__ = [
     "GridRun",
     "RunRequest",
     "RunSettings",
+    "ViewRequest",
     "clean",
     "inspect",
     "leaderboard",
+    "leaderboard_view",
     "logs",
     "methods",
     "plan",
@@ -184,12 +188,9 @@ def verify(results_path: str | Path = DEFAULT_RESULTS) -> "Verification":
 
 
 def clean(results_path: str | Path = DEFAULT_RESULTS, *, delete: bool = False, adapters: bool = False) -> list[str]:
-    """Say in lines what a results folder holds that its grid does not need, or delete it.
+    """Say in lines what a results folder holds that its grid does not need, or `delete` it.
 
-    Args:
-        results_path: the results folder.
-        delete: whether it is deleted.
-        adapters: whether adapters go too of which every experiment is done.
+    With `adapters` those go too of which every experiment is done.
 
     Raises:
         FolderInUse: adapters are to go while a run is active.
@@ -200,7 +201,11 @@ def clean(results_path: str | Path = DEFAULT_RESULTS, *, delete: bool = False, a
 
 
 def inspect(
-    config: Grid, rows: int, options: GridOptions = DEFAULT_OPTIONS, results_path: str | Path = DEFAULT_RESULTS
+    config: Grid,
+    rows: int,
+    options: GridOptions = DEFAULT_OPTIONS,
+    results_path: str | Path = DEFAULT_RESULTS,
+    lm_eval: str | Path | None = None,
 ) -> dict[str, Any]:
     """The first rows of each split of one experiment exactly as training and scoring will see them.
 
@@ -208,14 +213,17 @@ def inspect(
         config: path of a config, or the value itself.
         rows: rows of each split.
         options: overrides, seed, name, Jsonnet variables.
-        results_path: the folder whose pinned hub commits are kept.
+        results_path: the folder whose pinned hub commits are kept, and which holds the adapter for `lm_eval`.
+        lm_eval: a folder for the test rows as a task of lm-evaluation-harness; `lm_eval` of the result says how to run
+            it. The adapter must be trained, and lm-eval must read every row as the same ids.
     """
+    from sft.experiments.lm_eval import write_lm_eval_task
     from sft.pipeline.inspection import inspect_experiment
 
-    checked = _plan(
-        _one(load_grid(config, options)), ResultsFolder(Path(results_path)), with_gold=False, may_train=False
-    )
-    return inspect_experiment(checked.experiments[0].experiment, rows)
+    folder = ResultsFolder(Path(results_path))
+    checked = _plan(_one(load_grid(config, options)), folder, with_gold=False, may_train=False)
+    written = {} if lm_eval is None else {"lm_eval": write_lm_eval_task(checked, folder, Path(lm_eval).resolve())}
+    return inspect_experiment(checked.experiments[0].experiment, rows) | written
 
 
 def schema() -> dict[str, Any]:
@@ -247,7 +255,8 @@ def _run(
     results_folder = ResultsFolder(results_path.resolve())
     pinned = _pinned(results_folder, request)
     checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics", may_train=request.trains)
-    _require_training(checked, request)
+    if request.goal == "adapter":
+        require_training(checked)
     if not request.trains:
         require_adapters(checked, results_folder)
     costs = StageCosts(_rows(checked))
@@ -275,16 +284,6 @@ def _pinned(results_folder: ResultsFolder, request: RunRequest) -> dict[str, str
     """The hub commits to keep: the folder's own, over those of the folder in which an adapter is looked for."""
     looked_in = {} if request.trains else pinned_commits(ResultsFolder(DEFAULT_RESULTS))
     return looked_in | pinned_commits(results_folder)
-
-
-def _require_training(checked: GridPlan, request: RunRequest) -> None:
-    if request.goal != "adapter":
-        return
-    for planned in checked.experiments:
-        if planned.keys.train is None:
-            raise UserError(
-                f"{planned.experiment.name} trains nothing: give it `lora: {{}}` or another adapter, and shots above 0"
-            )
 
 
 def _no_board() -> None:

@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import json
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -42,11 +43,13 @@ def _beside(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
 MADE_RESULTS = _beside("made_results")
+MADE_GRID = _beside("made_grid")
 
 
 def rows_of(split: str) -> list[dict[str, Any]]:
@@ -167,3 +170,9 @@ def plan_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         return planning.plan_grid(planning.RawGrid(configs, "grid.json", folder), {})
 
     return plan
+
+
+@pytest.fixture(scope="session")
+def made_grid() -> ModuleType:
+    """A finished grid with every file that a board reads."""
+    return MADE_GRID

@@ -14,6 +14,7 @@ from sft.cli.output import write_err
 from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
 from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
 from sft.cli.state_commands import clean, logs, status, verify
+from sft.cli.visible import visible
 from sft.errors import MACHINE_ERRNOS, MachineError, SftError
 
 app = typer.Typer(
@@ -53,7 +54,7 @@ def main() -> None:
     try:
         app()
     except SftError as error:
-        write_err(f"{error}\n")
+        write_err(f"{visible(str(error))}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -46,6 +46,8 @@ def inspection_text(found: Mapping[str, Any], *, colour: bool = False) -> str:
     if found["label_ids"]:
         lines += [*_label_lines(found["label_ids"]), Text(), label_tree(found["label_trie"]), Text()]
     lines += _cost_lines(found["cost"])
+    if "lm_eval" in found:
+        lines += [Text(), *_lm_eval_lines(found["lm_eval"])]
     return _drawn(lines, colour)
 
 
@@ -130,3 +132,16 @@ def _cost_lines(cost: Mapping[str, int]) -> Iterator[Text]:
         yield Text(f"  each prompt by itself: {naive:,}")
         yield Text(f"  shared: {saved if shared < naive else 'the same, for the prompts hardly begin alike'}")
         yield Text("  what the model writes comes on top")
+
+
+def _lm_eval_lines(task: Mapping[str, Any]) -> Iterator[Text]:
+    """What was written for lm-eval; the command comes last, so that it can be cut out."""
+    rows = counted(task["rows"], "test row")
+    yield Text(f"Task {task['task']} for lm-eval: {rows}, which it reads as the very ids that are scored here.")
+    yield from (Text(f"  wrote {path}") for path in task["files"])
+    yield from (Text(f"  note: {note}") for note in task["notes"])
+    if task["accuracy"] is not None:
+        yield Text(f"  its acc must be {task['accuracy']:.4f}, the {task['metric']} here")
+    elif task["metric"] is not None:
+        yield Text(f"  its acc must be the {task['metric']} here, which is not measured yet: sft evaluate")
+    yield Text(task["command"])

@@ -143,12 +143,15 @@ def _finished(ended: "GridRun") -> bool:
 
 def _show_board(ended: "GridRun") -> None:
     from sft.cli.board import board_text
+    from sft.cli.screen import screen_of
     from sft.experiments.wording import shown_path
     from sft.runs.records import read_json_or_none
 
     board = read_json_or_none(ended.results.leaderboard("json"))
     if board is not None:
-        write_out(f"\n{board_text(board)}\n{shown_path(ended.results.leaderboard('md'))}\n")
+        screen = screen_of(sys.stdout)
+        text = board_text(board, screen.width, colour=screen.colour)
+        write_out(f"\n{text}\n{shown_path(ended.results.leaderboard('md'))}\n")
 
 
 def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
+from sft.errors import UserError
 
 RESULTS = Path("results")
 
@@ -37,6 +38,10 @@ def inspect(
     *,
     rows: Annotated[int, typer.Option(min=1, help="Rows of each split.")] = 5,
     json_: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    lm_eval: Annotated[
+        Path | None,
+        typer.Option("--lm-eval", metavar="DIR", help="Also write the test rows as a task for lm-evaluation-harness."),
+    ] = None,
     results_path: Results = RESULTS,
     options: Any,
 ) -> None:
@@ -44,7 +49,7 @@ def inspect(
     from sft import api
     from sft.cli.inspection import inspection_text, wants_colour
 
-    found = api.inspect(config, rows, options, results_path)
+    found = api.inspect(config, rows, options, results_path, lm_eval)
     _print(json.dumps(found) if json_ else inspection_text(found, colour=wants_colour(sys.stdout)))
 
 
@@ -54,16 +59,34 @@ def leaderboard(
     full: Annotated[
         bool, typer.Option("--full", help="Intervals and tests of all groups; else of the 50 best of each board.")
     ] = False,
+    metric: Annotated[
+        str | None, typer.Option(metavar="M", help="Show the ranking by another result, such as accuracy.")
+    ] = None,
+    group_by: Annotated[
+        list[str] | None,
+        typer.Option("--group-by", metavar="KEY,...", help="Show means by settings, such as dataset.shots,lora.r."),
+    ] = None,
+    diff: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--diff", metavar="A B", help="Compare two: names, groups, beginnings of ids, or `best`."),
+    ] = None,
 ) -> None:
-    """Rebuild the leaderboard files of results folders."""
+    """Rebuild the leaderboard files of results folders, then show the ranking or another view of it."""
     from sft import api
     from sft.cli.board import board_text
+    from sft.cli.board.view import view_text
+    from sft.cli.screen import screen_of
     from sft.runs.files import ResultsFolder
     from sft.runs.records import read_json_or_none
 
+    request = api.ViewRequest(metric, _parts(group_by), diff)
     written = ResultsFolder(api.leaderboard(results, to, full=full))
-    _print(board_text(read_json_or_none(written.leaderboard("json"))))
-    _print(str(written.leaderboard("md")))
+    screen = screen_of(sys.stdout)
+    if request.is_plain:
+        text = board_text(read_json_or_none(written.leaderboard("json")), screen.width, colour=screen.colour)
+    else:
+        text = view_text(api.leaderboard_view(results, written.path, request, full=full), screen)
+    _print(f"{text}\n{written.leaderboard('md')}")
 
 
 def schema() -> None:
@@ -78,6 +101,14 @@ def methods() -> None:
     from sft import api
 
     _print(api.methods())
+
+
+def _parts(written: list[str] | None) -> tuple[str, ...]:
+    """The settings of an option that is repeated or holds commas, each once."""
+    found = tuple(dict.fromkeys(part.strip() for text in written or [] for part in text.split(",")))
+    if "" in found:
+        raise UserError("--group-by: a setting is empty; write for example --group-by dataset.shots,lora.r")
+    return found
 
 
 def _print(text: str) -> None:

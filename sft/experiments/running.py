@@ -30,7 +30,15 @@ from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
 from sft.runs.records import StatusRecord, read_status
 
-__all__ = ["RunOutcome", "RunRequest", "Watchers", "pinned_commits", "require_adapters", "run_plan"]
+__all__ = [
+    "RunOutcome",
+    "RunRequest",
+    "Watchers",
+    "pinned_commits",
+    "require_adapters",
+    "require_training",
+    "run_plan",
+]
 
 DEFAULT_RESULTS = Path("results")
 
@@ -172,4 +180,17 @@ def require_adapters(plan: GridPlan, results: ResultsFolder) -> None:
                 f"{planned.keys.train} in {results.path}/ or {DEFAULT_RESULTS}/); "
                 f"run: sft train {plan.source} --results-path {results.path}",
                 kind="model",
+            )
+
+
+def require_training(plan: GridPlan) -> None:
+    """Refuse experiments that train nothing, where an adapter is what is wanted.
+
+    Raises:
+        UserError: one trains nothing.
+    """
+    for planned in plan.experiments:
+        if planned.keys.train is None:
+            raise UserError(
+                f"{planned.experiment.name} trains nothing: give it `lora: {{}}` or another adapter, and shots above 0"
             )

@@ -22,6 +22,7 @@ __all__ = [
     "check_model_args",
     "check_quantization",
     "context_length",
+    "dtype_name",
     "load_config",
     "load_model",
     "local_model",
@@ -134,6 +135,12 @@ def context_length(model: Any) -> int | None:
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     found = [getattr(text, name, None) for name in CONTEXT_NAMES]
     return next((int(value) for value in found if isinstance(value, int) and value > 0), None)
+
+
+def dtype_name(model_args: Mapping[str, Any]) -> str:
+    """The data type of the weights as `load_model` would choose it here: `float32`, `bfloat16`, `auto`, ..."""
+    written = model_args.get("dtype", model_args.get("torch_dtype"))
+    return str(_default_dtype() if written is None else written).removeprefix("torch.")
 
 
 def _arguments(source: ModelSource) -> dict[str, Any]:

@@ -73,6 +73,16 @@ class Board:
         """Its experiments, best first."""
         return [row.record for row in self.rows]
 
+    def ranked_by(self, metric: str, *, higher: bool) -> "Board":
+        """The board ranked by another result, without groups.
+
+        Args:
+            metric: key of `results`.
+            higher: whether more of it is better.
+        """
+        rows = _ranked(self.records, metric, higher)
+        return replace(self, metric=metric, higher_is_better=higher, rows=rows, groups=(), statistics=None)
+
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -82,6 +92,8 @@ class Leaderboard:
     without_result: tuple[ExperimentRecord, ...]
     others: tuple[ExperimentRecord, ...]
     baselines: Baselines = field(default_factory=Baselines)
+    with_texts: bool = True
+    """Whether reports may show texts of the data."""
 
 
 def rank(collected: Collected) -> Leaderboard:
@@ -106,8 +118,8 @@ def with_statistics(leaderboard: Leaderboard, *, full: bool = False) -> Leaderbo
         full: intervals of everything; else of the best groups of each board and of a few hundred runs' effects.
     """
 
-    def with_groups(board: Board) -> Board:
-        groups = groups_of(board.records, leaderboard.without_result, board.metric, board.higher_is_better)
+    def complete(board: Board) -> Board:
+        groups = with_groups(board, leaderboard.without_result).groups
         rows = board.in_grid_order
         found = board_numbers(groups, rows, board.metric, higher=board.higher_is_better, full=full)
         compared, effects = found.compared, found.effects
@@ -121,7 +133,28 @@ def with_statistics(leaderboard: Leaderboard, *, full: bool = False) -> Leaderbo
             pareto=effects.pareto,
         )
 
-    return replace(leaderboard, boards=tuple(map(with_groups, leaderboard.boards)))
+    return replace(leaderboard, boards=tuple(map(complete, leaderboard.boards)))
+
+
+def with_groups(board: Board, unfinished: Sequence[ExperimentRecord]) -> Board:
+    """The board with its groups, without statistics.
+
+    Args:
+        board: without.
+        unfinished: experiments without a result; they tell which seeds were planned.
+    """
+    return replace(board, groups=groups_of(board.records, unfinished, board.metric, board.higher_is_better))
+
+
+def leading_group(board: Board) -> Group | None:
+    """The first-ranked group of a board with groups; while every group lacks seeds, the best of them so far."""
+    return next((group for group in board.groups if group.value is not None), None)
+
+
+def best_run(board: Board) -> ExperimentRecord:
+    """The best-ranked run of the leading group; where no number ranks, or before there are groups, the first row."""
+    group = leading_group(board)
+    return group.runs[0] if group is not None else board.rows[0].record
 
 
 def board_id(record: ExperimentRecord) -> str:
@@ -140,7 +173,7 @@ def board_id(record: ExperimentRecord) -> str:
 
 def direction(record: ExperimentRecord, key: str) -> bool:
     """Whether a higher value is better for a key of `results`; what nobody says counts as higher is better."""
-    name = key.removeprefix(DEV)
+    name = key.removeprefix(DEV).removeprefix(UNCALIBRATED)
     known = record.part("details").get("higher_is_better")
     if isinstance(known, Mapping) and name in known:
         return bool(known[name])

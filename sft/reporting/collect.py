@@ -4,6 +4,8 @@ Only what a valid manifest lists counts as a result; every other experiment is k
 that a board can be made at any moment, of a grid of which all, some or no experiment has ended.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +18,7 @@ from sft.reporting.leaves import leaves
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
-from sft.runs.manifest import difference, listed_files
-from sft.runs.records import read_json_or_none
+from sft.runs.manifest import ListedFile
 from sft.runs.states import Standing
 
 
@@ -125,19 +126,23 @@ def _record(experiment: ListedExperiment, standings: Standings) -> ExperimentRec
     folder, config = experiment.folder, experiment.config
     standing = standings.of_experiment(experiment)
     if standing.state == "done":
-        metrics = _metrics(folder)
+        metrics = _metrics(folder, standing.files)
         if metrics is not None:
             return ExperimentRecord(*known, "done", folder.path, config, metrics)
         standing = replace(standing, state="damaged")
     return ExperimentRecord(*known, standing.state, folder.path, config, error=_error(standing))
 
 
-def _metrics(folder: JobFolder) -> Mapping[str, Any] | None:
+def _metrics(folder: JobFolder, files: Mapping[str, ListedFile]) -> Mapping[str, Any] | None:
     """The metrics of a finished experiment, None where they are not those that its stage wrote."""
-    listed = (listed_files(folder) or {}).get(folder.metrics.relative_to(folder.path).as_posix())
-    if listed is None or difference(folder.metrics, listed) is not None:
+    listed = files.get(folder.metrics.relative_to(folder.path).as_posix())
+    try:
+        content = folder.metrics.read_bytes()
+        if listed is None or hashlib.sha256(content).hexdigest() != listed.sha256:
+            return None
+        record = json.loads(content)
+    except (OSError, ValueError, RecursionError):
         return None
-    record = read_json_or_none(folder.metrics)
     return record if isinstance(record, dict) else None
 
 

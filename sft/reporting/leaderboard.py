@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sft.registry import import_object
 from sft.reporting.baselines.building import baselines_of
-from sft.reporting.board import Leaderboard, rank, with_statistics
+from sft.reporting.board import Leaderboard, leading_group, rank, with_groups, with_statistics
 from sft.reporting.collect import collect
 from sft.reporting.formats import report_format_registry
 from sft.reporting.formats.report_format import ReportFormat
@@ -24,13 +24,22 @@ def build_leaderboard(folders: Sequence[ResultsFolder]) -> Leaderboard:
 
 
 def leading_id(results: ResultsFolder) -> str | None:
-    """The id of the experiment that leads the first board; None while none is ranked."""
-    boards = build_leaderboard([results]).boards
-    return next((row.record.id for board in boards for row in board.rows if row.rank is not None), None)
+    """The id of the best-ranked run of the group that leads the first board; None while no number ranks.
+
+    A single lucky seed of another group may have a better number; the group's mean decides.
+    """
+    leaderboard = build_leaderboard([results])
+    groups = (leading_group(with_groups(board, leaderboard.without_result)) for board in leaderboard.boards)
+    return next((group.runs[0].id for group in groups if group is not None), None)
 
 
 def write_leaderboard(
-    folders: Sequence[ResultsFolder], to: Path, *, measures_baselines: bool = False, full: bool = False
+    folders: Sequence[ResultsFolder],
+    to: Path,
+    *,
+    measures_baselines: bool = False,
+    full: bool = False,
+    with_texts: bool = True,
 ) -> Leaderboard:
     """Write `leaderboard.json`, `leaderboard.md`, ... of the folders into `to`, each atomically.
 
@@ -42,10 +51,11 @@ def write_leaderboard(
         measures_baselines: whether baselines that are not known yet are measured, which reads the data and takes
             seconds; else those that are known are shown.
         full: statistics of all groups; else of the best ones of each board.
+        with_texts: whether reports may show texts of the data.
     """
     leaderboard = with_statistics(build_leaderboard(folders), full=full)
     baselines = baselines_of(leaderboard.boards, folders, ResultsFolder(to), measures=measures_baselines)
-    leaderboard = dataclasses.replace(leaderboard, baselines=baselines)
+    leaderboard = dataclasses.replace(leaderboard, baselines=baselines, with_texts=with_texts)
     for target in report_format_registry.values():
         report: ReportFormat = import_object(target)
         write_text(ResultsFolder(to).leaderboard(report.ending), report.render(leaderboard))

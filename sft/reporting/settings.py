@@ -15,11 +15,22 @@ def differing(records: Sequence[ExperimentRecord]) -> list[str]:
 
     A section that one experiment leaves out and another fills differs by the leaves of the fuller one.
     """
-    paths = dict.fromkeys(path for record in records for path in record.settings)
-    first = records[0].settings if records else {}
-    unequal = [path for path in paths if any(record.settings.get(path) != first.get(path) for record in records)]
+    first = records[0] if records else None
+    if first is None:
+        return []
+    sections = {
+        name for name in _sections(records) if any(r.config.get(name) != first.config.get(name) for r in records)
+    }
+    paths = dict.fromkeys(path for record in records for path in record.settings if path.partition(".")[0] in sections)
+    own = first.settings
+    unequal = [path for path in paths if any(record.settings.get(path) != own.get(path) for record in records)]
     inner = {path.rpartition(".")[0] for path in unequal}
     return [path for path in unequal if path not in inner]
+
+
+def _sections(records: Sequence[ExperimentRecord]) -> dict[str, None]:
+    """Top-level keys: what two configs share there is compared as a whole, which is fast."""
+    return dict.fromkeys(name for record in records for name in record.config)
 
 
 def shared(records: Sequence[ExperimentRecord]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,16 +65,16 @@ def listed_files(job: JobFolder) -> dict[str, ListedFile] | None:
     return listed if all(map(_is_inside, listed)) else None
 
 
-def finished_files(job: JobFolder) -> frozenset[str]:
-    """Names of the files of a valid manifest, empty when the job is not done.
+def finished_files(job: JobFolder) -> Mapping[str, ListedFile]:
+    """The files of a valid manifest by name, empty when the job is not done.
 
     Valid means: readable, and every file it lists is there with its size. Content is compared by `verify` alone.
     """
     listed = listed_files(job) or {}
     for name, file in listed.items():
         if size_of(job.path / name) != file.size:
-            return frozenset()
-    return frozenset(listed)
+            return {}
+    return listed
 
 
 def is_done(job: JobFolder) -> bool:

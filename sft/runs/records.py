@@ -171,7 +171,7 @@ def read_json_or_none(path: Path, max_bytes: int | None = None) -> Any:
     try:
         if max_bytes is not None and path.stat().st_size > max_bytes:
             return None
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_bytes().decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
 

@@ -5,11 +5,11 @@ last knew; where no runner holds the folder's lock, `running` means that the one
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sft.runs.files import JobFolder
-from sft.runs.manifest import finished_files
+from sft.runs.manifest import ListedFile, finished_files
 from sft.runs.records import ErrorRecord, State, StatusRecord, read_status, stage_of
 
 JobState = State | Literal["lost", "damaged"]
@@ -30,8 +30,8 @@ class Standing:
     state: JobState
     status: StatusRecord | None = None
     """None where there is none, or none that can be read."""
-    files: frozenset[str] = frozenset()
-    """What its valid manifest lists."""
+    files: Mapping[str, ListedFile] = field(default_factory=dict)
+    """What its valid manifest lists, by name."""
     is_unreadable: bool = False
     """Whether there is a status that cannot be read."""
 

@@ -256,3 +256,26 @@ def test_extras_are_those_of_the_package() -> None:
 
     offered = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     assert set(re.findall(r"^\| `(\w+)` \| ", section("Install"), re.MULTILINE)) == set(offered)
+
+
+def test_the_shown_ranking_is_drawn_as_the_program_draws_it() -> None:
+    """From its own numbers."""
+    from sft.cli.board.ranking import experiments_table
+    from sft.cli.screen import Screen, drawn
+
+    shown = README.split("```\n")[1].split("\nIntervals: ")[0].splitlines()[2:]
+    header, _, *lines = (re.split(" {2,}", line) for line in shown)
+    metrics, groups, ranked = [header[2], *header[4:-2]], [], []
+    for rank, name, value, interval, *cells in lines:
+        mark = cells.pop(0) if "best" in cells[0] else ""
+        *numbers, train, infer = (None if cell == "n/a" else float(cell) for cell in (value, *cells))
+        row = {"name": name, "id": name, "results": dict(zip(metrics, numbers, strict=True))}
+        ranked.append((int(rank), row | {"timing": {"train": train, "infer": infer}}))
+        low, high = map(float, interval.strip("[]").split(", "))
+        against = {"tie": mark == "≈ best"}
+        groups.append(
+            {"rank": int(rank), "rows": [row], "interval": {"low": low, "high": high}, "against_best": against}
+        )
+    board = {"metric": header[2], "statistics": {"metric": header[2]}, "groups": groups}
+    assert len(ranked) == 6
+    assert drawn(experiments_table(board, ranked, Screen()), Screen()).splitlines() == shown

@@ -42,6 +42,8 @@ def test_it_holds_every_module_the_grid_library_and_the_type_marker(wheel: Path)
     assert {"sft/grid.libsonnet", "sft/py.typed", "sft/cli/__main__.py"} <= names
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "sft").rglob("*.py")}
     assert modules <= names
+    page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "sft/reporting/page").glob("*/*.*")}
+    assert page - {name for name in page if "__pycache__" in name} <= names
     assert not [name for name in names if name.startswith(("tests/", "etc/"))]
 
 

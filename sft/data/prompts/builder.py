@@ -109,6 +109,10 @@ class PromptBuilder:
             labels.append(LabelIds(word, rendered.answer_ids, rendered.stop_ids))
         return labels
 
+    def label_text(self, word: str) -> str:
+        """A label as it is written right after a prompt, without its stop."""
+        return self._format.answer_part(self._output(word, False)[0]).text
+
     def check_labels(self, prompt: Encoded, labels: Sequence[LabelIds]) -> None:
         """Make sure that the labels have these ids after this very prompt.
 

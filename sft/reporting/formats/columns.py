@@ -7,8 +7,8 @@ from typing import Any
 from sft.evaluation.rows import DEV
 from sft.reporting.board import Board, RankedRow, direction, uncalibrated
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.settings import differing, learning_rate, trains
-from sft.reporting.texts import plain_text
+from sft.reporting.settings import differing, learning_rate, shared, trains
+from sft.reporting.texts import UNSET, plain_text
 
 NOT_APPLICABLE = "n/a"
 GIB = 1 << 30
@@ -19,13 +19,20 @@ Value = Callable[[RankedRow], str]
 
 @dataclass(frozen=True)
 class Column:
-    """A header and what stands below it for a row."""
+    """A header and what stands below it for a row.
+
+    Attributes:
+        header: its name.
+        value: the text of a row's cell.
+        is_kept: whether it is shown also where all rows have the same.
+    """
 
     header: str
     value: Value
+    is_kept: bool = False
 
 
-_ALWAYS: Mapping[str, str] = {
+_NAMED: Mapping[str, str] = {
     "dataset": "dataset.path",
     "model": "model.name",
     "task type": "dataset.task_type",
@@ -38,36 +45,47 @@ _ALWAYS: Mapping[str, str] = {
     "ICL (inference)": "inference.icl_examples",
     "seed": "seed",
 }
-"""Settings that every board shows, also where they do not differ; the lengths are in tokens."""
+"""Settings with a header of their own; the lengths are in tokens."""
 
-_SHOWN = frozenset({*_ALWAYS.values(), "training.trainer_args.learning_rate", "evaluation.metrics"})
+_SHOWN = frozenset({*_NAMED.values(), "training.trainer_args.learning_rate", "evaluation.metrics"})
 _TRAINING_ONLY = frozenset({"training.trainer_args.max_length", "training.icl_examples"})
 
 
 def columns(board: Board) -> list[Column]:
-    """Rank and name, metrics, settings that differ, settings always shown, seconds per stage, memory."""
+    """Rank, name, metrics and seconds, and between them everything in which the rows differ."""
+    return [column for column in _all_columns(board) if column.is_kept or len(_values(column, board)) > 1]
+
+
+def constants(board: Board) -> list[tuple[str, str]]:
+    """(header, value) of what has a column where rows differ, and is the same in all of these; then other settings."""
+    same = [column for column in _all_columns(board) if not column.is_kept and len(_values(column, board)) == 1]
+    named = [(column.header, *_values(column, board)) for column in same]
+    others = [(path, plain_text(value)) for path, value in shared(board.records).items() if path not in _SHOWN]
+    return [(header, value) for header, value in [*named, *others] if value not in (NOT_APPLICABLE, UNSET)]
+
+
+def _all_columns(board: Board) -> list[Column]:
     others = [path for path in differing(board.records) if path not in _SHOWN]
     return [
-        Column("#", lambda row: NOT_APPLICABLE if row.rank is None else str(row.rank)),
-        Column("experiment", lambda row: row.record.name),
+        Column("#", lambda row: NOT_APPLICABLE if row.rank is None else str(row.rank), is_kept=True),
+        Column("experiment", lambda row: row.record.name, is_kept=True),
         *(_metric_column(board, name) for name in _metric_names(board)),
         *(_setting_column(path, path) for path in others),
-        *(_setting_column(header, path) for header, path in _ALWAYS.items()),
+        *(_setting_column(header, path) for header, path in _NAMED.items()),
         *_rank_columns(board),
         _record_column("learning rate", lambda record: _number(learning_rate(record), "g")),
-        *_count_columns(board),
+        *_count_columns(),
         *(_seconds_column(stage) for stage in _stages(board)),
         *_memory_columns(),
     ]
 
 
-def shown_settings() -> frozenset[str]:
-    """Paths that always have a column."""
-    return _SHOWN
+def _values(column: Column, board: Board) -> dict[str, None]:
+    return dict.fromkeys(column.value(row) for row in board.rows)
 
 
-def _record_column(header: str, value: Callable[[ExperimentRecord], str]) -> Column:
-    return Column(header, lambda row: value(row.record))
+def _record_column(header: str, value: Callable[[ExperimentRecord], str], *, is_kept: bool = False) -> Column:
+    return Column(header, lambda row: value(row.record), is_kept)
 
 
 def _number(value: Any, form: str) -> str:
@@ -91,7 +109,9 @@ def _metric_names(board: Board) -> list[str]:
 def _metric_column(board: Board, name: str) -> Column:
     owner = next(record for record in board.records if name in record.part("results"))
     arrow = "↑" if direction(owner, name) else "↓"
-    return _record_column(f"{name} {arrow}", lambda record: _number(record.part("results").get(name), ".4f"))
+    return _record_column(
+        f"{name} {arrow}", lambda record: _number(record.part("results").get(name), ".4f"), is_kept=True
+    )
 
 
 def _setting_column(header: str, path: str) -> Column:
@@ -116,12 +136,11 @@ def _rank_columns(board: Board) -> list[Column]:
     return [_record_column("exported rank", lambda record: _number(exported(record), "d"))]
 
 
-def _count_columns(board: Board) -> list[Column]:
+def _count_columns() -> list[Column]:
     names = {"train rows": "n_train", "dev rows": "n_dev", "test rows": "n_test"}
     return [
         _record_column(header, lambda record, key=key: _number(record.part("data").get(key), "d"))  # type: ignore[misc]
         for header, key in names.items()
-        if any(record.part("data").get(key) is not None for record in board.records) or key == "n_test"
     ]
 
 
@@ -132,7 +151,7 @@ def _stages(board: Board) -> list[str]:
 
 
 def _seconds_column(stage: str) -> Column:
-    return _record_column(f"{stage} s", lambda record: _number(record.part("timing").get(stage), ".1f"))
+    return _record_column(f"{stage} s", lambda record: _number(record.part("timing").get(stage), ".1f"), is_kept=True)
 
 
 def _memory_columns() -> list[Column]:

@@ -16,9 +16,14 @@ SCHEMA = 1
 
 def render(leaderboard: Leaderboard) -> str:
     """Indented JSON; non-finite numbers never reach it."""
+    return json.dumps(leaderboard_record(leaderboard), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def leaderboard_record(leaderboard: Leaderboard) -> dict[str, Any]:
+    """The content of the file."""
     rows = [_row(record, board.id) for board in leaderboard.boards for record in board.records]
     rows += [_row(record, None) for record in leaderboard.without_result]
-    value = {
+    return {
         "schema": SCHEMA,
         "rows": rows,
         "others": [_row(record, None) | {"reason": "not in this grid"} for record in leaderboard.others],
@@ -26,7 +31,6 @@ def render(leaderboard: Leaderboard) -> str:
         "baselines": [_baseline(baseline) for baseline in leaderboard.baselines.found],
         "baselines_left_out": [dataclasses.asdict(item) for item in leaderboard.baselines.left_out],
     }
-    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def _row(record: ExperimentRecord, board: str | None) -> dict[str, Any]:

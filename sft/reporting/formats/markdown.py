@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from sft.reporting.baselines.records import Baselines
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.formats.columns import NOT_APPLICABLE, columns, shown_settings
+from sft.reporting.formats.columns import NOT_APPLICABLE, columns, constants
 from sft.reporting.formats.effect_tables import EffectTable, effect_sections
 from sft.reporting.formats.group_table import group_cells, group_headers, statistics_lines
 from sft.reporting.formats.json import board_record
 from sft.reporting.formats.report_format import ReportFormat
-from sft.reporting.settings import shared
-from sft.reporting.texts import plain_text
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKS = re.compile(r"[\\`*_\[\]|~$]")
@@ -50,11 +48,11 @@ def _mark(match: re.Match[str], text: str) -> str:
 def _board(board: Board, number: int | None) -> list[str]:
     title = f"{board.task_type} of {board.output_column}"
     heading = f"## {escaped(title)}" if number is None else f"## Board {number}: {escaped(title)}"
-    constant = {path: value for path, value in shared(board.records).items() if path not in shown_settings()}
     parts = [heading, _ranking_line(board)]
     parts += [f"**Note:** {escaped(warning)}." for warning in board.warnings]
+    constant = constants(board)
     if constant:
-        listed = ", ".join(f"{escaped(path)} = {escaped(plain_text(value))}" for path, value in constant.items())
+        listed = ", ".join(f"{escaped(name)} = {escaped(value)}" for name, value in constant)
         parts.append(f"The same in all rows: {listed}.")
     parts += _groups(board)
     shown = columns(board)

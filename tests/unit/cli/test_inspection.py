@@ -184,3 +184,22 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
     assert not wants_colour(Terminal())
+
+
+def test_what_was_written_for_lm_eval_ends_with_the_command() -> None:
+    task = {
+        "task": "sft-a-12345678",
+        "rows": 40,
+        "files": ["d/sft-a-12345678.yaml"],
+        "notes": ["a note"],
+        "metric": "accuracy",
+        "accuracy": 0.675,
+        "command": "cd d && lm_eval --model hf",
+    }
+    *_, first, wrote, note, accuracy, command = text_of(lm_eval=task).split("\n")
+    assert first.startswith("Task sft-a-12345678 for lm-eval: 40 test rows")
+    assert (wrote, note) == ("  wrote d/sft-a-12345678.yaml", "  note: a note")
+    assert accuracy == "  its acc must be 0.6750, the accuracy here"
+    assert command == "cd d && lm_eval --model hf"
+    assert "not measured yet" in text_of(lm_eval=task | {"accuracy": None})
+    assert "its acc" not in text_of(lm_eval=task | {"accuracy": None, "metric": None})

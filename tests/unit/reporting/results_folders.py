@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sft.config.experiment import ExperimentConfig
+from sft.evaluation.predictions import Prediction, prediction_record, write_predictions
 from sft.evaluation.rows import EvaluatedRows, write_rows
 from sft.reporting.board import Board, with_statistics
 from sft.reporting.leaderboard import build_leaderboard, write_leaderboard
@@ -90,6 +92,36 @@ class Folder:
         write_json(job.metrics, record)
         write_manifest(job, [job.metrics])
         write_record(job.status, StatusRecord("done", "evaluate", attempt=1))
+        return job
+
+    def answered(
+        self,
+        name: str,
+        key: str,
+        own: dict[str, Any],
+        answers: Sequence[str],
+        columns: dict[str, Sequence[str]],
+        **parts: Any,
+    ) -> JobFolder:
+        """A finished experiment with its predictions; `columns` holds the gold column `label`."""
+        gold = columns["label"]
+        correct = np.array([answer.strip() == wanted.strip() for answer, wanted in zip(answers, gold, strict=True)])
+        rows = EvaluatedRows(correct)
+        score = "exact_match"
+        if own["dataset"]["task_type"] == "classification":
+            places = [np.array([["neg", "pos"].index(text) for text in texts]) for texts in (gold, answers)]
+            rows, score = EvaluatedRows(correct, *places, np.where(correct, 0.25, 1.5)), "accuracy"
+        results = {score: float(correct.mean()), "log_loss": float(np.where(correct, 0.25, 1.5).mean())}
+        job = self.done(name, key, own, metrics(results | parts.pop("results", {}), **parts))
+        records = [
+            prediction_record(
+                {column: texts[index] for column, texts in columns.items()}, Prediction(text, index, index)
+            )
+            for index, text in enumerate(answers)
+        ]
+        write_predictions(job.predictions("test", "jsonl"), job.predictions("test", "tsv"), records)
+        write_rows(job.rows, {"test": rows})
+        write_manifest(job, [job.result])
         return job
 
     def failed(self, name: str, key: str, own: dict[str, Any], error: ErrorRecord) -> JobFolder:

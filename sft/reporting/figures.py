@@ -1,0 +1,71 @@
+"""The charts of boards and of their best experiments as SVG files, for papers and slides."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sft.errors import MachineError
+from sft.reporting.board import Board, Leaderboard, best_run
+from sft.reporting.charts.chart import Chart
+from sft.reporting.charts.confusion import confusion_chart
+from sft.reporting.charts.reliability import reliability_chart
+from sft.reporting.charts.theme import LIGHT, theme
+from sft.reporting.details.experiment import experiment_details
+from sft.reporting.formats.json import board_record
+from sft.reporting.page.boards import board_charts
+from sft.runs.atomic import write_text
+from sft.runs.files import slug
+
+WIDTH = 560
+"""Pixels, where a chart on the page takes the width that there is."""
+BEST_GROUPS = 10
+"""So many set-ups of a board, the best ones, have figures of their own: of their best run."""
+VEGA_LITE = "6.1"
+"""The newest grammar that the renderer knows."""
+
+
+def write_figures(leaderboard: Leaderboard, folder: Path) -> list[Path]:
+    """Write the charts of every board, and return their files.
+
+    Raises:
+        MachineError: the package that draws them is not installed.
+    """
+    written = []
+    for number, board in enumerate(leaderboard.boards, 1):
+        prefix = "" if len(leaderboard.boards) == 1 else f"board{number}-"
+        for name, one in _charts(board):
+            path = folder / f"{prefix}{name}.svg"
+            write_text(path, svg(one))
+            written.append(path)
+    return written
+
+
+def svg(chart: Chart) -> str:
+    """A chart as the text of an SVG file, on white.
+
+    Raises:
+        MachineError: the package that draws it is not installed.
+    """
+    try:
+        import vl_convert
+    except ImportError:
+        raise MachineError(
+            "--figures needs the package vl-convert-python, which is not installed: pip install 'sft-grid[figures]'"
+        ) from None
+    spec = chart.spec | {"width": WIDTH, "title": chart.title}
+    text: str = vl_convert.vegalite_to_svg(
+        spec, vl_version=VEGA_LITE, config=theme(LIGHT) | {"background": "white", "title": {"anchor": "start"}}
+    )
+    return text
+
+
+def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
+    """(file name, chart): of the board, then of its best set-ups."""
+    yield from ((one.name, one) for one in board_charts(board_record(board)))
+    for group in board.groups[:BEST_GROUPS]:
+        best = group.runs[0]
+        details = experiment_details(best, best_run(board))
+        charts: Sequence[Chart | None] = (
+            reliability_chart(details.reliability) if details.reliability else None,
+            confusion_chart(details.confusion) if details.confusion is not None else None,
+        )
+        yield from ((f"{one.name}-{slug(group.name)}-{best.id[:8]}", one) for one in charts if one is not None)

@@ -1,0 +1,42 @@
+/** Charts are drawn when they come into view, and again when the ground changes. */
+const drawn = new Map();
+
+function isDark() {
+  const chosen = document.documentElement.dataset.ground;
+  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function draw(place, spec) {
+  drawn.get(place)?.view?.finalize();
+  const config = DATA.themes[isDark() ? "dark" : "light"];
+  const view = new vega.View(vega.parse(vegaLite.compile(spec, { config }).spec), { renderer: "svg", container: place });
+  drawn.set(place, { spec, view });
+  view.runAsync();
+}
+
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting && !drawn.get(target).view) draw(target, drawn.get(target).spec);
+  }
+});
+
+/** A figure with its title; `spec` is Vega-Lite with data. */
+function figure(title, spec) {
+  const place = element("div", { class: "chart", role: "img", "aria-label": title });
+  drawn.set(place, { spec, view: null });
+  watcher.observe(place);
+  return element("figure", {}, element("figcaption", {}, title), place);
+}
+
+/** One map per mark from a list per key. */
+function byRow(columns) {
+  const keys = Object.keys(columns);
+  return keys.length ? columns[keys[0]].map((_, place) => Object.fromEntries(keys.map((key) => [key, columns[key][place]]))) : [];
+}
+
+function drawAgain() {
+  for (const [place, { spec, view }] of drawn) {
+    if (!place.isConnected) { view?.finalize(); drawn.delete(place); }
+    else if (view) draw(place, spec);
+  }
+}

@@ -1,0 +1,90 @@
+"""A board as the page reads it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sft.evaluation.rows import DEV
+from sft.reporting.baselines.records import Baselines
+from sft.reporting.board import Board
+from sft.reporting.charts.chart import Chart
+from sft.reporting.charts.effects import effects_chart
+from sft.reporting.charts.learning_curve import learning_curve_chart
+from sft.reporting.charts.pareto import pareto_charts
+from sft.reporting.formats.columns import constants
+from sft.reporting.formats.group_table import interval_text, p_text, statistics_lines
+from sft.reporting.formats.json import board_record
+from sft.reporting.page.tables import groups_table, runs_table, short
+
+
+def page_board(board: Board, baselines: Baselines) -> dict[str, Any]:
+    """Everything that the page shows of a board but the details of its experiments."""
+    record = board_record(board)
+    runs = runs_table(board)
+    return {
+        "title": f"{board.task_type} of {board.output_column}",
+        "metric": board.metric,
+        "headline": headline(record),
+        "labels": None if board.labels is None else list(board.labels),
+        "warnings": list(board.warnings),
+        "notes": statistics_lines(record),
+        "constants": [list(pair) for pair in constants(board)],
+        "groups": groups_table(board).record(),
+        "runs": None if runs is None else runs.record(),
+        "charts": [{"name": one.name, "title": one.title, "spec": one.spec} for one in board_charts(record)],
+        "gains": list(map(_gain, record.get("calibration_gains") or [])),
+        "baselines": [
+            [one.title, {name: short(value) for name, value in one.results.items()}] for one in baselines.of(board.id)
+        ],
+        "left_out": [f"{one.name} of shots {one.shots}: {one.reason}" for one in baselines.left_out_of(board.id)],
+    }
+
+
+def board_charts(record: Mapping[str, Any]) -> list[Chart]:
+    """The charts of a board in `leaderboard.json`."""
+    metric = tested_metric(record)
+    single = [
+        effects_chart(record.get("effects") or [], metric),
+        learning_curve_chart(record.get("learning_curves") or [], metric),
+    ]
+    return [*(one for one in single if one is not None), *pareto_charts(record.get("pareto") or [], metric)]
+
+
+def tested_metric(record: Mapping[str, Any]) -> str:
+    """The board's metric on test rows."""
+    return str(record["metric"] or "").removeprefix(DEV)
+
+
+def headline(record: Mapping[str, Any]) -> str:
+    """What won, by how much, and whether that is real, in one or two sentences."""
+    ranked = [group for group in record["groups"] if group["rank"] is not None]
+    if not ranked:
+        return "No set-up is ranked yet."
+    best = ranked[0]
+    metric = tested_metric(record)
+    summary = best["results"].get(metric)
+    if summary is None:
+        return f"{best['name']} leads."
+    interval = f" {interval_text(best['interval'])}" if best["interval"] else ""
+    lead = f"{best['name']} leads with {metric} {summary['mean']:.4f}{interval}."
+    return " ".join([lead, *_others(ranked[1:])])
+
+
+def _others(others: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many of the others are not told apart from the best, and the difference to the next one."""
+    compared = [group for group in others if group["against_best"] is not None]
+    if not compared:
+        return []
+    tied = [group for group in compared if group["against_best"]["tie"]]
+    next_one, against = compared[0], compared[0]["against_best"]
+    difference = (
+        f"The next, {next_one['name']}, differs by {against['difference']:+.4f} {interval_text(against, '+.4f')}, "
+        f"p (Holm) {p_text(against['p_holm'])}."
+    )
+    told = len(compared) - len(tied)
+    return [difference, f"The test rows tell it from {told or 'none'} of the {len(compared)} others."]
+
+
+def _gain(gain: Mapping[str, Any]) -> list[Any]:
+    interval = None if gain["low"] is None else [short(gain["low"]), short(gain["high"])]
+    numbers = (short(gain[name]) for name in ("uncalibrated", "calibrated", "difference"))
+    return [gain["group"], gain["calibrator"], gain["metric"], *numbers, interval, short(gain["p"]), gain["n"]]

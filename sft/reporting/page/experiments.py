@@ -1,0 +1,141 @@
+"""The details of experiments as the page holds them: at most 8 KB each, of the best ones where there are many."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from sft.reporting.board import Board, best_run
+from sft.reporting.charts.chart import Chart
+from sft.reporting.charts.confusion import confusion_chart
+from sft.reporting.charts.loss import loss_chart, thinned
+from sft.reporting.charts.reliability import reliability_chart
+from sft.reporting.collect import ExperimentRecord
+from sft.reporting.details.confusion import Confusion
+from sft.reporting.details.errors import WrongRow
+from sft.reporting.details.experiment import ExperimentDetails, experiment_details
+from sft.reporting.page.tables import short
+from sft.reporting.texts import plain_text
+
+MOST_BYTES = 8 << 10
+"""Of the data of one experiment."""
+MANY = 200
+"""Beyond so many experiments only the `BEST` ones have details."""
+BEST = 100
+LARGEST_MATRIX = 12
+"""Labels; of more the most frequent confusions are listed."""
+_MOST_PAIRS = 15
+_MOST_SETTINGS = 30
+_TEXT = 280
+_PROMPT = 1800
+_CUT = " […] "
+
+
+def experiments_record(boards: Sequence[Board], *, with_texts: bool) -> dict[str, dict[str, Any]]:
+    """Details by experiment id.
+
+    Args:
+        boards: of the leaderboard.
+        with_texts: whether texts of the data are among them.
+    """
+    chosen = _chosen(boards)
+    return {
+        record.id: details_record(record, experiment_details(record, best), with_texts=with_texts)
+        for record, best in chosen
+    }
+
+
+def templates() -> dict[str, Any]:
+    """The charts of an experiment without data, by name."""
+    empty: list[Chart] = [reliability_chart([]), loss_chart([]), confusion_chart(Confusion((), ()))]
+    return {one.name: {"title": one.title, "spec": one.template} for one in empty}
+
+
+def details_record(record: ExperimentRecord, details: ExperimentDetails, *, with_texts: bool) -> dict[str, Any]:
+    """The details of one experiment; errors, then more of the prompt, give way where they would be too many bytes."""
+    errors = [_error(error) for error in details.errors] if with_texts else []
+    found: dict[str, Any] = {
+        "name": record.name,
+        "seed": record.seed,
+        "folder": record.folder.name,
+        "results": {name: short(value) for name, value in record.part("results").items()},
+        "settings": [
+            [one.path, plain_text(one.own), plain_text(one.best)] for one in details.differences[:_MOST_SETTINGS]
+        ],
+        "labels": _labels(record),
+        "charts": _charts(details),
+        "confused": _confused(details.confusion),
+        "counts": [details.n_errors, record.part("data").get("n_test")],
+        "errors": errors,
+        "prompt": _cut(details.prompts[0], _PROMPT) if with_texts and details.prompts else None,
+    }
+    while _size(found) > MOST_BYTES and errors:
+        errors.pop()
+    for key in ("prompt", "labels", "confused", "settings"):
+        if _size(found) > MOST_BYTES:
+            found[key] = None
+    return found
+
+
+def _chosen(boards: Sequence[Board]) -> Iterator[tuple[ExperimentRecord, ExperimentRecord]]:
+    """(experiment, best of its board), each experiment once, the boards' best first, in turns."""
+    turns = zip_longest(*([(record, best_run(board)) for record in board.records] for board in boards))
+    ordered = {pair[0].id: pair for turn in turns for pair in turn if pair is not None}
+    yield from list(ordered.values())[: len(ordered) if len(ordered) <= MANY else BEST]
+
+
+def _charts(details: ExperimentDetails) -> dict[str, Any]:
+    charts = []
+    if details.reliability:
+        charts.append(reliability_chart(details.reliability))
+    if details.loss_curve:
+        charts.append(loss_chart(thinned(details.loss_curve)))
+    if details.confusion is not None and len(details.confusion.labels) <= LARGEST_MATRIX:
+        charts.append(confusion_chart(details.confusion))
+    return {one.name: {"height": one.template["height"], "columns": by_column(one.values)} for one in charts}
+
+
+def by_column(values: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Maps with equal keys as one list per key, which takes a third of the space."""
+    return {key: [short(value[key]) for value in values] for key in (values[0] if values else ())}
+
+
+def _labels(record: ExperimentRecord) -> list[list[Any]] | None:
+    """[label, precision, recall, F1, rows]."""
+    known = record.part("details").get("per_label")
+    if not isinstance(known, Mapping):
+        return None
+    names = ("precision", "recall", "f1", "support")
+    return [
+        [str(label), *(short(numbers.get(name)) for name in names)]
+        for label, numbers in known.items()
+        if isinstance(numbers, Mapping)
+    ]
+
+
+def _confused(confusion: Confusion | None) -> list[list[Any]] | None:
+    if confusion is None or len(confusion.labels) <= LARGEST_MATRIX:
+        return None
+    return [list(pair) for pair in confusion.most_confused(_MOST_PAIRS)]
+
+
+def _error(error: WrongRow) -> dict[str, Any]:
+    return {
+        "index": error.index,
+        "text": _cut(error.text, _TEXT),
+        "gold": _cut(error.gold, _TEXT),
+        "prediction": _cut(error.prediction, _TEXT),
+        "probabilities": [[label, round(value, 4)] for label, value in error.probabilities],
+    }
+
+
+def _cut(text: str, most: int) -> str:
+    """At most so many characters, from both ends."""
+    if len(text) <= most:
+        return text
+    half = (most - len(_CUT)) // 2
+    return f"{text[:half]}{_CUT}{text[-half:]}"
+
+
+def _size(found: Mapping[str, Any]) -> int:
+    return len(json.dumps(found))

@@ -1,0 +1,183 @@
+"""Everything that tells two experiments, or two groups, apart."""
+
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from sft.evaluation.rows import DEV
+from sft.reporting.board import Leaderboard, direction
+from sft.reporting.collect import ExperimentRecord
+from sft.reporting.comparison import BoardStatistics, compared
+from sft.reporting.groups import Comparison, Group, SeedKey, Summary
+from sft.reporting.pair.rows import RowsApart, rows_apart
+from sft.reporting.pair.sides import Sides, sides_of
+from sft.reporting.samples import run_samples
+from sft.reporting.settings import differing
+
+_STAGES = ("train", "infer", "evaluate")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting in which the two differ; a side that lacks it has no value."""
+
+    path: str
+    first: Any
+    second: Any
+    in_first: bool
+    in_second: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result of both; None where one has no number."""
+
+    name: str
+    higher_is_better: bool
+    first: Summary | None
+    second: Summary | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of a stage or a resource, mean over the runs of each side."""
+
+    name: str
+    first: float | None
+    second: float | None
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The first less the second on the same test rows, and of what the interval is."""
+
+    comparison: Comparison
+    statistics: BoardStatistics
+    covers: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two beside each other.
+
+    Attributes:
+        sides: the two.
+        metric: the result of test rows of which the difference is.
+        settings: in which they differ; of groups without their seeds.
+        results: the metric first.
+        costs: seconds by stage, then resources.
+        difference: None where it does not follow from rows, or these cannot be read.
+        runs: the two runs whose rows are compared: those of the first seed that both have.
+        rows: None where predictions cannot be read.
+    """
+
+    sides: Sides
+    metric: str | None
+    settings: tuple[Setting, ...]
+    results: tuple[Result, ...]
+    costs: tuple[Cost, ...]
+    difference: PairedDifference | None
+    runs: tuple[ExperimentRecord, ExperimentRecord]
+    rows: RowsApart | None
+
+
+def compare_pair(leaderboard: Leaderboard, first: str, second: str) -> Pair:
+    """Compare what two names stand for, by the metric that ranks their board.
+
+    Args:
+        leaderboard: with groups.
+        first: a group, an experiment, the beginning of an id, or `best`.
+        second: likewise.
+
+    Raises:
+        UserError: one is not there, or the two cannot be compared.
+    """
+    sides = sides_of(leaderboard, first, second)
+    ranking = sides.first.board.metric
+    metric = None if ranking is None else ranking.removeprefix(DEV)
+    runs = _same_seed(sides)
+    return Pair(
+        sides=sides,
+        metric=metric,
+        settings=tuple(_settings(sides, runs)),
+        results=tuple(_results(sides, [name for name in (ranking, metric) if name is not None])),
+        costs=tuple(_costs(sides)),
+        difference=_difference(sides, metric),
+        runs=runs,
+        rows=rows_apart(*runs),
+    )
+
+
+def _same_seed(sides: Sides) -> tuple[ExperimentRecord, ExperimentRecord]:
+    """The runs of the first seed that both have, else the best ones."""
+    own, other = sides.first.group.seeds_by_run(), sides.second.group.seeds_by_run()
+    shared = sorted(own.keys() & other.keys(), key=_order)
+    if not shared:
+        return sides.first.group.runs[0], sides.second.group.runs[0]
+    return own[shared[0]], other[shared[0]]
+
+
+def _order(seeds: SeedKey) -> list[int]:
+    return [seed if isinstance(seed, int) else -1 for seed in seeds]
+
+
+def _settings(sides: Sides, runs: tuple[ExperimentRecord, ExperimentRecord]) -> list[Setting]:
+    first, second = runs
+    is_seed = {"seed"} if _several(sides) else set()
+    return [
+        Setting(
+            path,
+            first.settings.get(path),
+            second.settings.get(path),
+            path in first.settings,
+            path in second.settings,
+        )
+        for path in differing(runs)
+        if path not in is_seed and not (is_seed and path.startswith("seeds."))
+    ]
+
+
+def _several(sides: Sides) -> bool:
+    return max(len(sides.first.group.runs), len(sides.second.group.runs)) > 1
+
+
+def _results(sides: Sides, first: list[str]) -> list[Result]:
+    own, other = sides.first.group.results(), sides.second.group.results()
+    names = dict.fromkeys([*first, *own, *other])
+    runs = (*sides.first.group.runs, *sides.second.group.runs)
+    found = []
+    for name in names:
+        owner = next((run for run in runs if name in run.part("results")), runs[0])
+        found.append(Result(name, direction(owner, name), own.get(name), other.get(name)))
+    return found
+
+
+def _costs(sides: Sides) -> list[Cost]:
+    groups = (sides.first.group, sides.second.group)
+    found = []
+    for part in ("timing", "resources"):
+        there = dict.fromkeys(name for group in groups for run in group.runs for name in run.part(part))
+        names = dict.fromkeys([*(stage for stage in _STAGES if stage in there), *there])
+        for name in names:
+            first, second = (_mean(group, part, name) for group in groups)
+            if first is not None or second is not None:
+                found.append(Cost(name, first, second))
+    return found
+
+
+def _mean(group: Group, part: str, name: str) -> float | None:
+    values = [run.part(part).get(name) for run in group.runs]
+    known = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return fmean(known) if known else None
+
+
+def _difference(sides: Sides, metric: str | None) -> PairedDifference | None:
+    """As every group is compared with the best one, here the first with the second."""
+    ranked = [replace(side.group, rank=place) for place, side in enumerate((sides.second, sides.first), 1)]
+    runs = [run for group in ranked for run in group.runs]
+    found = compared(ranked, run_samples(runs, (metric or "").removeprefix(DEV)), full=True)
+    comparison = found.groups[1].against_best
+    if comparison is None or found.statistics is None:
+        return None
+    several = _several(sides)
+    return PairedDifference(comparison, found.statistics, "test rows and seeds" if several else "test rows")

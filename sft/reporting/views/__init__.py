@@ -1,0 +1,1 @@
+"""A leaderboard looked at in another way than its files do: by another metric, by settings, as a pair."""

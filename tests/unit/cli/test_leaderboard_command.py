@@ -1,0 +1,99 @@
+"""`sft leaderboard` and its views: output, exit codes, and that the files are rebuilt in any case."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sft.cli import main
+
+Call = Callable[..., tuple[int, str, str]]
+HOSTILE = "b[red]\x1b[31m"
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs the command in this process; exit code, output, errors."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sft", "leaderboard", "results", *arguments])
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+@pytest.fixture
+def grid(made: Any) -> Any:
+    for name, key, shots, value in (("a", "a", 4, 0.5), (HOSTILE, "b", 8, 0.75)):
+        results = json.dumps({"results": {"macro_f1": value, "ece": value}, "data": {}, "details": {}})
+        job = made.experiment(name, key, dataset={"path": "tweets", "task_type": "classification", "shots": shots})
+        made.finish(job, "evaluate", results)
+    return made
+
+
+def test_the_ranking_is_printed_without_anything_that_steers_a_terminal(grid: Any, call: Call) -> None:
+    code, out, _ = call()
+    assert code == 0
+    assert "1  b[red]\\x1b[31m    0.7500  0.7500" in out
+    assert "\x1b" not in out
+    assert out.endswith("\nresults/leaderboard.md\n")
+    assert call()[1] == out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("--metric", "ece"), "ranked by ece (lower is better)"),
+        (("--group-by", "dataset.shots, dataset.path"), "None, dataset.shots, dataset.path: macro_f1"),
+        (("--group-by", "dataset.shots", "--group-by", "dataset.path", "--metric", "ece"), "dataset.path: ece (lower"),
+        (("--diff", "a", "best"), "A against B\nA  a [a0000000]\nB  b[red]\\x1b[31m [b0000000]"),
+    ],
+)
+def test_a_view_is_printed_and_the_files_are_rebuilt(
+    grid: Any, call: Call, arguments: tuple[str, ...], shown: str
+) -> None:
+    code, out, err = call(*arguments)
+    assert (code, err) == (0, "")
+    assert shown in out
+    assert "\x1b" not in out
+    (board,) = json.loads(grid.results.leaderboard("json").read_text())["boards"]
+    assert (board["metric"], board["ranking"][0]["name"]) == ("macro_f1", HOSTILE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--metric", "macrof1"), "did you mean macro_f1?"),
+        (("--group-by", "shots"), "did you mean dataset.shots?"),
+        (("--group-by", "dataset.shots,"), "a setting is empty"),
+        (("--diff", "a", "c"), "no experiment or group is called 'c'"),
+        (("--diff", "a", "b\x1b[2J"), r"'b\x1b[2J'"),
+        (("--diff", "a", "best", "--group-by", "seed"), "give one of them"),
+    ],
+)
+def test_a_mistake_is_one_line_and_2(grid: Any, call: Call, arguments: tuple[str, ...], said: str) -> None:
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert "\x1b" not in err
+
+
+def test_diff_needs_two_names(grid: Any, call: Call) -> None:
+    assert call("--diff", "a")[0] == 2
+
+
+@pytest.mark.parametrize("arguments", [(), ("--metric", "x"), ("--group-by", "x"), ("--diff", "a", "b")])
+def test_without_a_result_it_says_so_and_ends_well(made: Any, call: Call, arguments: tuple[str, ...]) -> None:
+    made.experiment("waiting", "c")
+    code, out, err = call(*arguments)
+    assert (code, err) == (0, "")
+    assert out == "waiting: pending\nresults/leaderboard.md\n"

@@ -1,0 +1,77 @@
+"""Charts as specifications, and as SVG files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_grid import MadeGrid
+
+from sft.errors import MachineError
+from sft.reporting.board import with_statistics
+from sft.reporting.charts.effects import effects_chart
+from sft.reporting.charts.learning_curve import learning_curve_chart
+from sft.reporting.charts.loss import thinned
+from sft.reporting.charts.pareto import pareto_charts
+from sft.reporting.figures import svg, write_figures
+from sft.reporting.leaderboard import build_leaderboard
+
+EFFECT = {
+    "axis": "lora.init_lora_weights", "reference": "default", "value": "pca", "difference": 0.008, "low": 0.001,
+    "high": 0.015, "p_holm": 0.03, "n_pairs": 24,
+}  # fmt: skip
+POINT = {"shots": 4, "n_train": 12, "group": "g", "value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
+
+
+def front(*points: tuple[str, float, float, bool]) -> dict[str, Any]:
+    names = ("group", "cost", "value", "on_front")
+    return {"cost": "seconds", "unit": "s", "points": [dict(zip(names, point, strict=True)) for point in points]}
+
+
+def test_a_board_without_such_numbers_has_no_chart() -> None:
+    assert effects_chart([], "accuracy") is None
+    assert learning_curve_chart([], "accuracy") is None
+    assert pareto_charts([front(("a", 1.0, 0.5, True), ("b", 1.0, 0.4, False))], "accuracy") == []
+
+
+def test_fields_are_plain_words_also_where_a_metric_is_a_path() -> None:
+    metric = "my.metrics:score[0]"
+    charts = [
+        effects_chart([EFFECT], metric),
+        learning_curve_chart([{"name": "lora", "settings": {}, "points": [POINT]}], metric),
+        *pareto_charts([front(("a", 1.0, 0.5, True), ("b", 2.0, 0.4, False))], metric),
+    ]
+    for one in charts:
+        assert one is not None
+        keys = {key for value in one.values for key in value}
+        assert all(key.isidentifier() for key in keys)
+        assert "<svg" in svg(one)
+
+
+def test_drawn_text_is_escaped() -> None:
+    chart = effects_chart([EFFECT | {"value": "<script>x</script>"}], "accuracy")
+    assert chart is not None
+    assert "<script>" not in svg(chart)
+
+
+def test_a_thinned_curve_keeps_its_ends() -> None:
+    curve = [(step, 1 / (1 + step)) for step in range(1000)]
+    few = thinned(curve, 60)
+    assert (len(few), few[0], few[-1]) == (60, curve[0], curve[-1])
+    assert thinned(curve[:5], 60) == curve[:5]
+
+
+def test_figures_of_a_board(tmp_path: Path) -> None:
+    grid = MadeGrid(tmp_path, models=("small",), n_seeds=1, n_rows=20)
+    files = write_figures(with_statistics(build_leaderboard([grid.results])), tmp_path / "figures")
+    names = [path.name for path in files]
+    assert sum(name.startswith("reliability-") for name in names) == 6
+    assert sum(name.startswith("confusion-") for name in names) == 6
+    assert all(path.read_text().startswith("<svg") for path in files)
+
+
+def test_without_the_package_that_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "vl_convert", None)
+    chart = effects_chart([EFFECT], "accuracy")
+    assert chart is not None
+    with pytest.raises(MachineError, match="pip install"):
+        svg(chart)
