@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
+from sft.cli.run_options import Tracker
 from sft.errors import UserError
 
 RESULTS = Path("results")
@@ -70,6 +71,7 @@ def leaderboard(
         tuple[str, str] | None,
         typer.Option("--diff", metavar="A B", help="Compare two: names, groups, beginnings of ids, or `best`."),
     ] = None,
+    tracker: Tracker = None,
 ) -> None:
     """Rebuild the leaderboard files of results folders, then show the ranking or another view of it."""
     from sft import api
@@ -80,6 +82,8 @@ def leaderboard(
     from sft.runs.records import read_json_or_none
 
     request = api.ViewRequest(metric, _parts(group_by), diff)
+    if tracker is not None:
+        api.require_tracker(tracker)
     written = ResultsFolder(api.leaderboard(results, to, full=full))
     screen = screen_of(sys.stdout)
     if request.is_plain:
@@ -87,6 +91,8 @@ def leaderboard(
     else:
         text = view_text(api.leaderboard_view(results, written.path, request, full=full), screen)
     _print(f"{text}\n{written.leaderboard('md')}")
+    if tracker is not None:
+        _print(api.track(results, tracker, to))
 
 
 def schema() -> None:

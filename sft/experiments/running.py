@@ -54,6 +54,8 @@ class RunRequest:
     """Whether its experiments stand on the folder's boards."""
     trains: bool = True
     """Whether missing adapters are trained, or looked for."""
+    tracker: str | None = None
+    """Where the results are logged after the last job."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from sft.errors import UserError
 from sft.registry import import_object
 from sft.reporting.baselines.building import baselines_of
 from sft.reporting.board import Leaderboard, leading_group, rank, with_groups, with_statistics
@@ -21,6 +22,24 @@ def build_leaderboard(folders: Sequence[ResultsFolder]) -> Leaderboard:
         UserError: a folder is not there.
     """
     return rank(collect(folders))
+
+
+def board_folder(folders: Sequence[Path], to: Path | None) -> Path:
+    """Where the leaderboard of results folders lies.
+
+    Args:
+        folders: the results folders.
+        to: as the user said; None where they did not.
+
+    Raises:
+        UserError: a folder is not there, or several are joined and none is given to write to.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such results folder")
+    if to is None and len(folders) > 1:
+        raise UserError("several results folders: say with --to where the joined leaderboard goes")
+    return to or folders[0]
 
 
 def leading_id(results: ResultsFolder) -> str | None:

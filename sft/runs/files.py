@@ -164,6 +164,16 @@ class ResultsFolder:
         """The numbers of baselines by what they depend on; can be deleted."""
         return self.path / "baselines.json"
 
+    @property
+    def mlflow_store(self) -> Path:
+        """The database of the tracker `mlflow`, where no other store is named."""
+        return self.path / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """The files of the runs in that database."""
+        return self.path / "mlflow-artifacts"
+
     def crash_log(self, time: str) -> Path:
         """Where the traceback of a bug goes."""
         return self.path / f"crash-{time}.log"
