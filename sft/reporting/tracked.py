@@ -104,7 +104,7 @@ def _tracked(records: Sequence[ExperimentRecord], training: JobFolder | None) ->
         id=record.id,
         name=record.name,
         state=record.state,
-        params={key: value for key, value in record.settings.items() if value is not None},
+        params={key: value for key, value in record.settings.items() if value not in (None, {})},
         metrics=_metrics(record),
         tags=_tags(records, training),
         curves=curves,

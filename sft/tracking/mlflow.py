@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sft.runs.files import ResultsFolder
-from sft.tracking.mlflow_store import EXPERIMENT, STORE, local_store, open_experiment, quiet, require_mlflow
+from sft.tracking.mlflow_store import (
+    EXPERIMENT,
+    STORE,
+    alone,
+    local_store,
+    open_experiment,
+    open_store,
+    quiet,
+    require_mlflow,
+)
 from sft.tracking.mlflow_values import allowed_keys, name_text, param_text, tag_text
 from sft.tracking.tracker import Point, TrackedExperiment, TrackedGrid
 
@@ -50,10 +59,8 @@ class Mlflow:
         is_local = not os.environ.get(STORE)
         uri = local_store(results) if is_local else os.environ[STORE]
         name = os.environ.get(EXPERIMENT) or name_text(grid.name)
-        with quiet():
-            from mlflow import MlflowClient
-
-            client = MlflowClient(uri)
+        with quiet(), alone(uri, "log"):
+            client = open_store(uri)
             experiment = open_experiment(client, name, results if is_local else None)
             known = _known_runs(client, experiment)
             done = [_log(client, experiment, item, known.get(item.id)) for item in grid.experiments]

@@ -1,6 +1,7 @@
 """Where MLflow keeps its runs: the store that the environment names, else a file in the results folder."""
 
 import contextlib
+import fcntl
 import importlib.util
 import logging
 import os
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sft.errors import PackageMissing, UserError
 from sft.runs.files import ResultsFolder
+from sft.runs.variables import variables
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,6 +23,7 @@ INSTALL = "pip install 'sft-grid[tracking]'"
 DATABASE_PACKAGES = ("sqlalchemy", "alembic")
 """What a store needs that is a database, such as a local file; mlflow-skinny comes without."""
 
+SQLITE = "sqlite:///"
 _WITH_PATH = re.compile(r"(sqlite:///|file:)?(?![A-Za-z][A-Za-z0-9+.-]*:)([^/].*)", re.DOTALL)
 
 
@@ -38,7 +41,7 @@ def require_mlflow(needed_for: str) -> None:
 
 def local_store(results: ResultsFolder) -> str:
     """The tracking URI of the store in a results folder."""
-    return f"sqlite:///{results.mlflow_store.absolute()}"
+    return f"{SQLITE}{results.mlflow_store.absolute()}"
 
 
 def absolute_store(uri: str, folder: Path) -> str:
@@ -50,6 +53,30 @@ def absolute_store(uri: str, folder: Path) -> str:
     """
     found = _WITH_PATH.fullmatch(uri)
     return uri if found is None or uri.startswith("databricks") else f"{found[1] or ''}{folder / found[2]}"
+
+
+def open_store(uri: str) -> "MlflowClient":
+    """A client of a store that has its tables; processes that open a new one at the same time take turns.
+
+    MLflow's own lock does not keep one of them from a database whose tables another is still changing.
+    """
+    from mlflow import MlflowClient
+
+    with alone(uri, "open"):
+        return MlflowClient(uri)
+
+
+@contextlib.contextmanager
+def alone(uri: str, doing: str) -> Iterator[None]:
+    """Hold a lock beside the file of a store, for one kind of work; a store that is no such file has none."""
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    database = Path(uri.removeprefix(SQLITE))
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_name(f"{database.name}.{doing}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def open_experiment(client: "MlflowClient", name: str, results: ResultsFolder | None) -> str:
@@ -85,20 +112,15 @@ def quiet() -> Iterator[None]:
 
     Telemetry is begun when mlflow is imported, and asked for again at each call.
     """
-    before = os.environ.get(NO_TELEMETRY)
-    os.environ[NO_TELEMETRY] = "true"
-    import mlflow  # noqa: F401  sets the levels of its loggers
+    with variables({NO_TELEMETRY: "true"}):
+        import mlflow  # noqa: F401  sets the levels of its loggers
 
-    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if before is None:
-            os.environ.pop(NO_TELEMETRY, None)
-        else:
-            os.environ[NO_TELEMETRY] = before
+        loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+        levels = [logger.level for logger in loggers]
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
