@@ -42,12 +42,12 @@ def log_results(folders: Sequence[ResultsFolder], to: Path, tracker: str) -> str
         tracker: its name.
 
     Raises:
-        UserError: there is no such tracker or folder.
+        UserError: there is no such tracker.
         MachineError: the tracker's package is not installed, or it could not log.
     """
-    made, grid = require_tracker(tracker), tracked_grid(folders, ResultsFolder(to))
+    made = require_tracker(tracker)
     try:
-        return made.log(grid, to)
+        return made.log(tracked_grid(folders, ResultsFolder(to)), to)
     except Exception as error:  # every tracker raises errors of its own
         told = str(error) if isinstance(error, SftError) else f"{type(error).__name__}: {error}"
         raise MachineError(f"the results could not be logged to {tracker}: {' '.join(told.split())}") from error

@@ -27,7 +27,7 @@ def allowed_keys(values: Mapping[str, Value]) -> dict[str, Value]:
         taken = allowed in found or (allowed != key and allowed in values)
         if taken or len(allowed) > MAX_KEY or not _is_plain_path(allowed):
             digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
-            allowed = f"{allowed.replace('/', '_')[: MAX_KEY - _DIGITS - 1]}_{digest}"
+            allowed = f"{allowed.lstrip('.').replace('/', '_')[: MAX_KEY - _DIGITS - 1]}_{digest}"
         found[allowed] = value
     return found
 
