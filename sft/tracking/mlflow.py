@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,7 +42,8 @@ STATUSES: Mapping[str, str] = {
     "lost": "KILLED",
 }
 """By state; the others have failed."""
-PARAMS_AT_ONCE, METRICS_AT_ONCE, RUNS_AT_ONCE = 100, 1000, 1000
+PARAMS_AT_ONCE, POINTS_AT_ONCE, RUNS_AT_ONCE = 100, 800, 1000
+"""In one request, which holds at most 1,000 of all."""
 
 Item = TypeVar("Item")
 
@@ -92,7 +94,6 @@ def _log(client: "MlflowClient", experiment: str, item: TrackedExperiment, known
         known = None
     run = known or client.create_run(experiment, start_time=_milliseconds(item.started), run_name=name_text(item.name))
     _log_values(client, run, item)
-    _log_tags(client, run, item)
     for path in item.artifacts:
         client.log_artifact(run.info.run_id, str(path))
     _set_status(client, run, item)
@@ -115,35 +116,31 @@ def _contradicts(client: "MlflowClient", run: "Run", item: TrackedExperiment) ->
 
 
 def _log_values(client: "MlflowClient", run: "Run", item: TrackedExperiment) -> None:
-    """Params, metrics and curves, as far as the run has not got them."""
-    from mlflow.entities import Metric, Param
+    """Tags in place of those that the run has of us; params, metrics and curves as far as it has not got them."""
+    from mlflow.entities import Metric, Param, RunTag
 
     run_id, time = run.info.run_id, _milliseconds(item.ended) or run.info.start_time
     metrics = {k: v for k, v in allowed_keys(item.metrics).items() if run.data.metrics.get(k) != v}
     points = [Metric(key, value, time, 0) for key, value in metrics.items()]
     for key, curve in allowed_keys(item.curves).items():
         points += [Metric(key, value, time, step) for step, value in curve]
-    params = [Param(key, value) for key, value in _params(item).items()]
-    for params_part in _parts(params, PARAMS_AT_ONCE):
-        client.log_batch(run_id, params=params_part)
-    for points_part in _parts(points, METRICS_AT_ONCE):
-        client.log_batch(run_id, metrics=points_part)
-
-
-def _log_tags(client: "MlflowClient", run: "Run", item: TrackedExperiment) -> None:
-    """The tags in place of those that the run has of us."""
-    from mlflow.entities import RunTag
-
     tags = {ID: item.id} | {f"{TAG}{key}": tag_text(text) for key, text in item.tags.items()}
     for key in run.data.tags:
         if key.startswith(TAG) and key not in tags:
-            client.delete_tag(run.info.run_id, key)
-    client.log_batch(run.info.run_id, tags=[RunTag(key, text) for key, text in tags.items()])
+            client.delete_tag(run_id, key)
+    rest = [RunTag(key, text) for key, text in tags.items()]
+    params = [Param(key, value) for key, value in _params(item).items()]
+    # As few requests as the limits allow: each is a transaction of its own.
+    requests = zip_longest(_parts(params, PARAMS_AT_ONCE), _parts(points, POINTS_AT_ONCE), fillvalue=())
+    for some_params, some_points in [*requests] or [((), ())]:
+        client.log_batch(run_id, params=some_params, metrics=some_points, tags=rest)
+        rest = []
 
 
 def _set_status(client: "MlflowClient", run: "Run", item: TrackedExperiment) -> None:
-    status = STATUSES.get(item.state, "FAILED")
-    client.update_run(run.info.run_id, status=status, name=name_text(item.name))
+    status, name = STATUSES.get(item.state, "FAILED"), name_text(item.name)
+    if status == "RUNNING" or run.info.run_name != name:
+        client.update_run(run.info.run_id, status=status, name=name)
     if status != "RUNNING":
         client.set_terminated(run.info.run_id, status, _milliseconds(item.ended))
 

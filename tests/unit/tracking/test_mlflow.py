@@ -174,6 +174,11 @@ def test_more_than_fits_in_one_request_arrives(store: Store) -> None:
     assert store.points(run, "train/loss") == [*curve]
 
 
+def test_tags_do_not_need_anything_beside_them(store: Store) -> None:
+    store.log("bare", TrackedExperiment(id="b" * 16, name="bare", state="failed", tags={"state": "failed"}))
+    assert store.run("bare").data.tags.items() >= {"sft.id": "b" * 16, "sft.state": "failed"}.items()
+
+
 def test_an_experiment_that_was_deleted_there_is_not_brought_back(store: Store) -> None:
     store.log("deleted")
     store.client.delete_experiment(store.client.get_experiment_by_name("deleted").experiment_id)
