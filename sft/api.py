@@ -10,9 +10,8 @@ from sft.config.schema import config_schema
 from sft.experiments.board_refresh import last_refresh
 from sft.experiments.costs import StageCosts, row_counts
 from sft.experiments.display import Display
-from sft.experiments.grid import only_one
 from sft.experiments.line_display import display_for
-from sft.experiments.loading import GridOptions, load_grid
+from sft.experiments.loading import GridOptions, load_grid, load_one
 from sft.experiments.methods import method_lines
 from sft.experiments.planning import GridPlan, RawGrid, plan_grid
 from sft.experiments.results_view import view_of
@@ -20,6 +19,7 @@ from sft.experiments.running import (
     RunOutcome,
     RunRequest,
     Watchers,
+    commits_in_force,
     pinned_commits,
     require_adapters,
     require_training,
@@ -130,7 +130,7 @@ def run_one(
         UserError: the grid holds several experiments, the config trains nothing, or its adapter is not trained yet.
     """
     settings = dataclasses.replace(DEFAULT_SETTINGS, retry_failed=True)
-    return _run(_one(load_grid(config, options)), results_path, request, settings, display)
+    return _run(load_one(config, options), results_path, request, settings, display)
 
 
 def results(*folders: str | Path) -> "pandas.DataFrame":
@@ -229,7 +229,7 @@ def inspect(
     from sft.pipeline.inspection import inspect_experiment
 
     folder = ResultsFolder(Path(results_path))
-    checked = _plan(_one(load_grid(config, options)), folder, with_gold=False, may_train=False)
+    checked = _plan(load_one(config, options), folder, with_gold=False, may_train=False)
     written = {} if lm_eval is None else {"lm_eval": write_lm_eval_task(checked, folder, Path(lm_eval).resolve())}
     return inspect_experiment(checked.experiments[0].experiment, rows) | written
 
@@ -248,11 +248,6 @@ def _folder(results_path: str | Path) -> ResultsFolder:
     return ResultsFolder(Path(results_path).resolve())
 
 
-def _one(grid: RawGrid) -> RawGrid:
-    name, config = only_one(grid.configs)
-    return RawGrid(configs={name: config}, source=grid.source, folder=grid.folder, warnings=grid.warnings)
-
-
 def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True, may_train: bool = True) -> GridPlan:
     return plan_grid(grid, pinned_commits(folder), with_gold=with_gold, may_train=may_train)
 
@@ -263,7 +258,7 @@ def _run(
     results_folder = ResultsFolder(results_path.resolve())
     if request.tracker is not None:
         require_tracker(request.tracker)
-    pinned = _pinned(results_folder, request)
+    pinned = commits_in_force(results_folder, request)
     checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics", may_train=request.trains)
     if request.goal == "adapter":
         require_training(checked)
@@ -284,12 +279,6 @@ def _run(
             unwritten += last_log(results_folder, request.tracker, watchers.display.say)
         outcome = dataclasses.replace(outcome, unwritten=unwritten)
     return GridRun(plan=checked, outcome=outcome, results=results_folder)
-
-
-def _pinned(results_folder: ResultsFolder, request: RunRequest) -> dict[str, str]:
-    """The hub commits to keep: the folder's own, over those of the folder in which an adapter is looked for."""
-    looked_in = {} if request.trains else pinned_commits(ResultsFolder(DEFAULT_RESULTS))
-    return looked_in | pinned_commits(results_folder)
 
 
 def _no_board() -> None:

@@ -85,7 +85,7 @@ def test_a_failure_says_why_and_what_has_not_begun_is_left_out(folder: Folder) -
 
 
 @pytest.mark.parametrize(
-    ("source", "name"), [("grids/tickets.jsonnet", "tickets"), ("a.b.json", "a.b"), ("<python>", "results")]
+    ("source", "name"), [("grids/tickets.jsonnet", "tickets"), ("a.b.json", "a.b"), ("grid", "results")]
 )
 def test_a_grid_has_the_name_of_its_file(folder: Folder, source: str, name: str) -> None:
     assert grid_of(folder, source).name == name
