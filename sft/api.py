@@ -26,7 +26,7 @@ from sft.experiments.running import (
     run_plan,
 )
 from sft.experiments.settings import RunSettings
-from sft.reporting.leaderboard import board_folder, leading_id, write_leaderboard
+from sft.reporting.leaderboard import board_folder, leading_id, rebuild_leaderboard, write_leaderboard
 from sft.reporting.tracked import last_log, log_results, require_tracker
 from sft.reporting.views.view import ViewRequest, leaderboard_view
 from sft.runs.files import ResultsFolder
@@ -140,18 +140,24 @@ def results(*folders: str | Path) -> "pandas.DataFrame":
     return results_frame([Path(folder) for folder in folders or (DEFAULT_RESULTS,)])
 
 
-def leaderboard(folders: Sequence[Path], to: Path | None = None, *, full: bool = False) -> Path:
+def leaderboard(
+    folders: Sequence[Path],
+    to: Path | None = None,
+    *,
+    full: bool = False,
+    with_texts: bool = True,
+    figures: Path | None = None,
+) -> Path:
     """Rebuild the leaderboard files of results folders and return the folder they lie in.
 
-    With `full` all groups get intervals and tests, else the 50 best of each board.
+    With `full` all groups get intervals and tests, else the 50 best of each board; without `with_texts` the page shows
+    no texts of the data; `figures` is a folder for the charts as SVG files.
 
     Raises:
         UserError: a folder is not there, or several are joined and none is given to write to.
+        MachineError: the package that draws figures is not installed.
     """
-    target = board_folder(folders, to)
-    joined = [ResultsFolder(folder) for folder in folders]
-    write_leaderboard(joined, target, measures_baselines=True, full=full)
-    return target
+    return rebuild_leaderboard(folders, board_folder(folders, to), full=full, with_texts=with_texts, figures=figures)
 
 
 def track(folders: Sequence[Path], tracker: str, to: Path | None = None) -> str:

@@ -153,7 +153,8 @@ def _show_board(ended: "GridRun") -> None:
     if board is not None:
         screen = screen_of(sys.stdout)
         text = board_text(board, screen.width, colour=screen.colour)
-        write_out(f"\n{text}\n{shown_path(ended.results.leaderboard('md'))}\n")
+        files = "".join(f"{shown_path(ended.results.leaderboard(ending))}\n" for ending in ("md", "html"))
+        write_out(f"\n{text}\n{files}")
 
 
 def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = None) -> None:

@@ -9,6 +9,7 @@ from sft.registry import import_object
 from sft.reporting.baselines.building import baselines_of
 from sft.reporting.board import Leaderboard, leading_group, rank, with_groups, with_statistics
 from sft.reporting.collect import collect
+from sft.reporting.figures import require_figures, write_figures
 from sft.reporting.formats import report_format_registry
 from sft.reporting.formats.report_format import ReportFormat
 from sft.runs.atomic import write_text
@@ -79,3 +80,21 @@ def write_leaderboard(
         report: ReportFormat = import_object(target)
         write_text(ResultsFolder(to).leaderboard(report.ending), report.render(leaderboard))
     return leaderboard
+
+
+def rebuild_leaderboard(
+    folders: Sequence[Path], to: Path, *, full: bool, with_texts: bool, figures: Path | None
+) -> Path:
+    """Write the leaderboard of results folders with its baselines into `to`, which is returned, and its figures.
+
+    Raises:
+        UserError: the place for figures is a file.
+        MachineError: the package that draws them is not installed.
+    """
+    if figures is not None:
+        require_figures(figures)
+    joined = [ResultsFolder(folder) for folder in folders]
+    leaderboard = write_leaderboard(joined, to, measures_baselines=True, full=full, with_texts=with_texts)
+    if figures is not None:
+        write_figures(leaderboard, figures)
+    return to
