@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sft.config.schema import config_schema
-from sft.errors import UserError
 from sft.experiments.board_refresh import last_refresh
-from sft.experiments.costs import StageCosts
+from sft.experiments.costs import StageCosts, row_counts
 from sft.experiments.display import Display
-from sft.experiments.grid import only_one
 from sft.experiments.line_display import display_for
-from sft.experiments.loading import GridOptions, load_grid
+from sft.experiments.loading import GridOptions, load_grid, load_one
 from sft.experiments.methods import method_lines
 from sft.experiments.planning import GridPlan, RawGrid, plan_grid
 from sft.experiments.results_view import view_of
@@ -21,14 +19,15 @@ from sft.experiments.running import (
     RunOutcome,
     RunRequest,
     Watchers,
+    commits_in_force,
     pinned_commits,
     require_adapters,
     require_training,
     run_plan,
 )
 from sft.experiments.settings import RunSettings
-from sft.experiments.stage_work import RowCounts
-from sft.reporting.leaderboard import leading_id, write_leaderboard
+from sft.reporting.leaderboard import board_folder, leading_id, rebuild_leaderboard, write_leaderboard
+from sft.reporting.tracked import last_log, log_results, require_tracker
 from sft.reporting.views.view import ViewRequest, leaderboard_view
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
@@ -45,11 +44,13 @@ __all__ = [
     "logs",
     "methods",
     "plan",
+    "require_tracker",
     "results",
     "run",
     "run_one",
     "schema",
     "status",
+    "track",
     "verify",
 ]
 
@@ -99,6 +100,7 @@ def run(
     options: GridOptions = DEFAULT_OPTIONS,
     settings: RunSettings = DEFAULT_SETTINGS,
     display: Display | None = None,
+    tracker: str | None = None,
 ) -> GridRun:
     """Run a grid: every stage that is not done, each in a process of its own, then the leaderboard.
 
@@ -108,13 +110,14 @@ def run(
         options: overrides, seed, names, Jsonnet variables.
         settings: how the grid is run: jobs, GPUs, limits, retries.
         display: shows how it goes; default: a table on a terminal, else lines on stderr.
+        tracker: where the results are logged when the last job has ended, such as `mlflow`.
 
     Raises:
         InvalidExperiments: something is wrong with the grid; nothing was started.
         FolderInUse: another run has the results folder.
-        MachineError: a GPU is asked for that is not there.
+        MachineError: a GPU is asked for that is not there, or the tracker's package is not installed.
     """
-    request = RunRequest(goal="metrics", sets_grid=options.only is None)
+    request = RunRequest(goal="metrics", sets_grid=options.only is None, tracker=tracker)
     return _run(load_grid(grid, options), Path(results_path), request, settings, display)
 
 
@@ -127,7 +130,7 @@ def run_one(
         UserError: the grid holds several experiments, the config trains nothing, or its adapter is not trained yet.
     """
     settings = dataclasses.replace(DEFAULT_SETTINGS, retry_failed=True)
-    return _run(_one(load_grid(config, options)), results_path, request, settings, display)
+    return _run(load_one(config, options), results_path, request, settings, display)
 
 
 def results(*folders: str | Path) -> "pandas.DataFrame":
@@ -137,23 +140,34 @@ def results(*folders: str | Path) -> "pandas.DataFrame":
     return results_frame([Path(folder) for folder in folders or (DEFAULT_RESULTS,)])
 
 
-def leaderboard(folders: Sequence[Path], to: Path | None = None, *, full: bool = False) -> Path:
+def leaderboard(
+    folders: Sequence[Path],
+    to: Path | None = None,
+    *,
+    full: bool = False,
+    with_texts: bool = True,
+    figures: Path | None = None,
+) -> Path:
     """Rebuild the leaderboard files of results folders and return the folder they lie in.
 
-    With `full` all groups get intervals and tests, else the 50 best of each board.
+    With `full` all groups get intervals and tests, else the 50 best of each board; without `with_texts` the page shows
+    no texts of the data; `figures` is a folder for the charts as SVG files.
 
     Raises:
         UserError: a folder is not there, or several are joined and none is given to write to.
+        MachineError: the package that draws figures is not installed.
     """
-    for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such results folder")
-    if to is None and len(folders) > 1:
-        raise UserError("several results folders: say with --to where the joined leaderboard goes")
-    target = to or folders[0]
-    joined = [ResultsFolder(folder) for folder in folders]
-    write_leaderboard(joined, target, measures_baselines=True, full=full)
-    return target
+    return rebuild_leaderboard(folders, board_folder(folders, to), full=full, with_texts=with_texts, figures=figures)
+
+
+def track(folders: Sequence[Path], tracker: str, to: Path | None = None) -> str:
+    """Log the experiments of results folders, those that failed too; a line that says what was done and where.
+
+    Raises:
+        UserError: there is no such tracker or folder, or several are joined and none is given to write to.
+        MachineError: the tracker's package is not installed, or it could not log.
+    """
+    return log_results([ResultsFolder(folder) for folder in folders], board_folder(folders, to), tracker)
 
 
 def status(results_path: str | Path = DEFAULT_RESULTS) -> list[str]:
@@ -221,7 +235,7 @@ def inspect(
     from sft.pipeline.inspection import inspect_experiment
 
     folder = ResultsFolder(Path(results_path))
-    checked = _plan(_one(load_grid(config, options)), folder, with_gold=False, may_train=False)
+    checked = _plan(load_one(config, options), folder, with_gold=False, may_train=False)
     written = {} if lm_eval is None else {"lm_eval": write_lm_eval_task(checked, folder, Path(lm_eval).resolve())}
     return inspect_experiment(checked.experiments[0].experiment, rows) | written
 
@@ -240,11 +254,6 @@ def _folder(results_path: str | Path) -> ResultsFolder:
     return ResultsFolder(Path(results_path).resolve())
 
 
-def _one(grid: RawGrid) -> RawGrid:
-    name, config = only_one(grid.configs)
-    return RawGrid(configs={name: config}, source=grid.source, folder=grid.folder, warnings=grid.warnings)
-
-
 def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True, may_train: bool = True) -> GridPlan:
     return plan_grid(grid, pinned_commits(folder), with_gold=with_gold, may_train=may_train)
 
@@ -253,13 +262,15 @@ def _run(
     grid: RawGrid, results_path: Path, request: RunRequest, settings: RunSettings, display: Display | None
 ) -> GridRun:
     results_folder = ResultsFolder(results_path.resolve())
-    pinned = _pinned(results_folder, request)
+    if request.tracker is not None:
+        require_tracker(request.tracker)
+    pinned = commits_in_force(results_folder, request)
     checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics", may_train=request.trains)
     if request.goal == "adapter":
         require_training(checked)
     if not request.trains:
         require_adapters(checked, results_folder)
-    costs = StageCosts(_rows(checked))
+    costs = StageCosts(row_counts(checked.experiments))
     with locked(results_folder):
         costs.learn_from(results_folder)
         board = _board_writer(results_folder) if request.adds_to_grid else _no_board
@@ -269,21 +280,11 @@ def _run(
         outcome = run_plan(checked, results_folder, request, settings, watchers)
         ended = outcome.summary.stopped_by is None  # one that is stopped begins nothing that takes seconds
         last = _board_writer(results_folder, measures_baselines=ended) if request.adds_to_grid else board
-        outcome = dataclasses.replace(outcome, unwritten=(*outcome.unwritten, *last_refresh(last)))
+        unwritten = (*outcome.unwritten, *last_refresh(last))
+        if request.tracker is not None and ended:
+            unwritten += last_log(results_folder, request.tracker, watchers.display.say)
+        outcome = dataclasses.replace(outcome, unwritten=unwritten)
     return GridRun(plan=checked, outcome=outcome, results=results_folder)
-
-
-def _rows(checked: GridPlan) -> dict[str, RowCounts]:
-    return {
-        planned.experiment.name: RowCounts(planned.data.n_train, planned.data.n_test + (planned.data.n_dev or 0))
-        for planned in checked.experiments
-    }
-
-
-def _pinned(results_folder: ResultsFolder, request: RunRequest) -> dict[str, str]:
-    """The hub commits to keep: the folder's own, over those of the folder in which an adapter is looked for."""
-    looked_in = {} if request.trains else pinned_commits(ResultsFolder(DEFAULT_RESULTS))
-    return looked_in | pinned_commits(results_folder)
 
 
 def _no_board() -> None:

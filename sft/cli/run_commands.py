@@ -23,6 +23,7 @@ from sft.cli.run_options import (
     StallTimeout,
     Start,
     Timeout,
+    Tracker,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def run_experiments(
     on_oom: OnOom = "ladder",
     fail_fast: FailFast = False,
     retry_failed: RetryFailed = False,
+    tracker: Tracker = None,
     options: Any,
 ) -> None:
     """Run a whole grid, then write the leaderboard: the main job."""
@@ -70,7 +72,7 @@ def run_experiments(
         fail_fast=fail_fast,
         retry_failed=retry_failed,
     )
-    ended = api.run(grid, results_path, options, settings)
+    ended = api.run(grid, results_path, options, settings, tracker=tracker)
     _show_board(ended)
     close(ended.outcome, ended.results, _command_with("--retry-failed"))
 
@@ -151,7 +153,8 @@ def _show_board(ended: "GridRun") -> None:
     if board is not None:
         screen = screen_of(sys.stdout)
         text = board_text(board, screen.width, colour=screen.colour)
-        write_out(f"\n{text}\n{shown_path(ended.results.leaderboard('md'))}\n")
+        files = "".join(f"{shown_path(ended.results.leaderboard(ending))}\n" for ending in ("md", "html"))
+        write_out(f"\n{text}\n{files}")
 
 
 def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = None) -> None:

@@ -30,3 +30,6 @@ FailFast = Annotated[
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Run again what failed earlier and would fail the same way.")
 ]
+Tracker = Annotated[
+    str | None, typer.Option("--tracker", metavar="NAME", help="Log results, curves and predictions there: mlflow.")
+]

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
+from sft.cli.board_options import Diff, Figures, Folders, Full, GroupBy, Metric, NoTexts, To
+from sft.cli.run_options import Tracker
 from sft.errors import UserError
 
 RESULTS = Path("results")
@@ -54,22 +56,15 @@ def inspect(
 
 
 def leaderboard(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="One or several results folders.")],
-    to: Annotated[Path | None, typer.Option(help="Folder to write to; needed when several are joined.")] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Intervals and tests of all groups; else of the 50 best of each board.")
-    ] = False,
-    metric: Annotated[
-        str | None, typer.Option(metavar="M", help="Show the ranking by another result, such as accuracy.")
-    ] = None,
-    group_by: Annotated[
-        list[str] | None,
-        typer.Option("--group-by", metavar="KEY,...", help="Show means by settings, such as dataset.shots,lora.r."),
-    ] = None,
-    diff: Annotated[
-        tuple[str, str] | None,
-        typer.Option("--diff", metavar="A B", help="Compare two: names, groups, beginnings of ids, or `best`."),
-    ] = None,
+    results: Folders,
+    to: To = None,
+    full: Full = False,
+    metric: Metric = None,
+    group_by: GroupBy = None,
+    diff: Diff = None,
+    no_texts: NoTexts = False,
+    figures: Figures = None,
+    tracker: Tracker = None,
 ) -> None:
     """Rebuild the leaderboard files of results folders, then show the ranking or another view of it."""
     from sft import api
@@ -80,13 +75,17 @@ def leaderboard(
     from sft.runs.records import read_json_or_none
 
     request = api.ViewRequest(metric, _parts(group_by), diff)
-    written = ResultsFolder(api.leaderboard(results, to, full=full))
+    if tracker is not None:
+        api.require_tracker(tracker)
+    written = ResultsFolder(api.leaderboard(results, to, full=full, with_texts=not no_texts, figures=figures))
     screen = screen_of(sys.stdout)
     if request.is_plain:
         text = board_text(read_json_or_none(written.leaderboard("json")), screen.width, colour=screen.colour)
     else:
         text = view_text(api.leaderboard_view(results, written.path, request, full=full), screen)
-    _print(f"{text}\n{written.leaderboard('md')}")
+    _print(f"{text}\n{written.leaderboard('md')}\n{written.leaderboard('html')}")
+    if tracker is not None:
+        _print(api.track(results, tracker, to))
 
 
 def schema() -> None:

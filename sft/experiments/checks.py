@@ -28,6 +28,7 @@ from sft.tasks import task_registry
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import row_set_fault
 from sft.training.options import check_trainer_args
+from sft.training.report_to import KEY, require_report_to
 
 PathMessage = tuple[str, str]
 ADAPTER_CONFIG = "adapter_config.json"
@@ -117,6 +118,8 @@ class SectionChecks:
         if config.training is None:
             return []
         found = check_trainer_args(config.training.trainer_args, has_dev=config.dataset.splits.dev is not None)
+        if not found:
+            require_report_to(config.training.trainer_args.get(KEY))
         return [(f"training.trainer_args.{key}", message) for key, message in found]
 
     @staticmethod

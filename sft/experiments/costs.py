@@ -1,10 +1,11 @@
 """What a stage is likely to cost, from the measured seconds of stages like it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sft.experiments.planning import PlannedExperiment
 from sft.experiments.stage_work import RowCounts, StageWork, assumed_rows, planned_rows, stage_work
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
@@ -152,3 +153,11 @@ def _spread(paths: Sequence[Path]) -> Sequence[Path]:
 def _json(path: Path) -> Mapping[str, Any]:
     record = read_json_or_none(path)
     return record if isinstance(record, dict) else {}
+
+
+def row_counts(experiments: Iterable[PlannedExperiment]) -> dict[str, RowCounts]:
+    """The rows of planned experiments by name."""
+    return {
+        planned.experiment.name: RowCounts(planned.data.n_train, planned.data.n_test + (planned.data.n_dev or 0))
+        for planned in experiments
+    }

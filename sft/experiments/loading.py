@@ -1,12 +1,13 @@
 """From what a user names (a file, or a plain value in Python) to the raw configs of a grid."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sft.config.overrides import apply_overrides, fill_seed, parse_override
-from sft.experiments.grid import MAX_EXPERIMENTS, expand
+from sft.experiments.grid import MAX_EXPERIMENTS, expand, only_one
 from sft.experiments.jsonnet import JsonnetOptions, evaluate_jsonnet
 from sft.experiments.planning import RawGrid
 
@@ -50,3 +51,14 @@ def load_grid(grid: "str | Path | Mapping[str, Any] | list[Any]", options: GridO
         if not filled:
             warnings.append(f"--random-seed {options.random_seed} has no effect: every experiment has its own seed")
     return RawGrid(configs=configs, source=source, folder=folder.resolve(), warnings=tuple(warnings))
+
+
+def load_one(grid: str | Path | Mapping[str, Any] | list[Any], options: GridOptions) -> RawGrid:
+    """The one config of a grid.
+
+    Raises:
+        UserError: it holds several, or none.
+    """
+    loaded = load_grid(grid, options)
+    name, config = only_one(loaded.configs)
+    return dataclasses.replace(loaded, configs={name: config})

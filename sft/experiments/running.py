@@ -34,6 +34,7 @@ __all__ = [
     "RunOutcome",
     "RunRequest",
     "Watchers",
+    "commits_in_force",
     "pinned_commits",
     "require_adapters",
     "require_training",
@@ -54,6 +55,8 @@ class RunRequest:
     """Whether its experiments stand on the folder's boards."""
     trains: bool = True
     """Whether missing adapters are trained, or looked for."""
+    tracker: str | None = None
+    """Where the results are logged after the last job."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,12 @@ def find_adapter(planned: PlannedExperiment, results: ResultsFolder) -> JobFolde
     places = (results, ResultsFolder(DEFAULT_RESULTS))
     folders = [place.stage("train", planned.keys.train) for place in places if planned.keys.train is not None]
     return next((folder for folder in folders if is_done(folder)), None)
+
+
+def commits_in_force(results: ResultsFolder, request: RunRequest) -> dict[str, str]:
+    """The hub commits to keep: the folder's own, over those of the folder in which an adapter is looked for."""
+    looked_in = {} if request.trains else pinned_commits(ResultsFolder(DEFAULT_RESULTS))
+    return looked_in | pinned_commits(results)
 
 
 def require_adapters(plan: GridPlan, results: ResultsFolder) -> None:

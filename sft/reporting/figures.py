@@ -1,9 +1,10 @@
 """The charts of boards and of their best experiments as SVG files, for papers and slides."""
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from sft.errors import MachineError
+from sft.errors import MachineError, UserError
 from sft.reporting.board import Board, Leaderboard, best_run
 from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.confusion import confusion_chart
@@ -23,12 +24,23 @@ VEGA_LITE = "6.1"
 """The newest grammar that the renderer knows."""
 
 
-def write_figures(leaderboard: Leaderboard, folder: Path) -> list[Path]:
-    """Write the charts of every board, and return their files.
+def require_figures(folder: Path) -> None:
+    """Raise what would keep figures from being written there.
 
     Raises:
+        UserError: it is a file.
         MachineError: the package that draws them is not installed.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--figures {folder}: is a file; name a folder, which is made where it is not there")
+    if find_spec("vl_convert") is None:
+        raise MachineError(
+            "--figures needs the package vl-convert-python, which is not installed: pip install 'sft-grid[figures]'"
+        )
+
+
+def write_figures(leaderboard: Leaderboard, folder: Path) -> list[Path]:
+    """Write the charts of every board, and return their files."""
     written = []
     for number, board in enumerate(leaderboard.boards, 1):
         prefix = "" if len(leaderboard.boards) == 1 else f"board{number}-"
@@ -40,21 +52,12 @@ def write_figures(leaderboard: Leaderboard, folder: Path) -> list[Path]:
 
 
 def svg(chart: Chart) -> str:
-    """A chart as the text of an SVG file, on white.
+    """A chart as the text of an SVG file, on white."""
+    import vl_convert
 
-    Raises:
-        MachineError: the package that draws it is not installed.
-    """
-    try:
-        import vl_convert
-    except ImportError:
-        raise MachineError(
-            "--figures needs the package vl-convert-python, which is not installed: pip install 'sft-grid[figures]'"
-        ) from None
     spec = chart.spec | {"width": WIDTH, "title": chart.title}
-    text: str = vl_convert.vegalite_to_svg(
-        spec, vl_version=VEGA_LITE, config=theme(LIGHT) | {"background": "white", "title": {"anchor": "start"}}
-    )
+    look = theme(LIGHT) | {"background": "white", "title": {"anchor": "start"}}
+    text: str = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=look)
     return text
 
 

@@ -4,10 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from sft.errors import UserError
 from sft.registry import import_object
 from sft.reporting.baselines.building import baselines_of
 from sft.reporting.board import Leaderboard, leading_group, rank, with_groups, with_statistics
 from sft.reporting.collect import collect
+from sft.reporting.figures import require_figures, write_figures
 from sft.reporting.formats import report_format_registry
 from sft.reporting.formats.report_format import ReportFormat
 from sft.runs.atomic import write_text
@@ -21,6 +23,24 @@ def build_leaderboard(folders: Sequence[ResultsFolder]) -> Leaderboard:
         UserError: a folder is not there.
     """
     return rank(collect(folders))
+
+
+def board_folder(folders: Sequence[Path], to: Path | None) -> Path:
+    """Where the leaderboard of results folders lies.
+
+    Args:
+        folders: the results folders.
+        to: as the user said; None where they did not.
+
+    Raises:
+        UserError: a folder is not there, or several are joined and none is given to write to.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such results folder")
+    if to is None and len(folders) > 1:
+        raise UserError("several results folders: say with --to where the joined leaderboard goes")
+    return to or folders[0]
 
 
 def leading_id(results: ResultsFolder) -> str | None:
@@ -60,3 +80,21 @@ def write_leaderboard(
         report: ReportFormat = import_object(target)
         write_text(ResultsFolder(to).leaderboard(report.ending), report.render(leaderboard))
     return leaderboard
+
+
+def rebuild_leaderboard(
+    folders: Sequence[Path], to: Path, *, full: bool, with_texts: bool, figures: Path | None
+) -> Path:
+    """Write the leaderboard of results folders with its baselines into `to`, which is returned, and its figures.
+
+    Raises:
+        UserError: the place for figures is a file.
+        MachineError: the package that draws them is not installed.
+    """
+    if figures is not None:
+        require_figures(figures)
+    joined = [ResultsFolder(folder) for folder in folders]
+    leaderboard = write_leaderboard(joined, to, measures_baselines=True, full=full, with_texts=with_texts)
+    if figures is not None:
+        write_figures(leaderboard, figures)
+    return to

@@ -164,6 +164,21 @@ class ResultsFolder:
         """The numbers of baselines by what they depend on; can be deleted."""
         return self.path / "baselines.json"
 
+    @property
+    def mlflow_store(self) -> Path:
+        """The database of the tracker `mlflow`, where no other store is named."""
+        return self.path / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """The files of the runs in that database."""
+        return self.path / "mlflow-artifacts"
+
+    @property
+    def tensorboard(self) -> Path:
+        """A folder of each training that reports to TensorBoard."""
+        return self.path / "tensorboard"
+
     def crash_log(self, time: str) -> Path:
         """Where the traceback of a bug goes."""
         return self.path / f"crash-{time}.log"
@@ -183,6 +198,11 @@ class ResultsFolder:
     def experiment_folders(self) -> list[JobFolder]:
         """The experiments there are, by folder name."""
         return self.job_folders("evaluate")
+
+
+def results_of(stage: JobFolder) -> ResultsFolder:
+    """The results folder that a train or infer stage lies in."""
+    return ResultsFolder(stage.path.parents[2])
 
 
 def _folders_in(path: Path) -> list[JobFolder]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sft.config.library_keys import SFT_CONFIG, dataclass_fields
 from sft.config.library_source import find_class
 from sft.registry import nearest, unknown_name
+from sft.training.report_to import KEY, check_report_to
 
 SCHEDULERS = "transformers.trainer_utils:SchedulerType"
 OPTIMIZERS = "transformers.training_args:OptimizerNames"
@@ -132,6 +133,7 @@ def check_trainer_args(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
     findings = _check_names(args)
     refused = {key for key, _ in findings}
     named = _named({key: value for key, value in args.items() if key not in refused})
+    findings += [(KEY, message) for message in check_report_to(named.get(KEY))]
     return findings + _check_values(named) + _check_together(named, has_dev)
 
 

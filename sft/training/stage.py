@@ -1,5 +1,6 @@
 """The train stage: from a job folder to a saved adapter."""
 
+import dataclasses
 import logging
 import time
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.memory import CHECKPOINTING, batch_record, trainer_args_of
 from sft.training.options import evaluates_while_training
+from sft.training.report_to import reporting
 from sft.training.rows import IGNORED, TrainRow
 from sft.training.trainer import TrainerSettings, train_model
 
@@ -94,7 +96,9 @@ def _train_and_save(
 ) -> None:
     rows = _train_rows(material.rows)
     dev = None if material.dev is None else _train_rows(material.dev)
-    trained = train_model(model, material.tokenizer, rows, dev, settings, progress)
+    with reporting(material.trainer_args, job, record.name) as trainer_args:
+        in_force = dataclasses.replace(settings, trainer_args=trainer_args)
+        trained = train_model(model, material.tokenizer, rows, dev, in_force, progress)
     exported = save_adapter(model, job.adapter)
     trainable, total = count_parameters(model)
     earlier = settings.resumed.piece.stage_seconds if settings.resumed else 0.0

@@ -29,6 +29,8 @@ from sft.runs.records import StageName
 from sft.tasks import task_registry
 from sft.tasks.row_sets import RowSet
 from sft.tasks.task import Task
+from sft.tracking import tracker_registry
+from sft.tracking.tracker import Tracker
 
 REGISTRIES: dict[str, Mapping[str, str]] = {
     "adapters": adapter_registry,
@@ -39,9 +41,15 @@ REGISTRIES: dict[str, Mapping[str, str]] = {
     "formats": report_format_registry,
     "stages": stage_registry,
     "tasks": task_registry,
+    "trackers": tracker_registry,
 }
 ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
-PROTOCOLS: dict[str, type] = {"adapters": AdapterMethod, "executors": Executor, "formats": ReportFormat}
+PROTOCOLS: dict[str, type] = {
+    "adapters": AdapterMethod,
+    "executors": Executor,
+    "formats": ReportFormat,
+    "trackers": Tracker,
+}
 FIRST = {name: import_object(target).default_metrics[0] for name, target in task_registry.items()}
 PACKAGE = Path(__file__).resolve().parents[2] / "sft"
 

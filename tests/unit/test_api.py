@@ -9,7 +9,7 @@ import pytest
 
 import sft
 from sft import api
-from sft.errors import UserError
+from sft.errors import MachineError, PackageMissing, UserError
 from sft.experiments import planning
 from sft.experiments.runner import Runner
 from sft.experiments.settings import RunSettings
@@ -87,3 +87,50 @@ def test_a_board_that_cannot_be_written_at_the_end_is_told_or_raised(
     else:
         with pytest.raises(FileNotFoundError):
             sft.run(grid, "results")
+
+
+def test_a_tracker_that_cannot_work_is_told_before_anything_starts(
+    grid: dict[str, Any], seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="unknown tracker 'mlfow'"):
+        sft.run(grid, "results", tracker="mlfow")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(PackageMissing, match="--tracker mlflow needs the package mlflow"):
+        sft.run(grid, "results", tracker="mlflow")
+    assert (seen, Path("results").exists()) == ([], False)
+
+
+@pytest.mark.parametrize(("stopped_by", "calls"), [(None, 1), (2, 0)])
+def test_a_run_is_logged_when_it_has_ended_unless_it_was_stopped(
+    grid: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stopped_by: int | None, calls: int
+) -> None:
+    logged: list[Any] = []
+
+    def log(results: Any, tracker: str, say: Any) -> tuple[str, ...]:
+        logged.append((results.path, tracker, results.leaderboard("json").is_file()))
+        return ("not logged",)
+
+    monkeypatch.setattr(Runner, "run", lambda *_: RunSummary(stopped_by=stopped_by))
+    monkeypatch.setattr(api, "require_tracker", lambda name: None)
+    monkeypatch.setattr(api, "last_log", log)
+    ended = sft.run(grid, "results", tracker="mine")
+    assert logged == [(Path("results").resolve(), "mine", True)] * calls, "after the board, and while it is locked"
+    assert ended.outcome.unwritten == ("not logged",) * calls
+    assert ended.n_failed == 0
+
+
+def test_results_that_are_there_can_be_logged(made: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "class Lines:\n"
+        "    def require(self): pass\n"
+        "    def log(self, grid, folder):\n"
+        "        if not grid.experiments: raise OSError('nothing there')\n"
+        "        return f'{grid.name}: {[item.name for item in grid.experiments]} in {folder}'\n"
+    )
+    made.write_grid()
+    with pytest.raises(MachineError, match=r"could not be logged to mine.py:Lines: OSError: nothing there"):
+        api.track([Path("results")], "mine.py:Lines")
+    made.finish(made.experiment("one", "a"), "evaluate")
+    assert api.track([Path("results")], "mine.py:Lines") == "grid: ['one'] in results"
+    with pytest.raises(UserError, match="no such results folder"):
+        api.track([Path("nowhere")], "mine.py:Lines")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import sft
 from sft.experiments.executors.executor import Lease
+from sft.tracking.mlflow_store import STORE, absolute_store
 
 PLACES = (
     "HF_HOME",
@@ -21,6 +22,8 @@ PLACES = (
     "XDG_CACHE_HOME",
     "TORCH_HOME",
     "TMPDIR",
+    "TENSORBOARD_LOGGING_DIR",
+    "WANDB_DIR",
 )
 """Paths that a worker would otherwise look for in its own folder when they are relative."""
 
@@ -51,6 +54,8 @@ def worker_environment(base: Mapping[str, str], folder: Path, lease: Lease) -> d
         value = environment.get(name)
         if value and not value.startswith("~"):
             environment[name] = str(folder / value)
+    if environment.get(STORE):
+        environment[STORE] = absolute_store(environment[STORE], folder)
     environment["PYTHONPATH"] = os.pathsep.join(_import_places(base.get("PYTHONPATH", ""), folder))
     threads = lease.threads or base.get(THREAD_COUNTS[0]) or _n_cpus(lease.cores)
     environment |= {name: str(threads) for name in THREAD_COUNTS}

@@ -374,7 +374,7 @@ def test_full_asks_for_the_statistics_of_all_groups(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
     asked = []
-    monkeypatch.setattr("sft.api.write_leaderboard", lambda *_, **options: asked.append(options["full"]))
+    monkeypatch.setattr("sft.reporting.leaderboard.write_leaderboard", lambda *_, **given: asked.append(given["full"]))
     (tmp_path / "leaderboard.json").write_text('{"boards": [], "rows": []}')
     assert call("leaderboard", str(tmp_path), *(["--full"] if full else [])) == 0
     assert asked == [full]

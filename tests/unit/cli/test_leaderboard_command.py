@@ -11,6 +11,7 @@ from sft.cli import main
 
 Call = Callable[..., tuple[int, str, str]]
 HOSTILE = "b[red]\x1b[31m"
+FILES = "results/leaderboard.md\nresults/leaderboard.html\n"
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_the_ranking_is_printed_without_anything_that_steers_a_terminal(grid: An
     assert code == 0
     assert "1  b[red]\\x1b[31m    0.7500  0.7500" in out
     assert "\x1b" not in out
-    assert out.endswith("\nresults/leaderboard.md\n")
+    assert out.endswith(f"\n{FILES}")
     assert call()[1] == out
 
 
@@ -96,4 +97,18 @@ def test_without_a_result_it_says_so_and_ends_well(made: Any, call: Call, argume
     made.experiment("waiting", "c")
     code, out, err = call(*arguments)
     assert (code, err) == (0, "")
-    assert out == "waiting: pending\nresults/leaderboard.md\n"
+    assert out == f"waiting: pending\n{FILES}"
+
+
+def test_texts_of_the_data_are_left_out_and_figures_written(grid: Any, call: Call) -> None:
+    page = grid.results.leaderboard("html")
+    assert call()[0] == 0
+    assert '"texts":true' in page.read_text()
+    assert call("--no-texts", "--figures", "figures")[0] == 0
+    assert '"texts":false' in page.read_text()
+
+
+def test_figures_need_a_folder(grid: Any, call: Call) -> None:
+    code, out, err = call("--figures", "results/grid.json")
+    assert (code, out) == (2, "")
+    assert "--figures results/grid.json: is a file" in err

@@ -204,3 +204,18 @@ def test_a_long_list_is_cut(grid: Any) -> None:
     assert len(lines) < 60
     assert lines[-2].endswith("... and 10 more")
     assert lines[-1].startswith("60 items")
+
+
+def test_the_stores_of_trackers_are_nobody_s_leftovers(grid: Any) -> None:
+    for name in (
+        "mlflow.db",
+        "mlflow.db.open.lock",
+        "mlflow-artifacts/run/artifacts/config.json",
+        "tensorboard/one/e",
+    ):
+        path = grid.results.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("kept")
+    assert gone(grid, adapters=True) == {"stages/train/t000000000000000/adapter"}
+    assert (grid.results.path / "mlflow-artifacts/run/artifacts/config.json").read_text() == "kept"
+    assert verify(view_of(grid.results)).damaged == ()

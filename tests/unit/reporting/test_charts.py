@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from made_grid import MadeGrid
 
-from sft.errors import MachineError
+from sft.errors import MachineError, UserError
 from sft.reporting.board import with_statistics
 from sft.reporting.charts.effects import effects_chart
 from sft.reporting.charts.learning_curve import learning_curve_chart
 from sft.reporting.charts.loss import thinned
 from sft.reporting.charts.pareto import pareto_charts
-from sft.reporting.figures import svg, write_figures
+from sft.reporting.figures import require_figures, svg, write_figures
 from sft.reporting.leaderboard import build_leaderboard
 
 EFFECT = {
@@ -69,9 +69,13 @@ def test_figures_of_a_board(tmp_path: Path) -> None:
     assert all(path.read_text().startswith("<svg") for path in files)
 
 
-def test_without_the_package_that_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "vl_convert", None)
-    chart = effects_chart([EFFECT], "accuracy")
-    assert chart is not None
+def test_without_the_package_that_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sft.reporting.figures.find_spec", lambda _: None)
     with pytest.raises(MachineError, match="pip install"):
-        svg(chart)
+        require_figures(tmp_path)
+
+
+def test_figures_go_to_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file"):
+        require_figures(tmp_path / "file")

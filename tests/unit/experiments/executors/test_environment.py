@@ -61,3 +61,11 @@ def test_a_lease_of_gpus_names_the_visible_ones(gpus: tuple[str, ...] | None, vi
     base = {"CUDA_VISIBLE_DEVICES": "2,3"}
     assert worker_environment(base, HERE, Lease(gpus=gpus))["CUDA_VISIBLE_DEVICES"] == visible
     assert base == {"CUDA_VISIBLE_DEVICES": "2,3"}
+
+
+def test_stores_of_what_a_training_reports_do_not_lie_where_the_worker_runs() -> None:
+    base = {"MLFLOW_TRACKING_URI": "sqlite:///mine.db", "TENSORBOARD_LOGGING_DIR": "boards", "WANDB_DIR": "w"}
+    made = worker_environment(base, HERE, Lease())
+    assert made["MLFLOW_TRACKING_URI"] == "sqlite:////runs/here/mine.db"
+    assert (made["TENSORBOARD_LOGGING_DIR"], made["WANDB_DIR"]) == ("/runs/here/boards", "/runs/here/w")
+    assert worker_environment({"MLFLOW_TRACKING_URI": ""}, HERE, Lease())["MLFLOW_TRACKING_URI"] == ""

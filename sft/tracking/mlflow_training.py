@@ -1,0 +1,57 @@
+"""What a training reports to MLflow by itself (`report_to`): into the same store, and written whole."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+from sft.runs.files import ResultsFolder
+from sft.runs.stopping import StopRequested
+from sft.runs.variables import variables
+from sft.tracking.mlflow_store import EXPERIMENT, STORE, local_store, open_experiment, open_store, quiet
+
+TRAININGS = "trainings"
+"""The experiment of such runs in the store of a results folder, beside those of its grids."""
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def trainer_store(results: ResultsFolder) -> Iterator[None]:
+    """Let the trainer's callback find its store, and end its run as the training ended.
+
+    The callback writes from a thread, which dies with the process: what it still holds is written before that. Where
+    that fails, points of a curve are missing; the training is as good as it was.
+    """
+    with quiet(), _store(results):
+        import mlflow
+
+        try:
+            yield
+        except BaseException as error:
+            mlflow.end_run("KILLED" if isinstance(error, StopRequested) else "FAILED")
+            raise
+        finally:
+            _write_rest()
+
+
+@contextlib.contextmanager
+def _store(results: ResultsFolder) -> Iterator[None]:
+    """That of the results folder, unless the user names one; the files of its runs go there too."""
+    if os.environ.get(STORE):
+        open_store(os.environ[STORE])
+        yield
+        return
+    store, name = local_store(results), os.environ.get(EXPERIMENT) or TRAININGS
+    open_experiment(open_store(store), name, results)
+    with variables({STORE: store, EXPERIMENT: name}):
+        yield
+
+
+def _write_rest() -> None:
+    import mlflow
+
+    try:
+        mlflow.flush_async_logging()
+    except Exception as error:  # noqa: BLE001  the adapter counts, not what is shown of its training
+        logger.warning("mlflow did not take all of the loss curve: %s: %s", type(error).__name__, error)
