@@ -202,7 +202,7 @@ def test_a_page_of_10000_experiments_opens(browser: Any, tmp_path: Path, made_gr
     table = {"columns": columns, "rows": [[name] for name in names], "opens": names}
     board = {
         "title": "many", "metric": "accuracy", "headline": "", "labels": None, "warnings": [], "notes": [],
-        "constants": [], "groups": table, "runs": None, "charts": [], "gains": [], "baselines": [], "left_out": [],
+        "constants": [], "groups": table, "runs": None, "charts": [], "numbers": [], "baselines": [], "left_out": [],
     }  # fmt: skip
     data = {"done": 10_000, "states": {}, "boards": [board], "experiments": {}, "unfinished": [], "others": 0,
             "templates": {}, "themes": {"light": {}, "dark": {}}, "texts": True}  # fmt: skip

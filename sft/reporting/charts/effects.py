@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sft.reporting.charts.chart import Chart, chart, number, text, tooltip
+from sft.reporting.formats.effect_text import compared_text
 
 MOST_EFFECTS = 30
 _ROW = 26
@@ -47,7 +48,7 @@ def effects_chart(effects: Sequence[Mapping[str, Any]], metric: str) -> Chart | 
 
 def _value(effect: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "choice": f"{effect['value']} over {effect['reference']} ({effect['axis']})",
+        "choice": compared_text(effect),
         "difference": effect["difference"],
         "low": effect["low"],
         "high": effect["high"],

@@ -8,8 +8,6 @@ from sft.reporting.charts.chart import Chart, chart, number, text, tooltip
 MOST_NAMES = 12
 """Points of the front that are named."""
 _ON_FRONT, _BEATEN = "not beaten in both", "beaten"
-_WIDE = 1000
-"""A cost beyond is drawn on a logarithmic axis that has a 0."""
 
 
 def pareto_charts(fronts: Sequence[Mapping[str, Any]], metric: str) -> list[Chart]:
@@ -19,7 +17,8 @@ def pareto_charts(fronts: Sequence[Mapping[str, Any]], metric: str) -> list[Char
 
 
 def _pareto_chart(front: Mapping[str, Any], metric: str) -> Chart:
-    cost, axis = front["cost"], f"{front['cost']} ({front['unit']})"
+    cost, unit = front["cost"], front["unit"]
+    axis = cost if unit in cost else f"{cost} ({unit})"
     values = [
         {
             "set_up": point["group"],
@@ -29,8 +28,7 @@ def _pareto_chart(front: Mapping[str, Any], metric: str) -> Chart:
         }
         for point in front["points"]
     ]
-    is_wide = max(value["cost"] for value in values) > _WIDE
-    x, y = number("cost", axis, {"type": "symlog"} if is_wide else {"zero": True}), number("value", metric)
+    x, y = number("cost", axis, {"zero": True}) | {"axis": {"format": "~s"}}, number("value", metric)
     on_front = [{"filter": f"datum.front === '{_ON_FRONT}'"}]
     named = [*on_front, {"window": [{"op": "row_number", "as": "place"}]}, {"filter": f"datum.place <= {MOST_NAMES}"}]
     shown = tooltip({"set_up": "set-up", "cost": axis, "value": metric})

@@ -30,6 +30,7 @@ def theme(colours: dict[str, str]) -> dict[str, Any]:
             "titleColor": colours["text"],
             "orient": "bottom",
             "columns": 1,
+            "symbolOpacity": 1,
             "labelLimit": 320,
             "labelFontSize": 12,
         },

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sft.evaluation.rows import DEV
-from sft.reporting.baselines.records import Baselines
+from sft.reporting.baselines.records import Baselines, LeftOut
 from sft.reporting.board import Board
 from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.effects import effects_chart
 from sft.reporting.charts.learning_curve import learning_curve_chart
 from sft.reporting.charts.pareto import pareto_charts
 from sft.reporting.formats.columns import constants
+from sft.reporting.formats.effect_tables import EffectTable, effect_sections
 from sft.reporting.formats.group_table import interval_text, p_text, statistics_lines
 from sft.reporting.formats.json import board_record
 from sft.reporting.page.tables import groups_table, runs_table, short
@@ -31,11 +32,11 @@ def page_board(board: Board, baselines: Baselines) -> dict[str, Any]:
         "groups": groups_table(board).record(),
         "runs": None if runs is None else runs.record(),
         "charts": [{"name": one.name, "title": one.title, "spec": one.spec} for one in board_charts(record)],
-        "gains": list(map(_gain, record.get("calibration_gains") or [])),
+        "numbers": [_section(part) for part in effect_sections(record)],
         "baselines": [
             [one.title, {name: short(value) for name, value in one.results.items()}] for one in baselines.of(board.id)
         ],
-        "left_out": [f"{one.name} of shots {one.shots}: {one.reason}" for one in baselines.left_out_of(board.id)],
+        "left_out": _left_out(baselines.left_out_of(board.id)),
     }
 
 
@@ -43,10 +44,10 @@ def board_charts(record: Mapping[str, Any]) -> list[Chart]:
     """The charts of a board in `leaderboard.json`."""
     metric = tested_metric(record)
     single = [
-        effects_chart(record.get("effects") or [], metric),
-        learning_curve_chart(record.get("learning_curves") or [], metric),
+        effects_chart(record["effects"], metric),
+        learning_curve_chart(record["learning_curves"], metric),
     ]
-    return [*(one for one in single if one is not None), *pareto_charts(record.get("pareto") or [], metric)]
+    return [*(one for one in single if one is not None), *pareto_charts(record["pareto"], metric)]
 
 
 def tested_metric(record: Mapping[str, Any]) -> str:
@@ -84,7 +85,13 @@ def _others(others: Sequence[Mapping[str, Any]]) -> list[str]:
     return [difference, f"The test rows tell it from {told or 'none'} of the {len(compared)} others."]
 
 
-def _gain(gain: Mapping[str, Any]) -> list[Any]:
-    interval = None if gain["low"] is None else [short(gain["low"]), short(gain["high"])]
-    numbers = (short(gain[name]) for name in ("uncalibrated", "calibrated", "difference"))
-    return [gain["group"], gain["calibrator"], gain["metric"], *numbers, interval, short(gain["p"]), gain["n"]]
+def _section(part: str | EffectTable) -> str | dict[str, Any]:
+    return part if isinstance(part, str) else {"headers": list(part.headers), "rows": list(map(list, part.rows))}
+
+
+def _left_out(items: Sequence[LeftOut]) -> list[str]:
+    """Why baselines are missing, each reason once."""
+    shots: dict[tuple[str, str], list[str]] = {}
+    for item in items:
+        shots.setdefault((item.name, item.reason), []).append(str(item.shots))
+    return [f"{name} of shots {', '.join(own)} left out: {reason}" for (name, reason), own in shots.items()]

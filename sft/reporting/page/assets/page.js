@@ -18,7 +18,7 @@ function boardSection(board, number) {
     board.baselines.length ? baselines(board) : null,
     ...board.left_out.map((text) => element("p", { class: "muted small" }, text)),
     element("div", { class: "charts" }, ...board.charts.map(({ title, spec }) => figure(title, spec))),
-    board.gains.length ? gains(board) : null,
+    board.numbers.length ? numbers(board) : null,
     board.runs ? folded(`Every experiment (${board.runs.rows.length})`, new SortedTable(board.runs, `experiments of board ${number + 1}`, openDetails).element) : null,
     board.constants.length ? folded("The same in all rows", plainTable(["setting", "value"], board.constants)) : null,
     board.labels ? folded(`Labels (${board.labels.length})`, element("p", {}, board.labels.join(", "))) : null);
@@ -30,10 +30,9 @@ function baselines(board) {
   return section("Baselines on the same shots and rows, not ranked", plainTable(["baseline", ...names], rows));
 }
 
-function gains(board) {
-  const rows = board.gains.map(([group, calibrator, metric, before, after, difference, interval, p, n]) =>
-    [group, calibrator, metric, before, after, `${signed(difference)} ${interval ? intervalText(interval, signed) : ""}`, p === null ? MISSING : p, n]);
-  return section("What calibration changed", plainTable(["set-up", "calibrator", "metric", "without", "with", "difference", "p", "runs"], rows));
+function numbers(board) {
+  const shown = board.numbers.map((part) => (typeof part === "string" ? element("p", {}, part) : plainTable(part.headers, part.rows)));
+  return folded("Effects, learning curves, calibration and costs in numbers", ...shown);
 }
 
 function unfinished() {
