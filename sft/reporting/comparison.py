@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sft.reporting.groups import Comparison, Group, summary
+from sft.reporting.collect import ExperimentRecord
+from sft.reporting.groups import Comparison, Group, seeds_of, summary
 from sft.reporting.row_metrics import SHARES
 from sft.reporting.samples import RunSamples
 from sft.reporting.statistics import (
@@ -21,10 +22,10 @@ from sft.reporting.statistics import (
     over_seeds,
     percentile_interval,
 )
+from sft.reporting.uncertainty import Certainty, Difference, estimate
 
 MOST_GROUPS = 50
 """So many groups, the best ones, get statistics unless all are asked for."""
-_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def with_statistics_of(groups: Sequence[Group], *, full: bool) -> Sequence[Group
 
 def group_interval(group: Group, samples: RunSamples) -> Interval:
     """Of the mean of a group all of whose runs are known."""
-    return percentile_interval(over_seeds(_values(group, samples.values)))
+    return _certainty([_alone(run, samples) for run in group.runs]).interval
 
 
 def _corrected(pairs: Mapping[int, _Pair]) -> list[float]:
@@ -112,29 +113,56 @@ def _pairs(places: Sequence[int], groups: Sequence[Group], samples: RunSamples) 
 
 
 def _pair(group: Group, best: Group, known: RunSamples) -> _Pair:
-    metric, runs = known.metric, known.rows
-    samples = _differences(group, best, known.values)
-    means = [summary(side.runs, metric) for side in (group, best)]
+    means = [summary(side.runs, known.metric) for side in (group, best)]
     difference = (means[0].mean if means[0] else 0.0) - (means[1].mean if means[1] else 0.0)
-    one_seed = len(group.runs) == len(best.runs) == 1
-    interval = percentile_interval(samples)
-    if not one_seed or metric not in SHARES:
-        p = bootstrap_p(samples, difference, one_seed=one_seed)
-        comparison = Comparison(difference, interval, p, p, "bootstrap")
-        return _Pair(comparison, detectable_difference(float(samples.std())) or None)
-    own, other = runs[group.runs[0].id].correct, runs[best.runs[0].id].correct
+    pairs = _pairs_of_runs(group, best)
+    if pairs is None:
+        return _unpaired(difference, group, best, known)
+    found = _certainty([_difference(own, other, known) for own, other in pairs])
+    if len(pairs) > 1 or known.metric not in SHARES:
+        test = "bootstrap" if len(pairs) == 1 else "t"
+        detectable = detectable_difference(found.standard_error, found.freedom) or None
+        return _Pair(Comparison(difference, found.interval, found.p, found.p, test), detectable)
+    own, other = (known.rows[run.id].correct for run in pairs[0])
     alone, other_alone = int((own & ~other).sum()), int((other & ~own).sum())
     p = mcnemar_p(alone, other_alone)
     detectable = detectable_accuracy_difference(len(own), (alone + other_alone) / len(own))
-    return _Pair(Comparison(difference, interval, p, p, "mcnemar"), detectable)
+    return _Pair(Comparison(difference, found.interval, p, p, "mcnemar"), detectable)
 
 
-def _differences(group: Group, best: Group, values: Mapping[str, Floats]) -> Floats:
-    """(samples,) differences of the means: seed by seed where both have the same; one run stands beside every seed."""
+def _pairs_of_runs(group: Group, best: Group) -> list[tuple[ExperimentRecord, ExperimentRecord]] | None:
+    """Seed by seed where both have the same, one run beside every seed of the other; None where seeds differ."""
     own, other = group.seeds_by_run(), best.seeds_by_run()
     if own.keys() == other.keys():
-        return over_seeds(np.stack([values[own[seeds].id] - values[other[seeds].id] for seeds in own]))
-    return over_seeds(_values(group, values)) - over_seeds(_values(best, values), stream=1)
+        return [(own[seeds], other[seeds]) for seeds in own]
+    if len(own) == 1:
+        return [(group.runs[0], run) for run in best.runs]
+    return [(run, best.runs[0]) for run in group.runs] if len(other) == 1 else None
+
+
+def _unpaired(difference: float, group: Group, best: Group, known: RunSamples) -> _Pair:
+    """Groups of several runs with different seeds: the rows are the same, the seeds are drawn on their own."""
+    samples = over_seeds(_values(group, known.values)) - over_seeds(_values(best, known.values), stream=1)
+    p = bootstrap_p(samples, difference, one_seed=False)
+    comparison = Comparison(difference, percentile_interval(samples), p, p, "bootstrap")
+    return _Pair(comparison, detectable_difference(float(samples.std())) or None)
+
+
+def _certainty(values: Sequence[Difference]) -> Certainty:
+    certainty = estimate(values).certainty
+    if certainty is None:
+        raise ValueError("a run of the group has no samples")
+    return certainty
+
+
+def _alone(run: ExperimentRecord, known: RunSamples) -> Difference:
+    return Difference(seeds_of(run), float(run.part("results")[known.metric]), known.values[run.id])
+
+
+def _difference(own: ExperimentRecord, other: ExperimentRecord, known: RunSamples) -> Difference:
+    observed = [float(run.part("results")[known.metric]) for run in (own, other)]
+    samples = known.values[own.id] - known.values[other.id]
+    return Difference(seeds_of(own) + seeds_of(other), observed[0] - observed[1], samples)
 
 
 def _values(group: Group, values: Mapping[str, Floats]) -> Floats:

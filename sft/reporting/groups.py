@@ -42,7 +42,7 @@ class Comparison:
         interval: of the difference.
         p: two-sided, of a difference of 0.
         p_holm: the same, corrected for the number of groups that were compared.
-        test: `mcnemar` or `bootstrap`.
+        test: `mcnemar`, `bootstrap` (one seed) or `t` (several).
     """
 
     difference: float

@@ -1,5 +1,6 @@
 """Intervals, paired comparisons and what the test rows can show: pure functions of arrays, the same at every call."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -135,12 +136,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def detectable_difference(standard_error: float) -> float:
-    """The smallest true difference that a two-sided 5 % test finds with 80 % power, by the normal approximation.
+def detectable_difference(standard_error: float, freedom: float = math.inf) -> float:
+    """The smallest true difference that a two-sided 5 % test finds with 80 % power.
 
-    (z_0.975 + z_0.80) x standard error of the difference (Bloom 1995, Evaluation Review 19:547-556).
+    (t_0.975 + t_0.80) x standard error of the difference (Bloom 1995, Evaluation Review 19:547-556).
+
+    Args:
+        standard_error: of the difference.
+        freedom: degrees of freedom of that error; infinite for the normal approximation.
     """
-    return (_z(1 - (1 - CONFIDENCE) / 2) + _z(POWER)) * standard_error
+    from scipy.special import stdtrit
+
+    quantiles = stdtrit(freedom, 1 - (1 - CONFIDENCE) / 2) + stdtrit(freedom, POWER)
+    return float(quantiles) * standard_error
 
 
 def detectable_accuracy_difference(n_rows: int, discordant: float) -> float | None:

@@ -12,7 +12,7 @@ from sft.cli.board.pair_rows import rows_parts
 from sft.cli.screen import BEST, FAINT, WARNING, Column, Screen, line, table
 from sft.experiments.wording import some
 from sft.reporting.formats.columns import GIB
-from sft.reporting.formats.group_table import interval_text, p_text
+from sft.reporting.formats.group_table import TESTS, interval_text, interval_way, p_text
 from sft.reporting.groups import Summary
 from sft.reporting.pair.comparing import Cost, Pair, Setting
 from sft.reporting.pair.sides import Side
@@ -20,7 +20,6 @@ from sft.reporting.texts import plain_text
 from sft.runs.files import ID_DIGITS
 
 VALUE_WIDTH = 12
-_TESTS = {"mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap"}
 
 Parts = list[Table | Text]
 
@@ -144,13 +143,13 @@ def _difference(pair: Pair) -> Iterator[Text]:
     interval = interval_text(dataclasses.asdict(comparison.interval), "+.4f")
     yield line(
         f"{pair.metric}: A - B = {comparison.difference:+.4f}, 95 % interval {interval}, "
-        f"p {_p(comparison.p)} ({_TESTS[comparison.test]})",
+        f"p {_p(comparison.p)} ({TESTS[comparison.test]})",
         "bold",
     )
     says = "do not tell the two apart" if comparison.is_tie else "tell the two apart"
     yield line(
         f"The {known.n_rows:,} test rows {says} (p {'≥' if comparison.is_tie else '<'} 0.05, of this pair alone). "
-        f"Interval: {known.samples:,} bootstrap samples of {found.covers}",
+        f"Interval: 95 % {interval_way(found.covers)} ({known.samples:,} samples)",
         FAINT,
     )
 

@@ -29,7 +29,7 @@ def theme(colours: dict[str, str]) -> dict[str, Any]:
             "labelColor": colours["text"],
             "titleColor": colours["text"],
             "orient": "bottom",
-            "columns": 1,
+            "columns": 3,
             "symbolOpacity": 1,
             "labelLimit": 320,
             "labelFontSize": 12,

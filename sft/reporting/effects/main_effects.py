@@ -6,8 +6,8 @@ from dataclasses import replace
 from sft.reporting.effects.planned import PlannedEffect
 from sft.reporting.effects.records import Effect
 from sft.reporting.effects.runs import BoardRuns
-from sft.reporting.effects.uncertainty import Difference, Estimate, estimate, holm_corrected
 from sft.reporting.groups import SeedKey
+from sft.reporting.uncertainty import Difference, Estimate, estimate, holm_corrected
 
 
 def main_effects(planned: Sequence[PlannedEffect], runs: BoardRuns) -> tuple[Effect, ...]:

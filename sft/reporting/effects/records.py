@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sft.reporting.effects.uncertainty import Certainty
+from sft.reporting.uncertainty import Certainty
 
 
 @dataclass(frozen=True)

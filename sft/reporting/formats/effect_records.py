@@ -39,7 +39,7 @@ from typing import Any
 
 from sft.reporting.board import Board
 from sft.reporting.effects.records import CalibrationGain, Effect
-from sft.reporting.effects.uncertainty import Certainty
+from sft.reporting.uncertainty import Certainty
 
 
 def effect_parts(board: Board) -> dict[str, Any]:

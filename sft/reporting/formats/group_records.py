@@ -9,7 +9,8 @@ A board's `groups`, best first, those without a rank last:
       "value": mean of the board's ranking metric | null,
       "results": {metric: {"n", "mean", "sd": over runs with n - 1 | null, "median"}},
       "interval": {"low", "high", "covers": "test rows" | "test rows and seeds"} | null,
-      "against_best": {"difference", "low", "high", "p", "p_holm", "test": "mcnemar" | "bootstrap", "tie"} | null
+      "against_best": {"difference", "low", "high", "p", "p_holm", "test": "mcnemar" | "bootstrap" | "t", "tie"}
+        | null
     }
 
 `interval` and `against_best` are of the board's `statistics.metric`, on test rows. `statistics` is null where no run's

@@ -44,12 +44,13 @@ def statistics_lines(board: Mapping[str, Any]) -> list[str]:
     covers = list(dict.fromkeys(group["interval"]["covers"] for group in groups if group["interval"]))
     tests = {group["against_best"]["test"] for group in groups if group["against_best"]}
     some = f" of the {known['n_groups']} best" if known["n_groups"] < len(groups) else ""
+    ways = " or ".join(interval_way(source) for source in covers)
     lines = [
-        f"Intervals{some}: {known['metric']}, {known['confidence']:.0%} bootstrap over {' or over '.join(covers)} "
+        f"Intervals{some}: {known['metric']}, {known['confidence']:.0%} {ways} "
         f"({known['samples']:,} samples of {known['n_rows']:,} test rows)"
     ]
     if tests:
-        named = " or ".join(name for key, name in _TESTS.items() if key in tests)
+        named = " or ".join(name for key, name in TESTS.items() if key in tests)
         lines.append(
             f"p: {named} against the best on the same rows, corrected for the number of groups (Holm); {TIE}: p ≥ 0.05"
         )
@@ -62,6 +63,11 @@ def interval_text(interval: Mapping[str, Any] | None, form: str = ".4f") -> str:
     return MISSING if interval is None else f"[{interval['low']:{form}}, {interval['high']:{form}}]"
 
 
+def interval_way(covers: str) -> str:
+    """How an interval over some sources of chance is made."""
+    return "bootstrap over test rows" + (" with Student's t over seeds" if "seeds" in covers else "")
+
+
 def p_text(p: float) -> str:
     """Three digits."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
@@ -72,7 +78,7 @@ def has_seeds(groups: Sequence[Mapping[str, Any]]) -> bool:
     return any(group["n"] > 1 or not group["complete"] for group in groups)
 
 
-_TESTS = {"mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap"}
+TESTS = {"mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap", "t": "t test of the paired differences"}
 
 
 def _detectable(statistics: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from sft.evaluation.rows import DEV
 from sft.reporting.board import Board, direction, uncalibrated
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.formats.columns import GIB
+from sft.reporting.formats.group_table import interval_way
 from sft.reporting.groups import Group
 from sft.reporting.settings import differing
 from sft.reporting.texts import plain_text
@@ -243,4 +244,4 @@ def _titled(board: Board, name: str | None) -> str:
 
 def _interval_hint(board: Board) -> str:
     covers = dict.fromkeys(group.interval_covers for group in board.groups if group.interval is not None)
-    return f"bootstrap over {' or over '.join(covers)}" if covers else ""
+    return " or ".join(map(interval_way, covers))

@@ -119,7 +119,7 @@ def test_where_no_seed_has_effect_one_run_is_all(made: Board200) -> None:
     against = zero.against_best
     assert against is not None
     assert against.difference == pytest.approx(-0.35)
-    assert against.test == "bootstrap"
+    assert against.test == "t"
     assert not against.is_tie
 
 
@@ -224,7 +224,7 @@ def test_json_and_pages_show_groups(made: Board200) -> None:
         assert "0.8500 ± 0.0500" in text
         assert "2/3" in text
         assert "≈ best" in text
-        assert "bootstrap over test rows and seeds" in text
+        assert "bootstrap over test rows with Student's t over seeds" in text
         assert "80% power" in text
     assert "good/seed1" not in shown
     assert "good/seed1" in page

@@ -1,4 +1,4 @@
-"""How sure a mean of paired differences is: over the test rows and, where there are several, over seeds.
+"""How sure a mean over runs or pairs of runs is: over the test rows and, where there are several, over seeds.
 
 The pairs of one seed (all contexts: models, shots, ...) stand or fall together, because they share its shots. What
 the pairs differ in otherwise is what a researcher chose, no sample of anything: it is held fixed.
@@ -6,6 +6,7 @@ the pairs differ in otherwise is what a researcher chose, no sample of anything:
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -18,10 +19,10 @@ ROWS_AND_SEEDS = "test rows and seeds"
 
 @dataclass(frozen=True)
 class Difference:
-    """One pair.
+    """One pair, or one run beside nothing.
 
     Attributes:
-        seeds: in force in both; None where no seed changes either, so that the pair stands beside every seed.
+        seeds: in force in it; None where no seed changes either, so that the pair stands beside every seed.
         observed: on all test rows.
         samples: (samples,) on bootstrap samples of them; None where they are not known.
     """
@@ -39,11 +40,15 @@ class Certainty:
         interval: 95 %.
         p: two-sided, of a difference of 0, not corrected.
         covers: the sources of chance that both are over.
+        standard_error: of the mean.
+        freedom: degrees of freedom of that error; infinite where only rows are a source of chance.
     """
 
     interval: Interval
     p: float
     covers: str
+    standard_error: float
+    freedom: float = inf
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,8 @@ def estimate(pairs: Sequence[Difference]) -> Estimate:
         return Estimate(difference, None, len(pairs), n_seeds)
     if n_seeds == 1:
         p = bootstrap_p(samples, difference, one_seed=True)
-        return Estimate(difference, Certainty(percentile_interval(samples), p, ROWS), len(pairs), 1)
+        certainty = Certainty(percentile_interval(samples), p, ROWS, float(samples.std()))
+        return Estimate(difference, certainty, len(pairs), 1)
     certainty = _over_seeds(difference, samples, {seeds: clusters[seeds] for seeds in seeded}, len(pairs))
     return Estimate(difference, certainty, len(pairs), n_seeds)
 
@@ -123,12 +129,12 @@ def _over_seeds(difference: float, samples: Floats, clusters: dict[SeedKey, _Clu
     variance = max(rows, seeds, rows + seeds - _in_both(clusters, n_pairs))
     if variance == 0:
         p = 1.0 if difference == 0 else 2 / (len(samples) + 1)
-        return Certainty(Interval(difference, difference), p, ROWS_AND_SEEDS)
+        return Certainty(Interval(difference, difference), p, ROWS_AND_SEEDS, 0.0)
     uncertain = sum(source.variance**2 / source.freedom for source in sources)
-    freedom = variance**2 / uncertain if uncertain else np.inf
+    freedom = variance**2 / uncertain if uncertain else inf
     half = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / 2)) * variance**0.5
     p = float(2 * stdtr(freedom, -abs(difference) / variance**0.5))
-    return Certainty(Interval(difference - half, difference + half), p, ROWS_AND_SEEDS)
+    return Certainty(Interval(difference - half, difference + half), p, ROWS_AND_SEEDS, variance**0.5, freedom)
 
 
 @dataclass(frozen=True)

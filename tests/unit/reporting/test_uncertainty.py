@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sft.reporting.effects.uncertainty import ROWS, ROWS_AND_SEEDS, Certainty, Difference, estimate, holm_corrected
 from sft.reporting.statistics import Interval, over_seeds, percentile_interval
+from sft.reporting.uncertainty import ROWS, ROWS_AND_SEEDS, Certainty, Difference, estimate, holm_corrected
 
 
 def certainty(pairs: list[Difference]) -> Certainty:
@@ -135,11 +135,11 @@ def test_crossed_sources_each_count() -> None:
 def test_seeds_that_agree_wholly_are_certain() -> None:
     samples = np.zeros(99)
     same = [Difference((seed,), 0.0, samples) for seed in range(2)]
-    assert certainty(same) == Certainty(Interval(0, 0), 1.0, ROWS_AND_SEEDS)
+    assert certainty(same) == Certainty(Interval(0, 0), 1.0, ROWS_AND_SEEDS, 0.0)
     apart = [Difference((seed,), 0.5, samples + 0.5) for seed in range(2)]
     assert certainty(apart).p == pytest.approx(2 / 100)
 
 
 def test_holm_is_over_those_that_have_a_p() -> None:
-    found = [Certainty(Interval(0, 1), p, ROWS) if p else None for p in (0.01, None, 0.04)]
+    found = [Certainty(Interval(0, 1), p, ROWS, 0.5) if p else None for p in (0.01, None, 0.04)]
     assert holm_corrected(found) == [pytest.approx(0.02), None, pytest.approx(0.04)]
