@@ -20,6 +20,6 @@ Diff = Annotated[
     typer.Option("--diff", metavar="A B", help="Compare two: names, groups, beginnings of ids, or `best`."),
 ]
 NoTexts = Annotated[
-    bool, typer.Option("--no-texts", help="Leave texts of the data out of the page: errors and prompts.")
+    bool, typer.Option("--no-texts", help="Leave texts of the data out of leaderboard.html; label names stay.")
 ]
 Figures = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the charts there as SVG files.")]

@@ -14,6 +14,7 @@ from sft.pipeline.jobs import ExperimentFolders
 from sft.pipeline.lm_eval_task import lm_eval_task
 from sft.pipeline.prompts import ExperimentPrompts
 from sft.runs.files import ID_DIGITS, ResultsFolder
+from sft.runs.manifest import difference, finished_files
 from sft.runs.records import read_json_or_none
 
 BATCH_SIZE = 8
@@ -62,8 +63,11 @@ def write_lm_eval_task(plan: GridPlan, results: ResultsFolder, folder: Path) -> 
 
 
 def _measured(planned: PlannedExperiment, results: ResultsFolder) -> dict[str, Any]:
-    """The experiment's `metrics.json`; empty where it is not evaluated yet."""
+    """The experiment's `metrics.json`; empty where it is not evaluated yet, or damaged."""
     folder = ExperimentFolders(results).folder(planned.keys.experiment_id, planned.experiment.name)
+    listed = finished_files(folder).get(folder.metrics.relative_to(folder.path).as_posix())
+    if listed is None or difference(folder.metrics, listed) is not None:
+        return {}
     record = read_json_or_none(folder.metrics)
     return record if isinstance(record, dict) else {}
 

@@ -12,17 +12,13 @@ from sft.reporting.samples import RunSamples
 from sft.reporting.statistics import (
     CONFIDENCE,
     SAMPLES,
-    Floats,
     Interval,
-    bootstrap_p,
     detectable_accuracy_difference,
     detectable_difference,
     holm,
     mcnemar_p,
-    over_seeds,
-    percentile_interval,
 )
-from sft.reporting.uncertainty import Certainty, Difference, estimate
+from sft.reporting.uncertainty import Certainty, Difference, estimate, t_certainty, welch_freedom
 
 MOST_GROUPS = 50
 """So many groups, the best ones, get statistics unless all are asked for."""
@@ -141,11 +137,14 @@ def _pairs_of_runs(group: Group, best: Group) -> list[tuple[ExperimentRecord, Ex
 
 
 def _unpaired(difference: float, group: Group, best: Group, known: RunSamples) -> _Pair:
-    """Groups of several runs with different seeds: the rows are the same, the seeds are drawn on their own."""
-    samples = over_seeds(_values(group, known.values)) - over_seeds(_values(best, known.values), stream=1)
-    p = bootstrap_p(samples, difference, one_seed=False)
-    comparison = Comparison(difference, percentile_interval(samples), p, p, "bootstrap")
-    return _Pair(comparison, detectable_difference(float(samples.std())) or None)
+    """Groups of several runs with different seeds: Welch's t, less what the same test rows do to both."""
+    sides = [_certainty([_alone(run, known) for run in side.runs]) for side in (group, best)]
+    means = [np.mean([known.values[run.id] for run in side.runs], axis=0) for side in (group, best)]
+    shared = 2 * float(np.cov(means, bias=True)[0, 1])
+    variances = [side.standard_error**2 for side in sides]
+    found = t_certainty(difference, max(sum(variances) - shared, 0.0), welch_freedom(variances, sides))
+    detectable = detectable_difference(found.standard_error, found.freedom) or None
+    return _Pair(Comparison(difference, found.interval, found.p, found.p, "t"), detectable)
 
 
 def _certainty(values: Sequence[Difference]) -> Certainty:
@@ -163,8 +162,3 @@ def _difference(own: ExperimentRecord, other: ExperimentRecord, known: RunSample
     observed = [float(run.part("results")[known.metric]) for run in (own, other)]
     samples = known.values[own.id] - known.values[other.id]
     return Difference(seeds_of(own) + seeds_of(other), observed[0] - observed[1], samples)
-
-
-def _values(group: Group, values: Mapping[str, Floats]) -> Floats:
-    """(seeds, samples)."""
-    return np.stack([values[run.id] for run in group.runs])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeGuard
 
 from sft.errors import MachineError, UserError
 from sft.reporting.board import Board, Leaderboard, best_run
@@ -10,7 +11,9 @@ from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.confusion import confusion_chart
 from sft.reporting.charts.reliability import reliability_chart
 from sft.reporting.charts.theme import LIGHT, theme
+from sft.reporting.details.confusion import Confusion
 from sft.reporting.details.experiment import experiment_details
+from sft.reporting.flat import all_storable
 from sft.reporting.formats.json import board_record
 from sft.reporting.page.boards import board_charts
 from sft.runs.atomic import write_text
@@ -20,6 +23,8 @@ WIDTH = 560
 """Pixels, where a chart on the page takes the width that there is."""
 BEST_GROUPS = 10
 """So many set-ups of a board, the best ones, have figures of their own: of their best run."""
+MOST_LABELS = 40
+"""Of a confusion matrix; a larger one takes megabytes and cannot be read."""
 VEGA_LITE = "6.1"
 """The newest grammar that the renderer knows."""
 
@@ -55,10 +60,14 @@ def svg(chart: Chart) -> str:
     """A chart as the text of an SVG file, on white."""
     import vl_convert
 
-    spec = chart.spec | {"width": WIDTH, "title": chart.title}
+    spec = all_storable(chart.spec | {"width": WIDTH, "title": chart.title})
     look = theme(LIGHT) | {"background": "white", "title": {"anchor": "start"}}
     text: str = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=look)
     return text
+
+
+def _is_drawn(confusion: Confusion | None) -> TypeGuard[Confusion]:
+    return confusion is not None and len(confusion.labels) <= MOST_LABELS
 
 
 def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
@@ -69,6 +78,6 @@ def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
         details = experiment_details(best, best_run(board))
         charts: Sequence[Chart | None] = (
             reliability_chart(details.reliability) if details.reliability else None,
-            confusion_chart(details.confusion) if details.confusion is not None else None,
+            confusion_chart(details.confusion) if _is_drawn(details.confusion) else None,
         )
         yield from ((f"{one.name}-{slug(group.name)}-{best.id[:8]}", one) for one in charts if one is not None)

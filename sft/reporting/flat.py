@@ -44,3 +44,12 @@ def storable(value: Any) -> Any:
     if not isinstance(value, str) or value.isascii():
         return value
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def all_storable(value: Any) -> Any:
+    """The same of every text in maps and lists."""
+    if isinstance(value, dict):
+        return {storable(key): all_storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [all_storable(item) for item in value]
+    return storable(value)

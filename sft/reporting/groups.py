@@ -68,7 +68,7 @@ class Group:
         n_seeds: how many seeds its rows cover.
         expected_seeds: how many the group with most of them was planned with.
         no_seed_effect: whether no seed changes anything in it, so that one run is all there can be.
-        value: the mean of what the board ranks by; None without a number.
+        value: the mean of what the board ranks by; None where a run has no number, so that none gains by failing.
         rank: equal values share one; None without a value or with seeds missing.
         interval: of the mean of the ranking metric on test rows.
         against_best: None for the best group itself, for one without a rank, and where rows cannot be compared.
@@ -194,7 +194,7 @@ def _group(part: _Part, expected: int, metric: str | None) -> Group:
         n_seeds=len(part.seeds),
         expected_seeds=expected,
         no_seed_effect=unaffected,
-        value=None if value is None else value.mean,
+        value=None if value is None or value.n < len(runs) else value.mean,
     )
 
 

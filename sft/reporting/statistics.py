@@ -64,25 +64,6 @@ def bootstrap_values(
     return np.concatenate(chunks, axis=1)
 
 
-def over_seeds(values: Floats, stream: int = 0) -> Floats:
-    """(samples,) means over resampled seeds; the rows of a sample are the same for all seeds.
-
-    Of S seeds S - 1 are drawn with replacement, so that the variance is s^2 / S: S draws would give (S - 1) / S of
-    that, a third too little with three seeds (Rao & Wu 1988, JASA 83:231-241).
-
-    Args:
-        values: (seeds, samples).
-        stream: another number draws other seeds.
-    """
-    n_seeds, n_samples = values.shape
-    if n_seeds == 1:
-        only: Floats = values[0]
-        return only
-    drawn = np.random.default_rng([_SEED, stream]).integers(0, n_seeds, (n_seeds - 1, n_samples))
-    means: Floats = values[drawn, np.arange(n_samples)].mean(axis=0)
-    return means
-
-
 def percentile_interval(samples: Floats) -> Interval:
     """The percentile interval (Efron & Tibshirani 1993, chapter 13)."""
     tail = (1 - CONFIDENCE) / 2
@@ -90,23 +71,22 @@ def percentile_interval(samples: Floats) -> Interval:
     return Interval(float(low), float(high))
 
 
-def bootstrap_p(differences: Floats, observed: float, *, one_seed: bool) -> float:
+def bootstrap_p(differences: Floats, observed: float) -> float:
     """Two-sided p of a difference of 0, from paired bootstrap differences: the level of the interval that ends at 0.
 
-    Where no sample reaches 0, that is as far as the samples can tell; with one seed the difference is a mean over
-    rows, and the normal tail with the samples' spread goes on from there.
+    Where no sample reaches 0, that is as far as the samples can tell; the difference is a mean over rows, and the
+    normal tail with the samples' spread goes on from there.
 
     Args:
         differences: (samples,).
         observed: the difference on all rows.
-        one_seed: whether the rows are the only source of chance.
     """
     from scipy.special import ndtr
 
     beyond = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
     p = min(1.0, 2 * (beyond + 1) / (len(differences) + 1))
     spread = float(differences.std())
-    if beyond or not one_seed or spread == 0:
+    if beyond or spread == 0:
         return p
     return min(p, float(2 * ndtr(-abs(observed) / spread)))
 

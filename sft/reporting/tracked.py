@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sft.errors import MachineError, SftError
+from sft.errors import MachineError, SftError, UserError
 from sft.registry import load
 from sft.reporting.board import board_id
 from sft.reporting.collect import ExperimentRecord, collect
@@ -48,6 +48,8 @@ def log_results(folders: Sequence[ResultsFolder], to: Path, tracker: str) -> str
     made = require_tracker(tracker)
     try:
         return made.log(tracked_grid(folders, ResultsFolder(to)), to)
+    except UserError:
+        raise
     except Exception as error:  # every tracker raises errors of its own
         told = str(error) if isinstance(error, SftError) else f"{type(error).__name__}: {error}"
         raise MachineError(f"the results could not be logged to {tracker}: {' '.join(told.split())}") from error

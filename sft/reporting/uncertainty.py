@@ -11,7 +11,7 @@ from math import inf
 import numpy as np
 
 from sft.reporting.groups import SeedKey
-from sft.reporting.statistics import CONFIDENCE, Floats, Interval, bootstrap_p, holm, percentile_interval
+from sft.reporting.statistics import CONFIDENCE, SAMPLES, Floats, Interval, bootstrap_p, holm, percentile_interval
 
 ROWS = "test rows"
 ROWS_AND_SEEDS = "test rows and seeds"
@@ -88,7 +88,7 @@ def estimate(pairs: Sequence[Difference]) -> Estimate:
     if samples is None:
         return Estimate(difference, None, len(pairs), n_seeds)
     if n_seeds == 1:
-        p = bootstrap_p(samples, difference, one_seed=True)
+        p = bootstrap_p(samples, difference)
         certainty = Certainty(percentile_interval(samples), p, ROWS, float(samples.std()))
         return Estimate(difference, certainty, len(pairs), 1)
     certainty = _over_seeds(difference, samples, {seeds: clusters[seeds] for seeds in seeded}, len(pairs))
@@ -122,19 +122,36 @@ def _mean_samples(clusters: Iterable[_Cluster], n_pairs: int) -> Floats | None:
 
 
 def _over_seeds(difference: float, samples: Floats, clusters: dict[SeedKey, _Cluster], n_pairs: int) -> Certainty:
-    from scipy.special import stdtr, stdtrit
-
     sources = [_source_variance(clusters, levels, n_pairs) for levels in _sources(list(clusters))]
     rows, seeds = float(samples.var()), sum(source.variance for source in sources)
     variance = max(rows, seeds, rows + seeds - _in_both(clusters, n_pairs))
-    if variance == 0:
-        p = 1.0 if difference == 0 else 2 / (len(samples) + 1)
-        return Certainty(Interval(difference, difference), p, ROWS_AND_SEEDS, 0.0)
     uncertain = sum(source.variance**2 / source.freedom for source in sources)
-    freedom = variance**2 / uncertain if uncertain else inf
-    half = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / 2)) * variance**0.5
-    p = float(2 * stdtr(freedom, -abs(difference) / variance**0.5))
-    return Certainty(Interval(difference - half, difference + half), p, ROWS_AND_SEEDS, variance**0.5, freedom)
+    return t_certainty(difference, variance, variance**2 / uncertain if uncertain else inf)
+
+
+def t_certainty(difference: float, variance: float, freedom: float) -> Certainty:
+    """Student's t interval and p of a mean over rows and seeds.
+
+    Args:
+        difference: the mean.
+        variance: of it.
+        freedom: degrees of freedom of the variance.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    if variance == 0:
+        p = 1.0 if difference == 0 else 2 / (SAMPLES + 1)
+        return Certainty(Interval(difference, difference), p, ROWS_AND_SEEDS, 0.0)
+    error = variance**0.5
+    half = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / 2)) * error
+    p = float(2 * stdtr(freedom, -abs(difference) / error))
+    return Certainty(Interval(difference - half, difference + half), p, ROWS_AND_SEEDS, error, freedom)
+
+
+def welch_freedom(variances: Sequence[float], sides: Sequence[Certainty]) -> float:
+    """Degrees of freedom of a sum of independent variances (Welch 1947, Biometrika 34:28-35)."""
+    uncertain = sum(own**2 / side.freedom for own, side in zip(variances, sides, strict=True))
+    return sum(variances) ** 2 / uncertain if uncertain else inf
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,10 @@ def trainer_store(results: ResultsFolder) -> Iterator[None]:
     that fails, points of a curve are missing; the training is as good as it was.
     """
     with quiet(), _store(results):
-        import mlflow
-
         try:
             yield
         except BaseException as error:
-            mlflow.end_run("KILLED" if isinstance(error, StopRequested) else "FAILED")
+            _end_run("KILLED" if isinstance(error, StopRequested) else "FAILED")
             raise
         finally:
             _write_rest()
@@ -46,6 +44,15 @@ def _store(results: ResultsFolder) -> Iterator[None]:
     open_experiment(open_store(store), name, results)
     with variables({STORE: store, EXPERIMENT: name}):
         yield
+
+
+def _end_run(status: str) -> None:
+    import mlflow
+
+    try:
+        mlflow.end_run(status)
+    except Exception as error:  # noqa: BLE001  how the training failed is what is to be known
+        logger.warning("mlflow did not take the end of the training: %s: %s", type(error).__name__, error)
 
 
 def _write_rest() -> None:

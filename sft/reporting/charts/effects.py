@@ -21,7 +21,7 @@ _SHOWN = {
 
 def effects_chart(effects: Sequence[Mapping[str, Any]], metric: str) -> Chart | None:
     """Of the `effects` of a board in `leaderboard.json`, the first of them; None where there are none."""
-    values = [_value(effect) for effect in effects[:MOST_EFFECTS] if effect["difference"] is not None]
+    values = [_value(effect) for effect in effects[:MOST_EFFECTS]]
     if not values:
         return None
     y = text("choice") | {"axis": {"labelLimit": 260, "title": None}}

@@ -41,5 +41,5 @@ def _points(curve: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {"set_up": curve["name"], **{name: point[name] for name in ("n_train", "shots", "value", "low", "high")}}
         for point in curve["points"]
-        if point["value"] is not None and point["n_train"] is not None
+        if point["n_train"] is not None
     ]

@@ -10,14 +10,14 @@ MOST_NAMES = 12
 _ON_FRONT, _BEATEN = "not beaten in both", "beaten"
 
 
-def pareto_charts(fronts: Sequence[Mapping[str, Any]], metric: str) -> list[Chart]:
+def pareto_charts(fronts: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """One chart per cost that is not the same everywhere, of the `pareto` of a board in `leaderboard.json`."""
     varied = [front for front in fronts if len({point["cost"] for point in front["points"]}) > 1]
-    return [_pareto_chart(front, metric) for front in varied]
+    return [_pareto_chart(front) for front in varied]
 
 
-def _pareto_chart(front: Mapping[str, Any], metric: str) -> Chart:
-    cost, unit = front["cost"], front["unit"]
+def _pareto_chart(front: Mapping[str, Any]) -> Chart:
+    cost, unit, metric = front["cost"], front["unit"], front["metric"]
     axis = cost if unit in cost else f"{cost} ({unit})"
     values = [
         {

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sft.config.canonical import json_text
-from sft.reporting.details.sources import PredictedRow
+from sft.reporting.details.sources import PredictedRow, input_texts
 
 MOST_LABELS = 3
 """Labels whose probabilities are shown of an error, the most probable first."""
@@ -30,26 +29,23 @@ class WrongRow:
     probabilities: tuple[tuple[str, float], ...]
 
 
-def worst_errors(rows: Sequence[PredictedRow], input_columns: Sequence[str], limit: int) -> list[WrongRow]:
+def worst_errors(rows: Sequence[PredictedRow], columns: Sequence[str], limit: int) -> list[WrongRow]:
     """Wrong rows, those with the least probable gold label first.
 
     Generated texts have no probability: there it is those that share the fewest words with the reference.
 
     Args:
         rows: of one split.
-        input_columns: whose texts are shown, in their order.
+        columns: whose texts are shown, in their order.
         limit: at most so many.
     """
     wrong = sorted((row for row in rows if not row.is_correct), key=_rightness)
     return [
-        WrongRow(row.index, input_text(row, input_columns), row.gold, row.prediction, _most_probable(row))
+        WrongRow(
+            row.index, "\n".join(input_texts(row, columns).values()), row.gold, row.prediction, _most_probable(row)
+        )
         for row in wrong[:limit]
     ]
-
-
-def input_text(row: PredictedRow, input_columns: Sequence[str]) -> str:
-    """The input columns that the record keeps, one below the other."""
-    return "\n".join(json_text(row.columns[name]) for name in input_columns if name in row.columns)
 
 
 def word_f1(prediction: str, reference: str) -> float:

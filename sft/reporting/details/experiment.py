@@ -1,6 +1,6 @@
 """All that is shown when one experiment is opened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from sft.reporting.collect import ExperimentRecord
 from sft.reporting.details.confusion import Confusion, confusion
 from sft.reporting.details.errors import WrongRow, worst_errors
 from sft.reporting.details.reliability import ConfidenceBin, reliability
-from sft.reporting.details.sources import loss_curve, predicted_rows, sample_prompts
+from sft.reporting.details.sources import input_columns, loss_curve, predicted_rows, sample_prompts
 from sft.reporting.settings import differing
 
 ERRORS = 10
@@ -56,7 +56,7 @@ def experiment_details(record: ExperimentRecord, best: ExperimentRecord) -> Expe
         reliability=tuple(reliability(rows)),
         loss_curve=tuple(loss_curve(record)),
         n_errors=sum(not row.is_correct for row in rows) if rows else None,
-        errors=tuple(worst_errors(rows, _input_columns(record), ERRORS)),
+        errors=tuple(worst_errors(rows, input_columns(record), ERRORS)),
         prompts=tuple(sample_prompts(record)),
     )
 
@@ -71,8 +71,3 @@ def setting_differences(record: ExperimentRecord, best: ExperimentRecord) -> lis
 
 def _value(settings: Mapping[str, Any], path: str) -> Any:
     return settings.get(path, UNWRITTEN)
-
-
-def _input_columns(record: ExperimentRecord) -> Sequence[str]:
-    columns = record.setting("prompting.input_columns")
-    return [str(column) for column in columns] if isinstance(columns, list) else []

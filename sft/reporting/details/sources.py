@@ -45,6 +45,18 @@ def predicted_rows(record: ExperimentRecord, split: str = "test") -> list[Predic
         return []
 
 
+def input_columns(record: ExperimentRecord) -> list[str]:
+    """The columns that the model reads."""
+    columns = record.setting("prompting.input_columns")
+    return [str(column) for column in columns] if isinstance(columns, list) else []
+
+
+def input_texts(row: PredictedRow, columns: Sequence[str]) -> dict[str, str]:
+    """The texts of columns by name, as far as the record keeps them."""
+    stored = {name: f"data.{name}" if name in OUR_COLUMNS else name for name in columns}
+    return {name: json_text(row.columns[place]) for name, place in stored.items() if place in row.columns}
+
+
 def loss_curve(record: ExperimentRecord) -> list[tuple[int, float]]:
     """(step, training loss) as it was logged; empty where nothing was trained."""
     points = _list_in(_stage_file(record, "train"), "loss_curve")

@@ -1,5 +1,6 @@
 """Learning curves: groups that are equal but for their shots, from zero-shot on where there is one."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -54,10 +55,16 @@ def planned_curves(groups: Sequence[Group]) -> list[PlannedCurve]:
     found = []
     for own in gathered.values():
         first = zero_shot.get(_rest(own[0].runs[0], (SHOTS, *_NO_EFFECT_AT_ZERO)), [])[:1]
-        curve = sorted([*first, *own], key=_place)
+        curve = _one_each(sorted([*first, *own], key=_place))
         if _is_curve(curve):
             found.append(tuple(curve))
     return _named(found)
+
+
+def _one_each(groups: Sequence[Group]) -> list[Group]:
+    """Without numbers of shots that several groups have: equal settings with other data are no curve."""
+    counts = Counter(map(shots_of, groups))
+    return [group for group in groups if counts[shots_of(group)] == 1]
 
 
 def shots_of(group: Group) -> int | str:

@@ -43,11 +43,10 @@ def compared_text(effect: Record) -> str:
     """Value over reference, by the names of the grid where they say it, with the setting where it is one alone."""
     if effect["kind"] == "name":
         return f"{effect['value']} over {effect['reference']}"
-    last = effect["axis"].rpartition(".")[2]
     if effect["value_name"] is None:
-        return f"{last} {effect['value']} over {effect['reference']}"
+        return f"{effect['axis']} {effect['value']} over {effect['reference']}"
     text = f"{effect['value_name']} over {effect['reference_name']}"
-    return text if effect["also"] else f"{text} ({last})"
+    return text if effect["also"] else f"{text} ({effect['axis']})"
 
 
 def gain_text(gain: Record) -> str:

@@ -47,7 +47,7 @@ def board_charts(record: Mapping[str, Any]) -> list[Chart]:
         effects_chart(record["effects"], metric),
         learning_curve_chart(record["learning_curves"], metric),
     ]
-    return [*(one for one in single if one is not None), *pareto_charts(record["pareto"], metric)]
+    return [*(one for one in single if one is not None), *pareto_charts(record["pareto"])]
 
 
 def tested_metric(record: Mapping[str, Any]) -> str:

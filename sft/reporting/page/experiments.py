@@ -1,7 +1,7 @@
 """The details of experiments as the page holds them: at most 8 KB each, of the best ones where there are many."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -26,6 +26,8 @@ LARGEST_MATRIX = 12
 """Labels; of more the most frequent confusions are listed."""
 _MOST_PAIRS = 15
 _MOST_SETTINGS = 30
+_FEW_ERRORS, _FEW_RESULTS = 4, 20
+_LABEL = 60
 _TEXT = 280
 _PROMPT = 1800
 _CUT = " […] "
@@ -52,7 +54,7 @@ def templates() -> dict[str, Any]:
 
 
 def details_record(record: ExperimentRecord, details: ExperimentDetails, *, with_texts: bool) -> dict[str, Any]:
-    """The details of one experiment; errors, then more of the prompt, give way where they would be too many bytes."""
+    """The details of one experiment, in at most `MOST_BYTES`."""
     errors = [_error(error) for error in details.errors] if with_texts else []
     found: dict[str, Any] = {
         "name": record.name,
@@ -69,18 +71,33 @@ def details_record(record: ExperimentRecord, details: ExperimentDetails, *, with
         "errors": errors,
         "prompt": _cut(details.prompts[0], _PROMPT) if with_texts and details.prompts else None,
     }
-    while _size(found) > MOST_BYTES and errors:
-        errors.pop()
-    for key in ("prompt", "labels", "confused", "settings"):
-        if _size(found) > MOST_BYTES:
-            found[key] = None
+    for give_way in _giving_way(found):
+        if _size(found) <= MOST_BYTES:
+            break
+        give_way()
     return found
+
+
+def _giving_way(found: dict[str, Any]) -> Iterator[Callable[[], Any]]:
+    """What is left out where a page would hold too much, the least missed first; of the errors one at a time."""
+    errors: list[Any] = found["errors"]
+    yield lambda: found.update(labels=None)
+    yield lambda: found["charts"].pop("confusion", None)
+    yield from (errors.pop for _ in errors[_FEW_ERRORS:])
+    yield lambda: found.update(prompt=_cut(found["prompt"], _TEXT) if found["prompt"] else None)
+    yield lambda: found.update(settings=None)
+    yield lambda: found.update(confused=None)
+    yield from (errors.pop for _ in errors[1:_FEW_ERRORS])
+    yield lambda: found.update(results=dict(list(found["results"].items())[:_FEW_RESULTS]))
+    yield lambda: found.update(errors=[], prompt=None)
 
 
 def _chosen(boards: Sequence[Board]) -> Iterator[tuple[ExperimentRecord, ExperimentRecord]]:
     """(experiment, best of its board), each experiment once, the boards' best first, in turns."""
     turns = zip_longest(*([(record, best_run(board)) for record in board.records] for board in boards))
-    ordered = {pair[0].id: pair for turn in turns for pair in turn if pair is not None}
+    ordered: dict[str, tuple[ExperimentRecord, ExperimentRecord]] = {}
+    for pair in (pair for turn in turns for pair in turn if pair is not None):
+        ordered.setdefault(pair[0].id, pair)
     yield from list(ordered.values())[: len(ordered) if len(ordered) <= MANY else BEST]
 
 
@@ -95,9 +112,15 @@ def _charts(details: ExperimentDetails) -> dict[str, Any]:
     return {one.name: {"height": one.template["height"], "columns": by_column(one.values)} for one in charts}
 
 
-def by_column(values: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Maps with equal keys as one list per key, which takes a third of the space."""
-    return {key: [short(value[key]) for value in values] for key in (values[0] if values else ())}
+def by_column(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Maps with equal keys as one list per key; texts as their places in a list of the distinct ones."""
+    columns = {key: [short(value[key]) for value in values] for key in (values[0] if values else ())}
+    return {key: _places(column) if isinstance(column[0], str) else column for key, column in columns.items()}
+
+
+def _places(texts: Sequence[str]) -> dict[str, list[Any]]:
+    distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    return {"texts": [_cut(text, _LABEL) for text in distinct], "places": [distinct[text] for text in texts]}
 
 
 def _labels(record: ExperimentRecord) -> list[list[Any]] | None:
@@ -107,7 +130,7 @@ def _labels(record: ExperimentRecord) -> list[list[Any]] | None:
         return None
     names = ("precision", "recall", "f1", "support")
     return [
-        [str(label), *(short(numbers.get(name)) for name in names)]
+        [_cut(str(label), _LABEL), *(short(numbers.get(name)) for name in names)]
         for label, numbers in known.items()
         if isinstance(numbers, Mapping)
     ]
@@ -116,7 +139,8 @@ def _labels(record: ExperimentRecord) -> list[list[Any]] | None:
 def _confused(confusion: Confusion | None) -> list[list[Any]] | None:
     if confusion is None or len(confusion.labels) <= LARGEST_MATRIX:
         return None
-    return [list(pair) for pair in confusion.most_confused(_MOST_PAIRS)]
+    pairs = confusion.most_confused(_MOST_PAIRS)
+    return [[_cut(gold, _LABEL), _cut(predicted, _LABEL), count] for gold, predicted, count in pairs]
 
 
 def _error(error: WrongRow) -> dict[str, Any]:
@@ -125,7 +149,7 @@ def _error(error: WrongRow) -> dict[str, Any]:
         "text": _cut(error.text, _TEXT),
         "gold": _cut(error.gold, _TEXT),
         "prediction": _cut(error.prediction, _TEXT),
-        "probabilities": [[label, round(value, 4)] for label, value in error.probabilities],
+        "probabilities": [[_cut(label, _LABEL), round(value, 4)] for label, value in error.probabilities],
     }
 
 

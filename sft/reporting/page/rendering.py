@@ -10,7 +10,7 @@ from typing import Any
 from sft.reporting.board import Leaderboard
 from sft.reporting.charts.theme import DARK, LIGHT, theme
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.flat import storable
+from sft.reporting.flat import all_storable
 from sft.reporting.page.boards import page_board
 from sft.reporting.page.experiments import experiments_record, templates
 
@@ -51,16 +51,16 @@ def page_data(leaderboard: Leaderboard) -> dict[str, Any]:
         "states": dict(states),
         "boards": [page_board(board, leaderboard.baselines) for board in boards],
         "experiments": experiments_record(boards, with_texts=leaderboard.with_texts),
-        "unfinished": _unfinished(leaderboard.without_result),
+        "unfinished": _unfinished(leaderboard.without_result, with_texts=leaderboard.with_texts),
         "others": len(leaderboard.others),
         "templates": templates(),
         "themes": {"light": theme(LIGHT), "dark": theme(DARK)},
         "texts": leaderboard.with_texts,
     }
-    return {key: _storable(value) for key, value in found.items()}
+    return {key: all_storable(value) for key, value in found.items()}
 
 
-def _unfinished(records: Sequence[ExperimentRecord]) -> list[list[str]]:
+def _unfinished(records: Sequence[ExperimentRecord], *, with_texts: bool) -> list[list[str]]:
     """[name, state, stage, kind, message] of the first experiments without a result."""
     return [
         [
@@ -68,19 +68,17 @@ def _unfinished(records: Sequence[ExperimentRecord]) -> list[list[str]]:
             record.state,
             (record.error.stage or "") if record.error else "",
             record.error.kind if record.error else "",
-            record.error.message if record.error else "",
+            _message(record, with_texts=with_texts),
         ]
         for record in records[:_MOST_UNFINISHED]
     ]
 
 
-def _storable(value: Any) -> Any:
-    """The value with text that any file can hold."""
-    if isinstance(value, dict):
-        return {storable(key): _storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(item) for item in value]
-    return storable(value)
+def _message(record: ExperimentRecord, *, with_texts: bool) -> str:
+    """Why an experiment has no result; what is wrong with data may quote them."""
+    if record.error is None:
+        return ""
+    return record.error.message if with_texts or record.error.kind != "data" else "see leaderboard.md"
 
 
 def _asset(name: str) -> str:

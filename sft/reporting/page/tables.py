@@ -149,8 +149,10 @@ def setting_bundles(
     bundles: dict[tuple[int, ...], list[str]] = {}
     for path in differing(records):
         if path not in without:
-            values = [json.dumps(record.settings.get(path, _ABSENT)) for record in records]
-            bundles.setdefault(tuple(map(values.index, values)), []).append(path)
+            places: dict[str, int] = {}
+            values = (json.dumps(record.settings.get(path, _ABSENT)) for record in records)
+            partition = tuple(places.setdefault(value, len(places)) for value in values)
+            bundles.setdefault(partition, []).append(path)
     return {paths[0]: paths[1:] for paths in bundles.values()}
 
 

@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sft.config.canonical import json_text
-from sft.evaluation.predictions import OUR_COLUMNS
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.details.sources import PredictedRow, predicted_rows
+from sft.reporting.details.sources import PredictedRow, input_columns, input_texts, predicted_rows
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def rows_apart(first: ExperimentRecord, second: ExperimentRecord) -> RowsApart |
     own, other = predicted_rows(first), predicted_rows(second)
     if not own or [row.index for row in own] != [row.index for row in other]:
         return None
-    columns = list(dict.fromkeys([*_input_columns(first), *_input_columns(second)]))
+    columns = list(dict.fromkeys([*input_columns(first), *input_columns(second)]))
     counts: Counter[tuple[bool, bool]] = Counter()
     apart = []
     for one, two in zip(own, other, strict=True):
@@ -79,15 +77,9 @@ def rows_apart(first: ExperimentRecord, second: ExperimentRecord) -> RowsApart |
     )
 
 
-def _input_columns(record: ExperimentRecord) -> list[str]:
-    columns = record.setting("prompting.input_columns")
-    return [str(column) for column in columns] if isinstance(columns, list) else []
-
-
 def _text(row: PredictedRow, columns: Sequence[str]) -> str:
     """One column as it is, several with their names."""
-    stored = {name: f"data.{name}" if name in OUR_COLUMNS else name for name in columns}
-    kept = {name: json_text(row.columns[place]) for name, place in stored.items() if place in row.columns}
+    kept = input_texts(row, columns)
     if len(columns) == 1:
         return next(iter(kept.values()), "")
     return "  ".join(f"{name}: {value}" for name, value in kept.items())

@@ -11,7 +11,7 @@ import pytest
 from sft.errors import UserError
 from sft.experiments.lm_eval import write_lm_eval_task
 from sft.runs.atomic import write_json
-from sft.runs.files import ResultsFolder
+from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest
 
 Raw = Callable[..., dict[str, Any]]
@@ -48,6 +48,7 @@ def measure(plan: Any, results: ResultsFolder, record: dict[str, Any]) -> None:
     folder = results.experiments / f"a-{key[:8]}"
     write_json(folder / "config.json", {"id": key})
     write_json(folder / "result" / "metrics.json", record)
+    write_manifest(JobFolder(folder), [folder / "result" / "metrics.json"])
 
 
 def model_arguments(command: str) -> Any:

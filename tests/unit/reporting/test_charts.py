@@ -25,13 +25,18 @@ POINT = {"shots": 4, "n_train": 12, "group": "g", "value": 0.5, "low": 0.4, "hig
 
 def front(*points: tuple[str, float, float, bool]) -> dict[str, Any]:
     names = ("group", "cost", "value", "on_front")
-    return {"cost": "seconds", "unit": "s", "points": [dict(zip(names, point, strict=True)) for point in points]}
+    return {
+        "cost": "seconds",
+        "unit": "s",
+        "metric": "my.metrics:score[0]",
+        "points": [dict(zip(names, point, strict=True)) for point in points],
+    }
 
 
 def test_a_board_without_such_numbers_has_no_chart() -> None:
     assert effects_chart([], "accuracy") is None
     assert learning_curve_chart([], "accuracy") is None
-    assert pareto_charts([front(("a", 1.0, 0.5, True), ("b", 1.0, 0.4, False))], "accuracy") == []
+    assert pareto_charts([front(("a", 1.0, 0.5, True), ("b", 1.0, 0.4, False))]) == []
 
 
 def test_fields_are_plain_words_also_where_a_metric_is_a_path() -> None:
@@ -39,7 +44,7 @@ def test_fields_are_plain_words_also_where_a_metric_is_a_path() -> None:
     charts = [
         effects_chart([EFFECT], metric),
         learning_curve_chart([{"name": "lora", "settings": {}, "points": [POINT]}], metric),
-        *pareto_charts([front(("a", 1.0, 0.5, True), ("b", 2.0, 0.4, False))], metric),
+        *pareto_charts([front(("a", 1.0, 0.5, True), ("b", 2.0, 0.4, False))]),
     ]
     for one in charts:
         assert one is not None
@@ -80,3 +85,14 @@ def test_figures_go_to_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="is a file"):
         require_figures(tmp_path / "file")
+
+
+def test_pareto_charts_name_the_metric_that_they_show() -> None:
+    found = pareto_charts([front(("a", 1.0, 0.5, True), ("b", 2.0, 0.4, False)) | {"metric": "dev_macro_f1"}])
+    assert found[0].title.startswith("dev_macro_f1 by seconds")
+
+
+def test_lone_surrogates_are_drawn_as_their_escapes() -> None:
+    chart = effects_chart([EFFECT | {"value": "\ud800"}], "accuracy")
+    assert chart is not None
+    assert "\\ud800" in svg(chart)

@@ -116,6 +116,11 @@ def test_files_that_are_gone_or_damaged_leave_their_part_empty(tmp_path: Path) -
     assert experiment_details(record, record).n_errors is None
 
 
+def test_an_input_column_with_one_of_our_names_is_read() -> None:
+    wrong = PredictedRow(0, {"data.index": "seven", "text": "t"}, "a", "b", {})
+    assert worst_errors([wrong], ["index", "text"], limit=1)[0].text == "seven\nt"
+
+
 def test_a_data_column_with_one_of_our_names(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     job = folder.done("a", "a" * 16, config(prompting={"output_column": "predictions"}), metrics({"macro_f1": 0.5}))

@@ -239,3 +239,22 @@ def test_with_one_seed_the_terminal_shows_experiments_with_intervals(made: Board
     assert "0.9000  [0.8" in lines[4]
     assert "≈ best" in lines[5]
     assert "≈ best" not in lines[4]
+
+
+def test_groups_with_other_seeds_are_compared_by_welchs_t(made: Board200) -> None:
+    made.seeds("a", [20, 30, 40])
+    made.seeds("b", [60, 80, 70], first=5, lora={"r": 4})
+    against = made.groups()["b"].against_best
+    assert against is not None
+    assert against.test == "t"
+    assert against.difference == pytest.approx(-0.2)
+    assert against.interval.low < -0.2 < against.interval.high < 0
+    assert against.p < 0.05
+
+
+def test_a_run_without_a_number_does_not_better_its_group(made: Board200) -> None:
+    made.seeds("b", [40, 40])
+    made.run("a/seed0", made.config(seed=0, lora={"r": 4}), rows(20))
+    made.run("a/seed1", made.config(seed=1, lora={"r": 4}), rows(20), results={"accuracy": None})
+    groups = made.groups()
+    assert (groups["b"].rank, groups["a"].rank, groups["a"].value) == (1, None, None)

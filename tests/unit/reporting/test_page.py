@@ -1,5 +1,6 @@
 """The data of the HTML page: what it holds, how large it is, and that it is never markup."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -153,3 +154,32 @@ def test_the_headline_says_what_won_and_whether_that_is_real(ties: list[bool], t
     assert "The next, g2, differs by -0.1000 [-0.2000, +0.1000], p (Holm) 0.020." in text
     assert told in text
     assert headline({"metric": None, "groups": []}) == "No set-up is ranked yet."
+
+
+@pytest.mark.parametrize(("n_labels", "length"), [(3, 12), (12, 24), (77, 24), (150, 60)])
+def test_labels_that_are_many_or_long_leave_room_for_errors(tmp_path: Path, n_labels: int, length: int) -> None:
+    labels = [f"{number:x}".ljust(length, "é") for number in range(n_labels)]
+    counts = [[1] * n_labels for _ in labels]
+    numbers = {"precision": 0.123456, "recall": 0.123456, "f1": 0.123456, "support": n_labels}
+    per_label = dict.fromkeys(labels, numbers)
+    details = {"labels": labels, "confusion_matrix": counts, "per_label": per_label}
+    folder = Folder(tmp_path)
+    job = folder.done("a", "a" * 16, small_config(), metrics({"macro_f1": 0.5}, details=details))
+    probabilities = dict.fromkeys(labels, 1 / n_labels)
+    line = {"text": "x" * 150, "label": labels[0], "predictions": labels[1], "probabilities": probabilities}
+    job.predictions("test", "jsonl").write_text("\n".join(json.dumps(line | {"index": place}) for place in range(20)))
+    found = page_data(build_leaderboard([folder.results]))["experiments"]["a" * 16]
+    assert len(json.dumps(found)) <= experiments.MOST_BYTES
+    assert len(found["errors"]) >= 3
+
+
+def test_the_first_of_several_names_is_shown(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    job = folder.done("alpha", "a" * 16, small_config(), metrics({"macro_f1": 0.5}))
+    folder.alias("beta", "a" * 16, small_config(), job)
+    assert page_data(build_leaderboard([folder.results]))["experiments"]["a" * 16]["name"] == "alpha"
+
+
+def test_errors_in_data_are_not_quoted_without_texts(grid: MadeGrid) -> None:
+    leaderboard = dataclasses.replace(build_leaderboard([grid.results]), with_texts=False)
+    assert HOSTILE not in json.dumps(page_data(leaderboard)["unfinished"])

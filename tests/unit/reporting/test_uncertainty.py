@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sft.reporting.statistics import Interval, over_seeds, percentile_interval
-from sft.reporting.uncertainty import ROWS, ROWS_AND_SEEDS, Certainty, Difference, estimate, holm_corrected
+from sft.reporting.statistics import SAMPLES, Interval, percentile_interval
+from sft.reporting.uncertainty import (
+    ROWS,
+    ROWS_AND_SEEDS,
+    Certainty,
+    Difference,
+    estimate,
+    holm_corrected,
+    t_certainty,
+    welch_freedom,
+)
 
 
 def certainty(pairs: list[Difference]) -> Certainty:
@@ -80,9 +89,9 @@ def test_percentiles_of_resampled_seeds_would_cover_less() -> None:
     covered = 0
     for _ in range(300):
         pairs = simulated(rng, 3, 0.3, n_contexts=1)
-        interval = percentile_interval(
-            over_seeds(np.stack([pair.samples for pair in pairs if pair.samples is not None]))
-        )
+        values = np.stack([pair.samples for pair in pairs if pair.samples is not None])
+        drawn = rng.integers(0, 3, (2, values.shape[1]))  # two of three: their variance is that of the mean
+        interval = percentile_interval(values[drawn, np.arange(values.shape[1])].mean(axis=0))
         covered += interval.low <= 0 <= interval.high
     assert covered / 300 < 0.85
 
@@ -137,9 +146,22 @@ def test_seeds_that_agree_wholly_are_certain() -> None:
     same = [Difference((seed,), 0.0, samples) for seed in range(2)]
     assert certainty(same) == Certainty(Interval(0, 0), 1.0, ROWS_AND_SEEDS, 0.0)
     apart = [Difference((seed,), 0.5, samples + 0.5) for seed in range(2)]
-    assert certainty(apart).p == pytest.approx(2 / 100)
+    assert certainty(apart).p == pytest.approx(2 / (SAMPLES + 1))
 
 
 def test_holm_is_over_those_that_have_a_p() -> None:
     found = [Certainty(Interval(0, 1), p, ROWS, 0.5) if p else None for p in (0.01, None, 0.04)]
     assert holm_corrected(found) == [pytest.approx(0.02), None, pytest.approx(0.04)]
+
+
+def test_a_sum_of_two_variances_has_welchs_freedom() -> None:
+    """Without chance of rows two groups of seeds are compared as scipy's Welch test does."""
+    sides = [np.array([0.1, 0.2, 0.6]), np.array([0.4, 0.5, 0.45, 0.7])]
+    found = [certainty([Difference((k,), x, np.zeros(9) + x) for k, x in enumerate(side)]) for side in sides]
+    variances = [one.standard_error**2 for one in found]
+    difference = sides[0].mean() - sides[1].mean()
+    expected = stats.ttest_ind(*sides, equal_var=False)
+    whole = t_certainty(difference, sum(variances), welch_freedom(variances, found))
+    assert whole.p == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval()
+    assert (whole.interval.low, whole.interval.high) == pytest.approx((interval.low, interval.high))

@@ -72,6 +72,18 @@ def test_a_run_ends_as_its_training_does(results: ResultsFolder, error: BaseExce
     assert (run.info.status, run.data.metrics["loss"]) == (status, 1 / 3)
 
 
+def test_a_store_that_is_gone_does_not_hide_how_the_training_failed(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import mlflow
+
+    end_run = mlflow.end_run
+    monkeypatch.setattr(mlflow, "end_run", lambda _: (end_run("FAILED"), 1 / 0))
+    with caplog.at_level(logging.WARNING), pytest.raises(StopRequested), trainer_store(results):
+        report("hidden", StopRequested())
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_the_user_s_own_store_and_experiment_stay(results: ResultsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(EXPERIMENT, "mine")
     with trainer_store(results):

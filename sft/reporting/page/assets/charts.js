@@ -30,8 +30,8 @@ function figure(title, spec) {
 
 /** One map per mark from a list per key. */
 function byRow(columns) {
-  const keys = Object.keys(columns);
-  return keys.length ? columns[keys[0]].map((_, place) => Object.fromEntries(keys.map((key) => [key, columns[key][place]]))) : [];
+  const entries = Object.entries(columns).map(([key, column]) => [key, column.places ? column.places.map((place) => column.texts[place]) : column]);
+  return entries.length ? entries[0][1].map((_, row) => Object.fromEntries(entries.map(([key, column]) => [key, column[row]]))) : [];
 }
 
 function drawAgain() {

@@ -55,4 +55,4 @@ document.getElementById("ground").textContent = isDark() ? "light" : "dark";
 document.getElementById("ground").addEventListener("click", () => setGround(!isDark()));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAgain);
 const asked = location.hash.slice(1);
-if (asked in DATA.experiments) openDetails(asked, Object.keys(DATA.experiments));
+if (Object.hasOwn(DATA.experiments, asked)) openDetails(asked, Object.keys(DATA.experiments));

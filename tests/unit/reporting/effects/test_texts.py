@@ -55,9 +55,9 @@ def test_an_effect_reads_as_a_sentence() -> None:
     }  # fmt: skip
     assert effect_text(effect) == "pca over default: +0.0080 macro_f1 [+0.0010, +0.0150], 24 pairs, p (Holm) 0.030"
     setting = effect | {"kind": "setting", "low": None, "high": None, "p_holm": None, "n_pairs": 1}
-    assert effect_text(setting) == "init_lora_weights pca over default: +0.0080 macro_f1, 1 pair"
+    assert effect_text(setting) == "lora.init_lora_weights pca over default: +0.0080 macro_f1, 1 pair"
     named = effect | {"kind": "setting", "value_name": "with-pca", "reference_name": "plain"}
-    assert effect_text(named).startswith("with-pca over plain (init_lora_weights): ")
+    assert effect_text(named).startswith("with-pca over plain (lora.init_lora_weights): ")
     assert effect_text(named | {"also": ["lora.r"]}).startswith("with-pca over plain: ")
 
 
@@ -68,7 +68,7 @@ def test_the_terminal_and_the_page_show_them(made: ScoredFolder) -> None:
     page = (made.path / "leaderboard.md").read_text()
     for line in short_lines(board):
         assert line in shown
-    assert "pca over default (init_lora_weights): +0.0600 accuracy [" in shown
+    assert "pca over default (lora.init_lora_weights): +0.0600 accuracy [" in shown
     assert "calibration of pca/8 (batch): +0.1475 accuracy [" in shown
     assert "Best accuracy for its seconds: default/4 (15.5 s, 0.5075), default/8" in shown
     for text in ("pca over default", "4 shots", "Calibration gains", "mean cost", "15.5 s"):
