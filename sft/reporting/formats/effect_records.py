@@ -1,38 +1,4 @@
-"""What the axes of a board's grid change, in `leaderboard.json`; all numbers are of test rows but those of `pareto`.
-
-    "effects": of each value of an axis against the axis' reference, in the order of the configs, then of the names:
-    {
-      "axis": dotted path of a setting, or `names, part N`, "also": [settings that change together with it],
-      "kind": "setting" | "name", "reference": text, "value": text,
-      "reference_name", "value_name": the parts of the names that say the same as a setting's values | null,
-      "metric": the ranking metric, "difference": value less reference, the mean over pairs,
-      "low", "high": 95 % interval | null, "p", "p_holm": corrected for all effects of the board | null,
-      "n_pairs": pairs of runs, "n_seeds": int, "covers": "test rows" | "test rows and seeds" | null
-    }
-
-    "learning_curves": groups that are equal but for their shots:
-    {
-      "name", "settings": {dotted path: value} that tell it from the other curves, "metric",
-      "points": [{"shots": int | "all", "n_train": int | null, "group": name, "value": mean over runs,
-                  "low", "high": 95 % interval of the mean | null, "n": runs}], fewest shots first
-    }
-
-    "calibration_gains": of each group that has a calibrator:
-    {
-      "group": name, "calibrator", "metric", "uncalibrated", "calibrated": means over runs, "difference",
-      "low", "high" | null, "p", "p_holm": corrected for all gains of the board | null, "n": runs, "covers": as above
-    }
-
-    "pareto": for each cost:
-    {
-      "cost": "seconds" | "peak memory" | "trainable parameters", "unit": "s" | "GiB" | "parameters",
-      "metric": the one that ranks (of dev rows where there are any), "higher_is_better": bool,
-      "points": [{"group": name, "cost": mean over runs, "value": mean over runs, "on_front": bool}], cheapest first
-    }
-
-A null interval: the metric does not follow from rows, rows are not there, or there are more runs than are sampled
-(`sft leaderboard --full` samples all). Groups without a rank are no points of `pareto`.
-"""
+"""What the axes of a board's grid change, in `leaderboard.json`; docs/leaderboard.md says what its keys mean."""
 
 import dataclasses
 from typing import Any

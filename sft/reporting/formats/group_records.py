@@ -1,22 +1,4 @@
-"""The groups of a board in `leaderboard.json`.
-
-A board's `groups`, best first, those without a rank last:
-
-    {
-      "name": the common part of the names, "rank": int | null,
-      "n": runs, "n_seeds": seeds that its rows cover, "expected_seeds": int, "complete": bool,
-      "no_seed_effect": bool, "seeds": [seed of each run], "rows": [{"name", "id"}],
-      "value": mean of the board's ranking metric | null,
-      "results": {metric: {"n", "mean", "sd": over runs with n - 1 | null, "median"}},
-      "interval": {"low", "high", "covers": "test rows" | "test rows and seeds"} | null,
-      "against_best": {"difference", "low", "high", "p", "p_holm", "test": "mcnemar" | "bootstrap" | "t", "tie"}
-        | null
-    }
-
-`interval` and `against_best` are of the board's `statistics.metric`, on test rows. `statistics` is null where no run's
-rows can be read, else {"metric", "n_rows", "n_groups": groups with statistics, "samples", "confidence", "power",
-"detectable": difference | null}. Key names stay; later ones are added beside them.
-"""
+"""The groups of a board in `leaderboard.json`; docs/leaderboard.md says what its keys mean."""
 
 import dataclasses
 from typing import Any
