@@ -14,7 +14,7 @@ from sft.reporting.board import with_statistics
 from sft.reporting.leaderboard import build_leaderboard, write_leaderboard
 from sft.reporting.page import experiments
 from sft.reporting.page.boards import headline
-from sft.reporting.page.rendering import page_data, page_text
+from sft.reporting.page.rendering import filled, page_data, page_text
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,10 @@ def test_an_experiment_takes_at_most_8_kb(data: dict) -> None:
     sizes = [len(json.dumps(one)) for one in data["experiments"].values()]
     assert max(sizes) <= experiments.MOST_BYTES
     assert min(len(one["errors"]) for one in data["experiments"].values()) > 0
+
+
+def test_a_page_of_200_experiments_is_below_3_mb() -> None:
+    assert len(filled("{}").encode()) + experiments.MANY * experiments.MOST_BYTES < 3 << 20
 
 
 def test_long_texts_are_cut_and_give_way(tmp_path: Path) -> None:
