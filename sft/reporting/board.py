@@ -228,9 +228,11 @@ def _ranked(records: Sequence[ExperimentRecord], metric: str | None, higher: boo
         return math.inf if value is None else sign * value
 
     ordered = sorted(records, key=place)
-    places = [place(record) for record in ordered]
+    ranks: dict[float, int] = {}
+    for number, record in enumerate(ordered, 1):
+        ranks.setdefault(place(record), number)
     return tuple(
-        RankedRow(None if values[id(record)] is None else places.index(place(record)) + 1, values[id(record)], record)
+        RankedRow(None if values[id(record)] is None else ranks[place(record)], values[id(record)], record)
         for record in ordered
     )
 

@@ -230,9 +230,11 @@ def _ranked(groups: Sequence[Group], higher: bool) -> tuple[Group, ...]:
         return not group.is_complete, math.inf if group.value is None else sign * group.value
 
     ordered = sorted(groups, key=place)
-    places = [place(group) for group in ordered]
+    ranks: dict[tuple[bool, float], int] = {}
+    for number, group in enumerate(ordered, 1):
+        ranks.setdefault(place(group), number)
     return tuple(
-        replace(group, rank=places.index(place(group)) + 1) if group.is_complete and group.value is not None else group
+        replace(group, rank=ranks[place(group)]) if group.is_complete and group.value is not None else group
         for group in ordered
     )
 

@@ -1,12 +1,17 @@
 """Boards of a folder that another process is writing to, and of very many test rows."""
 
+import gc
 import json
 import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from sft.errors import UserError
 from sft.reporting.board import with_statistics
 from sft.reporting.leaderboard import build_leaderboard, write_leaderboard
+from sft.runs.files import ResultsFolder
 
 N_ADDED = 12
 
@@ -44,3 +49,9 @@ def test_a_board_of_10000_test_rows_has_intervals(tmp_path: Path, made_grid: Any
     assert board.statistics.n_rows == 10_000
     intervals = [group.interval for group in board.groups]
     assert all(interval is not None and 0.01 < interval.high - interval.low < 0.03 for interval in intervals)
+
+
+def test_the_search_for_cycles_goes_on_afterwards(tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        build_leaderboard([ResultsFolder(tmp_path / "gone")])
+    assert gc.isenabled()
