@@ -8,7 +8,6 @@ are any.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from sft.config.canonical import key_of
 from sft.evaluation.rows import DEV
@@ -18,6 +17,7 @@ from sft.reporting.collect import Collected, ExperimentRecord
 from sft.reporting.comparison import BoardStatistics
 from sft.reporting.effects.building import board_numbers
 from sft.reporting.effects.records import CalibrationGain, Effect, LearningCurve, ParetoFront
+from sft.reporting.finite import finite_number
 from sft.reporting.groups import Group, groups_of
 
 LOW_LABEL_MASS = 0.1
@@ -220,7 +220,7 @@ def _metric_of(first: ExperimentRecord) -> str | None:
 
 
 def _ranked(records: Sequence[ExperimentRecord], metric: str | None, higher: bool) -> tuple[RankedRow, ...]:
-    values = {id(record): _number(record.part("results").get(metric or "")) for record in records}
+    values = {id(record): finite_number(record.part("results").get(metric or "")) for record in records}
     sign = -1.0 if higher else 1.0
 
     def place(record: ExperimentRecord) -> float:
@@ -235,11 +235,6 @@ def _ranked(records: Sequence[ExperimentRecord], metric: str | None, higher: boo
         RankedRow(None if values[id(record)] is None else ranks[place(record)], values[id(record)], record)
         for record in ordered
     )
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if is_number else None
 
 
 def _warnings(records: Sequence[ExperimentRecord]) -> list[str]:
@@ -277,7 +272,7 @@ def _score_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
 
 def _least_label_mass(record: ExperimentRecord) -> float:
     """The lower one of the test and dev rows; 1 where nothing is said of it."""
-    found = [_number(record.part("results").get(f"{prefix}{LABEL_MASS}")) for prefix in ("", DEV)]
+    found = [finite_number(record.part("results").get(f"{prefix}{LABEL_MASS}")) for prefix in ("", DEV)]
     return min((mass for mass in found if mass is not None), default=1.0)
 
 

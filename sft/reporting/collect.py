@@ -6,7 +6,6 @@ that a board can be made at any moment, of a grid of which all, some or no exper
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.errors import UserError
+from sft.reporting.finite import finite_number
 from sft.reporting.leaves import leaves
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
@@ -71,9 +71,7 @@ class ExperimentRecord:
 
     def number(self, result: str) -> float | None:
         """A number of `results`; None where there is none, or none that is finite."""
-        value = self.part("results").get(result)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return value if is_number else None
+        return finite_number(self.part("results").get(result))
 
     def setting(self, path: str) -> Any:
         """The config's value (a section too) at a dotted path; None where it is not there."""

@@ -13,6 +13,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.errors import SftError
 from sft.pipeline.seed_effect import seed_has_effect
 from sft.reporting.collect import ExperimentRecord
+from sft.reporting.finite import finite_number
 from sft.reporting.statistics import Interval
 
 SEED_SECTIONS = frozenset({"name", "seed", "seeds"})
@@ -130,7 +131,7 @@ def groups_of(
 
 def summary(runs: Sequence[ExperimentRecord], name: str) -> Summary | None:
     """One result over runs; None where none of them has a number."""
-    values = [value for run in runs if (value := _number(run.part("results").get(name))) is not None]
+    values = [value for run in runs if (value := finite_number(run.part("results").get(name))) is not None]
     if not values:
         return None
     deviation = numbers.stdev(values) if len(values) > 1 else None
@@ -237,8 +238,3 @@ def _ranked(groups: Sequence[Group], higher: bool) -> tuple[Group, ...]:
         replace(group, rank=ranks[place(group)]) if group.is_complete and group.value is not None else group
         for group in ordered
     )
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if is_number else None

@@ -4,6 +4,8 @@ from typing import Any
 
 UNSET = "none"
 LONGEST = 60
+GIB = 1 << 30
+"""Bytes."""
 
 
 def plain_text(value: Any) -> str:

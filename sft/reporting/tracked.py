@@ -1,7 +1,6 @@
 """The experiments of results folders as a tracker is given them, and the giving."""
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from sft.errors import MachineError, SftError, UserError
 from sft.registry import load
 from sft.reporting.board import board_id
 from sft.reporting.collect import ExperimentRecord, collect
+from sft.reporting.finite import finite_number
 from sft.runs.experiments import listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import read_json_or_none, read_status
@@ -148,7 +148,7 @@ def _curves(training: Any) -> dict[str, tuple[Point, ...]]:
 def _points(part: Any) -> Iterator[Point]:
     for entry in part if isinstance(part, list) else ():
         step, value = entry.get("step"), entry.get("loss")
-        if isinstance(step, int) and _is_number(value):
+        if isinstance(step, int) and finite_number(value) is not None:
             yield Point(step, float(value))
 
 
@@ -164,8 +164,4 @@ def _ended(record: ExperimentRecord) -> float | None:
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {key: float(value) for key, value in values.items() if _is_number(value)}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return {key: float(value) for key, value in values.items() if finite_number(value) is not None}

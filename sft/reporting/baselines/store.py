@@ -1,10 +1,10 @@
 """`baselines.json`: the numbers of baselines by the key of all they depend on, so that nothing is measured twice."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sft.reporting.baselines.measuring import Measured
+from sft.reporting.finite import finite_number
 from sft.runs.atomic import write_json
 from sft.runs.files import ResultsFolder
 from sft.runs.records import read_json_or_none
@@ -41,11 +41,7 @@ def _measured(entries: Any) -> dict[str, Measured] | None:
     found = {}
     for name, entry in entries.items():
         results, reason = (entry.get("results"), entry.get("reason")) if isinstance(entry, Mapping) else (None, None)
-        if not isinstance(results, Mapping) or not all(_is_number(value) for value in results.values()):
+        if not isinstance(results, Mapping) or not all(finite_number(value) is not None for value in results.values()):
             return None
         found[name] = Measured(dict(results), None if reason is None else str(reason))
     return found
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

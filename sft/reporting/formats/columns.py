@@ -8,10 +8,9 @@ from sft.evaluation.rows import DEV
 from sft.reporting.board import Board, RankedRow, direction, uncalibrated
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.settings import differing, learning_rate, shared, trains
-from sft.reporting.texts import UNSET, plain_text
+from sft.reporting.texts import GIB, UNSET, plain_text
 
 NOT_APPLICABLE = "n/a"
-GIB = 1 << 30
 DEFAULT_RANK = 8
 
 Value = Callable[[RankedRow], str]
@@ -69,7 +68,7 @@ def _all_columns(board: Board) -> list[Column]:
     return [
         Column("#", lambda row: NOT_APPLICABLE if row.rank is None else str(row.rank), is_kept=True),
         Column("experiment", lambda row: row.record.name, is_kept=True),
-        *(_metric_column(board, name) for name in _metric_names(board)),
+        *(_metric_column(board, name) for name in metric_names(board)),
         *(_setting_column(path, path) for path in others),
         *(_setting_column(header, path) for header, path in _NAMED.items()),
         *_rank_columns(board),
@@ -93,7 +92,7 @@ def _number(value: Any, form: str) -> str:
     return format(value, form) if is_number else NOT_APPLICABLE
 
 
-def _metric_names(board: Board) -> list[str]:
+def metric_names(board: Board) -> list[str]:
     """All results of the board's rows.
 
     The one that ranks stands first, without the calibrator beside it, then its test form where that is the dev one.
@@ -106,11 +105,15 @@ def _metric_names(board: Board) -> list[str]:
     return list(dict.fromkeys([*first, *names]))
 
 
-def _metric_column(board: Board, name: str) -> Column:
+def metric_title(board: Board, name: str) -> str:
+    """A result with an arrow to its better side."""
     owner = next(record for record in board.records if name in record.part("results"))
-    arrow = "↑" if direction(owner, name) else "↓"
+    return f"{name} {'↑' if direction(owner, name) else '↓'}"
+
+
+def _metric_column(board: Board, name: str) -> Column:
     return _record_column(
-        f"{name} {arrow}", lambda record: _number(record.part("results").get(name), ".4f"), is_kept=True
+        metric_title(board, name), lambda record: _number(record.part("results").get(name), ".4f"), is_kept=True
     )
 
 

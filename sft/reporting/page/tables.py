@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sft.evaluation.rows import DEV
-from sft.reporting.board import Board, direction, uncalibrated
+from sft.reporting.board import Board
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.formats.columns import GIB
+from sft.reporting.formats.columns import metric_names, metric_title
 from sft.reporting.formats.group_table import interval_way
 from sft.reporting.groups import Group
 from sft.reporting.settings import differing
-from sft.reporting.texts import plain_text
+from sft.reporting.texts import GIB, plain_text
 
 Kind = Literal["rank", "name", "number", "interval", "difference", "setting", "mark"]
 Cell = Any
@@ -83,7 +83,7 @@ def short(value: Any) -> Any:
 def groups_table(board: Board) -> PageTable:
     """A row per set-up, best first."""
     tested = (board.metric or "").removeprefix(DEV)
-    names = _metrics(board)
+    names = metric_names(board)
     others = [name for name in names if name not in (board.metric, tested)]
     bundles = setting_bundles([group.runs[0] for group in board.groups])
     settings = list(bundles)
@@ -114,7 +114,7 @@ def runs_table(board: Board) -> PageTable | None:
     """A row per experiment, best first; None where the set-ups are the experiments."""
     if len(board.rows) == len(board.groups):
         return None
-    names = _metrics(board)
+    names = metric_names(board)
     bundles = setting_bundles(board.records, without=_UNSHOWN)
     settings = list(bundles)
     columns = [
@@ -229,19 +229,8 @@ def _setting(record: ExperimentRecord, path: str) -> Cell:
     return plain_text(value) if path in record.settings else None
 
 
-def _metrics(board: Board) -> list[str]:
-    """All results, the ranking one first, then its test form, each with the uncalibrated one behind it."""
-    names = list(dict.fromkeys(name for record in board.records for name in record.part("results")))
-    first = [form for form in (board.metric, (board.metric or "").removeprefix(DEV)) if form]
-    ordered = [name for form in first for name in (form, uncalibrated(form)) if name in names]
-    return list(dict.fromkeys([*ordered, *names]))
-
-
-def _titled(board: Board, name: str | None) -> str:
-    owner = next((record for record in board.records if name in record.part("results")), None)
-    if name is None or owner is None:
-        return name or ""
-    return f"{name} {'↑' if direction(owner, name) else '↓'}"
+def _titled(board: Board, name: str) -> str:
+    return metric_title(board, name) if name else ""
 
 
 def _interval_hint(board: Board) -> str:

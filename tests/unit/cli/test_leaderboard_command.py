@@ -1,13 +1,10 @@
 """`sft leaderboard` and its views: output, exit codes, and that the files are rebuilt in any case."""
 
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from sft.cli import main
 
 Call = Callable[..., tuple[int, str, str]]
 HOSTILE = "b[red]\x1b[31m"
@@ -15,20 +12,9 @@ FILES = "results/leaderboard.md\nresults/leaderboard.html\n"
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs the command in this process; exit code, output, errors."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sft", "leaderboard", "results", *arguments])
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
+def call(call: Call) -> Call:
+    """Runs the command on the folder `results`."""
+    return lambda *arguments: call("leaderboard", "results", *arguments)
 
 
 @pytest.fixture

@@ -1,34 +1,15 @@
 """The commands that look after a results folder: output and exit codes; what they say is tested with its functions."""
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sft.cli import main
 from sft.runs.lock import locked
 from sft.runs.records import ErrorRecord
 
 Call = Callable[..., tuple[int, str, str]]
 RESULT = '{"results": {"macro_f1": 0.5}, "data": {}, "details": {}}'
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs the command line in this process; exit code, output, errors."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sft", *arguments])
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 @pytest.fixture
