@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-data install dev check test test-slow peers bench-engine bench-scoring clean
+.PHONY: demo demo-data install dev check test test-slow cases peers bench-engine bench-scoring clean
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2
@@ -27,6 +27,10 @@ test: dev demo-data
 
 test-slow: dev demo-data peers
 	$(BIN)/pytest tests -m "slow and not gpu"
+
+# Trouble that people meet, one folder each, as commands of a user; each prints PASS, or FAIL and why.
+cases: dev demo-data
+	$(BIN)/pytest tests/integration/test_cases.py -s
 
 # The engine's speed beside fresh processes and beside the libraries' own commands; about half an hour on 2 cores.
 bench-engine: install demo-data peers

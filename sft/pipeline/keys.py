@@ -21,8 +21,9 @@ from sft.inference.options import is_sampling, sampling_batch_size
 from sft.pipeline.example_fields import inference_examples, training_examples
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.needed_rows import named_row_sets
+from sft.pipeline.revisions import revisions_of
 from sft.registry import is_own_code
-from sft.runs.records import EVAL, infer_input
+from sft.runs.records import EVAL, StageName, infer_input
 from sft.tasks.inputs import task_of, used_columns
 from sft.tasks.row_sets import RowSet
 from sft.training.options import evaluates_while_training, fields_for_key
@@ -82,7 +83,7 @@ def train_fields(experiment: Experiment) -> Fields:
     with_dev = evaluates_while_training(trainer_args)
     dev = _without_none({"max_n_dev": _max_n_dev(config)}) if with_dev else {}
     return (
-        _stage("train")
+        _stage("train", experiment)
         | training_examples(experiment)
         | dev
         | {
@@ -106,7 +107,7 @@ def infer_fields(experiment: Experiment, train_key: str | None, row_set: str = E
     rows = RowSet.parse(row_set)
     sees_evaluated = rows.kind == "eval" or rows.per_row
     sees_pool = rows.kind == "train" or rows.content == "domain"
-    fields: Fields = _stage("infer") | {
+    fields: Fields = _stage("infer", experiment) | {
         "row_set": row_set,
         "model": _model(experiment),
         "prompting": _prompting(config, config.inference_prompting),
@@ -141,7 +142,7 @@ def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fiel
         optional["label_scoring"] = _written(config.inference.label_scoring) or None
         optional["calibration_args"] = _calibration(experiment) or None
     infers = {infer_input(name): key for name, key in row_sets.items()}
-    return _stage("evaluate") | infers | {"metrics": list(experiment.metrics)} | _without_none(optional)
+    return _stage("evaluate", experiment) | infers | {"metrics": list(experiment.metrics)} | _without_none(optional)
 
 
 def _own_evaluation_code(experiment: Experiment) -> list[str]:
@@ -178,8 +179,9 @@ def _metric_defaults(metrics: tuple[str, ...]) -> Fields:
     }
 
 
-def _stage(name: str) -> Fields:
-    return {"stage": name, "version": VERSIONS[name]}
+def _stage(name: StageName, experiment: Experiment) -> Fields:
+    fields = {"stage": name, "version": VERSIONS[name], "revision": revisions_of(name, experiment)}
+    return _without_none(fields)
 
 
 def _reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:

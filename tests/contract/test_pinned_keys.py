@@ -1,0 +1,13 @@
+"""No change moves a stage key or an id of an example unless the pinned file changes with it."""
+
+import json
+
+import pytest
+
+from tests.contract.pinned_keys import PINNED, ROOT, keys_of_examples
+
+
+def test_the_keys_of_every_example_are_what_they_were() -> None:
+    if not (ROOT / "data" / "demo" / "tweets" / "test.jsonl").is_file():
+        pytest.skip("needs make demo-data")
+    assert keys_of_examples() == json.loads(PINNED.read_text("utf-8"))
