@@ -1,4 +1,4 @@
-"""Every folder of tests/cases is trouble that people meet, as commands of a user; each prints PASS, or FAIL and why."""
+"""Every folder of tests/cases is trouble that people meet, as commands of a user; it prints PASS, or FAIL and why."""
 
 import os
 import subprocess
