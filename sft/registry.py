@@ -8,8 +8,10 @@ import ast
 import difflib
 import functools
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
+import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from typing import Any
 from sft.errors import UserError
 
 Registry = Mapping[str, str]
+
+_SNAPSHOTS: dict[Path, str] = {}
+"""File of own code -> the source that this process runs in its place."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -52,7 +57,7 @@ def own_code_file(name: str, folder: Path) -> Path:
     head = name.rpartition(":")[0]
     if head.endswith(".py"):
         path = (folder / head).resolve()
-        if not path.is_file():
+        if path not in _SNAPSHOTS and not path.is_file():
             raise UserError(f"{name!r}: no file {path}")
         return path
     try:
@@ -62,6 +67,37 @@ def own_code_file(name: str, folder: Path) -> Path:
     if spec is None or spec.origin is None:
         raise UserError(f"{name!r}: no module {head} can be imported; install its package or write file.py:function")
     return Path(spec.origin)
+
+
+def own_code_source(name: str, folder: Path) -> bytes:
+    """What the file behind own code holds now.
+
+    Args:
+        name: as for `own_code_file`.
+        folder: the folder of the grid or config file.
+
+    Raises:
+        UserError: there is no such file or module.
+    """
+    return own_code_file(name, folder).read_bytes()
+
+
+def is_file_code(name: str) -> bool:
+    """Whether own code is named by its file, `file.py:function`."""
+    return is_own_code(name) and name.rpartition(":")[0].endswith(".py")
+
+
+def run_snapshots(sources: Mapping[str, str], folder: Path) -> None:
+    """Run own code of files from these sources from now on, whatever becomes of the files.
+
+    A grid runs for hours, and an edit in the middle must not change what stands under a key that was made before it.
+
+    Args:
+        sources: `file.py:function`, relative to `folder` -> source text.
+        folder: the folder of the grid or config file.
+    """
+    for name, source in sources.items():
+        _SNAPSHOTS[(folder / name.rpartition(":")[0]).resolve()] = source
 
 
 def own_code_tree(name: str, folder: Path) -> ast.Module:
@@ -77,7 +113,7 @@ def own_code_tree(name: str, folder: Path) -> ast.Module:
     path = own_code_file(name, folder)
     attribute = name.rpartition(":")[2]
     try:
-        tree = _parsed(path.read_bytes(), str(path))
+        tree = _parsed(_source_of(path), str(path))
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{name!r}: {path} is not Python: {error}") from error
     bound = {bound for node in tree.body for bound in _bound_names(node)}
@@ -88,7 +124,7 @@ def own_code_tree(name: str, folder: Path) -> ast.Module:
 
 
 @functools.lru_cache(maxsize=64)
-def _parsed(source: bytes, filename: str) -> ast.Module:
+def _parsed(source: str | bytes, filename: str) -> ast.Module:
     """The tree of a source; thousands of experiments name the same file."""
     return ast.parse(source, filename=filename)
 
@@ -121,7 +157,7 @@ def import_object(target: str) -> Any:
 
 def _from_file(path: Path, attribute: str, name: str) -> Any:
     module_name = f"sft_own_code_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=_SourceLoader(module_name, str(path)))
     if spec is None or spec.loader is None:
         raise UserError(f"{name!r}: {path} cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)
@@ -131,6 +167,18 @@ def _from_file(path: Path, attribute: str, name: str) -> Any:
         return getattr(module, attribute)
     except AttributeError:
         raise UserError(f"{name!r}: {path} defines no {attribute!r}") from None
+
+
+def _source_of(path: Path) -> str | bytes:
+    """The snapshot that this process runs, else what the file holds now."""
+    return _SNAPSHOTS[path] if path in _SNAPSHOTS else path.read_bytes()
+
+
+class _SourceLoader(importlib.machinery.SourceFileLoader):
+    """Compiles the source that is in force; a compiled file on disk may be of another one."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        return self.source_to_code(_source_of(Path(self.path)), self.path)
 
 
 def _bound_names(node: ast.stmt) -> set[str]:

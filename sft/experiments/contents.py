@@ -1,6 +1,8 @@
 """What the inputs of experiments contain: hashes of files, commits of the hub; each looked up once per grid."""
 
+import hashlib
 from collections.abc import Callable, Mapping
+from importlib.util import decode_source
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,7 @@ from sft.data.loading import data_fingerprint, local_source
 from sft.data.loading import hub_commit as dataset_commit
 from sft.models.references import hub_commit, locate, model_fingerprint
 from sft.pipeline.experiment import Fingerprints
-from sft.registry import is_own_code, own_code_file
-from sft.runs.manifest import sha256_of
+from sft.registry import is_file_code, is_own_code, own_code_source
 from sft.tasks.inputs import task_of
 
 
@@ -68,6 +69,10 @@ class Contents:
             revisions={role: commit for role, commit in revisions.items() if commit is not None},
         )
 
+    def sources(self, config: ExperimentConfig) -> dict[str, str]:
+        """Own code as written, of those in files -> its source; the one whose hash is in the fingerprints."""
+        return {name: decode_source(self._source(name)) for name in own_code(config) if is_file_code(name)}
+
     def _data(self, config: ExperimentConfig, commit: str | None) -> dict[str, str]:
         dataset = config.dataset
         written = dataset.model_dump_json(include={"path", "args", "splits"})
@@ -84,7 +89,10 @@ class Contents:
         return found
 
     def _code(self, name: str) -> str:
-        found: str = self._once(f"code:{name}", lambda: sha256_of(own_code_file(name, self._folder)))
+        return hashlib.sha256(self._source(name)).hexdigest()
+
+    def _source(self, name: str) -> bytes:
+        found: bytes = self._once(f"code:{name}", lambda: own_code_source(name, self._folder))
         return found
 
     def _pin(self, key: str, ask: Callable[[], str]) -> str:

@@ -146,7 +146,8 @@ def _planned(
 ) -> PlannedExperiment:
     with _naming(name):
         fingerprints = contents.fingerprints(config, facts.labels)
-    experiment = Experiment(name=name, config=config, folder=folder, fingerprints=fingerprints)
+    code = contents.sources(config)
+    experiment = Experiment(name=name, config=config, folder=folder, fingerprints=fingerprints, code=code)
     return PlannedExperiment(experiment=experiment, keys=stage_keys(experiment), data=facts)
 
 

@@ -25,6 +25,7 @@ from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
 from sft.tasks.encoding import PromptedRow, model_source, prompt_builder, tokenizer_of
 from sft.tasks.inputs import Inputs, inputs_of_job
+from sft.tasks.planned import check_unchanged
 from sft.tasks.row_sets import RowSet
 from sft.tasks.set_rows import prompted_set
 
@@ -42,6 +43,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     revision = record.fingerprints["revisions"].get("model")
     tokenizer = tokenizer_of(inputs.config, folder, revision)
     model = _model(inputs, job, record, revision)
+    check_unchanged(record)
     template_revision = record.fingerprints["revisions"].get("chat_template")
     prompting = inputs.config.inference_prompting
     builder = prompt_builder(tokenizer, inputs.config, prompting, inputs.labels, folder, template_revision)

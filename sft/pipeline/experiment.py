@@ -1,5 +1,6 @@
 """A resolved experiment: its config, and what its inputs were found to contain."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class Experiment:
     folder: Path
     """The folder its local paths are relative to."""
     fingerprints: Fingerprints
+    code: Mapping[str, str] = field(default_factory=dict)
+    """Own code as written, of those in files -> source."""
 
     @property
     def has_dev(self) -> bool:

@@ -12,6 +12,7 @@ from sft.pipeline.keys import StageKeys
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder, slug
 from sft.runs.manifest import finished_files
 from sft.runs.records import EVAL, JobRecord, StageName, infer_input, read_json_or_none
+from sft.tasks.planned import own_code_of
 
 Goal = Literal["adapter", "predictions", "metrics"]
 
@@ -122,6 +123,7 @@ class _JobMaker:
         with_metrics: bool = True,
     ) -> PlannedJob:
         """The job of one stage."""
+        code = self._experiment.code
         record = JobRecord(
             stage=stage,
             key=key,
@@ -133,6 +135,7 @@ class _JobMaker:
             row_set=row_set,
             with_metrics=with_metrics,
             key_fields=self._keys.fields.get(key, {}),
+            code={name: code[name] for name in own_code_of(stage, self._experiment.config, code)},
         )
         return PlannedJob(folder=folder, record=record, needs=tuple(job.path for job in inputs.values()))
 

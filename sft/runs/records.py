@@ -42,7 +42,7 @@ class JobRecord:
     config_folder: str
     """Folder that the local paths of the config are relative to."""
     fingerprints: dict[str, Any]
-    """What the planner found the inputs to contain; the worker compares the data it reads."""
+    """What the planner found the inputs to contain; the worker compares what it reads."""
     inputs: dict[str, str] = field(default_factory=dict)
     """`train`, `infer` or `infer:ROW_SET` -> folder of a finished stage this one reads, relative to the job folder."""
     row_set: str = EVAL
@@ -53,6 +53,8 @@ class JobRecord:
     """How often the stage ran out of memory before: each step makes it need less (`sft.pipeline.memory`)."""
     key_fields: dict[str, Any] = field(default_factory=dict)
     """What the key was made of, so that `plan --why` can say what differs."""
+    code: dict[str, str] = field(default_factory=dict)
+    """Own code as written, of those in files -> its source at the time of the plan, which is what runs."""
     schema: int = SCHEMA
 
     def input_folder(self, name: str, job_folder: Path) -> Path | None:

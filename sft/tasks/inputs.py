@@ -15,9 +15,10 @@ from sft.data.selection import Selection, select
 from sft.errors import DataError
 from sft.labels.label_set import LabelSet, check_gold, resolve_labels
 from sft.models.sentence_encoder import EncoderSource
-from sft.registry import load
+from sft.registry import load, run_snapshots
 from sft.runs.records import JobRecord
 from sft.tasks import task_registry
+from sft.tasks.planned import changed, check_unchanged
 from sft.tasks.task import Task
 
 _JSON_TYPES = (str, int, float, bool, list, dict, type(None))
@@ -80,11 +81,15 @@ def load_inputs(config: ExperimentConfig, folder: Path, revisions: Mapping[str, 
 
 
 def inputs_of_job(record: JobRecord) -> Inputs:
-    """The rows of a job, read anew and compared with what the planner found.
+    """The rows of a job, read anew; everything else that the job reads is compared with its plan as well.
+
+    Own code runs from the source that the job carries from here on.
 
     Raises:
-        DataError: a file changed since the plan.
+        DataError: something changed since the plan.
     """
+    run_snapshots(record.code, Path(record.config_folder))
+    check_unchanged(record)
     config = ExperimentConfig.model_validate(record.config)
     return planned_inputs(config, Path(record.config_folder), record.fingerprints)
 
@@ -105,7 +110,7 @@ def planned_inputs(config: ExperimentConfig, folder: Path, fingerprints: Mapping
     for role, content in data_fingerprint(config.dataset, folder, revisions.get("dataset")).items():
         if planned.get(role, content) != content:
             name = data_names(config.dataset, folder).get(role, f"split {role} of {config.dataset.path}")
-            raise DataError(f"{name} changed since the plan; run the same command again")
+            raise changed(name)
     return load_inputs(config, folder, revisions)
 
 

@@ -32,6 +32,7 @@ from sft.tasks.encoding import (
     validation_rows,
 )
 from sft.tasks.inputs import Inputs, inputs_of_job
+from sft.tasks.planned import check_unchanged
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.memory import CHECKPOINTING, batch_record, trainer_args_of
 from sft.training.options import evaluates_while_training
@@ -127,6 +128,7 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     tokenizer = tokenizer_of(config, folder, revisions.get("model"))
     progress.beat()
     model = load_model(model_source(config, folder, revisions.get("model")))
+    check_unchanged(record)
     progress.beat()
     trainer_args = _trainer_args(config, record.memory_step, model)
     limit = smallest(trainer_args.get("max_length"), context_length(model))

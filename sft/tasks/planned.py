@@ -1,0 +1,78 @@
+"""Whether what a stage reads is still what its plan saw, so that no result stands under a key of other content."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sft.config.examples import INFERENCE, TRAINING, encoders_in_force
+from sft.config.experiment import ExperimentConfig
+from sft.errors import DataError, UserError
+from sft.models.references import model_fingerprint
+from sft.registry import own_code_source
+from sft.runs.records import JobRecord, StageName
+
+
+def check_unchanged(record: JobRecord) -> None:
+    """Compare the models, adapters, templates, tokenizers and own code that a job reads with its plan.
+
+    Own code whose source the job carries is run from there, so its file may change.
+
+    Raises:
+        DataError: one of them changed since the plan; names it.
+    """
+    config, folder = ExperimentConfig.model_validate(record.config), Path(record.config_folder)
+    for name, planned, commit in _read_by_stage(record, config):
+        if planned is not None and _content(name, folder, commit) != planned:
+            raise changed(name)
+    code = record.fingerprints.get("code", {})
+    for name in own_code_of(record.stage, config, code):
+        if name not in record.code and _code(name, folder) != code[name]:
+            raise changed(name)
+
+
+def own_code_of(stage: StageName, config: ExperimentConfig, names: Iterable[str]) -> list[str]:
+    """Those names of own code that a stage runs: its initialiser in training, metrics and calibrator at the end."""
+    initialiser = config.adapter_options.get("init_lora_weights")
+    runs_in = {name: "train" if name == initialiser else "evaluate" for name in names}
+    return [name for name in names if runs_in[name] == stage]
+
+
+def changed(name: str) -> DataError:
+    """The error for an input that is not what the plan saw."""
+    return DataError(f"{name} changed since the plan; run the same command again")
+
+
+def _read_by_stage(record: JobRecord, config: ExperimentConfig) -> Iterator[tuple[str, str | None, str | None]]:
+    """Name, planned content and pinned commit of every model-like input of the job's stage."""
+    prints = record.fingerprints
+    commits = prints["revisions"]
+    model = config.model
+    if record.stage == "evaluate":
+        tokenizer = config.evaluation.tokenizer_name or config.inference.tokenizer_name
+        if tokenizer is not None:
+            yield tokenizer, prints.get("tokenizer"), commits.get("tokenizer")
+        return
+    yield model.name, prints.get("model"), commits.get("model")
+    if model.chat_template_from is not None:
+        yield model.chat_template_from, prints.get("chat_template"), commits.get("chat_template")
+    if model.adapter is not None and "train" not in record.inputs:
+        yield model.adapter, prints.get("adapter"), commits.get("adapter")
+    section = TRAINING if record.stage == "train" else INFERENCE
+    encoder = encoders_in_force(config).get(section)
+    if encoder is not None:
+        yield encoder, prints.get("encoders", {}).get(section), commits.get(f"{section}.icl_encoder")
+
+
+def _content(name: str, folder: Path, commit: str | None) -> str | None:
+    """The content of a model-like input; None where nothing is there any more."""
+    try:
+        return model_fingerprint(name, folder, commit)
+    except UserError:
+        return None
+
+
+def _code(name: str, folder: Path) -> str | None:
+    try:
+        return hashlib.sha256(own_code_source(name, folder)).hexdigest()
+    except UserError:
+        return None
