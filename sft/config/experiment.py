@@ -74,7 +74,7 @@ class PromptingConfig(Section):
     """Columns the model reads; several become `Column: text` lines."""
 
     input_template: str | None = None
-    """Text with `{column}` fields in place of the lines; default none."""
+    """Text with a `{column}` field for each in place of the lines; `{{`, `}}` are literal braces; default none."""
 
     output_column: str
     """Column with the gold label or reference text."""

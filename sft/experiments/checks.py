@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 from sft.adapters import adapter_registry
@@ -15,6 +14,7 @@ from sft.adapters.options import check_adapter, check_continued
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.data.prompts.inputs import InputTemplate
 from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
 from sft.inference.options import check_generation_args
@@ -64,11 +64,7 @@ class SectionChecks:
         encoders = encoders_in_force(config)
         found += self._once("encoders", encoders, lambda: self._encoders(encoders))
         found += self._once("calibration", config.inference.calibration_args, lambda: self._calibration(config))
-        found += [("prompting.instruction", message) for message in _instruction_findings(config)]
-        found += [("prompting.input_template", message) for message in _template_findings(config.prompting)]
-        if config.inference.prompting.model_fields_set:
-            overlaid = _template_findings(config.inference_prompting)
-            found += [("inference.prompting.input_template", message) for message in overlaid]
+        found += _prompting_findings(config)
         return list(dict.fromkeys(found))
 
     def _once(self, kind: str, section: Any, check: Callable[[], list[PathMessage]]) -> list[PathMessage]:
@@ -185,12 +181,26 @@ def _generation_args(config: ExperimentConfig) -> list[PathMessage]:
     return [(f"inference.generation_args.{key}", message) for key, message in found]
 
 
-def _instruction_findings(config: ExperimentConfig) -> list[str]:
-    """Fields of the instruction that are near misses of `{labels}`."""
-    if not task_of(config).has_labels:
-        return []
-    fields = re.findall(r"\{(\w+)\}", config.prompting.instruction or "")
-    missed = [field for field in fields if field != LABELS_FIELD and nearest(field, [LABELS_FIELD])]
+def _prompting_findings(config: ExperimentConfig) -> list[PathMessage]:
+    """What is wrong with the texts of the prompts; at inference only where it differs from `prompting`."""
+    has_labels = task_of(config).has_labels
+    written = config.inference.prompting.model_fields_set
+    found = []
+    for section, prompting, differs in (
+        ("prompting", config.prompting, {"instruction", "input_template", "input_columns"}),
+        ("inference.prompting", config.inference_prompting, written),
+    ):
+        if "instruction" in differs and has_labels:
+            found += [(f"{section}.instruction", message) for message in _instruction_findings(prompting)]
+        if differs & {"input_template", "input_columns"}:
+            found += [(f"{section}.input_template", message) for message in _template_findings(prompting)]
+    return found
+
+
+def _instruction_findings(prompting: PromptingConfig) -> list[str]:
+    """Fields of the instruction that are near misses of `{labels}`, the only one; other braces are its own text."""
+    fields = re.findall(r"\{(\s*\w+\s*)\}", prompting.instruction or "")
+    missed = [field for field in fields if field != LABELS_FIELD and nearest(field.strip(), [LABELS_FIELD])]
     return [f"unknown field {{{field}}} (did you mean {{{LABELS_FIELD}}}?)" for field in missed]
 
 
@@ -198,9 +208,7 @@ def _template_findings(prompting: PromptingConfig) -> list[str]:
     if prompting.input_template is None:
         return []
     try:
-        fields = {name for _, name, _, _ in Formatter().parse(prompting.input_template) if name is not None}
-    except ValueError as error:
-        return [f"{prompting.input_template!r}: {error}; write {{{{ and }}}} for braces"]
-    unknown = sorted(fields - set(prompting.input_columns))
-    known = ", ".join(prompting.input_columns)
-    return [f"field {{{name}}} is not in input_columns ({known})" for name in unknown]
+        InputTemplate(prompting.input_template, prompting.input_columns)
+    except UserError as error:
+        return [str(error)]
+    return []

@@ -83,7 +83,7 @@ def _read(path: Path) -> str:
     except OSError as problem:
         raise MachineError(f"{path} cannot be read: {problem.strerror}") from None
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")  # a text block would keep the carriage returns
     except UnicodeDecodeError as problem:
         line = content.count(b"\n", 0, problem.start) + 1
         raise UserError(f"{path.name}:{line}: not valid UTF-8; save the file as UTF-8") from None

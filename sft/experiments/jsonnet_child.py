@@ -58,12 +58,11 @@ class Importer:
         path = self._find(base, name)
         try:
             with open(path, "rb") as file:
-                content = file.read()
-            text = content.decode("utf-8")
+                text = text_of(file.read())
         except (OSError, UnicodeDecodeError) as problem:
             raise self._refused(base, name, f"cannot be read as UTF-8 text: {problem}") from None
         self.texts[self.shown(path)] = text
-        return path, content if self.as_bytes else text
+        return path, text.encode() if self.as_bytes else text
 
     def _find(self, base: str, name: str) -> str:
         candidates = [os.path.normpath(os.path.join(folder, name)) for folder in [base or self.folder, *self.search]]
@@ -107,6 +106,15 @@ class Importer:
     def is_users(self, path: str) -> bool:
         """Whether a file that an evaluator names is one that the user wrote."""
         return path != self.library and self.shown(path) in self.texts
+
+
+def text_of(content: bytes) -> str:
+    """The text of a file without what editors add unseen: byte order mark, carriage returns, the last line break.
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
 
 
 def first_error(message: str, importer: Importer) -> str:

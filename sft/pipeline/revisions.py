@@ -6,6 +6,7 @@ A stage's version number is raised only where no field of a config tells which e
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sft.config.experiment import PromptingConfig
 from sft.pipeline.experiment import Experiment
 from sft.runs.records import StageName
 
@@ -21,7 +22,17 @@ class Revision:
     """Whether the fault changed the result of this experiment's stage."""
 
 
-REVISIONS: Mapping[str, Revision] = {}
+def _has_odd_fields(prompting: PromptingConfig) -> bool:
+    """Whether an input template writes doubled braces, or names a column with quotes, braces or line breaks."""
+    template = prompting.input_template or ""
+    odd_columns = [column for column in prompting.input_columns if set(column) & set("{}\"'\n")]
+    return "{{" in template or "}}" in template or any(f"{{{column}}}" in template for column in odd_columns)
+
+
+REVISIONS: Mapping[str, Revision] = {
+    "input_template_in_training": Revision("train", 2, lambda it: _has_odd_fields(it.config.prompting)),
+    "input_template": Revision("infer", 2, lambda it: _has_odd_fields(it.config.inference_prompting)),
+}
 """Name of what was mended -> the revision in force."""
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sft.data.prompts.chat import ChatFormat
 from sft.data.prompts.control import ControlTokens
 from sft.data.prompts.fitting import fit
-from sft.data.prompts.inputs import check_template, question_text
+from sft.data.prompts.inputs import InputTemplate, question_text
 from sft.data.prompts.plain import PlainFormat
 from sft.data.prompts.rendering import Format, Rendered, Turn
 from sft.data.prompts.style import Cuts, Encoded, Example, LabelIds, Part, PromptStyle
@@ -30,14 +30,14 @@ class PromptBuilder:
 
     Raises:
         UserError: the tokenizer is not a fast one, has no usable chat template, or has no ids for the stop; the
-            input template names an unknown column.
+            input template does not fit the input columns.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", style: PromptStyle) -> None:
         if not tokenizer.is_fast:
             raise UserError("the tokenizer has no fast version, which prompts need (tokenizer.json)", kind="tokenizer")
-        check_template(style.input_template, style.input_columns)
         self._style = style
+        self._template = _input_template(style)
         control = ControlTokens(tokenizer, _known_templates(tokenizer, style))
         self._tokens = Tokens(tokenizer, control)
         self.control_ids = frozenset(control.ids.values())
@@ -72,7 +72,7 @@ class PromptBuilder:
 
         def render(dropped: int, texts: Mapping[str, str]) -> Rendered:
             turns = [turn for examples in shown[dropped:] for turn in examples]
-            turns.append(Turn(question_text(self._style.input_template, texts), "", 0, 0))
+            turns.append(Turn(question_text(self._template, texts), "", 0, 0))
             return self._format.render(turns, None if answer is None else answer[0])
 
         fitted = fit(render, len(shown), columns, self._tokens, limit)
@@ -144,7 +144,7 @@ class PromptBuilder:
             raise ValueError("an in-context example needs an output")
         columns, lost = self._columns(example.inputs)
         answer, answer_lost = self._output(example.output, cut_output)
-        return Turn(question_text(self._style.input_template, columns), answer, lost, answer_lost)
+        return Turn(question_text(self._template, columns), answer, lost, answer_lost)
 
     def _columns(self, inputs: Mapping[str, str]) -> tuple[Mapping[str, str], int]:
         """The columns under `max_input_length`, and the tokens they lost."""
@@ -166,6 +166,15 @@ class PromptBuilder:
                 "and a label is never cut; raise it or leave it out"
             )
         return cut.text, cut.removed
+
+
+def _input_template(style: PromptStyle) -> InputTemplate | None:
+    if style.input_template is None:
+        return None
+    try:
+        return InputTemplate(style.input_template, style.input_columns)
+    except UserError as error:
+        raise UserError(f"prompting.input_template {error}") from None
 
 
 def _known_templates(tokenizer: "PreTrainedTokenizerBase", style: PromptStyle) -> list[str]:

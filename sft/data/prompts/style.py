@@ -31,7 +31,7 @@ class PromptStyle:
     """System turn of chat, first paragraph of plain; label words are already in it."""
 
     input_template: str | None = None
-    """Text with `{column}` fields, in place of `Column: text` lines."""
+    """Text with a `{column}` field for each column, in place of lines; `{{`, `}}` are literal braces."""
 
     format: PromptFormat = "chat"
     """Whether the chat template writes the frame, or `Answer:` and blank lines do."""

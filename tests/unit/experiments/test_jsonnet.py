@@ -79,6 +79,15 @@ def test_imports_from_the_folder_added_folders_and_the_library(backend: str, fol
     assert value == [{"m": [1], "t": "é"}, {"y": 2}, {"seed13": {"seed": 13}}]
 
 
+def test_texts_come_without_what_editors_add_unseen(backend: str, folder: Path) -> None:
+    (folder / "task.txt").write_bytes(b"\xef\xbb\xbfOne of\r\n\r\n{labels}.\n\r\n")
+    (folder / "code.libsonnet").write_bytes(b"\xef\xbb\xbf|||\r\n  two\r\n  lines\r\n|||\r\n")
+    code = "[importstr 'task.txt', import 'code.libsonnet', |||\n  a\n  b\n|||]".replace("\n", "\r\n")
+    (folder / "grid.jsonnet").write_bytes(b"\xef\xbb\xbf" + code.encode())
+    value = evaluate_jsonnet(folder / "grid.jsonnet", JsonnetOptions())
+    assert value == ["One of\n\n{labels}.\n", "two\nlines\n", "a\nb\n"]
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "/proc/self/environ", "../secret.txt", "../nope.txt", "link"])
 @pytest.mark.parametrize("form", ["import", "importstr", "importbin"])
 def test_imports_outside_are_refused_with_their_place(backend: str, folder: Path, name: str, form: str) -> None:

@@ -69,6 +69,16 @@ def test_all_findings_of_all_experiments_are_told_at_once(plan_of: Plan, project
         ({"prompting": {"input_template": "{text} {titel}"}}, "prompting.input_template", "titel"),
         ({"prompting": {"input_template": "{text"}}, "prompting.input_template", "{{"),
         ({"inference": {"prompting": {"input_template": "{x}"}}}, "inference.prompting.input_template", "x"),
+        (
+            {"prompting": {"input_columns": ["text", "id"], "input_template": "{id}"}},
+            "prompting.input_template",
+            "{text}",
+        ),
+        (
+            {"inference": {"prompting": {"instruction": "One of {label}."}}},
+            "inference.prompting.instruction",
+            "{labels}",
+        ),
         ({"inference": {"icl_examples": 3}}, "inference.icl_examples", "largest that works is 2"),
         ({"training": {"icl_examples": 2}}, "training.icl_examples", "largest that works is 1"),
         ({"training": {"trainer_args": {"eval_strategy": "epoch"}}}, "training.trainer_args.eval_strategy", "dev"),

@@ -199,7 +199,7 @@ def test_several_columns(smollm2):
     row = Example({"subject": "food", "body": "good"})
     lines = PromptBuilder(smollm2, style(input_columns=("subject", "body"))).encode([], row, None)
     assert "user\nsubject: food\nbody: good<|im_end|>" in lines.text
-    template = '{body} {"a": 1} about {subject}; {body}'
+    template = '{body} {{"a": 1}} about {subject}; {body}'
     filled = PromptBuilder(smollm2, style(input_columns=("subject", "body"), input_template=template))
     assert 'user\ngood {"a": 1} about food; good<|im_end|>' in filled.encode([], row, None).text
 

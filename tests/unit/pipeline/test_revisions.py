@@ -1,0 +1,40 @@
+"""Which experiments a mended fault touches: those stages run again, all others keep their keys."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.config.experiment import ExperimentConfig
+from sft.pipeline.experiment import Experiment, Fingerprints
+from sft.pipeline.revisions import revisions_of
+
+Raw = Callable[..., dict[str, Any]]
+
+
+def _experiment(written: dict[str, Any], **found: Any) -> Experiment:
+    config = ExperimentConfig.model_validate(written)
+    return Experiment("a", config, Path(), Fingerprints({}, "model", **found))
+
+
+@pytest.mark.parametrize(
+    ("column", "template", "touched"),
+    [
+        ("text", None, False),
+        ("text", 'It\'s {text}: "so"', False),
+        ("text", "{{x}} {text}", True),
+        ("What's it?", "{What's it?}", True),
+        ("a.b", "{a.b}", False),
+    ],
+)
+def test_templates_whose_braces_and_names_were_read_otherwise(
+    raw: Raw, column: str, template: str | None, touched: bool
+) -> None:
+    written = {"input_columns": [column], "input_template": template}
+    everywhere = _experiment(raw({"prompting": written}))
+    at_inference = _experiment(raw({"inference": {"prompting": written}}))
+    assert revisions_of("train", everywhere) == ({"input_template_in_training": 2} if touched else None)
+    assert revisions_of("train", at_inference) is None
+    for experiment in (everywhere, at_inference):
+        assert revisions_of("infer", experiment) == ({"input_template": 2} if touched else None)
