@@ -1,6 +1,5 @@
 """The command line: each command parses, calls one function of `sft.api` and sets the exit code."""
 
-import os
 import signal
 import sys
 import traceback
@@ -10,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from sft.cli.ending import end_by
-from sft.cli.output import write_err
+from sft.cli.output import steady_streams, write_err
 from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
 from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
 from sft.cli.state_commands import clean, logs, status, verify
@@ -51,14 +50,16 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2 or 5, a bug keeps its traceback and is 4."""
+    with steady_streams():
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     except SftError as error:
         write_err(f"{visible(str(error))}\n")
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except KeyboardInterrupt:
         end_by(signal.SIGINT)
     except SystemExit as end:

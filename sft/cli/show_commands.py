@@ -9,6 +9,7 @@ import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
 from sft.cli.board_options import Diff, Figures, Folders, Full, GroupBy, Metric, NoTexts, To
+from sft.cli.output import show
 from sft.cli.run_options import Tracker
 from sft.errors import UserError
 
@@ -31,7 +32,7 @@ def plan(
     from sft.runs.files import ResultsFolder
 
     checked = api.plan(grid, options, results_path)
-    _print("\n".join(plan_lines(checked, ResultsFolder(results_path.resolve()), why=why)))
+    show("\n".join(plan_lines(checked, ResultsFolder(results_path.resolve()), why=why)))
 
 
 @reads_grid
@@ -52,7 +53,7 @@ def inspect(
     from sft.cli.inspection import inspection_text, wants_colour
 
     found = api.inspect(config, rows, options, results_path, lm_eval)
-    _print(json.dumps(found) if json_ else inspection_text(found, colour=wants_colour(sys.stdout)))
+    show(json.dumps(found) if json_ else inspection_text(found, colour=wants_colour(sys.stdout)))
 
 
 def leaderboard(
@@ -83,23 +84,23 @@ def leaderboard(
         text = board_text(read_json_or_none(written.leaderboard("json")), screen.width, colour=screen.colour)
     else:
         text = view_text(api.leaderboard_view(results, written.path, request, full=full), screen)
-    _print(f"{text}\n{written.leaderboard('md')}\n{written.leaderboard('html')}")
+    show(f"{text}\n{written.leaderboard('md')}\n{written.leaderboard('html')}")
     if tracker is not None:
-        _print(api.track(results, tracker, to))
+        show(api.track(results, tracker, to))
 
 
 def schema() -> None:
     """Print the JSON Schema of a config."""
     from sft import api
 
-    _print(json.dumps(api.schema(), indent=2))
+    show(json.dumps(api.schema(), indent=2))
 
 
 def methods() -> None:
     """List adapters, initialisers, metrics and tasks with what each supports."""
     from sft import api
 
-    _print(api.methods())
+    show(api.methods())
 
 
 def _parts(written: list[str] | None) -> tuple[str, ...]:
@@ -108,7 +109,3 @@ def _parts(written: list[str] | None) -> tuple[str, ...]:
     if "" in found:
         raise UserError("--group-by: a setting is empty; write for example --group-by dataset.shots,lora.r")
     return found
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")

@@ -1,13 +1,12 @@
 """The commands that look after a results folder: status, logs, verify, clean."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sft.cli.arguments import Results
-from sft.cli.output import write_out
+from sft.cli.output import show
 
 RESULTS = Path("results")
 
@@ -16,7 +15,7 @@ def status(results_path: Results = RESULTS) -> None:
     """Show how a results folder stands: counts by state, what runs, what failed and why, what the next run does."""
     from sft import api
 
-    _print(api.status(results_path))
+    show("\n".join(api.status(results_path)))
 
 
 def logs(
@@ -27,7 +26,7 @@ def logs(
     """Show the tries of every stage of an experiment: states, paths of the logs, the end of the last one."""
     from sft import api
 
-    _print(api.logs(experiment, results_path, lines))
+    show("\n".join(api.logs(experiment, results_path, lines)))
 
 
 def verify(results_path: Results = RESULTS) -> None:
@@ -35,7 +34,7 @@ def verify(results_path: Results = RESULTS) -> None:
     from sft import api
 
     verified = api.verify(results_path)
-    _print(verified.lines)
+    show("\n".join(verified.lines))
     if verified.damaged:
         raise typer.Exit(1)
 
@@ -50,8 +49,4 @@ def clean(
     """Show what the folder's grid does not need, with sizes, and with --yes delete it."""
     from sft import api
 
-    _print(api.clean(results_path, delete=yes, adapters=adapters))
-
-
-def _print(lines: Sequence[str]) -> None:
-    write_out("".join(f"{line}\n" for line in lines))
+    show("\n".join(api.clean(results_path, delete=yes, adapters=adapters)))

@@ -126,7 +126,7 @@ def _cached_commit(path: str, revision: str, error: Exception) -> str:
     folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=path, repo_type="dataset")
     reference = folder / "refs" / revision
     if reference.is_file():
-        return reference.read_text().strip()
+        return reference.read_text("utf-8").strip()
     snapshots = sorted((folder / "snapshots").glob("*"), key=lambda snapshot: snapshot.stat().st_mtime)
     if snapshots and revision == DEFAULT_REVISION:
         return snapshots[-1].name

@@ -5,6 +5,7 @@ import traceback
 from datetime import UTC, datetime
 
 from sft.errors import InternalError
+from sft.experiments.quiet_stream import QuietStream
 from sft.experiments.wording import shown_path
 from sft.runs.environment import versions
 from sft.runs.files import ResultsFolder
@@ -21,6 +22,6 @@ def crashed(error: Exception, results: ResultsFolder) -> InternalError:
     try:
         path.write_text(f"{text}\n{versions()}\n", "utf-8")
     except OSError:
-        sys.stderr.write(text)
+        QuietStream(sys.stderr).write(text)
         return InternalError(said)
     return InternalError(f"{said} Please report it with {shown_path(path)}")

@@ -107,7 +107,14 @@ def _query() -> list[Gpu] | None:
         return None
     command = [program, "--query-gpu=index,uuid", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_TIMEOUT_SECONDS, check=False)
+        answer = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=QUERY_TIMEOUT_SECONDS,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return []
     if answer.returncode != 0:

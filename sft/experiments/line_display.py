@@ -29,7 +29,7 @@ def display_for(stream: TextIO | None = None, costs: StageCosts | None = None) -
         costs: learns what stages take and tells what is left; default: knows nothing yet.
     """
     stream = stream or sys.stderr
-    if not _is_terminal(stream):
+    if stream is None or not _is_terminal(stream):
         return LineDisplay(stream, costs)
     from sft.experiments.live_display import LiveDisplay
 

@@ -52,7 +52,8 @@ def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
             [sys.executable, "-m", "sft.experiments.tokenizer_child"],
             input=json.dumps([asdict(question) for question in questions]),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=TIMEOUT_SECONDS,
             check=False,
         )

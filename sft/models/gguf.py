@@ -48,7 +48,7 @@ def converted_gguf(gguf: Path) -> Path:
     to = cache_folder() / "gguf" / files_sha256(gguf)[:16]
     if not to.exists():
         command = [sys.executable, "-m", "sft.models.gguf", str(gguf), str(to)]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        ended = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if ended.returncode:
             last = (ended.stderr.strip().splitlines() or ["no output"])[-1]
             raise UserError(f"model {gguf}: cannot be converted to safetensors: {last}", kind="model")

@@ -41,7 +41,9 @@ def git_commit(folder: Path) -> str | None:
     """The commit of the work tree that holds `folder`, None outside one or without git."""
     command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        answer = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None

@@ -3,6 +3,7 @@
 import contextlib
 import faulthandler
 import fcntl
+import io
 import os
 import signal
 import sys
@@ -40,6 +41,7 @@ def run_job(folder: Path, started: float, before_hello: Callable[[StageName], No
         return USAGE
     attempts = job.attempts()
     attempt = attempts[-1] if attempts else job.attempt(1)
+    _write_utf8()
     stopping.listen()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
@@ -52,6 +54,13 @@ def run_job(folder: Path, started: float, before_hello: Callable[[StageName], No
     except Exception as error:  # noqa: BLE001  any bug of a stage is that stage's result
         return _failed(attempt, error)
     return 0
+
+
+def _write_utf8() -> None:
+    """Let any text into the logs, which are read as UTF-8, whatever the locale of this machine is."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def stage_function(stage: StageName) -> Callable[[JobFolder, JobRecord, Progress, float], None]:

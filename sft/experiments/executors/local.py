@@ -17,6 +17,7 @@ from sft.experiments.executors.handle import LocalHandle
 from sft.experiments.executors.preload import Preload
 from sft.experiments.executors.waiting import Waiter
 from sft.experiments.executors.warm import CANNOT_FORK, WarmProcess, WarmServer
+from sft.experiments.quiet_stream import QuietStream
 from sft.experiments.settings import StartChoice
 from sft.runs.records import ErrorRecord
 
@@ -26,7 +27,7 @@ CLOSE_SECONDS = 5.0
 
 def to_stderr(notice: str) -> None:
     """Say something to the user."""
-    sys.stderr.write(f"{notice}\n")
+    QuietStream(sys.stderr).write(f"{notice}\n")
 
 
 class LocalExecutor:

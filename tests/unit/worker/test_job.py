@@ -1,9 +1,11 @@
 """What a worker does around its stage, in this process; signals of the process are put back."""
 
 import fcntl
+import io
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +31,9 @@ def refuse(job, record, progress, started):
 
 def stopped(job, record, progress, started):
     os.kill(os.getpid(), signal.SIGTERM)
+
+def speak(job, record, progress, started):
+    print("caf\\u00e9")
 
 def end(job, record, progress, started):
     os.kill(os.getpid(), signal.SIGUSR1)
@@ -77,6 +82,14 @@ def test_a_failure_is_written_without_secrets(
     assert "canary" not in said
     assert "Traceback" in said
     assert said.endswith("no rows for ***\n")
+
+
+def test_a_stage_may_print_any_text_in_any_locale(run: Callable[[str], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(log, "ascii"))
+    assert run("speak") == 0
+    sys.stdout.flush()
+    assert log.getvalue().decode("utf-8") == "café\n"
 
 
 def test_a_request_to_stop_is_code_75_and_no_error(run: Callable[[str], int], tmp_path: Path) -> None:
