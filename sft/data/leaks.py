@@ -1,17 +1,11 @@
 """Texts that stand on both sides of the line between what a model may see and what it is measured on."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
+from sft.config.texts import normalised
 from sft.data.rows import Row
 
 COLUMN_BREAK = "\x1f"
-
-
-def normalised(text: str) -> str:
-    """The text without differences of case, Unicode form and white space."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def normalised_input(row: Row, columns: Sequence[str]) -> str:

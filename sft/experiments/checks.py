@@ -14,6 +14,7 @@ from sft.adapters.options import check_adapter, check_continued
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.config.texts import quoted
 from sft.data.prompts.inputs import InputTemplate
 from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
@@ -64,6 +65,7 @@ class SectionChecks:
         encoders = encoders_in_force(config)
         found += self._once("encoders", encoders, lambda: self._encoders(encoders))
         found += self._once("calibration", config.inference.calibration_args, lambda: self._calibration(config))
+        found += _answers_among_inputs(config)
         found += _prompting_findings(config)
         return list(dict.fromkeys(found))
 
@@ -202,6 +204,19 @@ def _instruction_findings(prompting: PromptingConfig) -> list[str]:
     fields = re.findall(r"\{(\s*\w+\s*)\}", prompting.instruction or "")
     missed = [field for field in fields if field != LABELS_FIELD and nearest(field.strip(), [LABELS_FIELD])]
     return [f"unknown field {{{field}}} (did you mean {{{LABELS_FIELD}}}?)" for field in missed]
+
+
+def _answers_among_inputs(config: ExperimentConfig) -> list[PathMessage]:
+    """The output column as an input, in training or at inference: the prompts would hold the answer."""
+    output = config.prompting.output_column
+    message = (
+        f"the output column {quoted(output)} is among the inputs, so the prompts would hold the answer; take it out"
+    )
+    sections = {
+        "prompting": config.prompting.input_columns,
+        "inference.prompting": config.inference.prompting.input_columns or [],
+    }
+    return [(f"{path}.input_columns", message) for path, columns in sections.items() if output in columns]
 
 
 def _template_findings(prompting: PromptingConfig) -> list[str]:

@@ -13,6 +13,7 @@ from sft.data.leaks import count_leaks
 from sft.data.loading import load_splits
 from sft.data.rows import Row, Splits
 from sft.errors import UserError
+from sft.experiments.row_warnings import row_warnings
 from sft.pipeline.needed_rows import named_row_sets
 from sft.tasks.examples import example_source
 from sft.tasks.inputs import Inputs, row_text, select_inputs, used_columns
@@ -36,6 +37,8 @@ class DataFacts:
     n_test: int
     n_leaked: int
     """Rows that are trained on, shown or calibrated on whose text is found among the evaluated rows."""
+    warnings: tuple[str, ...] = ()
+    """What the rows show that a user should know."""
 
 
 class DataChecks:
@@ -108,6 +111,7 @@ class DataChecks:
             n_dev=None if inputs.selection.dev is None else len(inputs.selection.dev),
             n_test=len(inputs.selection.test),
             n_leaked=leaked,
+            warnings=row_warnings(inputs),
         )
 
 

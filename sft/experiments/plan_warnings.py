@@ -23,6 +23,7 @@ def plan_warnings(
         label_ids: by experiment the token ids of its labels, where a tokenizer was asked.
     """
     yield from _trust(experiments)
+    yield from _rows(experiments)
     yield from _leaks(experiments)
     yield from _labels(experiments, label_ids)
 
@@ -38,6 +39,15 @@ def _trust(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
             f"{first_of(names)}: Python code that comes with the model {model_name!r} is run "
             "(model.model_args.trust_remote_code)"
         )
+
+
+def _rows(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+    names: dict[str, list[str]] = {}
+    for planned in experiments:
+        for text in planned.data.warnings:
+            names.setdefault(text, []).append(planned.experiment.name)
+    for text, named in names.items():
+        yield f"{first_of(named)}: {text}"
 
 
 def _leaks(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
@@ -74,4 +84,5 @@ def _scored(planned: "PlannedExperiment", ids: LabelIds | None) -> ScoredLabels 
     if labels is None:
         return None
     scoring = config.inference.label_scoring
-    return ScoredLabels(tuple(words for _, words in labels), ids, scoring.normalization, scoring.end_token)
+    words, values = tuple(words for _, words in labels), tuple(value for value, _ in labels)
+    return ScoredLabels(words, ids, scoring.normalization, scoring.end_token, () if values == words else values)

@@ -1,9 +1,11 @@
 """What makes the labels of a set hard to tell apart: told before anything runs, and never an error."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from sft.config.texts import as_seen, normalised
 
 SHOWN_GROUPS = 3
 UNEVEN = 3
@@ -27,20 +29,24 @@ class ScoredLabels:
         ids: the token ids of each label without its stop; None where no tokenizer was asked.
         normalization: `inference.label_scoring.normalization`.
         end_token: `inference.label_scoring.end_token`.
+        values: the gold values, where they are not the words.
     """
 
     words: tuple[str, ...]
     ids: tuple[tuple[int, ...], ...] | None
     normalization: str
     end_token: bool
+    values: tuple[str, ...] = ()
 
 
 def label_warnings(labels: ScoredLabels) -> list[LabelWarning]:
     """What a user should know of a label set before scores are compared."""
     words = [word.strip() for word in labels.words]
-    alike = _look_alikes(words)
-    found = [_look_alike_warning(alike)] if alike else []
-    told = {frozenset(pair) for group in alike for pair in _pairs(group)}
+    same = [*_groups(words, as_seen), *_groups(labels.values, as_seen)]
+    found = [_same_to_the_eye(same)] if same else []
+    alike = [group for group in _groups(words, _bare) if not any(set(group) <= set(other) for other in same)]
+    found += [_look_alike_warning(alike)] if alike else []
+    told = {frozenset(pair) for group in (*same, *alike) for pair in _pairs(group)}
     of_words = [pair for pair in _named(words, beginnings(words)) if frozenset(pair) not in told]
     if labels.end_token:
         found += [LabelWarning("beginning", _with_stop(of_words))] if of_words else []
@@ -68,18 +74,28 @@ def beginnings(sequences: Sequence[Sequence[object]]) -> list[tuple[int, int]]:
     return found
 
 
-def _look_alikes(words: Sequence[str]) -> list[list[str]]:
-    """Words that are equal but for case and punctuation."""
+def _groups(words: Sequence[str], form: Callable[[str], str]) -> list[list[str]]:
+    """Words that have one form."""
     groups: dict[str, list[str]] = {}
-    for word in words:
-        groups.setdefault(_bare(word), []).append(word)
-    return [group for bare, group in groups.items() if bare and len(group) > 1]
+    for word in dict.fromkeys(words):
+        groups.setdefault(form(word), []).append(word)
+    return [group for common, group in groups.items() if common and len(group) > 1]
 
 
 def _bare(word: str) -> str:
     """The word in lower case, blanks for punctuation; symbols stay, for `+` and `-` are no look-alikes."""
-    letters = (" " if unicodedata.category(character)[0] == "P" else character for character in word.casefold())
+    folded = normalised(as_seen(word))
+    letters = (" " if unicodedata.category(character)[0] == "P" else character for character in folded)
     return " ".join("".join(letters).split())
+
+
+def _same_to_the_eye(groups: Sequence[Sequence[str]]) -> LabelWarning:
+    named = _some([" and ".join(map(ascii, group)) for group in groups])
+    return LabelWarning(
+        "same_to_the_eye",
+        f"labels look the same and are different texts, a class each ({named}); if they mean one class, write one of "
+        "them in all cells of the data",
+    )
 
 
 def _look_alike_warning(groups: Sequence[Sequence[str]]) -> LabelWarning:

@@ -1,11 +1,13 @@
 """The labels of a classification: gold values as text, and the words the model reads and writes for them."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from sft.config.canonical import json_text
+from sft.config.texts import as_seen, listed, quoted
 from sft.errors import DataError, UserError
 
 SHOWN = 20
@@ -59,14 +61,15 @@ def resolve_labels(
         class_names: names of the output column where it is a ClassLabel.
 
     Raises:
-        UserError: no label at all or one only, an empty one, one twice, or two words that are equal after trimming.
+        UserError: no label at all or one only, an empty one, one twice, or two words that are equal after trimming or
+            in another Unicode form.
     """
     if isinstance(written, Mapping):
         values = sorted(written)
         labels = LabelSet(tuple(values), tuple(written[value] for value in values))
     else:
         labels = _own_words(_values(written, train_values, class_names))
-    _check(labels)
+    _check(labels, written)
     return labels
 
 
@@ -84,12 +87,20 @@ def check_gold(labels: LabelSet, rows: Iterable[tuple[int, str]], split: str) ->
     outside = [(index, value) for index, value in rows if value not in labels]
     if not outside:
         return
-    shown = ", ".join(f"row {index}: {value!r}" for index, value in outside[:5])
+    shown = ", ".join(f"row {index}: {quoted(value)}" for index, value in outside[:5])
     more = f", and {len(outside) - 5} more" if len(outside) > 5 else ""
     raise DataError(
         f'split "{split}": gold labels outside the label set ({shown}{more}; rows counted from 0); '
-        f"{_listed(labels.values)}; correct the data or add them to dataset.labels"
+        f"{_listed(labels.values)}; {_remedy(labels, outside[0][1])}"
     )
+
+
+def _remedy(labels: LabelSet, value: str) -> str:
+    """What helps against a gold value outside the set: one that looks like a label is a slip, and no further label."""
+    alike = next((label for label in labels.values if as_seen(label) == as_seen(value)), None)
+    if alike is None:
+        return "correct the data or add them to dataset.labels"
+    return f"{value!a} looks like {alike!a} and is another text: write it so in the data"
 
 
 def _values(
@@ -108,23 +119,20 @@ def _own_words(values: Sequence[str]) -> LabelSet:
     return LabelSet(tuple(values), tuple(values))
 
 
-def _check(labels: LabelSet) -> None:
+def _check(labels: LabelSet, written: Sequence[Any] | Mapping[str, str] | None) -> None:
     if not labels.values:
         raise UserError("the label set is empty; write dataset.labels, or a train split with at least one label")
     if len(set(labels.values)) < len(labels.values):
         twice = sorted({value for value in labels.values if labels.values.count(value) > 1})
         raise UserError(f"dataset.labels: written more than once: {', '.join(map(repr, twice))}")
-    first: dict[str, str] = {}
+    first: dict[str, tuple[str, str]] = {}
     for value, word in zip(labels.values, labels.words, strict=True):
-        trimmed = word.strip()
-        if not trimmed:
+        if not word.strip():
             raise UserError(f"dataset.labels: the label {value!r} has an empty word {word!r}; a label must have text")
-        if trimmed in first:
-            raise UserError(
-                f"dataset.labels: the labels {first[trimmed]!r} and {value!r} are equal after trimming ({trimmed!r}); "
-                "give them different words with a map: dataset.labels: {gold value: word}"
-            )
-        first[trimmed] = value
+        plain = _without_slips(word)
+        if plain in first:
+            raise UserError(_one_word_twice(first[plain], (value, word), written is not None))
+        first[plain] = (value, word)
     if len(labels.values) == 1:
         raise UserError(
             f"dataset.labels: there is one label only, {labels.values[0]!r}, and nothing to choose between; write the "
@@ -132,6 +140,23 @@ def _check(labels: LabelSet) -> None:
         )
 
 
+def _without_slips(text: str) -> str:
+    """The text without white space around it, accents joined to their letters: labels equal so are one label."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def _one_word_twice(first: tuple[str, str], second: tuple[str, str], are_written: bool) -> str:
+    """What is wrong with two labels (value, word) of one word: giving one label two words would make two of it."""
+    (value, word), (other, other_word) = first, second
+    how = "after trimming" if word.strip() == other_word.strip() else "but for their Unicode form"
+    told = f"dataset.labels: the labels {quoted(value)} and {quoted(other)} are equal {how} "
+    plain = _without_slips(value)
+    if plain != _without_slips(other):
+        return f"{told}({quoted(_without_slips(word))}); give them different words"
+    keep = "keep one of them, and " if are_written else ""
+    return f"{told}({quoted(plain)}); {keep}write {quoted(plain)} in all cells of the data, which is read as it stands"
+
+
 def _listed(values: Sequence[str]) -> str:
     more = f", ... ({len(values)} in all)" if len(values) > SHOWN else ""
-    return f"labels are: {', '.join(values[:SHOWN])}{more}"
+    return f"labels are: {listed(values[:SHOWN])}{more}"

@@ -1,20 +1,5 @@
-from hypothesis import given
-from hypothesis import strategies as st
-
-from sft.data.leaks import count_leaks, normalised, normalised_input
+from sft.data.leaks import count_leaks, normalised_input
 from sft.data.rows import Row
-
-
-def test_case_width_and_space_do_not_matter() -> None:
-    assert normalised("  Ｇood\tDAY\u00a0 \n") == "good day"
-    assert normalised("Straße") == normalised("STRASSE")
-    assert normalised("e\u0301") == normalised("é")
-    assert normalised("good day!") != normalised("good day")
-
-
-@given(st.text(alphabet=st.characters(codec=None)))
-def test_normalising_twice_changes_nothing(text: str) -> None:
-    assert normalised(normalised(text)) == normalised(text)
 
 
 def test_each_used_text_counts() -> None:

@@ -64,6 +64,16 @@ def test_all_findings_of_all_experiments_are_told_at_once(plan_of: Plan, project
         ({"dataset": {"path": "nowhere.csv"}}, "dataset", "nowhere.csv"),
         ({"dataset": {"splits": {"test": "tset"}}}, "dataset", "tset"),
         ({"prompting": {"input_columns": ["txt"]}}, "dataset", "txt"),
+        (
+            {"prompting": {"input_columns": ["text", "label"]}},
+            "prompting.input_columns",
+            "'label' is among the inputs",
+        ),
+        (
+            {"inference": {"prompting": {"input_columns": ["label"], "input_template": "Is it {label}?"}}},
+            "inference.prompting.input_columns",
+            "the prompts would hold the answer",
+        ),
         ({"dataset": {"keep_columns": ["nope"]}}, "dataset.keep_columns", "columns are: id, text, label"),
         ({"dataset": {"labels": ["bad", "good"]}}, "dataset", "mixed"),
         ({"prompting": {"input_template": "{text} {titel}"}}, "prompting.input_template", "titel"),
@@ -139,6 +149,25 @@ def test_a_leak_is_a_warning_and_under_strict_leaks_an_error(
     assert plan_of(project, a=raw(strict, {"dataset": {"shots": 0}}, {"training": ...})).experiments
 
 
+def test_an_input_column_that_tells_the_label_is_warned_of(
+    plan_of: Plan, project: Path, raw: Raw, rewrite: Callable[..., None]
+) -> None:
+    numbers = {"bad": 0, "good": 1, "mixed": 2}
+    for split in ("train", "test"):
+        rewrite(
+            project,
+            split,
+            lambda rows: [
+                {**row, "copy": f"{row['label']} ", "number": numbers[row["label"]], "length": len(row["text"])}
+                for row in rows
+            ],
+        )
+    columns = {"prompting": {"input_columns": ["text", "copy", "number", "length"]}}
+    copy, number = plan_of(project, a=raw(), b=raw(columns), c=raw(columns, {"seed": 3})).warnings
+    assert copy.startswith("b and 1 more: the input column 'copy' repeats 'label' in every row")
+    assert number.startswith("b and 1 more: the input column 'number' has one value for each label of 'label'")
+
+
 def test_code_that_comes_with_a_model_is_told_where_it_is_allowed(plan_of: Plan, project: Path, raw: Raw) -> None:
     trusting = {"model": {"model_args": {"trust_remote_code": True}}}
     plan = plan_of(project, a=raw(), b=raw(trusting), c=raw(trusting, {"seed": 3}))
@@ -172,7 +201,7 @@ def test_the_same_columns_used_with_another_output_are_examined_anew(
 ) -> None:
     for split in ("train", "test"):
         rewrite(project, split, lambda rows: [row | {"kind": row["label"][0]} for row in rows])
-    first = raw({"prompting": {"input_columns": ["label", "kind"], "output_column": "label"}})
+    first = raw({"prompting": {"input_columns": ["kind"], "output_column": "label"}})
     second = raw({"prompting": {"input_columns": ["label"], "output_column": "kind"}})
     plan = plan_of(project, a=first, b=second).named()
     assert plan["a"].data.labels == [["bad", "bad"], ["good", "good"], ["mixed", "mixed"]]

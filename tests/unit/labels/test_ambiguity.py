@@ -39,6 +39,28 @@ def test_labels_that_differ_in_case_and_punctuation_only() -> None:
     assert "('Good' and 'Good.', 'so-so' and 'So so')" in found["look_alike"]
 
 
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("y\u200bes", "'y\\u200bes'"),
+        ("\u0443es", "'\\u0443es'"),
+        ("ye\u00ads", "'ye\\xads'"),
+        ("y\u0435s\u00a0", "'y\\u0435s'"),
+    ],
+)
+def test_labels_that_the_eye_cannot_tell_apart_are_shown_with_escapes(word: str, shown: str) -> None:
+    found = told(("yes", "no", word))
+    assert set(found) == {"same_to_the_eye"}
+    assert f"look the same and are different texts, a class each ('yes' and {shown})" in found["same_to_the_eye"]
+
+
+def test_gold_values_that_look_the_same_are_told_whatever_their_words() -> None:
+    values = ("yes", "no", "yes ")
+    (found,) = label_warnings(ScoredLabels(("x", "y", "z"), None, "sum", True, values))
+    assert found.kind == "same_to_the_eye"
+    assert "('yes' and 'yes ')" in found.text
+
+
 def test_vowel_signs_are_letters() -> None:
     assert told(("की", "का")) == {}
 

@@ -34,6 +34,10 @@ def test_train_labels_are_sorted_as_text() -> None:
         (["yes", " yes"], None, "'yes' and ' yes' are equal after trimming"),
         ({"0": "no", "1": "no "}, None, "'0' and '1' are equal after trimming ('no')"),
         (None, ["a", "a "], "'a' and 'a ' are equal after trimming"),
+        (None, ["b", "a", "a\u00a0"], "'a' and 'a\\xa0' are equal after trimming ('a'); write 'a' in all cells"),
+        (["a", "a "], None, "('a'); keep one of them, and write 'a' in all cells"),
+        ({"a": "x", "a ": "x"}, None, "('a'); keep one of them, and write 'a' in all cells"),
+        (None, ["é", "e\u0301"], "'e\\u0301' and 'é' are equal but for their Unicode form ('é'); write 'é' in all"),
         (["yes", "yes"], None, "written more than once: 'yes'"),
         ([1, 1.0], None, "written more than once: '1'"),
         (["yes", " "], None, "empty word ' '"),
@@ -68,6 +72,14 @@ def test_gold_outside_the_set_names_rows_and_values() -> None:
     assert "labels are: a, b" in text
     with pytest.raises(DataError, match="'A' is not in the label set"):
         labels.index("A")
+
+
+@pytest.mark.parametrize("value", ["yes ", "\u0443es", "yes\u200b"])
+def test_gold_that_only_looks_like_a_label_is_no_label_to_add(value: str) -> None:
+    with pytest.raises(DataError) as caught:
+        check_gold(LabelSet(("no", "yes"), ("no", "yes")), [(3, value)], "test")
+    assert f"{value!a} looks like 'yes' and is another text: write it so in the data" in str(caught.value)
+    assert "add them" not in str(caught.value)
 
 
 def test_equal_sets_are_equal_after_use() -> None:

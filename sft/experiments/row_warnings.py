@@ -1,0 +1,56 @@
+"""What the rows of an experiment show that a user should know before it runs; none of it stops a run."""
+
+from collections.abc import Iterator, Sequence
+
+from sft.config.texts import quoted
+from sft.data.rows import Row
+from sft.tasks.inputs import Inputs
+
+ROWS_PER_LABEL = 2
+"""Rows that each label must have before a column of one value for each label says anything."""
+
+
+def row_warnings(inputs: Inputs) -> tuple[str, ...]:
+    """The warnings of an experiment's rows."""
+    return tuple(_columns_with_the_answer(inputs))
+
+
+def _columns_with_the_answer(inputs: Inputs) -> Iterator[str]:
+    config = inputs.config
+    output = config.prompting.output_column
+    rows = _rows_with_gold(inputs)
+    columns = dict.fromkeys([*config.prompting.input_columns, *config.inference_prompting.input_columns])
+    for column in columns:
+        if _repeats(rows, column, output):
+            yield _told(column, f"repeats {quoted(output)} in every row")
+        elif inputs.labels is not None and _has_one_value_per_label(rows, column, output):
+            yield _told(column, f"has one value for each label of {quoted(output)}")
+
+
+def _told(column: str, how: str) -> str:
+    return f"the input column {quoted(column)} {how}, so the prompts hold the answer; leave it out of input_columns"
+
+
+def _rows_with_gold(inputs: Inputs) -> list[Row]:
+    output = inputs.config.prompting.output_column
+    evaluated = [row for split, rows in inputs.evaluated().items() if inputs.has_gold(split) for row in rows]
+    return [*(row for row in inputs.selection.train if output in row.values), *evaluated]
+
+
+def _repeats(rows: Sequence[Row], column: str, output: str) -> bool:
+    return len(rows) >= ROWS_PER_LABEL and all(_plain(row, column) == _plain(row, output) for row in rows)
+
+
+def _has_one_value_per_label(rows: Sequence[Row], column: str, output: str) -> bool:
+    label_of: dict[str, str] = {}
+    n_of: dict[str, int] = {}
+    for row in rows:
+        value, label = _plain(row, column), _plain(row, output)
+        n_of[label] = n_of.get(label, 0) + 1
+        if label_of.setdefault(value, label) != label or len(label_of) > len(n_of):
+            return False
+    return len(n_of) > 1 and min(n_of.values()) >= ROWS_PER_LABEL
+
+
+def _plain(row: Row, column: str) -> str:
+    return row.text(column).strip()
