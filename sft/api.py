@@ -1,12 +1,13 @@
 """What the commands and `import sft` offer; every command calls one function of this module."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sft.config.schema import config_schema
+from sft.experiments.board_process import BASELINES, UNDER_WAY, board_starter, no_board
 from sft.experiments.board_refresh import last_refresh
 from sft.experiments.costs import StageCosts, row_counts
 from sft.experiments.display import Display
@@ -26,7 +27,7 @@ from sft.experiments.running import (
     run_plan,
 )
 from sft.experiments.settings import RunSettings
-from sft.reporting.leaderboard import board_folder, leading_id, rebuild_leaderboard, write_leaderboard
+from sft.reporting.leaderboard import board_folder, leading_id, rebuild_leaderboard
 from sft.reporting.tracked import last_log, log_results, require_tracker
 from sft.reporting.views.view import ViewRequest, leaderboard_view
 from sft.runs.files import ResultsFolder
@@ -273,28 +274,18 @@ def _run(
     costs = StageCosts(row_counts(checked.experiments))
     with locked(results_folder):
         costs.learn_from(results_folder)
-        board = _board_writer(results_folder) if request.adds_to_grid else _no_board
+        board = board_starter(results_folder, UNDER_WAY) if request.adds_to_grid else no_board
         watchers = Watchers(display or display_for(costs=costs), board, costs)
         for warning in checked.warnings:
             watchers.display.say(f"warning: {warning}")
         outcome = run_plan(checked, results_folder, request, settings, watchers)
         ended = outcome.summary.stopped_by is None  # one that is stopped begins nothing that takes seconds
-        last = _board_writer(results_folder, measures_baselines=ended) if request.adds_to_grid else board
-        unwritten = (*outcome.unwritten, *last_refresh(last))
-        if request.tracker is not None and ended:
+        options = (BASELINES,) if ended else (UNDER_WAY,)
+        start_last = board_starter(results_folder, *options) if request.adds_to_grid else no_board
+        last = last_refresh(start_last, results_folder, was_stopped=not ended)
+        outcome.summary.stopped_by = outcome.summary.stopped_by or last.stopped_by
+        unwritten = (*outcome.unwritten, *last.unwritten)
+        if request.tracker is not None and outcome.summary.stopped_by is None:
             unwritten += last_log(results_folder, request.tracker, watchers.display.say)
-        outcome = dataclasses.replace(outcome, unwritten=unwritten)
+        outcome = dataclasses.replace(outcome, unwritten=unwritten, warnings=last.warnings)
     return GridRun(plan=checked, outcome=outcome, results=results_folder)
-
-
-def _no_board() -> None:
-    """What a run does whose experiments stand on no board."""
-
-
-def _board_writer(results_folder: ResultsFolder, *, measures_baselines: bool = False) -> Callable[[], None]:
-    """A function that rewrites the leaderboard."""
-
-    def write() -> None:
-        write_leaderboard([results_folder], results_folder.path, measures_baselines=measures_baselines)
-
-    return write

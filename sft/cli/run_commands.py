@@ -174,7 +174,7 @@ def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = N
     stopped = summary.stopped_by is not None
     lines = closing_lines(outcome.facts(), Ending(results, outcome.seconds, stopped, retry))
     machine = [*outcome.unwritten, *([summary.machine] if summary.machine else [])]
-    lines += [*([summary.halted] if summary.halted else []), *machine]
+    lines += [*([summary.halted] if summary.halted else []), *outcome.warnings, *machine]
     write_err("".join(f"{line}\n" for line in lines))
     if summary.stopped_by is not None:
         end_by(signal.SIGINT if summary.stopped_by == signal.SIGINT else signal.SIGTERM)

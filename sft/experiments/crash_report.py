@@ -3,6 +3,7 @@
 import sys
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sft.errors import InternalError
 from sft.experiments.quiet_stream import QuietStream
@@ -12,16 +13,18 @@ from sft.runs.files import ResultsFolder
 
 
 def crashed(error: Exception, results: ResultsFolder) -> InternalError:
-    """Write the traceback to `crash-TIME.log` in the results folder; returns what the user is told.
-
-    Where the disk does not take it, the traceback goes to stderr.
-    """
-    text = "".join(traceback.format_exception(error))
+    """Write the traceback to `crash-TIME.log` in the results folder; returns what the user is told."""
     said = f"internal error: {type(error).__name__}: {error}. What is finished is safe."
+    path = write_crash_log("".join(traceback.format_exception(error)), results)
+    return InternalError(said if path is None else f"{said} Please report it with {shown_path(path)}")
+
+
+def write_crash_log(text: str, results: ResultsFolder) -> Path | None:
+    """Write a traceback to `crash-TIME.log`; to stderr, and None, where the disk does not take it."""
     path = results.crash_log(f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     try:
         path.write_text(f"{text}\n{versions()}\n", "utf-8")
     except OSError:
         QuietStream(sys.stderr).write(text)
-        return InternalError(said)
-    return InternalError(f"{said} Please report it with {shown_path(path)}")
+        return None
+    return path

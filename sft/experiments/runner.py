@@ -2,11 +2,11 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from sft.errors import MACHINE_ERRNOS, NO_SPACE_ERRNOS, SftError
 from sft.experiments.attempts import judge, log_of, number_of, prepare
+from sft.experiments.board_process import StartBoard
 from sft.experiments.board_refresh import BoardRefresh
 from sft.experiments.crash_report import crashed
 from sft.experiments.display import Display
@@ -43,7 +43,7 @@ class Runner:
         results: ResultsFolder,
         executor: Executor,
         display: Display,
-        refresh_board: Callable[[], None],
+        start_board: StartBoard,
         settings: RunSettings,
         surroundings: Surroundings,
     ) -> None:
@@ -53,7 +53,7 @@ class Runner:
         self._settings = settings
         self._around = surroundings
         machine = surroundings.machine
-        self._board = BoardRefresh(refresh_board, display.say, surroundings.board_seconds)
+        self._board = BoardRefresh(start_board, display.say, surroundings.board_seconds)
         self._ledger = Ledger(results, display, settings, surroundings, self._board.changed)
         self._leases = Leases(machine)
         self._gpu_memory = GpuMemory(machine.gpus or (), time.monotonic(), surroundings.gpu_rest_seconds)
@@ -85,6 +85,7 @@ class Runner:
                 raise crashed(error, self._results) from error
             finally:
                 self._executor.close()
+                self._board.end()
                 self._gpu_memory.close()
                 self._display.closed()
 
@@ -133,6 +134,7 @@ class Runner:
             self._display.say(STOPPING.format(name=self._stops.first.name, count=len(self._active), grace=grace))
         for active in self._active.values():
             active.stop(self._stops.first, grace)
+        self._board.end()
 
     # starting
 
@@ -184,7 +186,8 @@ class Runner:
                 self._ledger.updated(active.job, active.status)
         self._ledger.flush()
         self._display.ticked([active.shown(now) for active in self._active.values()])
-        self._board.tick()
+        if self._stops.first is None:
+            self._board.tick()
 
     def _end(self, active: ActiveJob) -> None:
         now = time.monotonic()

@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sft.errors import UserError
 from sft.experiments.adapter_copies import copy_adapters
+from sft.experiments.board_process import StartBoard
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import Display
 from sft.experiments.executors import executor_registry
@@ -64,7 +65,7 @@ class Watchers:
     """Who is told how a run goes."""
 
     display: Display
-    refresh_board: Callable[[], None]
+    start_board: StartBoard
     costs: StageCosts
     """What the display learns from is what jobs are ordered by."""
 
@@ -84,6 +85,8 @@ class RunOutcome:
     """The jobs took, together with all between them."""
     unwritten: tuple[str, ...] = ()
     """What could not be written after the last job, one line each: copies of adapters, the leaderboard."""
+    warnings: tuple[str, ...] = ()
+    """What else went wrong after the last job, and is no fault of the machine."""
 
     def facts(self) -> RunFacts:
         """What the closing lines are made of."""
@@ -122,7 +125,7 @@ def run_plan(
         settings.start, preload_of(job.record for job in needed.values()), watchers.display.say
     )
     surroundings = Surroundings(machine=machine, cost=watchers.costs.cost, has_memory_step=has_memory_step)
-    runner = Runner(results, executor, watchers.display, watchers.refresh_board, settings, surroundings)
+    runner = Runner(results, executor, watchers.display, watchers.start_board, settings, surroundings)
     began = time.monotonic()
     summary = runner.run(jobs)
     ends = {name: planned[-1] for name, planned in jobs.items() if planned}

@@ -136,6 +136,12 @@ def with_statistics(leaderboard: Leaderboard, *, full: bool = False) -> Leaderbo
     return replace(leaderboard, boards=tuple(map(complete, leaderboard.boards)))
 
 
+def with_ranks(leaderboard: Leaderboard) -> Leaderboard:
+    """The boards with their groups alone."""
+    boards = (with_groups(board, leaderboard.without_result) for board in leaderboard.boards)
+    return replace(leaderboard, boards=tuple(boards))
+
+
 def with_groups(board: Board, unfinished: Sequence[ExperimentRecord]) -> Board:
     """The board with its groups, without statistics.
 

@@ -9,13 +9,16 @@ from pathlib import Path
 from sft.errors import UserError
 from sft.registry import import_object
 from sft.reporting.baselines.building import baselines_of
-from sft.reporting.board import Leaderboard, leading_group, rank, with_groups, with_statistics
+from sft.reporting.board import Leaderboard, leading_group, rank, with_groups, with_ranks, with_statistics
 from sft.reporting.collect import collect
 from sft.reporting.figures import require_figures, write_figures
 from sft.reporting.formats import report_format_registry
 from sft.reporting.formats.report_format import ReportFormat
 from sft.runs.atomic import write_text
 from sft.runs.files import ResultsFolder
+
+RANKS_ONLY_ABOVE = 500
+"""More experiments of a grid under way are ranked without statistics, which cost most and move with each result."""
 
 
 @contextlib.contextmanager
@@ -76,6 +79,7 @@ def write_leaderboard(
     measures_baselines: bool = False,
     full: bool = False,
     with_texts: bool = True,
+    under_way: bool = False,
 ) -> Leaderboard:
     """Write `leaderboard.json`, `leaderboard.md`, ... of the folders into `to`, each atomically.
 
@@ -88,8 +92,11 @@ def write_leaderboard(
             seconds; else those that are known are shown.
         full: statistics of all groups; else of the best ones of each board.
         with_texts: whether reports may show texts of the data.
+        under_way: whether a grid runs, so that many experiments are ranked only.
     """
-    leaderboard = with_statistics(build_leaderboard(folders), full=full)
+    ranked = build_leaderboard(folders)
+    ranks_only = under_way and sum(len(board.rows) for board in ranked.boards) > RANKS_ONLY_ABOVE
+    leaderboard = with_ranks(ranked) if ranks_only else with_statistics(ranked, full=full)
     baselines = baselines_of(leaderboard.boards, folders, ResultsFolder(to), measures=measures_baselines)
     leaderboard = dataclasses.replace(leaderboard, baselines=baselines, with_texts=with_texts)
     for target in report_format_registry.values():

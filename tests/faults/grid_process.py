@@ -2,7 +2,7 @@
 
 Tests start it, send it signals or kill it, and look at what it left. The spec is JSON: `experiments` (name -> jobs in
 the order of their stages, each `{stage, key, config}`), `settings` (of `RunSettings`), `around` (of `Surroundings`),
-`machine`, `ladder` (steps that a stage can need less memory by), `board` (what the refresh of the board raises).
+`machine`, `ladder` (steps that a stage can need less memory by), `board` (the program, in Python, that refreshes it).
 """
 
 import fcntl
@@ -19,6 +19,7 @@ from typing import Any
 from sft.cli.output import write_err
 from sft.cli.run_commands import close
 from sft.errors import SftError
+from sft.experiments.board_process import GuardedBoard, StartBoard
 from sft.experiments.executors.local import LocalExecutor
 from sft.experiments.executors.preload import preload_of
 from sft.experiments.leases import Machine
@@ -91,12 +92,8 @@ def folder_of(results: ResultsFolder, job: dict[str, Any]) -> JobFolder:
     return JobFolder(results.experiments / job["key"]) if is_experiment else results.stage(job["stage"], job["key"])
 
 
-def _board(spec: dict[str, Any]) -> Callable[[], None]:
-    def refresh() -> None:
-        if spec.get("board"):
-            raise RuntimeError(spec["board"])
-
-    return refresh
+def _board(spec: dict[str, Any]) -> StartBoard:
+    return lambda: GuardedBoard([sys.executable, "-c", spec["board"]]) if "board" in spec else None
 
 
 def _around(spec: dict[str, Any]) -> Surroundings:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,6 +68,12 @@ def test_a_job_runs_with_its_output_in_files_and_says_hello(jobs: Any, start: st
     assert read_progress(job.folder.progress).step == 1
     assert ended.pid == pid_in(job, "started")
     assert jobs.said == []
+
+
+def test_a_job_runs_from_another_thread_than_the_main_one(jobs: Any, start: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(lambda: jobs.run(jobs.executor(start), jobs.job("succeed"))).result()
+    assert (ended.exit_code(), ended.error) == (0, None)
 
 
 def test_jobs_of_one_executor_run_at_the_same_time_and_all_ends_are_told(jobs: Any, start: str) -> None:

@@ -120,6 +120,46 @@ def test_row_9_a_pipe_that_nobody_reads_stops_nothing(grid: Any) -> None:
     assert grid.states() == {"a": "done", "b": "done"}
 
 
+ENDLESS_BOARD = """
+import pathlib, time
+pathlib.Path("marker-board").touch()
+time.sleep(600)
+"""
+
+
+def _with_an_endless_board(grid: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[Any]]:
+    """A runner whose board is being written for ever, and the jobs that run beside it."""
+    monkeypatch.chdir(tmp_path)
+    grid.spec = {"board": ENDLESS_BOARD, "machine": {"jobs": 2}}
+    grid.add("done")
+    running = [grid.add("a", "save_on_term"), grid.add("b", "save_on_term")]
+    process = grid.start()
+    wait_until((tmp_path / "marker-board").exists)
+    for folder in running:
+        wait_for(folder, "working")
+    return process, running
+
+
+def test_row_8_every_job_gets_its_signal_while_a_board_is_written_for_ever(
+    grid: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, running = _with_an_endless_board(grid, tmp_path, monkeypatch)
+    send(process, signal.SIGTERM)
+    assert process.wait(SAVING) == -signal.SIGTERM
+    assert all(marker(folder, "saved").exists() for folder in running)
+    assert grid.states() == {"done": "done", "a": "preempted", "b": "preempted"}
+
+
+def test_row_1_a_board_dies_with_its_runner(
+    grid: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_process_left: Callable[[], dict[int, str]]
+) -> None:
+    process, _ = _with_an_endless_board(grid, tmp_path, monkeypatch)
+    assert any("marker-board" in command for command in no_process_left().values())
+    process.kill()
+    process.wait()
+    wait_until(lambda: not no_process_left(), 5.0)
+
+
 @pytest.mark.slow
 def test_row_10_a_job_that_ignores_the_request_is_killed_after_the_grace(grid: Any) -> None:
     running = grid.add("running", "ignore_term")

@@ -1,6 +1,8 @@
 """`sft.run` and its kin, with a runner that is played."""
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,13 @@ import sft
 from sft import api
 from sft.errors import MachineError, PackageMissing, UserError
 from sft.experiments import planning
+from sft.experiments.board_process import GuardedBoard
 from sft.experiments.runner import Runner
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
 from sft.experiments.tokenizer_checks import TokenizerAnswer
+from sft.reporting.leaderboard import write_leaderboard
+from sft.runs.files import ResultsFolder
 
 
 @pytest.fixture
@@ -22,6 +27,19 @@ def grid(project: Path, raw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(planning, "ask", lambda questions: [TokenizerAnswer() for _ in questions])
     monkeypatch.chdir(project)
     return {"configs": {"a": raw(), "b": raw({"seed": 5})}}
+
+
+@pytest.fixture(autouse=True)
+def board_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boards are written in this process: another one takes seconds to import what it needs."""
+
+    def start(results: ResultsFolder, *_: str) -> Callable[[], None]:
+        def write() -> None:
+            write_leaderboard([results], results.path)
+
+        return write
+
+    monkeypatch.setattr(api, "board_starter", start)
 
 
 @pytest.fixture
@@ -63,30 +81,44 @@ def test_baselines_are_measured_at_the_end_of_a_run_that_was_not_stopped_only(
     original = api.run_plan
 
     def run(checked: Any, results: Any, request: Any, settings: Any, watchers: Any) -> Any:
-        watchers.refresh_board()
+        watchers.start_board()
         return original(checked, results, request, settings, watchers)
 
     monkeypatch.setattr(Runner, "run", lambda *_: RunSummary(stopped_by=stopped_by))
     monkeypatch.setattr(api, "run_plan", run)
-    monkeypatch.setattr(api, "write_leaderboard", lambda *_, measures_baselines: written.append(measures_baselines))
+    monkeypatch.setattr(api, "board_starter", lambda _, option: lambda: written.append(option == "--baselines"))
     sft.run(grid, "results")
     assert written == expected
 
 
-@pytest.mark.parametrize(("number", "is_told"), [(28, True), (2, False)])
-def test_a_board_that_cannot_be_written_at_the_end_is_told_or_raised(
-    grid: dict[str, Any], seen: list[Any], monkeypatch: pytest.MonkeyPatch, number: int, is_told: bool
+@pytest.mark.parametrize(
+    ("program", "unwritten", "warnings"),
+    [
+        (
+            "import sys; sys.stderr.write('[Errno 28] no: leaderboard.json\\n'); sys.exit(5)",
+            "the leaderboard could not be written: [Errno 28] no: leaderboard.json",
+            None,
+        ),
+        ("raise KeyError('seed')", None, r"warning: the leaderboard could not be written \(KeyError: 'seed'\); "),
+        ("import os; os.kill(os.getpid(), 9)", None, r".*written \(its process was ended by SIGKILL\)"),
+    ],
+    ids=["machine", "bug", "killed"],
+)
+def test_a_board_that_cannot_be_written_at_the_end_is_told_and_loses_no_run(
+    grid: dict[str, Any],
+    seen: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    unwritten: str | None,
+    warnings: str | None,
 ) -> None:
-    def fail(*_: Any, measures_baselines: bool) -> None:
-        raise OSError(number, "no", "leaderboard.json")
-
-    monkeypatch.setattr(api, "write_leaderboard", fail)
-    if is_told:
-        (line,) = sft.run(grid, "results").outcome.unwritten
-        assert line == "the leaderboard could not be written: [Errno 28] no: 'leaderboard.json'"
-    else:
-        with pytest.raises(FileNotFoundError):
-            sft.run(grid, "results")
+    monkeypatch.setattr(api, "board_starter", lambda *_: lambda: GuardedBoard([sys.executable, "-c", program]))
+    outcome = sft.run(grid, "results").outcome
+    assert outcome.unwritten == (() if unwritten is None else (unwritten,))
+    assert (len(outcome.warnings), bool(warnings)) in ((0, False), (1, True))
+    assert warnings is None or re.match(warnings, outcome.warnings[0])
+    logs = [path.read_text() for path in Path("results").glob("crash-*.log")]
+    assert ["Traceback" in log for log in logs] == ([True] if "raise" in program else [False] * len(logs))
 
 
 def test_a_tracker_that_cannot_work_is_told_before_anything_starts(

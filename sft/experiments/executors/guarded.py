@@ -28,7 +28,7 @@ class Command:
 
 
 class GuardedProcess:
-    """A command with its guard. To be started from the main thread, as the worker's ties hang on it."""
+    """A command with its guard."""
 
     def __init__(self, command: Command, stdout: IO[bytes], stderr: IO[bytes]) -> None:
         """Start the guard, which starts the command."""

@@ -31,7 +31,7 @@ def to_stderr(notice: str) -> None:
 
 
 class LocalExecutor:
-    """Starts each job under a guard; one loop without threads. Everything is to be called from the main thread."""
+    """Starts each job under a guard; one loop without threads. Everything is to be called from one thread."""
 
     def __init__(
         self,

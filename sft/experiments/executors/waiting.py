@@ -4,6 +4,7 @@ import contextlib
 import selectors
 import signal
 import socket
+import threading
 from collections.abc import Callable
 
 
@@ -15,8 +16,8 @@ class Waiter:
         self._signals: tuple[socket.socket, socket.socket, int] | None = None
 
     def hear_signals(self) -> None:
-        """Have signals end the wait, from now until `close`; main thread only."""
-        if self._signals is not None:
+        """Have signals end the wait, from now until `close`; other threads than the main one get none."""
+        if self._signals is not None or threading.current_thread() is not threading.main_thread():
             return
         reader, writer = socket.socketpair()
         reader.setblocking(False)

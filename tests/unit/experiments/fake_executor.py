@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sft.experiments.board_process import BoardFailure
 from sft.experiments.display import RunningJob
 from sft.experiments.executors.executor import Lease, Submission
 from sft.pipeline.jobs import PlannedJob
@@ -115,6 +116,24 @@ class FakeExecutor:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class FakeBoard:
+    """A board that is written at once, or never."""
+
+    def __init__(self, failure: BoardFailure | None = None, *, is_written: bool = True) -> None:
+        self._failure = failure
+        self._is_written = is_written
+        self.ended = False
+
+    def is_over(self, _seconds: float = 0.0) -> bool:
+        return self._is_written
+
+    def failure(self) -> BoardFailure | None:
+        return self._failure
+
+    def end(self) -> None:
+        self.ended = True
 
 
 class Shown:

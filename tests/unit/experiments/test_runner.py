@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_executor import FakeExecutor, Shown, chain, fail, fail_times, job, run_on, succeed
+from fake_executor import FakeBoard, FakeExecutor, Shown, chain, fail, fail_times, job, run_on, succeed
 
 from sft.errors import InternalError
-from sft.experiments import running_job
+from sft.experiments import board_refresh, running_job
+from sft.experiments.board_process import BoardFailure
 from sft.experiments.executors.executor import Submission
 from sft.experiments.leases import Machine
 from sft.experiments.runner import Runner
@@ -648,20 +649,59 @@ def test_a_fault_of_the_machine_ends_the_run_as_what_it_is(results: ResultsFolde
     assert executor.closed == 1
 
 
-def test_the_board_is_refreshed_when_something_changed_and_its_failure_is_told_once(results: ResultsFolder) -> None:
-    calls: list[int] = []
+def test_the_board_is_refreshed_when_something_changed_and_its_failure_is_told_once(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_refresh, "COST_SHARE", 0)
+    boards: list[FakeBoard] = []
 
-    def refresh() -> None:
-        calls.append(1)
-        raise RuntimeError("no board")
+    def start() -> FakeBoard:
+        boards.append(FakeBoard(BoardFailure("RuntimeError: no board")))
+        return boards[-1]
 
     display = Shown()
     surroundings = around(tick_seconds=0.0)
-    Runner(results, FakeExecutor(), display, refresh, RunSettings(), surroundings).run(many(results, 4))
-    assert len(calls) > 1
+    Runner(results, FakeExecutor(), display, start, RunSettings(), surroundings).run(many(results, 4))
+    assert len(boards) > 1
+    assert all(board.ended for board in boards)
     assert [line for line in display.said if "leaderboard" in line] == [
         "the leaderboard could not be written (RuntimeError: no board); the run goes on"
     ]
+
+
+def test_a_board_that_never_ends_holds_up_no_job_and_none_is_started_beside_it(results: ResultsFolder) -> None:
+    boards: list[FakeBoard] = []
+
+    def start() -> FakeBoard:
+        boards.append(FakeBoard(is_written=False))
+        return boards[-1]
+
+    runner = Runner(results, FakeExecutor(), Shown(), start, RunSettings(), around(tick_seconds=0.0))
+    assert len(runner.run(many(results, 4)).ended) == 4
+    assert [board.ended for board in boards] == [True]
+
+
+def test_a_run_that_is_stopped_ends_its_board_after_it_has_passed_the_signal_on(results: ResultsFolder) -> None:
+    executor, order = FakeExecutor({"i1": run_on}), []
+
+    class Ordered(FakeBoard):
+        def end(self) -> None:
+            order.append(list(executor.handles[-1].stopped))
+
+    def stop_once_a_board_is_written() -> None:
+        if executor.order[-1] == "i1" and boards:
+            signalled(signal.SIGTERM)()
+
+    boards: list[Ordered] = []
+
+    def start() -> Ordered:
+        assert not order, "it was started after the signal"
+        boards.append(Ordered(is_written=False))
+        return boards[-1]
+
+    executor.while_waiting = stop_once_a_board_is_written
+    Runner(results, executor, Shown(), start, RunSettings(), around(tick_seconds=0.0)).run(many(results, 2))
+    assert order[0] == [RunSettings().grace]
 
 
 def test_the_display_is_told_what_runs(results: ResultsFolder) -> None:
