@@ -30,6 +30,35 @@ ErrorKind = Literal[
     "exception",
 ]
 
+MACHINE_TEXTS: tuple[tuple[str, ErrorKind], ...] = (
+    ("DefaultCPUAllocator: can't allocate memory", "oom_host"),
+    ("not enough memory: you tried to allocate", "oom_host"),
+    ("Cannot allocate memory", "oom_host"),
+    ("std::bad_alloc", "oom_host"),
+    ("out of memory", "oom_gpu"),
+    ("STATUS_ALLOC_FAILED", "oom_gpu"),
+    ("No space left on device", "disk_full"),
+    ("Disk quota exceeded", "disk_full"),
+    ("File too large (os error 27)", "disk_full"),
+)
+"""Libraries in other languages tell by their text alone what went wrong."""
+
+
+def machine_kind(error: BaseException) -> ErrorKind | None:
+    """The kind of an error for which the machine is the reason, None for any other.
+
+    That of a GPU's memory is a `RuntimeError` to Python, so whoever catches one because a model may refuse what it is
+    given must ask here first.
+    """
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "oom_host"
+    if type(error).__name__ == "OutOfMemoryError":
+        return "oom_gpu"
+    if isinstance(error, OSError) and error.errno in NO_SPACE_ERRNOS:
+        return "disk_full"
+    text = str(error)
+    return next((kind for part, kind in MACHINE_TEXTS if part in text), None)
+
 
 class SftError(Exception):
     """A problem that the message alone explains: the thing, the bad value, what is allowed, what to do.

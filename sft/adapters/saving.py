@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import StageFailure, UserError
+from sft.adapters.fit import require_fit, require_known_options, told_fault
+from sft.errors import StageFailure, UserError, machine_kind
 
 if TYPE_CHECKING:
     import torch
@@ -60,16 +61,21 @@ def load_adapter(model: Any, folder: Path, trainable: bool = False, dropout: flo
     """
     from peft import PeftConfig, PeftModel
 
-    adapter_config(folder)
+    saved = adapter_config(folder)
     config = PeftConfig.from_pretrained(str(folder))
+    require_known_options(folder, saved, config)
     if dropout is not None:
         config.lora_dropout = dropout
     config.inference_mode = not trainable
     try:
         loaded = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=trainable)
-    except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"model.adapter: {folder} does not fit the model: {reason}", kind="model") from error
+    except (RuntimeError, ValueError, KeyError) as error:
+        if machine_kind(error) is not None:
+            raise
+        raise UserError(
+            f"model.adapter: {folder} does not fit the model: {told_fault(error)}", kind="model"
+        ) from error
+    require_fit(loaded, ADAPTER, folder)
     return loaded.train() if trainable else loaded.eval()
 
 

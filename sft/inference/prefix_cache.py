@@ -9,8 +9,8 @@ import torch
 from sft.inference.batches import pad_left
 from sft.inference.label_scoring.cached_model import CachedModel, Context
 from sft.inference.label_scoring.grouping import WORTH_SHARING, Prompts, shared_beginning, token_order
-from sft.inference.label_scoring.masks import is_tried, mask_rule, stretched_positions
-from sft.inference.label_scoring.scoring import TRIAL_TOLERANCE
+from sft.inference.label_scoring.masks import MaskRule, is_tried, mask_rule, stretched_positions
+from sft.inference.trial import objection
 
 logger = logging.getLogger(__name__)
 
@@ -73,17 +73,12 @@ def _context(model: Any, prompts: Prompts, length: int, generation_args: Mapping
     refusal = _refusal_of(generation_args) or stretched_positions(model, longest)
     if refusal is not None:
         return refusal
-    cached = CachedModel(model, masks)
-    if is_tried(model):
-        return cached.extend(Context(), prompts[0][:length])
-    try:
-        context = cached.extend(Context(), prompts[0][:length])
-        apart = _apart(model, context, prompts)
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
-        return f"{type(error).__name__} with a cache of one's own: {str(error).partition(chr(10))[0]}"
-    if apart <= TRIAL_TOLERANCE.get(masks.dtype, 0.1):
-        return context
-    return f"with a cache of one's own the first new token is {apart:.2g} nats off"
+
+    def extended(rule: MaskRule) -> Context:
+        return CachedModel(model, rule).extend(Context(), prompts[0][:length])
+
+    found = None if is_tried(model) else objection(model, masks, lambda rule: _apart(model, extended(rule), prompts))
+    return extended(masks) if found is None else f"with a cache of one's own ({found})"
 
 
 def _refusal_of(generation_args: Mapping[str, Any]) -> str | None:

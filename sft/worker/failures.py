@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from sft.errors import ErrorKind, SftError
+from sft.errors import ErrorKind, SftError, machine_kind
 from sft.runs.records import ErrorRecord
 
 EXIT_CODES: dict[ErrorKind, int] = {
@@ -24,19 +24,6 @@ EXIT_CODES: dict[ErrorKind, int] = {
 }
 """They repeat the kind that `error.json` holds, for the case that the file could not be written."""
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-TEXTS: tuple[tuple[str, ErrorKind], ...] = (
-    ("CUDA out of memory", "oom_gpu"),
-    ("CUBLAS_STATUS_ALLOC_FAILED", "oom_gpu"),
-    ("CUDA error: out of memory", "oom_gpu"),
-    ("DefaultCPUAllocator: can't allocate memory", "oom_host"),
-    ("not enough memory: you tried to allocate", "oom_host"),
-    ("Cannot allocate memory", "oom_host"),
-    ("No space left on device", "disk_full"),
-    ("Disk quota exceeded", "disk_full"),
-    ("File too large (os error 27)", "disk_full"),
-)
-"""Libraries in other languages tell by their text alone what went wrong."""
 _MB = 1_000_000
 
 
@@ -60,18 +47,6 @@ def error_record(error: BaseException) -> ErrorRecord:
     if isinstance(error, SftError):
         return ErrorRecord(error.kind, str(error))
     return ErrorRecord("exception", one_line(error))
-
-
-def machine_kind(error: BaseException) -> ErrorKind | None:
-    """The kind of an error for which the machine is the reason, None for any other."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return "oom_host"
-    if type(error).__name__ == "OutOfMemoryError":
-        return "oom_gpu"
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return "disk_full"
-    text = str(error)
-    return next((kind for part, kind in TEXTS if part in text), None)
 
 
 def one_line(error: BaseException) -> str:

@@ -19,12 +19,11 @@ from sft.inference.label_scoring.label_plan import Label, LabelPlan
 from sft.inference.label_scoring.masks import MaskRule, is_tried, mask_rule, stretched_positions
 from sft.inference.label_scoring.passes import tree_pass
 from sft.inference.label_scoring.whole_sequences import score_whole_sequences
+from sft.inference.trial import objection
 
 logger = logging.getLogger(__name__)
 
 TRIAL_LABELS = 4
-TRIAL_TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
-"""How far the scores of an untried model may be from those of whole sequences, in nats."""
 
 
 @dataclass(frozen=True)
@@ -154,14 +153,13 @@ def _after_trial(
     """
     tried = [min(prompts, key=len), max(prompts, key=len)]
     some = sorted(labels, key=lambda label: -len(label[0]))[:TRIAL_LABELS]
-    whole = score_whole_sequences(model, tried, some, 1)
     limits = PassLimits(tokens=max(1, len(tried[0])))
     plan = LabelPlan.of(some, limits.tokens)
-    try:
+
+    def apart(rule: MaskRule) -> float:
+        whole = score_whole_sequences(model, tried, some, 1)
         tree = _TreeScoring(CachedModel(model, rule), tried, plan, limits, lambda _done, _total: None).run()
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
-        return f"it refuses a mask of one's own ({type(error).__name__}: {next(iter(str(error).splitlines()), '')})"
-    apart = max(float(np.abs(first - second).max()) for first, second in zip(whole, tree, strict=True))
-    if apart > TRIAL_TOLERANCE.get(rule.dtype, 0.1):
-        return f"with a mask of one's own its scores are {apart:.2g} nats off"
-    return rule
+        return max(float(np.abs(first - second).max()) for first, second in zip(whole, tree, strict=True))
+
+    found = objection(model, rule, apart)
+    return rule if found is None else f"it does not take a mask of one's own ({found})"
