@@ -18,7 +18,10 @@ class ReadOptions(Section):
     """Character encoding of csv, tsv, json and jsonl files; default UTF-8."""
 
     sep: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """Column separator of csv and tsv files, one character; default: found in the header."""
+    """Column separator of csv and tsv files, one character; default: a tab in tsv files, else found in the header."""
+
+    quote: Annotated[str, Field(max_length=1)] | None = None
+    """Character around cells of csv and tsv files, doubled within them; empty = none; default `"`, none with tabs."""
 
 
 class SplitsConfig(Section):

@@ -1,9 +1,10 @@
-"""What no value of a config may be, whatever its key: a number that JSON cannot hold, a secret, an endless nesting."""
+"""What no value of a config may be: a number that JSON cannot hold, half a character, a secret, an endless nesting."""
 
 import math
 from typing import Any, NamedTuple
 
 from sft.config.secrets import ADVICE, is_secret
+from sft.config.texts import LONE_SURROGATE
 
 INTEGER_LIMIT = 2**53
 MAX_DEPTH = 100
@@ -39,7 +40,9 @@ def _problem(key: str | None, value: Any, depth: int, may_look_secret: bool) -> 
     kind = type(value)
     if not may_look_secret and is_secret(key, value):
         return ADVICE
-    if kind is str or kind is bool or value is None:
+    if kind is str:
+        return _half_character(value)
+    if kind is bool or value is None:
         return None
     if kind is int:
         return None if -INTEGER_LIMIT < value < INTEGER_LIMIT else _too_large(value)
@@ -49,7 +52,18 @@ def _problem(key: str | None, value: Any, depth: int, may_look_secret: bool) -> 
         return f"must be a JSON value, got {kind.__name__}"
     if kind is dict and not all(type(name) is str for name in value):
         return "must have text keys only"
+    if kind is dict and (half := _half_character("".join(value))):
+        return f"has a key that {half}"
     return "is nested too deeply" if depth > MAX_DEPTH else None
+
+
+def _half_character(text: str) -> str | None:
+    half = LONE_SURROGATE.search(text)
+    if half is None:
+        return None
+    return (
+        f"holds \\u{ord(half[0]):04x}, half of a character (a lone surrogate), which no tokenizer takes; take it out"
+    )
 
 
 def _too_large(value: int) -> str:

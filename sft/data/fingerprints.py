@@ -10,6 +10,7 @@ from sft.data.sources import FileSplit, HubSplit, SavedSplit, SplitSource
 from sft.errors import DataError, MachineError
 
 SETTLED_SECONDS = 2.0
+BLOCK_BYTES = 2**20
 
 
 def source_sha256(source: SplitSource) -> str:
@@ -36,6 +37,25 @@ def _saved_files(folder: Path) -> list[Path]:
     if len(files) == 1 or not files[-1].is_file():
         raise DataError(f"{folder}: not a saved data set: no Arrow file or no dataset_info.json")
     return files
+
+
+def holds_byte(path: Path, byte: bytes) -> bool:
+    """Whether a byte stands in a file.
+
+    Raises:
+        MachineError: it cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _searched_once(path, byte, (status.st_size, status.st_mtime_ns, status.st_ino))
+    except OSError as error:
+        raise MachineError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _searched_once(path: Path, byte: bytes, state: tuple[int, int, int]) -> bool:
+    with path.open("rb") as file:
+        return any(byte in block for block in iter(lambda: file.read(BLOCK_BYTES), b""))
 
 
 def _file_sha256(path: Path) -> str:

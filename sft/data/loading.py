@@ -5,7 +5,8 @@ from pathlib import Path
 
 from sft.config.dataset import DatasetConfig
 from sft.data.arrow_tables import read_parquet
-from sft.data.fingerprints import source_sha256
+from sft.data.delimited import has_no_quoting, read_csv
+from sft.data.fingerprints import holds_byte, source_sha256
 from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
 from sft.data.layout import cut_by_shares, find_layout
 from sft.data.leaks import normalised_input
@@ -21,10 +22,10 @@ from sft.data.sources import (
     local_splits,
     names_file,
 )
-from sft.data.text_files import merged, read_csv, read_json, read_jsonl
+from sft.data.text_files import merged, read_json, read_jsonl
 from sft.errors import DataError
 
-__all__ = ["data_fingerprint", "data_names", "hub_commit", "load_splits", "local_source"]
+__all__ = ["data_fingerprint", "data_names", "hub_commit", "kept_quotes", "load_splits", "local_source"]
 
 SHOWN = 10
 
@@ -59,6 +60,23 @@ def data_names(dataset: DatasetConfig, folder: Path) -> dict[str, str]:
         return {}
     layout = find_layout(dataset, local_splits(dataset, folder), folder)
     return {role: _name_of(source) for role, source in layout.roles().items()}
+
+
+def kept_quotes(dataset: DatasetConfig, folder: Path) -> bool:
+    """Whether a file that is read without quoting holds a quotation mark.
+
+    Raises:
+        UserError: a split or file is not there.
+    """
+    if local_source(dataset, folder) is None:
+        named = (dataset.splits.train, dataset.splits.dev, dataset.splits.test)
+        sources: list[SplitSource] = [
+            file_split(folder / name) for name in named if isinstance(name, str) and names_file(name)
+        ]
+    else:
+        sources = list(find_layout(dataset, local_splits(dataset, folder), folder).roles().values())
+    files = [path for source in sources if isinstance(source, FileSplit) for path in source.files]
+    return any(has_no_quoting(path, dataset.read) and holds_byte(path, b'"') for path in files)
 
 
 def _name_of(source: SplitSource) -> str:
@@ -133,10 +151,8 @@ def _read(source: SplitSource, dataset: DatasetConfig) -> Table:
 
 def _read_file(path: Path, kind: str, dataset: DatasetConfig) -> Table:
     match kind:
-        case "csv":
-            return read_csv(path, dataset.read, None)
-        case "tsv":
-            return read_csv(path, dataset.read, "\t")
+        case "csv" | "tsv":
+            return read_csv(path, dataset.read)
         case "json":
             return read_json(path, dataset.read)
         case "jsonl":
@@ -180,7 +196,8 @@ def _splits(
         _check_columns(table, used)
         ready[role] = Split(role, table.columns, _complete(role, rows, used, dataset.on_missing))
         class_names = {**table.class_names, **class_names}
-    return Splits(ready.get("train"), ready.get("dev"), ready["test"], class_names)
+    remarks = tuple(dict.fromkeys(remark for table, _ in tables.values() for remark in table.remarks))
+    return Splits(ready.get("train"), ready.get("dev"), ready["test"], class_names, remarks)
 
 
 def _complete(role: str, rows: Sequence[Row], used: Sequence[str], on_missing: str) -> tuple[Row, ...]:

@@ -42,12 +42,14 @@ class Splits:
         dev: None where none is configured.
         test: may lack the output column; its rows then have no gold.
         class_names: declared names of ClassLabel columns, in order; the cells are these names already.
+        remarks: what a person should know of how the files were read, such as cells that may hide rows.
     """
 
     train: Split | None
     dev: Split | None
     test: Split
     class_names: Mapping[str, tuple[str, ...]]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,5 @@ class Table:
     columns: tuple[str, ...]
     records: tuple[Mapping[str, Any], ...]
     class_names: Mapping[str, tuple[str, ...]]
+    remarks: tuple[str, ...] = ()
+    """As `Splits.remarks`."""

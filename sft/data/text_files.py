@@ -1,47 +1,20 @@
-"""Text files to tables: csv and tsv (cells are strings), json and jsonl (cells are JSON values).
+"""Text files to text, and json and jsonl files to tables, whose cells are JSON values."""
 
-Text stays text: there is no guessing of types and no list of words that mean "missing"; only the empty cell is.
-"""
-
-import csv
-import io
 import json
 import math
-import sys
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sft.config.dataset import ReadOptions
+from sft.config.texts import LONE_SURROGATE
 from sft.data.rows import Table
 from sft.errors import DataError, MachineError, UserError
 
-SEPARATORS = (",", ";", "\t", "|")
 LIKELY_ENCODINGS = ("utf-8", "cp1252", "shift_jis", "gb18030", "latin-1")
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-
-
-def read_csv(path: Path, read: ReadOptions, separator: str | None) -> Table:
-    """The rows of a csv or tsv file, quoted cells with their line breaks; an empty cell is None.
-
-    Args:
-        path: the file.
-        read: its encoding, and the separator if the user wrote one.
-        separator: used where the user wrote none; None = the one that the header has most of.
-
-    Raises:
-        DataError: the file is empty, a byte or quote is broken, or a line has other cells than the header.
-    """
-    text = _decoded(path, read.encoding)
-    records = _csv_records(path, text, read.sep or separator or _header_separator(text))
-    try:
-        columns = next(records)[1]
-    except StopIteration:
-        raise DataError(f"{path.name}: the file is empty") from None
-    if len(set(columns)) < len(columns):
-        twice = sorted({column for column in columns if columns.count(column) > 1})
-        raise DataError(f"{path.name}: the header has columns twice: {', '.join(map(repr, twice))}")
-    return Table(tuple(columns), tuple(_csv_row(path, columns, line, cells) for line, cells in records), {})
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_jsonl(path: Path, read: ReadOptions) -> Table:
@@ -50,7 +23,7 @@ def read_jsonl(path: Path, read: ReadOptions) -> Table:
     Raises:
         DataError: names the line that is not a JSON object.
     """
-    return _from_lines(path, _decoded(path, read.encoding))
+    return _from_lines(path, decoded(path, read.encoding))
 
 
 def read_json(path: Path, read: ReadOptions) -> Table:
@@ -59,7 +32,7 @@ def read_json(path: Path, read: ReadOptions) -> Table:
     Raises:
         DataError: the file is neither.
     """
-    text = _decoded(path, read.encoding)
+    text = decoded(path, read.encoding)
     if not text.lstrip().startswith("["):
         return _from_lines(path, text)
     try:
@@ -71,6 +44,9 @@ def read_json(path: Path, read: ReadOptions) -> Table:
     for index, item in enumerate(items):
         if not isinstance(item, dict):
             raise DataError(f"{path.name}: item {index} (from 0) of the list is not a JSON object")
+    if _ESCAPED_SURROGATE.search(text):
+        for index, item in enumerate(items):
+            _check_characters(f"{path.name} row {index} (from 0)", item)
     return _table(items)
 
 
@@ -81,10 +57,16 @@ def merged(tables: Sequence[Table]) -> Table:
     columns = tuple(dict.fromkeys(column for table in tables for column in table.columns))
     records = tuple(_filled(record, columns) for table in tables for record in table.records)
     class_names = {column: names for table in tables for column, names in table.class_names.items()}
-    return Table(columns, records, class_names)
+    return Table(columns, records, class_names, tuple(remark for table in tables for remark in table.remarks))
 
 
-def _decoded(path: Path, encoding: str) -> str:
+def decoded(path: Path, encoding: str) -> str:
+    """The text of a file, without its byte order mark.
+
+    Raises:
+        DataError: a byte is not of the encoding, or what it gives is no text; names the line.
+        MachineError: the file cannot be read.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -102,7 +84,19 @@ def _decoded(path: Path, encoding: str) -> str:
         raise UserError(
             f"dataset.read.encoding: unknown encoding {encoding!r}; utf-8 and cp1252 are two known"
         ) from None
+    half = LONE_SURROGATE.search(text)
+    if half is not None:
+        line = text.count("\n", 0, half.start()) + 1
+        raise _lone_surrogate(f"{path.name} line {line}", half)
     return text.removeprefix("\ufeff")
+
+
+def _lone_surrogate(place: str, found: re.Match[str]) -> DataError:
+    """Half of a character in data, which no tokenizer takes and no file of results can hold."""
+    return DataError(
+        f"{place}: \\u{ord(found[0]):04x} is half of a character (a lone surrogate), as in texts cut within it; "
+        "take it out, or write \\ufffd in its place"
+    )
 
 
 def _fitting_encodings(data: bytes) -> Iterator[str]:
@@ -112,42 +106,6 @@ def _fitting_encodings(data: bytes) -> Iterator[str]:
         except UnicodeDecodeError:
             continue
         yield encoding
-
-
-def _header_separator(text: str) -> str:
-    def cells(separator: str) -> int:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        return len(next(reader, []))
-
-    csv.field_size_limit(sys.maxsize)
-    return max(SEPARATORS, key=cells)
-
-
-def _csv_records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(sys.maxsize)  # the library's own limit of 131072 characters would refuse long documents
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    start = 1
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            raise DataError(
-                f"{path.name} line {start}: not valid csv ({error}); quotes in a cell are doubled"
-            ) from None
-        if cells is None:
-            return
-        if cells:
-            yield start, cells
-        start = reader.line_num + 1
-
-
-def _csv_row(path: Path, columns: Sequence[str], line: int, cells: Sequence[str]) -> dict[str, str | None]:
-    if len(cells) != len(columns):
-        raise DataError(
-            f"{path.name} line {line}: {len(cells)} cells where the header has {len(columns)} columns "
-            f"({', '.join(columns)}); quote cells that hold the separator, or set dataset.read: {{sep: ...}}"
-        )
-    return {column: cell or None for column, cell in zip(columns, cells, strict=True)}
 
 
 def _from_lines(path: Path, text: str) -> Table:
@@ -168,7 +126,16 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
         raise DataError(f"{path.name} line {number}: not valid JSON ({reason})") from None
     if not isinstance(value, dict):
         raise DataError(f"{path.name} line {number}: not a JSON object but {line.strip()[:40]!r}")
+    if _ESCAPED_SURROGATE.search(line):
+        _check_characters(f"{path.name} line {number}", value)
     return value
+
+
+def _check_characters(place: str, value: Any) -> None:
+    """Refuse half of a character in keys and texts, however deep: JSON can write it, and nothing else can hold it."""
+    half = LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False))
+    if half is not None:
+        raise _lone_surrogate(place, half)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -12,7 +12,7 @@ ROWS_PER_LABEL = 2
 
 def row_warnings(inputs: Inputs) -> tuple[str, ...]:
     """The warnings of an experiment's rows."""
-    return tuple(_columns_with_the_answer(inputs))
+    return (*inputs.splits.remarks, *_columns_with_the_answer(inputs))
 
 
 def _columns_with_the_answer(inputs: Inputs) -> Iterator[str]:

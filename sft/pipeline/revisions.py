@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sft.config.experiment import PromptingConfig
+from sft.data.loading import kept_quotes
+from sft.errors import UserError
 from sft.pipeline.experiment import Experiment
 from sft.runs.records import StageName
 
@@ -29,9 +31,19 @@ def _has_odd_fields(prompting: PromptingConfig) -> bool:
     return "{{" in template or "}}" in template or any(f"{{{column}}}" in template for column in odd_columns)
 
 
+def _keeps_quotes(experiment: Experiment) -> bool:
+    """Whether a tab-separated file that is read without quoting holds a quotation mark."""
+    try:
+        return kept_quotes(experiment.config.dataset, experiment.folder)
+    except UserError:  # files that are not there are told where they are read
+        return False
+
+
 REVISIONS: Mapping[str, Revision] = {
     "input_template_in_training": Revision("train", 2, lambda it: _has_odd_fields(it.config.prompting)),
     "input_template": Revision("infer", 2, lambda it: _has_odd_fields(it.config.inference_prompting)),
+    "tab_quotes_in_training": Revision("train", 2, _keeps_quotes),
+    "tab_quotes": Revision("infer", 2, _keeps_quotes),
 }
 """Name of what was mended -> the revision in force."""
 

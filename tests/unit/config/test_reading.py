@@ -147,6 +147,17 @@ def test_integers_that_json_cannot_hold_are_refused_anywhere(value: int) -> None
     assert told(with_value("lora.layers", [2**53 - 1, -(2**53) + 1])) == {}
 
 
+def test_half_a_character_is_refused_anywhere() -> None:
+    raw = with_value("prompting.instruction", "Sort \ud83d.")
+    raw["dataset"]["labels"] = {"a": "x", "b\udc00": "y"}
+    raw["model"]["chat_template_args"] = {"x": ["\ud83d"]}
+    found = told(raw)
+    assert set(found) == {"prompting.instruction", "dataset.labels", "model.chat_template_args.x.0"}
+    assert found["prompting.instruction"].startswith("holds \\ud83d, half of a character")
+    assert found["dataset.labels"].startswith("has a key that holds \\udc00, half of a character")
+    assert told(with_value("prompting.instruction", "Sort \U0001f600.")) == {}
+
+
 def test_values_that_are_not_json_are_refused() -> None:
     raw = with_value("lora.alpha", math.nan)
     raw["lora"]["modules"] = ("a",)

@@ -47,3 +47,11 @@ def test_the_child_process_tells_the_ids_of_the_labels(project: Path, raw: Raw) 
     assert [text.split(":")[0] for text in found] == ["a", "a"]
     assert "('no' of 'not') and end_token is false" in found[0]
     assert "labels are 2 ('no') to 12 tokens ('yes and more') long" in found[1]
+
+
+def test_a_cell_that_may_hide_rows_is_told(plan_of: Callable[..., Any], project: Path, raw: Raw) -> None:
+    rows = "".join(f"text {number},{label}\n" for number in range(9) for label in ("bad", "good"))
+    (project / "rows.csv").write_text(f'text,label\n{rows}"one,bad\ntwo",good\n')
+    data = {"dataset": {"path": "rows.csv", "splits": {"test": 0.5}}}
+    (warning,) = plan_of(project, a=raw(data), b=raw(data, {"seed": 3})).warnings
+    assert warning.startswith("a and 1 more: rows.csv: 1 row has a cell that spans lines and holds the separator")

@@ -38,3 +38,30 @@ def test_templates_whose_braces_and_names_were_read_otherwise(
     assert revisions_of("train", at_inference) is None
     for experiment in (everywhere, at_inference):
         assert revisions_of("infer", experiment) == ({"input_template": 2} if touched else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "read", "touched"),
+    [
+        ("a.tsv", 'text\tlabel\n"a\tbad\n', {}, True),
+        ("a.tab", 'text\tlabel\n"a\tbad\n', {}, True),
+        ("a.csv", 'text\tlabel\n"a\tbad\n', {"sep": "\t"}, True),
+        ("a.csv", 'text,label\n"a",bad\n', {}, False),
+        ("a.tsv", "text\tlabel\na\tbad\n", {}, False),
+        ("a.tsv", 'text\tlabel\n"a"\tbad\n', {"quote": '"'}, False),
+        ("a.tsv", 'text,label\n"a",bad\n', {"sep": ","}, False),
+        ("none.tsv", "", {}, False),
+    ],
+)
+def test_tab_files_in_which_quotes_are_now_text(
+    raw: Raw, tmp_path: Path, name: str, text: str, read: dict[str, str], touched: bool
+) -> None:
+    if text:
+        (tmp_path / name).write_text(text)
+    config = ExperimentConfig.model_validate(
+        raw({"dataset": {"path": name, "read": read, "splits": {"test": 0.5}}}),
+    )
+    experiment = Experiment("a", config, tmp_path, Fingerprints({}, "model"))
+    assert revisions_of("train", experiment) == ({"tab_quotes_in_training": 2} if touched else None)
+    assert revisions_of("infer", experiment) == ({"tab_quotes": 2} if touched else None)
+    assert revisions_of("evaluate", experiment) is None

@@ -1,0 +1,179 @@
+"""Csv and tsv files to tables.
+
+Text stays text: there is no guessing of types and no list of words that mean "missing"; only the empty cell is.
+"""
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sft.config.dataset import ReadOptions
+from sft.config.texts import listed
+from sft.data.rows import Table
+from sft.data.text_files import decoded
+from sft.errors import DataError, UserError
+
+SEPARATORS = (",", ";", "\t", "|")
+TAB = "\t"
+TAB_SUFFIXES = (".tsv", ".tab")
+QUOTE = '"'
+LINE_BREAKS = ("\n", "\r")
+WITHOUT_QUOTING = "dataset.read: {quote: ''}"
+WITH_QUOTING = "dataset.read: {quote: '\"'}"
+
+
+class _Dialect(NamedTuple):
+    """How the cells of a file are told apart."""
+
+    separator: str
+    quote: str
+    """Empty = a quotation mark is text like any other."""
+
+    def reader(self, text: str) -> Any:
+        csv.field_size_limit(sys.maxsize)  # the library's own limit of 131072 characters would refuse long documents
+        quoting: dict[str, Any] = {"quotechar": self.quote} if self.quote else {"quoting": csv.QUOTE_NONE}
+        return csv.reader(io.StringIO(text, newline=""), delimiter=self.separator, strict=True, **quoting)
+
+
+class _Record(NamedTuple):
+    first_line: int
+    last_line: int
+    cells: list[str]
+
+
+def has_no_quoting(path: Path, read: ReadOptions) -> bool:
+    """Whether a quotation mark is text in a csv or tsv file, because tabs separate it and `quote` is not written.
+
+    The registered type text/tab-separated-values has no quoting, while csv quotes by doubling (RFC 4180).
+    """
+    separator = read.sep or (TAB if path.suffix.lower() in TAB_SUFFIXES else None)
+    return read.quote is None and separator == TAB
+
+
+def read_csv(path: Path, read: ReadOptions) -> Table:
+    """The rows of a csv or tsv file, quoted cells with their line breaks; an empty cell is None.
+
+    Args:
+        path: the file; by its name a tsv file has tabs, of others the separator is that which the header has most of.
+        read: its encoding, and what the user wrote of separator and quote.
+
+    Raises:
+        UserError: separator and quote do not go together.
+        DataError: the file is empty, a byte or quote is broken, or a line has other cells than the header.
+    """
+    text = decoded(path, read.encoding)
+    dialect = _dialect(path, text, read)
+    records = _records(path, text, dialect)
+    header = next(records, None)
+    if header is None:
+        raise DataError(f"{path.name}: the file is empty")
+    columns = header.cells
+    if len(set(columns)) < len(columns):
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        raise DataError(f"{path.name}: the header has columns twice: {', '.join(map(repr, twice))}")
+    kept = list(records)
+    rows = tuple(_row(path, columns, record, dialect) for record in kept)
+    remarks = _kept_marks(path, kept) if has_no_quoting(path, read) else _spanning_cells(path, kept, dialect)
+    return Table(tuple(columns), rows, {}, tuple(remarks))
+
+
+def _dialect(path: Path, text: str, read: ReadOptions) -> _Dialect:
+    quote = "" if has_no_quoting(path, read) else QUOTE if read.quote is None else read.quote
+    for key, value in (("sep", read.sep), ("quote", quote)):
+        if value in LINE_BREAKS:
+            raise UserError(f"dataset.read.{key}: {value!r} ends a line and can be nothing else")
+    if quote and quote == read.sep:
+        raise UserError(f"dataset.read: sep and quote are both {quote!r}; write another for one of them")
+    if read.sep is not None or path.suffix.lower() in TAB_SUFFIXES:
+        return _Dialect(read.sep or TAB, quote)
+    possible = [_Dialect(separator, quote) for separator in SEPARATORS if separator != quote]
+    return max(possible, key=lambda dialect: _columns_of_header(text, dialect))
+
+
+def _columns_of_header(text: str, dialect: _Dialect) -> int:
+    try:
+        return len(next(dialect.reader(text), []))
+    except csv.Error:
+        return 0
+
+
+def _records(path: Path, text: str, dialect: _Dialect) -> Iterator[_Record]:
+    """The lines that are not blank, or several that one quoted cell spans."""
+    reader = dialect.reader(text)
+    start = 1
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise DataError(f"{path.name} line {start}: {_broken_quote(error, dialect)}") from None
+        if cells is None:
+            return
+        if cells:
+            yield _Record(start, reader.line_num, cells)
+        start = reader.line_num + 1
+
+
+def _broken_quote(error: csv.Error, dialect: _Dialect) -> str:
+    """The module's own words are "unexpected end of data" and "',' expected after '\"'"."""
+    if "end of data" in str(error):
+        fault = f"a cell begins with {dialect.quote} and no {dialect.quote} closes it"
+    elif "expected after" in str(error):
+        fault = f"text stands after the {dialect.quote} that closes a cell"
+    else:
+        return f"not valid csv ({error})"
+    return (
+        f"{fault}; quotes in a quoted cell are doubled, and where all of them are text, read them so with "
+        f"{WITHOUT_QUOTING}"
+    )
+
+
+def _row(path: Path, columns: Sequence[str], record: _Record, dialect: _Dialect) -> dict[str, str | None]:
+    if len(record.cells) != len(columns):
+        remedy = "quote cells that hold the separator, or set dataset.read: {sep: ...}"
+        if not dialect.quote:
+            remedy = f"take separators and line breaks out of cells, or where these are quoted, write {WITH_QUOTING}"
+        raise DataError(
+            f"{path.name} line {record.first_line}: {len(record.cells)} cells where the header has {len(columns)} "
+            f"columns ({listed(columns)}); {remedy}"
+        )
+    return {column: cell or None for column, cell in zip(columns, record.cells, strict=True)}
+
+
+def _spanning_cells(path: Path, records: Sequence[_Record], dialect: _Dialect) -> Iterator[str]:
+    """Cells that may be rows: a quotation mark that opens a cell by mistake takes all in up to the next."""
+    found = [
+        record
+        for record in records
+        if record.last_line > record.first_line
+        and any(dialect.separator in cell and ("\n" in cell or "\r" in cell) for cell in record.cells)
+    ]
+    if found:
+        first = found[0]
+        yield (
+            f"{path.name}: {_counted(len(found))} a cell that spans lines and holds the separator "
+            f"{dialect.separator!r} (first: lines {first.first_line} to {first.last_line}); if quotes are text "
+            f"there, rows are hidden in it: then read with {WITHOUT_QUOTING}"
+        )
+
+
+def _kept_marks(path: Path, records: Sequence[_Record]) -> Iterator[str]:
+    """Cells of a tab-separated file that look quoted, as spreadsheets write them."""
+    found = [record for record in records if any(_looks_quoted(cell) for cell in record.cells)]
+    if found:
+        yield (
+            f"{path.name}: {_counted(len(found))} a cell between quotation marks (first: line {found[0].first_line}); "
+            f"they are read as text, for tab-separated files have no quoting; if they are quotes as in csv, write "
+            f"{WITH_QUOTING}"
+        )
+
+
+def _looks_quoted(cell: str) -> bool:
+    inner = cell[1:-1].replace(2 * QUOTE, "")
+    return len(cell) > 1 and cell[0] == cell[-1] == QUOTE and QUOTE not in inner
+
+
+def _counted(number: int) -> str:
+    return "1 row has" if number == 1 else f"{number} rows have"
