@@ -98,8 +98,8 @@ def with_adapter(job: PlannedJob, adapter_job: JobFolder) -> PlannedJob:
         return job
     relative = os.path.relpath(adapter_job.path, job.folder.path)
     record = _replaced(job.record, {**job.record.inputs, "train": relative})
-    replaced = (job.folder.path / own).resolve()
-    needs = tuple(adapter_job.path if need.resolve() == replaced else need for need in job.needs)
+    replaced = os.path.abspath(job.folder.path / own)
+    needs = tuple(adapter_job.path if os.path.abspath(need) == replaced else need for need in job.needs)
     return PlannedJob(folder=job.folder, record=record, needs=needs)
 
 
@@ -135,6 +135,7 @@ class _JobMaker:
             row_set=row_set,
             with_metrics=with_metrics,
             key_fields=self._keys.fields.get(key, {}),
+            folder=os.path.abspath(folder.path),
             code={name: code[name] for name in own_code_of(stage, self._experiment.config, code)},
         )
         return PlannedJob(folder=folder, record=record, needs=tuple(job.path for job in inputs.values()))

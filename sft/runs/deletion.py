@@ -3,6 +3,7 @@
 A link is removed as the link it is; what lies below a linked folder belongs to someone else and is left alone.
 """
 
+import errno
 import os
 import shutil
 import stat
@@ -46,7 +47,7 @@ def delete(results: ResultsFolder, path: Path) -> None:
 def set_aside(results: ResultsFolder, path: Path) -> Path:
     """Move a file, link or folder to the trash, under a name of its own there, and return its new place.
 
-    Where the trash lies behind a link, it goes beside its old place.
+    Where the trash lies behind a link or on another disk, it goes beside its old place.
 
     Raises:
         ValueError: it does not lie in the results folder.
@@ -56,13 +57,21 @@ def set_aside(results: ResultsFolder, path: Path) -> Path:
     if results.trash.is_symlink():
         results.trash.unlink()
     results.trash.mkdir(parents=True, exist_ok=True)
-    folder = results.trash if is_within(results, results.trash / "any") else path.parent
-    name = "-".join(path.relative_to(results.path if folder == results.trash else folder).parts)
-    hidden = "" if folder == results.trash else "."
+    if is_within(results, results.trash / "any"):
+        name = "-".join(path.relative_to(results.path).parts)
+        try:
+            return path.rename(_unused(results.trash / name))
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+    return path.rename(_unused(path.parent / f".{path.name}"))
+
+
+def _unused(path: Path) -> Path:
     number = 1
-    while os.path.lexists(folder / f"{hidden}{name}-{number}"):
+    while os.path.lexists(f"{path}-{number}"):
         number += 1
-    return path.rename(folder / f"{hidden}{name}-{number}")
+    return Path(f"{path}-{number}")
 
 
 def size_on_disk(path: Path) -> int:

@@ -1,7 +1,9 @@
 """The records that processes exchange through a job folder."""
 
+import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,17 +57,29 @@ class JobRecord:
     """What the key was made of, so that `plan --why` can say what differs."""
     code: dict[str, str] = field(default_factory=dict)
     """Own code as written, of those in files -> its source at the time of the plan, which is what runs."""
+    folder: str = ""
+    """The job folder as the runner names it: with the links that it follows there, not resolved."""
     schema: int = SCHEMA
 
     def input_folder(self, name: str, job_folder: Path) -> Path | None:
         """The folder of the finished stage that this job reads under a name (`inputs`), or None."""
         relative = self.inputs.get(name)
-        return None if relative is None else (job_folder / relative).resolve()
+        return None if relative is None else self._beside(relative, job_folder)
 
     def infer_folders(self, job_folder: Path) -> dict[str, Path]:
         """Row set -> folder of its finished infer stage, of those that this job reads."""
         names = {name.partition(":")[2] or EVAL: name for name in self.inputs if stage_of(name) == "infer"}
-        return {row_set: (job_folder / self.inputs[name]).resolve() for row_set, name in names.items()}
+        return {row_set: self._beside(self.inputs[name], job_folder) for row_set, name in names.items()}
+
+    def _beside(self, relative: str, job_folder: Path) -> Path:
+        """A path relative to the job folder, where links among its parents may lead to other disks.
+
+        `..` means the parent in the path as written, not that of the place a link leads to.
+        """
+        with contextlib.suppress(OSError):
+            if self.folder and os.path.samefile(self.folder, job_folder):
+                job_folder = Path(self.folder)
+        return Path(os.path.abspath(job_folder / relative))
 
 
 def infer_input(row_set: str) -> str:

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m sft.worker JOB_FOLDER\n")
         return 2
-    return run_job(Path(arguments[0]).resolve(), started)
+    return run_job(Path(arguments[0]).absolute(), started)
 
 
 if __name__ == "__main__":

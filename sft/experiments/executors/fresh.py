@@ -15,7 +15,7 @@ def worker_command(*arguments: str) -> list[str]:
 def start_fresh(job: Submission, environment: Mapping[str, str]) -> GuardedProcess:
     """Start `python -m sft.worker JOB_FOLDER` under a guard, in the attempt's work folder, its output in files."""
     command = Command(
-        words=worker_command(str(job.folder.path.resolve())),
+        words=worker_command(str(job.folder.path.absolute())),
         environment=environment,
         folder=job.attempt.work,
         cores=job.lease.cores,

@@ -70,8 +70,8 @@ class WarmServer:
         message = {
             "do": "submit",
             "job": self._count,
-            "folder": str(job.folder.path.resolve()),
-            "attempt": str(job.attempt.path.resolve()),
+            "folder": str(job.folder.path.absolute()),
+            "attempt": str(job.attempt.path.absolute()),
             "environment": dict(environment),
             "cores": list(job.lease.cores),
         }

@@ -137,3 +137,25 @@ def test_with_adapter_reads_the_training_of_another_results_folder(
     assert set(moved_evaluate.needs) == {infer.folder.path, other.path}
     assert moved_evaluate.record.input_folder("infer", evaluate.folder.path) == infer.folder.path
     assert with_adapter(train, other) is train
+
+
+@pytest.mark.parametrize("linked", ["", "experiments", "stages", "stages/train", "stages/infer", "job"])
+def test_inputs_are_found_through_links_to_other_disks(
+    planned: Planned, raw: Callable[..., Any], results: ResultsFolder, tmp_path: Path, linked: str
+) -> None:
+    train, infer, evaluate = jobs = planned(raw())
+    link = evaluate.folder.path if linked == "job" else results.path / linked
+    disk = tmp_path / "a" / "deep" / "place"
+    disk.mkdir(parents=True)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(disk)
+    for job in jobs:
+        job.folder.path.mkdir(parents=True, exist_ok=True)
+    for path in (evaluate.folder.path, evaluate.folder.path.resolve()):
+        found = [evaluate.record.input_folder(name, path) for name in ("train", "infer")]
+        found += evaluate.record.infer_folders(path).values()
+        assert [place and place.resolve() for place in found] == [
+            job.folder.path.resolve() for job in (train, infer, infer)
+        ]
+    other = JobFolder(tmp_path / "other" / "stages" / "train" / train.record.key)
+    assert with_adapter(infer, other).needs == (other.path,)

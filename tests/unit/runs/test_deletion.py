@@ -1,5 +1,6 @@
 """What is taken out of a results folder, and what never is."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,20 @@ def test_where_the_trash_lies_behind_a_link_things_stay_beside(results: ResultsF
     assert set_aside(results, results.path / "file") == results.path / ".file-1"
     (results.path / "file").write_text("another")
     assert set_aside(results, results.path / "file") == results.path / ".file-2"
+
+
+def test_where_the_trash_lies_on_another_disk_things_stay_beside(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def on_two_disks(path: Path, target: Path) -> Path:
+        if target.parent != path.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", on_two_disks)
+    assert set_aside(results, results.path / "stages" / "train").name == ".train-1"
 
 
 @pytest.mark.parametrize(("path", "size"), [("file", 3), ("nowhere", 0), ("stages", 0)])
