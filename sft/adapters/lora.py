@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sft.adapters.lora_data import TokenRow
 from sft.adapters.lora_init import InitChoice, check_init
 from sft.adapters.method import OptionFinding
+from sft.config.library_defaults import dataclass_defaults
 from sft.config.library_keys import LORA_CONFIG, dataclass_fields
 from sft.registry import nearest
 
@@ -93,6 +94,13 @@ class Lora:
         """Options in force where the user writes none."""
         fields = LoraOptions.model_fields.items()
         return {name: field.default for name, field in fields if field.default is not None}
+
+    def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
+        """Ours over those of `peft.LoraConfig`; a trained adapter keeps its own dropout where none is written."""
+        from sft.adapters.lora_continue import FREELY_CHANGED
+
+        known = {**dataclass_defaults(LORA_CONFIG), **self.defaults()}
+        return {key: value for key, value in known.items() if not (continued and key in FREELY_CHANGED)}
 
     def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
         """The model with a LoRA adapter, initialised."""

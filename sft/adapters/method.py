@@ -28,6 +28,14 @@ class AdapterMethod(Protocol):
         """Options in force where the user writes none."""
         ...
 
+    def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
+        """What an option means where it is left out: ours, else that of the installed library's class.
+
+        Options without a default that holds for every model are left out. `continued` says that the method goes on
+        from a trained adapter, which then gives what is not written.
+        """
+        ...
+
     def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
         """The model with its trainable part, computing what the model computed.
 

@@ -20,6 +20,10 @@ class NoAdapter:
         """There are none."""
         return {}
 
+    def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
+        """There are none."""
+        return {}
+
     def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
         """Always an error: there is nothing to train."""
         raise UserError("adapter.method is none: nothing is trained; name a method such as lora")

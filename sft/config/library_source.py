@@ -67,7 +67,7 @@ def _definitions(module: str) -> dict[str, ast.ClassDef | tuple[str, str]]:
         return {}
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     found: dict[str, ast.ClassDef | tuple[str, str]] = {}
-    for node in _top_level(ast.parse(path.read_bytes()).body):
+    for node in top_level(ast.parse(path.read_bytes()).body):
         if isinstance(node, ast.ClassDef):
             found[node.name] = node
         elif isinstance(node, ast.ImportFrom):
@@ -77,13 +77,13 @@ def _definitions(module: str) -> dict[str, ast.ClassDef | tuple[str, str]]:
     return found
 
 
-def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements of a module with those under `if` (TYPE_CHECKING, availability) and `try`."""
+def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements of a module or class with those under `if` (TYPE_CHECKING, availability) and `try`."""
     for node in body:
         yield node
         if isinstance(node, ast.If | ast.Try):
-            yield from _top_level(node.body)
-            yield from _top_level(node.orelse)
+            yield from top_level(node.body)
+            yield from top_level(node.orelse)
 
 
 def _absolute(package: str, node: ast.ImportFrom) -> str:

@@ -1,8 +1,9 @@
 """A plan as text: what would run, what is shared, what is done, what has no effect, and every default in force."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from sft.config.experiment import ExperimentConfig
 from sft.experiments.defaults import default_lines
 from sft.experiments.effects import without_effect
 from sft.experiments.library_versions import version_warnings
@@ -11,7 +12,9 @@ from sft.experiments.plan_states import PlannedRun, planned_run
 from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.experiments.why import why_lines
 from sft.experiments.wording import counted
+from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob
+from sft.pipeline.passed_through import written_defaults
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StageName
 
@@ -35,7 +38,7 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
     lines += _stopped_lines(run, results)
     if why:
         told = {path: reason(standing.status, standing.state) for path, standing in run.stopped().items()}
-        lines += ["", *why_lines(list(run.to_run.values()), told, results)]
+        lines += ["", *why_lines(list(run.to_run.values()), told, results), *_written_default_lines(plan)]
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
     warnings = [*plan.warnings, *version_warnings([job for path, job in run.jobs.items() if path in run.done])]
@@ -124,11 +127,24 @@ def _label_lines(plan: GridPlan) -> list[str]:
 
 
 def _no_effect_lines(plan: GridPlan) -> list[str]:
+    found = _by_text(plan, without_effect)
+    return [f"  no effect here: {path} ({_some(names)})" for path, names in found.items()]
+
+
+def _written_default_lines(plan: GridPlan) -> list[str]:
+    """What is written and means what it would mean if it were left out: it makes no other key."""
+    found = _by_text(plan, lambda config: [f"{path} {shown(value)}" for path, value in written_defaults(config)])
+    lines = [f"  {text} ({_some(names)})" for text, names in found.items()]
+    return ["Written as by default (the keys are those without it):", *lines] if lines else []
+
+
+def _by_text(plan: GridPlan, texts_of: Callable[[ExperimentConfig], Iterable[str]]) -> dict[str, list[str]]:
+    """Each text with the names of the experiments that it is true of."""
     names: dict[str, list[str]] = {}
     for planned in plan.experiments:
-        for path in without_effect(planned.experiment.config):
-            names.setdefault(path, []).append(planned.experiment.name)
-    return [f"  no effect here: {path} ({_some(found)})" for path, found in names.items()]
+        for text in texts_of(planned.experiment.config):
+            names.setdefault(text, []).append(planned.experiment.name)
+    return names
 
 
 def _some(names: list[str]) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 
 OWN_KEYS = frozenset({"parallelize", "no_split_module_classes", "dtype", "torch_dtype"})
 REMOTE_CODE = "trust_remote_code"
+DEFAULTS: Mapping[str, Any] = {"parallelize": False, REMOTE_CODE: False}
+"""What those keys that are not passed on as they are mean where they are left out."""
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 REFUSED = {
     "quantization_config": "write it in model.quantization",

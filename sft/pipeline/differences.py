@@ -121,7 +121,7 @@ def _difference(field: str, before: str | None, after: str | None, old: JobRecor
         key = f"inference.{field}"
     # What is as by default is in no key, but a config may have it.
     values = [
-        _shown_value(_setting(record.config, key)) if text is None else _shown(text)
+        shown(_setting(record.config, key)) if text is None else _shown(text)
         for record, text in ((old, before), (new, after))
     ]
     return Difference(key, f"{key} {values[0]} -> {values[1]}")
@@ -147,7 +147,7 @@ def _data(role: str, old: JobRecord, new: JobRecord) -> Difference:
     for key in ("dataset.path", f"dataset.splits.{'train' if role == 'all' else role}"):
         before, after = _setting(old.config, key), _setting(new.config, key)
         if before != after:
-            return Difference(key, f"{key} {_shown_value(before)} -> {_shown_value(after)}")
+            return Difference(key, f"{key} {shown(before)} -> {shown(after)}")
     try:
         dataset = DatasetConfig.model_validate(new.config["dataset"])
         names = data_names(dataset, Path(new.config_folder))
@@ -161,7 +161,7 @@ def _content(key: str, old: JobRecord, new: JobRecord) -> Difference:
     before, after = _setting(old.config, key), _setting(new.config, key)
     if before == after:
         return Difference(key, f"{key}: the content of {after} changed")
-    return Difference(key, f"{key} {_shown_value(before)} -> {_shown_value(after)}")
+    return Difference(key, f"{key} {shown(before)} -> {shown(after)}")
 
 
 def _setting(config: Mapping[str, Any], path: str) -> Any:
@@ -171,7 +171,8 @@ def _setting(config: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _shown_value(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A setting for one line; None is one that is not written."""
     return _shown(None if value is None else canonical_json(value))
 
 

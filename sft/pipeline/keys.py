@@ -21,6 +21,7 @@ from sft.inference.options import is_sampling, sampling_batch_size
 from sft.pipeline.example_fields import inference_examples, training_examples
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.needed_rows import named_row_sets
+from sft.pipeline.passed_through import adapter_section, generation_section, model_section, quantization_section
 from sft.pipeline.revisions import revisions_of
 from sft.registry import is_own_code
 from sft.runs.records import EVAL, StageName, infer_input
@@ -92,7 +93,7 @@ def train_fields(experiment: Experiment) -> Fields:
             "model": _model(experiment),
             "prompting": _prompting(config, config.prompting),
             "method": config.adapter_method,
-            "options": _without_none(_with_code(experiment, config.adapter_options)),
+            "options": _without_none(_with_code(experiment, adapter_section(config).counted())),
             "trainer_args": fields_for_key(trainer_args, config.adapter_method),
             "init_seed": config.seed_of("init"),
             "training_seed": config.seed_of("training"),
@@ -192,7 +193,7 @@ def _reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
     by_content = {"revision", "data_files"} if dataset.path in BUILDERS else {"revision"}
     fields = {
         "content": content,
-        "args": {key: value for key, value in dataset.args.items() if key not in by_content} or None,
+        "args": _without(by_content, dataset.args) or None,
         "read": _written(dataset.read) or None,
         "task_type": dataset.task_type,
         "splits": _splits(dataset.splits) or None,
@@ -245,8 +246,8 @@ def _model(experiment: Experiment) -> Fields:
     prints = experiment.fingerprints
     fields = {
         "content": prints.model,
-        "quantization": None if model.quantization is None else _written(model.quantization),
-        "model_args": {key: value for key, value in model.model_args.items() if key != "revision"} or None,
+        "quantization": None if model.quantization is None else _quantization(experiment.config),
+        "model_args": _without({"revision"}, model_section(experiment.config).counted()) or None,
         "chat_template": prints.chat_template,
         "chat_template_args": model.chat_template_args or None,
         "adapter": prints.adapter,
@@ -254,14 +255,19 @@ def _model(experiment: Experiment) -> Fields:
     return _without_none(fields)
 
 
+def _quantization(config: ExperimentConfig) -> Fields:
+    section = quantization_section(config)
+    named = {} if config.model.quantization is None else {"config_class": config.model.quantization.config_class}
+    return named | ({"args": counted} if (counted := section.counted()) else {})
+
+
 def _prompting(config: ExperimentConfig, prompting: PromptingConfig) -> Fields:
     """What is written of a prompting; a label is never cut, so its length limit counts for free texts only."""
-    unused = {"max_output_length"} if task_of(config).has_labels else set()
-    return {key: value for key, value in _written(prompting).items() if key not in unused}
+    return _without({"max_output_length"} if task_of(config).has_labels else set(), _written(prompting))
 
 
 def _generation(config: ExperimentConfig) -> Fields:
-    fields: Fields = {"generation_args": config.inference.generation_args}
+    fields: Fields = {"generation_args": generation_section(config).counted()}
     if is_sampling(config.inference.generation_args):
         fields |= {"seed": config.seed, "batch_size": sampling_batch_size(config.inference.batch_size)}
     return fields
@@ -278,6 +284,10 @@ def _with_code(experiment: Experiment, options: Fields) -> Fields:
 
 def _written(section: BaseModel) -> Fields:
     return section.model_dump(exclude_defaults=True)
+
+
+def _without(names: set[str], fields: Mapping[str, Any]) -> Fields:
+    return {key: value for key, value in fields.items() if key not in names}
 
 
 def _without_none(fields: Fields) -> Fields:

@@ -7,10 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sft.config.experiment import PromptingConfig
+from sft.config.library_defaults import dataclass_defaults
+from sft.config.library_keys import SFT_CONFIG
 from sft.data.loading import kept_quotes
 from sft.errors import UserError
 from sft.pipeline.experiment import Experiment
 from sft.runs.records import StageName
+from sft.training.memory import trainer_args_of
+from sft.training.options import keeps_best
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,18 @@ def _keeps_quotes(experiment: Experiment) -> bool:
         return False
 
 
+def _saves_at_other_steps_than_it_evaluates(experiment: Experiment) -> bool:
+    args = dict(dataclass_defaults(SFT_CONFIG)) | (trainer_args_of(experiment.config) or {})
+    by_steps = args["eval_strategy"] == args["save_strategy"] == "steps"
+    return keeps_best(args) and by_steps and args["eval_steps"] != args["save_steps"]
+
+
 REVISIONS: Mapping[str, Revision] = {
     "input_template_in_training": Revision("train", 2, lambda it: _has_odd_fields(it.config.prompting)),
     "input_template": Revision("infer", 2, lambda it: _has_odd_fields(it.config.inference_prompting)),
     "tab_quotes_in_training": Revision("train", 2, _keeps_quotes),
     "tab_quotes": Revision("infer", 2, _keeps_quotes),
+    "best_step": Revision("train", 2, _saves_at_other_steps_than_it_evaluates),
 }
 """Name of what was mended -> the revision in force."""
 

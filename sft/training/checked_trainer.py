@@ -54,6 +54,8 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     """Trains the adapter of a model; `saving` is set before `train`."""
 
     saving: Saving
+    kept_step: int | None = None
+    """The step whose weights the training ended with, where they are not those of the last one."""
     _seen_step = -1
     _saved_step = -1
     _is_epoch_open = False
@@ -94,6 +96,19 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
                 self._save_checkpoint(self.model, None)
             raise StopRequested
 
+    def _determine_best_metric(self, metrics: Any, trial: Any) -> bool:
+        """Whether an evaluation is the best so far; what is to be kept at the end is then saved at once.
+
+        The library saves at its own interval, which may pass by the best step. Where the last weights are kept, there
+        is no such step: a checkpoint that named one would be of use only together with that of this step.
+        """
+        is_best: bool = super()._determine_best_metric(metrics, trial)
+        if not self.args.load_best_model_at_end:
+            self.state.best_global_step = None
+        elif is_best:
+            self.control.should_save = True
+        return is_best
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """The library's checkpoint under our manifest; older ones go only when it is whole."""
         self._is_save_due = self._is_epoch_open
@@ -124,6 +139,7 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _load_best_model(self) -> None:
         self._load_tensors(self.saving.folder.check(self.state.best_global_step))
+        self.kept_step = int(self.state.best_global_step)
 
     def _load_tensors(self, folder: Path) -> None:
         from safetensors.torch import load_file

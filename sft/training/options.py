@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sft.config.library_defaults import dataclass_defaults, without_defaults
 from sft.config.library_keys import SFT_CONFIG, dataclass_fields
 from sft.config.library_source import find_class
 from sft.registry import nearest, unknown_name
@@ -46,6 +47,9 @@ ALIASES: Mapping[str, str] = {
 
 IN_NO_KEY = frozenset({"output_dir", "report_to", "run_name", "disable_tqdm"})
 """Nothing about the trained weights depends on these, nor on `save_*` without `load_best_model_at_end`."""
+
+BY_MACHINE = frozenset({"bf16", "use_cpu", "disable_tqdm"})
+"""Where these are not written, the machine decides: no value that is written says the same."""
 
 _UPLOAD = "nothing is uploaded; upload the adapter's folder yourself"
 _STAGES = "the commands decide which stages run"
@@ -139,20 +143,30 @@ def check_trainer_args(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
 
 def effective_trainer_args(args: Mapping[str, Any], method: str) -> dict[str, Any]:
     """What is written, over our defaults for an adapter method; the library's own defaults are not repeated."""
-    return {**_defaults(method), **_named(args)}
+    written = _named(args)
+    return {**_defaults(method), **written, **_evaluation_interval(written)}
 
 
 def fields_for_key(args: Mapping[str, Any], method: str = "lora") -> dict[str, Any]:
-    """The arguments that the trained weights depend on; those equal to our defaults are left out."""
-    defaults = _defaults(method)
-    keeps_best = bool(args.get("load_best_model_at_end", False))
-    return {
+    """The arguments that the trained weights depend on; those that are as by default are left out.
+
+    An interval of evaluations that follows from nothing written is not: releases differed in it.
+    """
+    saves_count = keeps_best(args)
+    counted = {
         key: value
         for key, value in _named(args).items()
-        if key not in IN_NO_KEY
-        and (keeps_best or not key.startswith("save_"))
-        and not (key in defaults and defaults[key] == value)
+        if key not in IN_NO_KEY and (saves_count or not key.startswith("save_"))
     }
+    interval = _evaluation_interval(_named(args)) if "logging_steps" not in args else {}
+    return without_defaults(counted, known_defaults(args, method)) | interval
+
+
+def known_defaults(args: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """What each argument means where it is left out beside the others that are written; ours over the library's."""
+    library = {key: value for key, value in dataclass_defaults(SFT_CONFIG).items() if key not in BY_MACHINE}
+    others = {key: value for key, value in _named(args).items() if key != "eval_steps"}
+    return {**library, **_defaults(method), **_evaluation_interval(others)}
 
 
 def evaluates_while_training(args: Mapping[str, Any]) -> bool:
@@ -160,8 +174,26 @@ def evaluates_while_training(args: Mapping[str, Any]) -> bool:
     return args.get("eval_strategy", "no") != "no" or bool(args.get("eval_on_start", False))
 
 
+def keeps_best(args: Mapping[str, Any]) -> bool:
+    """Whether the training ends with the weights of its best evaluation."""
+    return bool(args.get("load_best_model_at_end", False))
+
+
 def _defaults(method: str) -> dict[str, Any]:
     return {**DEFAULTS, **METHOD_DEFAULTS.get(method, {})}
+
+
+def _evaluation_interval(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Steps between evaluations, where there are any.
+
+    Where they are not written, the library takes those between two entries of the loss curve. Ours has one at each
+    step, which nobody asks to be an evaluation as well: what counts is the interval that is written for the curve, or
+    that of the library.
+    """
+    if written.get("eval_strategy") != "steps":
+        return {}
+    followed = written.get("logging_steps", dataclass_defaults(SFT_CONFIG)["logging_steps"])
+    return {"eval_steps": written.get("eval_steps") or followed}
 
 
 def _named(args: Mapping[str, Any]) -> dict[str, Any]:

@@ -267,7 +267,7 @@ def _record(trainer: CheckedTrainer, rows: Sequence[TrainRow], resumed: Checkpoi
         n_tokens=sum(len(row.input_ids) for row in rows),
         n_trained_tokens=sum(row.n_trained for row in rows),
         effective_batch_size=int(state.train_batch_size) * args.gradient_accumulation_steps,
-        best_step=state.best_global_step if args.load_best_model_at_end else None,
+        best_step=trainer.kept_step,
         seconds=trainer.saving.seconds(),
         n_resumed_from=None if resumed is None else resumed.step,
     )

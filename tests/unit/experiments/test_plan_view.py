@@ -151,3 +151,15 @@ def test_why_stands_before_the_defaults(
         "  1 evaluate stage (a): reads another infer stage",
     ]
     assert start < lines.index("Defaults in force (what is not written in the configs):")
+
+
+def test_why_names_what_is_written_as_by_default(
+    plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder
+) -> None:
+    plan = plan_of(project, a=raw(), b=raw({"lora": {"lora_alpha": 8}}), c=raw({"lora": {"lora_alpha": 16}}))
+    assert len({planned.keys.train for planned in plan.experiments}) == 2
+    lines = plan_lines(plan, results, why=True)
+    assert (
+        lines[lines.index("Written as by default (the keys are those without it):") + 1] == "  lora.lora_alpha 8 (b)"
+    )
+    assert not [line for line in plan_lines(plan, results) if line.startswith("Written as by default")]

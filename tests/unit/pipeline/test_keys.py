@@ -19,7 +19,19 @@ ICL = {"inference": {"icl_examples": 1}}
 TRAIN_ICL = {"training": {"icl_examples": 1}}
 DEV = {"dataset": {"splits": {"dev": "dev"}}}
 EVAL = {"training": {"trainer_args": {"eval_strategy": "epoch"}}, **DEV}
+BY_STEPS = {"training": {"trainer_args": {"eval_strategy": "steps"}}, **DEV}
+BEST_BY_STEPS = {"training": {"trainer_args": {"save_strategy": "steps", "load_best_model_at_end": True}}}
 SAMPLING = {"inference": {"generation_args": {"do_sample": True}}}
+
+
+QUANTIZED_DEFAULTS = {
+    "model": {
+        "quantization": {
+            "config_class": "BitsAndBytesConfig",
+            "args": {"load_in_8bit": False, "llm_int8_threshold": 6, "bnb_4bit_compute_dtype": None},
+        }
+    }
+}
 
 
 def _args(**args: Any) -> dict[str, Any]:
@@ -54,6 +66,44 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     ({"lora": {"r": 4}}, [], "tie"),
     ({"lora": {"init_lora_weights": "pissa"}}, [], "tie"),
     ({"lora": ..., "adapter": {"method": "lora", "r": 2}}, [], ""),
+    (
+        {
+            "lora": {
+                "lora_alpha": 8.0,
+                "lora_dropout": 0,
+                "target_modules": "all-linear",
+                "init_lora_weights": True,
+                "rank_pattern": {},
+                "layers_to_transform": None,
+                "fan_in_fan_out": False,
+            }
+        },
+        [],
+        "",
+    ),
+    ({"lora": {"target_modules": ["q_proj"]}}, [], "tie"),
+    ({"lora": {"use_rslora": True}}, [], "tie"),
+    (
+        _args(
+            per_device_eval_batch_size=8.0,
+            optim="adamw_torch_fused",
+            lr_scheduler_type="linear",
+            include_for_metrics=[],
+            max_steps=-1,
+            max_seq_length=None,
+            gradient_checkpointing=False,
+        ),
+        [],
+        "",
+    ),
+    (_args(max_length=1024), [], "tie"),
+    (_args(gradient_checkpointing=True), [], "tie"),
+    (_args(bf16=None), [], "tie"),
+    (_args(logging_steps=10), [], "tie"),
+    (_args(eval_steps=10), [BY_STEPS], ""),
+    (_args(eval_steps=1), [BY_STEPS], "tie"),
+    (_args(eval_steps=1), [BY_STEPS, _args(logging_steps=1)], ""),
+    (_args(save_steps=500), [BY_STEPS, BEST_BY_STEPS], ""),
     ({"seed": 14}, [], "tie"),
     ({"seed": 14}, [{"lora": ..., "training": ...}], ""),
     ({"seed": 14}, [{"lora": ..., "training": ...}, ICL], "ie"),
@@ -112,6 +162,9 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     ({"evaluation": {"metrics": ["macro_f1", "accuracy", "weighted_f1", "mcc", "log_loss", "ece"]}}, [], ""),
     ({"model": {"model_args": {"dtype": "float32"}}}, [], "tie"),
     ({"model": {"model_args": {}}}, [], ""),
+    ({"model": {"model_args": {"parallelize": False, "trust_remote_code": False}}}, [], ""),
+    (QUANTIZED_DEFAULTS, [{"model": {"quantization": {"config_class": "BitsAndBytesConfig"}}}], ""),
+    (QUANTIZED_DEFAULTS, [], "tie"),
     ({"model": {"chat_template_args": {"date": "x"}}}, [], "tie"),
     ({"model": {"quantization": {"config_class": "BitsAndBytesConfig", "args": {"load_in_8bit": True}}}}, [], "tie"),
     (
@@ -141,6 +194,10 @@ def test_a_change_moves_exactly_the_stages_that_depend_on_it(
 GENERATION_CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     ({"inference": {"generation_args": {"max_new_tokens": 3}}}, [], "ie"),
     ({"inference": {"batch_size": 1}}, [], ""),
+    ({"inference": {"generation_args": {"max_new_tokens": 128, "do_sample": False, "top_k": None}}}, [], ""),
+    ({"inference": {"generation_args": {"max_new_tokens": 128}}}, [{"prompting": {"max_output_length": 9}}], "ie"),
+    ({"inference": {"generation_args": {"temperature": 1, "top_k": 50}}}, [SAMPLING], ""),
+    ({"inference": {"generation_args": {"temperature": 0.5}}}, [SAMPLING], "ie"),
     ({"inference": {"batch_size": 1}}, [SAMPLING], "ie"),
     ({"seed": 14}, [{"lora": ..., "training": ...}], ""),
     ({"seed": 14}, [{"lora": ..., "training": ...}, SAMPLING], "ie"),

@@ -65,3 +65,24 @@ def test_tab_files_in_which_quotes_are_now_text(
     assert revisions_of("train", experiment) == ({"tab_quotes_in_training": 2} if touched else None)
     assert revisions_of("infer", experiment) == ({"tab_quotes": 2} if touched else None)
     assert revisions_of("evaluate", experiment) is None
+
+
+STEPS = {"eval_strategy": "steps", "save_strategy": "steps", "load_best_model_at_end": True}
+
+
+@pytest.mark.parametrize(
+    ("args", "touched"),
+    [
+        ({**STEPS, "eval_steps": 1, "save_steps": 2}, True),
+        ({**STEPS, "eval_steps": 2}, True),
+        ({**STEPS, "eval_steps": 2, "save_steps": 2}, False),
+        ({**STEPS, "eval_steps": 2, "save_steps": 4, "load_best_model_at_end": False}, False),
+        ({**STEPS, "eval_strategy": "epoch", "save_strategy": "epoch"}, False),
+        ({**STEPS, "eval_steps": 2, "save_strategy": "best"}, False),
+        ({}, False),
+    ],
+)
+def test_a_best_step_between_two_saved_ones(raw: Raw, args: dict[str, Any], touched: bool) -> None:
+    experiment = _experiment(raw({"training": {"trainer_args": args}}))
+    assert revisions_of("train", experiment) == ({"best_step": 2} if touched else None)
+    assert revisions_of("infer", experiment) is None

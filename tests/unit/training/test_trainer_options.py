@@ -157,6 +157,20 @@ def test_only_what_changes_the_weights_is_in_the_key():
     assert fields_for_key(best) == best
 
 
+def test_evaluations_are_as_far_apart_as_is_written_or_as_the_library_has_it():
+    """The loss curve has a point at each step; an evaluation at each step is nobody's wish."""
+    library = int(dataclass_fields(SFT_CONFIG)["logging_steps"].default_text)
+    for written, expected in (
+        ({}, library),
+        ({"logging_steps": 3}, 3),
+        ({"eval_steps": 0.5, "logging_steps": 3}, 0.5),
+    ):
+        args = {"eval_strategy": "steps", "eval_steps": None, **written}
+        assert effective_trainer_args(args, "lora")["eval_steps"] == expected
+    assert effective_trainer_args({}, "lora")["logging_steps"] == 1
+    assert "eval_steps" not in effective_trainer_args({"eval_strategy": "epoch"}, "lora")
+
+
 def test_checks_import_no_heavy_package():
     heavy = "{'torch', 'transformers', 'trl', 'datasets', 'peft', 'pandas'}"
     use = "from sft.training.options import check_trainer_args as check; check({'optim': 'x', 'packing': 1}, False)"
