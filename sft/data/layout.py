@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig, SplitsConfig
-from sft.data.sources import SplitSource, file_split, names_file
+from sft.data.folders import names_file
+from sft.data.sources import SplitSource, file_split
 from sft.errors import DataError, UserError
 
 SHARE_LINE = "splits: {test: 0.3}"

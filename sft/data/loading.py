@@ -7,6 +7,7 @@ from sft.config.dataset import DatasetConfig
 from sft.data.arrow_tables import read_parquet
 from sft.data.delimited import has_no_quoting, read_csv
 from sft.data.fingerprints import holds_byte, source_sha256
+from sft.data.folders import names_file
 from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
 from sft.data.layout import cut_by_shares, find_layout
 from sft.data.leaks import normalised_input
@@ -20,7 +21,6 @@ from sft.data.sources import (
     file_split,
     local_source,
     local_splits,
-    names_file,
 )
 from sft.data.text_files import merged, read_json, read_jsonl
 from sft.errors import DataError

@@ -2,17 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sft.config.dataset import DatasetConfig
+from sft.data.folders import FORMATS, folder_splits, names_file
 from sft.errors import DataError, UserError
 
-FORMATS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
+SAVED_DICT = "dataset_dict.json"
 BUILDERS = ("csv", "json", "parquet")
-SHARD = re.compile(r"^(?P<split>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})$")
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[\w.-]+)?$")
 
 
@@ -39,11 +39,6 @@ class HubSplit:
 
 
 SplitSource = FileSplit | SavedSplit | HubSplit
-
-
-def names_file(name: str) -> bool:
-    """Whether a name of `splits` or `path` means a data file, by its ending."""
-    return Path(name).suffix.lower() in FORMATS
 
 
 def local_source(dataset: DatasetConfig, folder: Path) -> Path | None:
@@ -75,15 +70,17 @@ def local_splits(dataset: DatasetConfig, folder: Path) -> dict[str, SplitSource]
     if _has_data_files(dataset):
         return _data_files(dataset, folder)
     path = folder / dataset.path
-    if path.is_dir() and (path / "dataset_dict.json").is_file():
-        names = json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
-        return {name: SavedSplit(path / name) for name in names}
+    if path.is_dir() and (path / SAVED_DICT).is_file():
+        return {name: SavedSplit(path / name) for name in _saved_names(path / SAVED_DICT)}
     if path.is_dir() and (path / "state.json").is_file():
         return {"train": SavedSplit(path)}
-    if dataset.args:
-        raise _unknown_args(dataset.args)
+    others = {key: value for key, value in dataset.args.items() if key != "name" or not path.is_dir()}
+    if others:
+        raise _unknown_args(others)
     if path.is_dir():
-        return _split_files(path)
+        config = dataset.args.get("name")
+        found = folder_splits(path, None if config is None else str(config))
+        return {name: FileSplit(*split) for name, split in found.items()}
     return {"train": file_split(path)}
 
 
@@ -99,6 +96,16 @@ def file_split(path: Path) -> FileSplit:
     if kind is None:
         raise UserError(f"{path}: unknown format {path.suffix!r}; known: {', '.join(FORMATS)}", kind="data")
     return FileSplit((path,), kind)
+
+
+def _saved_names(path: Path) -> list[str]:
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))["splits"]
+    except (ValueError, KeyError, TypeError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path}: not what save_to_disk writes, a JSON object with the list `splits`")
+    return names
 
 
 def _has_data_files(dataset: DatasetConfig) -> bool:
@@ -125,36 +132,6 @@ def _matching(patterns: Any, folder: Path) -> list[Path]:
             raise UserError(f"dataset.args.data_files: no file {folder / str(pattern)}", kind="data")
         files += found
     return files
-
-
-def _split_files(folder: Path) -> dict[str, SplitSource]:
-    """Files named by split, in the folder itself or, as on the hub, in its `data` folder."""
-    files = _data_files_in(folder) or _data_files_in(folder / "data")
-    if not files:
-        raise DataError(f"{folder}: no data files; a folder holds train and test files ({', '.join(FORMATS)})")
-    by_name: dict[str, list[Path]] = {}
-    for path in files:
-        shard = SHARD.match(path.stem)
-        by_name.setdefault(shard["split"] if shard else path.stem, []).append(path)
-    return {name: _one_split(name, paths) for name, paths in by_name.items()}
-
-
-def _data_files_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_file() and names_file(path.name))
-
-
-def _one_split(name: str, paths: Sequence[Path]) -> FileSplit:
-    names = ", ".join(path.name for path in paths)
-    shards = [SHARD.match(path.stem) for path in paths]
-    if len(paths) > 1 and (not all(shards) or len({path.suffix for path in paths}) > 1):
-        raise DataError(f'split "{name}" is in several files ({names}); keep one, or name it in dataset.splits')
-    if shards[0] is not None:
-        expected = [f"{name}-{part:05d}-of-{shards[0]['parts']}" for part in range(int(shards[0]["parts"]))]
-        if [path.stem for path in paths] != expected:
-            raise DataError(f'split "{name}" lacks parts: {shards[0]["parts"]} files are needed, there are {names}')
-    return file_split(paths[0]) if len(paths) == 1 else FileSplit(tuple(paths), FORMATS[paths[0].suffix.lower()])
 
 
 def _unknown_args(args: Mapping[str, Any]) -> UserError:
