@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.config.experiment import QuantizationConfig
 from sft.errors import MachineError, PackageMissing, UserError
+from sft.models.config_file import read_config, require_decoder
 from sft.models.gguf import converted_gguf
 from sft.models.model_args import OWN_KEYS, REMOTE_CODE, check_model_args, runs_remote_code
 from sft.models.quantization import build_quantization, check_quantization
@@ -74,6 +75,7 @@ def load_model(source: ModelSource) -> "PreTrainedModel":
         raise UserError(f"model.model_args.{path}: {message}")
     local = local_model(source.name, source.folder)
     place = {"pretrained_model_name_or_path": str(local or source.name), "revision": source.revision}
+    require_decoder(source.name, read_config(source.name, local, source.revision), source.model_args)
     arguments = _arguments(source)
     if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
         arguments["device_map"] = _device_map(source, arguments)

@@ -1,0 +1,155 @@
+"""What a model's files tell before a weight is read: whether it is a decoder, how many ids it knows; without torch."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sft.errors import UserError
+from sft.models.model_args import runs_remote_code
+
+KNOWN = "such as those of type llama, qwen3, mistral or gpt2"
+ALWAYS_CAUSAL = frozenset({"gpt_neox", "gpt_neox_japanese"})
+"""Their configurations carry `is_decoder`, which nothing reads: their attention is always causal."""
+
+NEVER_CAUSAL = frozenset({"xlnet"})
+"""In the mapping of causal models, but each token sees all others (permutation language modelling)."""
+
+EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|wte|embed_in|word_embeddings|tok_embeddings|embeddings?)\.weight")
+MOST_HEADER_BYTES = 100_000_000
+
+
+def read_config(name: str, local: Path | None, revision: str | None) -> dict[str, Any] | None:
+    """The `config.json` of a model, or None where it cannot be read, which loading tells better.
+
+    Args:
+        name: hub id; used where `local` is None.
+        local: folder of a local model.
+        revision: the pinned commit of a hub id.
+    """
+    from transformers import PreTrainedConfig
+
+    try:
+        found: dict[str, Any] = PreTrainedConfig.get_config_dict(str(local or name), revision=revision)[0]
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def decoder_fault(config: Mapping[str, Any], runs_own_code: bool) -> str | None:
+    """Why a model is no decoder, in which every token sees only those before it; None where it is one.
+
+    Only then do label scores and training losses mean what they say: an encoder looks at the label that it scores.
+
+    Args:
+        config: its `config.json`, under what `model_args` sets over it.
+        runs_own_code: whether Python code that comes with the model runs, so that it may be of a type of its own.
+    """
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    kind = config.get("model_type")
+    if kind is None or (runs_own_code and "AutoModelForCausalLM" in (config.get("auto_map") or {})):
+        return None
+    if kind not in CONFIG_MAPPING:
+        return None  # newer than the library, or with code of its own: loading says which
+    own = CONFIG_MAPPING[kind]
+
+    def value(key: str) -> Any:
+        return config.get(key, getattr(own, key, None))
+
+    text = config.get("text_config") if isinstance(config.get("text_config"), Mapping) else {}
+    if value("is_encoder_decoder"):
+        return f"of type {kind}, an encoder with a decoder"
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or kind in NEVER_CAUSAL:
+        return f"of type {kind}, no decoder"
+    if value("is_decoder") is False and kind not in ALWAYS_CAUSAL:
+        return f"of type {kind} with is_decoder false, an encoder"
+    if True in (config.get("use_bidirectional_attention"), (text or {}).get("use_bidirectional_attention")):
+        return f"of type {kind} with use_bidirectional_attention true, an encoder"
+    if False in (value("is_causal"), value("causal")):
+        return f"of type {kind} with attention that is not causal, an encoder"
+    return None
+
+
+def require_decoder(name: str, config: Mapping[str, Any] | None, model_args: Mapping[str, Any]) -> None:
+    """Refuse a model that is known to be none.
+
+    Args:
+        name: as the user wrote it.
+        config: its `config.json`; None where it could not be read.
+        model_args: what is set over the configuration, and whether code of the model's own may run.
+
+    Raises:
+        UserError: the model is no decoder.
+    """
+    fault = None if config is None else decoder_fault({**config, **model_args}, runs_remote_code(model_args))
+    if fault is not None:
+        text = f"model {name!r} is {fault}; only decoders (causal language models) are trained and measured"
+        raise UserError(f"{text}, {KNOWN}", kind="model")
+
+
+def embedding_rows(config: Mapping[str, Any] | None, local: Path | None) -> int | None:
+    """How many token ids a model has an embedding for; None where its files do not tell.
+
+    Args:
+        config: its `config.json`.
+        local: folder of a local model, whose weights are looked at as well: the two may disagree.
+    """
+    found = [] if local is None else list(_stored_rows(local))
+    written = None if config is None else _vocabulary(config)
+    return min([*found, *([] if written is None else [written])], default=None)
+
+
+def require_rows(name: str, rows: int | None, ids: Mapping[int, str]) -> None:
+    """Refuse a tokenizer that outgrew its model, where ids are in use that the model has no embedding for.
+
+    A larger embedding is fine, as is a longer vocabulary of which the rest is in no prompt.
+
+    Args:
+        name: of the model.
+        rows: of its embedding; None where nobody knows.
+        ids: those that prompts can hold, with their texts.
+
+    Raises:
+        UserError: names the first id without a row.
+    """
+    first = min((index for index in ids if rows is not None and index >= rows), default=None)
+    if first is not None:
+        raise UserError(
+            f"model {name!r}: its tokenizer gives the id {first} ({ids[first]!r}), but the model's embedding has "
+            f"{rows} rows; "
+            "take the tokenizer that belongs to it, or a model whose embeddings were resized with the tokenizer",
+            kind="tokenizer",
+        )
+
+
+def _vocabulary(config: Mapping[str, Any]) -> int | None:
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    kind = config.get("model_type")
+    own = CONFIG_MAPPING[kind] if kind in CONFIG_MAPPING else None  # noqa: SIM401  a lazy mapping, whose get is empty
+    text = config.get("text_config")
+    nested = text.get("vocab_size") if isinstance(text, Mapping) else None
+    written = nested or config.get("vocab_size") or getattr(own, "vocab_size", None)
+    return written if isinstance(written, int) else None
+
+
+def _stored_rows(folder: Path) -> Iterable[int]:
+    """The rows of each token embedding in the headers of the safetensors files of a folder.
+
+    A header is JSON behind its length in eight bytes (the format's own README).
+    """
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > MOST_HEADER_BYTES:
+                continue
+            try:
+                header = json.loads(file.read(size))
+            except ValueError:
+                continue  # a damaged file; loading tells of it
+        for name, tensor in header.items():
+            if EMBEDDING.search(name) and len(tensor["shape"]) == 2:
+                yield int(tensor["shape"][0])

@@ -1,0 +1,89 @@
+"""What a model's files tell without torch: decoders pass, others do not; ids beyond the embedding are found."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.errors import UserError
+from sft.models.config_file import decoder_fault, embedding_rows, require_decoder, require_rows
+
+DECODERS: list[dict[str, Any]] = [
+    *(
+        {"model_type": kind}
+        for kind in ("llama", "gpt2", "gpt_neox", "gemma2", "qwen3", "opt", "bloom", "mamba", "phi3")
+    ),
+    {"model_type": "gemma3", "text_config": {"vocab_size": 9}, "vision_config": {}},
+    {"model_type": "bert", "is_decoder": True},
+    {"model_type": "big_bird", "is_decoder": True},
+    {"model_type": "bart", "is_decoder": True, "is_encoder_decoder": False},
+    {"model_type": "xlm", "causal": True},
+    {"model_type": "gemma3_text", "use_bidirectional_attention": False},
+    {"model_type": "newer-than-the-library"},
+    {},
+]
+OTHERS: list[tuple[dict[str, Any], str]] = [
+    *(({"model_type": kind}, "is_decoder false, an encoder") for kind in ("bert", "roberta", "electra", "camembert")),
+    *(({"model_type": kind}, "is_decoder false, an encoder") for kind in ("big_bird", "rembert", "xlm-roberta")),
+    *(
+        ({"model_type": kind}, "an encoder with a decoder")
+        for kind in ("t5", "bart", "prophetnet", "mbart", "whisper")
+    ),
+    *(({"model_type": kind}, "no decoder") for kind in ("distilbert", "deberta-v2", "albert", "vit", "xlnet")),
+    ({"model_type": "xlm"}, "not causal"),
+    ({"model_type": "qwen2", "is_causal": False}, "not causal"),
+    ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "use_bidirectional_attention"),
+]
+
+
+@pytest.mark.parametrize("config", DECODERS)
+def test_decoders(config: dict[str, Any]):
+    assert decoder_fault(config, False) is None
+
+
+@pytest.mark.parametrize(("config", "told"), OTHERS)
+def test_what_is_no_decoder_is_told_in_one_line(config: dict[str, Any], told: str):
+    with pytest.raises(UserError, match=told) as caught:
+        require_decoder("name", config, {})
+    assert len(str(caught.value)) < 220
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_set_over_the_configuration_counts():
+    require_decoder("name", {"model_type": "bert"}, {"is_decoder": True})
+    own = {"model_type": "bert", "auto_map": {"AutoModelForCausalLM": "modeling.Own"}}
+    require_decoder("name", own, {"trust_remote_code": True})
+    with pytest.raises(UserError):
+        require_decoder("name", own, {})
+
+
+def written(folder: Path, tensors: dict[str, list[int]]) -> Path:
+    header = json.dumps(
+        {name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in tensors.items()}
+    )
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "tensors", "rows"),
+    [
+        ({"model_type": "llama", "vocab_size": 90}, {}, 90),
+        ({"model_type": "gpt2"}, {}, 50257),
+        ({"model_type": "gemma3", "text_config": {"vocab_size": 80}}, {}, 80),
+        ({"model_type": "llama", "vocab_size": 90}, {"model.embed_tokens.weight": [70, 4]}, 70),
+        ({"model_type": "gpt2", "vocab_size": 60}, {"wte.weight": [60, 4], "wpe.weight": [9, 4]}, 60),
+        ({"model_type": "gpt_neox", "vocab_size": 60}, {"gpt_neox.embed_in.weight": [64, 4]}, 60),
+        ({"model_type": "strange"}, {}, None),
+    ],
+)
+def test_rows_of_the_embedding(config: dict[str, Any], tensors: dict[str, list[int]], rows: int, tmp_path: Path):
+    assert embedding_rows(config, written(tmp_path, tensors)) == rows
+
+
+def test_the_first_id_beyond_is_named():
+    require_rows("name", 5, {4: "a"})
+    require_rows("name", None, {4: "a"})
+    with pytest.raises(UserError, match=r"gives the id 5 \('<a>'\), but the model's embedding has 5 rows"):
+        require_rows("name", 5, {6: "b", 5: "<a>"})
