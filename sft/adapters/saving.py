@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.adapters.fit import require_fit, require_known_options, told_fault
 from sft.errors import StageFailure, UserError, machine_kind
+from sft.runs.fence import require_in_place
 
 if TYPE_CHECKING:
     import torch
@@ -159,6 +160,7 @@ def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _replace(written: Path, folder: Path) -> None:
+    require_in_place(folder)
     if folder.exists():
         shutil.rmtree(folder)
     written.rename(folder)

@@ -11,7 +11,7 @@ PASSING: frozenset[ErrorKind] = frozenset({"network", "oom_host", "killed"})
 """Kinds that may be gone a moment later."""
 
 LASTING: frozenset[ErrorKind] = frozenset(
-    {"config", "data", "model", "tokenizer", "diverged", "refused", "oom_gpu", "exception", "timeout", "stall"}
+    {"config", "data", "model", "tokenizer", "diverged", "oom_gpu", "exception", "timeout", "stall"}
 )
 """Kinds that the same command would meet again: a later run leaves them as they are, unless it is told to retry."""
 

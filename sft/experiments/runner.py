@@ -25,6 +25,7 @@ from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.events import utc_now
+from sft.runs.fence import require_in_place
 from sft.runs.files import ResultsFolder
 from sft.runs.memory import oom_kills
 from sft.runs.records import ErrorRecord, StatusRecord
@@ -69,6 +70,7 @@ class Runner:
 
         Raises:
             InternalError: a bug; everything that ran was ended.
+            MachineError: the results folder is not the one any more whose lock is held; everything was ended.
         """
         with self._stops:
             try:
@@ -92,6 +94,7 @@ class Runner:
     def _loop(self) -> None:
         while True:
             self._heed_signals()
+            require_in_place(self._results.path)
             self._ledger.wake(time.monotonic())
             self._start_what_can()
             if not self._active and not self._has_more():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sft.errors import MACHINE_ERRNOS, MachineError, SftError
 from sft.reporting.leaderboard import write_leaderboard
+from sft.runs.fence import holding_read
 from sft.runs.files import ResultsFolder
 
 UNDER_WAY, BASELINES = "--under-way", "--baselines"
@@ -24,9 +25,10 @@ def main(arguments: list[str]) -> int:
         os.nice(NICENESS)
     results, options = ResultsFolder(Path(arguments[0])), arguments[1:]
     try:
-        write_leaderboard(
-            [results], results.path, measures_baselines=BASELINES in options, under_way=UNDER_WAY in options
-        )
+        with holding_read(results.lock):
+            write_leaderboard(
+                [results], results.path, measures_baselines=BASELINES in options, under_way=UNDER_WAY in options
+            )
     except SftError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

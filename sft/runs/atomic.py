@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sft.runs import fault_injection
+from sft.runs.fence import require_in_place
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -24,7 +25,11 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     Args:
         path: its final name.
         durable: whether it must survive a power loss; false for what is made anew from what does.
+
+    Raises:
+        MachineError: the folder that this process holds is not there any more.
     """
+    require_in_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     fault_injection.before_write(path)
     descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
@@ -34,6 +39,7 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
+        require_in_place(path)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException as error:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sft.runs.fence import require_in_place
+
 SCHEMA = 1
 _TAIL_BYTES = 65536
 
@@ -60,7 +62,9 @@ class EventLog:
 
         Raises:
             OSError: it could not be written whole; what was written of it is passed over by readers.
+            MachineError: the folder that this process holds is not there any more.
         """
+        require_in_place(self._path)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self._path, flags, 0o666)
         try:

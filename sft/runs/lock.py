@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from sft.errors import FolderInUse, MachineError
+from sft.runs.fence import holding
 from sft.runs.files import ResultsFolder
 
 PATIENCE_SECONDS = 0.1
@@ -23,7 +24,7 @@ UNKNOWN_HOLDER = "another process"
 
 @contextlib.contextmanager
 def locked(results: ResultsFolder) -> Iterator[None]:
-    """Hold the folder's lock for the block.
+    """Hold the folder's lock for the block; nothing is written there when another folder takes its place.
 
     Raises:
         FolderInUse: another process holds it.
@@ -44,7 +45,8 @@ def locked(results: ResultsFolder) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         os.write(descriptor, f"pid {os.getpid()} on host {socket.gethostname()}, since {since}\n".encode())
-        yield
+        with holding(results.lock, descriptor):
+            yield
     finally:
         os.close(descriptor)
 

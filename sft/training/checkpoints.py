@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sft.errors import StageFailure
 from sft.runs.atomic import flush, write_json
+from sft.runs.fence import require_in_place
 from sft.runs.files import JobFolder
 from sft.runs.manifest import difference, listed_files, write_manifest
 
@@ -90,6 +91,7 @@ class CheckpointFolder:
 
     def begin(self, folder: Path) -> None:
         """An empty folder to write to, whatever was there."""
+        require_in_place(folder)
         _remove(folder)
         folder.mkdir(parents=True)
 

@@ -12,10 +12,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sft.errors import StageFailure
+from sft.errors import MachineError, StageFailure
 from sft.pipeline import stage_registry
 from sft.registry import load
 from sft.runs import fault_injection, stopping
+from sft.runs.fence import holding
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.progress import Progress
 from sft.runs.records import ErrorRecord, JobRecord, StageName, read_job, write_record
@@ -48,10 +49,13 @@ def run_job(folder: Path, started: float, before_hello: Callable[[StageName], No
     fault_injection.begin_worker()
     try:
         with _locked(job):
-            _run_stage(job, started, before_hello)
+            try:
+                _run_stage(job, started, before_hello)
+            except Exception as error:  # noqa: BLE001  any bug of a stage is that stage's result
+                return _failed(attempt, error)
     except stopping.StopRequested:
         return stopping.STOPPED_EXIT_CODE
-    except Exception as error:  # noqa: BLE001  any bug of a stage is that stage's result
+    except Exception as error:  # noqa: BLE001  what keeps the lock away is too
         return _failed(attempt, error)
     return 0
 
@@ -101,7 +105,8 @@ def _locked(job: JobFolder) -> Iterator[None]:
             if time.monotonic() > deadline:
                 raise StageFailure(f"another process works in {job.path}; stop it first", kind="refused")
             time.sleep(0.02)
-        yield
+        with holding(job.lock, descriptor):
+            yield
     finally:
         os.close(descriptor)
 
@@ -122,6 +127,6 @@ def _failed(attempt: AttemptFolder, error: Exception) -> int:
     sys.stderr.write(mask(trace, secrets) + f"{record.message}\n")
     try:
         write_record(attempt.error, record)
-    except OSError as failure:
+    except (OSError, MachineError) as failure:
         sys.stderr.write(f"{attempt.error} could not be written: {failure}\n")
     return exit_code_of(record.kind)

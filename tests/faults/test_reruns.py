@@ -1,6 +1,7 @@
 """Grids that are run again, by two at once, with other settings, and the policy of what is tried again."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,38 @@ def test_row_29_of_two_runners_on_one_folder_the_second_ends_with_3(
         (running.path / "marker-go").touch()
         assert winner.wait(30) == 0
         assert [state for _, state in grid.events()] == ["running", "done"]
+
+
+@BOTH_STARTS
+@pytest.mark.parametrize("fate", ["moved", "deleted"])
+def test_row_29_a_folder_that_leaves_its_path_ends_its_run_with_5(
+    grid: Any, start: str, fate: str, wait: Callable[..., Any], tmp_path: Path
+) -> None:
+    running = grid.add("running", "sleep")
+    process = grid.start(start=start)
+    wait((running.path / "marker-started").exists)
+    moved = grid.results.path.rename(tmp_path / "moved")
+    if fate == "deleted":
+        shutil.rmtree(moved, ignore_errors=True)
+    assert process.wait(30) == 5
+    assert "results: is not the folder any more that was locked at the start" in grid.output()
+    assert not grid.results.path.exists()
+
+
+def test_row_29_of_two_runs_around_a_move_only_the_second_writes_to_the_new_folder(
+    grid: Any, wait: Callable[..., Any], tmp_path: Path
+) -> None:
+    running = grid.add("running", "sleep")
+    first = grid.start(start="fresh")
+    wait((running.path / "marker-started").exists)
+    grid.results.path.rename(tmp_path / "moved")
+    second = grid.start(start="fresh")
+    assert first.wait(30) == 5
+    wait((running.path / "marker-started").exists)
+    (running.path / "marker-go").touch()
+    assert second.wait(30) == 0
+    assert grid.events() == [("running-infer", "running"), ("running-infer", "done")]
+    assert [attempt.path.name for attempt in running.attempts()] == ["01"]
 
 
 @BOTH_STARTS

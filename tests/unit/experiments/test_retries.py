@@ -43,7 +43,9 @@ def test_passing_kinds_are_tried_again_as_often_as_said(kind: Any, retries: int)
     assert len(tried(RetryPolicy(retries), End("failed", kind))) == retries
 
 
-@pytest.mark.parametrize("kind", sorted((LASTING | {"crash", "no_result", "disk_full", "checkpoint"}) - {"oom_gpu"}))
+@pytest.mark.parametrize(
+    "kind", sorted((LASTING | {"crash", "no_result", "disk_full", "checkpoint", "refused"}) - {"oom_gpu"})
+)
 def test_other_kinds_are_not(kind: Any) -> None:
     assert tried(RetryPolicy(9), End("failed", kind), always) == []
 

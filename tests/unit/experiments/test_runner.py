@@ -126,6 +126,16 @@ def test_events_are_numbered_over_all_runs(results: ResultsFolder) -> None:
     assert [event["error"] for event in written if event["state"] == "failed"] == ["data", "data"]
 
 
+@pytest.mark.parametrize(("kind", "again"), [("refused", ["i"]), ("exception", [])])
+def test_a_job_that_another_process_worked_on_runs_again_by_the_same_command(
+    results: ResultsFolder, kind: str, again: list[str]
+) -> None:
+    planned, executor = job(results, "infer", "i"), FakeExecutor()
+    run(results, [planned], FakeExecutor({"i": fail(kind, "another process works in i")}))
+    run(results, [planned], executor)
+    assert executor.order == again
+
+
 def test_the_same_jobs_again_start_nothing(results: ResultsFolder) -> None:
     jobs, display = chain(results), Shown()
     run(results, jobs, FakeExecutor())

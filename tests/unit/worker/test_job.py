@@ -37,6 +37,11 @@ def speak(job, record, progress, started):
 
 def end(job, record, progress, started):
     os.kill(os.getpid(), signal.SIGUSR1)
+
+def outlive(job, record, progress, started):
+    job.path.rename(job.path.with_name("moved"))
+    job.attempt(1).path.mkdir(parents=True)
+    progress(1, 1)
 """
 
 
@@ -115,6 +120,11 @@ def test_a_second_process_in_a_job_folder_is_refused(
     assert not (folder.path / "ran").exists()
     os.close(holder)
     assert run("succeed") == 0
+
+
+def test_a_job_whose_folder_was_replaced_writes_nothing_there(run: Callable[[str], int], tmp_path: Path) -> None:
+    assert run("outlive") == 18
+    assert [path for path in (tmp_path / "job").rglob("*") if path.is_file()] == []
 
 
 def test_a_folder_without_a_job_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
