@@ -30,6 +30,7 @@ from sft.experiments.settings import RunSettings
 from sft.reporting.leaderboard import board_folder, leading_id, rebuild_leaderboard
 from sft.reporting.tracked import last_log, log_results, require_tracker
 from sft.reporting.views.view import ViewRequest, leaderboard_view
+from sft.runs.file_systems import told_to
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
 
@@ -272,10 +273,11 @@ def _run(
     if not request.trains:
         require_adapters(checked, results_folder)
     costs = StageCosts(row_counts(checked.experiments))
-    with locked(results_folder):
+    display = display or display_for(costs=costs)
+    with told_to(display.say), locked(results_folder):
         costs.learn_from(results_folder)
         board = board_starter(results_folder, UNDER_WAY) if request.adds_to_grid else no_board
-        watchers = Watchers(display or display_for(costs=costs), board, costs)
+        watchers = Watchers(display, board, costs)
         for warning in checked.warnings:
             watchers.display.say(f"warning: {warning}")
         outcome = run_plan(checked, results_folder, request, settings, watchers)

@@ -7,8 +7,14 @@ from typing import ClassVar, Literal
 NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Of an `OSError`: the disk, the quota or the limit of a file is reached."""
 
-MACHINE_ERRNOS = (*NO_SPACE_ERRNOS, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EIO, errno.EAGAIN)
-"""Of an `OSError` that the machine must be changed for."""
+MACHINE_ERRNOS = (
+    *NO_SPACE_ERRNOS,
+    *(errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE),
+    *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT),
+    *(errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EXDEV),
+)
+"""Of an `OSError` that the machine must be changed for: what it lacks, forbids, has lost, or cannot do at all."""
 
 ErrorKind = Literal[
     "config",

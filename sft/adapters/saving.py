@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sft.adapters.fit import require_fit, require_known_options, told_fault
 from sft.errors import StageFailure, UserError, machine_kind
 from sft.runs.fence import require_in_place
+from sft.runs.file_systems import equal_modes
 
 if TYPE_CHECKING:
     import torch
@@ -155,8 +156,7 @@ def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
         for key, value in config.items()
     }
     (folder / CONFIG).write_text(json.dumps(ordered, indent=2, sort_keys=True) + "\n", "utf-8")
-    for file in folder.iterdir():  # the weights are written for their owner only, whatever the umask says
-        shutil.copymode(folder / CONFIG, file)
+    equal_modes(folder, CONFIG)  # the weights are written for their owner only, whatever the umask says
 
 
 def _replace(written: Path, folder: Path) -> None:

@@ -1,10 +1,10 @@
 """The copies of trained adapters that users asked for with `trainer_args.output_dir`."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from sft.experiments.planning import PlannedExperiment
+from sft.runs.file_systems import copy_folder
 from sft.runs.files import ID_DIGITS, ResultsFolder, slug
 from sft.runs.manifest import is_done
 
@@ -20,7 +20,7 @@ def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFold
         subfolder = f"{slug(planned.experiment.name)}-{planned.keys.experiment_id[:ID_DIGITS]}"
         try:
             _copy(planned, results, subfolder if len(experiments) > 1 else None)
-        except (OSError, shutil.Error) as error:
+        except OSError as error:
             failures.append(f'"{planned.experiment.name}": its adapter could not be copied: {_one_line(error)}')
     return failures
 
@@ -33,11 +33,8 @@ def _copy(planned: PlannedExperiment, results: ResultsFolder, subfolder: str | N
     source = results.stage("train", planned.keys.train)
     if is_done(source):
         target = Path(output) / subfolder if subfolder else Path(output)
-        shutil.copytree(source.adapter, target, dirs_exist_ok=True)
+        copy_folder(source.adapter, target)
 
 
 def _one_line(error: OSError) -> str:
-    """The reason; of the many that copying a folder collects, the first."""
-    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:
-        return " ".join(str(error.args[0][0][-1]).split())
     return f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")

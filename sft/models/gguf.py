@@ -6,7 +6,6 @@ it is rebuilt once as an ordinary model of 32-bit weights, which loads in a frac
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from sft.errors import PackageMissing, UserError
 from sft.models.hashes import cache_folder, files_sha256
+from sft.runs.file_systems import equal_modes
 
 
 def convert_gguf(gguf: Path, to: Path) -> None:
@@ -75,8 +75,7 @@ def _save_plain(gguf: Path, folder: Path) -> None:
         plain.generation_config = read.generation_config
     plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    for file in folder.iterdir():  # the weights are written for their owner only, whatever the umask says
-        shutil.copymode(folder / "config.json", file)
+    equal_modes(folder, "config.json")  # the weights are written for their owner only, whatever the umask says
 
 
 def _is_gguf(path: Path) -> bool:

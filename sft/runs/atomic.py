@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from sft.runs import fault_injection
 from sft.runs.fence import require_in_place
+from sft.runs.file_systems import chmod, fsync
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -38,9 +39,9 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             if durable:
-                os.fsync(file.fileno())
+                fsync(file.fileno(), path)
         require_in_place(path)
-        os.chmod(temporary, 0o666 & ~_umask())
+        chmod(Path(temporary), 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
@@ -68,7 +69,7 @@ def flush(path: Path) -> None:
     """Flush a file's content, or a folder's names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        fsync(descriptor, path)
     finally:
         os.close(descriptor)
 

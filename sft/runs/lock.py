@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from sft.errors import FolderInUse, MachineError
 from sft.runs.fence import holding
+from sft.runs.file_systems import flock
 from sft.runs.files import ResultsFolder
 
 PATIENCE_SECONDS = 0.1
@@ -36,7 +37,7 @@ def locked(results: ResultsFolder) -> Iterator[None]:
     except OSError as error:
         raise MachineError(f"{results.path}: cannot be used as results folder: {error.strerror}") from None
     try:
-        if not _take(descriptor):
+        if not _take(descriptor, results):
             holder = _text(descriptor)
             by = f" ({holder})" if holder else ""
             raise FolderInUse(
@@ -58,7 +59,7 @@ def lock_holder(results: ResultsFolder) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, results.path)
     except BlockingIOError:
         return _text(descriptor) or UNKNOWN_HOLDER
     else:
@@ -67,12 +68,12 @@ def lock_holder(results: ResultsFolder) -> str | None:
         os.close(descriptor)
 
 
-def _take(descriptor: int) -> bool:
+def _take(descriptor: int, results: ResultsFolder) -> bool:
     """Whether the lock could be taken; a reader that holds it is waited for."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, results.path)
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False

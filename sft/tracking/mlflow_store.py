@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sft.errors import PackageMissing, UserError
+from sft.runs.file_systems import flock
 from sft.runs.files import ResultsFolder
 from sft.runs.variables import variables
 
@@ -76,7 +77,7 @@ def alone(uri: str, doing: str) -> Iterator[None]:
     database = Path(uri.removeprefix(SQLITE))
     database.parent.mkdir(parents=True, exist_ok=True)
     with database.with_name(f"{database.name}.{doing}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        flock(lock.fileno(), fcntl.LOCK_EX, database.parent)
         yield
 
 

@@ -17,6 +17,7 @@ from sft.pipeline import stage_registry
 from sft.registry import load
 from sft.runs import fault_injection, stopping
 from sft.runs.fence import holding
+from sft.runs.file_systems import flock
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.progress import Progress
 from sft.runs.records import ErrorRecord, JobRecord, StageName, read_job, write_record
@@ -101,7 +102,7 @@ def _locked(job: JobFolder) -> Iterator[None]:
     descriptor = os.open(job.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         deadline = time.monotonic() + LOCK_SECONDS
-        while not _taken(descriptor):
+        while not _taken(descriptor, job):
             if time.monotonic() > deadline:
                 raise StageFailure(f"another process works in {job.path}; stop it first", kind="refused")
             time.sleep(0.02)
@@ -111,9 +112,9 @@ def _locked(job: JobFolder) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _taken(descriptor: int, job: JobFolder) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, job.path)
     except BlockingIOError:
         return False
     return True

@@ -1,0 +1,107 @@
+"""Calls that some file systems refuse and that a run can do without: locks, flushing, permissions.
+
+Network, cloud and container file systems lack one or the other. It is said once per kind of call and process, with
+what is lost by it; everything else goes on.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+Call = Literal["flock", "fsync", "chmod"]
+
+REFUSED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK, errno.EPERM)
+"""Of an `OSError`: not what went wrong this time, but that the call never works there."""
+
+LOST: dict[Call, str] = {
+    "flock": "locks no files: nothing keeps a second run from writing here at the same time",
+    "fsync": "cannot be told to write to the disk at once: a power loss may take the newest results",
+    "chmod": "sets no permissions: files have those that it gives them",
+}
+
+
+class _Listener:
+    """Who is told, and of what they were told already."""
+
+    def __init__(self) -> None:
+        self.told: set[Call] = set()
+        self.say: Callable[[str], None] = lambda line: print(line, file=sys.stderr)  # noqa: T201
+
+
+_LISTENER = _Listener()
+
+
+@contextlib.contextmanager
+def told_to(say: Callable[[str], None]) -> Iterator[None]:
+    """Tell this function instead of stderr what a file system refuses in this block."""
+    before, _LISTENER.say = _LISTENER.say, say
+    try:
+        yield
+    finally:
+        _LISTENER.say = before
+
+
+def flock(descriptor: int, operation: int, path: Path) -> None:
+    """Lock an open file; without a lock where the file system has none.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    with _may_be_refused("flock", path):
+        fcntl.flock(descriptor, operation)
+
+
+def fsync(descriptor: int, path: Path) -> None:
+    """Flush an open file or folder to the disk, where the file system can be told to.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    with _may_be_refused("fsync", path):
+        os.fsync(descriptor)
+
+
+def chmod(path: Path, mode: int) -> None:
+    """Set the permissions of a file, where the file system has them."""
+    with _may_be_refused("chmod", path.parent):
+        os.chmod(path, mode)
+
+
+def equal_modes(folder: Path, like: str) -> None:
+    """Give all files of a folder the permissions of one of them."""
+    for file in folder.iterdir():
+        chmod(file, stat.S_IMODE((folder / like).stat().st_mode))
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy the files of a folder into another, over what is there, with the permissions of new files.
+
+    Raises:
+        OSError: one could not be copied.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.rglob("*")):
+        place = target / path.relative_to(source)
+        if path.is_dir():
+            place.mkdir(exist_ok=True)
+        else:
+            shutil.copyfile(path, place)
+
+
+@contextlib.contextmanager
+def _may_be_refused(call: Call, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        if call not in _LISTENER.told:
+            _LISTENER.told.add(call)
+            _LISTENER.say(f"warning: the file system of {path} {LOST[call]} ({call}: {error.strerror})")
