@@ -47,7 +47,7 @@ def attach_adapter(
     from transformers import set_seed
 
     set_seed(seed % SEED_LIMIT)
-    return adapter_method(method).attach(model, options, folder, rows).train()
+    return _ready(adapter_method(method).attach(model, options, folder, rows))
 
 
 def continue_adapter(model: Any, method: str, options: Mapping[str, Any], adapter: Path) -> Any:
@@ -62,7 +62,7 @@ def continue_adapter(model: Any, method: str, options: Mapping[str, Any], adapte
     Raises:
         UserError: they do not agree, or there is no adapter.
     """
-    return adapter_method(method).continued(model, options, adapter)
+    return _ready(adapter_method(method).continued(model, options, adapter))
 
 
 def save_start(model: Any, method: str, options: Mapping[str, Any], folder: Path) -> None:
@@ -85,4 +85,12 @@ def restore_adapter(model: Any, method: str, options: Mapping[str, Any], folder:
     Raises:
         UserError: the options do not fit the model, or the folder is of another one.
     """
-    return adapter_method(method).restored(model, options, folder).train()
+    return _ready(adapter_method(method).restored(model, options, folder))
+
+
+def _ready(model: Any) -> Any:
+    """In training mode, what is trained in fp32."""
+    from sft.adapters.masters import hold_masters
+
+    hold_masters(model)
+    return model.train()

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sft.adapters.head_targets import check_targets
 from sft.adapters.lora_data import TokenRow
 from sft.adapters.lora_init import InitChoice, check_init
 from sft.adapters.method import OptionFinding
@@ -88,7 +89,7 @@ class Lora:
             LoraOptions.model_validate(dict(options))
         except ValidationError as error:
             return findings + [_shape_finding(problem) for problem in error.errors()]
-        return findings + _check_init(options, folder)
+        return findings + check_targets(options) + _check_init(options, folder)
 
     def defaults(self) -> dict[str, Any]:
         """Options in force where the user writes none."""
@@ -165,4 +166,16 @@ def _check_init(options: Mapping[str, Any], folder: Path) -> list[OptionFinding]
         findings += [OptionFinding(key, text) for key in ("lora_bias", "target_parameters") if options.get(key)]
     if options.get("use_dora") and choice.name in ("pissa_simplified", "mica"):
         findings.append(OptionFinding("use_dora", f"does not go with init_lora_weights {name}"))
-    return findings
+    return findings + _check_repeated(options, choice)
+
+
+def _check_repeated(options: Mapping[str, Any], choice: InitChoice) -> list[OptionFinding]:
+    """Repeated layers share their weights, from which nothing can be taken off for one of them."""
+    if not options.get("layer_replication"):
+        return []
+    if choice.moves_base:
+        text = f"does not go with PEFT's {choice.name}, which would move the repeated layers' weights once for each"
+        return [OptionFinding("layer_replication", f"{text}; init_lora_weights pissa takes them")]
+    if options.get("use_dora") and choice.name == "pissa":
+        return [OptionFinding("layer_replication", "does not go with pissa and use_dora; leave one of them out")]
+    return []

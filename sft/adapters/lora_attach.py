@@ -1,23 +1,26 @@
 """Builds a LoRA adapter on a loaded model, or takes a trained one up again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
+from sft.adapters.head_targets import ON_HEAD
 from sft.adapters.lora_continue import disagreements
 from sft.adapters.lora_data import TokenRow, add_settings, measure
 from sft.adapters.lora_init import InitChoice
 from sft.adapters.saving import ADAPTER, load_adapter
 from sft.errors import UserError
-from sft.initialization.apply import adapter_layers, initialize
-from sft.initialization.factors import Factors, remember_factors
+from sft.initialization.apply import adapter_layers, anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
-from sft.initialization.utils import is_conv1d
+from sft.models.storages import is_conv1d, known_storage
 from sft.registry import load
 
 QUANTIZED_TYPES = ("Params4bit", "Int8Params")
+HALF = (torch.bfloat16, torch.float16)
 
 
 def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow] = ()) -> Any:
@@ -33,9 +36,14 @@ def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequ
         UserError: the options do not fit the model.
     """
     choice = InitChoice.of(options.get("init_lora_weights", True))
+    # PEFT gives a weight that it moves new memory, so that nothing needs to be copied here.
+    half = {weight: weight.data for weight in model.parameters() if choice.moves_base and weight.dtype in HALF}
     attached = build_lora(model, options, choice, rows)
+    if options.get("use_dora"):
+        _check_norms(attached)
     if choice.moves_base:
-        remember_factors(attached, dict(_weights(attached)))
+        _put_back(attached, half, choice)
+        anchor_rounded(attached)
     if choice.kind in ("ours", "own"):
         initialize(attached, load(initializer_registry, choice.name, "initialiser", folder), choice.name)
     return attached
@@ -61,12 +69,13 @@ def build_lora(
         UserError: the options do not fit the model.
     """
     from peft import LoraConfig, get_peft_model
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
     _check_fit(model, options, choice)
     initialization = choice.name if choice.kind == "peft" else True
     fixed = {"init_lora_weights": initialization, "task_type": "CAUSAL_LM"}
     try:
-        config = LoraConfig(**{**_own_defaults(model), **options, **fixed})
+        config = LoraConfig(**copy.deepcopy({**_own_defaults(model), **options, **fixed}))
         if choice.reads_rows:
             add_settings(config, choice.name)
         if not initialized:
@@ -74,8 +83,10 @@ def build_lora(
         elif choice.reads_rows:
             measure(model, config, choice.name, rows)
         attached = get_peft_model(model, config)
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
+    if isinstance(model.get_output_embeddings(), BaseTunerLayer):
+        raise UserError(f"lora.target_modules {ON_HEAD.format(head='its name')}")
     attached.peft_config[ADAPTER].init_lora_weights = initialization
     return attached
 
@@ -95,9 +106,30 @@ def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
     return load_adapter(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
 
 
-def _weights(model: Any) -> Iterator[tuple[str, Factors]]:
+def _put_back(model: Any, half: Mapping[nn.Parameter, torch.Tensor], choice: InitChoice) -> None:
+    """Undo what PEFT took off 16-bit weights, which round what is left."""
+    shared = shared_weights(model)
     for layer in adapter_layers(model):
-        yield layer.name, layer.copied_factors()
+        if layer.base_weight.data_ptr() in shared:
+            text = f"moves weights once per layer, and {layer.name} shares its own with another place; pissa takes any"
+            raise UserError(f"lora.init_lora_weights {choice.name} of PEFT {text}")
+        weight: Any = layer.base.weight
+        if weight in half:
+            weight.data = half[weight]
+
+
+def _check_norms(model: nn.Module) -> None:
+    """DoRA starts from the norms of the weights, which PEFT takes of what is stored."""
+    from peft.tuners.lora.layer import Linear
+
+    for name, module in model.named_modules():
+        if not isinstance(module, Linear):
+            continue
+        storage = known_storage(module.get_base_layer())
+        if storage is None or not storage.peft_reads:
+            kind = type(module.get_base_layer()).__name__
+            text = f"lora.use_dora takes the norms of what {name} ({kind}) stores, not of its weights; leave it out"
+            raise UserError(text, kind="model")
 
 
 def _own_defaults(model: nn.Module) -> dict[str, Any]:

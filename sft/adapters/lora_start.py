@@ -1,7 +1,8 @@
 """How a LoRA training began, kept for one that is taken up in another process.
 
 An initialisation may have moved base weights. Ours did it by an arithmetic of our own, which A0 and B0 repeat to the
-last bit. PEFT's initialisations have theirs, so the weights that they moved are kept as they are.
+last bit. PEFT's initialisations have theirs, so the weights that they moved are kept as they are; where the layer is
+anchored instead, the base is untouched.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,14 @@ from typing import Any
 from sft.adapters.lora_attach import build_lora
 from sft.adapters.lora_init import InitChoice
 from sft.errors import UserError
-from sft.initialization.apply import adapter_layers, initialize_from
-from sft.initialization.factors import initial_factors, load_factors, remember_factors, save_factors
+from sft.initialization.apply import (
+    adapter_layers,
+    anchor_rounded,
+    holding_residual,
+    initialize_from,
+    write_factors,
+)
+from sft.initialization.factors import initial_factors, load_factors, save_factors
 
 FACTORS = "factors.safetensors"
 BASE = "base.safetensors"
@@ -32,7 +39,9 @@ def save_start(model: Any, options: Mapping[str, Any], folder: Path) -> None:
     if InitChoice.of(options.get("init_lora_weights", True)).moves_base:
         from safetensors.torch import save_file
 
-        weights = {layer.name: layer.base_weight.contiguous() for layer in adapter_layers(model)}
+        layers = adapter_layers(model)
+        moved = holding_residual(model, layers)
+        weights = {layer.name: layer.base_weight.contiguous() for layer in layers if layer.name in moved}
         save_file(weights, folder / BASE)
 
 
@@ -54,7 +63,9 @@ def restored_lora(model: Any, options: Mapping[str, Any], folder: Path) -> Any:
     factors = load_factors(folder / FACTORS)
     if choice.moves_base:
         _put_back(attached, folder / BASE)
-        remember_factors(attached, factors)
+        for layer in adapter_layers(attached):
+            write_factors(layer, factors[layer.name])
+        anchor_rounded(attached)
     else:
         initialize_from(attached, factors)
     return attached
@@ -63,9 +74,12 @@ def restored_lora(model: Any, options: Mapping[str, Any], folder: Path) -> Any:
 def _put_back(model: Any, file: Path) -> None:
     from safetensors.torch import load_file
 
-    weights = load_file(file)
-    for layer in adapter_layers(model):
+    weights, layers = load_file(file), adapter_layers(model)
+    moved = holding_residual(model, layers)
+    for layer in layers:
         saved, weight = weights.get(layer.name), layer.base_weight
+        if layer.name not in moved:
+            continue
         if saved is None or (saved.shape, saved.dtype) != (weight.shape, weight.dtype):
             raise UserError(f"{file} has other weights than layer {layer.name}")
         weight.copy_(saved)

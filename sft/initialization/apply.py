@@ -3,13 +3,16 @@
 An initialiser with B = 0 changes nothing. One with B != 0 would add s B A to the weights (s: the layer's scaling). So
 both factors are divided by sqrt(s) and that product, then B0 A0, is taken away again:
 
-- off the base weights where they are fp32 (`residual`): no cost, and the difference is below fp32's own rounding;
-- else by a second, frozen adapter of A0 and -B0 (`anchored`): quantised weights cannot hold the residual, and 16-bit
-  ones would round it by more than a training step changes. Costs one more product of that rank per layer.
+- off the base weights where they are fp32 and the layer's alone (`residual`): no cost, and the difference is below
+  fp32's own rounding;
+- else by a second, frozen adapter of A0 and -B0 (`anchored`): quantised weights cannot hold the residual, 16-bit ones
+  would round it by more than a training step changes, and what is taken off a weight that two layers share would be
+  taken off both. Costs one more product of that rank per layer.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +21,7 @@ from torch import nn
 
 from sft.errors import UserError
 from sft.initialization.factors import Factors, Initializer, keeps_base, remember_factors
-from sft.initialization.utils import is_conv1d
+from sft.models.storages import is_conv1d, is_exact
 from sft.runs.progress import beat
 
 ADAPTER = "default"
@@ -121,6 +124,35 @@ def initialize_from(model: Any, factors: Mapping[str, Factors]) -> None:
     _take_off(model, layers, {name for name, pair in factors.items() if pair.b.any()})
 
 
+def anchor_rounded(model: Any) -> None:
+    """Finish an initialisation of PEFT's own: anchor the layers whose base cannot hold what was taken off it.
+
+    Args:
+        model: a `PeftModel` whose adapter holds A0 and B0; s B0 A0 is off the base of the layers of `holding_residual`
+            and no others.
+
+    Raises:
+        UserError: the layers that are to be anchored use DoRA.
+    """
+    layers = adapter_layers(model)
+    holding = holding_residual(model, layers)
+    _anchor(model, layers, {layer.name for layer in layers} - holding)
+    remember_factors(model, {layer.name: layer.copied_factors() for layer in layers})
+
+
+def holding_residual(model: nn.Module, layers: Collection[AdapterLayer]) -> set[str]:
+    """Names of the layers from whose base s B0 A0 can be taken off exactly, without changing another layer."""
+    shared = shared_weights(model)
+    return {layer.name for layer in layers if is_exact(layer.base) and layer.base_weight.data_ptr() not in shared}
+
+
+def shared_weights(model: nn.Module) -> set[int]:
+    """Addresses of the weights that stand under more than one name in a model, such as those of repeated layers."""
+    parameters = model.named_parameters(remove_duplicate=False)
+    places = Counter(parameter.data_ptr() for _, parameter in parameters)
+    return {address for address, count in places.items() if count > 1}
+
+
 def write_factors(layer: AdapterLayer, factors: Factors) -> None:
     """Make A and B of a layer those given, to the last bit."""
     a, b = layer.weights()
@@ -133,12 +165,11 @@ def write_factors(layer: AdapterLayer, factors: Factors) -> None:
 
 def _take_off(model: Any, layers: list[AdapterLayer], moved: set[str]) -> None:
     """Take s B A off the layers in `moved`, and keep all factors with the model."""
-    anchored = {layer.name for layer in layers if layer.name in moved and not _holds_residual(layer)}
+    residual = moved & holding_residual(model, layers)
     for layer in layers:
-        if layer.name in moved and layer.name not in anchored:
+        if layer.name in residual:
             _subtract(layer)
-    if anchored:
-        _anchor(model, layers, anchored)
+    _anchor(model, layers, moved - residual)
     remember_factors(model, {layer.name: layer.copied_factors() for layer in layers})
 
 
@@ -182,12 +213,6 @@ def _checked(
     return made["lora_A"].to(a), made["lora_B"].to(b)
 
 
-def _holds_residual(layer: AdapterLayer) -> bool:
-    weight: Any = getattr(layer.base, "weight", None)
-    plain = isinstance(weight, torch.Tensor) and type(weight) in (torch.Tensor, nn.Parameter)
-    return plain and weight.dtype in (torch.float32, torch.float64)
-
-
 def _subtract(layer: AdapterLayer) -> None:
     a, b = layer.weights()
     product = layer.scaling * (b.double() @ a.double())
@@ -196,13 +221,15 @@ def _subtract(layer: AdapterLayer) -> None:
 
 
 def _anchor(model: Any, layers: list[AdapterLayer], anchored: set[str]) -> None:
-    """Add the frozen adapter of A0 and -B0 (0 where the base itself holds the residual)."""
+    """Add the frozen adapter of A0 and -B0 (0 where the base itself holds the residual); none where all do."""
     from peft import LoraConfig
 
+    if not anchored:
+        return
     config = model.peft_config[ADAPTER]
     if config.use_dora:
-        need = "fp32 weights when use_dora is on (model_args.dtype: float32, no quantization)"
-        raise UserError(f"an initialisation that moves the base needs {need}")
+        need = "needs fp32 weights when use_dora is on (dtype: float32, no quantization), one for each layer"
+        raise UserError(f"an initialisation that moves the base {need}")
     same = {key: getattr(config, key) for key in (*SHAPE_KEYS, *TARGET_KEYS)}
     model.add_adapter(ANCHOR, LoraConfig(**same, task_type=config.task_type))
     for layer in layers:

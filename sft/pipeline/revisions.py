@@ -6,7 +6,8 @@ A stage's version number is raised only where no field of a config tells which e
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sft.config.experiment import PromptingConfig
+from sft.adapters.lora_init import InitChoice
+from sft.config.experiment import ModelConfig, PromptingConfig
 from sft.config.library_defaults import dataclass_defaults
 from sft.config.library_keys import SFT_CONFIG
 from sft.data.loading import kept_quotes
@@ -49,12 +50,52 @@ def _saves_at_other_steps_than_it_evaluates(experiment: Experiment) -> bool:
     return keeps_best(args) and by_steps and args["eval_steps"] != args["save_steps"]
 
 
+def _may_be_half(model: ModelConfig) -> bool:
+    """Whether a model's weights may have 16 bits; on a GPU they have where nothing is said."""
+    written = str(model.model_args.get("dtype", model.model_args.get("torch_dtype")))
+    return written.removeprefix("torch.") not in ("float32", "float64")
+
+
+def _init_of(experiment: Experiment) -> InitChoice:
+    return InitChoice.of(experiment.config.adapter_options.get("init_lora_weights") or True)
+
+
+def _moved_half_weights(experiment: Experiment) -> bool:
+    """Whether an initialisation of PEFT's own rounded what it left of the base."""
+    return _init_of(experiment).moves_base and _may_be_half(experiment.config.model)
+
+
+def _moved_shared_weights(experiment: Experiment) -> bool:
+    """Whether s B0 A0 was taken off the weights of repeated layers once for each of them."""
+    init = _init_of(experiment)
+    moves = init.kind == "own" or init.name == "pissa"
+    return moves and bool(experiment.config.adapter_options.get("layer_replication"))
+
+
+def _trains_half_modules(experiment: Experiment) -> bool:
+    """Whether modules of a base of 16 bits may be trained in full."""
+    options = experiment.config.adapter_options
+    trains = bool(options.get("modules_to_save")) or options.get("bias", "none") != "none"
+    return trains and _may_be_half(experiment.config.model)
+
+
+def _reads_fp8(experiment: Experiment) -> bool:
+    """Whether an initialiser may have read 8-bit floats without their scales."""
+    model, kind = experiment.config.model, _init_of(experiment).kind
+    stored = f"{model.name} {model.quantization.config_class if model.quantization else ''}".lower()
+    return kind in ("ours", "own") and "fp8" in stored
+
+
 REVISIONS: Mapping[str, Revision] = {
     "input_template_in_training": Revision("train", 2, lambda it: _has_odd_fields(it.config.prompting)),
     "input_template": Revision("infer", 2, lambda it: _has_odd_fields(it.config.inference_prompting)),
     "tab_quotes_in_training": Revision("train", 2, _keeps_quotes),
     "tab_quotes": Revision("infer", 2, _keeps_quotes),
     "best_step": Revision("train", 2, _saves_at_other_steps_than_it_evaluates),
+    "moved_half_weights": Revision("train", 2, _moved_half_weights),
+    "moved_shared_weights": Revision("train", 2, _moved_shared_weights),
+    "half_modules": Revision("train", 2, _trains_half_modules),
+    "fp8_scales": Revision("train", 2, _reads_fp8),
 }
 """Name of what was mended -> the revision in force."""
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 from transformers import TrainerCallback
 from trl import SFTTrainer
 
+from sft.adapters.masters import head_as_computed
 from sft.adapters.parameters import adapter_tensors, load_adapter_tensors
 from sft.runs.stopping import StopRequested, stop_requested
 from sft.training.callbacks import check_finite
@@ -66,6 +68,11 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         loss: torch.Tensor = super().training_step(*args, **kwargs)
         check_finite("loss", loss, self.args, self.state)
         return loss
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        """The library's loss, which multiplies by the head's weight itself instead of calling the head."""
+        with head_as_computed(self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model):
+            return super().compute_loss(*args, **kwargs)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The norm before clipping, of each step; ends the run where it is not finite.

@@ -28,6 +28,11 @@ def messages(options, folder=Path()):
         {"init_lora_weights": "pissa_niter_16"},
         {"rank_pattern": {"q_proj": 4}, "alpha_pattern": {"q_proj": 2.5}, "use_rslora": True},
         {"use_dora": True, "init_lora_weights": "pissa", "modules_to_save": ["lm_head"], "exclude_modules": "a.*"},
+        {"target_modules": ["q_proj", "lm_head"], "modules_to_save": ["lm_head"]},
+        {"target_modules": r".*_proj|lm_head", "exclude_modules": ["lm_head"]},
+        {"target_modules": r".*", "exclude_modules": r".*head"},
+        {"target_modules": ["embed_tokens"]},
+        {"layer_replication": [[0, 2], [1, 2]], "init_lora_weights": "pissa"},
     ],
     ids=str,
 )
@@ -54,6 +59,35 @@ def test_what_peft_takes_is_taken(options):
         ({"init_lora_weights": "loftq"}, "init_lora_weights: loftq: it replaces the base weights"),
         ({"init_lora_weights": "pissa_simplified", "use_dora": True}, "use_dora: does not go with"),
         ({"init_lora_weights": "pca", "lora_bias": True}, "lora_bias: does not go with init_lora_weights pca"),
+        (
+            {"target_modules": ["q_proj", "lm_head"]},
+            "target_modules: ['q_proj', 'lm_head'] puts an adapter",
+        ),
+        ({"target_modules": "lm_head"}, "target_modules: 'lm_head' puts an adapter on the output head"),
+        (
+            {"target_modules": ".*(q_proj|lm_head)"},
+            "target_modules: '.*(q_proj|lm_head)' puts an adapter",
+        ),
+        ({"target_modules": ["embed_out"]}, "target_modules: ['embed_out'] puts an adapter on the output head"),
+        (
+            {"target_parameters": ["lm_head.weight"]},
+            "target_parameters: ['lm_head.weight'] puts an adapter",
+        ),
+        (
+            {"target_modules": ["embed_tokens"], "ensure_weight_tying": True},
+            "target_modules: ['embed_tokens'] with ensure_weight_tying puts an adapter on the output head",
+        ),
+        ({"target_modules": "(q_proj"}, "target_modules: '(q_proj' is no regular expression: missing )"),
+        ({"exclude_modules": "*head"}, "exclude_modules: '*head' is no regular expression: nothing to repeat"),
+        ({"layers_to_transform": [0]}, "layers_to_transform: needs target_modules as a list"),
+        (
+            {"layer_replication": [[0, 2]], "init_lora_weights": "olora"},
+            "layer_replication: does not go with PEFT's olora, which would move",
+        ),
+        (
+            {"layer_replication": [[0, 2]], "init_lora_weights": "pissa", "use_dora": True},
+            "layer_replication: does not go with pissa and use_dora",
+        ),
     ],
     ids=str,
 )

@@ -85,4 +85,36 @@ STEPS = {"eval_strategy": "steps", "save_strategy": "steps", "load_best_model_at
 def test_a_best_step_between_two_saved_ones(raw: Raw, args: dict[str, Any], touched: bool) -> None:
     experiment = _experiment(raw({"training": {"trainer_args": args}}))
     assert revisions_of("train", experiment) == ({"best_step": 2} if touched else None)
+
+
+FP32 = {"model_args": {"dtype": "float32"}}
+OWN = {"init_lora_weights": "own.py:f"}
+REPEATED = {"layer_replication": [[0, 2], [0, 2]]}
+
+
+@pytest.mark.parametrize(
+    ("lora", "model", "touched"),
+    [
+        ({}, {}, None),
+        ({"init_lora_weights": "pissa"}, {}, None),
+        ({"init_lora_weights": "mica"}, {}, None),
+        ({"init_lora_weights": "peft:pissa"}, {}, "moved_half_weights"),
+        ({"init_lora_weights": "lora_ga"}, {"model_args": {"torch_dtype": "torch.bfloat16"}}, "moved_half_weights"),
+        ({"init_lora_weights": "olora"}, FP32, None),
+        ({"init_lora_weights": "pissa", **REPEATED}, FP32, "moved_shared_weights"),
+        ({**OWN, **REPEATED}, {}, "moved_shared_weights"),
+        ({"init_lora_weights": "pca", **REPEATED}, {}, None),
+        ({"modules_to_save": ["lm_head"]}, {}, "half_modules"),
+        ({"bias": "all"}, {"model_args": {"dtype": "auto"}}, "half_modules"),
+        ({"modules_to_save": ["lm_head"], "bias": "all"}, FP32, None),
+        ({"trainable_token_indices": [1]}, {}, None),
+        ({"init_lora_weights": "pca"}, {"name": "some/Model-FP8"}, "fp8_scales"),
+        (OWN, {"quantization": {"config_class": "FbgemmFp8Config", "args": {}}}, "fp8_scales"),
+        ({"init_lora_weights": True}, {"name": "some/Model-FP8"}, None),
+    ],
+    ids=str,
+)
+def test_adapters_whose_start_or_precision_is_another(raw: Raw, lora: Any, model: Any, touched: str | None) -> None:
+    experiment = _experiment(raw({"lora": lora, "model": model}))
+    assert revisions_of("train", experiment) == ({touched: 2} if touched else None)
     assert revisions_of("infer", experiment) is None

@@ -1,0 +1,80 @@
+"""LoRA options that would put an adapter on the output head, found from the options alone; nothing heavy is imported.
+
+The training loss multiplies by the head's weight itself, so that low-rank factors beside it would never be trained
+(trl/trainer/sft_trainer.py refuses them, after the model was loaded).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sft.adapters.method import OptionFinding
+
+HEADS = ("lm_head", "embed_out")
+"""What models call their output head."""
+EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "embed_in")
+"""What models call their input embeddings; with `ensure_weight_tying` an adapter there is one on a tied head too."""
+ON_HEAD = (
+    "puts an adapter on the output head, which the loss reads past; to train the head write "
+    "modules_to_save: ['{head}'] and take it off the targets"
+)
+TIED = "with ensure_weight_tying puts an adapter on the output head, which the loss reads past; leave one of them out"
+
+
+def check_targets(options: Mapping[str, Any]) -> list[OptionFinding]:
+    """Targets that are the output head, and patterns that are no regular expression."""
+    patterns = [key for key in ("target_modules", "exclude_modules") if isinstance(options.get(key), str)]
+    found = [OptionFinding(key, message) for key in patterns if (message := _fault(options[key])) is not None]
+    if found:
+        return found
+    for key in ("target_modules", "target_parameters"):
+        head = _first_named(options, key, HEADS)
+        if head is not None:
+            found.append(OptionFinding(key, f"{options[key]!r} {ON_HEAD.format(head=head)}"))
+    if options.get("layers_to_transform") is not None and isinstance(options.get("target_modules", "all-linear"), str):
+        found.append(
+            OptionFinding("layers_to_transform", "needs target_modules as a list of names, such as ['q_proj']")
+        )
+    if options.get("ensure_weight_tying") and _first_named(options, "target_modules", EMBEDDINGS) is not None:
+        found.append(OptionFinding("target_modules", f"{options['target_modules']!r} {TIED}"))
+    return found
+
+
+def _fault(pattern: str) -> str | None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"{pattern!r} is no regular expression: {error}"
+    return None
+
+
+def _first_named(options: Mapping[str, Any], key: str, names: Iterable[str]) -> str | None:
+    """The first of `names` that PEFT would find in a model under these options (`check_target_module_exists`)."""
+    targets = options.get(key) or ()
+    if targets == "all-linear":
+        return None
+    left_out = [*_listed(options.get("exclude_modules")), *_listed(options.get("modules_to_save"))]
+    excluded = options.get("exclude_modules")
+    for name in names:
+        is_left_out = name in left_out or (isinstance(excluded, str) and _matches(excluded, name))
+        if _is_target(targets, name) and not is_left_out:
+            return name
+    return None
+
+
+def _is_target(targets: Any, name: str) -> bool:
+    if isinstance(targets, str):  # a pattern of wildcards tells nothing about a name that few models have
+        return _matches(targets, name) and (name != "embed_out" or name in targets)
+    parts = (str(target).removesuffix(".weight") for target in targets)
+    return any(part.rpartition(".")[2] == name for part in parts)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """As the whole name of a module at the top of a model, in a part of one, or in its body."""
+    return any(
+        re.fullmatch(pattern, f"{before}{name}") for before in ("", "model.", "language_model.", "transformer.")
+    )
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(item).rpartition(".")[2] for item in value] if isinstance(value, list) else []
