@@ -28,7 +28,8 @@ from sft.registry import nearest, unknown_name
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import row_set_fault
-from sft.training.options import check_trainer_args
+from sft.training.argument_checks import check_rows_fill_a_batch, require_trainer_packages
+from sft.training.options import check_trainer_args, effective_trainer_args, evaluates_while_training
 from sft.training.report_to import KEY, require_report_to
 
 PathMessage = tuple[str, str]
@@ -62,6 +63,7 @@ class SectionChecks:
         found += self._once(
             "generation", [task_type, config.inference.generation_args], lambda: _generation_args(config)
         )
+        found += _resources(config)
         encoders = encoders_in_force(config)
         found += self._once("encoders", encoders, lambda: self._encoders(encoders))
         found += self._once("calibration", config.inference.calibration_args, lambda: self._calibration(config))
@@ -118,6 +120,7 @@ class SectionChecks:
         found = check_trainer_args(config.training.trainer_args, has_dev=config.dataset.splits.dev is not None)
         if not found:
             require_report_to(config.training.trainer_args.get(KEY))
+            require_trainer_packages(config.training.trainer_args)
         return [(f"training.trainer_args.{key}", message) for key, message in found]
 
     @staticmethod
@@ -176,6 +179,31 @@ def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:
         message = "training is set but nothing is trained: add `lora: {}`, or say so with `adapter: {method: 'none'}`"
         return [("training", message)]
     return []
+
+
+def _resources(config: ExperimentConfig) -> list[PathMessage]:
+    asked, placed = config.resources.gpus or 0, config.model.model_args
+    if asked < 2 or placed.get("parallelize") is True or "device_map" in placed:
+        return []
+    return [
+        ("resources.gpus", f"{asked}, but a process uses one GPU; add model.model_args.parallelize: true, or write 1")
+    ]
+
+
+def batch_findings(config: ExperimentConfig, n_train: int, n_dev: int | None) -> list[PathMessage]:
+    """Whether the rows of an experiment fill the batches of its training.
+
+    Args:
+        config: the experiment.
+        n_train: its training rows.
+        n_dev: its dev rows; None where it has none.
+    """
+    if not config.trains or config.training is None:
+        return []
+    args = effective_trainer_args(config.training.trainer_args, config.adapter_method)
+    seen = n_dev if evaluates_while_training(args) else None
+    found = check_rows_fill_a_batch(args, n_train, seen)
+    return [(f"training.trainer_args.{key}", message) for key, message in found]
 
 
 def _generation_args(config: ExperimentConfig) -> list[PathMessage]:

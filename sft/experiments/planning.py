@@ -12,7 +12,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.findings import Finding, invalid
 from sft.config.reading import read_experiment
 from sft.errors import MachineError, UserError
-from sft.experiments.checks import SectionChecks
+from sft.experiments.checks import SectionChecks, batch_findings
 from sft.experiments.contents import Contents
 from sft.experiments.data_checks import DataChecks, DataFacts
 from sft.experiments.plan_warnings import LabelIds, plan_warnings
@@ -133,7 +133,7 @@ def _examine(
                     examined = data.facts(config, with_gold=with_gold)
                 if not isinstance(examined, DataFacts):
                     wrong = [*wrong, *examined]
-                elif not wrong:
+                elif not (wrong := wrong or batch_findings(config, examined.n_train, examined.n_dev)):
                     facts[name] = examined
         except MachineError as error:
             stopped = stopped or error

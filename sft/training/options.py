@@ -3,17 +3,16 @@
 The keys are those of the installed `trl.SFTConfig`, read from its source; no library is imported.
 """
 
-import ast
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sft.config.library_defaults import dataclass_defaults, without_defaults
 from sft.config.library_keys import SFT_CONFIG, dataclass_fields
-from sft.config.library_source import find_class
+from sft.config.library_keys import enum_values as _enum_values
 from sft.registry import nearest, unknown_name
+from sft.training.argument_checks import check_together
 from sft.training.report_to import KEY, check_report_to
 
 SCHEDULERS = "transformers.trainer_utils:SchedulerType"
@@ -120,6 +119,9 @@ class _Values(BaseModel):
     save_steps: Positive = 1.0
     save_total_limit: Count | None = None
     dataloader_num_workers: Annotated[int, Field(ge=0)] = 0
+    dataloader_prefetch_factor: Count | None = None
+    torch_empty_cache_steps: Count | None = None
+    pad_to_multiple_of: Count | Literal["auto", "none"] | None = None
     eval_strategy: Strategy = "no"
     logging_strategy: Strategy = "no"
     save_strategy: Literal["no", "steps", "epoch", "best"] = "no"
@@ -138,7 +140,9 @@ def check_trainer_args(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
     refused = {key for key, _ in findings}
     named = _named({key: value for key, value in args.items() if key not in refused})
     findings += [(KEY, message) for message in check_report_to(named.get(KEY))]
-    return findings + _check_values(named) + _check_together(named, has_dev)
+    wrong = _check_values(named)
+    sound = {key: value for key, value in named.items() if key not in dict(wrong)}
+    return findings + wrong + check_together(effective_trainer_args(sound, "lora"), has_dev)
 
 
 def effective_trainer_args(args: Mapping[str, Any], method: str) -> dict[str, Any]:
@@ -251,41 +255,3 @@ def _fits(value: Any, annotation: str) -> bool:
     if isinstance(value, bool):
         return "bool" in names
     return any(isinstance(value, _PLAIN_TYPES[name]) for name in names)
-
-
-@cache
-def _enum_values(target: str) -> tuple[str, ...]:
-    """The values of an enumeration of texts in the installed source."""
-    found = find_class(target)
-    if found is None:
-        raise LookupError(f"the installed package has no class {target}")
-    assigned = [node.value for node in found.node.body if isinstance(node, ast.Assign)]
-    return tuple(value.value for value in assigned if isinstance(value, ast.Constant) and isinstance(value.value, str))
-
-
-def _check_together(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
-    findings = []
-    evaluates = args.get("eval_strategy", "no") != "no"
-    if evaluates_while_training(args) and not has_dev:
-        key = "eval_strategy" if evaluates else "eval_on_start"
-        findings.append((key, "needs dev rows; name them with dataset.splits, such as {dev: 0.15, test: 0.3}"))
-    if args.get("lr_scheduler_type") in ("reduce_lr_on_plateau", "greedy") and not evaluates:
-        findings.append(("lr_scheduler_type", f"{args['lr_scheduler_type']} needs an eval_strategy (steps or epoch)"))
-    findings += _check_best(args, evaluates)
-    if args.get("packing") is True and args.get("max_length") is None:
-        findings.append(("packing", "needs max_length, the length of a packed sequence in tokens"))
-    if args.get("bf16") is True and args.get("fp16") is True:
-        findings.append(("fp16", "bf16 is true as well; choose one of them"))
-    return findings
-
-
-def _check_best(args: Mapping[str, Any], evaluates: bool) -> list[Finding]:
-    key = "load_best_model_at_end"
-    if args.get(key) is not True:
-        return []
-    if not evaluates:
-        return [(key, "needs an eval_strategy (steps or epoch) to know which is best")]
-    evaluated, saved = args.get("eval_strategy"), args.get("save_strategy", "no")
-    if saved not in (evaluated, "best"):
-        return [(key, f"needs save_strategy {evaluated!r} (as eval_strategy) or 'best', not {saved!r}")]
-    return []

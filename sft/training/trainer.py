@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from trl import SFTConfig
 
 from sft.adapters.attach import SEED_LIMIT
-from sft.errors import StageFailure
+from sft.errors import DataError, StageFailure
 from sft.runs.progress import Progress
 from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
@@ -192,7 +192,7 @@ def _sft_config(settings: TrainerSettings) -> SFTConfig:
     ):
         if old in written:
             written.setdefault(new, written.pop(old))
-    if not written.get("packing", False):
+    if not (written.get("packing", False) or written.get("eval_packing", False)):
         written["max_length"] = None  # rows were cut when they were built; a second cut would drop answers
     written["output_dir"] = str(settings.checkpoints.path)
     written["save_total_limit"] = None  # the library would remove the last one before the next one counts
@@ -210,6 +210,9 @@ def _check_prepared(dataset: Dataset, rows: Sequence[TrainRow], args: SFTConfig)
     """No row and no trained token may get lost between what was given and what the trainer reads."""
     if not args.packing and len(dataset) != len(rows):
         raise StageFailure(f"the trainer would read {len(dataset)} rows of {len(rows)}")
+    if args.dataloader_drop_last and len(dataset) < args.train_batch_size:
+        what = f"{len(dataset)} {'packed sequences' if args.packing else 'rows'}"
+        raise DataError(f"dataloader_drop_last leaves no batch of {args.train_batch_size}: there are {what}")
     given = sum(label != IGNORED for row in rows for label in row.labels)
     read = sum(label != IGNORED for labels in dataset["labels"] for label in labels)
     if read != given:

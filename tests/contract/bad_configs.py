@@ -195,6 +195,26 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "training.trainer_args.eval_strategy",
         ("dataset.splits",),
     ),
+    "no batch left": (
+        {**TRAINED, "training__trainer_args": {"dataloader_drop_last": True}},
+        "training.trainer_args.dataloader_drop_last",
+        ("4 training rows", "a batch of 8", "per_device_train_batch_size: 4"),
+    ),
+    "a metric that trainings do not have": (
+        {**TRAINED, "training__trainer_args": {"save_strategy": "best", "metric_for_best_model": "eval_macro_f1"}},
+        "training.trainer_args.metric_for_best_model",
+        ("'eval_macro_f1'", "loss"),
+    ),
+    "the best of nothing": (
+        {**TRAINED, "training__trainer_args": {"save_strategy": "best"}},
+        "training.trainer_args.save_strategy",
+        ("metric_for_best_model",),
+    ),
+    "GPUs that nothing uses": (
+        {"resources__gpus": 2},
+        "resources.gpus",
+        ("2, but a process uses one GPU", "parallelize: true"),
+    ),
     "leaks": (
         {**LEAKS, "evaluation__strict_leaks": True, "inference__icl_examples": 1},
         "evaluation.strict_leaks",

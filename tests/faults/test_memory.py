@@ -173,7 +173,11 @@ def test_row_18_no_gpu_is_used_by_two_jobs(grid: Any, start: str, count: int, nv
     ("settings", "resources", "message"),
     [
         (RunSettings(gpus="0,1"), {}, r"asked 2 GPUs \(--gpus 0,1\), found 0"),
-        (RunSettings(), {"resources": {"gpus": 2}}, '"a": resources.gpus: asked 2 GPUs, found 0'),
+        (
+            RunSettings(),
+            {"resources": {"gpus": 2}, "model": {"model_args": {"parallelize": True}}},
+            '"a": resources.gpus: asked 2 GPUs, found 0',
+        ),
         (RunSettings(gpus="none"), {"resources": {"gpus": 1}}, "asked 1 GPU, found 0"),
     ],
 )
