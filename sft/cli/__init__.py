@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from sft.cli.ending import end_by
+from sft.cli.ending import end_by, end_on_early_signals
 from sft.cli.output import steady_streams, write_err
 from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
 from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
@@ -50,6 +50,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2 or 5, a bug keeps its traceback and is 4."""
+    end_on_early_signals()
     with steady_streams():
         _run()
 

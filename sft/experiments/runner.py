@@ -99,7 +99,10 @@ class Runner:
             self._start_what_can()
             if not self._active and not self._has_more():
                 return
-            for handle in self._executor.ended(self._seconds_to_wait()):
+            ended = self._executor.ended(self._seconds_to_wait())
+            if not self._stops.heeded:
+                self._heed_signals()  # one that went to every process must be known before what it ended is judged
+            for handle in ended:
                 self._end(self._active.pop(handle.submission.folder.path))
             now = time.monotonic()
             for active in self._active.values():
@@ -132,6 +135,7 @@ class Runner:
         if self._stops.first is None:
             return
         grace = 0.0 if self._stops.at_once else self._settings.grace
+        self._stops.heeded = True
         if not self._told_stop and self._active:
             self._told_stop = True
             self._display.say(STOPPING.format(name=self._stops.first.name, count=len(self._active), grace=grace))

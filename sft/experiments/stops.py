@@ -5,7 +5,7 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 INSISTING = (signal.SIGINT, signal.SIGTERM)
 """Signals that mean `at once` when they come second; a terminal that closes may send SIGHUP twice."""
 
@@ -17,7 +17,11 @@ class StopSignals:
         self.first: signal.Signals | None = None
         """What asked the run to end."""
         self.at_once = False
-        """Whether it was asked again."""
+        """Whether it was asked again, after it had heeded the first time.
+
+        Before that it is one request that came twice: `timeout` sends its signal to the command and then to its group.
+        """
+        self.heeded = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -35,5 +39,5 @@ class StopSignals:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.first is None:
             self.first = signal.Signals(number)
-        elif number in INSISTING:
+        elif self.heeded and number in INSISTING:
             self.at_once = True

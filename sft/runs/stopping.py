@@ -48,6 +48,8 @@ def deferred() -> Iterator[None]:
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
+    if _Request.received:
+        return  # a scheduler and the runner may both ask; what the first request ends must not be disturbed
     _Request.received = True
     if not _Request.deferred:
         raise StopRequested

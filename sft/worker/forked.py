@@ -20,12 +20,12 @@ SIDE = 512
 """Of a matrix whose product takes all threads."""
 
 
-def run_forked(message: Mapping[str, Any], writer: int, started: float) -> int:
+def run_forked(message: Mapping[str, Any], runner: int, started: float) -> int:
     """Fork the worker of a job and watch over it; the worker's exit code, 128 + n for signal n.
 
     Args:
         message: what the runner submitted.
-        writer: takes the worker's process id as soon as signals are heard here, and is closed.
+        runner: a socket to the runner.
         started: `time.perf_counter()` before the fork.
     """
     guard.become_subreaper()
@@ -34,12 +34,9 @@ def run_forked(message: Mapping[str, Any], writer: int, started: float) -> int:
     this = os.getpid()
     worker = os.fork()
     if worker == 0:
-        os.close(writer)
+        os.close(runner)
         _work(message, this, started)
-    signals = guard.listen()
-    os.write(writer, str(worker).encode())
-    os.close(writer)
-    return guard.Watch(worker, signals).until_end()
+    return guard.watch(worker, runner)
 
 
 def _work(message: Mapping[str, Any], parent: int, started: float) -> None:
@@ -63,10 +60,8 @@ def _work(message: Mapping[str, Any], parent: int, started: float) -> None:
 
 
 def _reset_signals() -> None:
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _set_variables(environment: Mapping[str, str]) -> None:

@@ -5,7 +5,6 @@ import faulthandler
 import fcntl
 import io
 import os
-import signal
 import sys
 import time
 import traceback
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sft.errors import MachineError, StageFailure
+from sft.experiments.executors.guard import STACKS
 from sft.pipeline import stage_registry
 from sft.registry import load
 from sft.runs import fault_injection, stopping
@@ -46,7 +46,7 @@ def run_job(folder: Path, started: float, before_hello: Callable[[StageName], No
     _write_utf8()
     stopping.listen()
     faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1)
+    faulthandler.register(STACKS)
     fault_injection.begin_worker()
     try:
         with _locked(job):

@@ -1,10 +1,12 @@
 """The server of warm starts: imports once what jobs need, then forks a guard and a worker for each job.
 
 A forked process has the fork's memory but none of its threads, so the server must never compute with torch (a child
-that computes on several threads would wait for threads that are gone) and never start CUDA. It talks with the runner
-in lines of JSON: `submit` is answered by `started` or `refused`, later `ended`; `signal` has no answer.
+that computes on several threads would wait for threads that are gone) and never start CUDA. The runner sends it a
+packet for each job: JSON, and a socket through which the job's guard answers, or the server where it does not fork.
+So a job that was forked does not depend on whether the server still answers.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -38,7 +40,7 @@ def serve(descriptor: int, preload: str) -> int:
         preload: the fields of a `Preload` as JSON.
     """
     environment = dict(os.environ)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    guard.leave_signals_to_runner()
     told = json.loads(preload)
     load_beforehand(Preload(tuple(told["stages"]), tuple(told["model_types"])))
     gc.collect()
@@ -73,83 +75,52 @@ class _Server:
     def __init__(self, runner: socket.socket, environment: Mapping[str, str]) -> None:
         self._runner = runner
         self._environment = environment
-        self._children: dict[int, int] = {}
-        """Process id of a guard -> number of its job."""
-        self._workers: dict[int, int] = {}
-        self._received = b""
-        self._wakeup, self._wakeup_writer = os.pipe()
-        os.set_blocking(self._wakeup, False)
-        os.set_blocking(self._wakeup_writer, False)
+        self._ends = guard.listen()
         self._n_threads = _native_threads()
 
     def run(self) -> None:
         """Do what the runner asks until it closes its end."""
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
         poll = select.poll()
-        poll.register(self._wakeup, select.POLLIN)
+        poll.register(self._ends, select.POLLIN)
         poll.register(self._runner, select.POLLIN)
-        self._send({"is": "ready"})
+        self._runner.sendall(b"ready")
         while True:
             ready = [descriptor for descriptor, _ in poll.poll()]
-            if self._wakeup in ready:
-                os.read(self._wakeup, 4096)
-                self._tell_ended()
-            if self._runner.fileno() in ready and not self._read():
-                return
+            if self._ends in ready:
+                os.read(self._ends, 4096)
+                _reap()
+            if self._runner.fileno() in ready:
+                told, sockets, *_ = socket.recv_fds(self._runner, 1 << 20, 1, socket.MSG_CMSG_CLOEXEC)
+                if not told:
+                    return
+                self._submit(json.loads(told), sockets[0])
 
-    def _read(self) -> bool:
-        told = self._runner.recv(1 << 16)
-        *lines, self._received = (self._received + told).split(b"\n")
-        for line in lines:
-            message = json.loads(line)
-            if message["do"] == "submit":
-                self._submit(message)
-            else:
-                self._pass_on(message["job"], message["number"])
-        return bool(told)
-
-    def _submit(self, message: Mapping[str, Any]) -> None:
+    def _submit(self, message: Mapping[str, Any], job: int) -> None:
+        """Fork the guard of a job, or say in its socket why not."""
         new_threads = _native_threads() - self._n_threads
         reason = reason_against(message["environment"], self._environment, sys.modules.get("torch"), new_threads)
+        if reason is None:
+            parent, started = os.getpid(), time.perf_counter()
+            try:
+                if os.fork() == 0:
+                    for descriptor in (self._ends, signal.set_wakeup_fd(-1), self._runner.fileno()):
+                        os.close(descriptor)
+                    _leave(message, parent, job, started)
+            except OSError as error:
+                reason = f"no process could be forked: {error.strerror}"
         if reason is not None:
-            self._send({"is": "refused", "job": message["job"], "reason": reason})
-            return
-        reader, writer = os.pipe()
-        parent, started = os.getpid(), time.perf_counter()
-        child = os.fork()
-        if child == 0:
-            for descriptor in (reader, self._wakeup, self._wakeup_writer, self._runner.fileno()):
-                os.close(descriptor)
-            _leave(message, parent, writer, started)
-        os.close(writer)
-        worker = int(os.read(reader, 32) or 0)
-        os.close(reader)
-        self._children[child], self._workers[child] = message["job"], worker
-        self._send({"is": "started", "job": message["job"], "pid": worker or None})
-
-    def _pass_on(self, job: int, number: int) -> None:
-        for child, own in self._children.items():
-            if own == job:
-                os.kill(child, number)
-
-    def _tell_ended(self) -> None:
-        """Collect the guards that have ended; one that was killed cannot have ended its worker's session."""
-        for child in list(self._children):
-            pid, status = os.waitpid(child, os.WNOHANG)
-            if pid == 0:
-                continue
-            code = os.waitstatus_to_exitcode(status)
-            worker = self._workers.pop(child)
-            if code < 0 and worker:
-                guard.kill_group(worker)
-            self._send({"is": "ended", "job": self._children.pop(child), "code": code})
-
-    def _send(self, message: Mapping[str, Any]) -> None:
-        self._runner.sendall(json.dumps(message).encode() + b"\n")
+            with contextlib.suppress(OSError):  # the runner may have given the job up
+                os.write(job, f"refused {reason}\n".encode())
+        os.close(job)
 
 
-def _leave(message: Mapping[str, Any], parent: int, writer: int, started: float) -> None:
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _leave(message: Mapping[str, Any], parent: int, runner: int, started: float) -> None:
     """Be the guard of a job, in a process that was forked; never returns."""
     code = 1
     try:
@@ -160,7 +131,7 @@ def _leave(message: Mapping[str, Any], parent: int, writer: int, started: float)
             opened = os.open(attempt / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             os.dup2(opened, number)
             os.close(opened)
-        code = run_forked(message, writer, started)
+        code = run_forked(message, runner, started)
     except BaseException:  # noqa: BLE001  nothing of the server may run in this process
         traceback.print_exc()
     finally:

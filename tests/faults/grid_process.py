@@ -148,7 +148,13 @@ class Grid:
         return [(Path(event.job).name, event.state) for event in EventLog(self.results.events).read().events]
 
     def start(
-        self, *, output: Any = None, terminal: int | None = None, environment: Any = None, **settings: Any
+        self,
+        *,
+        output: Any = None,
+        terminal: int | None = None,
+        environment: Any = None,
+        below: Sequence[str] = (),
+        **settings: Any,
     ) -> Any:
         """Start the runner in a process group of its own; what it writes is in `output()`.
 
@@ -156,6 +162,7 @@ class Grid:
             output: a descriptor that it writes to instead.
             terminal: the same, a terminal that becomes its own: in a session of its own, it is told when it closes.
             environment: further variables.
+            below: the words of a command that starts it.
             settings: of the run.
         """
         self._started += 1
@@ -165,7 +172,7 @@ class Grid:
             written_to = next((place for place in (terminal, output) if place is not None), log)
             own_terminal = terminal if terminal is None else lambda: fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
             process = subprocess.Popen(
-                [sys.executable, __file__, str(self.results.path), str(spec)],
+                [*below, sys.executable, __file__, str(self.results.path), str(spec)],
                 stdin=subprocess.DEVNULL,
                 stdout=written_to,
                 stderr=written_to,

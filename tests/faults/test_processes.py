@@ -180,6 +180,51 @@ def test_row_5_jobs_of_a_killed_server_are_lost_and_auto_goes_on_fresh(jobs: Any
     assert jobs.said == ["jobs start fresh from here on: the server of warm starts was ended by SIGKILL"]
 
 
+def _stop_server(executor: Any, running: Any) -> None:
+    """Have the server hang, below which a job runs, and the executor notice that soon."""
+    run_until(executor, marker(running, "started").exists)
+    os.kill(parent_of(parent_of(pid_in(running, "started"))), signal.SIGSTOP)
+    executor._warm_hello_seconds = 0.2
+
+
+def test_row_76_a_server_that_hangs_is_given_up_and_what_it_forked_goes_on(jobs: Any, no_process_left: Living) -> None:
+    executor = jobs.executor("auto")
+    running = jobs.job("sleep")
+    submitted = executor.submit(running)
+    _stop_server(executor, running)
+    handles = [executor.submit(jobs.job("succeed", key=key)) for key in "ab"]
+    assert [(jobs.end(executor, item).exit_code(), item.start, item.error) for item in handles] == [
+        (0, "fresh", None)
+    ] * 2
+    assert jobs.said == ["jobs start fresh from here on: the server of warm starts does not answer"]
+    marker(running, "go").touch()
+    assert (jobs.end(executor, submitted).exit_code(), submitted.start) == (0, "warm")
+    run_until(executor, lambda: not no_process_left())
+
+
+def test_row_76_warm_alone_fails_where_the_server_hangs_and_the_next_gets_another(jobs: Any) -> None:
+    executor = jobs.executor("warm")
+    running = jobs.job("sleep")
+    submitted = executor.submit(running)
+    _stop_server(executor, running)
+    ended = jobs.run(executor, jobs.job("succeed", key="a"))
+    assert ended.error.message == "warm start failed: the server of warm starts does not answer"
+    executor._warm_hello_seconds = 20.0
+    assert jobs.run(executor, jobs.job("succeed", key="b")).exit_code() == 0
+    submitted.stop(0.0)
+    assert jobs.end(executor, submitted, 5.0).exit_code() == -signal.SIGKILL
+
+
+def test_row_76_a_job_that_a_server_that_hangs_never_started_is_stopped_at_once(jobs: Any) -> None:
+    executor = jobs.executor("warm")
+    running = jobs.job("sleep")
+    executor.submit(running)
+    _stop_server(executor, running)
+    submitted = executor.submit(jobs.job("succeed"))
+    submitted.stop(60.0)
+    assert jobs.end(executor, submitted, 5.0).exit_code() == -signal.SIGTERM
+
+
 def test_row_10_a_worker_that_ignores_the_request_is_killed_after_the_grace(jobs: Any, start: str) -> None:
     executor = jobs.executor(start)
     job = jobs.job("ignore_term")
@@ -220,7 +265,8 @@ def test_row_13_a_job_that_cannot_be_killed_is_given_up(jobs: Any, monkeypatch: 
     job = jobs.job("sleep")
     submitted = executor.submit(job)
     run_until(executor, marker(job, "started").exists)
-    monkeypatch.setattr(submitted.process, "signal", lambda _number: None)
+    monkeypatch.setattr(submitted.process, "order", lambda _order: None)
+    monkeypatch.setattr(submitted.process, "kill_guard", lambda: None)
     submitted.stop(0.0)
     ended = jobs.end(executor, submitted, 5.0)
     assert (ended.error.kind, ended.error.message) == ("killed", "the job could not be stopped")

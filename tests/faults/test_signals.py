@@ -87,6 +87,43 @@ def test_row_8_a_scheduler_preempts_and_the_stage_can_save(grid: Any, start: str
 
 
 @BOTH_STARTS
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        *(
+            pytest.param(number, marks=pytest.mark.slow)
+            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+        ),
+    ],
+)
+def test_row_8_a_signal_to_every_process_of_a_run_is_answered_by_the_runner(
+    grid: Any, start: str, number: signal.Signals, no_process_left: Callable[[], dict[int, str]]
+) -> None:
+    """systemd, Slurm, Kubernetes and a logout send so: runner, server, guards and workers all get it."""
+    running = grid.add("running", "save_on_term")
+    process = grid.start(start=start)
+    wait_for(running, "working")
+    for pid in sorted(no_process_left(), reverse=True):  # the runner hears of it last
+        os.kill(pid, number)
+    assert process.wait(SAVING) == -(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+    assert marker(running, "saved").exists()
+    assert grid.states() == {"running": "interrupted" if number == signal.SIGINT else "preempted"}
+    assert "fresh from here on" not in grid.output()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace needs root")
+def test_row_8_as_the_first_process_of_a_container_it_exits_as_a_shell_would(grid: Any) -> None:
+    grid.add("running", "save_on_term")
+    process = grid.start(below=["unshare", "--pid", "--fork", "--mount-proc"])
+    wait_for(grid.folder("running"), "working")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGTERM)
+    assert process.wait(SAVING) == 128 + signal.SIGTERM
+    assert grid.states() == {"running": "preempted"}
+
+
+@BOTH_STARTS
 def test_row_9_a_terminal_that_closes_is_a_request_to_stop(grid: Any, start: str) -> None:
     running = grid.add("running", "save_on_term")
     grid.add("waiting")

@@ -1,17 +1,15 @@
 """A job of this machine, and the steps by which one that does not end is ended."""
 
-import signal
 import time
 from typing import Literal, Protocol
 
+from sft.experiments.executors import guard
 from sft.experiments.executors.executor import Submission
-from sft.experiments.executors.guard import KILL_ALL
 from sft.runs.records import ErrorRecord, StartMode
 
 Step = Literal["kill_all", "kill_guard", "give_up"]
 STEPS: tuple[tuple[float, Step], ...] = ((0.0, "kill_all"), (5.0, "kill_guard"), (10.0, "give_up"))
 """Seconds after the end of the grace, and what is done then."""
-SIGNAL_OF: dict[Step, signal.Signals] = {"kill_all": KILL_ALL, "kill_guard": signal.SIGKILL}
 
 
 class StartedProcess(Protocol):
@@ -21,8 +19,11 @@ class StartedProcess(Protocol):
     code: int | None
     lost_guard: bool
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send the guard a signal."""
+    def order(self, order: bytes) -> None:
+        """Give the guard an order."""
+
+    def kill_guard(self) -> None:
+        """Kill the guard, and with it the worker."""
 
 
 class Escalation:
@@ -82,7 +83,7 @@ class LocalHandle:
         if self._code is not None:
             return
         if not self.stop_asked and grace > 0:
-            self._signal(signal.SIGTERM)
+            self._order(guard.STOP)
         self.stop_asked = True
         self.kill(grace)
 
@@ -96,14 +97,16 @@ class LocalHandle:
 
     def dump_stacks(self) -> None:
         """Have the worker write the stacks of all its threads to its stderr."""
-        self._signal(signal.SIGUSR1)
+        self._order(guard.DUMP_STACKS)
 
     def escalate(self, now: float) -> bool:
         """Take the steps that are due; whether the job is given up."""
         steps = [] if self._escalation is None else self._escalation.take(now)
         for step in steps:
-            if step in SIGNAL_OF:
-                self._signal(SIGNAL_OF[step])
+            if step == "kill_all":
+                self._order(guard.KILL_ALL)
+            elif step == "kill_guard" and self.process is not None:
+                self.process.kill_guard()
         return "give_up" in steps
 
     @property
@@ -126,6 +129,6 @@ class LocalHandle:
         self._code = code
         self.error = self.error or error
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _order(self, order: bytes) -> None:
         if self.process is not None:
-            self.process.signal(number)
+            self.process.order(order)

@@ -12,7 +12,7 @@ from sft.experiments.executors.environment import worker_environment
 from sft.experiments.executors.executor import Submission
 from sft.experiments.executors.fresh import start_fresh
 from sft.experiments.executors.guard import NOT_STARTED
-from sft.experiments.executors.guarded import GuardedProcess
+from sft.experiments.executors.guarded import Guarded, GuardedProcess
 from sft.experiments.executors.handle import LocalHandle
 from sft.experiments.executors.preload import Preload
 from sft.experiments.executors.waiting import Waiter
@@ -23,6 +23,7 @@ from sft.runs.records import ErrorRecord
 
 KILLED = -int(signal.SIGKILL)
 CLOSE_SECONDS = 5.0
+UNANSWERED = "the server of warm starts does not answer"
 
 
 def to_stderr(notice: str) -> None:
@@ -58,10 +59,12 @@ class LocalExecutor:
         self._warm = start == "warm" or (start == "auto" and sys.platform == "linux")
         self._server: WarmServer | None = None
         self._server_by = float("inf")
+        self._retired: list[WarmServer] = []
+        """Servers that have stopped to answer; each is killed when the last of its jobs has ended."""
         self._waiter = Waiter()
         self._jobs: list[LocalHandle] = []
         self._ended: list[LocalHandle] = []
-        self._guards: list[GuardedProcess] = []
+        self._guards: list[Guarded] = []
 
     def submit(self, job: Submission) -> LocalHandle:
         """Start a job, or have it wait until the server is ready."""
@@ -90,15 +93,16 @@ class LocalExecutor:
         """End everything that still runs."""
         for guarded in self._guards:
             guarded.hang_up()
-        if self._server is not None:
-            self._server.close()
-            self._guards.append(self._server.guarded)
+        for server in [*self._retired, *([] if self._server is None else [self._server])]:
+            server.close()
+            self._guards.append(server.guarded)
         deadline = time.monotonic() + CLOSE_SECONDS
         for guarded in self._guards:
-            guarded.await_end(deadline - time.monotonic())
+            if isinstance(guarded, GuardedProcess):
+                guarded.await_end(deadline - time.monotonic())
         for handle in self._jobs:
             handle.finish(KILLED)
-        self._jobs, self._guards, self._server = [], [], None
+        self._jobs, self._guards, self._server, self._retired = [], [], None, []
         self._waiter.close()
 
     def _begin(self, handle: LocalHandle) -> None:
@@ -117,31 +121,42 @@ class LocalExecutor:
         handle.start = "warm"
         server = self._server or self._start_server(handle)
         if server.is_ready:
-            handle.process = server.submit(handle.submission, self._environment(handle.submission))
+            process = server.submit(handle.submission, self._environment(handle.submission))
+            handle.process = process
             handle.hello_by = time.monotonic() + self._warm_hello_seconds
+            if process.code is None:
+                self._watch(process)
 
     def _begin_fresh(self, handle: LocalHandle) -> None:
         handle.start = "fresh"
         guarded = start_fresh(handle.submission, self._environment(handle.submission))
         handle.process = guarded
         handle.hello_by = time.monotonic() + self._fresh_hello_seconds
-        self._guards.append(guarded)
-        self._waiter.watch(guarded.socket, lambda: self._read_guard(guarded))
+        self._watch(guarded)
 
     def _environment(self, job: Submission) -> dict[str, str]:
         return worker_environment(os.environ, Path.cwd(), job.lease)
 
-    def _read_guard(self, guarded: GuardedProcess) -> None:
-        ours = guarded.socket
-        guarded.read()
-        if guarded.code is not None:
-            self._waiter.unwatch(ours)
-            self._guards.remove(guarded)
+    def _watch(self, guarded: Guarded) -> None:
+        self._guards.append(guarded)
+        self._waiter.watch(guarded.socket, lambda: self._read_guard(guarded))
+
+    def _read_guard(self, guarded: Guarded) -> None:
+        if not guarded.read():
+            self._release(guarded)
+
+    def _release(self, guarded: Guarded) -> None:
+        self._waiter.unwatch(guarded.socket)
+        self._guards.remove(guarded)
+        guarded.hang_up()
 
     def _tend_all(self, now: float) -> None:
         if self._server is not None and now >= self._server_by:
             self._server_by = float("inf")
-            self._server.kill()
+            self._server.kill(f"the server of warm starts was not ready within {self._fresh_hello_seconds:g} s")
+        for server in self._retired:
+            if server.is_idle:
+                server.kill(UNANSWERED)
         for handle in list(self._jobs):
             self._tend(handle, now)
 
@@ -151,6 +166,9 @@ class LocalExecutor:
                 self._finish(handle, -signal.SIGTERM)
         elif handle.process.code is not None:
             self._on_end(handle, handle.process.code)
+        elif handle.stop_asked and isinstance(handle.process, WarmProcess) and handle.process.pid is None:
+            self._release(handle.process)
+            self._finish(handle, -signal.SIGTERM)
         elif handle.escalate(now):
             self._finish(handle, KILLED, ErrorRecord("killed", "the job could not be stopped"))
         elif handle.hello_by is not None and now >= handle.hello_by:
@@ -158,7 +176,13 @@ class LocalExecutor:
 
     def _look_for_hello(self, handle: LocalHandle) -> None:
         handle.hello_by = None
+        process = handle.process
         if handle.submission.folder.progress.exists() or handle.is_being_killed:
+            return
+        if isinstance(process, WarmProcess) and process.pid is None:
+            self._release(process)
+            process.refuse(UNANSWERED)
+            self._retire_server()
             return
         seconds = self._warm_hello_seconds if handle.start == "warm" else self._fresh_hello_seconds
         reason = f"worker did not start within {seconds:g} s"
@@ -191,39 +215,39 @@ class LocalExecutor:
         server = WarmServer(self._preload, self._environment(handle.submission))
         self._server = server
         self._server_by = time.monotonic() + self._fresh_hello_seconds
-        self._waiter.watch(server.socket, self._read_server)
-        self._waiter.watch(server.guarded.socket, self._read_server_guard)
+        self._waiter.watch(server.socket, lambda: self._read_server(server))
+        self._waiter.watch(server.guarded.socket, lambda: self._read_server_guard(server))
         return server
 
-    def _read_server(self) -> None:
-        server = self._server
-        if server is None:
-            return
-        was_ready = server.is_ready
+    def _read_server(self, server: WarmServer) -> None:
         if not server.read():
-            self._waiter.unwatch(server.socket)
-            server.is_ready = False  # what is submitted now waits for the guard's word
-        if server.is_ready and not was_ready:
+            self._waiter.unwatch(server.socket)  # what is submitted now waits for the guard's word
+        elif server is self._server:
             self._server_by = float("inf")
             for handle in self._waiting():
                 self._begin(handle)
 
-    def _read_server_guard(self) -> None:
-        server = self._server
-        if server is None:
-            return
-        ours = server.guarded.socket
+    def _read_server_guard(self, server: WarmServer) -> None:
         if server.read_guard():
             return
-        self._waiter.unwatch(ours)
+        self._waiter.unwatch(server.guarded.socket)
         self._waiter.unwatch(server.socket)
-        self._server, self._server_by = None, float("inf")
         reason = server.why_it_ended()
         server.close()
+        if server in self._retired:
+            self._retired.remove(server)
+            return
+        self._server, self._server_by = None, float("inf")
         for handle in self._waiting():
             self._on_failed_fork(handle, reason)
         if self._start == "auto":
             self._give_up_warm(reason)
+
+    def _retire_server(self) -> None:
+        """Have no more to do with a server that does not answer; the jobs that it forked go on."""
+        if self._server is not None:
+            self._retired.append(self._server)
+            self._server = None
 
     def _waiting(self) -> list[LocalHandle]:
         return [handle for handle in self._jobs if handle.process is None and not handle.stop_asked]

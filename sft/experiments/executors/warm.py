@@ -8,13 +8,12 @@ import socket
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from sft.experiments.executors.environment import THREAD_COUNTS
 from sft.experiments.executors.executor import Submission
 from sft.experiments.executors.fresh import worker_command
 from sft.experiments.executors.guard import KILL_ALL
-from sft.experiments.executors.guarded import Command, GuardedProcess
+from sft.experiments.executors.guarded import Command, Guarded, GuardedProcess
 from sft.experiments.executors.preload import Preload
 
 CANNOT_FORK = 76
@@ -22,22 +21,28 @@ CANNOT_FORK = 76
 _TAIL_BYTES = 4096
 
 
-class WarmProcess:
-    """A job in a process forked from the server."""
+class WarmProcess(Guarded):
+    """A job in a process forked from the server; its guard talks with the runner, not with the server."""
 
-    def __init__(self, server: "WarmServer", number: int) -> None:
+    def __init__(self, ours: socket.socket, server: "WarmServer") -> None:
+        super().__init__(ours)
         self._server = server
-        self._number = number
-        self.pid: int | None = None
-        self.code: int | None = None
-        self.lost_guard = False
         self.refusal: str | None = None
         """Why the server did not fork."""
 
-    def signal(self, number: signal.Signals) -> None:
-        """Have the server, its parent, send the guard a signal."""
-        if self.code is None:
-            self._server.send({"do": "signal", "job": self._number, "number": int(number)})
+    def refuse(self, reason: str) -> None:
+        """The job was not started, and once the socket is closed it cannot be: its guard would end at once."""
+        self.refusal, self.code = reason, CANNOT_FORK
+
+    def _heed(self, what: str, told: str) -> None:
+        if what == "refused":
+            self.refusal, self._told_code = told, CANNOT_FORK
+        super()._heed(what, told)
+
+    def _end(self) -> None:
+        # A guard that dies with the server leaves processes, which are gone only when the server's guard says so.
+        if self._told_code is not None or not self._server.is_dead():
+            self.finish(self._told_code)
 
 
 class WarmServer:
@@ -51,60 +56,75 @@ class WarmServer:
             environment: that of the first job; the server itself has one thread whatever the jobs have.
         """
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the server
-        self.socket, theirs = socket.socketpair()
+        # Packets come whole or not at all, so that a server that hangs cannot block the runner in the middle of one.
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.setblocking(False)
         with theirs:
             words = worker_command("--serve", str(theirs.fileno()), json.dumps(dataclasses.asdict(preload)))
             variables = dict(environment) | dict.fromkeys(THREAD_COUNTS, "1")
             command = Command(words, variables, Path("/"), descriptors=[theirs.fileno()])
             self.guarded = GuardedProcess(command, self._log, self._log)
-        self._jobs: dict[int, WarmProcess] = {}
-        self._count = 0
-        self._received = b""
+        self._jobs: list[WarmProcess] = []
+        self._reason: str | None = None
         self.is_ready = False
 
     def submit(self, job: Submission, environment: Mapping[str, str]) -> WarmProcess:
-        """Have the server fork for a job."""
-        self._count += 1
-        process = WarmProcess(self, self._count)
-        self._jobs[self._count] = process
+        """Have the server fork for a job; what becomes of that is heard through the job's own socket."""
+        ours, theirs = socket.socketpair()
+        process = WarmProcess(ours, self)
         message = {
-            "do": "submit",
-            "job": self._count,
             "folder": str(job.folder.path.absolute()),
             "attempt": str(job.attempt.path.absolute()),
             "environment": dict(environment),
             "cores": list(job.lease.cores),
         }
-        self.send(message)
+        with theirs:
+            try:
+                socket.send_fds(self.socket, [json.dumps(message).encode()], [theirs.fileno()])
+            except OSError as error:
+                process.hang_up()
+                process.refuse(f"the server of warm starts takes no job: {error.strerror}")
+        self._jobs = [*(job for job in self._jobs if job.code is None), process]
         return process
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message; one to a server that has died is lost, and its end will be noticed."""
-        with contextlib.suppress(OSError):
-            self.socket.sendall(json.dumps(message).encode() + b"\n")
 
     def read(self) -> bool:
         """Take in what the server said; whether more may come. To be called when the socket can be read."""
         told = b""
         with contextlib.suppress(ConnectionResetError):
-            told = self.socket.recv(1 << 16)
-        *lines, self._received = (self._received + told).split(b"\n")
-        for line in lines:
-            self._heed(json.loads(line))
+            told = self.socket.recv(64)
+        self.is_ready = bool(told)
         return bool(told)
+
+    def is_dead(self) -> bool:
+        """Whether the server itself has died, though its guard may still be ending what it left."""
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job that it forked still runs."""
+        return all(job.code is not None for job in self._jobs)
 
     def read_guard(self) -> bool:
         """Take in what the server's guard said; whether it lives. When it does not, all jobs have ended."""
         self.guarded.read()
         if self.guarded.code is None:
             return True
-        for process in self._jobs.values():
-            process.code, process.lost_guard = -signal.SIGKILL, True
+        for job in self._jobs:
+            if job.code is None and job.pid is None:
+                job.refuse(self.why_it_ended())
+            elif job.code is None:
+                job.finish(None)
         return False
 
-    def kill(self) -> None:
+    def kill(self, reason: str) -> None:
         """Kill the server with all its jobs."""
-        self.guarded.signal(KILL_ALL)
+        self._reason = self._reason or reason
+        self.guarded.order(KILL_ALL)
 
     def close(self) -> None:
         """Forget the server, which ends at that if it still runs."""
@@ -114,6 +134,8 @@ class WarmServer:
 
     def why_it_ended(self) -> str:
         """One line, with the last one of its output where it ended by itself."""
+        if self._reason is not None:
+            return self._reason
         code = self.guarded.code or 0
         if code < 0:
             return f"the server of warm starts was ended by {signal.Signals(-code).name}"
@@ -122,20 +144,3 @@ class WarmServer:
         lines = self._log.read().decode("utf-8", "replace").splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
         return f"the server of warm starts ended ({last})"
-
-    def _heed(self, message: Mapping[str, Any]) -> None:
-        if message["is"] == "ready":
-            self.is_ready = True
-            return
-        process = self._jobs[message["job"]]
-        if message["is"] == "started":
-            process.pid = message["pid"]
-            return
-        del self._jobs[message["job"]]
-        if message["is"] == "refused":
-            process.refusal = message["reason"]
-            process.code = CANNOT_FORK
-        else:
-            code = message["code"]
-            process.lost_guard = code < 0
-            process.code = code if code <= 128 else 128 - code

@@ -251,6 +251,7 @@ FAILED = StatusRecord("failed", "train", error=ErrorRecord("data", "no rows"))
         (signal.SIGINT, signal.SIGINT),
         (signal.SIGTERM, signal.SIGTERM),
         (signal.SIGHUP, signal.SIGTERM),
+        (signal.SIGUSR1, signal.SIGTERM),
         (signal.SIGUSR2, signal.SIGTERM),
     ],
 )

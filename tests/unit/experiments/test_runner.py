@@ -466,6 +466,7 @@ def test_a_job_that_shared_its_gpu_has_it_alone_before_it_needs_less(results: Re
         (signal.SIGINT, "interrupted"),
         (signal.SIGTERM, "preempted"),
         (signal.SIGHUP, "preempted"),
+        (signal.SIGUSR1, "preempted"),
         (signal.SIGUSR2, "preempted"),
     ],
 )

@@ -35,8 +35,16 @@ def stopped(job, record, progress, started):
 def speak(job, record, progress, started):
     print("caf\\u00e9")
 
+def stopped_twice(job, record, progress, started):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        (job.path / "kept").touch()
+
 def end(job, record, progress, started):
-    os.kill(os.getpid(), signal.SIGUSR1)
+    from sft.experiments.executors.guard import STACKS
+    os.kill(os.getpid(), STACKS)
 
 def outlive(job, record, progress, started):
     job.path.rename(job.path.with_name("moved"))
@@ -50,7 +58,7 @@ def signals_kept() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-    job_module.faulthandler.unregister(signal.SIGUSR1)
+    job_module.faulthandler.unregister(job_module.STACKS)
 
 
 @pytest.fixture
@@ -100,6 +108,12 @@ def test_a_stage_may_print_any_text_in_any_locale(run: Callable[[str], int], mon
 def test_a_request_to_stop_is_code_75_and_no_error(run: Callable[[str], int], tmp_path: Path) -> None:
     assert run("stopped") == stopping.STOPPED_EXIT_CODE
     assert not JobFolder(tmp_path / "job").attempt(1).error.exists()
+
+
+def test_a_second_request_does_not_disturb_what_the_first_ends(run: Callable[[str], int], tmp_path: Path) -> None:
+    assert run("stopped_twice") == stopping.STOPPED_EXIT_CODE
+    assert (tmp_path / "job" / "kept").exists()
+    os.kill(os.getpid(), signal.SIGTERM)  # a worker that has ended its stage must not die of it either
 
 
 def test_a_signal_for_stacks_does_not_end_the_stage(run: Callable[[str], int]) -> None:

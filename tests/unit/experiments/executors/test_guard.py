@@ -14,8 +14,6 @@ import pytest
 from sft.experiments.executors import guard
 
 SHELL = "/bin/sh"
-HELD_BACK = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""As the runner does, until the guard can answer them."""
 
 
 class Guarded:
@@ -26,7 +24,7 @@ class Guarded:
         self.errors = folder / "errors"
         with theirs, self.errors.open("wb") as errors:
             command = [sys.executable, "-I", "-S", guard.__file__, cores, SHELL, "-c", script]
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, guard.LEFT_TO_RUNNER)
             self.process = subprocess.Popen(command, stdin=theirs, stderr=errors, stdout=errors, cwd=folder)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -57,9 +55,11 @@ def test_the_code_of_the_command_passes_through(make, script: str, code: int) ->
 
 def test_the_command_is_told_by_its_id_leads_a_session_and_has_no_input(make, tmp_path: Path) -> None:
     guarded = make('echo $$ "$SFT_GUARD_PID" > told; read line || echo none >> told')
-    pid = int(guarded.ours.recv(64))
     assert guarded.end() == 0
-    assert (tmp_path / "told").read_text().split() == [str(pid), str(guarded.process.pid), "none"]
+    started, pid, guard_pid, ended, code = guarded.ours.recv(64).decode().split()
+    assert (started, ended, code) == ("started", "ended", "0")
+    assert (tmp_path / "told").read_text().split() == [pid, guard_pid, "none"]
+    assert guard_pid == str(guarded.process.pid)
 
 
 def test_a_command_that_does_not_exist_is_told(make, tmp_path: Path) -> None:
@@ -78,19 +78,34 @@ def test_the_end_of_the_socket_kills(make) -> None:
     assert guarded.end() == 137
 
 
-def test_signals_are_passed_on_and_the_last_one_kills_all(make, tmp_path: Path) -> None:
+def test_orders_are_followed_and_the_last_one_kills_all(make, tmp_path: Path) -> None:
     guarded = make("trap 'echo heard > heard' TERM; echo > ready; while true; do sleep 0.01; done")
     _wait_for(tmp_path / "ready")
-    guarded.process.send_signal(signal.SIGTERM)
+    guarded.ours.send(guard.STOP)
     _wait_for(tmp_path / "heard")
-    guarded.process.send_signal(signal.SIGUSR2)
+    guarded.ours.send(guard.KILL_ALL)
+    assert guarded.end() == 137
+
+
+@pytest.mark.parametrize("number", guard.LEFT_TO_RUNNER)
+def test_what_is_sent_to_all_processes_is_left_to_the_runner(make, tmp_path: Path, number: int) -> None:
+    """The worker hears of it only by an order; of signals themselves, it gets SIGTERM as any process does."""
+    guarded = make("trap 'echo heard > heard' TERM; echo > ready; while true; do sleep 0.01; done")
+    worker = int(guarded.ours.recv(64).split()[1])
+    _wait_for(tmp_path / "ready")
+    guarded.process.send_signal(number)
+    if number != signal.SIGTERM:
+        os.kill(worker, number)
+    guarded.ours.send(guard.STOP)
+    _wait_for(tmp_path / "heard")
+    guarded.ours.send(guard.KILL_ALL)
     assert guarded.end() == 137
 
 
 def test_stacks_asked_for_too_early_do_no_harm(make, tmp_path: Path) -> None:
     guarded = make("echo > ready; sleep 0.2; exit 3")
     _wait_for(tmp_path / "ready")
-    guarded.process.send_signal(signal.SIGUSR1)
+    guarded.ours.send(guard.DUMP_STACKS)
     assert guarded.end() == 3
 
 

@@ -1,9 +1,9 @@
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from sft.experiments.executors import guard
 from sft.experiments.executors.executor import Submission
 from sft.experiments.executors.handle import Escalation, LocalHandle
 from sft.runs.files import JobFolder
@@ -18,10 +18,13 @@ class FakeProcess:
     lost_guard = False
 
     def __init__(self) -> None:
-        self.signals: list[int] = []
+        self.orders: list[bytes | str] = []
 
-    def signal(self, number: signal.Signals) -> None:
-        self.signals.append(number)
+    def order(self, order: bytes) -> None:
+        self.orders.append(order)
+
+    def kill_guard(self) -> None:
+        self.orders.append("kill_guard")
 
 
 @pytest.fixture
@@ -32,9 +35,9 @@ def handle() -> LocalHandle:
     return made
 
 
-def sent(handle: LocalHandle) -> list[int]:
+def sent(handle: LocalHandle) -> list[bytes | str]:
     assert isinstance(handle.process, FakeProcess)
-    return handle.process.signals
+    return handle.process.orders
 
 
 def test_steps_are_taken_once_each_when_their_time_has_come() -> None:
@@ -57,11 +60,11 @@ def test_the_end_can_only_be_brought_nearer_and_only_before_the_first_step() -> 
 
 def test_a_stop_asks_first_and_kills_after_the_grace(handle: LocalHandle) -> None:
     handle.stop(30.0)
-    assert sent(handle) == [signal.SIGTERM]
+    assert sent(handle) == [guard.STOP]
     assert not handle.escalate(time.monotonic())
     assert not handle.escalate(time.monotonic() + 30.0)
     assert handle.escalate(time.monotonic() + 40.0)
-    assert sent(handle) == [signal.SIGTERM, signal.SIGUSR2, signal.SIGKILL]
+    assert sent(handle) == [guard.STOP, guard.KILL_ALL, "kill_guard"]
 
 
 def test_a_second_stop_asks_no_more_and_0_kills_at_once(handle: LocalHandle) -> None:
@@ -69,12 +72,12 @@ def test_a_second_stop_asks_no_more_and_0_kills_at_once(handle: LocalHandle) -> 
     handle.stop(60.0)
     assert 29 < handle.due_at - time.monotonic() <= 30
     handle.stop(0.0)
-    assert sent(handle) == [signal.SIGTERM, signal.SIGUSR2]
+    assert sent(handle) == [guard.STOP, guard.KILL_ALL]
 
 
 def test_no_grace_does_not_ask(handle: LocalHandle) -> None:
     handle.stop(0.0)
-    assert sent(handle) == [signal.SIGUSR2]
+    assert sent(handle) == [guard.KILL_ALL]
 
 
 def test_a_job_that_has_ended_is_left_alone(handle: LocalHandle) -> None:
@@ -89,9 +92,9 @@ def test_the_first_error_stays(handle: LocalHandle) -> None:
     assert handle.error.message == "first"
 
 
-def test_stacks_are_asked_for_by_a_signal(handle: LocalHandle) -> None:
+def test_stacks_are_asked_for(handle: LocalHandle) -> None:
     handle.dump_stacks()
-    assert sent(handle) == [signal.SIGUSR1]
+    assert sent(handle) == [guard.DUMP_STACKS]
 
 
 def test_a_job_that_waits_has_no_process(handle: LocalHandle) -> None:
