@@ -100,7 +100,6 @@ class GuardedBoard:
 
     def end(self) -> None:
         """End it, whatever it has done so far; files are whole at any moment."""
-        if self._process.code is None:
-            self._process.hang_up()
-            self._process.await_end(END_SECONDS)
+        self._process.hang_up()
+        self._process.await_end(END_SECONDS)
         self._output.close()

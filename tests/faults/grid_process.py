@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.cli.output import write_err
+from sft.cli.output import steady_streams, write_err
 from sft.cli.run_commands import close
 from sft.errors import SftError
 from sft.experiments.board_process import GuardedBoard, StartBoard
@@ -200,4 +200,5 @@ class Grid:
 
 
 if __name__ == "__main__":
-    main()
+    with steady_streams():
+        main()
