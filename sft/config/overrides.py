@@ -1,7 +1,7 @@
 """What a command line changes in raw configs: `--set dotted.key=value` and `--random-seed`."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,9 @@ from sft.config.secrets import masked
 from sft.errors import UserError
 
 Config = dict[str, Any]
+
+SECTIONS = ("lora", "adapter")
+"""Where the options of an adapter are written."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,28 @@ def parse_override(text: str) -> Override:
         return Override(path, written)
 
 
-def apply_overrides(configs: Mapping[str, Config], overrides: Iterable[Override]) -> dict[str, Config]:
+def apply_overrides(
+    configs: Mapping[str, Config], overrides: Iterable[Override], warn: Callable[[str], None] = lambda text: None
+) -> dict[str, Config]:
     """New configs with every override in every one of them, in order; the given ones are not changed.
 
+    An option of an adapter goes where there is an adapter, be it written in `lora` or in `adapter`: an experiment that
+    trains nothing stays one, unless none has an adapter; and then those that say so on purpose (`method: none`) do.
+
+    Args:
+        configs: by name.
+        overrides: the options of the command line.
+        warn: takes what a user may not expect.
+
     Raises:
-        UserError: a key on the way is neither an object nor missing nor null.
+        UserError: a key on the way is neither an object nor missing nor null, or there is no adapter to set.
     """
     changed = dict(configs)
     for override in overrides:
-        changed = {name: _with(config, override, 0, name) for name, config in changed.items()}
+        if _is_adapter_option(override):
+            changed = _with_adapter_option(changed, override, warn)
+        else:
+            changed = {name: _with(config, override, 0, name) for name, config in changed.items()}
     return changed
 
 
@@ -57,6 +73,49 @@ def fill_seed(configs: Mapping[str, Config], seed: int) -> tuple[dict[str, Confi
     """Configs in which `seed` is filled where none is written, and in how many that was."""
     filled = {name: config if "seed" in config else {**config, "seed": seed} for name, config in configs.items()}
     return filled, sum("seed" not in config for config in configs.values())
+
+
+def _is_adapter_option(override: Override) -> bool:
+    return len(override.path) > 1 and override.path[0] in SECTIONS and override.path[:2] != ("adapter", "method")
+
+
+def _with_adapter_option(
+    configs: Mapping[str, Config], override: Override, warn: Callable[[str], None]
+) -> dict[str, Config]:
+    dotted = ".".join(override.path)
+    sections = {name: _adapter_section(config, override.path[0]) for name, config in configs.items()}
+    if not any(sections.values()):
+        sections = {name: None if _trains_nothing(config) else override.path[0] for name, config in configs.items()}
+        if not any(sections.values()):
+            raise UserError(
+                f"--set {dotted}: every experiment says adapter.method none, so there is no adapter to set"
+            )
+        warn(f"--set {dotted}: no experiment has an adapter, so it gives one to each that does not say method none")
+    left = [name for name, section in sections.items() if section is None]
+    if left:
+        others = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        warn(f'--set {dotted}: "{left[0]}"{others} trains nothing and stays as it is')
+    changed = dict(configs)
+    for name, section in sections.items():
+        if section is not None:
+            placed = Override((section, *override.path[1:]), override.value)
+            changed[name] = _with(configs[name], placed, 0, name)
+    return changed
+
+
+def _adapter_section(config: Config, named: str) -> str | None:
+    """Where the options of a config's adapter are, if an override of the section `named` means it; else None."""
+    if config.get("lora") is not None:
+        return "lora"
+    adapter = config.get("adapter")
+    method = adapter.get("method") if isinstance(adapter, Mapping) else None
+    is_meant = method == "lora" if named == "lora" else method not in (None, "none")
+    return "adapter" if is_meant else None
+
+
+def _trains_nothing(config: Config) -> bool:
+    adapter = config.get("adapter")
+    return isinstance(adapter, Mapping) and adapter.get("method") == "none"
 
 
 def _with(section: Any, override: Override, depth: int, name: str) -> Config:

@@ -45,7 +45,7 @@ def load_grid(grid: "str | Path | Mapping[str, Any] | list[Any]", options: GridO
         value, source, stem, folder = grid, PYTHON_SOURCE, PYTHON_SOURCE, Path.cwd()
     warnings: list[str] = []
     configs = expand(value, stem, options.only, options.max_experiments, warnings.append)
-    configs = apply_overrides(configs, [parse_override(text) for text in options.overrides])
+    configs = apply_overrides(configs, [parse_override(text) for text in options.overrides], warnings.append)
     if options.random_seed is not None:
         configs, filled = fill_seed(configs, options.random_seed)
         if not filled:

@@ -1,5 +1,6 @@
 """What a plan warns of: nothing that stops a run, all of it worth knowing before one."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,12 @@ from sft.models.model_args import runs_remote_code
 
 if TYPE_CHECKING:
     from sft.experiments.planning import PlannedExperiment
+
+SHARED_MEMORY = "/dev/shm"
+WORKERS = "dataloader_num_workers"
+MIB = 1 << 20
+ENOUGH_SHARED_MEMORY = 32 * MIB
+"""Bytes; containers have twice as much unless they ask for another size."""
 
 LabelIds = tuple[tuple[int, ...], ...]
 
@@ -23,6 +30,7 @@ def plan_warnings(
         label_ids: by experiment the token ids of its labels, where a tokenizer was asked.
     """
     yield from _trust(experiments)
+    yield from _workers(experiments)
     yield from _rows(experiments)
     yield from _leaks(experiments)
     yield from _labels(experiments, label_ids)
@@ -39,6 +47,27 @@ def _trust(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
             f"{first_of(names)}: Python code that comes with the model {model_name!r} is run "
             "(model.model_args.trust_remote_code)"
         )
+
+
+def _workers(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+    """Processes that read rows hand batches over in shared memory; where that is full, torch waits for ever."""
+    names: dict[int, list[str]] = {}
+    for planned in experiments:
+        config = planned.experiment.config
+        count = config.training.trainer_args.get(WORKERS, 0) if config.trains and config.training else 0
+        if count:
+            names.setdefault(count, []).append(planned.experiment.name)
+    for count, named in names.items():
+        text = f"{first_of(named)}: training.trainer_args.{WORKERS} {count}: a worker that cannot hand over its rows"
+        yield f"{text} leaves the training waiting for ever; give --stall-timeout SECONDS{_little_shared_memory()}"
+
+
+def _little_shared_memory() -> str:
+    try:
+        free = shutil.disk_usage(SHARED_MEMORY).free
+    except OSError:
+        return f" (there is no {SHARED_MEMORY} on this machine)"
+    return f" ({SHARED_MEMORY} has {free // MIB} MiB free, which is little)" if free < ENOUGH_SHARED_MEMORY else ""
 
 
 def _rows(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:

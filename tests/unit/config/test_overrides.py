@@ -53,6 +53,32 @@ def test_overrides_reach_every_config_and_leave_the_given_ones() -> None:
     assert shared == {"shots": 4, "path": "p"}
 
 
+@pytest.mark.parametrize("written", ["lora.r=2", "adapter.r=2"])
+def test_an_option_of_an_adapter_makes_no_training_of_what_trains_nothing(written: str) -> None:
+    configs: dict[str, Any] = {
+        "icl": {"inference": {"icl_examples": 2}},
+        "zero": {"lora": None, "adapter": {"method": "none"}},
+        "lora": {"lora": {}},
+        "named": {"adapter": {"method": "lora", "r": 8}},
+    }
+    told: list[str] = []
+    changed = apply_overrides(configs, [parse_override(written)], told.append)
+    assert (changed["icl"], changed["zero"]) == (configs["icl"], configs["zero"])
+    assert changed["lora"] == {"lora": {"r": 2}}
+    assert changed["named"] == {"adapter": {"method": "lora", "r": 2}}
+    assert told == [f'--set {written[:-2]}: "icl" and 1 more trains nothing and stays as it is']
+
+
+def test_where_nothing_is_trained_on_purpose_there_is_no_adapter_to_set() -> None:
+    zero: dict[str, Any] = {"adapter": {"method": "none"}}
+    with pytest.raises(UserError, match=r"--set lora\.r: every experiment says adapter.method none"):
+        apply_overrides({"a": zero}, [parse_override("lora.r=2")])
+    told: list[str] = []
+    assert apply_overrides({"a": zero, "b": {}}, [parse_override("lora.r=2")], told.append)["b"] == {"lora": {"r": 2}}
+    assert "no experiment has an adapter" in told[0]
+    assert apply_overrides({"a": {}}, [parse_override("adapter.method=lora")])["a"] == {"adapter": {"method": "lora"}}
+
+
 def test_a_key_below_text_is_refused() -> None:
     with pytest.raises(UserError, match=r'--set dataset\.path\.x: in experiment "a" dataset\.path is not'):
         apply_overrides({"a": {"dataset": {"path": "p"}}}, [parse_override("dataset.path.x=1")])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,3 +56,16 @@ def test_a_cell_that_may_hide_rows_is_told(plan_of: Callable[..., Any], project:
     data = {"dataset": {"path": "rows.csv", "splits": {"test": 0.5}}}
     (warning,) = plan_of(project, a=raw(data), b=raw(data, {"seed": 3})).warnings
     assert warning.startswith("a and 1 more: rows.csv: 1 row has a cell that spans lines and holds the separator")
+
+
+def test_workers_that_may_hang_are_told_with_what_shared_memory_there_is(
+    monkeypatch: pytest.MonkeyPatch, plan_of: Callable[..., Any], project: Path, raw: Raw
+) -> None:
+    workers = raw({"training": {"trainer_args": {"dataloader_num_workers": 2}}})
+    free = SimpleNamespace(free=1 << 30)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: free)
+    (warning,) = plan_of(project, plain=raw(), a=workers, b=workers).warnings
+    assert warning.startswith("a and 1 more: training.trainer_args.dataloader_num_workers 2: ")
+    assert warning.endswith("give --stall-timeout SECONDS")
+    free.free = 1 << 20
+    assert plan_of(project, a=workers).warnings[0].endswith("(/dev/shm has 1 MiB free, which is little)")
