@@ -11,10 +11,12 @@ import io
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
+from sft.cli.command_line import given_secrets
 from sft.errors import MachineError
+from sft.runs.secrets_masking import mask, secret_values
 
 GONE = (errno.EPIPE, errno.EIO)
 """Of an `OSError`: nobody reads the pipe, or the terminal, any more."""
@@ -62,16 +64,21 @@ class _SteadyFile(io.RawIOBase):
 
 
 class _SteadyStream(io.TextIOWrapper):
-    """Text for a `_SteadyFile`."""
+    """Text for a `_SteadyFile`, without secrets."""
 
-    def __init__(self, descriptor: int, encoding: str) -> None:
+    def __init__(self, descriptor: int, encoding: str, secrets: Sequence[str]) -> None:
         self.file = _SteadyFile(descriptor)
+        self._secrets = secrets
         super().__init__(io.BufferedWriter(self.file), encoding, "sft.replaced", line_buffering=True)
+
+    def write(self, text: str, /) -> int:
+        super().write(mask(text, self._secrets))
+        return len(text)
 
 
 @contextlib.contextmanager
 def steady_streams() -> Iterator[None]:
-    """Let no write to stdout or stderr fail in this block.
+    """Let no write to stdout or stderr fail in this block, nor show a secret of the environment or the command line.
 
     A descriptor that is closed leads to nowhere from here on, so that no file of ours takes its number. A stream
     without a descriptor, such as a notebook's, stays as it is.
@@ -82,7 +89,8 @@ def steady_streams() -> Iterator[None]:
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _steady(sys.stdout, 1), _steady(sys.stderr, 2)
+    secrets = (*given_secrets(sys.argv), *secret_values(os.environ))
+    sys.stdout, sys.stderr = _steady(sys.stdout, 1, secrets), _steady(sys.stderr, 2, secrets)
     try:
         yield
     finally:
@@ -91,11 +99,11 @@ def steady_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def _steady(stream: TextIO | None, descriptor: int) -> TextIO:
+def _steady(stream: TextIO | None, descriptor: int, secrets: Sequence[str]) -> TextIO:
     if stream is None:
-        return _SteadyStream(descriptor, "utf-8")
+        return _SteadyStream(descriptor, "utf-8", secrets)
     try:
-        return _SteadyStream(stream.fileno(), stream.encoding)
+        return _SteadyStream(stream.fileno(), stream.encoding, secrets)
     except (OSError, ValueError):
         return stream
 

@@ -1,6 +1,6 @@
 """The commands that run stages: train, predict, evaluate, run-experiment, run-experiments."""
 
-import shlex
+import os
 import signal
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
+from sft.cli.command_line import shown_command
 from sft.cli.ending import end_by
 from sft.cli.output import write_err, write_out
 from sft.cli.run_options import (
@@ -187,4 +188,4 @@ def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = N
 def _command_with(option: str) -> str:
     """This command, with an option that it may have already."""
     words = [word for word in sys.argv[1:] if word != option]
-    return shlex.join(["sft", *words, option])
+    return shown_command(["sft", *words, option], os.environ)

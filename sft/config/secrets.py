@@ -8,7 +8,15 @@ ADVICE = "secrets do not belong in a config; put it in the environment, e.g. HF_
 
 _LONG_TOKEN = re.compile(r"(?<![A-Za-z0-9_])hf_[A-Za-z0-9]{20,}")
 _WHOLE_TOKEN = re.compile(r"hf_(?:[A-Za-z0-9]{6,}|[a-z]*[A-Z0-9][A-Za-z0-9]*)")
-_URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)[^/\s:@]+:[^/\s@]+@")
+_URL_LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/\s:@]+:[^/\s@]+@")
+_FORMS = (
+    (_LONG_TOKEN, "hf_***"),
+    (re.compile(r"(?P<kept>[A-Za-z][A-Za-z0-9+.-]{0,20}://)[^/\s@]+@"), r"\g<kept>***@"),
+    (re.compile(r"(?i)(?P<kept>[?&](?:[\w-]*token|api_?key|key|sig|signature|password)=)[^&\s'\"]+"), r"\g<kept>***"),
+    (re.compile(r"(?i)(?P<kept>authorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic) )[\w.~+/=-]+"), r"\g<kept>***"),
+    (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk-|AKIA)(?=[A-Za-z_-]*\d)[\w-]{16,}"), "***"),
+)
+"""What to look for in a text, and what is shown for it: tokens of known services, logins and keys in URLs, headers."""
 
 
 def looks_secret(text: str) -> bool:
@@ -29,8 +37,9 @@ def is_secret(key: str | None, value: Any) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text with tokens and logins in it replaced by `***`."""
+    """The text with whatever has the form of a credential replaced by `***`."""
     if _WHOLE_TOKEN.fullmatch(text.strip()):
         return "hf_***"
-    without_tokens = _LONG_TOKEN.sub("hf_***", text)
-    return _URL_LOGIN.sub(r"\g<scheme>***@", without_tokens)
+    for form, shown in _FORMS:
+        text = form.sub(shown, text)
+    return text

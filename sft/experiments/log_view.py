@@ -1,5 +1,6 @@
 """`sft logs ID`: every try of every stage of an experiment, with the end of what the last one printed."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from sft.runs.events import EventLog
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.records import read_error, stage_of
+from sft.runs.secrets_masking import mask, secret_values
 from sft.runs.states import FINISHED
 
 _TAIL_BYTES = 1 << 20
@@ -99,7 +101,10 @@ def _tail_lines(attempt: AttemptFolder, lines: int) -> Iterator[str]:
 
 
 def tail(log: Path, lines: int) -> list[str]:
-    """The last lines of a log, without what would steer a terminal; of a very long last part only its end."""
+    """The last lines of a log, without secrets and what would steer a terminal; of a very long last part its end.
+
+    The log of a stage that runs is not masked yet.
+    """
     try:
         with log.open("rb") as file:
             end = file.seek(0, 2)
@@ -108,4 +113,6 @@ def tail(log: Path, lines: int) -> list[str]:
     except OSError:
         return []
     kept = deque((line for line in text.splitlines() if line.strip()), maxlen=lines)
-    return ["".join(character if character.isprintable() else " " for character in line) for line in kept]
+    secrets = secret_values(os.environ)
+    masked = (mask(line, secrets) for line in kept)
+    return ["".join(character if character.isprintable() else " " for character in line) for line in masked]

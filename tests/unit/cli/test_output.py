@@ -9,22 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from sft import api
+from sft import cli
 from sft.cli import main
-from sft.cli.output import steady_streams, write_err
+from sft.cli.output import show, steady_streams, write_err
 from sft.experiments.quiet_stream import QuietStream
 
 TEXT = "naïve café ≈ 0.5 ± 0.1 → ✓ \udcff"
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | str, str], tuple[int, str]]:
-    """Runs `sft methods`, whose stdout leads to a file or descriptor; the exit code and what came to stderr."""
+def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """Runs a command whose stdout leads to a file or descriptor; the exit code, and what came to stderr."""
 
-    def run(target: int | str, encoding: str) -> tuple[int, str]:
+    def run(
+        target: int | str, encoding: str, methods: Callable[[], str] = lambda: TEXT, *more: str
+    ) -> tuple[int, str]:
         reader, writer = os.pipe()
-        monkeypatch.setattr(api, "methods", lambda: TEXT)
-        monkeypatch.setattr(sys, "argv", ["sft", "methods"])
+
+        def command() -> None:
+            show(methods())
+
+        monkeypatch.setattr(cli, "app", command)
+        monkeypatch.setattr(sys, "argv", ["sft", "methods", *more])
         out, err = open(target, "wb", buffering=0), open(writer, "wb", buffering=0, closefd=False)  # noqa: SIM115
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding))
         monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(err, encoding))
@@ -49,21 +55,21 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | str, str], tuple[in
     ],
 )
 def test_characters_that_cannot_be_shown_are_replaced(
-    told: Callable[[str, str], tuple[int, str]], tmp_path: Path, encoding: str, shown: str
+    told: Callable[..., tuple[int, str]], tmp_path: Path, encoding: str, shown: str
 ) -> None:
     out = tmp_path / "out"
     assert told(str(out), encoding) == (0, "")
     assert out.read_text(encoding) == shown + "\n"
 
 
-def test_a_reader_that_has_gone_wants_no_more(told: Callable[[int, str], tuple[int, str]]) -> None:
+def test_a_reader_that_has_gone_wants_no_more(told: Callable[..., tuple[int, str]]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     assert told(writer, "utf-8") == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_what_a_full_disk_does_not_take_is_said(told: Callable[[str, str], tuple[int, str]]) -> None:
+def test_what_a_full_disk_does_not_take_is_said(told: Callable[..., tuple[int, str]]) -> None:
     code, error = told("/dev/full", "utf-8")
     assert code == 5
     assert error == "stdout: No space left on device; what was written there is lost\n"
@@ -110,3 +116,20 @@ def test_a_display_replaces_what_its_stream_cannot_take() -> None:
     stream.write("and on\n")
     assert shown.getvalue() == b"caf?\nand on\n"
     QuietStream(None).write("nobody reads this")
+
+
+def test_no_secret_is_shown_whatever_writes_it(
+    told: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        given, named, form = sys.argv[-1].partition("=")[2], os.environ["HF_TOKEN"], "https://me:canary@host/x"
+        print(given, named, form)
+        raise RuntimeError(f"{given} {named} {form}")
+
+    monkeypatch.setenv("HF_TOKEN", "environment-canary")
+    out = tmp_path / "out"
+    code, error = told(str(out), "utf-8", fail, "--ext-str", "password=option-canary")
+    assert code == 4
+    assert out.read_text("utf-8") == "*** *** https://***@host/x\n"
+    assert error.splitlines()[-1] == "RuntimeError: *** *** https://***@host/x"
+    assert "canary" not in error

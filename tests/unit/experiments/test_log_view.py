@@ -127,5 +127,11 @@ def test_the_end_of_a_log(tmp_path: Path, content: bytes, lines: list[str]) -> N
     assert tail(tmp_path / "log", 2) == lines
 
 
+def test_the_log_of_a_stage_that_runs_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "canary-4711")
+    (tmp_path / "log").write_text("with canary-4711 to https://me:pass@host/x\n")
+    assert tail(tmp_path / "log", 2) == ["with *** to https://***@host/x"]
+
+
 def test_no_log_has_no_end(tmp_path: Path) -> None:
     assert tail(tmp_path / "log", 2) == []

@@ -10,11 +10,16 @@ def test_values_are_found_by_the_names_of_their_variables_the_longest_first() ->
         "Db_Password": "correct horse",
         "AWS_SECRET_ACCESS_KEY": "0123456789",
         "SHORT_TOKEN": "false",
+        "PGPASSWD": "hunter2hunter2",
+        "AZURE_STORAGE_KEY": "storagestorage",
+        "MAX_TOKENS": "1000000000",
         "HF_TOKEN_PATH": "/home/me/token",
         "TOKENIZERS_PARALLELISM": "false or true",
         "PATH": "/usr/bin:/bin",
     }
-    assert secret_values(environment) == ("abcdefgh-longer", "correct horse", "0123456789", "abcdefgh")
+    assert list(secret_values(environment)) == [
+        "abcdefgh-longer", "hunter2hunter2", "storagestorage", "correct horse", "0123456789", "abcdefgh",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -23,6 +28,15 @@ def test_values_are_found_by_the_names_of_their_variables_the_longest_first() ->
         ("key abcdefgh-longer, then abcdefgh", "key ***, then ***"),
         ("hf_ABCDEFGHIJKLMNOPQRSTUVWX refused", "hf_*** refused"),
         ("GET https://me:pass@hub.example/x", "GET https://***@hub.example/x"),
+        ("clone https://ghp_x@git.example/a failed", "clone https://***@git.example/a failed"),
+        ("GET https://hub.example/x?a=1&access_token=abc&b=2", "GET https://hub.example/x?a=1&access_token=***&b=2"),
+        ("{'Authorization': 'Bearer abc.012-xyz'}", "{'Authorization': 'Bearer ***'}"),
+        ("ghp_0123456789abcdefghij and sk-0123456789abcdefghij", "*** and ***"),
+        (
+            "the bearer certificates of sk-learn-contrib-2",
+            "the bearer certificates of sk-learn-contrib-2",
+        ),
+        ("see https://blog.example/@me", "see https://blog.example/@me"),
         ("nothing of it", "nothing of it"),
         ("column hf_text", "column hf_text"),
     ],
