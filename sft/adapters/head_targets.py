@@ -20,6 +20,11 @@ ON_HEAD = (
 )
 TIED = "with ensure_weight_tying puts an adapter on the output head, which the loss reads past; leave one of them out"
 
+TWICE = (
+    "trains rows of the model's embedding, which is its output head too and stands in modules_to_save; leave one of "
+    "them out"
+)
+
 
 def check_targets(options: Mapping[str, Any]) -> list[OptionFinding]:
     """Targets that are the output head, and patterns that are no regular expression."""
@@ -35,9 +40,28 @@ def check_targets(options: Mapping[str, Any]) -> list[OptionFinding]:
         found.append(
             OptionFinding("layers_to_transform", "needs target_modules as a list of names, such as ['q_proj']")
         )
+    found += _check_token_indices(options)
     if options.get("ensure_weight_tying") and _first_named(options, "target_modules", EMBEDDINGS) is not None:
         found.append(OptionFinding("target_modules", f"{options['target_modules']!r} {TIED}"))
     return found
+
+
+def check_tied(options: Mapping[str, Any]) -> list[OptionFinding]:
+    """What goes wrong only where a model's head is its token embedding: rows of it are trained, and it in full."""
+    saved = {str(name).rpartition(".")[2] for name in options.get("modules_to_save") or ()}
+    if options.get("trainable_token_indices") and saved & {*HEADS, *EMBEDDINGS}:
+        return [OptionFinding("trainable_token_indices", TWICE)]
+    return []
+
+
+def _check_token_indices(options: Mapping[str, Any]) -> list[OptionFinding]:
+    """They are ids of tokens, alone or by the name of the layer whose rows they are."""
+    written = options.get("trainable_token_indices")
+    lists = list(written.values()) if isinstance(written, dict) else [written] if written is not None else []
+    if all(isinstance(ids, list) and all(type(index) is int and index >= 0 for index in ids) for ids in lists):
+        return []
+    text = f"{written!r}; allowed: a list of token ids from 0, or such lists by the names of layers"
+    return [OptionFinding("trainable_token_indices", text)]
 
 
 def _fault(pattern: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sft.adapters.head_targets import ON_HEAD
+from sft.adapters.head_targets import ON_HEAD, TWICE
 from sft.adapters.lora_continue import disagreements
 from sft.adapters.lora_data import TokenRow, add_settings, measure
 from sft.adapters.lora_init import InitChoice
@@ -69,7 +69,6 @@ def build_lora(
         UserError: the options do not fit the model.
     """
     from peft import LoraConfig, get_peft_model
-    from peft.tuners.tuners_utils import BaseTunerLayer
 
     _check_fit(model, options, choice)
     initialization = choice.name if choice.kind == "peft" else True
@@ -85,8 +84,7 @@ def build_lora(
         attached = get_peft_model(model, config)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
-    if isinstance(model.get_output_embeddings(), BaseTunerLayer):
-        raise UserError(f"lora.target_modules {ON_HEAD.format(head='its name')}")
+    _check_wrapped(model)
     attached.peft_config[ADAPTER].init_lora_weights = initialization
     return attached
 
@@ -116,6 +114,24 @@ def _put_back(model: Any, half: Mapping[nn.Parameter, torch.Tensor], choice: Ini
         weight: Any = layer.base.weight
         if weight in half:
             weight.data = half[weight]
+
+
+def _check_wrapped(model: Any) -> None:
+    """Refuse what PEFT wraps without an error, and what then fails at the first step or computes something else."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper, TrainableTokensWrapper
+
+    if isinstance(model.get_output_embeddings(), BaseTunerLayer):
+        raise UserError(f"lora.target_modules {ON_HEAD.format(head='its name')}")
+    for name, module in model.named_modules():
+        if not isinstance(module, TrainableTokensWrapper):
+            continue
+        base = module.token_adapter.get_base_layer()
+        if isinstance(base, AuxiliaryTrainingWrapper):
+            raise UserError(f"lora.trainable_token_indices {TWICE}")
+        if getattr(base, "bias", None) is not None:
+            text = f"lora.trainable_token_indices would drop the bias of {name}; name the input embedding alone"
+            raise UserError(text)
 
 
 def _check_norms(model: nn.Module) -> None:

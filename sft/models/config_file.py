@@ -37,6 +37,16 @@ def read_config(name: str, local: Path | None, revision: str | None) -> dict[str
     return found
 
 
+def ties_embeddings(local: Path) -> bool:
+    """Whether the `config.json` of a local model says that its output head is its token embedding."""
+    try:
+        told = json.loads((local / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    parts = [told, told.get("text_config")] if isinstance(told, Mapping) else []
+    return any(isinstance(part, Mapping) and part.get("tie_word_embeddings") is True for part in parts)
+
+
 def decoder_fault(config: Mapping[str, Any], runs_own_code: bool) -> str | None:
     """Why a model is no decoder, in which every token sees only those before it; None where it is one.
 

@@ -32,6 +32,8 @@ def messages(options, folder=Path()):
         {"target_modules": r".*_proj|lm_head", "exclude_modules": ["lm_head"]},
         {"target_modules": r".*", "exclude_modules": r".*head"},
         {"target_modules": ["embed_tokens"]},
+        {"trainable_token_indices": [0, 3], "modules_to_save": ["lm_head"]},
+        {"trainable_token_indices": {"embed_tokens": [3]}},
         {"layer_replication": [[0, 2], [1, 2]], "init_lora_weights": "pissa"},
     ],
     ids=str,
@@ -79,6 +81,9 @@ def test_what_peft_takes_is_taken(options):
         ),
         ({"target_modules": "(q_proj"}, "target_modules: '(q_proj' is no regular expression: missing )"),
         ({"exclude_modules": "*head"}, "exclude_modules: '*head' is no regular expression: nothing to repeat"),
+        ({"trainable_token_indices": [-1]}, "trainable_token_indices: [-1]; allowed: a list of token ids"),
+        ({"trainable_token_indices": {"wte": [True]}}, "trainable_token_indices: {'wte': [True]}; allowed: a list of"),
+        ({"trainable_token_indices": 3}, "trainable_token_indices: 3; allowed: a list of token ids"),
         ({"layers_to_transform": [0]}, "layers_to_transform: needs target_modules as a list"),
         (
             {"layer_replication": [[0, 2]], "init_lora_weights": "olora"},

@@ -68,3 +68,19 @@ def test_an_adapter_on_the_head_is_refused_whatever_the_head_is_called(base: Any
     base.get_output_embeddings = lambda: base.readout
     with pytest.raises(UserError, match=r"target_modules puts an adapter on the output head"):
         attach_adapter(base, "lora", {"target_modules": ["q_proj", "readout"]}, Path(), 1)
+
+
+def test_rows_of_a_tied_embedding_that_is_trained_in_full_are_refused(base: Any) -> None:
+    base.config.tie_word_embeddings = True
+    base.tie_weights()
+    for saved in ("lm_head", "embed_tokens"):
+        options = {"trainable_token_indices": TOKENS, "modules_to_save": [saved]}
+        with pytest.raises(UserError, match=r"trainable_token_indices trains rows of the model's embedding"):
+            attach_adapter(type(base)(base.config), "lora", options, Path(), 1)
+
+
+def test_rows_of_a_head_whose_bias_would_be_dropped_are_refused(base: Any) -> None:
+    base.lm_head.bias = torch.nn.Parameter(torch.ones(64))
+    options = {"trainable_token_indices": {"lm_head": TOKENS}}
+    with pytest.raises(UserError, match=r"would drop the bias of lm_head"):
+        attach_adapter(base, "lora", options, Path(), 1)

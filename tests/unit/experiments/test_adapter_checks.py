@@ -1,0 +1,36 @@
+"""What is wrong with an adapter only on a model of a certain kind is told by the plan, from the model's files."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.errors import InvalidExperiments
+
+LORA = {"trainable_token_indices": [3], "modules_to_save": ["lm_head"]}
+
+
+@pytest.mark.parametrize(
+    ("written", "is_told"),
+    [
+        ({"tie_word_embeddings": True}, True),
+        ({"text_config": {"tie_word_embeddings": True}}, True),
+        ({"tie_word_embeddings": False}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_rows_of_an_embedding_that_is_the_head_too_and_the_head_in_full(
+    plan_of: Callable[..., Any], project: Path, raw: Callable[..., Any], written: dict[str, Any], is_told: bool
+) -> None:
+    file = project / "model" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | written))
+    if not is_told:
+        assert plan_of(project, a=raw({"lora": LORA})).experiments
+        return
+    with pytest.raises(InvalidExperiments) as caught:
+        plan_of(project, a=raw({"lora": LORA}))
+    (line,) = caught.value.lines
+    assert "lora.trainable_token_indices: trains rows of the model's embedding, which is its output head too" in line
