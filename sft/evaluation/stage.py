@@ -166,9 +166,16 @@ def _data_record(
         "dev_rows_sha256": None if selection.dev is None else rows_sha256(selection.dev),
         "n_leaked": count_leaks([row_text(by_index[index], prompting) for index in sorted(used)], evaluated),
         "n_truncated": _total("n_truncated", inference, training),
+        **_trimmed(training),
         "n_special_in_text": _total("n_special_in_text", inference, training),
         "prompt_tokens": inference["prompt_tokens"],
     }
+
+
+def _trimmed(training: Mapping[str, Any] | None) -> dict[str, int]:
+    """The training rows whose answers lost blanks around them, where there are any."""
+    count = (training or {}).get("n_trimmed")
+    return {"n_trimmed": count} if count else {}
 
 
 def _total(count: str, inference: Mapping[str, Any], training: Mapping[str, Any] | None) -> int:

@@ -1,9 +1,8 @@
 """From a grid to experiments that are checked, fingerprinted and keyed; nothing is started here."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +14,13 @@ from sft.errors import MachineError, UserError
 from sft.experiments.checks import SectionChecks, batch_findings
 from sft.experiments.contents import Contents
 from sft.experiments.data_checks import DataChecks, DataFacts
-from sft.experiments.plan_warnings import LabelIds, plan_warnings
-from sft.experiments.tokenizer_checks import TokenizerQuestion, ask
+from sft.experiments.odd_texts import OddRow, OddTexts
+from sft.experiments.plan_warnings import plan_warnings
+from sft.experiments.tokenizer_checks import TokenizerAnswer, TokenizerQuestion, ask
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys, stage_keys
 
 TEMPLATE = "model.chat_template_from"
-BLANK_LINE = re.compile(r"\n\r?\n")
 
 
 @dataclass(frozen=True)
@@ -81,24 +80,26 @@ def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = Tru
     facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder, may_train=may_train), data, with_gold)
     found += wrong
     sound = {name: config for name, config in configs.items() if name in facts}
-    label_ids: Mapping[str, LabelIds | None] = {}
+    answers: Mapping[str, TokenizerAnswer] = {}
     if stopped is None:
         try:
             told = _ask_tokenizers(sound, facts, data, contents, grid.folder)
-            found, label_ids = [*found, *told.findings], told.label_ids
+            found, answers = [*found, *told.findings], told.answers
         except MachineError as error:
             stopped = error
     if found:
         raise invalid(found, list(grid.configs), grid.source)
     if stopped is not None:
         raise stopped
-    experiments = tuple(_planned(name, config, facts[name], contents, grid.folder) for name, config in sound.items())
+    experiments = tuple(
+        _planned(name, config, facts[name], answers[name], contents, grid.folder) for name, config in sound.items()
+    )
     return GridPlan(
         source=grid.source,
         folder=grid.folder,
         experiments=experiments,
         pinned=contents.pinned,
-        warnings=(*grid.warnings, *plan_warnings(experiments, label_ids)),
+        warnings=(*grid.warnings, *plan_warnings(experiments, {name: answers[name].label_ids for name in answers})),
     )
 
 
@@ -142,10 +143,11 @@ def _examine(
 
 
 def _planned(
-    name: str, config: ExperimentConfig, facts: DataFacts, contents: Contents, folder: Path
+    name: str, config: ExperimentConfig, facts: DataFacts, answer: TokenizerAnswer, contents: Contents, folder: Path
 ) -> PlannedExperiment:
     with _naming(name):
-        fingerprints = contents.fingerprints(config, facts.labels)
+        found = contents.fingerprints(config, facts.labels)
+    fingerprints = replace(found, prompt_traits=dict(answer.traits))
     code = contents.sources(config)
     experiment = Experiment(name=name, config=config, folder=folder, fingerprints=fingerprints, code=code)
     return PlannedExperiment(experiment=experiment, keys=stage_keys(experiment), data=facts)
@@ -165,7 +167,7 @@ class _Told(NamedTuple):
     """What the tokenizers say of the experiments."""
 
     findings: list[Finding]
-    label_ids: dict[str, LabelIds | None]
+    answers: Mapping[str, TokenizerAnswer]
     """By experiment."""
 
 
@@ -176,22 +178,22 @@ def _ask_tokenizers(
     contents: Contents,
     folder: Path,
 ) -> _Told:
-    """What needs a tokenizer, one question per distinct model, prompting, label set and answers."""
+    """What needs a tokenizer, one question per distinct model, prompting, label set and odd rows."""
     names: dict[str, list[str]] = {}
     questions: dict[str, TokenizerQuestion] = {}
-    outputs = _Outputs(data)
+    odd = OddTexts(data)
     found: list[Finding] = []
     for name, config in configs.items():
         revisions, wrong = _revisions(name, config, contents)
         if wrong:
             found += wrong
             continue
-        labels, shown = facts[name].labels, outputs.of(config)
-        key = _tokenizer_key(config, labels, shown)
+        labels, rows = facts[name].labels, odd.of(config)
+        key = _tokenizer_key(config, labels, rows)
         names.setdefault(key, []).append(name)
         if key not in questions:
             questions[key] = TokenizerQuestion(
-                config.resolved(), str(folder), revisions["model.name"], labels, shown, revisions[TEMPLATE]
+                config.resolved(), str(folder), revisions["model.name"], labels, rows, revisions[TEMPLATE]
             )
     answers = dict(zip(questions, ask(list(questions.values())), strict=True))
     found += [
@@ -200,7 +202,7 @@ def _ask_tokenizers(
         for path, message in answer.findings
         for name in names[key]
     ]
-    return _Told(found, {name: answer.label_ids for key, answer in answers.items() for name in names[key]})
+    return _Told(found, {name: answer for key, answer in answers.items() for name in names[key]})
 
 
 def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple[dict[str, str | None], list[Finding]]:
@@ -227,26 +229,10 @@ def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple
     return revisions, found
 
 
-def _tokenizer_key(config: ExperimentConfig, labels: list[list[str]] | None, outputs: Sequence[str]) -> str:
+def _tokenizer_key(config: ExperimentConfig, labels: list[list[str]] | None, rows: Sequence[OddRow]) -> str:
     model = config.model.model_dump_json(include={"name", "chat_template_from", "chat_template_args", "model_args"})
     prompting = config.prompting.model_dump_json()
     overlay = config.inference.prompting.model_dump_json(exclude_unset=True)
-    return repr((model, prompting, overlay, config.trains, labels, outputs))
-
-
-class _Outputs:
-    """Texts with a blank line that stand as answers in prompts or training: in the plain format that ends them."""
-
-    def __init__(self, data: DataChecks) -> None:
-        self._data = data
-        self._found: dict[int, list[str]] = {}
-
-    def of(self, config: ExperimentConfig) -> list[str]:
-        """Those of an experiment; each distinct selection of rows is searched once."""
-        inputs = self._data.inputs(config)
-        if inputs.labels is not None or not (config.trains or config.inference.icl_examples):
-            return []
-        if id(inputs) not in self._found:
-            texts = (row.text(config.prompting.output_column) for row in inputs.selection.pool)
-            self._found[id(inputs)] = [text for text in texts if BLANK_LINE.search(text)]
-        return self._found[id(inputs)]
+    scoring = [config.inference.calibration_args, config.inference.label_scoring.normalization]
+    examples = [config.trains and config.training and config.training.icl_examples, config.inference.icl_examples]
+    return repr((model, prompting, overlay, config.trains, config.dataset.task_type, labels, rows, scoring, examples))

@@ -6,10 +6,12 @@ The tokenizer is loaded in a child process in which torch is blocked: importing 
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from sft.errors import MachineError
+from sft.experiments.odd_texts import OddRow
 
 PathMessage = tuple[str, str]
 TIMEOUT_SECONDS = 300
@@ -24,8 +26,8 @@ class TokenizerQuestion:
     folder: str
     revision: str | None
     labels: list[list[str]] | None
-    outputs: list[str]
-    """Texts that will stand as answers in prompts, for the plain format."""
+    rows: list[OddRow]
+    """Rows that the tokenizer or its template may not take."""
     template_revision: str | None = None
     """Pinned commit of a hub tokenizer whose chat template is used."""
 
@@ -37,6 +39,8 @@ class TokenizerAnswer(NamedTuple):
     """Dotted paths and messages of what is wrong."""
     label_ids: tuple[tuple[int, ...], ...] | None = None
     """The ids of each label at inference, without its stop; None without labels, or where they have none."""
+    traits: Mapping[str, list[str]] = {}
+    """`train`, `infer` -> see `Fingerprints.prompt_traits`."""
 
 
 def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
@@ -73,4 +77,5 @@ def _answer(told: dict[str, Any]) -> TokenizerAnswer:
     return TokenizerAnswer(
         findings=tuple((path, message) for path, message in told["findings"]),
         label_ids=None if ids is None else tuple(tuple(label) for label in ids),
+        traits=told["traits"],
     )

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if __name__ == "__main__":
     sys.modules["torch"] = None  # type: ignore[assignment]  # importing transformers would load it
@@ -17,7 +17,9 @@ from sft.labels.label_set import LabelSet
 from sft.models.config_file import embedding_rows, read_config, require_decoder, require_rows
 from sft.models.gguf import converted_gguf
 from sft.models.references import locate
-from sft.tasks.encoding import prompt_builder, tokenizer_of
+from sft.pipeline.needed_rows import named_row_sets
+from sft.tasks.encoding import prompt_builder, prompt_traits, tokenizer_of
+from sft.tasks.row_sets import RowSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,6 +34,8 @@ class Examination:
     findings: list[PathMessage] = field(default_factory=list)
     label_ids: list[tuple[int, ...]] | None = None
     """The ids of each label at inference, without its stop."""
+    traits: dict[str, list[str]] = field(default_factory=dict)
+    """`train`, `infer` -> what is told of the prompts; see `Fingerprints.prompt_traits`."""
 
 
 def examine(question: dict[str, Any]) -> Examination:
@@ -48,22 +52,77 @@ def examine(question: dict[str, Any]) -> Examination:
         rows = _embedding_rows(config, Path(question["folder"]), question["revision"])
     except UserError as error:
         return Examination([("model.name", str(error))])
-    subject = _Subject(tokenizer, config, labels, rows)
-    found = _examine_prompting(subject, config.inference_prompting, question)
-    if config.trains and config.inference.prompting.model_fields_set:
-        found.findings += _examine_prompting(subject, config.prompting, question).findings
-    return Examination(list(dict.fromkeys(found.findings)), found.label_ids)
+    examiner = _Examiner(tokenizer, config, labels, rows, question)
+    infer = examiner.examine(config.inference_prompting, config.inference.icl_examples, examiner.content_free())
+    training, k = infer, config.training.icl_examples if config.training else 0
+    if config.trains and (config.inference.prompting.model_fields_set or k != config.inference.icl_examples):
+        training = examiner.examine(config.prompting, k, [])
+    traits = {"infer": infer.traits} | ({"train": training.traits} if config.trains else {})
+    findings = list(dict.fromkeys([*infer.findings, *training.findings]))
+    return Examination(findings, infer.label_ids, traits)
+
+
+class _Prompts(NamedTuple):
+    """What is found of the prompts of one stage."""
+
+    findings: list[PathMessage]
+    label_ids: list[tuple[int, ...]] | None = None
+    traits: list[str] = []
 
 
 @dataclass(frozen=True)
-class _Subject:
-    """What is examined under each prompting."""
+class _Examiner:
+    """Tries the prompts of a config on a tokenizer, with the texts that it or its template may not take."""
 
     tokenizer: "PreTrainedTokenizerBase"
     config: ExperimentConfig
     labels: LabelSet | None
-    rows: int | None
-    """Of the model's embedding."""
+    embedding_rows: int | None
+    question: dict[str, Any]
+
+    def content_free(self) -> list[tuple[str, str]]:
+        """Dotted path of what needs a prompt without content, and the text in place of the input."""
+        named = named_row_sets(self.config, Path(self.question["folder"]))
+        return [(path, text) for name, path in named.items() for text in RowSet.parse(name).fixed_texts]
+
+    def examine(self, prompting: PromptingConfig, k: int, content_free: Sequence[tuple[str, str]]) -> _Prompts:
+        """What is wrong with the prompts of one stage that shows k in-context examples (of each label)."""
+        path = "prompting"
+        try:
+            folder, revision = Path(self.question["folder"]), self.question["template_revision"]
+            builder = prompt_builder(self.tokenizer, self.config, prompting, self.labels, folder, revision)
+            traits = prompt_traits(self.tokenizer, self.config, prompting, builder)
+            path = "dataset.labels"
+            words = self.labels.words if self.labels else ()
+            label_ids = [label.answer_ids for label in builder.label_ids(words)] if words else None
+            rounds = [[Example(_all(prompting, "text"), word) for word in words or ("text",)]] * k
+            for where, row in self._tried(prompting, content_free):
+                path = where
+                builder.encode(rounds, row, None, cut_output=not words)
+            path = "model.name"
+            asked = builder.encode([], Example(_all(prompting, "text")), None)
+            reachable = _reachable(self.tokenizer, builder, asked.prompt_ids)
+            require_rows(self.config.model.name, self.embedding_rows, reachable)
+        except UserError as error:
+            path, separator, row_name = path.partition(": ")
+            return _Prompts([(path, f"{error} ({row_name})" if separator else str(error))])
+        return _Prompts([], label_ids, traits)
+
+    def _tried(
+        self, prompting: PromptingConfig, content_free: Sequence[tuple[str, str]]
+    ) -> Iterator[tuple[str, Example]]:
+        """Rows, each with the dotted path of what is wrong where its prompt cannot be made, and the row's name."""
+        yield "prompting", Example(_all(prompting, "text"))
+        for path, text in content_free:
+            yield path, Example(_all(prompting, text))
+        for name, inputs, output in self.question["rows"]:
+            own = {column: text for column, text in inputs.items() if column in prompting.input_columns}
+            column = "input_columns" if output is None else "output_column"
+            yield f"prompting.{column}: {name}", Example(_all(prompting, "text") | own, output)
+
+
+def _all(prompting: PromptingConfig, text: str) -> dict[str, str]:
+    return dict.fromkeys(prompting.input_columns, text)
 
 
 def _embedding_rows(config: ExperimentConfig, folder: Path, revision: str | None) -> int | None:
@@ -78,32 +137,6 @@ def _embedding_rows(config: ExperimentConfig, folder: Path, revision: str | None
     told = read_config(name, local, revision)
     require_decoder(name, told, config.model.model_args)
     return embedding_rows(told, local)
-
-
-def _examine_prompting(subject: _Subject, prompting: PromptingConfig, question: dict[str, Any]) -> Examination:
-    labels, label_ids = subject.labels, None
-    try:
-        folder, revision = Path(question["folder"]), question["template_revision"]
-        builder = prompt_builder(subject.tokenizer, subject.config, prompting, labels, folder, revision)
-    except UserError as error:
-        return Examination([("prompting", str(error))])
-    try:
-        if labels is not None:
-            label_ids = [label.answer_ids for label in builder.label_ids(labels.words)]
-    except UserError as error:
-        return Examination([("dataset.labels", str(error))])
-    inputs = dict.fromkeys(prompting.input_columns, "text")
-    try:
-        for output in question["outputs"]:
-            builder.encode([], Example(inputs=inputs, output=output), None, cut_output=labels is None)
-    except UserError as error:
-        return Examination([("prompting.output_column", str(error))])
-    try:
-        asked = builder.encode([], Example(inputs=inputs, output=None), None)
-        require_rows(subject.config.model.name, subject.rows, _reachable(subject.tokenizer, builder, asked.prompt_ids))
-    except UserError as error:
-        return Examination([("model.name" if error.kind == "tokenizer" else "prompting", str(error))])
-    return Examination([], label_ids)
 
 
 def _reachable(

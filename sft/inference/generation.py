@@ -29,6 +29,7 @@ class GenerationSettings:
         stop_text: its text.
         batch_size: prompts per batch.
         seed: sampling draws under it and the batch's number.
+        control_ids: of the tokenizer's control tokens; a stop that holds one of them ends there.
     """
 
     generation_args: Mapping[str, Any]
@@ -36,6 +37,7 @@ class GenerationSettings:
     stop_text: str
     batch_size: int
     seed: int
+    control_ids: frozenset[int] = frozenset()
 
 
 def generate_texts(
@@ -58,7 +60,7 @@ def generate_texts(
         UserError: transformers refuses a value in `generation_args`.
     """
     model.eval()
-    stop = StopRule.of(tokenizer, settings.stop_ids, settings.stop_text, _model_ends(model))
+    stop = StopRule.of(tokenizer, settings.stop_ids, settings.stop_text, settings.control_ids, _model_ends(model))
     config = _generation_config(settings.generation_args, stop.end_ids, _pad_id(tokenizer))
     texts = [""] * len(prompts)
     done = 0

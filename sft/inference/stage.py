@@ -116,6 +116,7 @@ def _generation_settings(inputs: Inputs, builder: PromptBuilder, limits: PassLim
         stop_text=builder.stop_text,
         batch_size=limits.rows or 1,
         seed=inputs.config.seed,
+        control_ids=builder.control_ids,
     )
 
 

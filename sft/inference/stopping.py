@@ -1,6 +1,6 @@
 """Where a generated answer ends: at the stop that was trained, or at an end that the model itself knows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,26 +15,37 @@ class StopRule:
     """What ends an answer.
 
     Attributes:
-        end_ids: ids each of which ends it: the model's own and, where it is a token of its own, the stop's first.
+        end_ids: ids each of which ends it: the model's own and, where the stop holds a control token or is a single
+            id, that one.
         text: text that ends it however it is spelled in tokens; None where an id says it all.
+        before_control: text of a stop before its control token; no part of an answer that ends there.
     """
 
     end_ids: tuple[int, ...]
     text: str | None
+    before_control: str = ""
 
     @staticmethod
     def of(
-        tokenizer: PreTrainedTokenizerBase, stop_ids: Sequence[int], stop_text: str, model_ends: Iterable[int]
+        tokenizer: PreTrainedTokenizerBase,
+        stop_ids: Sequence[int],
+        stop_text: str,
+        control_ids: Container[int],
+        model_ends: Iterable[int],
     ) -> "StopRule":
         """The rule for a trained stop.
 
-        A stop that begins with an added token (such as an end-of-turn) ends there, since no answer can hold that
-        token. Any other stop is ordinary text, which a model may spell in other tokens than the trained ones: a
-        blank line comes as one id, as two, or at the end of a token with a full stop in it.
+        A stop with a control token (such as an end-of-turn) in it ends there, since no answer can hold that token.
+        Any other stop is ordinary text, also where tokens were added for it (runs of line breaks in Gemma's
+        vocabulary), which a model may spell in other tokens than the trained ones: a blank line comes as one id, as
+        two, or at the end of a token with a full stop in it.
         """
-        is_control = bool(stop_ids) and stop_ids[0] in tokenizer.added_tokens_decoder
-        own = [stop_ids[0]] if is_control or len(stop_ids) == 1 else []
-        return StopRule(tuple(sorted({*own, *model_ends})), None if is_control or not stop_text else stop_text)
+        place = next((place for place, token in enumerate(stop_ids) if token in control_ids), None)
+        if place is not None:
+            before = decoded(tokenizer, list(stop_ids[:place]))
+            return StopRule(tuple(sorted({stop_ids[place], *model_ends})), None, before)
+        own = [stop_ids[0]] if len(stop_ids) == 1 else []
+        return StopRule(tuple(sorted({*own, *model_ends})), stop_text or None)
 
     def is_in(self, tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> bool:
         """Whether the text of generated ids holds the stop's text."""
@@ -44,6 +55,8 @@ class StopRule:
         """The answer in generated ids: what stands before the stop, without special tokens and outer whitespace."""
         ends = [number for number, token in enumerate(ids) if token in self.end_ids]
         text = decoded(tokenizer, list(ids[: ends[0]] if ends else ids))
+        if ends:
+            text = text.removesuffix(self.before_control)
         return (text.partition(self.text)[0] if self.text else text).strip()
 
 

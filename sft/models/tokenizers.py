@@ -1,5 +1,6 @@
 """Tokenizers: always the fast kind, always with a pad token, and without torch."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,10 @@ from sft.models.references import loading_error, locate
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+BYTE_ORDER_MARK = "\ufeff"
 THINKING_SWITCH = "enable_thinking"
+PROCESSOR_TEMPLATE = "chat_template.json"
+"""Where older models with a vision part keep their chat template; transformers reads it for their processor only."""
 SHIPPED_CODE = "it is made by Python code that comes with it, which is never run"
 
 
@@ -48,40 +52,86 @@ def load_tokenizer(name: str, folder: Path, revision: str | None = None) -> "Pre
     if not tokenizer.is_fast:
         raise UserError(f"the tokenizer of {name!r} has no fast form (tokenizer.json)", kind="tokenizer")
     _ensure_pad_token(tokenizer, name)
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = _processor_template(name, path, revision)
     return tokenizer
 
 
-def chat_template_source(chat_template_from: str | None, folder: Path, revision: str | None = None) -> str | None:
-    """The source of the chat template that is used in place of the tokenizer's own; None when none is named.
+def chat_template_in_force(
+    tokenizer: "PreTrainedTokenizerBase", chat_template_from: str | None, folder: Path, revision: str | None = None
+) -> str | None:
+    """The source of the chat template that prompts are written by: the one named, else the tokenizer's own, else None.
 
     Args:
+        tokenizer: of the model.
         chat_template_from: a `.jinja` file, or a tokenizer (hub id or folder) with a template.
         folder: the folder of the grid or config file.
         revision: the pinned commit where `chat_template_from` is a hub id.
 
     Raises:
-        UserError: there is no such file or tokenizer, or the tokenizer has no chat template.
+        UserError: there is no such file or tokenizer, it has no chat template, or has several and no default.
     """
     if chat_template_from is None:
-        return None
+        return own_chat_template(tokenizer)
     if chat_template_from.endswith((".jinja", ".jinja2")):
-        file = folder / Path(chat_template_from).expanduser()
-        if not file.is_file():
-            raise UserError(f"model.chat_template_from: no file {file}", kind="tokenizer")
-        return file.read_text("utf-8")
-    template = load_tokenizer(chat_template_from, folder, revision).chat_template
-    if isinstance(template, dict):
-        template = template.get("default")
+        return _template_of_file(folder / Path(chat_template_from).expanduser())
+    template = own_chat_template(load_tokenizer(chat_template_from, folder, revision))
     if template is None:
         text = f"model.chat_template_from: the tokenizer of {chat_template_from!r} has no chat template"
         raise UserError(text, kind="tokenizer")
-    return str(template)
+    return template
+
+
+def own_chat_template(tokenizer: "PreTrainedTokenizerBase") -> str | None:
+    """The source of a tokenizer's chat template, of several the default; None where it has none.
+
+    Raises:
+        UserError: it has several and no default.
+    """
+    if not tokenizer.chat_template:
+        return None
+    try:
+        return str(tokenizer.get_chat_template()).removeprefix(BYTE_ORDER_MARK)
+    except ValueError as error:
+        names = ", ".join(sorted(tokenizer.chat_template))
+        text = (
+            f"the tokenizer has several chat templates ({names}) and none named default; set model.chat_template_from "
+            "to a .jinja file with one of them, or prompting.format to plain"
+        )
+        raise UserError(text, kind="tokenizer") from error
 
 
 def default_template_args(template: str, written: Mapping[str, Any]) -> dict[str, Any]:
     """What a chat template gets: `written`, over `enable_thinking` false where the template knows that name."""
     knows = re.search(rf"\b{THINKING_SWITCH}\b", template) is not None
     return {THINKING_SWITCH: False, **written} if knows else dict(written)
+
+
+def _template_of_file(file: Path) -> str:
+    if not file.is_file():
+        raise UserError(f"model.chat_template_from: no file {file}", kind="tokenizer")
+    try:
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"model.chat_template_from: {file} is not UTF-8; save it as UTF-8", kind="tokenizer") from None
+
+
+def _processor_template(name: str, path: Path | None, revision: str | None) -> dict[str, str] | None:
+    """The templates that a model keeps for its processor, by name; a single one is the default."""
+    if path is not None:
+        file = path / PROCESSOR_TEMPLATE
+        found = str(file) if file.is_file() else None
+    else:
+        from transformers.utils import cached_file
+
+        # As for the other optional files of a tokenizer, a hub that does not answer is a hub that has none.
+        faults = ("missing_entries", "connection_errors", "gated_repo")
+        told = {f"_raise_exceptions_for_{fault}": False for fault in faults}
+        found = cached_file(name, PROCESSOR_TEMPLATE, revision=revision, **told)
+    if found is None:
+        return None
+    template = json.loads(Path(found).read_text("utf-8-sig")).get("chat_template")
+    return {"default": template} if isinstance(template, str) else template
 
 
 def _ensure_pad_token(tokenizer: "PreTrainedTokenizerBase", name: str) -> None:

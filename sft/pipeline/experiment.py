@@ -29,6 +29,10 @@ class Fingerprints:
     """`training`, `inference` -> content of the sentence-embedding model that chooses its in-context examples."""
     code: dict[str, str] = field(default_factory=dict)
     """Own code as written -> sha256 of its file."""
+    prompt_traits: dict[str, list[str]] = field(default_factory=dict)
+    """`train`, `infer` -> what of the prompts only the tokenizer tells, by the names of `PromptBuilder.traits`, and
+    `named_template` where the chat template is one of several, or kept for a processor.
+    """
     revisions: dict[str, str] = field(default_factory=dict)
     """`model`, `dataset`, `inference.icl_encoder`, ... -> pinned hub commit."""
 

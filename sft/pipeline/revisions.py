@@ -86,6 +86,14 @@ def _reads_fp8(experiment: Experiment) -> bool:
     return kind in ("ours", "own") and "fp8" in stored
 
 
+def _of_trait(stage: StageName, name: str) -> Revision:
+    return Revision(stage, 2, lambda it: name in it.fingerprints.prompt_traits.get(stage, ()))
+
+
+_TRAITS_OF_ALL = ("named_template", "read_instruction", "unusual_clock")
+_TRAITS_OF_TEXTS = ("end_before_words", "stop_in_text")
+"""Of no training: with the one no answer went, the other is of how generation ends."""
+
 REVISIONS: Mapping[str, Revision] = {
     "input_template_in_training": Revision("train", 2, lambda it: _has_odd_fields(it.config.prompting)),
     "input_template": Revision("infer", 2, lambda it: _has_odd_fields(it.config.inference_prompting)),
@@ -96,6 +104,8 @@ REVISIONS: Mapping[str, Revision] = {
     "moved_shared_weights": Revision("train", 2, _moved_shared_weights),
     "half_modules": Revision("train", 2, _trains_half_modules),
     "fp8_scales": Revision("train", 2, _reads_fp8),
+    **{f"{name}_in_training": _of_trait("train", name) for name in _TRAITS_OF_ALL},
+    **{name: _of_trait("infer", name) for name in (*_TRAITS_OF_ALL, *_TRAITS_OF_TEXTS)},
 }
 """Name of what was mended -> the revision in force."""
 

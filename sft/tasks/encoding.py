@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.prompts import Encoded, Example, PromptBuilder, PromptStyle, TooLong, resolve_format
 from sft.data.rows import Row
-from sft.errors import DataError
+from sft.errors import DataError, UserError
 from sft.labels.label_set import LabelSet
 from sft.models.loading import ModelSource
-from sft.models.tokenizers import chat_template_source, default_template_args, load_tokenizer
+from sft.models.tokenizers import (
+    chat_template_in_force,
+    default_template_args,
+    load_tokenizer,
+    own_chat_template,
+)
 from sft.tasks.examples import InferenceExamples, TrainingExamples
-from sft.tasks.inputs import Inputs, with_labels
+from sft.tasks.inputs import Inputs, task_of, with_labels
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,9 +62,10 @@ def prompt_builder(
     template_revision: str | None = None,
 ) -> PromptBuilder:
     """The builder of an experiment's prompts, in training (`prompting`) or at inference (its overlay)."""
-    template = chat_template_source(config.model.chat_template_from, folder, template_revision)
-    own = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else None
-    chat_format = resolve_format(prompting.format, bool(template or own))
+    template, named = None, config.model.chat_template_from
+    if prompting.format != "plain" or named is not None:
+        template = chat_template_in_force(tokenizer, named, folder, template_revision)
+    chat_format = resolve_format(prompting.format, template is not None)
     written = config.model.chat_template_args
     style = PromptStyle(
         instruction=with_labels(prompting.instruction, labels),
@@ -69,9 +75,25 @@ def prompt_builder(
         max_input_length=prompting.max_input_length,
         max_output_length=prompting.max_output_length,
         chat_template=template,
-        chat_template_args=default_template_args(template or own or "", written) if chat_format == "chat" else {},
+        chat_template_args=default_template_args(template or "", written) if chat_format == "chat" else {},
     )
     return PromptBuilder(tokenizer, style)
+
+
+def prompt_traits(
+    tokenizer: "PreTrainedTokenizerBase", config: ExperimentConfig, prompting: PromptingConfig, builder: PromptBuilder
+) -> list[str]:
+    """What of these prompts only the tokenizer tells, for `Fingerprints.prompt_traits`."""
+    traits = set(builder.traits)
+    if task_of(config).output != "texts":
+        traits -= {"end_before_words", "stop_in_text"}
+    several = config.model.chat_template_from is None and isinstance(tokenizer.chat_template, dict)
+    if several and builder.format == "chat":
+        written = config.model.chat_template_args
+        default = default_template_args(own_chat_template(tokenizer) or "", written)
+        if prompting.format == "auto" or default != written:
+            traits.add("named_template")
+    return sorted(traits)
 
 
 def training_rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:
@@ -169,6 +191,7 @@ def encode_all(split: str, rows: Sequence[Row], encode: Callable[[Row], Prompted
 
     Raises:
         DataError: rows are too long after all cuts; names them.
+        UserError: tokenizer or template do not take a row; names it.
     """
     encoded: list[PromptedRow] = []
     too_long: list[tuple[int, str]] = []
@@ -177,6 +200,8 @@ def encode_all(split: str, rows: Sequence[Row], encode: Callable[[Row], Prompted
             encoded.append(encode(row))
         except TooLong as error:
             too_long.append((row.source_index, str(error)))
+        except UserError as error:
+            raise UserError(f"{split} row {row.source_index}: {error}", kind=error.kind) from error
     if too_long:
         named = ", ".join(str(index) for index, _ in too_long[:MAX_ROWS_NAMED])
         more = f" and {len(too_long) - MAX_ROWS_NAMED} more" if len(too_long) > MAX_ROWS_NAMED else ""

@@ -38,6 +38,16 @@ class RowSet:
     content: ContentKind | None = None
     per_row: bool = False
 
+    @property
+    def fixed_texts(self) -> tuple[str, ...]:
+        """What stands in place of the input, where that does not depend on the data."""
+        match self.content:
+            case "empty":
+                return ("",)
+            case "contextual":
+                return CONTENT_FREE_TEXTS[: self.size]
+        return ()
+
     @staticmethod
     def parse(name: str) -> "RowSet":
         """The row set of a name.

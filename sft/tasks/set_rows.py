@@ -10,7 +10,7 @@ from sft.errors import DataError
 from sft.tasks.encoding import Asker, PromptedRow, encode_all, evaluated_rows
 from sft.tasks.examples import TRAIN, InferenceExamples
 from sft.tasks.inputs import Inputs
-from sft.tasks.row_sets import CONTENT_FREE_TEXTS, RowSet
+from sft.tasks.row_sets import RowSet
 
 CONTENT_FREE = "content_free"
 
@@ -111,8 +111,7 @@ def _content_free_texts(inputs: Inputs, row_set: RowSet) -> Iterator[dict[str, s
     if row_set.content == "domain":
         yield from _domain_texts(inputs, columns, row_set.size)
         return
-    texts = ("",) if row_set.content == "empty" else CONTENT_FREE_TEXTS
-    for text in texts[: row_set.size]:
+    for text in row_set.fixed_texts:
         yield dict.fromkeys(columns, text)
 
 

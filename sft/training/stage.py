@@ -113,6 +113,7 @@ def _train_and_save(
         **batch_record(material.trainer_args),
         "train_indices": [row.row.source_index for row in material.rows],
         "n_truncated": sum(row.encoded.cut.any for row in material.rows),
+        "n_trimmed": sum(row.encoded.trimmed for row in material.rows),
         "n_special_in_text": sum(row.encoded.n_special for row in material.rows),
         "peak_rss_bytes": peak_rss_bytes(),
         "environment": {**device_record(), "versions": versions()},

@@ -27,6 +27,11 @@ class PromptBuilder:
         stop_ids: ids that end every completion.
         stop_text: what they read as.
         control_ids: ids of the tokenizer's control tokens.
+        format: chat or plain.
+        traits: what of the prompts only tokenizer and template tell: `read_instruction`, the template reads the
+            instruction; `unusual_clock`, it writes a time by other than plain directives; `end_before_words`, the
+            prompt's last ids before a word are not those at the end of a text; `stop_in_text`, the stop does not
+            begin with a control token, though it holds one or begins with an added token.
 
     Raises:
         UserError: the tokenizer is not a fast one, has no usable chat template, or has no ids for the stop; the
@@ -48,6 +53,12 @@ class PromptBuilder:
         )
         self.stop_ids = self._format.stop_ids
         self.stop_text = self._format.stop_text
+        self.format = style.format
+        added = self.stop_ids[0] in tokenizer.added_tokens_decoder
+        in_text = self.stop_ids[0] not in self.control_ids and (
+            added or not self.control_ids.isdisjoint(self.stop_ids)
+        )
+        self.traits = self._format.traits | ({"stop_in_text"} if in_text else set())
         self._label_tail = self._format.render([Turn("x", "", 0, 0)], None).tail
 
     def encode(
@@ -84,7 +95,9 @@ class PromptBuilder:
             fitted_tokens=fitted.tokens,
         )
         done = fitted.rendered
-        return Encoded(done.text, done.prompt_ids, done.answer_ids, done.stop_ids, done.n_special, cut, done.tail)
+        return Encoded(
+            done.text, done.prompt_ids, done.answer_ids, done.stop_ids, done.n_special, cut, done.trimmed, done.tail
+        )
 
     def label_ids(self, words: Sequence[str]) -> list[LabelIds]:
         """Labels as completions of any prompt of this builder, in the order of the words.
@@ -129,7 +142,7 @@ class PromptBuilder:
         if prompt.tail == self._label_tail and not any(part.is_data for part in prompt.tail):
             return
         tail = _last_characters(prompt.tail, _SEEN_BEFORE_LABEL)
-        before = self._tokens.ids(tail)
+        before = self._format.prompt_ids(tail)
         for label in labels:
             whole = self._tokens.ids([*tail, self._format.answer_part(label.word)])
             if whole != before + label.answer_ids:

@@ -1,12 +1,13 @@
 """Prompts in the frame of a chat template."""
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from sft.data.prompts.clock import tells_unusual_time
 from sft.data.prompts.control import ControlTokens
-from sft.data.prompts.conversation import Conversation, marker, template_source
-from sft.data.prompts.rendering import Rendered, Turn, boundary_error, joined
+from sft.data.prompts.conversation import MARKERS, Conversation, marker, place_of, template_source
+from sft.data.prompts.instruction import ReadInstruction
+from sft.data.prompts.rendering import Rendered, Turn, boundary_error, common_start, joined
 from sft.data.prompts.style import Part, PromptStyle
 from sft.data.prompts.tokens import Tokens
 from sft.errors import UserError
@@ -14,7 +15,6 @@ from sft.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_MARKERS = re.compile("([\U000f0000-\U000ffffd])")
 _REMEMBERED_FRAMES = 1024
 
 
@@ -47,10 +47,11 @@ class _Frame(NamedTuple):
 class ChatFormat:
     """Questions as user turns, answers as assistant turns, the instruction as system turn, by the chat template.
 
-    The template is rendered with one marker for each text and the texts are put in afterwards, so no text can change
-    what the template writes; only blanks around a text, which templates may trim, are shown to it. The prompt is what
-    the template writes before the answer; the stop is all from the end of the answer to the first control token, or
-    the tokenizer's EOS where the template writes none.
+    The template is rendered with one marker for each text and the texts are put in afterwards, so no data can change
+    what the template writes; only blanks around a text, which templates may trim, are shown to it. The instruction is
+    no data: a template that reads it (for a switch such as `/no_think`) gets it as it is, its control-token strings
+    apart. The prompt is what the template writes before the answer, in the ids that it has before a word; the stop is
+    all from the end of the answer to the first control token, or the tokenizer's EOS where the template writes none.
     """
 
     def __init__(
@@ -62,11 +63,20 @@ class ChatFormat:
         self._conversation = Conversation(tokenizer, source, style.chat_template_args, style.instruction is not None)
         self._instruction = style.instruction
         self._frames: dict[tuple[_Outline, ...], _Frame] = {}
+        self._read = self._find_read()
         self._carried = ""
         self._carried = self._find_carried()
         self._frames.clear()
+        self._ends_before_words = False
+        self._ends_before_words = self._find_end()
         self._stop, self.stop_text = self._find_stop(tokenizer)
         self.stop_ids = self._find_stop_ids(tokenizer)
+        found = {
+            "read_instruction": self._read is not None,
+            "unusual_clock": tells_unusual_time(source),
+            "end_before_words": self._ends_before_words,
+        }
+        self.traits = frozenset(name for name, has in found.items() if has)
 
     def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
         """The conversation as text and ids; the last turn is the question, `answer` its completion."""
@@ -75,33 +85,55 @@ class ChatFormat:
             texts += [turn.question, turn.answer]
         texts.append(turns[-1].question)
         prompt = self._fill(self._frame((*map(_outline, texts), _FILLED)), texts)
-        prompt_ids = self._tokens.ids(prompt)
+        prompt_ids = self.prompt_ids(prompt)
         if answer is None:
             return Rendered(joined(prompt), prompt_ids, (), (), _specials(prompt), self._open_end(prompt))
         answer_part = self.answer_part(answer)
         answer_ids = self._answer_ids(prompt, prompt_ids, answer_part)
         whole = [*prompt, answer_part]
         text = joined(whole) + self.stop_text
-        return Rendered(text, prompt_ids, answer_ids, self.stop_ids, _specials(whole), self._open_end(prompt))
+        trimmed = answer_part.text != self._carried + answer
+        return Rendered(text, prompt_ids, answer_ids, self.stop_ids, _specials(whole), self._open_end(prompt), trimmed)
+
+    def prompt_ids(self, prompt: Sequence[Part]) -> tuple[int, ...]:
+        """The ids of a prompt, or of its end, before an answer."""
+        if not self._ends_before_words:
+            return self._tokens.ids(prompt)
+        return common_start([self._tokens.ids([*prompt, word]) for word in self._words()])
 
     def answer_part(self, answer: str) -> Part:
-        """The answer as it stands right after the prompt, trimmed where the template trims it."""
+        """The answer as it stands right after the prompt.
+
+        Blanks around it are left out where the template trims them, or the tokenizer joins them to what stands there.
+        """
         outline = _outline(answer)
+        bare = self._control.data(self._carried + answer.strip())
         if outline == _FILLED or not answer:
-            return self._control.data(self._carried + answer)
+            return bare
         question = (_FILLED,) if self._instruction is None else (_FILLED, _FILLED)
         plain, shown = self._frame((*question, _FILLED)), self._frame((*question, outline._replace(filled=True)))
         before = shown.head.removeprefix(plain.head)
         after = shown.tail.removesuffix(plain.tail)
-        return self._control.data(self._carried + before + answer.strip() + after)
+        part = self._control.data(self._carried + before + answer.strip() + after)
+        prompt = self._probe()[1]
+        return part if self._split_ids(prompt, self.prompt_ids(prompt), part) is not None else bare
 
     def _answer_ids(self, prompt: Sequence[Part], prompt_ids: tuple[int, ...], answer: Part) -> tuple[int, ...]:
+        ids = self._split_ids(prompt, prompt_ids, answer)
+        if ids is None:
+            raise boundary_error(answer.text)
+        return ids
+
+    def _split_ids(self, prompt: Sequence[Part], prompt_ids: tuple[int, ...], answer: Part) -> tuple[int, ...] | None:
+        """The ids of an answer between prompt and stop; None where it shares a token with one of them."""
+        if not answer.text:
+            return ()
         stop = [self._stop] if self._stop else []
         whole = self._tokens.ids([*prompt, answer, *stop])
         end = len(whole) - (len(self.stop_ids) if stop else 0)
         start = len(prompt_ids)
         if whole[:start] != prompt_ids or end < start or (stop and whole[end:] != self.stop_ids):
-            raise boundary_error(answer.text)
+            return None
         return whole[start:end]
 
     def _frame(self, outlines: tuple[_Outline, ...]) -> _Frame:
@@ -113,24 +145,26 @@ class ChatFormat:
         return frame
 
     def _render_frame(self, outlines: Sequence[_Outline]) -> _Frame:
-        contents = [
-            f"{outline.before}{marker(place) if outline.filled else ''}{outline.after}"
-            for place, outline in enumerate(outlines)
-        ]
+        contents = [_shown(place, outline) for place, outline in enumerate(outlines)]
+        if self._read:
+            contents[0] = self._read.text
         rendered = self._conversation.render(contents)
         answer = marker(len(outlines) - 1)
-        filled = [marker(place) for place, outline in enumerate(outlines) if outline.filled]
+        data = list(enumerate(outlines))[1 if self._read else 0 :]
+        filled = [marker(place) for place, outline in data if outline.filled]
         if rendered.count(answer) != 1 or not all(text in rendered for text in filled):
             raise UserError("the chat template leaves out a question or an answer", kind="tokenizer")
         head, tail = rendered.split(answer)
         if not head.endswith(self._carried):
             raise UserError("the chat template opens some answers with a blank and others not", kind="tokenizer")
-        pieces = [
-            ord(piece) - ord(marker(0)) if _MARKERS.fullmatch(piece) else self._control.frame(piece)
-            for piece in _MARKERS.split(head.removesuffix(self._carried))
-            if piece
-        ]
+        pieces = [self._piece(text) for text in MARKERS.split(head.removesuffix(self._carried)) if text]
         return _Frame(tuple(pieces), head, tail)
+
+    def _piece(self, text: str) -> Part | int:
+        if not MARKERS.fullmatch(text):
+            return self._control.frame(text)
+        place = place_of(text)
+        return (self._read.part(place) if self._read else None) or place
 
     def _fill(self, frame: _Frame, texts: Sequence[str]) -> tuple[Part, ...]:
         data = [self._control.data(text.strip()) for text in texts]
@@ -151,14 +185,39 @@ class ChatFormat:
         frame = self._frame((*map(_outline, texts), _FILLED))
         return frame, self._fill(frame, texts)
 
+    def _find_read(self) -> ReadInstruction | None:
+        """The instruction, where the template makes other text of it than it makes of a marker."""
+        if self._instruction is None:
+            return None
+        read = ReadInstruction(self._instruction, self._control)
+        turns = [marker(place) for place in range(1, 5)]
+        blind = self._conversation.render([_shown(0, _outline(read.text)), *turns])
+        seeing = self._conversation.render([read.text, *turns])
+        return read if seeing != blind.replace(marker(0), read.text.strip()) else None
+
+    def _words(self) -> list[Part]:
+        return [self._control.data(self._carried + word) for word in _WORDS]
+
     def _find_carried(self) -> str:
         """Blanks before the answer that the tokenizer joins to it, as in `Assistant: yes`."""
         frame, prompt = self._probe()
+        return frame.head[len(frame.head.rstrip(" \t")) :] if self._changes_before_words(prompt) else ""
+
+    def _changes_before_words(self, prompt: Sequence[Part]) -> bool:
         ids = self._tokens.ids(prompt)
-        for word in _WORDS:
-            if self._tokens.ids([*prompt, self._control.data(word)])[: len(ids)] != ids:
-                return frame.head[len(frame.head.rstrip(" \t")) :]
-        return ""
+        return any(self._tokens.ids([*prompt, word])[: len(ids)] != ids for word in self._words())
+
+    def _find_end(self) -> bool:
+        """Whether the prompt's last ids before a word are not those at the end of a text, and none reaches into it."""
+        prompt = self._probe()[1]
+        if not self._changes_before_words(prompt):
+            return False
+        end = len(joined(prompt))
+        return not any(
+            start < end < stop
+            for word in self._words()
+            for start, stop in self._tokens.offsets(joined([*prompt, word]))
+        )
 
     def _find_stop(self, tokenizer: "PreTrainedTokenizerBase") -> tuple[Part | None, str]:
         tail = self._probe()[0].tail
@@ -193,6 +252,10 @@ def _outline(text: str) -> _Outline:
         return _Outline(text, False, "")
     start = text.index(core)
     return _Outline(text[:start], True, text[start + len(core) :])
+
+
+def _shown(place: int, outline: _Outline) -> str:
+    return f"{outline.before}{marker(place) if outline.filled else ''}{outline.after}"
 
 
 def _specials(parts: Sequence[Part]) -> int:

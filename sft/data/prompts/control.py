@@ -1,7 +1,7 @@
 """Which strings of a tokenizer are control: they steer the model, so data must never turn into them."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 from sft.data.prompts.style import Part
@@ -56,9 +56,9 @@ class ControlTokens:
         ends = [match.end() for match in self._pattern.finditer(text)]
         return ends[-1] if ends else None
 
-    def replace(self, text: str, names: dict[str, str]) -> str:
-        """The text with every control-token string under its other name."""
-        return self._pattern.sub(lambda match: names[match.group()], text)
+    def replace(self, text: str, other: Callable[[str], str]) -> str:
+        """The text with another one in place of every control-token string."""
+        return self._pattern.sub(lambda match: other(match.group()), text)
 
     def frame(self, text: str) -> Part:
         """Text of the frame, whose control tokens are meant."""

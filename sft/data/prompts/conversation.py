@@ -1,19 +1,19 @@
 """Conversations as a chat template wants them: what a turn looks like, and where the instruction goes."""
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jinja2 import TemplateError
 
+from sft.data.prompts.clock import with_fixed_clock
 from sft.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# A prompt must not change with the day on which it is rendered; any constant will do.
-_CLOCK = datetime(2024, 7, 26)
-_DIRECTIVES = "aAbBdHIjmMpSyY"
+
+MARKERS = re.compile("([\U000f0000-\U000ffffd])")
 
 
 class Shape(NamedTuple):
@@ -46,7 +46,7 @@ class Conversation:
         self, tokenizer: "PreTrainedTokenizerBase", source: str, args: Mapping[str, Any], has_instruction: bool
     ) -> None:
         self._tokenizer = tokenizer
-        self._source = _with_fixed_clock(source)
+        self._source = with_fixed_clock(source)
         self._args = dict(args)
         self.shape = self._find_shape(has_instruction)
 
@@ -96,6 +96,11 @@ def marker(place: int) -> str:
     return chr(0xF0000 + place)
 
 
+def place_of(found: str) -> int:
+    """The place of a marker."""
+    return ord(found) - ord(marker(0))
+
+
 def template_source(tokenizer: "PreTrainedTokenizerBase", written: str | None) -> str:
     """The chat template in force: the one written, else the tokenizer's own.
 
@@ -127,11 +132,3 @@ def _messages(contents: Sequence[str], shape: Shape) -> list[dict[str, Any]]:
 
 def _shows_all(rendered: str, contents: Sequence[str]) -> bool:
     return all(text in rendered for text in contents[:-1]) and rendered.count(contents[-1]) == 1
-
-
-def _with_fixed_clock(source: str) -> str:
-    """The template with a clock that stands still; transformers lets no function in through the variables."""
-    if "strftime_now" not in source:
-        return source
-    told = "".join(f" | replace('%{name}', '{_CLOCK.strftime('%' + name)}')" for name in _DIRECTIVES)
-    return f"{{%- macro strftime_now(format) -%}}{{{{ format{told} }}}}{{%- endmacro -%}}{source}"

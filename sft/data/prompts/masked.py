@@ -65,10 +65,10 @@ class MaskedTokenizer:
         pieces = []
         for part in parts:
             if not part.is_data:
-                pieces.append(self._control.replace(part.text, self._names))
+                pieces.append(self._control.replace(part.text, self._names.__getitem__))
                 continue
             text = part.text.replace(_MARK, "\ufffd")
-            pieces.append(self._control.replace(text, split) if broken else text)
+            pieces.append(self._control.replace(text, split.__getitem__) if broken else text)
         return "".join(pieces)
 
     def _add_names(self, tokens: list[dict[str, Any]]) -> None:

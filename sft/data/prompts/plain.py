@@ -22,6 +22,7 @@ class PlainFormat:
     """
 
     stop_text = _BLANK_LINE
+    traits: frozenset[str] = frozenset()
 
     def __init__(self, style: PromptStyle, control: ControlTokens, tokens: Tokens) -> None:
         self._control = control
@@ -45,7 +46,7 @@ class PlainFormat:
         for block in blocks:
             ids += self._tokens.ids(block)
             ids += self.stop_ids
-        question_ids = self._tokens.ids(question)
+        question_ids = self.prompt_ids(question)
         n_special = sum(part.controls for block in (*blocks, question) for part in block)
         text = _BLANK_LINE.join([joined(block) for block in (*blocks, question)])
         text = self._tokens.decode(self._opening) + text if self._opening else text
@@ -59,6 +60,10 @@ class PlainFormat:
         answer_ids = whole[len(question_ids) :]
         text = text + part.text + _BLANK_LINE
         return Rendered(text, prompt_ids, answer_ids, self.stop_ids, n_special + part.controls, question)
+
+    def prompt_ids(self, prompt: Sequence[Part]) -> tuple[int, ...]:
+        """The ids of a prompt's end; no token reaches from `Answer:` into what follows."""
+        return self._tokens.ids(prompt)
 
     def answer_part(self, answer: str) -> Part:
         """The answer as it stands right after `Answer:`."""

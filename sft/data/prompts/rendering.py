@@ -1,6 +1,7 @@
 """What the two prompt formats share: turns in, text and ids out."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple, Protocol
 
 from sft.data.prompts.style import Part
@@ -30,6 +31,8 @@ class Rendered(NamedTuple):
     stop_ids: tuple[int, ...]
     n_special: int
     tail: tuple[Part, ...]
+    trimmed: bool = False
+    """Whether blanks around the answer were left out."""
 
     @property
     def length(self) -> int:
@@ -46,8 +49,14 @@ class Format(Protocol):
     stop_text: str
     """What they read as."""
 
+    traits: frozenset[str]
+    """What of the prompts only tokenizer and template tell; see `PromptBuilder`."""
+
     def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
         """Text and ids; all turns but the last are shown with their answers, `answer` completes the last."""
+
+    def prompt_ids(self, prompt: Sequence[Part]) -> tuple[int, ...]:
+        """The ids of a prompt, or of its end, before an answer."""
 
     def answer_part(self, answer: str) -> Part:
         """The answer as it stands right after the prompt."""
@@ -56,6 +65,11 @@ class Format(Protocol):
 def joined(parts: Sequence[Part]) -> str:
     """The parts as one text."""
     return "".join([part.text for part in parts])
+
+
+def common_start(sequences: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """What all sequences begin with."""
+    return tuple(ids[0] for ids in takewhile(lambda ids: len(set(ids)) == 1, zip(*sequences, strict=False)))
 
 
 def boundary_error(answer: str) -> UserError:

@@ -98,6 +98,9 @@ class Encoded:
     """Control-token strings found in the data of this prompt, read as ordinary characters."""
 
     cut: Cuts
+    trimmed: bool = False
+    """Whether blanks around the answer were left out, as the template or the tokenizer wants it."""
+
     tail: tuple[Part, ...] = field(default=(), repr=False, compare=False)
     """The end of the prompt that is tokenised in one piece with an answer."""
 

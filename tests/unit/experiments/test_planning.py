@@ -9,6 +9,7 @@ import pytest
 
 from sft.errors import InvalidExperiments
 from sft.experiments import planning
+from sft.experiments.odd_texts import OddRow
 from sft.experiments.tokenizer_checks import TokenizerAnswer
 
 Raw = Callable[..., dict[str, Any]]
@@ -254,6 +255,22 @@ def test_what_the_tokenizer_finds_is_told_for_every_experiment_that_shares_it(
     assert len(asked.questions) == 1
 
 
+def test_blank_inputs_and_blanks_around_answers_are_asked_about_once_each(
+    monkeypatch: pytest.MonkeyPatch,
+    project: Path,
+    raw: Raw,
+    generation: dict[str, Any],
+    rewrite: Callable[..., None],
+) -> None:
+    rewrite(project, "train", lambda rows: [row.update(label=f" {row['label']}") for row in rows] and None)
+    rewrite(project, "test", lambda rows: [row.update(text=" ") for row in rows[1:3]] and None)
+    asked = Asked(lambda _: TokenizerAnswer())
+    _plan_asking(monkeypatch, asked, project, a=raw(generation, {"dataset": {"shots": "all"}}))
+    blank, answer = asked.questions[0].rows
+    assert blank == OddRow("test row 1", {"text": " "}, None)
+    assert (answer.name, answer.output) == ("train row 0", " bad")
+
+
 def test_answers_with_a_blank_line_are_asked_about(
     monkeypatch: pytest.MonkeyPatch,
     project: Path,
@@ -264,7 +281,7 @@ def test_answers_with_a_blank_line_are_asked_about(
     rewrite(project, "train", lambda rows: rows[3].update(label="one\n\ntwo"))
     asked = Asked(lambda _: TokenizerAnswer())
     _plan_asking(monkeypatch, asked, project, a=raw(generation, {"dataset": {"shots": "all"}}))
-    assert asked.questions[0].outputs == ["one\n\ntwo"]
+    assert asked.questions[0].rows == [OddRow("train row 3", {}, "one\n\ntwo")]
 
 
 def test_the_child_process_finds_what_needs_the_tokenizer(project: Path, raw: Raw) -> None:

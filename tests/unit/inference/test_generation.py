@@ -32,7 +32,9 @@ def random_model(tiny_model: Callable, tokenizer: PreTrainedTokenizerFast, name:
 
 def settings(stop_ids: tuple[int, ...], stop_text: str, **changes: Any) -> GenerationSettings:
     args = effective_generation_args(changes.pop("args", {}), changes.pop("length", 24))
-    return GenerationSettings(args, stop_ids, stop_text, **{"batch_size": 2, "seed": 13, **changes})
+    control_ids = frozenset(stop_ids[:1] if stop_text.startswith(END) else ())
+    changes = {"batch_size": 2, "seed": 13, "control_ids": control_ids, **changes}
+    return GenerationSettings(args, stop_ids, stop_text, **changes)
 
 
 def encoded(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:

@@ -16,23 +16,40 @@ def spelled(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
 
 @pytest.mark.parametrize("stop", ["\n\n", "###"])
 def test_an_ordinary_stop_is_text(tokenizer: PreTrainedTokenizerFast, stop: str):
-    rule = StopRule.of(tokenizer, spelled(tokenizer, stop), stop, [9])
+    rule = StopRule.of(tokenizer, spelled(tokenizer, stop), stop, (), [9])
     assert rule == StopRule((9,), stop)
 
 
 def test_an_ordinary_stop_of_one_id_is_both(tokenizer: PreTrainedTokenizerFast):
     [blank] = ids_of(tokenizer, "\n\n")
-    assert StopRule.of(tokenizer, [blank], "\n\n", [9]) == StopRule(tuple(sorted((9, blank))), "\n\n")
+    assert StopRule.of(tokenizer, [blank], "\n\n", (), [9]) == StopRule(tuple(sorted((9, blank))), "\n\n")
 
 
 @pytest.mark.parametrize("rest", ["", "\n"])
-def test_an_added_token_stops_whatever_follows_it_in_the_stop(tokenizer: PreTrainedTokenizerFast, rest: str):
-    ids = ids_of(tokenizer, "<|end|>", rest)
-    assert StopRule.of(tokenizer, ids, "<|end|>" + rest, []) == StopRule((ids[0],), None)
+@pytest.mark.parametrize("before", ["", "\n", " ."])
+def test_a_control_token_stops_whatever_stands_around_it_in_the_stop(
+    tokenizer: PreTrainedTokenizerFast, before: str, rest: str
+):
+    end, *_ = ids_of(tokenizer, "<|end|>")
+    ids = ids_of(tokenizer, before, "<|end|>", rest)
+    rule = StopRule.of(tokenizer, ids, f"{before}<|end|>{rest}", {end}, [])
+    assert rule == StopRule((end,), None, before)
+    assert rule.cut(tokenizer, ids_of(tokenizer, "so .", before, "<|end|>", "more")) == "so ."
+
+
+def test_tokens_that_were_added_for_ordinary_text_are_text(tokenizer: PreTrainedTokenizerFast):
+    tokenizer.add_tokens(["\n\n\n"])
+    lines = ids_of(tokenizer, "\n\n\n")
+    assert lines[0] in tokenizer.added_tokens_decoder
+    [blank] = ids_of(tokenizer, "\n\n")
+    assert StopRule.of(tokenizer, [*lines, blank], "\n\n\n\n\n", {0}, [9]) == StopRule((9,), "\n\n\n\n\n")
+    rule = StopRule.of(tokenizer, lines, "\n\n\n", {0}, [9])
+    assert rule == StopRule(tuple(sorted((9, *lines))), "\n\n\n")
+    assert rule.cut(tokenizer, ids_of(tokenizer, "yes.", "\n\n", "\n", "Text: next")) == "yes."
 
 
 def test_no_stop_leaves_the_models_own_ends(tokenizer: PreTrainedTokenizerFast):
-    assert StopRule.of(tokenizer, [], "", [9, 3, 9]) == StopRule((3, 9), None)
+    assert StopRule.of(tokenizer, [], "", {9}, [9, 3, 9]) == StopRule((3, 9), None)
 
 
 def test_the_text_ends_at_the_first_stop(tokenizer: PreTrainedTokenizerFast):

@@ -1,5 +1,6 @@
 """Tokenizers: fast, with a pad token, without torch."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sft.errors import UserError
-from sft.models.tokenizers import chat_template_source, default_template_args, load_tokenizer
+from sft.models.tokenizers import chat_template_in_force, default_template_args, load_tokenizer
 
 WORDS = ["[UNK]", "<eos>", "<pad>", "a", "b"]
 
@@ -55,16 +56,42 @@ def test_no_token_to_pad_with_and_no_tokenizer_are_told(save_tokenizer, tmp_path
 
 
 def test_a_chat_template_comes_from_a_file_or_a_tokenizer(save_tokenizer, tmp_path):
-    (tmp_path / "own.jinja").write_text("{{ messages }}")
+    (tmp_path / "own.jinja").write_text("\ufeff{{ messages }}", "utf-8")
+    (tmp_path / "latin.jinja").write_text("é", "latin-1")
     save_tokenizer("with", template="{{ 1 }}", pad_token="<pad>")
     save_tokenizer("without", pad_token="<pad>")
-    assert chat_template_source(None, tmp_path) is None
-    assert chat_template_source("own.jinja", tmp_path) == "{{ messages }}"
-    assert chat_template_source("with", tmp_path) == "{{ 1 }}"
+    bare = load_tokenizer("without", tmp_path)
+    assert chat_template_in_force(bare, None, tmp_path) is None
+    assert chat_template_in_force(load_tokenizer("with", tmp_path), None, tmp_path) == "{{ 1 }}"
+    assert chat_template_in_force(bare, "own.jinja", tmp_path) == "{{ messages }}"
+    assert chat_template_in_force(bare, "with", tmp_path) == "{{ 1 }}"
     with pytest.raises(UserError, match="'without' has no chat template"):
-        chat_template_source("without", tmp_path)
+        chat_template_in_force(bare, "without", tmp_path)
     with pytest.raises(UserError, match=r"no file .*other\.jinja"):
-        chat_template_source("other.jinja", tmp_path)
+        chat_template_in_force(bare, "other.jinja", tmp_path)
+    with pytest.raises(UserError, match=r"latin\.jinja is not UTF-8"):
+        chat_template_in_force(bare, "latin.jinja", tmp_path)
+
+
+def test_of_several_templates_the_default_is_in_force(save_tokenizer, tmp_path):
+    several = {"default": "\ufeff{{ 1 }}", "tool_use": "{{ 2 }}"}
+    save_tokenizer("several", template=several, pad_token="<pad>")
+    save_tokenizer("named", template={"rag": "{{ 1 }}", "tool_use": "{{ 2 }}"}, pad_token="<pad>")
+    bare = load_tokenizer(save_tokenizer("bare", pad_token="<pad>"), tmp_path)
+    assert chat_template_in_force(load_tokenizer("several", tmp_path), None, tmp_path) == "{{ 1 }}"
+    assert chat_template_in_force(bare, "several", tmp_path) == "{{ 1 }}"
+    with pytest.raises(UserError, match=r"several chat templates \(rag, tool_use\) and none named default; set"):
+        chat_template_in_force(load_tokenizer("named", tmp_path), None, tmp_path)
+
+
+@pytest.mark.parametrize("written", ["{{ 1 }}", {"default": "{{ 1 }}", "tool_use": "{{ 2 }}"}])
+def test_the_template_of_a_processor_is_the_tokenizer_s_where_that_has_none(save_tokenizer, tmp_path, written):
+    save_tokenizer("with", template="{{ 3 }}", pad_token="<pad>")
+    save_tokenizer("without", pad_token="<pad>")
+    for name in ("with", "without"):
+        (tmp_path / name / "chat_template.json").write_text(json.dumps({"chat_template": written}))
+    assert chat_template_in_force(load_tokenizer("with", tmp_path), None, tmp_path) == "{{ 3 }}"
+    assert chat_template_in_force(load_tokenizer("without", tmp_path), None, tmp_path) == "{{ 1 }}"
 
 
 def test_thinking_is_off_where_the_template_knows_it():

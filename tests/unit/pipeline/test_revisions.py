@@ -118,3 +118,11 @@ def test_adapters_whose_start_or_precision_is_another(raw: Raw, lora: Any, model
     experiment = _experiment(raw({"lora": lora, "model": model}))
     assert revisions_of("train", experiment) == ({touched: 2} if touched else None)
     assert revisions_of("infer", experiment) is None
+
+
+@pytest.mark.parametrize("name", ["named_template", "read_instruction", "unusual_clock"])
+def test_what_only_the_tokenizer_tells_of_prompts(raw: Raw, name: str) -> None:
+    training = _experiment(raw(), prompt_traits={"train": [name], "infer": []})
+    assert revisions_of("train", training) == {f"{name}_in_training": 2}
+    assert revisions_of("infer", training) is None
+    assert revisions_of("infer", _experiment(raw(), prompt_traits={"infer": [name]})) == {name: 2}

@@ -5,9 +5,16 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts import PromptBuilder
+from sft.data.prompts import Example, PromptBuilder
 from sft.errors import DataError, UserError
-from sft.tasks.encoding import evaluated_rows, prompt_builder, tokenizer_of, training_rows, validation_rows
+from sft.tasks.encoding import (
+    evaluated_rows,
+    prompt_builder,
+    prompt_traits,
+    tokenizer_of,
+    training_rows,
+    validation_rows,
+)
 from sft.tasks.inputs import Inputs, load_inputs
 
 Raw = Callable[..., dict[str, Any]]
@@ -118,3 +125,32 @@ def test_the_model_reads_and_writes_the_words_of_a_label_map(loaded: Callable[..
     assert "One of awful, great, so-so." in row.encoded.text
     assert row.encoded.text.rstrip().endswith("awful<|im_end|>")
     assert all(f"assistant\n{word}" in row.encoded.text for word in words.values())
+
+
+def test_one_of_several_templates_is_found_by_auto_and_its_thinking_switched_off(project: Path, raw: Raw) -> None:
+    tokenizer = tokenizer_of(ExperimentConfig.model_validate(raw()), project, None)
+    turns = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    thinks = "{% if enable_thinking is not defined or enable_thinking %}THINK{% endif %}" + turns
+    tokenizer.chat_template = {"default": thinks, "tool_use": "TOOL" + turns}
+    for format in ("auto", "chat"):
+        config = ExperimentConfig.model_validate(raw({"prompting": {"format": format}}))
+        builder = prompt_builder(tokenizer, config, config.prompting, None, project)
+        encoded = builder.encode([], Example({"text": "so"}), None)
+        assert encoded.text.startswith("<|im_start|>system\n")
+        assert prompt_traits(tokenizer, config, config.prompting, builder) == ["named_template"]
+    tokenizer.chat_template = {"tool_use": turns}
+    with pytest.raises(UserError, match="several chat templates"):
+        prompt_builder(tokenizer, config, config.prompting, None, project)
+    plain = ExperimentConfig.model_validate(raw({"prompting": {"format": "plain"}}))
+    builder = prompt_builder(tokenizer, plain, plain.prompting, None, project)
+    assert prompt_traits(tokenizer, plain, plain.prompting, builder) == []
+
+
+def test_a_row_that_the_tokenizer_does_not_take_is_named(
+    loaded: Callable[..., Any], raw: Raw, generation: dict[str, Any], project: Path, rewrite: Callable[..., None]
+) -> None:
+    rewrite(project, "train", lambda rows: rows[2].update(label="a\n\nb"))
+    inputs, builder = loaded(raw(generation, {"dataset": {"shots": "all"}, "prompting": {"format": "plain"}}))
+    with pytest.raises(UserError, match=r"^train row 2: the output 'a\\n\\nb' holds a blank line") as caught:
+        training_rows(inputs, builder, None)
+    assert caught.value.kind == "data"

@@ -174,6 +174,30 @@ def test_clock_stands_still(build_tokenizer):
     assert datetime.now().strftime("%d %b %Y") not in encoded.text
 
 
+@pytest.mark.parametrize(
+    "directives",
+    [
+        "%d %b %Y",
+        "%A, %-d. %B %Y, %e %H:%M:%S %p %j",
+        "100%% %%d %%%d%%",
+        "%F %T %D %c|%x|%X|%Z%z|%U %u %y %f",
+        "",
+        "%n",
+    ],
+)
+def test_every_directive_of_a_clock_is_told(build_tokenizer, directives):
+    template = "{% set form = '" + directives + "' %}\n {{ strftime_now(form) }}|" + TURNS
+    encoded = PromptBuilder(build_tokenizer(template, IM), style()).encode([], example("good"), None)
+    assert encoded.text.startswith(" " + datetime(2024, 7, 26).strftime(directives) + "|<|im_start|>")
+
+
+def test_a_directive_that_no_clock_knows_is_refused_in_one_line(build_tokenizer):
+    template = "{{ strftime_now('%Y %!') }}" + TURNS
+    with pytest.raises(UserError, match="strftime_now knows no directive %!") as caught:
+        PromptBuilder(build_tokenizer(template, IM), style())
+    assert "\n" not in str(caught.value)
+
+
 def test_template_arguments_are_passed_on(build_tokenizer):
     template = "{% if enable_thinking is defined and not enable_thinking %}/off {% endif %}" + TURNS
     tokenizer = build_tokenizer(template, IM)
