@@ -5,7 +5,7 @@ import importlib.util
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -102,6 +102,17 @@ CLASSIFICATION = {
 }
 ZERO_SHOT = {"dataset": {"shots": 0}, "lora": ..., "training": ...}
 GENERATION = {"dataset": {"task_type": "generation"}, "prompting": {"instruction": "Answer."}}
+
+
+@pytest.fixture(autouse=True)
+def _no_unknown_library_warnings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a library warns of while it loads something must be judged in `sft/models/library_warnings.py`."""
+    from sft.models.library_warnings import forget_warnings, noted_warnings
+
+    forget_warnings()
+    yield
+    if request.node.get_closest_marker("unknown_library_warnings") is None:
+        assert noted_warnings() == []
 
 
 @pytest.fixture

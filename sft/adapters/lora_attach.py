@@ -16,6 +16,7 @@ from sft.adapters.saving import ADAPTER, load_adapter
 from sft.errors import UserError
 from sft.initialization.apply import adapter_layers, anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
+from sft.models.library_warnings import judged_warnings
 from sft.models.storages import is_conv1d, known_storage
 from sft.registry import load
 
@@ -81,7 +82,8 @@ def build_lora(
             config.init_lora_weights = True
         elif choice.reads_rows:
             measure(model, config, choice.name, rows)
-        attached = get_peft_model(model, config)
+        with judged_warnings("the adapter", "config"):
+            attached = get_peft_model(model, config)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
     _check_wrapped(model)

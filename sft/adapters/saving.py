@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.adapters.fit import require_fit, require_known_options, told_fault
 from sft.errors import StageFailure, UserError, machine_kind
+from sft.models.library_warnings import judged_warnings
 from sft.runs.fence import require_in_place
 from sft.runs.file_systems import equal_modes
 
@@ -70,14 +71,15 @@ def load_adapter(model: Any, folder: Path, trainable: bool = False, dropout: flo
         config.lora_dropout = dropout
     config.inference_mode = not trainable
     try:
-        loaded = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=trainable)
+        with judged_warnings(f"model.adapter: {folder}"):
+            loaded = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=trainable)
+            require_fit(loaded, ADAPTER, folder)
     except (RuntimeError, ValueError, KeyError) as error:
         if machine_kind(error) is not None:
             raise
         raise UserError(
             f"model.adapter: {folder} does not fit the model: {told_fault(error)}", kind="model"
         ) from error
-    require_fit(loaded, ADAPTER, folder)
     return loaded.train() if trainable else loaded.eval()
 
 

@@ -1,7 +1,7 @@
 """The evaluate stage: saved scores or texts to predictions and metrics; no model is loaded."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sft.tasks.row_sets import RowSet
 from sft.tasks.set_rows import pool_rows
 
 SCHEMA = 1
+LIBRARY_WARNINGS = "library_warnings"
 
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
@@ -107,7 +108,10 @@ def _write_metrics(
             "evaluate": time.perf_counter() - started,
         },
         "resources": _resources(inferences, training),
-        "environment": _environment(inference, training, Path(record.config_folder)),
+        "environment": {
+            **_environment(inference, training, Path(record.config_folder)),
+            **_library_warnings([*inferences.values(), *([training] if training else [])]),
+        },
     }
     write_json(job.metrics, metrics)
 
@@ -184,9 +188,8 @@ def _total(count: str, inference: Mapping[str, Any], training: Mapping[str, Any]
 
 
 def _environment(inference: Mapping[str, Any], training: Mapping[str, Any] | None, folder: Path) -> dict[str, Any]:
-    device = {
-        key: value for key, value in inference["environment"].items() if key not in ("versions", "peak_gpu_bytes")
-    }
+    told_elsewhere = ("versions", "peak_gpu_bytes", LIBRARY_WARNINGS)
+    device = {key: value for key, value in inference["environment"].items() if key not in told_elsewhere}
     return {
         "versions": versions(),
         **device,
@@ -196,3 +199,9 @@ def _environment(inference: Mapping[str, Any], training: Mapping[str, Any] | Non
         "training_device": training["environment"]["device"] if training else None,
         "git": git_commit(folder),
     }
+
+
+def _library_warnings(stages: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """What libraries warned of while the stages loaded their models, and nobody has judged; nothing where none did."""
+    told = [text for stage in stages for text in stage["environment"].get(LIBRARY_WARNINGS, [])]
+    return {LIBRARY_WARNINGS: sorted(set(told))} if told else {}

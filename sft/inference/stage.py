@@ -16,6 +16,7 @@ from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
 from sft.inference.limits import generation_args, prompt_limit
 from sft.inference.memory import Sizes, batch_limits
+from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
 from sft.runs.atomic import atomic_file, write_json, write_json_lines
 from sft.runs.environment import device_memory_bytes, device_record, peak_rss_bytes, versions
@@ -38,6 +39,7 @@ SAMPLE_ROWS = 3
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
     """Run the rows of a set through the model and write scores or texts, counts, and the manifest last."""
+    forget_warnings()
     inputs = inputs_of_job(record)
     folder = Path(record.config_folder)
     revision = record.fingerprints["revisions"].get("model")
@@ -172,7 +174,7 @@ def _write_record(
         "memory_step": record.memory_step,
         **facts,
         "peak_rss_bytes": peak_rss_bytes(),
-        "environment": {**device_record(), "versions": versions()},
+        "environment": {**device_record(), "versions": versions(), "library_warnings": noted_warnings()},
         "stage_seconds": time.perf_counter() - started,
     }
     write_json(job.inference, written)

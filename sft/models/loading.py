@@ -1,7 +1,8 @@
 """Loading a base model: device, data type, quantisation, placement."""
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from sft.config.experiment import QuantizationConfig
 from sft.errors import MachineError, PackageMissing, UserError
 from sft.models.config_file import read_config, require_decoder
 from sft.models.gguf import converted_gguf
+from sft.models.library_warnings import judged_warnings
 from sft.models.model_args import OWN_KEYS, REMOTE_CODE, check_model_args, runs_remote_code
 from sft.models.quantization import build_quantization, check_quantization
 from sft.models.references import loading_error, locate
@@ -31,6 +33,10 @@ __all__ = [
 
 CAST_LOGGER = "bitsandbytes.autograd._functions"  # warns of its cast to fp16 at every single product of 8-bit weights
 SHOWN_WEIGHTS = 3
+LONGEST_REASON = 400
+DERIVED = re.compile(r"rotary_emb\.inv_freq$|attn\.(?:masked_)?bias$|attention\.(?:masked_)?bias$|position_ids$")
+"""Tables and causal masks that older versions of transformers wrote beside the weights."""
+
 NOT_TRUSTED = (
     "comes with Python code of its own, which does not run unless you allow it: read it, then set "
     "model.model_args.trust_remote_code to true"
@@ -81,12 +87,14 @@ def load_model(source: ModelSource) -> "PreTrainedModel":
         arguments["device_map"] = _device_map(source, arguments)
     logging.getLogger(CAST_LOGGER).setLevel(logging.ERROR)
     try:
-        model, told = AutoModelForCausalLM.from_pretrained(
-            **place, **arguments, use_safetensors=True, output_loading_info=True
-        )
+        with judged_warnings(f"model {source.name!r}"):
+            model, told = AutoModelForCausalLM.from_pretrained(
+                **place, **arguments, use_safetensors=True, output_loading_info=True
+            )
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise _explained(source, local, error) from error
     _require_all_weights(source.name, told)
+    _require_all_used(source.name, model, told)
     _keep_weights_unpacked(model)
     return model.eval()
 
@@ -193,9 +201,26 @@ def _require_all_weights(name: str, told: Mapping[str, Any]) -> None:
     """Refuse a model with weights that no file holds: transformers would fill them at random and only warn."""
     missing = sorted(told["missing_keys"])
     if missing:
-        shown = ", ".join(missing[:SHOWN_WEIGHTS]) + (", ..." if len(missing) > SHOWN_WEIGHTS else "")
-        text = f"model {name!r} has no weights for {shown} ({len(missing)} in all), which would be random"
+        text = f"model {name!r} has no weights for {_some(missing)}, which would be random"
         raise UserError(f"{text}; name a causal language model", kind="model")
+
+
+def _require_all_used(name: str, model: "PreTrainedModel", told: Mapping[str, Any]) -> None:
+    """Refuse weights that the model has no place or another shape for: they would be left out.
+
+    What a file of packed weights holds beside them is its quantiser's affair.
+    """
+    left = sorted(str(key[0] if isinstance(key, tuple) else key) for key in told["mismatched_keys"])
+    if not left and not hasattr(model, "hf_quantizer"):
+        left = sorted(key for key in told["unexpected_keys"] if not DERIVED.search(key))
+    if left:
+        text = f"model {name!r} has weights that {type(model).__name__} has no place for: {_some(left)}"
+        raise UserError(f"{text}, which would be left out; its config.json is of another model", kind="model")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > SHOWN_WEIGHTS else ""
+    return f"{', '.join(names[:SHOWN_WEIGHTS])}{more} ({len(names)} in all)"
 
 
 def _keep_weights_unpacked(model: "PreTrainedModel") -> None:
@@ -221,4 +246,5 @@ def _explained(source: ModelSource, local: Path | None, error: Exception) -> Exc
         return UserError(f"model {source.name!r} {NOT_TRUSTED}", kind="model")
     if isinstance(error, ImportError):
         return MachineError(f"model {source.name!r} needs a package that is not installed: {reason}")
-    return UserError(f"model {source.name!r} cannot be loaded: {reason}", kind="model")
+    shown = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
+    return UserError(f"model {source.name!r} cannot be loaded: {shown}", kind="model")

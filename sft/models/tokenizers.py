@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.errors import UserError
 from sft.models.gguf import converted_gguf
+from sft.models.library_warnings import judged_warnings
 from sft.models.references import loading_error, locate
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def load_tokenizer(name: str, folder: Path, revision: str | None = None) -> "Pre
         path = converted_gguf(path)
     try:
         # Where nothing is said, transformers asks at the terminal whether code shipped with a tokenizer may run.
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(path or name), revision=revision, use_fast=True, trust_remote_code=False
-        )
+        with judged_warnings(f"the tokenizer of {name!r}", "tokenizer"):
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(path or name), revision=revision, use_fast=True, trust_remote_code=False
+            )
     except (OSError, ValueError, KeyError, ImportError) as error:
         known = loading_error(name, error) if path is None else None
         reason = SHIPPED_CODE if "trust_remote_code" in str(error) else " ".join(str(error).split())

@@ -262,7 +262,7 @@ def _warnings(records: Sequence[ExperimentRecord]) -> list[str]:
 
 
 def _score_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
-    """What is to be known of label scores and their calibration, each thing once with the rows it holds for."""
+    """What is to be known of loading, label scores and calibration, each thing once with the rows it holds for."""
     unlikely = [record.name for record in records if _least_label_mass(record) < LOW_LABEL_MASS]
     if unlikely:
         yield (
@@ -271,7 +271,7 @@ def _score_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
         )
     told: dict[str, dict[str, None]] = {}
     for record in records:
-        for text in _calibration_warnings(record):
+        for text in _recorded_warnings(record):
             told.setdefault(text, {})[record.name] = None
     yield from (f"{text} in {_some(list(names))}" for text, names in told.items())
 
@@ -282,7 +282,10 @@ def _least_label_mass(record: ExperimentRecord) -> float:
     return min((mass for mass in found if mass is not None), default=1.0)
 
 
-def _calibration_warnings(record: ExperimentRecord) -> Iterator[str]:
+def _recorded_warnings(record: ExperimentRecord) -> Iterator[str]:
+    """Of its libraries while the model was loaded, as far as nobody has judged them, and of its calibration."""
+    for text in record.part("environment").get("library_warnings") or ():
+        yield f'"{text}" while the model was loaded'
     details = record.part("details")
     for part in (details, details.get("dev")):
         calibration = part.get("calibration") if isinstance(part, Mapping) else None

@@ -14,6 +14,7 @@ from sft.adapters.saving import save_adapter
 from sft.config.experiment import ExperimentConfig
 from sft.data.prompts import Encoded, PromptBuilder
 from sft.errors import DataError, StageFailure
+from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
 from sft.runs.atomic import write_json
 from sft.runs.environment import device_record, peak_rss_bytes, versions
@@ -64,6 +65,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     Raises:
         StopRequested: the process was asked to stop; a training that had begun has left a checkpoint.
     """
+    forget_warnings()
     inputs = inputs_of_job(record)
     config = inputs.config
     checkpoints = CheckpointFolder(job.checkpoints)
@@ -116,7 +118,7 @@ def _train_and_save(
         "n_trimmed": sum(row.encoded.trimmed for row in material.rows),
         "n_special_in_text": sum(row.encoded.n_special for row in material.rows),
         "peak_rss_bytes": peak_rss_bytes(),
-        "environment": {**device_record(), "versions": versions()},
+        "environment": {**device_record(), "versions": versions(), "library_warnings": noted_warnings()},
         "stage_seconds": time.perf_counter() - settings.stage_started + earlier,
     }
     write_json(job.training, training)

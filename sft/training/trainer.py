@@ -22,6 +22,7 @@ from trl import SFTConfig
 
 from sft.adapters.attach import SEED_LIMIT
 from sft.errors import DataError, StageFailure
+from sft.models.library_warnings import judged_warnings
 from sft.runs.progress import Progress
 from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
@@ -120,7 +121,7 @@ def train_model(
     evaluated = dev_rows if evaluates_while_training(settings.trainer_args) else None
     if evaluated:
         check_rows(evaluated, "dev", settings.trainer_args.get("max_length"))
-    with _bars_only_on_a_terminal(), _settings_kept(model, tokenizer):
+    with judged_warnings("the trainer"), _bars_only_on_a_terminal(), _settings_kept(model, tokenizer):
         trainer = _build_trainer(model, tokenizer, rows, evaluated, settings)
     for callback in (HeartbeatCallback(progress), ReachCallback()):
         trainer.add_callback(callback)

@@ -256,7 +256,7 @@ def test_a_training_is_recorded_with_its_rows_seconds_and_parameters(planned: Jo
     job, infer = planned(raw())
     _write_scores(infer, ["test"])
     train = JobFolder(job.needs[1])
-    environment = {"peak_gpu_bytes": 7, "device": "cuda"}
+    environment = {"peak_gpu_bytes": 7, "device": "cuda", "library_warnings": ["peft warns: strange"]}
     counts = {"n_truncated": 3, "n_special_in_text": 4, "trainable_parameters": 11, "exported_rank": 2}
     record = {"environment": environment, "peak_rss_bytes": 10**15, "stage_seconds": 9.0, **counts}
     write_json(train.training, record)
@@ -268,6 +268,7 @@ def test_a_training_is_recorded_with_its_rows_seconds_and_parameters(planned: Jo
     assert (metrics["data"]["n_train"], len(metrics["data"]["train_indices"])) == (6, 6)
     assert metrics["data"]["n_truncated"] == 2 + 3
     assert metrics["data"]["n_special_in_text"] == 5
+    assert metrics["environment"]["library_warnings"] == ["peft warns: strange"]
 
 
 def test_label_words_are_read_back_as_gold_values(planned: Jobs, raw: Raw, zero_shot: dict[str, Any]) -> None:

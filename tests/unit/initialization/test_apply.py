@@ -24,7 +24,8 @@ def wrong_shape(layer, rank, dtype=torch.bfloat16):
 def not_finite(layer, rank, dtype=torch.bfloat16):
     return {key: value * float("nan") for key, value in both(layer, rank, dtype).items()}
 """
-MODES = ({}, {"use_rslora": True, "lora_alpha": 3}, {"rank_pattern": {"q_proj": 3}, "alpha_pattern": {"v_proj": 1}})
+PATTERNS = {"rank_pattern": {"q_proj|c_attn": 3}, "alpha_pattern": {"v_proj|c_proj": 1}}
+MODES = ({}, {"use_rslora": True, "lora_alpha": 3}, PATTERNS)
 
 
 @pytest.mark.parametrize("options", MODES, ids=str)

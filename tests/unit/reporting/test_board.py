@@ -92,6 +92,13 @@ def test_rows_that_differ_in_dtype_or_leak_are_warned_about(tmp_path: Path) -> N
     assert any(warning.endswith("evaluated row in b") for warning in warnings)
 
 
+def test_what_libraries_warned_of_is_shown_once_with_its_rows(tmp_path: Path) -> None:
+    told = {"library_warnings": ["peft warns: strange"]}
+    rows = {name: metrics({"macro_f1": 0.5}, environment=told if name != "c" else {}) for name in "abc"}
+    warnings = build(tmp_path, rows).boards[0].warnings
+    assert warnings[1:] == ('"peft warns: strange" while the model was loaded in a, b',)
+
+
 def test_numbers_beside_the_metrics_never_rank(tmp_path: Path) -> None:
     beside = {"label_mass": 0.5, "uncalibrated_macro_f1": 0.9, "dev_label_mass": 0.9}
     rows = {"a": metrics(beside), "b": metrics(beside | {"other": 0.5})}
