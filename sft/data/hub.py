@@ -85,7 +85,7 @@ def read_saved(folder: Path, dataset: DatasetConfig) -> Table:
     library = _datasets()
     try:
         loaded = library.load_from_disk(str(folder), **dataset.args)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:  # of a damaged schema or description
         raise DataError(f"{folder}: the saved data set cannot be loaded: {_first_line(error)}") from error
     except OSError as error:
         raise DataError(f"{folder}: the saved data set is damaged: {_first_line(error)}") from error

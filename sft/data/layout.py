@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig, SplitsConfig
+from sft.config.texts import listed
 from sft.data.folders import names_file
 from sft.data.sources import SplitSource, file_split
 from sft.errors import DataError, UserError
@@ -89,4 +90,4 @@ def _the_one_split(splits: SplitsConfig, available: Mapping[str, SplitSource], f
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
+    return listed(sorted(names))

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig
+from sft.config.texts import listed, quoted, shown
 from sft.data.arrow_tables import read_parquet
-from sft.data.delimited import has_no_quoting, read_csv
+from sft.data.delimited import WITH_QUOTING, has_no_quoting, read_csv
 from sft.data.fingerprints import holds_byte, source_sha256
 from sft.data.folders import names_file
 from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
@@ -170,6 +171,8 @@ def _cut(table: Table, dataset: DatasetConfig, inputs: Sequence[str], output: st
     group = splits.group_by
     _check_columns(table, [*inputs, *([group] if group else [])])
     rows = _rows(table)
+    if not rows:
+        raise DataError(f"there are no rows to cut; columns are: {listed(table.columns)}")
     keys = [_bound_by(row, inputs, group) for row in rows]
     by_label = splits.stratify and dataset.task_type == "classification" and output in table.columns
     strata = [row.text(output) if by_label else "" for row in rows]
@@ -203,10 +206,10 @@ def _splits(
 def _complete(role: str, rows: Sequence[Row], used: Sequence[str], on_missing: str) -> tuple[Row, ...]:
     holes = {row.source_index: column for row in rows for column in used if _missing(row, column)}
     if holes and on_missing == "error":
-        shown = ", ".join(f"{index} ({column})" for index, column in list(holes.items())[:SHOWN])
+        first = ", ".join(f"{index} ({shown(column)})" for index, column in list(holes.items())[:SHOWN])
         more = f" and {len(holes) - SHOWN} more" if len(holes) > SHOWN else ""
         raise DataError(
-            f'split "{role}": used columns are empty in rows {shown}{more} (rows counted from 0); '
+            f'split "{role}": used columns are empty in rows {first}{more} (rows counted from 0); '
             "fill them, or leave them out with dataset.on_missing: drop"
         )
     complete = tuple(row for row in rows if row.source_index not in holes)
@@ -221,5 +224,10 @@ def _missing(row: Row, column: str) -> bool:
 
 def _check_columns(table: Table, needed: Sequence[str]) -> None:
     for column in needed:
+        if column in table.unread:
+            raise DataError(f"column {quoted(column)} holds {table.unread[column]}; name another column")
         if column not in table.columns:
-            raise DataError(f'column "{column}" not found; columns are: {", ".join(table.columns)}')
+            hint = ""
+            if f'"{column}"' in table.columns:
+                hint = f"; the cells are quoted: write {WITH_QUOTING}"
+            raise DataError(f'column "{column}" not found; columns are: {listed(table.columns)}{hint}')

@@ -1,7 +1,7 @@
 """Rows as they were read, and the splits they belong to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sft.config.canonical import json_text
@@ -61,3 +61,5 @@ class Table:
     class_names: Mapping[str, tuple[str, ...]]
     remarks: tuple[str, ...] = ()
     """As `Splits.remarks`."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Column that is in the file and not here -> what it holds."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sft.config.dataset import DatasetConfig
+from sft.config.texts import shown
 from sft.data.rows import Row, Split, Splits
 from sft.data.sampling import nested_positions, random_for, shuffled
 from sft.errors import DataError
@@ -88,7 +89,7 @@ def rows_by_label(rows: Sequence[Row], column: str, label_values: Sequence[str])
 
 def counts_text(counts: Mapping[str, int]) -> str:
     """`per label: spam: 3, ham: 5`."""
-    return "per label: " + ", ".join(f"{label}: {count}" for label, count in counts.items())
+    return "per label: " + ", ".join(f"{shown(label)}: {count}" for label, count in counts.items())
 
 
 def _known_rows(train: Split | None, column: str, label_values: Sequence[str] | None) -> tuple[Row, ...]:

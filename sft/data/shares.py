@@ -38,10 +38,10 @@ def cut(
     for name, positions in sides.items():
         if not positions:
             asked = f"{name}: {shares[name]}" if name in shares else "the rest for train"
-            raise DataError(
-                f"dataset.splits: no row is left for {name} ({asked}) of {len(strata)} rows; "
-                "take other shares, or fewer and smaller groups"
-            )
+            remedy = "take other shares, or fewer and smaller groups"
+            if len(set(strata)) > 1:
+                remedy = "a label keeps a row in train: add rows, take another share, or set splits.stratify to false"
+            raise DataError(f"dataset.splits: no row is left for {name} ({asked}) of {len(strata)} rows; {remedy}")
     return {name: sorted(positions) for name, positions in sides.items()}
 
 

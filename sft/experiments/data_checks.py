@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.config.experiment import ExperimentConfig
+from sft.config.texts import listed
 from sft.data.leaks import count_leaks
 from sft.data.loading import load_splits
 from sft.data.rows import Row, Splits
@@ -169,7 +170,7 @@ def _missing_kept(inputs: Inputs) -> list[PathMessage]:
     kept = inputs.config.dataset.keep_columns or []
     columns = inputs.splits.test.columns
     return [
-        ("dataset.keep_columns", f"column {name!r} not found; columns are: {', '.join(columns)}")
+        ("dataset.keep_columns", f"column {name!r} not found; columns are: {listed(columns)}")
         for name in kept
         if name not in columns
     ]

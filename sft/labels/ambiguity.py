@@ -101,7 +101,9 @@ def _same_to_the_eye(groups: Sequence[Sequence[str]]) -> LabelWarning:
 def _look_alike_warning(groups: Sequence[Sequence[str]]) -> LabelWarning:
     named = _some([" and ".join(map(repr, group)) for group in groups])
     return LabelWarning(
-        "look_alike", f"label words differ in case or punctuation only ({named}); give them other words"
+        "look_alike",
+        f"label words differ in case or punctuation only ({named}); if they mean one class, write one of them in all "
+        "cells of the data, else give them other words with dataset.labels",
     )
 
 

@@ -124,7 +124,8 @@ def _check(labels: LabelSet, written: Sequence[Any] | Mapping[str, str] | None) 
         raise UserError("the label set is empty; write dataset.labels, or a train split with at least one label")
     if len(set(labels.values)) < len(labels.values):
         twice = sorted({value for value in labels.values if labels.values.count(value) > 1})
-        raise UserError(f"dataset.labels: written more than once: {', '.join(map(repr, twice))}")
+        where = "declared by the data" if written is None else "written"
+        raise UserError(f"dataset.labels: {where} more than once: {', '.join(map(repr, twice))}")
     first: dict[str, tuple[str, str]] = {}
     for value, word in zip(labels.values, labels.words, strict=True):
         if not word.strip():

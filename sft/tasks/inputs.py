@@ -9,6 +9,7 @@ from typing import Any
 from sft.config.canonical import canonical_json
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.config.texts import listed
 from sft.data.loading import data_fingerprint, data_names, load_splits
 from sft.data.rows import Row, Split, Splits
 from sft.data.selection import Selection, select
@@ -164,7 +165,7 @@ def _check_train(inputs: Inputs) -> None:
 
 def _require_column(column: str, split: Split) -> None:
     if column not in split.columns:
-        columns = ", ".join(split.columns)
+        columns = listed(split.columns)
         raise DataError(f"column {column!r} not found in split {split.name}; columns are: {columns}")
 
 

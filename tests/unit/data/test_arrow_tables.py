@@ -63,3 +63,85 @@ def test_folder_of_parquet_shards(tmp_path: Path) -> None:
     assert splits.train is not None
     assert [row.text("label") for row in splits.train.rows] == ["0", "1", "2"] * 2
     assert len(splits.test.rows) == 3
+
+
+BAD_UTF8 = pyarrow.Array.from_buffers(
+    pyarrow.string(),
+    2,
+    [None, pyarrow.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0])), pyarrow.py_buffer(b"\xff\xfe")],
+)
+TWO = pyarrow.array(["x", "y"])
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (BAD_UTF8, "what cannot be read ("),
+        (pyarrow.ListArray.from_arrays(pyarrow.array([0, 1, 2], pyarrow.int32()), BAD_UTF8), "what cannot be read ("),
+        (pyarrow.array([2**62, 1], pyarrow.timestamp("us")), "what cannot be read (date value out of range)"),
+        (pyarrow.array([2**31 - 1, 0], pyarrow.date32()), "what cannot be read (days="),
+        (pyarrow.array([1, 2], pyarrow.timestamp("us", "Nowhere/Town")), "what cannot be read ("),
+        (pyarrow.StructArray.from_arrays([TWO, TWO], names=["a", "a"]), "what cannot be read ("),
+        (pyarrow.array([b"x", b"y"], pyarrow.large_binary()), "binary data such as images"),
+    ],
+)
+def test_a_column_that_python_cannot_hold_is_told_only_where_it_is_used(
+    tmp_path: Path, column: pyarrow.Array, told: str
+) -> None:
+    table = pyarrow.Table.from_arrays([column, TWO, TWO], names=["odd", "text", "label"])
+    read = from_arrow(table, {})
+    assert read.columns == ("text", "label")
+    assert len(read.remarks) == (0 if told.startswith("binary") else 1)
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    parquet = {
+        "path": "a.parquet",
+        "task_type": "classification",
+        "shots": 0,
+        "splits": {"test": 0.5, "stratify": False},
+    }
+    dataset = DatasetConfig.model_validate(parquet)
+    assert len(load_splits(dataset, ["text"], "label", tmp_path, None).test.rows) == 1
+    with pytest.raises(DataError) as caught:
+        load_splits(dataset, ["odd"], "label", tmp_path, None)
+    assert f"column 'odd' holds {told}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (pyarrow.Table.from_arrays([TWO, TWO], names=["text", "text"]), "there are columns twice: 'text'"),
+        (pyarrow.table({}), "there are no columns"),
+    ],
+)
+def test_tables_without_columns_and_with_two_of_one_name_are_refused(
+    tmp_path: Path, table: pyarrow.Table, told: str
+) -> None:
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=f"a.parquet: {told}"):
+        read_parquet(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    "features", ["[]", '{"label": {"_type": "ClassLabel"}}', '{"label": {"_type": "ClassLabel", "names": [1]}}']
+)
+@pytest.mark.parametrize("cells", [[0, 1], ["a", "b"], [0.0, 1.0], [[0], [1]]])
+def test_descriptions_of_another_program_change_no_cell(tmp_path: Path, features: str, cells: list[object]) -> None:
+    described = pyarrow.table({"label": cells}).replace_schema_metadata(
+        {"huggingface": f'{{"info": {{"features": {features}}}}}'}
+    )
+    pyarrow.parquet.write_table(described, tmp_path / "a.parquet")
+    assert [record["label"] for record in read_parquet(tmp_path / "a.parquet").records] == cells
+
+
+def test_declared_names_of_a_column_that_holds_the_names_are_its_cells(tmp_path: Path) -> None:
+    features = {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}
+    described = pyarrow.table({"label": ["pos", "neg"]}).replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
+    pyarrow.parquet.write_table(described, tmp_path / "a.parquet")
+    read = read_parquet(tmp_path / "a.parquet")
+    assert ([record["label"] for record in read.records], read.class_names) == (
+        ["pos", "neg"],
+        {"label": ("neg", "pos")},
+    )

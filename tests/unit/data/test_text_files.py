@@ -101,6 +101,38 @@ def test_json_is_a_list_or_lines(tmp_path: Path) -> None:
         read_json(write(tmp_path, "a.json", '[{"a": 1}, 2]'), READ)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", "[]", "a.json: the file is empty"),
+        ("a.json", "[{}, {}]", "a.json: no row has a column"),
+        ("a.json", '[["x", "a"]]', "item 0 (from 0) of the list is a list and not a JSON object"),
+        ("a.json", '{"v": 1, "data": [{"t": "x"}, {"t": "y"}]}', "one JSON object with 2 objects under 'data'"),
+        ("a.json", '{"t": ["x", "y"], "l ": ["a", "b"]}', "one JSON object with 2 values under each of t, 'l '"),
+        ("a.json", '{"t": {"0": "x", "1": "y"}, "l": {"0": "a", "1": "b"}}', "columns, and not rows"),
+        ("a.json", "3", "a.json line 1: not a JSON object but a number, '3'"),
+        ("a.jsonl", '[{"t": "x"}]', "each line is a row, {column: value}: name the file .json"),
+        ("a.jsonl", '[\n{"t": "x"}]', "the file as a whole is one JSON value: name it .json"),
+        ("a.jsonl", '{"t": 1, "u": {"t": 2, "t": 3}}', "a.jsonl line 1: not valid JSON (the key 't' stands twice"),
+        ("a.jsonl", '{"t": %s}' % ("9" * 5000), "a number has more than 4300 digits; write it as text"),
+        ("a.jsonl", "PK\x03\x04", "a zip archive or a spreadsheet; unpack it, or save its sheet as csv"),
+    ],
+)
+def test_files_of_another_shape_are_told_by_the_shape_found(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    path = write(tmp_path, name, content)
+    with pytest.raises(DataError) as caught:
+        read_json(path, READ) if path.suffix == ".json" else read_jsonl(path, READ)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_object_over_many_lines_is_one_row(tmp_path: Path) -> None:
+    one = read_json(write(tmp_path, "a.json", '{\n "t": "x",\n "l": ["a"]\n}\n'), READ)
+    assert one.records == ({"t": "x", "l": ["a"]},)
+
+
 def test_merged_tables_share_their_columns(tmp_path: Path) -> None:
     first = read_jsonl(write(tmp_path, "a.jsonl", '{"a": 1}\n'), READ)
     second = read_jsonl(write(tmp_path, "b.jsonl", '{"b": 2}\n'), READ)
