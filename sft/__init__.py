@@ -3,10 +3,13 @@
 `plan(grid)` checks, `run(grid)` runs, `results(folder, ...)` gives a table; importing this loads nothing heavy.
 """
 
-from typing import TYPE_CHECKING, Any
+from sft.processes.working_folder import import_from_it_last
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sft.api import plan, results, run
+
+import_from_it_last()  # before anything else is imported, also of Python's own modules
 
 __all__ = ["plan", "results", "run"]
 __version__ = "0.1.0"
@@ -16,7 +19,7 @@ def __dir__() -> list[str]:
     return [*__all__, "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in __all__:
         from sft import api
 

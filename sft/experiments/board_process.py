@@ -3,7 +3,6 @@
 import os
 import select
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from sft.experiments.executors.executor import Lease
 from sft.experiments.executors.guarded import Command, GuardedProcess
 from sft.experiments.surroundings import masking
 from sft.experiments.wording import one_line
+from sft.processes.child import module_command
 from sft.runs.files import ResultsFolder
 
 MODULE = "sft.reporting.refresh"
@@ -59,7 +59,7 @@ StartBoard = Callable[[], BoardProcess | None]
 
 def board_starter(results: ResultsFolder, *options: str) -> StartBoard:
     """Starts what writes the leaderboard of a results folder."""
-    return lambda: GuardedBoard([sys.executable, "-P", "-m", MODULE, str(results.path), *options])
+    return lambda: GuardedBoard(module_command(MODULE, str(results.path), *options))
 
 
 def no_board() -> None:

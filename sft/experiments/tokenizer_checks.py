@@ -4,14 +4,16 @@ The tokenizer is loaded in a child process in which torch is blocked: importing 
 """
 
 import json
+import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from sft.errors import MachineError
 from sft.experiments.odd_texts import OddRow
+from sft.processes.child import module_command
+from sft.processes.isolation import isolated
 
 PathMessage = tuple[str, str]
 TIMEOUT_SECONDS = 300
@@ -53,7 +55,8 @@ def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
         return []
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "sft.experiments.tokenizer_child"],
+            module_command("sft.experiments.tokenizer_child"),
+            env=isolated(os.environ),
             input=json.dumps([asdict(question) for question in questions]),
             capture_output=True,
             encoding="utf-8",

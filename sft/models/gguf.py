@@ -13,6 +13,8 @@ from pathlib import Path
 
 from sft.errors import PackageMissing, UserError
 from sft.models.hashes import cache_folder, files_sha256
+from sft.processes.child import module_command
+from sft.processes.isolation import isolated
 from sft.runs.file_systems import equal_modes
 
 
@@ -47,8 +49,10 @@ def converted_gguf(gguf: Path) -> Path:
     """
     to = cache_folder() / "gguf" / files_sha256(gguf)[:16]
     if not to.exists():
-        command = [sys.executable, "-m", "sft.models.gguf", str(gguf), str(to)]
-        ended = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+        command = module_command("sft.models.gguf", str(gguf), str(to))
+        ended = subprocess.run(
+            command, env=isolated(os.environ), capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         if ended.returncode:
             last = (ended.stderr.strip().splitlines() or ["no output"])[-1]
             raise UserError(f"model {gguf}: cannot be converted to safetensors: {last}", kind="model")

@@ -1,13 +1,11 @@
 """The environment variables of a worker: places that do not depend on where it runs, and its share of the machine."""
 
 import os
-import site
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import sft
 from sft.experiments.executors.executor import Lease
+from sft.processes.isolation import isolated
 from sft.tracking.mlflow_store import STORE, absolute_store
 
 PLACES = (
@@ -44,35 +42,26 @@ def worker_environment(base: Mapping[str, str], folder: Path, lease: Lease) -> d
     """The variables of a worker.
 
     Args:
-        base: those of the runner.
+        base: those of the runner; what would decide what a stage computes is left out.
         folder: the runner's working folder, which relative paths are resolved against.
         lease: the worker's share of the machine; where it leaves the threads open, the environment decides, and
             where that is silent, each CPU gets one.
     """
-    environment = dict(base) | FIXED
+    environment = isolated(base) | FIXED
     for name in PLACES:
         value = environment.get(name)
         if value and not value.startswith("~"):
             environment[name] = str(folder / value)
     if environment.get(STORE):
         environment[STORE] = absolute_store(environment[STORE], folder)
-    environment["PYTHONPATH"] = os.pathsep.join(_import_places(base.get("PYTHONPATH", ""), folder))
+    # A worker imports from the working folder last, wherever that is written.
+    written = [folder / entry for entry in base.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    environment["PYTHONPATH"] = os.pathsep.join(str(place) for place in written if place != folder)
     threads = lease.threads or base.get(THREAD_COUNTS[0]) or _n_cpus(lease.cores)
     environment |= {name: str(threads) for name in THREAD_COUNTS}
     if lease.gpus is not None:
         environment[GPUS] = ",".join(lease.gpus)
     return environment
-
-
-def _import_places(written: str, folder: Path) -> Sequence[str]:
-    """The entries of PYTHONPATH, the working folder where this process imports from it, and this package's place."""
-    places = [str(folder / entry) for entry in written.split(os.pathsep) if entry]
-    if any(Path(entry or ".").absolute() == folder for entry in sys.path):
-        places.append(str(folder))
-    package = str(Path(sft.__file__).resolve().parents[1])
-    if package not in [*site.getsitepackages(), site.getusersitepackages()]:
-        places.append(package)
-    return list(dict.fromkeys(places))
 
 
 def _n_cpus(cores: Sequence[int]) -> int:

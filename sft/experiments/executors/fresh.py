@@ -1,15 +1,18 @@
 """Jobs that start as a new interpreter."""
 
-import sys
+import os
 from collections.abc import Mapping
 
 from sft.experiments.executors.executor import Submission
 from sft.experiments.executors.guarded import Command, GuardedProcess
+from sft.processes.child import module_command
+from sft.processes.working_folder import is_imported_from
 
 
 def worker_command(*arguments: str) -> list[str]:
     """The command of a worker; where it runs must not decide what it imports."""
-    return [sys.executable, "-P", "-m", "sft.worker", *arguments]
+    places = [os.getcwd()] if is_imported_from() else []
+    return module_command("sft.worker", *arguments, places=places)
 
 
 def start_fresh(job: Submission, environment: Mapping[str, str]) -> GuardedProcess:

@@ -19,6 +19,7 @@ from sft.experiments.executors.waiting import Waiter
 from sft.experiments.executors.warm import CANNOT_FORK, WarmProcess, WarmServer
 from sft.experiments.quiet_stream import QuietStream
 from sft.experiments.settings import StartChoice
+from sft.processes.isolation import left_out
 from sft.runs.records import ErrorRecord
 
 KILLED = -int(signal.SIGKILL)
@@ -56,6 +57,7 @@ class LocalExecutor:
         self._say = say
         self._warm_hello_seconds = warm_hello_seconds
         self._fresh_hello_seconds = fresh_hello_seconds
+        self._has_told_left_out = False
         self._warm = start == "warm" or (start == "auto" and sys.platform == "linux")
         self._server: WarmServer | None = None
         self._server_by = float("inf")
@@ -71,6 +73,7 @@ class LocalExecutor:
         if self._start == "warm" and sys.platform != "linux":
             raise MachineError("warm starts need Linux; choose --start fresh")
         self._waiter.hear_signals()
+        self._tell_left_out()
         handle = LocalHandle(job)
         self._jobs.append(handle)
         self._begin(handle)
@@ -104,6 +107,12 @@ class LocalExecutor:
             handle.finish(KILLED)
         self._jobs, self._guards, self._server, self._retired = [], [], None, []
         self._waiter.close()
+
+    def _tell_left_out(self) -> None:
+        names = [] if self._has_told_left_out else left_out(os.environ)
+        self._has_told_left_out = True
+        if names:
+            self._say(f"not passed on to stages, as it could change their results: {', '.join(names)}")
 
     def _begin(self, handle: LocalHandle) -> None:
         try:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import sft
 from sft.experiments.executors.environment import worker_environment
 from sft.experiments.executors.executor import Lease
+from sft.experiments.executors.fresh import worker_command
 
 HERE = Path("/runs/here")
 
@@ -19,22 +19,25 @@ def test_relative_places_are_made_absolute_and_others_stay() -> None:
     assert (made["TMPDIR"], made["OTHER"]) == ("", "x")
 
 
-def test_the_package_is_found_from_anywhere() -> None:
-    made = worker_environment({"PYTHONPATH": f"mine{os.pathsep}/abs{os.pathsep}"}, HERE, Lease())
-    places = made["PYTHONPATH"].split(os.pathsep)
-    assert places[:2] == ["/runs/here/mine", "/abs"]
-    root = str(Path(sft.__file__).resolve().parents[1])
-    assert root in places or root in sys.path
+def test_written_places_of_imports_stay_but_for_the_working_folder() -> None:
+    base = {"PYTHONPATH": f"mine{os.pathsep}.{os.pathsep}/abs{os.pathsep}/runs/here{os.pathsep}"}
+    assert worker_environment(base, HERE, Lease())["PYTHONPATH"] == f"/runs/here/mine{os.pathsep}/abs"
 
 
-@pytest.mark.parametrize("entry", ["", "/runs/here"])
-def test_a_working_folder_that_is_imported_from_stays_one(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+def test_what_a_launcher_left_reaches_no_worker() -> None:
+    base = {"LOCAL_RANK": "0", "WORLD_SIZE": "2", "ACCELERATE_MIXED_PRECISION": "bf16", "OMP_PROC_BIND": "true"}
+    assert not base.keys() & worker_environment(base, HERE, Lease()).keys()
+
+
+@pytest.mark.parametrize("entry", ["", "/"])
+def test_a_working_folder_that_is_imported_from_is_one_for_workers(
+    monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
     monkeypatch.chdir("/")
     monkeypatch.setattr(sys, "path", [entry, "/lib"])
-    folder = Path("/") if not entry else HERE
-    assert str(folder) in worker_environment({}, folder, Lease())["PYTHONPATH"].split(os.pathsep)
+    assert worker_command("job")[3:] == ["/", "sft.worker", "job"]
     monkeypatch.setattr(sys, "path", ["/lib"])
-    assert str(HERE) not in worker_environment({}, HERE, Lease())["PYTHONPATH"].split(os.pathsep)
+    assert worker_command("job")[3:] == ["", "sft.worker", "job"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Processes of this program: what they import, and which variables they get."""
