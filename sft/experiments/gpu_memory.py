@@ -1,11 +1,18 @@
 """A GPU whose job has ended is leased again when its memory is free again, which may take the driver seconds."""
 
+import contextlib
+import os
+import signal
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
+from typing import IO
 
 WAIT_SECONDS = 60.0
 PAUSE_SECONDS = 0.25
 """Between two questions to `nvidia-smi`."""
+END_SECONDS = 1.0
+"""In which a killed question is gone, unless the driver holds it."""
 SLACK = 0.02
 """Share of the memory free at the start that may be missing."""
 SLACK_MIB = 256.0
@@ -22,6 +29,8 @@ class GpuMemory:
         self._free_at_start: dict[str, float] = {}
         self._until = dict.fromkeys(self._measured, now + wait_seconds)
         self._asking: subprocess.Popen[bytes] | None = None
+        self._answer: IO[bytes] | None = None
+        """A file, as a pipe would have to be read to its end, which a child of the program may hold open."""
         self._is_late = False
         """Whether a job has ended since the open question was asked."""
         self._next_question = now
@@ -39,7 +48,7 @@ class GpuMemory:
     def look(self, now: float) -> None:
         """Take in an answer, ask the next question, give up on what took too long."""
         if self._asking is not None and self._asking.poll() is not None:
-            self._take_in(self._asking.communicate()[0])
+            self._take_in(self._read())
             self._next_question = now + PAUSE_SECONDS
         if self._until and self._asking is None and now >= self._next_question:
             self._ask()
@@ -49,18 +58,31 @@ class GpuMemory:
             del self._until[uuid]
 
     def close(self) -> None:
-        """End the question that is open."""
+        """End the question that is open; a driver that hangs may keep its process, which is not waited for."""
         if self._asking is not None:
-            self._asking.kill()
-            self._asking.communicate()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._asking.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._asking.wait(END_SECONDS)
+            self._read()
             self._asking = None
 
     def _ask(self) -> None:
         self._is_late = False
         try:
-            self._asking = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            self._answer = tempfile.TemporaryFile()  # noqa: SIM115  lives until the answer is read
+            self._asking = subprocess.Popen(
+                COMMAND, stdout=self._answer, stderr=subprocess.DEVNULL, start_new_session=True
+            )
         except OSError:
             self._until.clear()  # nobody can tell: the jobs themselves will find out
+
+    def _read(self) -> bytes:
+        if self._answer is None:
+            return b""
+        with self._answer:
+            self._answer.seek(0)
+            return self._answer.read()
 
     def _take_in(self, answer: bytes) -> None:
         self._asking = None

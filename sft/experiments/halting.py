@@ -1,10 +1,13 @@
 """When a run starts nothing more although there is more to do; pure."""
 
 from sft.errors import ErrorKind
-from sft.runs.records import StatusRecord
+from sft.experiments.wording import without_numbers
+from sft.runs.records import StageName, StatusRecord
 
 MAX_CRASHES = 5
 CRASHES: tuple[ErrorKind, ...] = ("crash", "no_result")
+MAX_ALIKE = 5
+"""Exceptions with the same text, numbers aside, at one stage without any of its jobs done between them."""
 SAFE = "Finished experiments are safe; free space and run the same command."
 
 
@@ -14,14 +17,18 @@ class Halt:
     def __init__(self, *, fail_fast: bool) -> None:
         self._fail_fast = fail_fast
         self._crashes = 0
+        self._alike: dict[StageName, tuple[str, int]] = {}
+        """Stage -> the text of its last exceptions, and how many there were."""
         self.reason: str | None = None
         """Why nothing more is started; None while there is no reason."""
         self.machine: str | None = None
         """What the machine must change."""
 
-    def went_on(self) -> None:
-        """A job made a step, or was done."""
+    def went_on(self, stage: StageName | None = None) -> None:
+        """A job made a step, or was done, at the stage that is named."""
         self._crashes = 0
+        if stage is not None:
+            self._alike.pop(stage, None)
 
     def tried(self, status: StatusRecord, *, made_progress: bool) -> None:
         """A try ended without a result.
@@ -42,8 +49,17 @@ class Halt:
         """A job failed for good."""
         if status.error is not None and status.error.kind == "disk_full":
             self.no_space(status.error.message)
+        if status.error is not None and status.error.kind == "exception":
+            self._count_alike(status.stage, status.error.message)
         if self._fail_fast:
             self._because("stopped after the first failure (--fail-fast)")
+
+    def _count_alike(self, stage: StageName, message: str) -> None:
+        text = without_numbers(message)
+        known, count = self._alike.get(stage, (text, 0))
+        self._alike[stage] = (text, count + 1 if known == text else 1)
+        if self._alike[stage][1] >= MAX_ALIKE:
+            self._because(f"every experiment fails at {stage} in the same way: {message}")
 
     def no_space(self, message: str) -> None:
         """A disk is full."""

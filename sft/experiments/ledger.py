@@ -131,7 +131,7 @@ class Ledger:
         """
         self._summary.ended[job.folder.path] = status
         if status.state in FINISHED:
-            self.halt.went_on()
+            self.halt.went_on(status.stage)
             self._schedule.finish(job)
             self._tell(job, status)
             return

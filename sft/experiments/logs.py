@@ -4,7 +4,7 @@ A log is cut where it lies: its writers have it open for appending, so that what
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -80,24 +80,36 @@ def _move_back(file: BinaryIO, end: int) -> None:
 
 
 def mask_log(path: Path, mask: Callable[[str], str]) -> None:
-    """Rewrite a log without its secrets, in its own place, so that it also works on a disk that is full."""
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except FileNotFoundError:
-        return
-    masked = [_masked(line, mask) for line in lines]
-    if masked == lines:
+    """Rewrite a log without its secrets, in its own place, so that it also works on a disk that is full.
+
+    Args:
+        path: the log.
+        mask: takes secrets out of some lines; it may make them a little longer.
+    """
+    if not any(written != masked for written, masked in _masked_parts(path, mask)):
         return
     with path.open("r+b") as file:
-        file.writelines(masked)
+        held = b""
+        n_read = 0
+        for written, masked in _masked_parts(path, mask):
+            n_read += len(written)
+            held += masked
+            part, held = held[: n_read - file.tell()], held[n_read - file.tell() :]  # never over what is not read yet
+            file.write(part)
+        file.write(held)
         file.truncate()
 
 
-def _masked(line: bytes, mask: Callable[[str], str]) -> bytes:
-    """The line without secrets; what is no text stays as it is."""
-    body = line.rstrip(b"\r\n")
-    text = body.decode("utf-8", "surrogateescape")
-    return mask(text).encode("utf-8", "surrogateescape") + line[len(body) :]
+def _masked_parts(path: Path, mask: Callable[[str], str]) -> Iterator[tuple[bytes, bytes]]:
+    """Some lines of a log, as they are and without secrets; what is no text stays as it is."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        while written := file.read(_CHUNK) + file.readline():
+            text = written.decode("utf-8", "surrogateescape")
+            yield written, mask(text).encode("utf-8", "surrogateescape")
 
 
 def _whole_lines(head: bytes, most: int) -> int:

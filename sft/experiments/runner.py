@@ -16,7 +16,7 @@ from sft.experiments.leases import Grant, Leases, Need, gpus_needed
 from sft.experiments.ledger import FINISHED, Ledger
 from sft.experiments.limits import Limits, Watch
 from sft.experiments.logs import Logs
-from sft.experiments.retries import End
+from sft.experiments.retries import End, Tries
 from sft.experiments.running_job import ActiveJob
 from sft.experiments.schedule import Experiments
 from sft.experiments.settings import RunSettings
@@ -62,6 +62,8 @@ class Runner:
         self._limits = Limits(settings.timeout, settings.stall_timeout)
         self._stops = StopSignals()
         self._active: dict[Path, ActiveJob] = {}
+        self._needs: dict[Path, tuple[Tries, Need]] = {}
+        """Worked out once for each state of a job's tries: thousands may wait, and are looked at again and again."""
         self._next_tick = 0.0
         self._told_stop = False
 
@@ -161,7 +163,11 @@ class Runner:
 
     def _need(self, job: PlannedJob) -> Need:
         tries = self._ledger.tries_of(job)
-        return Need(gpus_needed(job.record.stage, job.record.config, self._n_gpus), tries.own_gpus, tries.alone)
+        known = self._needs.get(job.folder.path)
+        if known is None or known[0] is not tries:
+            gpus = gpus_needed(job.record.stage, job.record.config, self._n_gpus)
+            known = self._needs[job.folder.path] = (tries, Need(gpus, tries.own_gpus, tries.alone))
+        return known[1]
 
     def _start(self, job: PlannedJob, grant: Grant) -> None:
         memory_step = self._ledger.tries_of(job).memory_step

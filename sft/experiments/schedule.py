@@ -133,16 +133,20 @@ class Schedule:
         self._place = {path: place for place, path in enumerate(self._jobs)}
         self._unmet = {path: set(direct_needs(job, self._jobs)) for path, job in self._jobs.items()}
         self._followers = _followers(self._jobs)
-        self._ready = [(0, self._place[path], path) for path, unmet in self._unmet.items() if not unmet]
+        self._ready = [(0, self._place[path], self._jobs[path]) for path, unmet in self._unmet.items() if not unmet]
+        self._turns = {job.folder.path: turn for turn, _, job in self._ready}
 
     @property
     def ready(self) -> list[PlannedJob]:
         """The jobs that may start now, first come first."""
-        return [self._jobs[path] for _, _, path in self._ready]
+        return [job for _, _, job in self._ready]
 
     def start(self, job: PlannedJob) -> None:
         """Take a job out of the ready ones."""
-        self._ready = [entry for entry in self._ready if entry[2] != job.folder.path]
+        path = job.folder.path
+        turn = self._turns.pop(path, None)
+        if turn is not None:
+            del self._ready[bisect.bisect_left(self._ready, (turn, self._place[path]), key=lambda entry: entry[:2])]
 
     def put_back(self, job: PlannedJob, turn: int = 0) -> None:
         """Make a started job ready again.
@@ -151,7 +155,9 @@ class Schedule:
             job: the job.
             turn: 0 for its own place; a higher one after all jobs with a lower one.
         """
-        bisect.insort(self._ready, (turn, self._place[job.folder.path], job.folder.path))
+        path = job.folder.path
+        self._turns[path] = turn
+        bisect.insort(self._ready, (turn, self._place[path], self._jobs[path]), key=lambda entry: entry[:2])
 
     def finish(self, job: PlannedJob) -> None:
         """A job is done; what waited for it alone becomes ready."""

@@ -1,6 +1,9 @@
 """Which GPUs a run may use, by a `nvidia-smi` that is played."""
 
+import contextlib
 import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,6 +149,28 @@ def test_where_nobody_can_tell_nothing_rests_for_long(machine: Machine, free: in
     memory = GpuMemory(UUIDS[:1], now=0.0)
     settle(memory, lambda: not memory.resting)
     memory.close()
+
+
+@pytest.mark.parametrize("ends", ["wait", "exit 0"], ids=["hung", "left-a-child"])
+def test_a_program_that_hangs_or_leaves_a_child_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    path = os.environ["PATH"]
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/child\n{ends}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{path}")
+    memory = GpuMemory(UUIDS[:1], now=0.0, wait_seconds=60.0)
+    memory.look(0.0)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text().strip():
+        assert time.monotonic() < deadline
+    memory.look(30.0)
+    memory.look(61.0)
+    assert not memory.resting
+    memory.close()  # would wait for the child as long as that lives
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
 
 def test_parts_of_gpus_and_machines_without_the_program_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:

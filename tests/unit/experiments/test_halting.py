@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sft.experiments.halting import MAX_CRASHES, Halt
+from sft.experiments.halting import MAX_ALIKE, MAX_CRASHES, Halt
 from sft.runs.records import ErrorRecord, StatusRecord
 
 
@@ -41,6 +41,29 @@ def test_a_step_a_result_or_another_failure_ends_the_row() -> None:
             if number % (MAX_CRASHES - 1) == MAX_CRASHES - 2:
                 between(halt)
         assert halt.reason is None
+
+
+def test_the_same_exception_again_and_again_stops_it() -> None:
+    halt = Halt(fail_fast=False)
+    for number in range(MAX_ALIKE):
+        assert halt.reason is None
+        halt.went_on("infer")
+        halt.failed(StatusRecord("failed", "evaluate", error=ErrorRecord("exception", f"no key {number}")))
+    assert halt.reason == f"every experiment fails at evaluate in the same way: no key {MAX_ALIKE - 1}"
+
+
+def test_other_texts_other_kinds_and_a_result_of_the_stage_do_not() -> None:
+    def fail(halt: Halt, message: str = "it broke", kind: Any = "exception") -> None:
+        halt.failed(StatusRecord("failed", "train", error=ErrorRecord(kind, message)))
+
+    other, kind, done = (Halt(fail_fast=False) for _ in range(3))
+    for number in range(2 * MAX_ALIKE):
+        fail(other, "it broke" if number % 2 else "it fell")
+        fail(kind, kind="data")
+        fail(done)
+        if number % 2:
+            done.went_on("train")
+    assert [halt.reason for halt in (other, kind, done)] == [None] * 3
 
 
 def test_fail_fast_and_a_full_disk_stop_it() -> None:

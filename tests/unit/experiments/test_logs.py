@@ -84,6 +84,22 @@ def test_masking_keeps_every_other_byte(tmp_path: Path) -> None:
     mask_log(tmp_path / "none", str)
 
 
+@pytest.mark.parametrize("put", ["*", "a longer one than it was"])
+def test_masking_reads_a_log_part_by_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put: str) -> None:
+    monkeypatch.setattr(logs_module, "_CHUNK", 100)
+    log, parts, lines = tmp_path / "log", [], [f"line {number} has a canary" for number in range(200)]
+    log.write_text("\n".join(lines))
+
+    def mask(text: str) -> str:
+        parts.append(text)
+        return text.replace("canary", put)
+
+    mask_log(log, mask)
+    assert log.read_text() == "\n".join(lines).replace("canary", put)
+    assert max(map(len, parts)) < 150
+    assert len(parts) < len(lines)
+
+
 def test_a_log_without_secrets_is_not_written(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"nothing\n")

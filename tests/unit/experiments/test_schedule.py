@@ -1,5 +1,6 @@
 """Which jobs are needed, in which order they come, and what an end means for the others."""
 
+from pathlib import PurePath
 from typing import Any
 
 import pytest
@@ -128,3 +129,22 @@ def test_ten_thousand_experiments_are_ordered_quickly(results: ResultsFolder) ->
     ordered = order(experiments)
     assert len(ordered) == 10_100
     assert len(Schedule(needed_jobs(experiments, lambda _: False).values()).ready) == 100
+
+
+def test_a_job_starts_and_comes_back_without_a_look_at_all_others(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [chain(results, str(number))[0] for number in range(500)]
+    schedule, looks = Schedule(jobs), [0]
+    compare = PurePath.__eq__
+
+    def counted(self: PurePath, other: object) -> bool:
+        looks[0] += 1
+        return compare(self, other)
+
+    monkeypatch.setattr(PurePath, "__eq__", counted)
+    schedule.start(jobs[300])
+    schedule.put_back(jobs[300])
+    assert looks[0] < 50
+    monkeypatch.undo()
+    assert schedule.ready == jobs
