@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sft.adapters.head_targets import check_targets
 from sft.adapters.lora_data import TokenRow
+from sft.adapters.lora_fit import check_targets
 from sft.adapters.lora_init import InitChoice, check_init
 from sft.adapters.method import OptionFinding
 from sft.config.library_defaults import dataclass_defaults

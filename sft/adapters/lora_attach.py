@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from sft.adapters.head_targets import ON_HEAD, TWICE
 from sft.adapters.lora_continue import disagreements
 from sft.adapters.lora_data import TokenRow, add_settings, measure
+from sft.adapters.lora_fit import ON_HEAD, TWICE, check_on_model
 from sft.adapters.lora_init import InitChoice
 from sft.adapters.saving import ADAPTER, load_adapter
 from sft.errors import UserError
@@ -159,7 +159,7 @@ def _has_conv1d(model: nn.Module) -> bool:
     return any(is_conv1d(module) for module in model.modules())
 
 
-def _check_fit(model: nn.Module, options: Mapping[str, Any], choice: InitChoice) -> None:
+def _check_fit(model: Any, options: Mapping[str, Any], choice: InitChoice) -> None:
     kinds = {type(weight).__name__ for weight in model.parameters()}
     quantized = bool(kinds.intersection(QUANTIZED_TYPES)) or hasattr(model, "hf_quantizer")
     on_cpu = all(weight.device.type == "cpu" for weight in model.parameters())
@@ -170,5 +170,7 @@ def _check_fit(model: nn.Module, options: Mapping[str, Any], choice: InitChoice)
     if choice.kind == "peft" and reads_floats and quantized:
         text = f"lora.init_lora_weights {choice.name} of PEFT needs unquantised weights; pissa and pca take any"
         raise UserError(text)
+    for finding in check_on_model(options, model.config.get_text_config().to_dict()):
+        raise UserError(f"lora.{finding.path} {finding.message}")
     if choice.moves_base and choice.name == "olora" and _has_conv1d(model):
         raise UserError("lora.init_lora_weights olora does not know layers that store (in, out), such as GPT-2's")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters import adapter_registry
-from sft.adapters.head_targets import check_tied
+from sft.adapters.lora_fit import check_on_model
 from sft.adapters.options import check_adapter, check_continued
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
@@ -21,7 +21,7 @@ from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
 from sft.inference.options import check_generation_args
 from sft.initialization.initializers import require_initializer_package
-from sft.models.config_file import ties_embeddings
+from sft.models.config_file import local_config
 from sft.models.model_args import check_model_args
 from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
@@ -93,18 +93,18 @@ class SectionChecks:
         found = check_adapter(config.adapter_method, config.adapter_options, self._folder)
         if not found:
             require_initializer_package(config.adapter_options.get("init_lora_weights"))
-        if not found and self._is_tied(config.model.name):
-            found = [(finding.path, finding.message) for finding in check_tied(config.adapter_options)]
+        if not found:
+            found += check_on_model(config.adapter_options, self._model_config(config.model.name))
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)
         return [(f"{section}.{path}" if path else section, message) for path, message in found]
 
-    def _is_tied(self, name: str) -> bool:
+    def _model_config(self, name: str) -> Mapping[str, Any]:
         try:
             local = locate(name, self._folder)
         except UserError:
-            return False  # told as a finding of the model section
-        return local is not None and ties_embeddings(local)
+            return {}  # told as a finding of the model section
+        return {} if local is None else local_config(local)
 
     @staticmethod
     def _continued(config: ExperimentConfig, adapter: Path) -> list[PathMessage]:

@@ -37,14 +37,16 @@ def read_config(name: str, local: Path | None, revision: str | None) -> dict[str
     return found
 
 
-def ties_embeddings(local: Path) -> bool:
-    """Whether the `config.json` of a local model says that its output head is its token embedding."""
+def local_config(local: Path) -> dict[str, Any]:
+    """What the `config.json` of a local model says of its language part; empty where it cannot be read."""
     try:
         told = json.loads((local / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return False
-    parts = [told, told.get("text_config")] if isinstance(told, Mapping) else []
-    return any(isinstance(part, Mapping) and part.get("tie_word_embeddings") is True for part in parts)
+        return {}
+    if not isinstance(told, dict):
+        return {}
+    text = told.get("text_config")
+    return told | text if isinstance(text, dict) else told
 
 
 def decoder_fault(config: Mapping[str, Any], runs_own_code: bool) -> str | None:

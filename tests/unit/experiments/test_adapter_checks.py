@@ -34,3 +34,14 @@ def test_rows_of_an_embedding_that_is_the_head_too_and_the_head_in_full(
         plan_of(project, a=raw({"lora": LORA}))
     (line,) = caught.value.lines
     assert "lora.trainable_token_indices: trains rows of the model's embedding, which is its output head too" in line
+
+
+def test_repeated_layers_of_a_model_that_lists_their_kinds(
+    plan_of: Callable[..., Any], project: Path, raw: Callable[..., Any]
+) -> None:
+    repeated = raw({"lora": {"layer_replication": [[0, 2], [0, 2]]}})
+    assert plan_of(project, a=repeated).experiments
+    file = project / "model" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"layer_types": ["full_attention"] * 2}))
+    with pytest.raises(InvalidExperiments, match=r"lora\.layer_replication: repeats the layers of this model but not"):
+        plan_of(project, a=repeated)

@@ -68,3 +68,12 @@ def test_initialisations_that_move_each_layer_by_itself_are_refused(name: str, k
         attach_adapter(tied(make_model(kind)), "lora", {"r": 4, "init_lora_weights": name}, Path(), 1)
     with pytest.raises(UserError, match=r"of PEFT moves weights once per layer"):
         attach_adapter(make_model(kind), "lora", {"r": 4, "init_lora_weights": name, **REPEATED}, Path(), 1)
+
+
+def test_repeated_layers_of_a_model_that_lists_their_kinds_are_refused() -> None:
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    model = Qwen2ForCausalLM(Qwen2Config(**sizes, num_key_value_heads=2, vocab_size=9))
+    with pytest.raises(UserError, match=r"lora\.layer_replication repeats the layers of this model but not its list"):
+        attach_adapter(model, "lora", REPEATED, Path(), 1)

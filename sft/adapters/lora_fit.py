@@ -1,7 +1,7 @@
-"""LoRA options that would put an adapter on the output head, found from the options alone; nothing heavy is imported.
+"""LoRA options that PEFT takes and that then fail in training, or train nothing; nothing heavy is imported.
 
-The training loss multiplies by the head's weight itself, so that low-rank factors beside it would never be trained
-(trl/trainer/sft_trainer.py refuses them, after the model was loaded).
+An adapter on the output head trains nothing: the loss multiplies by the head's weight itself and reads past low-rank
+factors beside it (trl/trainer/sft_trainer.py refuses them, after the model was loaded).
 """
 
 import re
@@ -25,6 +25,8 @@ TWICE = (
     "them out"
 )
 
+KINDS = "repeats the layers of this model but not its list of their kinds (layer_types), as PEFT does it; leave it out"
+
 
 def check_targets(options: Mapping[str, Any]) -> list[OptionFinding]:
     """Targets that are the output head, and patterns that are no regular expression."""
@@ -46,12 +48,21 @@ def check_targets(options: Mapping[str, Any]) -> list[OptionFinding]:
     return found
 
 
-def check_tied(options: Mapping[str, Any]) -> list[OptionFinding]:
-    """What goes wrong only where a model's head is its token embedding: rows of it are trained, and it in full."""
+def check_on_model(options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
+    """What does not go with one model.
+
+    Args:
+        options: of `peft.LoraConfig`.
+        config: what the model's `config.json` says of its language part.
+    """
+    found = []
     saved = {str(name).rpartition(".")[2] for name in options.get("modules_to_save") or ()}
-    if options.get("trainable_token_indices") and saved & {*HEADS, *EMBEDDINGS}:
-        return [OptionFinding("trainable_token_indices", TWICE)]
-    return []
+    is_in_full = bool(saved & {*HEADS, *EMBEDDINGS})
+    if options.get("trainable_token_indices") and is_in_full and config.get("tie_word_embeddings") is True:
+        found.append(OptionFinding("trainable_token_indices", TWICE))
+    if options.get("layer_replication") and config.get("layer_types"):
+        found.append(OptionFinding("layer_replication", KINDS))
+    return found
 
 
 def _check_token_indices(options: Mapping[str, Any]) -> list[OptionFinding]:
