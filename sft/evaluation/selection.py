@@ -77,6 +77,14 @@ def options_of(entry: MetricEntry, written: Mapping[str, Any], folder: Path) -> 
     own = {key: value for key, value in written.items() if key in entry.options.model_fields}
     options = entry.options(**own).model_dump()
     for key in entry.paths:
-        if options[key] is not None and (folder / options[key]).exists():
-            options[key] = str((folder / options[key]).resolve())
+        if options[key] is not None and (path := folder / Path(options[key]).expanduser()).exists():
+            options[key] = str(path.resolve())
     return options
+
+
+def local_files(metrics: Sequence[str], written: Mapping[str, Any], folder: Path) -> list[str]:
+    """The files and folders, as written, that the metrics are or read: modules of `evaluate`, checkpoints, models."""
+    modules = [name for name in metrics if source_of(name) == "hub"]
+    arguments = [written.get(key) for entry in entries_of(metrics) for key in entry.paths]
+    named = [name for name in (*modules, *arguments) if isinstance(name, str)]
+    return [name for name in named if (folder / Path(name).expanduser()).exists()]

@@ -1,7 +1,7 @@
 """What the inputs of experiments contain: hashes of files, commits of the hub; each looked up once per grid."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import decode_source
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,13 @@ from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.data.loading import data_fingerprint, local_source
 from sft.data.loading import hub_commit as dataset_commit
+from sft.evaluation.selection import local_files
 from sft.models.references import hub_commit, locate, model_fingerprint
 from sft.pipeline.experiment import Fingerprints
 from sft.registry import is_file_code, is_own_code, own_code_source
+from sft.runs.records import StageName
 from sft.tasks.inputs import task_of
+from sft.training.argument_files import argument_files
 
 
 class Contents:
@@ -65,6 +68,7 @@ class Contents:
             adapter=self._reference(model.adapter),
             tokenizer=self._reference(tokenizer),
             encoders={section: str(self._reference(name)) for section, name in encoders.items()},
+            files={f"{stage}:{name}": self._model(name, None) for stage, name in self._files(config)},
             code={name: self._code(name) for name in own_code(config)},
             revisions={role: commit for role, commit in revisions.items() if commit is not None},
         )
@@ -72,6 +76,14 @@ class Contents:
     def sources(self, config: ExperimentConfig) -> dict[str, str]:
         """Own code as written, of those in files -> its source; the one whose hash is in the fingerprints."""
         return {name: decode_source(self._source(name)) for name in own_code(config) if is_file_code(name)}
+
+    def _files(self, config: ExperimentConfig) -> Iterator[tuple[StageName, str]]:
+        """Stage and path as written of the files among the arguments of the trainer and of the metrics."""
+        if config.trains and config.training is not None:
+            yield from (("train", name) for name in argument_files(config.training.trainer_args).values())
+        metrics = config.evaluation.metrics or ()
+        names = local_files(metrics, config.evaluation.model_extra or {}, self._folder)
+        yield from (("evaluate", name) for name in names)
 
     def _data(self, config: ExperimentConfig, commit: str | None) -> dict[str, str]:
         dataset = config.dataset

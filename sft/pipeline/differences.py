@@ -15,6 +15,7 @@ from sft.config.dataset import DatasetConfig
 from sft.data.loading import data_names
 from sft.errors import SftError
 from sft.runs.records import JobRecord
+from sft.training.argument_files import KEYS
 
 READS, VERSION = "reads", "version of the stage"
 _DATA = "reading.content."
@@ -53,6 +54,7 @@ _CONTENTS: Mapping[str, str] = {
 }
 """Fields that hold the content of what a key of the config names."""
 
+_ARGUMENT_FILES = tuple(f"trainer_args.{key}" for key in KEYS)
 _ENCODER = "icl_encoder"
 _OF_EITHER_SECTION = ("icl_examples", "icl_selection", _ENCODER)
 """Fields that belong to `training` in a train stage, else to `inference`."""
@@ -97,7 +99,8 @@ def _follows(field: str, before: str | None, difference: Difference, old: JobRec
 
 
 def _is_content(field: str) -> bool:
-    return field in (*_CONTENTS, _ENCODER) or field.startswith("code.") or field == "options.init_lora_weights"
+    named = (*_CONTENTS, _ENCODER, *_ARGUMENT_FILES, "options.init_lora_weights")
+    return field in named or field.startswith(("code.", "modules."))
 
 
 def _difference(field: str, before: str | None, after: str | None, old: JobRecord, new: JobRecord) -> Difference:
@@ -114,6 +117,11 @@ def _difference(field: str, before: str | None, after: str | None, old: JobRecor
     if field.startswith("code."):
         name = field.removeprefix("code.")
         return Difference(name, f"{name.rpartition(':')[0]} changed")
+    if field.startswith("modules."):
+        name = field.removeprefix("modules.")
+        return Difference(f"evaluation.metrics.{name}", f"the module of the metric {name} changed")
+    if field in _ARGUMENT_FILES:
+        return _content(_config_key(field, new), old, new)
     key = _config_key(field, new)
     if field == "options.init_lora_weights" and _setting(old.config, key) == _setting(new.config, key):
         return Difference(key, f"{str(_setting(new.config, key)).rpartition(':')[0]} changed")

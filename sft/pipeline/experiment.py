@@ -33,6 +33,8 @@ class Fingerprints:
     """`train`, `infer` -> what of the prompts only the tokenizer tells, by the names of `PromptBuilder.traits`, and
     `named_template` where the chat template is one of several, or kept for a processor.
     """
+    files: dict[str, str] = field(default_factory=dict)
+    """`train:` or `evaluate:` and a path as written, of the trainer's or of metrics -> sha256 of what is there."""
     revisions: dict[str, str] = field(default_factory=dict)
     """`model`, `dataset`, `inference.icl_encoder`, ... -> pinned hub commit."""
 

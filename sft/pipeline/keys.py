@@ -4,7 +4,6 @@ A field equal to its default is left out, so that a field added later changes no
 enter by content. The version of a stage is raised when the same fields would give another result.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +15,10 @@ from sft.config.canonical import key_of
 from sft.config.dataset import DatasetConfig, SplitsConfig
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.sources import BUILDERS
-from sft.evaluation.selection import entries_of
 from sft.inference.options import is_sampling, sampling_batch_size
 from sft.pipeline.example_fields import inference_examples, training_examples
 from sft.pipeline.experiment import Experiment
+from sft.pipeline.metric_fields import by_content, metric_arguments, metric_modules
 from sft.pipeline.needed_rows import named_row_sets
 from sft.pipeline.passed_through import adapter_section, generation_section, model_section, quantization_section
 from sft.pipeline.revisions import revisions_of
@@ -94,7 +93,7 @@ def train_fields(experiment: Experiment) -> Fields:
             "prompting": _prompting(config, config.prompting),
             "method": config.adapter_method,
             "options": _without_none(_with_code(experiment, adapter_section(config).counted())),
-            "trainer_args": fields_for_key(trainer_args, config.adapter_method),
+            "trainer_args": by_content(experiment, "train", fields_for_key(trainer_args, config.adapter_method)),
             "init_seed": config.seed_of("init"),
             "training_seed": config.seed_of("training"),
         }
@@ -134,7 +133,8 @@ def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fiel
     """What the predictions and metrics depend on."""
     config = experiment.config
     optional = {
-        "arguments": _metric_arguments(experiment) or None,
+        "arguments": by_content(experiment, "evaluate", metric_arguments(experiment)) or None,
+        "modules": metric_modules(experiment) or None,
         "code": {name: experiment.fingerprints.code[name] for name in _own_evaluation_code(experiment)} or None,
         "tokenizer": None if task_of(config).has_labels else experiment.fingerprints.tokenizer,
         "keep_columns": config.dataset.keep_columns,
@@ -162,22 +162,6 @@ def _calibration(experiment: Experiment) -> Fields:
         return {"calibration_fn": config.calibration, **config.calibration_options}
     options = calibrator_of(config.calibration, experiment.folder).options(**options_in_force(config))
     return {"calibration_fn": config.calibration, **_written(options)}
-
-
-def _metric_arguments(experiment: Experiment) -> Fields:
-    """The written arguments of the metrics that are not at their default."""
-    written = experiment.config.evaluation.model_extra or {}
-    defaults = _metric_defaults(experiment.metrics) if written else {}
-    return {key: value for key, value in written.items() if key not in defaults or defaults[key] != value}
-
-
-@functools.cache
-def _metric_defaults(metrics: tuple[str, ...]) -> Fields:
-    return {
-        key: field.get_default(call_default_factory=True)
-        for entry in entries_of(metrics)
-        for key, field in entry.options.model_fields.items()
-    }
 
 
 def _stage(name: StageName, experiment: Experiment) -> Fields:

@@ -13,7 +13,7 @@ from sft.runs.records import JobRecord, StageName
 
 
 def check_unchanged(record: JobRecord) -> None:
-    """Compare the models, adapters, templates, tokenizers and own code that a job reads with its plan.
+    """Compare the models, adapters, templates, tokenizers, files of arguments and own code of a job with its plan.
 
     Own code whose source the job carries is run from there, so its file may change.
 
@@ -23,6 +23,10 @@ def check_unchanged(record: JobRecord) -> None:
     config, folder = ExperimentConfig.model_validate(record.config), Path(record.config_folder)
     for name, planned, commit in _read_by_stage(record, config):
         if planned is not None and _content(name, folder, commit) != planned:
+            raise changed(name)
+    for key, planned in record.fingerprints.get("files", {}).items():
+        stage, _, name = key.partition(":")
+        if stage == record.stage and _content(name, folder, None) != planned:
             raise changed(name)
     code = record.fingerprints.get("code", {})
     for name in own_code_of(record.stage, config, code):

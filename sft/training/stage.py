@@ -34,6 +34,7 @@ from sft.tasks.encoding import (
 )
 from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.tasks.planned import check_unchanged
+from sft.training.argument_files import with_paths
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.memory import CHECKPOINTING, batch_record, trainer_args_of
 from sft.training.options import evaluates_while_training
@@ -133,7 +134,7 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     model = load_model(model_source(config, folder, revisions.get("model")))
     check_unchanged(record)
     progress.beat()
-    trainer_args = _trainer_args(config, record.memory_step, model)
+    trainer_args = with_paths(_trainer_args(config, record.memory_step, model), folder)
     limit = smallest(trainer_args.get("max_length"), context_length(model))
     template_revision = revisions.get("chat_template")
     builder = prompt_builder(tokenizer, config, config.prompting, inputs.labels, folder, template_revision)
