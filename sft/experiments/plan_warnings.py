@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sft.evaluation.selection import source_of
 from sft.experiments.wording import first_of
 from sft.labels.ambiguity import ScoredLabels, label_warnings
 from sft.models.model_args import runs_remote_code
@@ -31,6 +32,7 @@ def plan_warnings(
     """
     yield from _trust(experiments)
     yield from _workers(experiments)
+    yield from _hub_metrics(experiments)
     yield from _rows(experiments)
     yield from _leaks(experiments)
     yield from _labels(experiments, label_ids)
@@ -60,6 +62,19 @@ def _workers(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
     for count, named in names.items():
         text = f"{first_of(named)}: training.trainer_args.{WORKERS} {count}: a worker that cannot hand over its rows"
         yield f"{text} leaves the training waiting for ever; give --stall-timeout SECONDS{_little_shared_memory()}"
+
+
+def _hub_metrics(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+    """The library loads the newest or cached version of such a metric, and gives no commit to pin."""
+    names: dict[str, list[str]] = {}
+    for planned in experiments:
+        experiment = planned.experiment
+        for metric in experiment.metrics:
+            if source_of(metric) == "hub" and f"evaluate:{metric}" not in experiment.fingerprints.files:
+                names.setdefault(metric, []).append(experiment.name)
+    for metric, named in names.items():
+        text = f"{first_of(named)}: the version of the metric {metric!r}, which lives on the hub, is in no id"
+        yield f"{text}; download its folder and name that to have it there"
 
 
 def _little_shared_memory() -> str:

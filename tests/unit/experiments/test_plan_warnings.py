@@ -69,3 +69,13 @@ def test_workers_that_may_hang_are_told_with_what_shared_memory_there_is(
     assert warning.endswith("give --stall-timeout SECONDS")
     free.free = 1 << 20
     assert plan_of(project, a=workers).warnings[0].endswith("(/dev/shm has 1 MiB free, which is little)")
+
+
+def test_a_metric_of_the_hub_is_told_to_be_in_no_id_and_a_local_one_is_not(
+    plan_of: Callable[..., Any], project: Path, raw: Raw, generation: dict[str, Any]
+) -> None:
+    (project / "mine").mkdir()
+    (project / "mine" / "mine.py").write_text("")
+    hub, local = (raw(generation, {"evaluation": {"metrics": ["rougeL", name]}}) for name in ("meteor", "./mine"))
+    (warning,) = plan_of(project, hub=hub, local=local).warnings
+    assert warning.startswith("hub: the version of the metric 'meteor'")
