@@ -144,9 +144,14 @@ class Place:
         """Run `python -m sft.cli ...` here, on the CPU with one thread and no network."""
         settings = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
         command = [sys.executable, "-m", "sft.cli", *arguments]
-        return subprocess.run(
+        ended = subprocess.run(
             command, cwd=self.folder, env=os.environ | settings, capture_output=True, text=True, check=False
         )
+        for name in ("training.json", "inference.json"):
+            for file in self.folder.glob(f"*/stages/*/*/{name}"):
+                told = json.loads(file.read_text("utf-8"))["environment"]["library_warnings"]
+                assert told == [], f"warnings that nobody has judged: {file}"
+        return ended
 
     def run(self, command: str, config: dict[str, Any], *arguments: str, expected: int = 0) -> str:
         """Write `config.json` and run a command on it; return what it printed to both streams."""
