@@ -60,6 +60,8 @@ def test_a_bf16_model_trains_fp32_masters_and_reloads_as_it_was(
     train_steps: Any,
     tmp_path: Path,
 ) -> None:
+    if "ensure_weight_tying" in options and not is_tied:
+        pytest.skip("refused where nothing is tied")
     written = copy.deepcopy(options)
     model = attach_adapter(made(make_model, "bf16", is_tied), "lora", options, Path(), 1)
     assert options == written
