@@ -16,6 +16,7 @@ from sft.evaluation.metrics.entry import MetricEntry
 from sft.evaluation.metrics.hub import arguments_key, compute_hub_metric
 from sft.evaluation.metrics.own import compute_own_metric
 from sft.evaluation.selection import entries_of, entry_of, higher_is_better, options_of, result_name, source_of
+from sft.evaluation.unseen import unseen_references
 from sft.registry import import_object
 
 WordSplitter = Callable[[str], list[str]]
@@ -89,7 +90,11 @@ def compute_metrics(
     ranked = [_ranked(name, computed, inputs, options, folder) for name in metrics]
     results = {key: _finite(value) for metric in ranked for key, value in metric.numbers.items()}
     directions = {key: metric.higher_is_better for metric in ranked for key in metric.numbers}
-    return MetricResults(results, {**_details(computed, inputs.labels), "higher_is_better": directions})
+    details = {**_details(computed, inputs.labels), "higher_is_better": directions}
+    if inputs.labels is None:
+        unseen = unseen_references(metrics, options, inputs.gold, folder, has_tokenizer=inputs.split_words is not None)
+        details |= {"warnings": unseen} if unseen else {}
+    return MetricResults(results, details)
 
 
 def _ranked(

@@ -112,7 +112,7 @@ class DataChecks:
             n_dev=None if inputs.selection.dev is None else len(inputs.selection.dev),
             n_test=len(inputs.selection.test),
             n_leaked=leaked,
-            warnings=row_warnings(inputs),
+            warnings=row_warnings(inputs, self._folder),
         )
 
 
@@ -233,7 +233,8 @@ def _key(config: ExperimentConfig, with_gold: bool) -> str:
     draws = [in_training, config.trains, inference.icl_examples, config.draws_examples_per_row, config.seed_of("icl")]
     columns = [config.prompting.input_columns, config.inference_prompting.input_columns]
     named = [inference.calibration_args, inference.label_scoring.normalization]
-    return _text([_selection_key(config), columns, draws, named, config.evaluation.strict_leaks, with_gold])
+    measured = [config.evaluation.model_dump(mode="json"), inference.tokenizer_name]
+    return _text([_selection_key(config), columns, draws, named, measured, with_gold])
 
 
 def _text(value: Any) -> str:

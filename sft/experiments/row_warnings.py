@@ -1,18 +1,37 @@
 """What the rows of an experiment show that a user should know before it runs; none of it stops a run."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from sft.config.texts import quoted
 from sft.data.rows import Row
+from sft.errors import UserError
+from sft.evaluation.unseen import unseen_references
 from sft.tasks.inputs import Inputs
 
 ROWS_PER_LABEL = 2
 """Rows that each label must have before a column of one value for each label says anything."""
 
 
-def row_warnings(inputs: Inputs) -> tuple[str, ...]:
-    """The warnings of an experiment's rows."""
-    return (*inputs.splits.remarks, *_columns_with_the_answer(inputs))
+def row_warnings(inputs: Inputs, folder: Path) -> tuple[str, ...]:
+    """The warnings of an experiment's rows; local paths among its metrics' arguments are relative to the folder."""
+    return (*inputs.splits.remarks, *_columns_with_the_answer(inputs), *_unseen(inputs, folder))
+
+
+def _unseen(inputs: Inputs, folder: Path) -> list[str]:
+    """Metrics that cannot see the references; none where what names them is wrong, which is a finding of its own."""
+    config = inputs.config
+    output = config.prompting.output_column
+    if inputs.labels is not None or not inputs.has_gold("test"):
+        return []
+    references = [row.text(output) for row in inputs.selection.test]
+    metrics = config.evaluation.metrics or inputs.task.default_metrics
+    has_tokenizer = bool(config.evaluation.tokenizer_name or config.inference.tokenizer_name)
+    options = config.evaluation.model_extra or {}
+    try:
+        return unseen_references(list(metrics), options, references, folder, has_tokenizer=has_tokenizer)
+    except (UserError, ValueError):
+        return []
 
 
 def _columns_with_the_answer(inputs: Inputs) -> Iterator[str]:

@@ -283,10 +283,12 @@ def _least_label_mass(record: ExperimentRecord) -> float:
 
 
 def _recorded_warnings(record: ExperimentRecord) -> Iterator[str]:
-    """Of its libraries while the model was loaded, as far as nobody has judged them, and of its calibration."""
+    """Of its libraries while the model was loaded, as far as nobody has judged them, its metrics and calibration."""
     for text in record.part("environment").get("library_warnings") or ():
         yield f'"{text}" while the model was loaded'
     details = record.part("details")
+    if isinstance(details.get("warnings"), list):
+        yield from map(str, details["warnings"])
     for part in (details, details.get("dev")):
         calibration = part.get("calibration") if isinstance(part, Mapping) else None
         if isinstance(calibration, Mapping) and isinstance(calibration.get("warnings"), list):

@@ -1,7 +1,8 @@
 """What is known of a metric without importing what computes it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sft.config.section import Section
 
@@ -40,6 +41,7 @@ class MetricEntry:
         higher_is_better: the direction in which boards rank by any of its results.
         options: its arguments, as a user writes them under `evaluation`.
         splits_words: whether `evaluation.tokenizer_name` has effect on it.
+        sees: whether the metric, with its arguments, finds what it compares in a reference; None = in every one.
         paths: arguments that may be a local path, relative to the folder of the grid file.
         package: what must be installed beside this project.
     """
@@ -51,5 +53,6 @@ class MetricEntry:
     higher_is_better: bool = True
     options: type[Section] = NoOptions
     splits_words: bool = False
+    sees: Callable[[str, Mapping[str, Any]], bool] | None = None
     paths: tuple[str, ...] = ()
     package: RequiredPackage | None = None

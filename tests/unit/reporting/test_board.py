@@ -126,6 +126,14 @@ def test_what_calibrators_say_is_told_once_for_all_rows_it_holds_for(tmp_path: P
     assert warnings[1:] == ("looks at all in a, b", "few rows in b")
 
 
+def test_what_metrics_cannot_see_is_told(tmp_path: Path) -> None:
+    rows = {
+        "a": metrics({"rougeL": 0.0}, details={"warnings": ["rougeL sees nothing"]}),
+        "b": metrics({"rougeL": 0.5}),
+    }
+    assert build(tmp_path, rows).boards[0].warnings[1:] == ("rougeL sees nothing in a",)
+
+
 def test_failed_experiments_are_on_no_board(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.failed("bad", "a" * 16, config(), ErrorRecord("crash", "why"))

@@ -1,6 +1,8 @@
 """BLEU of the whole test set, 0 to 100 (the `sacrebleu` package, whose signature stands under `details`)."""
 
-from typing import Literal
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from sft.config.section import Section
 from sft.evaluation.metrics.entry import GENERATION, MetricEntry
@@ -16,6 +18,22 @@ class Options(Section):
     """Compare in lower case; default false."""
 
 
+_UNSPACED = re.compile(
+    "[\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Letters of scripts that write no blanks between words: Thai, Lao, Tibetan, Burmese, Khmer, Kana, Han."""
+_LONGEST = 4
+
+
+def sees(reference: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether a text of a script without blanks is split into words enough for an n-gram of four, BLEU's longest."""
+    if not _UNSPACED.search(reference):
+        return True
+    from sacrebleu.metrics.bleu import BLEU
+
+    return len(str(BLEU(tokenize=arguments["bleu_tokenize"]).tokenizer(reference)).split()) >= _LONGEST
+
+
 METRIC = MetricEntry(
     results=("bleu",),
     module="sft.evaluation.metrics.bleu.module:Bleu",
@@ -23,4 +41,5 @@ METRIC = MetricEntry(
     task_types=GENERATION,
     options=Options,
     splits_words=True,
+    sees=sees,
 )
