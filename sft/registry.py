@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.errors import UserError
+from sft.neighbours import hidden_neighbour
 
 Registry = Mapping[str, str]
 
@@ -108,7 +109,8 @@ def own_code_tree(name: str, folder: Path) -> ast.Module:
         folder: the folder of the grid or config file.
 
     Raises:
-        UserError: there is no such file, it is not Python, or it binds no such name at module level.
+        UserError: there is no such file, it is not Python, it binds no such name at module level, or it takes a
+            library for a file that lies beside it.
     """
     path = own_code_file(name, folder)
     attribute = name.rpartition(":")[2]
@@ -120,6 +122,8 @@ def own_code_tree(name: str, folder: Path) -> ast.Module:
     if attribute not in bound:
         hint = nearest(attribute, bound)
         raise UserError(f"{name!r}: {path} defines no {attribute!r}" + (f"; did you mean {hint}?" if hint else ""))
+    if is_file_code(name) and (hidden := hidden_neighbour(tree, path)):
+        raise UserError(f"{name!r}: {hidden}")
     return tree
 
 
@@ -162,6 +166,8 @@ def _from_file(path: Path, attribute: str, name: str) -> Any:
         raise UserError(f"{name!r}: {path} cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # its neighbours, behind every library
     spec.loader.exec_module(module)
     try:
         return getattr(module, attribute)

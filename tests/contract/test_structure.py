@@ -20,7 +20,7 @@ LEVELS = [
     {"runs"},
     {"config"},
     {"registry"},
-    {"errors", "processes"},
+    {"errors", "neighbours", "processes"},
 ]
 LEVEL_OF = {unit: number for number, units in enumerate(LEVELS) for unit in units}
 FILES = sorted(PACKAGE.rglob("*.py"))
