@@ -1,6 +1,8 @@
 """Errors that are told in one line; anything else that is raised is a bug and keeps its traceback."""
 
 import errno
+import os
+import re
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -46,6 +48,7 @@ MACHINE_TEXTS: tuple[tuple[str, ErrorKind], ...] = (
     ("No space left on device", "disk_full"),
     ("Disk quota exceeded", "disk_full"),
     ("File too large (os error 27)", "disk_full"),
+    ("No usable temporary directory", "disk_full"),
 )
 """Libraries in other languages tell by their text alone what went wrong."""
 
@@ -101,6 +104,33 @@ class MachineError(SftError):
     """The machine must change: disk, permission, memory, GPU, network, a package that is not installed."""
 
     exit_code = 5
+
+
+def machine_error(what: str, error: BaseException) -> MachineError | None:
+    """The machine's part in an error that a library may have turned into one of its own; None where it has none.
+
+    Args:
+        what: could not be done; begins the message.
+        error: as it was caught; what it was raised from is looked at as well.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        kind, code = machine_kind(cause), _errno(cause)
+        if kind is not None or code in MACHINE_ERRNOS:
+            name = getattr(cause, "filename", None)
+            told = os.strerror(code) if code in MACHINE_ERRNOS else " ".join(str(cause).split())
+            place = f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) else ""
+            return MachineError(f"{what}: {place}{told}", kind=kind or "exception")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return None
+
+
+def _errno(error: BaseException) -> int | None:
+    """The system's number of an error; libraries in Rust have it in their text alone."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return None if found is None else int(found[1])
 
 
 class PackageMissing(MachineError):

@@ -14,7 +14,7 @@ from sft.cli.run_commands import evaluate, predict, run_experiment, run_experime
 from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
 from sft.cli.state_commands import clean, logs, status, verify
 from sft.cli.visible import visible
-from sft.errors import MACHINE_ERRNOS, MachineError, SftError
+from sft.errors import MACHINE_ERRNOS, MachineError, SftError, machine_kind
 
 app = typer.Typer(
     name="sft",
@@ -68,7 +68,7 @@ def _run() -> None:
             end_by(signal.SIGINT)
         raise
     except OSError as error:
-        if error.errno in MACHINE_ERRNOS:
+        if error.errno in MACHINE_ERRNOS or machine_kind(error) is not None:
             write_err(f"{error}\n")
             sys.exit(MachineError.exit_code)
         _internal_error()

@@ -1,12 +1,12 @@
 """What is wrong with the experiments of a grid, told in one report."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sft.errors import InvalidExperiments
 
-SHOWN_PER_FINDING = 20
+SHOWN_NAMES = 20
+"""Experiments of one finding that are named; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +41,23 @@ def invalid(findings: Sequence[Finding], names: Sequence[str], source: str) -> I
 
 
 def _lines(findings: Sequence[Finding], numbers: dict[str, int], source: str) -> list[str]:
-    """One line per finding; of one that many experiments share, the first ones and how many there are more."""
+    """One line per finding, however many experiments share it."""
     ordered = sorted(findings, key=lambda finding: numbers.get(finding.experiment or "", 0))
-    seen: Counter[tuple[str, str]] = Counter()
-    lines = []
+    sharing: dict[tuple[str, str], list[str]] = {}
     for finding in ordered:
-        seen[finding.path, finding.message] += 1
-        if seen[finding.path, finding.message] <= SHOWN_PER_FINDING:
-            lines.append(line(finding, numbers, source))
-    for (path, message), count in seen.items():
-        if count > SHOWN_PER_FINDING:
-            lines.append(f"and {count - SHOWN_PER_FINDING} more experiments with {_told(path, message)} [{source}]")
-    return lines
+        named = sharing.setdefault((finding.path, finding.message), [])
+        if finding.experiment is not None and finding.experiment not in named:
+            named.append(finding.experiment)
+    return [
+        f"{_who(named, numbers)}{f'{path}: ' if path else ''}{message} [{source}]"
+        for (path, message), named in sharing.items()
+    ]
 
 
-def line(finding: Finding, numbers: dict[str, int], source: str) -> str:
-    """`#57 "lora-r16": training.trainer_args.lerning_rate: unknown key (...) [grid.jsonnet]`."""
-    who = ""
-    if finding.experiment is not None:
-        number = numbers.get(finding.experiment)
-        who = f'#{number} "{finding.experiment}": ' if number else f'"{finding.experiment}": '
-    return f"{who}{_told(finding.path, finding.message)} [{source}]"
-
-
-def _told(path: str, message: str) -> str:
-    return f"{path}: {message}" if path else message
+def _who(names: Sequence[str], numbers: dict[str, int]) -> str:
+    """`#57 "lora-r16": `, or `in 3 experiments: icl, lora, zero: `; nothing for the grid as a whole."""
+    if len(names) > 1:
+        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        return f"in {len(names)} experiments: {', '.join(names[:SHOWN_NAMES])}{more}: "
+    number = numbers.get(names[0]) if names else None
+    return "".join(f'#{number} "{name}": ' if number else f'"{name}": ' for name in names)

@@ -8,7 +8,7 @@ from typing import Any
 from sft.config.dataset import DatasetConfig
 from sft.data.arrow_tables import from_arrow
 from sft.data.rows import Table
-from sft.errors import DataError, MachineError, PackageMissing
+from sft.errors import DataError, MachineError, PackageMissing, machine_error
 
 DEFAULT_REVISION = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -73,9 +73,11 @@ def load_hub(dataset: DatasetConfig, revision: str | None) -> dict[str, Any]:
     except library.exceptions.DatasetNotFoundError:
         raise DataError(_not_found(dataset.path)) from None
     except (ValueError, library.exceptions.DatasetsError) as error:
-        raise DataError(f'dataset "{dataset.path}" cannot be loaded: {_first_line(error)}') from error
+        raise machine_error(_whose(dataset.path), error) or DataError(
+            f'dataset "{dataset.path}" cannot be loaded: {_first_line(error)}'
+        ) from error
     except (_http_error(), OSError) as error:
-        raise _unreachable(dataset.path, error) from error
+        raise machine_error(_whose(dataset.path), error) or _unreachable(dataset.path, error) from error
     return dict(loaded)
 
 
@@ -88,7 +90,8 @@ def read_saved(folder: Path, dataset: DatasetConfig) -> Table:
     except (TypeError, ValueError, KeyError, AttributeError) as error:  # of a damaged schema or description
         raise DataError(f"{folder}: the saved data set cannot be loaded: {_first_line(error)}") from error
     except OSError as error:
-        raise DataError(f"{folder}: the saved data set is damaged: {_first_line(error)}") from error
+        damaged = DataError(f"{folder}: the saved data set is damaged: {_first_line(error)}")
+        raise machine_error(f"{folder}: the saved data set cannot be read", error) or damaged from error
     return read_loaded(loaded)
 
 
@@ -142,6 +145,10 @@ def _unreachable(path: str, error: Exception) -> MachineError:
         reason = f"the hub cannot be reached ({_first_line(error)})"
     message = f'dataset "{path}" not found locally and {reason}; download it first, or go online'
     return MachineError(message, kind="network")
+
+
+def _whose(path: str) -> str:
+    return f'dataset "{path}" cannot be read'
 
 
 def _not_found(path: str) -> str:

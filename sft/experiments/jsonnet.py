@@ -14,6 +14,8 @@ from typing import Any
 
 from sft.config.secrets import masked
 from sft.errors import MachineError, PackageMissing, UserError
+from sft.experiments.quiet_stream import QuietStream
+from sft.experiments.wording import one_line
 
 CHILD = Path(__file__).with_name("jsonnet_child.py")
 LIBRARY = Path(__file__).resolve().parents[1] / "grid.libsonnet"
@@ -46,6 +48,15 @@ class JsonnetOptions:
 
     timeout_s: float = 60
     """Seconds, of CPU and by the clock, that an evaluation may take."""
+
+    def __post_init__(self) -> None:
+        """Check the limit.
+
+        Raises:
+            UserError: it is no time that can pass.
+        """
+        if not 0 < self.timeout_s < float("inf"):
+            raise UserError(f"--grid-timeout {self.timeout_s:g}: must be more than 0 seconds")
 
 
 def evaluate_jsonnet(path: Path, options: JsonnetOptions) -> Any:
@@ -134,13 +145,19 @@ def _ask(request: Mapping[str, Any], name: str, timeout_s: float) -> dict[str, s
         )
     except subprocess.TimeoutExpired:
         raise _stopped(name, timeout_s, timeout_s) from None
-    if ended.returncode < 0 or any(sign in ended.stderr for sign in OUT_OF_MEMORY):
+    if ended.returncode < 0 or (ended.returncode and any(sign in ended.stderr for sign in OUT_OF_MEMORY)):
         raise _stopped(name, time.monotonic() - start, timeout_s)
     if ended.returncode != 0:
         trace = ended.stderr.decode(errors="replace")
         raise RuntimeError(f"the Jsonnet child ended with code {ended.returncode}:\n{trace}")
+    QuietStream(sys.stderr).write(_traced(ended.stderr))
     answer: dict[str, str] = json.loads(ended.stdout)
     return answer
+
+
+def _traced(told: bytes) -> str:
+    """What `std.trace` said, without what would steer a terminal."""
+    return "".join(f"{one_line(line)}\n" for line in told.decode("utf-8", "replace").splitlines() if line.strip())
 
 
 def _stopped(name: str, seconds: float, timeout_s: float) -> UserError:

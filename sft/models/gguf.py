@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sft.errors import PackageMissing, UserError
+from sft.errors import MachineError, PackageMissing, SftError, UserError, machine_error
 from sft.models.hashes import cache_folder, files_sha256
 from sft.processes.child import module_command
 from sft.processes.isolation import isolated
@@ -29,14 +29,25 @@ def convert_gguf(gguf: Path, to: Path) -> None:
     """
     if to.exists():
         return
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=to.parent) as temporary:
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(prefix=".tmp-", dir=to.parent)
+    except OSError as error:
+        raise _no_cache(to.parent, error) from error
+    with made as temporary:
         folder = Path(temporary) / "model"
         _save_plain(gguf, folder)
         with contextlib.suppress(OSError):  # another process was faster: the same content is there
             os.rename(folder, to)
     if not to.exists():
-        raise OSError(f"{to} could not be written")
+        raise MachineError(f"{to} could not be written")
+
+
+def _no_cache(folder: Path, error: OSError) -> MachineError:
+    return MachineError(
+        f"the cache folder {folder}, in which GGUF models are kept as safetensors, cannot be written: "
+        f"{error.strerror}; set XDG_CACHE_HOME to a folder that can"
+    )
 
 
 def converted_gguf(gguf: Path) -> Path:
@@ -45,7 +56,8 @@ def converted_gguf(gguf: Path) -> Path:
     The conversion runs in a process of its own: it needs torch, which the checks of a grid do without.
 
     Raises:
-        UserError: the conversion failed; its last line of output says why.
+        UserError: the file is not as it must be; the last line of what the conversion said tells why.
+        MachineError: the cache cannot be written, or the conversion ran out of memory or space.
     """
     to = cache_folder() / "gguf" / files_sha256(gguf)[:16]
     if not to.exists():
@@ -55,7 +67,10 @@ def converted_gguf(gguf: Path) -> Path:
         )
         if ended.returncode:
             last = (ended.stderr.strip().splitlines() or ["no output"])[-1]
-            raise UserError(f"model {gguf}: cannot be converted to safetensors: {last}", kind="model")
+            text = f"model {gguf}: cannot be converted to safetensors: {last}"
+            if ended.returncode < 0 or ended.returncode == MachineError.exit_code:
+                raise MachineError(text)
+            raise UserError(text, kind="model")
     return to
 
 
@@ -91,10 +106,17 @@ def _main(arguments: list[str]) -> int:
     source, target = arguments
     try:
         convert_gguf(Path(source), Path(target))
-    except (UserError, PackageMissing) as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+    except SftError as error:
+        told = error
+    except Exception as error:
+        found = machine_error("this machine does not let it", error)
+        if found is None:
+            raise
+        told = found
+    else:
+        return 0
+    sys.stderr.write(f"{told}\n")
+    return told.exit_code
 
 
 if __name__ == "__main__":

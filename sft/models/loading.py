@@ -1,6 +1,7 @@
 """Loading a base model: device, data type, quantisation, placement."""
 
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sft.config.experiment import QuantizationConfig
-from sft.errors import MachineError, PackageMissing, UserError
+from sft.errors import MachineError, PackageMissing, UserError, machine_error
 from sft.models.config_file import read_config, require_decoder
 from sft.models.gguf import converted_gguf
 from sft.models.library_warnings import judged_warnings
@@ -134,7 +135,7 @@ def local_model(name: str, folder: Path) -> Path | None:
         raise UserError(text, kind="model")
     if not (path / "config.json").is_file():
         raise UserError(f"model.name: {path} holds no model: it has no config.json", kind="model")
-    if not any(path.glob("*.safetensors")):
+    if not any(name.endswith(".safetensors") for name in os.listdir(path)):
         raise UserError(f"model.name: {path} has no *.safetensors; only safetensors are read", kind="model")
     return path
 
@@ -237,6 +238,7 @@ def _keep_weights_unpacked(model: "PreTrainedModel") -> None:
 def _explained(source: ModelSource, local: Path | None, error: Exception) -> Exception:
     """The error in the project's words; one that nobody foresaw stays as it is."""
     known = loading_error(source.name, error) if local is None else None
+    known = known or machine_error(f"model {source.name!r} cannot be read", error)
     if known is not None:
         return known
     reason = " ".join(str(error).split())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import PackageMissing, UserError
+from sft.errors import PackageMissing, UserError, machine_error
 from sft.models.references import loading_error, locate
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def encode_texts(source: EncoderSource, texts: Sequence[str]) -> "np.ndarray[Any
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         known = loading_error(source.name, error) if path is None else None
+        known = known or machine_error(f"the sentence-embedding model {source.name!r} cannot be read", error)
         text = f"no sentence-embedding model can be read from {source.name!r}: {' '.join(str(error).split())}"
         raise known or UserError(text, kind="model") from error
     vectors: np.ndarray[Any, Any] = model.eval().encode(

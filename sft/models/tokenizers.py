@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import UserError
+from sft.errors import UserError, machine_error
 from sft.models.gguf import converted_gguf
 from sft.models.library_warnings import judged_warnings
 from sft.models.references import loading_error, locate
@@ -49,6 +49,7 @@ def load_tokenizer(name: str, folder: Path, revision: str | None = None) -> "Pre
             )
     except (OSError, ValueError, KeyError, ImportError) as error:
         known = loading_error(name, error) if path is None else None
+        known = known or machine_error(f"the tokenizer of {name!r} cannot be read", error)
         reason = SHIPPED_CODE if "trust_remote_code" in str(error) else " ".join(str(error).split())
         raise known or UserError(f"no tokenizer can be read from {name!r}: {reason}", kind="tokenizer") from error
     if not tokenizer.is_fast:

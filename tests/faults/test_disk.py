@@ -1,6 +1,7 @@
 """Disks that are full, results folders that cannot be used, logs that flood: nothing that is finished is lost."""
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sft.experiments.executors import local
 from sft.experiments.logs import LogSize
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import is_done
@@ -168,3 +170,12 @@ def _fill(path: Path) -> None:
     with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(b"x" * 4096)
+
+
+def test_no_inode_left_for_the_files_of_a_worker_is_a_full_disk(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(local, "start_fresh", refuse)
+    handle = jobs.run(jobs.executor("fresh"), jobs.job("succeed"))
+    assert handle.error.kind == "disk_full"

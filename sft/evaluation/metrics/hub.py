@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.errors import MachineError
+from sft.errors import MachineError, machine_error
 
 _HIGHER_IS_BETTER: Mapping[str, bool] = {
     "cer": False,
@@ -72,7 +72,7 @@ def _load(name: str, folder: Path) -> Any:
     except ImportError as error:
         raise MachineError(f"metric {name!r}: {_one_line(error)}") from error
     except (OSError, ValueError) as error:
-        raise MachineError(
+        raise machine_error(f"metric {name!r} cannot be loaded", error) or MachineError(
             f"metric {name!r} lives on the Hugging Face hub, and it could be neither reached nor found in the cache "
             f"({_one_line(error)}); go online once, or choose a metric of `sft methods`",
             kind="network",

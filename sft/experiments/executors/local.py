@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sft.errors import MachineError
+from sft.errors import MachineError, machine_kind
 from sft.experiments.executors.environment import worker_environment
 from sft.experiments.executors.executor import Submission
 from sft.experiments.executors.fresh import start_fresh
@@ -124,7 +124,8 @@ class LocalExecutor:
             else:
                 self._begin_fresh(handle)
         except OSError as error:
-            self._finish(handle, NOT_STARTED, ErrorRecord("crash", f"the worker could not be started: {error}"))
+            kind = machine_kind(error) or "crash"
+            self._finish(handle, NOT_STARTED, ErrorRecord(kind, f"the worker could not be started: {error}"))
 
     def _begin_warm(self, handle: LocalHandle) -> None:
         handle.start = "warm"

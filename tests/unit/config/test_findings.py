@@ -1,4 +1,4 @@
-from sft.config.findings import SHOWN_PER_FINDING, Finding, invalid
+from sft.config.findings import Finding, invalid
 
 NAMES = [f"e{number}" for number in range(1, 101)]
 
@@ -28,9 +28,15 @@ def test_a_finding_of_the_grid_has_no_number() -> None:
     assert str(error) == "The grid is invalid; nothing was started.\nno data [g.json]"
 
 
-def test_a_finding_that_many_share_is_shortened() -> None:
-    findings = [Finding(name, "a.b", "required") for name in NAMES] + [Finding("e99", "c", "other")]
-    lines = invalid(findings, NAMES, "g.json").lines
-    assert len(lines) == SHOWN_PER_FINDING + 2
-    assert lines[-2] == '#99 "e99": c: other [g.json]'
-    assert lines[-1] == "and 80 more experiments with a.b: required [g.json]"
+def test_a_finding_that_several_share_is_said_once() -> None:
+    findings = [Finding(name, "a.b", "required") for name in ("e1", "e2", "e3")] + [Finding("e2", "c", "other")]
+    assert invalid(findings, NAMES, "g.json").lines == (
+        "in 3 experiments: e1, e2, e3: a.b: required [g.json]",
+        '#2 "e2": c: other [g.json]',
+    )
+
+
+def test_of_many_that_share_a_finding_some_are_named() -> None:
+    (line,) = invalid([Finding(name, "a.b", "required") for name in NAMES], NAMES, "g.json").lines
+    assert line.startswith("in 100 experiments: e1, e2, ")
+    assert line.endswith(", e20 and 80 more: a.b: required [g.json]")

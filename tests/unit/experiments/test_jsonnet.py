@@ -246,3 +246,15 @@ def test_the_reference_is_taken_where_the_fast_one_is_missing(monkeypatch: pytes
 
 def test_keys_come_in_alphabetical_order(backend: str, folder: Path) -> None:
     assert list(value_of(folder, "{b: 1, a: 2}")) == ["a", "b"]
+
+
+def test_what_a_grid_traces_is_shown(backend: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = r"std.trace('MemoryError \u001b[31m', 3)"
+    assert value_of(folder, code) == 3
+    assert capsys.readouterr().err == "TRACE: grid.jsonnet:1 MemoryError  [31m\n"
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_limit_that_is_no_time_is_refused(seconds: float) -> None:
+    with pytest.raises(UserError, match=r"--grid-timeout .*: must be more than 0 seconds"):
+        JsonnetOptions(timeout_s=seconds)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from sft.errors import UserError
+from sft.errors import MachineError, UserError
 from sft.models import gguf as gguf_files
 from sft.models.gguf import convert_gguf, converted_gguf
 from sft.models.loading import ModelSource, load_model
@@ -120,6 +120,12 @@ def test_a_gguf_name_loads_model_and_tokenizer_through_the_users_cache(gguf_file
 
 
 @pytest.mark.slow
+def test_a_cache_that_cannot_be_written_is_the_machine_s(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(MachineError, match="cannot be written: Not a directory; set XDG_CACHE_HOME"):
+        convert_gguf(tmp_path / "any.gguf", tmp_path / "file" / "cache" / "model")
+
+
 def test_a_conversion_that_fails_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "text.gguf").write_text("no weights")
