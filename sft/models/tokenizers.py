@@ -133,7 +133,11 @@ def _processor_template(name: str, path: Path | None, revision: str | None) -> d
         found = cached_file(name, PROCESSOR_TEMPLATE, revision=revision, **told)
     if found is None:
         return None
-    template = json.loads(Path(found).read_text("utf-8-sig")).get("chat_template")
+    try:
+        template = json.loads(Path(found).read_text("utf-8-sig"))["chat_template"]
+    except (ValueError, LookupError, TypeError):
+        text = f'{PROCESSOR_TEMPLATE} of {name!r} is not {{"chat_template": "..."}}; mend it or take it away'
+        raise UserError(text, kind="tokenizer") from None
     return {"default": template} if isinstance(template, str) else template
 
 

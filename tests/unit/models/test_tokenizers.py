@@ -92,6 +92,9 @@ def test_the_template_of_a_processor_is_the_tokenizer_s_where_that_has_none(save
         (tmp_path / name / "chat_template.json").write_text(json.dumps({"chat_template": written}))
     assert chat_template_in_force(load_tokenizer("with", tmp_path), None, tmp_path) == "{{ 3 }}"
     assert chat_template_in_force(load_tokenizer("without", tmp_path), None, tmp_path) == "{{ 1 }}"
+    (tmp_path / "without" / "chat_template.json").write_text("[]")
+    with pytest.raises(UserError, match=r"chat_template\.json of 'without' is not"):
+        load_tokenizer("without", tmp_path)
 
 
 def test_thinking_is_off_where_the_template_knows_it():
