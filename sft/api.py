@@ -30,9 +30,10 @@ from sft.experiments.settings import RunSettings
 from sft.reporting.leaderboard import board_folder, leading_id, rebuild_leaderboard
 from sft.reporting.tracked import last_log, log_results, require_tracker
 from sft.reporting.views.view import ViewRequest, leaderboard_view
-from sft.runs.file_systems import told_to
 from sft.runs.files import ResultsFolder
+from sft.runs.hub_contact import asked_anew
 from sft.runs.lock import locked
+from sft.runs.notices import told_to
 
 __all__ = [
     "GridRun",
@@ -82,6 +83,7 @@ class GridRun:
         return len(self.outcome.statuses)
 
 
+@asked_anew()
 def plan(grid: Grid, options: GridOptions = DEFAULT_OPTIONS, results_path: str | Path = DEFAULT_RESULTS) -> GridPlan:
     """Expand and check a grid; nothing is run.
 
@@ -216,6 +218,7 @@ def clean(results_path: str | Path = DEFAULT_RESULTS, *, delete: bool = False, a
     return clean_folder(_folder(results_path), delete=delete, adapters=adapters)
 
 
+@asked_anew()
 def inspect(
     config: Grid,
     rows: int,
@@ -260,6 +263,7 @@ def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True, may_t
     return plan_grid(grid, pinned_commits(folder), with_gold=with_gold, may_train=may_train)
 
 
+@asked_anew()
 def _run(
     grid: RawGrid, results_path: Path, request: RunRequest, settings: RunSettings, display: Display | None
 ) -> GridRun:

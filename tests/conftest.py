@@ -105,6 +105,15 @@ GENERATION = {"dataset": {"task_type": "generation"}, "prompting": {"instruction
 
 
 @pytest.fixture(autouse=True)
+def hub_asked_anew() -> Iterator[None]:
+    """A hub that was silent in one test is asked again in the next."""
+    from sft.runs.hub_contact import asked_anew
+
+    with asked_anew():
+        yield
+
+
+@pytest.fixture(autouse=True)
 def _no_unknown_library_warnings(request: pytest.FixtureRequest) -> Iterator[None]:
     """What a library warns of while it loads something must be judged in `sft/models/library_warnings.py`."""
     from sft.models.library_warnings import forget_warnings, noted_warnings

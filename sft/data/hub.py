@@ -9,6 +9,7 @@ from sft.config.dataset import DatasetConfig
 from sft.data.arrow_tables import from_arrow
 from sft.data.rows import Table
 from sft.errors import DataError, MachineError, PackageMissing, machine_error
+from sft.runs.hub_contact import is_silent, note_silence
 
 DEFAULT_REVISION = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -49,6 +50,7 @@ def hub_commit(dataset: DatasetConfig) -> str:
     except (RepositoryNotFoundError, HFValidationError):
         raise DataError(_not_found(dataset.path)) from None
     except (_http_error(), OSError) as error:
+        note_silence(error)
         return _cached_commit(dataset.path, revision, error)
     return str(commit)
 
@@ -139,7 +141,7 @@ def _cached_commit(path: str, revision: str, error: Exception) -> str:
 def _unreachable(path: str, error: Exception) -> MachineError:
     from huggingface_hub import constants
 
-    if constants.is_offline_mode():
+    if constants.is_offline_mode() and not is_silent():
         reason = "the network is off (HF_HUB_OFFLINE=1)"
     else:
         reason = f"the hub cannot be reached ({_first_line(error)})"

@@ -11,9 +11,10 @@ from sft.config.experiment import ExperimentConfig
 from sft.data.loading import data_fingerprint, local_source
 from sft.data.loading import hub_commit as dataset_commit
 from sft.evaluation.selection import local_files
-from sft.models.references import hub_commit, locate, model_fingerprint
+from sft.models.references import COMMIT, hub_commit, locate, model_fingerprint
 from sft.pipeline.experiment import Fingerprints
 from sft.registry import is_file_code, is_own_code, own_code_source
+from sft.runs.hub_contact import probe
 from sft.runs.records import StageName
 from sft.tasks.inputs import task_of
 from sft.training.argument_files import argument_files
@@ -31,6 +32,7 @@ class Contents:
         self._folder = folder
         self.pinned = dict(pinned)
         self._found: dict[str, Any] = {}
+        self._given = frozenset(pinned)
 
     def dataset_revision(self, config: ExperimentConfig) -> str | None:
         """The commit of a hub data set; None for local data."""
@@ -108,6 +110,8 @@ class Contents:
         return found
 
     def _pin(self, key: str, ask: Callable[[], str]) -> str:
+        if key in self._given or COMMIT.fullmatch(key.rpartition("@")[2]):
+            self._once("hub", probe)  # nothing has to be asked, so nobody would notice that there is no network
         if key not in self.pinned:
             self.pinned[key] = ask()
         return self.pinned[key]

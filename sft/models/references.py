@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sft.errors import MachineError, SftError, UserError
 from sft.models.hashes import files_sha256
+from sft.runs.hub_contact import is_silent, note_silence
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
@@ -66,6 +67,7 @@ def hub_commit(name: str, revision: str | None = None) -> str:
         refusal = _refusal(name, error)
         if refusal is not None:
             raise refusal from error
+        note_silence(error)
         found = _cached_commit(name, revision)
     if found is None:
         raise not_reachable(name)
@@ -76,7 +78,8 @@ def not_reachable(name: str) -> MachineError:
     """The error for a hub model that is not cached while the hub does not answer."""
     from huggingface_hub.constants import is_offline_mode
 
-    why = "the network is off (HF_HUB_OFFLINE=1)" if is_offline_mode() else "the hub does not answer"
+    is_off = is_offline_mode() and not is_silent()
+    why = "the network is off (HF_HUB_OFFLINE=1)" if is_off else "the hub does not answer"
     advice = "Download it first or go online; for a local model check the path, which is relative to the config."
     return MachineError(f'model "{name}" not found locally and {why}. {advice}', kind="network")
 

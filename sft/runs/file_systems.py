@@ -10,10 +10,11 @@ import fcntl
 import os
 import shutil
 import stat
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+
+from sft.runs.notices import say_once
 
 Call = Literal["flock", "fsync", "chmod"]
 
@@ -25,27 +26,6 @@ LOST: dict[Call, str] = {
     "fsync": "cannot be told to write to the disk at once: a power loss may take the newest results",
     "chmod": "sets no permissions: files have those that it gives them",
 }
-
-
-class _Listener:
-    """Who is told, and of what they were told already."""
-
-    def __init__(self) -> None:
-        self.told: set[Call] = set()
-        self.say: Callable[[str], None] = lambda line: print(line, file=sys.stderr)  # noqa: T201
-
-
-_LISTENER = _Listener()
-
-
-@contextlib.contextmanager
-def told_to(say: Callable[[str], None]) -> Iterator[None]:
-    """Tell this function instead of stderr what a file system refuses in this block."""
-    before, _LISTENER.say = _LISTENER.say, say
-    try:
-        yield
-    finally:
-        _LISTENER.say = before
 
 
 def flock(descriptor: int, operation: int, path: Path) -> None:
@@ -102,6 +82,4 @@ def _may_be_refused(call: Call, path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in REFUSED:
             raise
-        if call not in _LISTENER.told:
-            _LISTENER.told.add(call)
-            _LISTENER.say(f"warning: the file system of {path} {LOST[call]} ({call}: {error.strerror})")
+        say_once(call, f"the file system of {path} {LOST[call]} ({call}: {error.strerror})")

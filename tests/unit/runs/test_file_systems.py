@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from sft.runs import file_systems
+from sft.runs import notices
 from sft.runs.atomic import write_json
-from sft.runs.file_systems import copy_folder, told_to
+from sft.runs.file_systems import copy_folder
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder, locked
 from sft.runs.manifest import is_done, write_manifest
+from sft.runs.notices import told_to
 
 CODES = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK, errno.EPERM)
 
@@ -22,7 +23,7 @@ CODES = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK, errno.EPERM
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What is said, from the beginning."""
-    monkeypatch.setattr(file_systems, "_LISTENER", type(file_systems._LISTENER)())
+    monkeypatch.setattr(notices, "_LISTENER", type(notices._LISTENER)())
     lines: list[str] = []
     with told_to(lines.append):
         yield lines
