@@ -3,7 +3,8 @@
 A launcher, a notebook, a debugger or an experiment of last week may have left them. They would not be in any key, so a
 stage would give other numbers under the same one, wait for processes that nobody started, or crash. The lists are
 taken from the sources of torch, accelerate, transformers, trl, peft, datasets, and from launchers; what only tells
-places, devices, access, proxies, verbosity or where to report stays.
+places, devices, access, proxies, verbosity or where to report stays, and so does `OPENBLAS_CORETYPE`, which an
+administrator sets where OpenBLAS mistakes the processor.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ NUMBERS = (
     *("TRANSFORMERS_*", "TRL_*", "PEFT_*", "USE_TF", "USE_TORCH", "USE_JAX", "USE_FLAX", "USE_TORCH_XLA"),
     *("USE_HUB_KERNELS", "TRUST_REMOTE_CODE", "HF_DATASETS_TRUST_REMOTE_CODE", "NCCL_GRAPH_MIXING_SUPPORT"),
     *("TORCH_*", "PYTORCH_*", "TORCHDYNAMO_*", "TORCHINDUCTOR_*", "TRITON_INTERPRET", "FLASH_ATTENTION_*"),
-    *("ATEN_CPU_CAPABILITY", "MKL_*", "DNNL_*", "ONEDNN_*", "OPENBLAS_*", "NVIDIA_TF32_OVERRIDE"),
+    *("ATEN_CPU_CAPABILITY", "MKL_*", "DNNL_*", "ONEDNN_*", "NVIDIA_TF32_OVERRIDE"),
     *("CUBLAS_WORKSPACE_CONFIG", "CUDNN_DETERMINISTIC"),
 )
 INTERPRETERS = (
@@ -33,8 +34,9 @@ INTERPRETERS = (
     *("MPLBACKEND", "JPY_*", "PYDEVD_*"),
 )
 KEPT = (
-    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_DUPLICATE_LIB_OK"),
-    *("MKL_NUM_THREADS", "MKL_THREADING_LAYER", "MKL_SERVICE_FORCE_INTEL", "OPENBLAS_NUM_THREADS"),
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"),
+    *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),  # scikit-learn sets them where it is imported
+    *("MKL_NUM_THREADS", "MKL_THREADING_LAYER", "MKL_SERVICE_FORCE_INTEL"),
     *("TRANSFORMERS_CACHE", "TRANSFORMERS_OFFLINE", "TRANSFORMERS_VERBOSITY", "TRANSFORMERS_NO_ADVISORY_WARNINGS"),
     *("TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCH_CUDA_ARCH_LIST", "TORCH_LOGS", "TORCH_SHOW_CPP_STACKTRACES"),
     *("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_KERNEL_CACHE_PATH", "PYTORCH_NVML_BASED_CUDA_CHECK"),
