@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sft.errors import NO_SPACE_ERRNOS
+from sft.experiments.wording import shown_path
+from sft.runs.deletion import make_room
 from sft.runs.events import EventLog
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import StatusRecord, write_record
@@ -42,6 +44,13 @@ class Journal:
         self._statuses[folder.path] = status
         self.flush()
 
+    def make_room(self, folder: JobFolder) -> None:
+        """Move folders out of the way that stand where a job's records belong, and say so."""
+        for path in (folder.status, folder.job, folder.progress, folder.manifest):
+            moved = make_room(self._results, path)
+            if moved is not None:
+                self._say(f"{shown_path(path)} was a folder and was moved to {shown_path(moved)}")
+
     def flush(self) -> None:
         """Write what is not written yet.
 
@@ -50,6 +59,7 @@ class Journal:
         """
         try:
             for path in list(self._statuses):
+                self.make_room(JobFolder(path))
                 write_record(JobFolder(path).status, self._statuses[path])
                 del self._statuses[path]
             while self._events:

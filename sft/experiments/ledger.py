@@ -105,6 +105,10 @@ class Ledger:
         """What a job has used up, and how it runs next."""
         return self._tries[job.folder.path]
 
+    def make_room(self, job: PlannedJob) -> None:
+        """Have nothing in the way of the records of a job that is about to start."""
+        self._journal.make_room(job.folder)
+
     def started(self, job: PlannedJob, status: StatusRecord) -> None:
         """A job runs."""
         self._schedule.start(job)

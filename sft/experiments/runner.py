@@ -174,6 +174,7 @@ class Runner:
         status = StatusRecord("running", job.record.stage, memory_step=memory_step, gpus=grant.lease.gpus or ())
         kills = oom_kills(self._around.oom_counter)
         try:
+            self._ledger.make_room(job)
             attempt = prepare(job, memory_step)
             handle = self._executor.submit(Submission(job.folder, attempt, grant.lease))
         except OSError as error:

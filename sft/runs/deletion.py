@@ -74,6 +74,11 @@ def _unused(path: Path) -> Path:
     return Path(f"{path}-{number}")
 
 
+def make_room(results: ResultsFolder, path: Path) -> Path | None:
+    """Move a folder to the trash that stands where a file belongs; its new place, None where there is none."""
+    return set_aside(results, path) if _is_folder(path) and is_within(results, path) else None
+
+
 def size_on_disk(path: Path) -> int:
     """Bytes of all regular files in a folder, or of one; links count nothing."""
     if not _is_folder(path):

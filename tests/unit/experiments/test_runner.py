@@ -136,6 +136,25 @@ def test_a_job_that_another_process_worked_on_runs_again_by_the_same_command(
     assert executor.order == again
 
 
+@pytest.mark.parametrize("name", ["status", "job", "progress", "manifest"])
+def test_a_folder_in_the_place_of_a_record_is_moved_and_ends_no_grid(results: ResultsFolder, name: str) -> None:
+    planned, display = job(results, "infer", "i"), Shown()
+    place = getattr(planned.folder, name)
+
+    def block(submission: Submission) -> int:
+        if name == "status":
+            place.unlink(missing_ok=True)
+            (place / "kept").mkdir(parents=True)
+        return succeed(submission)
+
+    if name != "status":
+        (place / "kept").mkdir(parents=True)
+    summary = run(results, [planned], FakeExecutor({"i": block}), display)
+    assert summary.done == {planned.folder.path}
+    (said,) = [line for line in display.said if "was a folder" in line]
+    assert (Path(said.rpartition(" ")[2]) / "kept").is_dir()
+
+
 def test_the_same_jobs_again_start_nothing(results: ResultsFolder) -> None:
     jobs, display = chain(results), Shown()
     run(results, jobs, FakeExecutor())
