@@ -278,7 +278,7 @@ def _run(
         require_adapters(checked, results_folder)
     costs = StageCosts(row_counts(checked.experiments))
     display = display or display_for(costs=costs)
-    with told_to(display.say), locked(results_folder):
+    with told_to(display.say), locked(results_folder, starting=True):
         costs.learn_from(results_folder)
         board = board_starter(results_folder, UNDER_WAY) if request.adds_to_grid else no_board
         watchers = Watchers(display, board, costs)

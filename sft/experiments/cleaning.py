@@ -18,11 +18,12 @@ from sft.runs.deletion import delete, is_within, set_aside, size_on_disk
 from sft.runs.events import EventLog
 from sft.runs.experiments import ListedExperiment, grid_entries
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.lock import locked
+from sft.runs.lock import is_starting, lock_holder, locked
 from sft.runs.records import StatusRecord, read_job, read_json_or_none, write_record
 from sft.runs.states import FINISHED
 
 SHOWN = 50
+JUST_STARTED = "{path}/: a run has just started and may need what is there; try again in a moment, or after its end"
 UNNEEDED, TRASH, LEFTOVER, ADAPTER = "not in this grid", "trash", "leftover", "adapter of finished experiments"
 
 
@@ -53,7 +54,7 @@ def clean(results: ResultsFolder, *, delete: bool, adapters: bool) -> list[str]:
 
     Raises:
         UserError: the folder is no results folder.
-        FolderInUse: adapters are to go while a run is active, which may need them.
+        FolderInUse: a run is active, and adapters are to go, which it may need, or it has yet to say what it needs.
     """
     view = view_of(results)
     # Before the lock is taken, which would make the folder look like one.
@@ -67,6 +68,8 @@ def clean(results: ResultsFolder, *, delete: bool, adapters: bool) -> list[str]:
     except FolderInUse:
         if adapters:
             raise
+    if is_starting(results):
+        raise FolderInUse(JUST_STARTED.format(path=results.path))
     return _remove(view_of(results), adapters=False)
 
 
@@ -105,6 +108,8 @@ def find_removals(view: ResultsView, *, adapters: bool) -> Cleaning:
 def remove(view: ResultsView, cleaning: Cleaning) -> None:
     """Take it out; the caller holds the folder's lock, unless another run does."""
     for removal in cleaning.removals:
+        if view.holder is not None and (lock_holder(view.results) != view.holder or is_starting(view.results)):
+            raise FolderInUse(JUST_STARTED.format(path=view.results.path))
         if removal.why == ADAPTER:
             _prune(view, JobFolder(removal.path.parent))
         elif removal.why == UNNEEDED:

@@ -28,6 +28,7 @@ from sft.pipeline.jobs import ExperimentFolders, Goal, PlannedJob, jobs_of, with
 from sft.pipeline.memory import has_memory_step
 from sft.registry import load
 from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.lock import settle
 from sft.runs.manifest import is_done
 from sft.runs.records import StatusRecord, read_status
 
@@ -121,6 +122,8 @@ def run_plan(
     write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
     if request.goal != "adapter":
         write_configs(plan, jobs)
+    if request.adds_to_grid:
+        settle(results)
     executor = load(executor_registry, "local", "executor")(
         settings.start, preload_of(job.record for job in needed.values()), watchers.display.say
     )

@@ -13,19 +13,25 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from sft.errors import FolderInUse, MachineError
-from sft.runs.fence import holding
+from sft.runs.fence import holding, require_in_place
 from sft.runs.file_systems import flock
 from sft.runs.files import ResultsFolder
 
 PATIENCE_SECONDS = 0.1
 """Longer than any reader holds the lock, too short for a person to notice."""
 _PAUSE_SECONDS = 0.005
+STARTING = "its grid is not written yet"
+"""Second line of the lock's text until `settle`."""
 UNKNOWN_HOLDER = "another process"
 
 
 @contextlib.contextmanager
-def locked(results: ResultsFolder) -> Iterator[None]:
+def locked(results: ResultsFolder, *, starting: bool = False) -> Iterator[None]:
     """Hold the folder's lock for the block; nothing is written there when another folder takes its place.
+
+    Args:
+        results: the folder.
+        starting: whether the block has yet to say, by `settle`, that the folder's grid names what it needs.
 
     Raises:
         FolderInUse: another process holds it.
@@ -45,11 +51,28 @@ def locked(results: ResultsFolder) -> Iterator[None]:
             )
         os.ftruncate(descriptor, 0)
         since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        os.write(descriptor, f"pid {os.getpid()} on host {socket.gethostname()}, since {since}\n".encode())
+        holder = f"pid {os.getpid()} on host {socket.gethostname()}, since {since}\n"
+        os.write(descriptor, (holder + (f"{STARTING}\n" if starting else "")).encode())
         with holding(results.lock, descriptor):
             yield
     finally:
         os.close(descriptor)
+
+
+def settle(results: ResultsFolder) -> None:
+    """Say that the grid of the folder is that of the run which holds its lock; to be called by that run."""
+    require_in_place(results.lock)
+    with results.lock.open("r+b") as file:
+        file.readline()
+        file.truncate()
+
+
+def is_starting(results: ResultsFolder) -> bool:
+    """Whether the run that holds the lock, or the last one that did, has not settled what it needs of the folder."""
+    try:
+        return results.lock.read_text("utf-8").splitlines()[1:] == [STARTING]
+    except (OSError, ValueError):
+        return False
 
 
 def lock_holder(results: ResultsFolder) -> str | None:
@@ -83,4 +106,4 @@ def _take(descriptor: int, results: ResultsFolder) -> bool:
 
 
 def _text(descriptor: int) -> str:
-    return os.pread(descriptor, 1000, 0).decode("utf-8", "replace").strip()
+    return os.pread(descriptor, 1000, 0).decode("utf-8", "replace").partition("\n")[0].strip()

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from sft.errors import FolderInUse, UserError
-from sft.experiments.cleaning import clean
+from sft.experiments.cleaning import clean, find_removals, remove
 from sft.experiments.results_view import view_of
 from sft.experiments.verification import verify
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.events import EventLog
 from sft.runs.files import ResultsFolder
-from sft.runs.lock import locked
+from sft.runs.lock import locked, settle
 from sft.runs.records import StatusRecord, read_status, write_record
 
 RESULT = '{"results": {"macro_f1": 0.5}, "data": {}, "details": {}}'
@@ -146,6 +146,26 @@ def test_while_a_run_is_active_only_what_it_cannot_need_goes(used: Any) -> None:
         "experiments/old-c0000000", "stages/infer/ic00000000000000", "stages/infer/ie00000000000000",
     }  # fmt: skip
     assert any("a run is active (pid " in line for line in said(used))
+
+
+def test_a_run_that_has_not_written_its_grid_yet_loses_nothing(grid: Any) -> None:
+    grid.finish(grid.stage("infer", "ic"), "infer")
+    with locked(grid.results, starting=True):
+        before = grid.content()
+        with pytest.raises(FolderInUse, match="a run has just started"):
+            said(grid, delete=True)
+        assert grid.content() == before
+        settle(grid.results)
+        assert gone(grid) == {"stages/infer/ic00000000000000"}
+
+
+def test_a_run_that_starts_while_something_is_taken_out_loses_nothing_more(grid: Any) -> None:
+    grid.finish(grid.stage("infer", "ic"), "infer")
+    with locked(grid.results):
+        view = view_of(grid.results)
+    with locked(grid.results, starting=True), pytest.raises(FolderInUse, match="a run has just started"):
+        remove(view, find_removals(view, adapters=False))
+    assert grid.results.stage("infer", "ic00000000000000").path.is_dir()
 
 
 def test_what_a_running_stage_reads_stays(used: Any) -> None:
