@@ -1,0 +1,48 @@
+"""`python large_grid_run.py RESULTS`: a runner with two stub jobs, the second of which waits for a signal."""
+
+import sys
+import time
+from pathlib import Path
+
+from sft.experiments.board_process import UNDER_WAY, board_starter
+from sft.experiments.executors.local import LocalExecutor
+from sft.experiments.line_display import display_for
+from sft.experiments.runner import Runner
+from sft.experiments.settings import RunSettings
+from sft.experiments.surroundings import Surroundings
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.lock import locked
+from sft.runs.manifest import write_manifest
+from sft.runs.progress import Progress
+from sft.runs.records import JobRecord
+from sft.runs.stopping import StopRequested
+
+
+def stage(job: JobFolder, record: JobRecord, _progress: Progress, _started: float) -> None:
+    """End at once, or wait for the request to stop and say that it came."""
+    if record.key == "waiting":
+        (job.path / "started").touch()
+        try:
+            time.sleep(3600)
+        except StopRequested:
+            (job.path / "signalled").touch()
+            raise
+    job.scores.write_text("{}")
+    write_manifest(job, [job.scores])
+
+
+def main(results: ResultsFolder) -> None:
+    """Run both."""
+    jobs = {}
+    for key in ("first", "waiting"):
+        record = JobRecord("infer", key, key, {}, "", {})
+        jobs[key] = [PlannedJob(results.stage("infer", key), record, ())]
+    with locked(results):
+        around = Surroundings(board_seconds=0.0)
+        start = board_starter(results, UNDER_WAY)
+        Runner(results, LocalExecutor("fresh"), display_for(), start, RunSettings(), around).run(jobs)
+
+
+if __name__ == "__main__":
+    main(ResultsFolder(Path(sys.argv[1])))
