@@ -19,6 +19,7 @@ from sft.config.texts import quoted
 from sft.data.prompts.inputs import InputTemplate
 from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
+from sft.experiments.metric_checks import require_loadable
 from sft.inference.options import check_generation_args
 from sft.initialization.initializers import require_initializer_package
 from sft.models.config_file import local_config
@@ -147,6 +148,7 @@ class SectionChecks:
         found = check_metrics(metrics, task.name, extra, self._folder)
         if not found:
             require_packages(metrics)
+            require_loadable(metrics, extra, self._folder)
         return found
 
     def _model_reference(self, name: str) -> list[PathMessage]:

@@ -1,6 +1,6 @@
 """What our `evaluate.Metric` classes share: their input types by need, and that they leave no file behind."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import datasets
 
@@ -16,6 +16,14 @@ class OfflineMetric(evaluate.Metric):  # type: ignore[misc]
     """
 
     needs: ClassVar[Needs]
+
+    @classmethod
+    def require(cls, **_options: Any) -> None:
+        """Check that what the metric reads beside its package is there; most read nothing.
+
+        Raises:
+            SftError: it is not.
+        """
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

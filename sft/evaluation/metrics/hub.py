@@ -4,6 +4,7 @@ The table holds those of the `evaluate` library that compare one text with one r
 registry; any other is written as `owner/name`, or as the folder of a local `evaluate` module (`./my_metric`).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ _HIGHER_IS_BETTER: Mapping[str, bool] = {
     "wer": False,
 }
 
+_NLTK_DATA = re.compile(r"Resource (?:\x1b\[\d+m)?([\w-]+)(?:\x1b\[0m)? not found")
 HUB_METRICS = tuple(_HIGHER_IS_BETTER)
 
 
@@ -59,11 +61,41 @@ def compute_hub_metric(
         MachineError: the hub cannot be reached and the module is not cached, or a package it needs is missing.
     """
     module = _load(name, folder)
-    result: Mapping[str, Any] = module.compute(predictions=predictions, references=references, **arguments)
+    try:
+        result: Mapping[str, Any] = module.compute(predictions=predictions, references=references, **arguments)
+    except LookupError as error:
+        found = _NLTK_DATA.search(str(error))
+        if found is None:
+            raise
+        raise MachineError(
+            f"metric {name!r} needs data of nltk that are not there; run: python -m nltk.downloader {found[1]}",
+            kind="network",
+        ) from error
     return result
 
 
+def try_hub_metric(name: str, arguments: Mapping[str, Any], folder: Path) -> None:
+    """Load a metric, and compute it for one text: some load data only then.
+
+    What it says of that text itself is no fault of the metric.
+
+    Raises:
+        MachineError: as `compute_hub_metric`.
+    """
+    try:
+        compute_hub_metric(name, ["one text"], ["one text"], arguments, folder)
+    except MachineError:
+        raise
+    except Exception:  # noqa: BLE001  a metric may want labels, or more than one row; the stage tells
+        return
+
+
 def _load(name: str, folder: Path) -> Any:
+    """The `evaluate` module of that name, with the data it asks for when it is loaded, such as word lists.
+
+    Raises:
+        MachineError: as `compute_hub_metric`.
+    """
     from sft.evaluation.evaluate_library import evaluate
 
     local = (folder / name).resolve()

@@ -3,13 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sft.errors import UserError
 from sft.evaluation.metrics.base import OfflineMetric
+from sft.models.references import loading_error
 
 
 class BertScore(OfflineMetric):
     """Mean BERTScore F1; precision and recall stand under the details."""
 
     needs = "texts"
+
+    @classmethod
+    def require(cls, bertscore_lang: str = "en", bertscore_model: str | None = None, **_options: Any) -> None:
+        """Check that the encoder is there, by its configuration."""
+        from bert_score.utils import lang2model  # type: ignore[import-not-found, unused-ignore]
+        from transformers import AutoConfig
+
+        name = bertscore_model or lang2model[bertscore_lang]
+        try:
+            AutoConfig.from_pretrained(name, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            text = f"metric 'bertscore': no encoder can be read from {name!r}: {' '.join(str(error).split())}"
+            raise loading_error(name, error) or UserError(text, kind="model") from error
 
     def _compute(
         self,
