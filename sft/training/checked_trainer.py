@@ -6,7 +6,9 @@ states of optimiser, scheduler and generators, which the library reads with `wei
 
 import contextlib
 import errno
+import functools
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -62,6 +64,13 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     _saved_step = -1
     _is_epoch_open = False
     _is_save_due = False
+
+    def _get_dataloader(self, *args: Any, **kwargs: Any) -> Any:
+        """The library's loader, whose worker processes leave signals to the process that saves the checkpoint."""
+        loader = super()._get_dataloader(*args, **kwargs)
+        inner = getattr(loader, "base_dataloader", loader)  # accelerate wraps it
+        inner.worker_init_fn = functools.partial(_begin_reading, inner.worker_init_fn)
+        return loader
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """One micro-batch; ends the run where its loss is not finite."""
@@ -169,6 +178,18 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         self.state.compute_steps(self.args, self.state.max_steps)
         if self.state.best_global_step is not None:
             self.state.best_model_checkpoint = str(self.saving.folder.at(self.state.best_global_step))
+
+
+def _begin_reading(begin: Callable[[int], None] | None, worker: int) -> None:
+    """Start a worker process of a loader that does not die of a signal to the whole process group.
+
+    The training would end with its worker in place of saving a checkpoint. It ends the workers itself, and they end
+    where it is gone.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    if begin is not None:
+        begin(worker)
 
 
 @contextlib.contextmanager

@@ -337,11 +337,11 @@ def test_a_job_whose_wait_is_over_does_not_make_the_loop_spin_while_the_slots_ar
 
     def wait() -> None:
         time.sleep(executor.timeouts[-1])
-        if len(executor.timeouts) > 12:
+        if len(executor.timeouts) > 8:
             executor.handles[1].code = succeed(executor.handles[1].submission)
 
     executor.while_waiting = wait
-    run(results, experiments, executor, surroundings=around(backoff_seconds=0.02, tick_seconds=0.01))
+    run(results, experiments, executor, surroundings=around(backoff_seconds=0.02, tick_seconds=0.1))
     assert executor.order == ["i0", "i1", "i0"]
     assert sum(timeout == 0 for timeout in executor.timeouts) < 5
 
