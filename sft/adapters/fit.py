@@ -9,6 +9,8 @@ from sft.errors import UserError
 
 SHAPES = re.compile(r"size mismatch for (\S+): .*?shape torch\.Size\((.*?)\).*?torch\.Size\((.*?)\)", re.DOTALL)
 LONGEST_REASON = 300
+TARGETS = r"no (?:module|parameter)s? (?:was|were) (?:matched|excluded)"
+"""What PEFT warns of targets, as when the adapter was made: its tensors tell whether they are those of the model."""
 
 
 def require_fit(model: Any, adapter: str, folder: Path) -> None:
@@ -56,6 +58,29 @@ def require_known_options(folder: Path, saved: Mapping[str, Any], config: Any) -
         if key not in known and value not in (None, False, "", [], {}):
             text = f"{folder} has the option {key}: {value!r}, which PEFT {version('peft')} does not know"
             raise UserError(f"model.adapter: {text}; install the PEFT that wrote it, or train it anew", kind="model")
+
+
+def require_patterns(model: Any, adapter: str, subject: str, options: Sequence[str]) -> None:
+    """Refuse patterns of ranks or scalings that no layer or parameter with an adapter matches.
+
+    PEFT warns of those that match no layer, though it applies them to parameters as well, and writes such itself for
+    the joined experts of a layer.
+
+    Args:
+        model: a `PeftModel`.
+        adapter: name of the adapter in it.
+        subject: what the message begins with.
+        options: of `rank_pattern` and `alpha_pattern`.
+
+    Raises:
+        UserError: names the first such pattern.
+    """
+    tuner, config = model.base_model, model.peft_config[adapter]
+    names = [*getattr(tuner, "targeted_module_names", ()), *getattr(tuner, "targeted_parameter_names", ())]
+    for option in options:
+        for pattern in getattr(config, option, None) or {}:
+            if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in names):
+                raise UserError(f"{subject}{option} {pattern!r} matches no layer with an adapter", kind="config")
 
 
 def told_fault(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sft.adapters.fit import require_patterns
 from sft.adapters.lora_continue import disagreements
 from sft.adapters.lora_data import TokenRow, add_settings, measure
 from sft.adapters.lora_fit import ON_HEAD, TWICE, check_on_model
@@ -87,6 +88,7 @@ def build_lora(
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
     _check_wrapped(model)
+    require_patterns(attached, ADAPTER, "lora.", ("rank_pattern", "alpha_pattern"))
     attached.peft_config[ADAPTER].init_lora_weights = initialization
     return attached
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.adapters.fit import require_fit, require_known_options, told_fault
+from sft.adapters.fit import TARGETS, require_fit, require_known_options, require_patterns, told_fault
 from sft.errors import StageFailure, UserError, machine_kind
 from sft.models.library_warnings import judged_warnings
 from sft.runs.fence import require_in_place
@@ -71,9 +71,10 @@ def load_adapter(model: Any, folder: Path, trainable: bool = False, dropout: flo
         config.lora_dropout = dropout
     config.inference_mode = not trainable
     try:
-        with judged_warnings(f"model.adapter: {folder}"):
+        with judged_warnings(f"model.adapter: {folder}", left=TARGETS):
             loaded = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=trainable)
             require_fit(loaded, ADAPTER, folder)
+        require_patterns(loaded, ADAPTER, f"model.adapter: {folder}: ", ("alpha_pattern",))
     except (RuntimeError, ValueError, KeyError) as error:
         if machine_kind(error) is not None:
             raise

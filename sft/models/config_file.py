@@ -59,7 +59,10 @@ def decoder_fault(config: Mapping[str, Any], runs_own_code: bool) -> str | None:
         runs_own_code: whether Python code that comes with the model runs, so that it may be of a type of its own.
     """
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    )
 
     kind = config.get("model_type")
     if kind is None or (runs_own_code and "AutoModelForCausalLM" in (config.get("auto_map") or {})):
@@ -74,6 +77,8 @@ def decoder_fault(config: Mapping[str, Any], runs_own_code: bool) -> str | None:
     text = config.get("text_config") if isinstance(config.get("text_config"), Mapping) else {}
     if value("is_encoder_decoder"):
         return f"of type {kind}, an encoder with a decoder"
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        return f"of type {kind}, a model of images and text"
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or kind in NEVER_CAUSAL:
         return f"of type {kind}, no decoder"
     if value("is_decoder") is False and kind not in ALWAYS_CAUSAL:

@@ -36,6 +36,7 @@ HARMLESS = (
     r"Setting `save_embedding_layers`",
     r"fan_in_fan_out is set to \w+ but",
     r"eva initialization used with low_cpu_mem_usage=False",
+    r"(?:rank|alpha)_pattern keys did not match",  # PEFT looks at modules alone; `require_patterns` at parameters too
     r"Unsupported layer type",  # of norms, which have no number of features to look up
 )
 WRONG = (
@@ -78,12 +79,13 @@ def forget_warnings() -> None:
 
 
 @contextlib.contextmanager
-def judged_warnings(subject: str, kind: ErrorKind = "model") -> Iterator[None]:
+def judged_warnings(subject: str, kind: ErrorKind = "model", left: str | None = None) -> Iterator[None]:
     """Judge what libraries warn of in the block.
 
     Args:
         subject: what is loaded, as the user knows it.
         kind: of the error where a warning ends the stage.
+        left: a pattern of further warnings that mean nothing there.
 
     Raises:
         UserError: a warning means wrong weights or arguments without effect.
@@ -97,10 +99,11 @@ def judged_warnings(subject: str, kind: ErrorKind = "model") -> Iterator[None]:
         if wrong is None or machine_kind(error) is not None:
             raise
         raise UserError(f"{subject} does not load: {wrong}", kind=kind) from error
-    wrong = next(filter(_is_wrong, told), None)
+    judged = [text for text in told if left is None or not re.search(left, text)]
+    wrong = next(filter(_is_wrong, judged), None)
     if wrong is not None:
         raise UserError(f"{subject}: {wrong}; such weights or settings are not measured", kind=kind)
-    _Process.noted = tuple(dict.fromkeys([*_Process.noted, *(text for text in told if not _HARMLESS.search(text))]))
+    _Process.noted = tuple(dict.fromkeys([*_Process.noted, *(text for text in judged if not _HARMLESS.search(text))]))
 
 
 def _is_wrong(text: str) -> bool:

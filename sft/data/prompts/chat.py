@@ -112,6 +112,8 @@ class ChatFormat:
             return bare
         question = (_FILLED,) if self._instruction is None else (_FILLED, _FILLED)
         plain, shown = self._frame((*question, _FILLED)), self._frame((*question, outline._replace(filled=True)))
+        if not (shown.head.startswith(plain.head) and shown.tail.endswith(plain.tail)):
+            return bare
         before = shown.head.removeprefix(plain.head)
         after = shown.tail.removesuffix(plain.tail)
         part = self._control.data(self._carried + before + answer.strip() + after)
@@ -155,7 +157,7 @@ class ChatFormat:
         if rendered.count(answer) != 1 or not all(text in rendered for text in filled):
             raise UserError("the chat template leaves out a question or an answer", kind="tokenizer")
         head, tail = rendered.split(answer)
-        if not head.endswith(self._carried):
+        if outlines[-1] == _FILLED and not head.endswith(self._carried):
             raise UserError("the chat template opens some answers with a blank and others not", kind="tokenizer")
         pieces = [self._piece(text) for text in MARKERS.split(head.removesuffix(self._carried)) if text]
         return _Frame(tuple(pieces), head, tail)

@@ -121,6 +121,7 @@ PLAIN: dict[str, Callable[[], Any]] = {
     "adalora": lambda: of_another_method("AdaLoraConfig", target_modules=["q_proj"], total_step=9),
     "prompt": lambda: of_another_method("PromptTuningConfig", num_virtual_tokens=3),
     "prefix": lambda: of_another_method("PrefixTuningConfig", num_virtual_tokens=3),
+    "parameters that match nothing": lambda: lora(target_modules=["q_proj"], target_parameters=["experts.down_proj"]),
     "vblora": lambda: of_another_method(
         "VBLoRAConfig", target_modules=["q_proj"], num_vectors=8, vector_length=8, topk=2
     ),
@@ -136,12 +137,48 @@ def test_whatever_plain_peft_saved_loads(kind: str, make_model: Any, tmp_path: P
     load_adapter(make_model("fp32"), tmp_path)
 
 
-def test_experts_of_an_older_layout_load(tmp_path: Path):
-    """Factors of single experts, as they were saved before the experts of a layer became one tensor."""
-    from peft import get_peft_model
+@pytest.fixture
+def make_mixtral() -> Callable[[], Any]:
     from transformers import MixtralConfig, MixtralForCausalLM
 
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
     config = MixtralConfig(**sizes, num_key_value_heads=1, num_local_experts=2, vocab_size=50)
-    get_peft_model(MixtralForCausalLM(config), lora(target_modules=["q_proj"])).save_pretrained(tmp_path)
-    load_adapter(MixtralForCausalLM(config), tmp_path)
+    return lambda: MixtralForCausalLM(config)
+
+
+EXPERTS = {"target_modules": ["q_proj"], "target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"target_modules": ["q_proj"]},
+        {},
+        {"target_modules": ["w1", "w2", "w3"]},
+        {**EXPERTS, "rank_pattern": {"experts.gate_up_proj": 3}, "alpha_pattern": {"down_proj": 5}},
+    ],
+)
+def test_adapters_on_joined_experts(options: dict[str, Any], make_mixtral: Callable[[], Any], tmp_path: Path):
+    """PEFT doubles the rank of joined projections by a pattern, and warns that this pattern matched no module."""
+    from peft import get_peft_model
+
+    get_peft_model(make_mixtral(), lora(**options)).save_pretrained(tmp_path / "plain")
+    load_adapter(make_mixtral(), tmp_path / "plain")
+    save_adapter(attach_adapter(make_mixtral(), "lora", {"r": 2, **options}, Path(), 1), tmp_path / "ours")
+    load_adapter(make_mixtral(), tmp_path / "ours")
+
+
+@pytest.mark.parametrize("option", ["rank_pattern", "alpha_pattern"])
+def test_a_pattern_that_nothing_matches(option: str, make_mixtral: Callable[[], Any]):
+    options = {**EXPERTS, option: {"experts.gate_up_proj": 4, "up_projection": 3}}
+    with pytest.raises(UserError, match=f"^lora.{option} 'up_projection' matches no layer with an adapter$"):
+        attach_adapter(make_mixtral(), "lora", options, Path(), 1)
+
+
+def test_the_scaling_of_a_layer_that_the_model_does_not_have(change: Any, make_model: Any):
+    folder = change({"r": 2}, dict)
+    file = folder / "adapter_config.json"
+    saved = json.loads(file.read_text("utf-8")) | {"alpha_pattern": {"blocks.0.mlp.up_proj": 3}}
+    file.write_text(json.dumps(saved), "utf-8")
+    with pytest.raises(UserError, match=r"alpha_pattern 'blocks\.0\.mlp\.up_proj' matches no layer"):
+        load_adapter(make_model("fp32"), folder)

@@ -31,6 +31,7 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
         for kind in ("t5", "bart", "prophetnet", "mbart", "whisper")
     ),
     *(({"model_type": kind}, "no decoder") for kind in ("distilbert", "deberta-v2", "albert", "vit", "xlnet")),
+    *(({"model_type": kind}, f"of type {kind}, a model of images and text") for kind in ("qwen2_5_vl", "llava")),
     ({"model_type": "xlm"}, "not causal"),
     ({"model_type": "qwen2", "is_causal": False}, "not causal"),
     ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "use_bidirectional_attention"),

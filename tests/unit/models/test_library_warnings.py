@@ -16,12 +16,13 @@ WRONG = [
     "Found missing adapter keys while loading the checkpoint: ['lora_A']",
     "Some weights of LlamaForCausalLM were not initialized from the model checkpoint at x and are newly initialized",
     "You passed `model_init_kwargs` to the `SFTConfig`. The `model_init_kwargs` will be ignored.",
-    "The following rank_pattern keys did not match any targeted module and were ignored: ['x']",
+    "The following parameters were not used and will be ignored: ['x']",
     "You have passed exclude_modules=['x'] but no modules were excluded.",
     "Already found a `peft_config` attribute in the model.",
     "You are using a model of type `a` to instantiate a model of type `b`.",
 ]
 LEFT = [
+    "The following rank_pattern keys did not match any targeted module and were ignored: ['x']",
     "`torch_dtype` is deprecated! Use `dtype` instead!",
     "Special tokens have been added in the vocabulary, make sure the associated word embeddings are trained.",
 ]

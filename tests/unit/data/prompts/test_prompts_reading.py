@@ -117,6 +117,17 @@ def test_blanks_that_have_ids_of_their_own_stay(joining):
     assert not encoded.trimmed
 
 
+@pytest.mark.parametrize("output", ["  fine", "\n\nfine", "\tfine", " ", "fine \n"])
+def test_blanks_of_outputs_after_a_header_that_ends_in_a_blank(joining, output):
+    """The header's blank is part of the answer's first token; before `\\n\\nfine` it is not the last one."""
+    named = "{% for m in messages %}{{ m.role | capitalize }}: {{ m.content }}<|im_end|>\n{% endfor %}"
+    tokenizer = joining(named)
+    encoded = PromptBuilder(tokenizer, style(instruction=None)).encode([], example("x", output), None)
+    assert encoded.prompt_ids + encoded.completion_ids == tuple(tokenizer(encoded.text)["input_ids"])
+    told = output.strip() if encoded.trimmed else output
+    assert encoded.text == f"User: x<|im_end|>\nAssistant: {told}<|im_end|>"
+
+
 def test_blanks_that_the_template_trims_are_counted(build_tokenizer):
     builder = PromptBuilder(build_tokenizer(TURNS.replace("m.content }}", "m.content | trim }}"), IM), style())
     assert builder.encode([], example("x", " fine\n"), None).trimmed
