@@ -9,7 +9,7 @@ from sft.config.dataset import DatasetConfig
 from sft.data.arrow_tables import from_arrow
 from sft.data.rows import Table
 from sft.errors import DataError, MachineError, PackageMissing, machine_error
-from sft.runs.hub_contact import is_silent, note_silence
+from sft.runs.hub_contact import is_silent, note_silence, tell_silence
 
 DEFAULT_REVISION = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -51,7 +51,8 @@ def hub_commit(dataset: DatasetConfig) -> str:
         raise DataError(_not_found(dataset.path)) from None
     except (_http_error(), OSError) as error:
         note_silence(error)
-        return _cached_commit(dataset.path, revision, error)
+        commit = _cached_commit(dataset.path, revision, error)
+        tell_silence()
     return str(commit)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sft.errors import MachineError, SftError, UserError
 from sft.models.hashes import files_sha256
-from sft.runs.hub_contact import is_silent, note_silence
+from sft.runs.hub_contact import is_silent, note_silence, tell_silence
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
@@ -71,6 +71,7 @@ def hub_commit(name: str, revision: str | None = None) -> str:
         found = _cached_commit(name, revision)
     if found is None:
         raise not_reachable(name)
+    tell_silence()
     return str(found)
 
 

@@ -35,9 +35,15 @@ def note_silence(error: BaseException) -> None:
     if os.environ.get(SILENT) or (response is not None and response.status_code < SERVER_ERRORS) or _is_offline():
         return
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    say_once("hub", f"the Hugging Face hub does not answer ({reason}); from here on the cache alone is used")
-    os.environ.update(dict.fromkeys((*OFFLINE, SILENT), "1"))
+    os.environ.update({**dict.fromkeys(OFFLINE, "1"), SILENT: reason})
     _set_constants(offline=True)
+
+
+def tell_silence() -> None:
+    """Say once that the cache takes the place of a hub that did not answer; what it lacks has an error of its own."""
+    if is_silent():
+        reason = os.environ[SILENT]
+        say_once("hub", f"the Hugging Face hub does not answer ({reason}); from here on the cache alone is used")
 
 
 def probe() -> None:
@@ -51,6 +57,7 @@ def probe() -> None:
         huggingface_hub.get_session().head(constants.ENDPOINT, timeout=PROBE_SECONDS)
     except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
         note_silence(error)
+        tell_silence()
 
 
 def is_silent() -> bool:

@@ -13,7 +13,7 @@ from sft.errors import MachineError
 from sft.experiments.contents import Contents
 from sft.models.references import not_reachable
 from sft.runs import notices
-from sft.runs.hub_contact import CONSTANTS, OFFLINE, SILENT, asked_anew, is_silent, note_silence, probe
+from sft.runs.hub_contact import CONSTANTS, OFFLINE, SILENT, asked_anew, is_silent, note_silence, probe, tell_silence
 from sft.runs.notices import told_to
 
 
@@ -42,6 +42,9 @@ def test_silence_is_said_once_and_sets_all_offline_until_asked_anew(told: list[s
     with asked_anew():
         note_silence(error)
         note_silence(error)
+        assert told == []
+        tell_silence()
+        tell_silence()
         assert [os.environ[name] for name in OFFLINE] == ["1", "1", "1"]
         assert constants.is_offline_mode()
         assert (is_silent(), len(told)) == (True, 1)
