@@ -24,7 +24,9 @@ def told(references: list[str], *, has_tokenizer: bool = False, **options: Any) 
 def test_scripts_that_are_left_out_or_not_split() -> None:
     assert told([CHINESE]) == ["rougeL, rouge1", "bleu"]
     assert told(["วันนี้อากาศดี ไปเดินเล่นกัน"]) == ["rougeL, rouge1", "bleu"]
-    assert told([RUSSIAN]) == ["rougeL, rouge1"]
+    assert told([RUSSIAN]) == told(["Встреча 3 мая в 10:30, зал IBM."]) == ["rougeL, rouge1"]
+    assert told(["今天3点开会"]) == ["rougeL, rouge1", "bleu"]
+    assert told(["Thời tiết hôm nay rất đẹp", "größer als schön", "12:30", "e\u0301te\u0301"]) == []
     assert told([ENGLISH, "yes", "Élève d'été"]) == []
     assert told([CHINESE, ENGLISH]) == told([]) == told([" "]) == []
     assert told([CHINESE, ENGLISH, RUSSIAN]) == ["rougeL, rouge1"]

@@ -20,8 +20,12 @@ class Options(Section):
 
 
 def sees(reference: str, _arguments: Mapping[str, Any]) -> bool:
-    """Whether `rouge_score` finds a word: it lowers the text and keeps a-z and 0-9 (its `tokenize.py`)."""
-    return re.search("[a-z0-9]", reference.lower()) is not None
+    """Whether `rouge_score` keeps at least half of the letters and digits of a text.
+
+    It lowers the text and keeps a-z and 0-9 (its `tokenize.py`): of Chinese with a number in it, the number alone.
+    """
+    kept = len(re.findall("[a-z0-9]", reference.lower()))
+    return kept > 0 and 2 * kept >= sum(map(str.isalnum, reference))
 
 
 METRIC = MetricEntry(
