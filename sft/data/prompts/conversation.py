@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jinja2 import TemplateError
 
+from sft.config.texts import LONE_SURROGATE
 from sft.data.prompts.clock import with_fixed_clock
 from sft.errors import UserError
 
@@ -88,6 +89,9 @@ class Conversation:
             )
         except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise TemplateRefusal(str(error)) from error
+        half = LONE_SURROGATE.search(str(rendered))
+        if half is not None:
+            raise TemplateRefusal(f"it writes \\u{ord(half[0]):04x}, half of a character (a lone surrogate)")
         return str(rendered)
 
 

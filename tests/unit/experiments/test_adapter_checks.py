@@ -45,3 +45,25 @@ def test_repeated_layers_of_a_model_that_lists_their_kinds(
     file.write_text(json.dumps(json.loads(file.read_text()) | {"layer_types": ["full_attention"] * 2}))
     with pytest.raises(InvalidExperiments, match=r"lora\.layer_replication: repeats the layers of this model but not"):
         plan_of(project, a=repeated)
+
+
+@pytest.mark.parametrize(("written", "is_told"), [({}, True), ({"num_local_experts": 4}, False)], ids=str)
+@pytest.mark.parametrize("args", [{"metric_for_best_model": "eval_aux_loss"}, {"router_aux_loss_coef": 0.01}], ids=str)
+def test_the_loss_that_balances_experts_needs_experts(
+    plan_of: Callable[..., Any],
+    project: Path,
+    raw: Callable[..., Any],
+    written: dict[str, Any],
+    is_told: bool,
+    args: dict[str, Any],
+) -> None:
+    file = project / "model" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | written))
+    config = raw({"lora": {}, "training": {"trainer_args": args}})
+    if not is_told:
+        assert plan_of(project, a=config).experiments
+        return
+    with pytest.raises(InvalidExperiments) as caught:
+        plan_of(project, a=config)
+    (line,) = caught.value.lines
+    assert "needs a mixture-of-experts model" in line

@@ -144,7 +144,13 @@ def test_what_the_trainer_would_refuse_is_said_in_a_plan(args: dict[str, Any], k
 
 
 @pytest.mark.parametrize(
-    "args", [{"optim": "galore_adamw_8bit"}, {"optim": "schedule_free_sgd"}, {"deepspeed": "a"}, {"optim": "lomo"}]
+    "args",
+    [
+        {"optim": "galore_adamw_8bit"},
+        {"optim": "schedule_free_sgd"},
+        {"deepspeed": "a"},
+        {"optim": "adamw_anyprecision"},
+    ],
 )
 def test_packages_that_arguments_need_are_asked_for_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch, args: dict[str, Any]
