@@ -12,6 +12,8 @@ _URL_LOGIN = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 _FORMS = (
     (("hf_",), _LONG_TOKEN, "hf_***"),
     (("://",), re.compile(r"://[^/\s@]+@"), "://***@"),
+    # A URL that was taken for a path has lost a slash.
+    ((":/",), re.compile(r"(?<=[A-Za-z0-9]):/[^/\s:@]+:[^/\s@]+@"), ":/***@"),
     (
         ("token=", "key=", "sig=", "signature=", "password="),
         re.compile(r"(?P<kept>[?&](?i:[\w-]*token|api_?key|key|sig|signature|password)=)[^&\s'\"]+"),

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from sft.errors import PackageMissing, UserError
 from sft.evaluation.metrics import metric_registry
-from sft.evaluation.metrics.hub import arguments_key
+from sft.evaluation.metrics.hub import arguments_key, is_path
 from sft.evaluation.selection import entries_of, entry_of, result_name, source_of, stands_beside
 from sft.registry import nearest, own_code_tree
 
@@ -58,6 +58,8 @@ def _fault_of(name: str, task_type: str, folder: Path) -> str | None:
             own_code_tree(name, folder)
     except UserError as error:
         return str(error)
+    if source == "hub" and is_path(name) and not (folder / Path(name).expanduser()).exists():
+        return f"{name!r}: no such file or folder; paths are relative to the config"
     if source == "registry" and task_type not in entry_of(name).task_types:
         fitting = [other for other in metric_registry if task_type in entry_of(other).task_types]
         return f"{name!r} is not defined for task_type {task_type!r}; its metrics: {', '.join(fitting)}"

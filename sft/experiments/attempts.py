@@ -8,6 +8,7 @@ from pathlib import Path
 from sft.experiments.executors.executor import Handle
 from sft.experiments.outcomes import NOTHING_SEEN, MemorySeen, error_of
 from sft.pipeline.jobs import PlannedJob
+from sft.runs.file_systems import make_folder
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.records import ErrorRecord, State, StatusRecord, read_error, read_json_or_none, write_record
 from sft.runs.stopping import STOPPED_EXIT_CODE
@@ -99,7 +100,7 @@ def _new_attempt(folder: JobFolder) -> AttemptFolder:
     number = max((number_of(attempt) for attempt in folder.attempts()), default=0) + 1
     while True:
         attempt = folder.attempt(number)
-        attempt.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(attempt.path.parent)
         try:
             attempt.path.mkdir()
         except FileExistsError:

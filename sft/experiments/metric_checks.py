@@ -31,7 +31,7 @@ def require_loadable(metrics: Sequence[str], options: Mapping[str, Any], folder:
     asked = [name for name in metrics if _may_lack_something(name)]
     if not asked:
         return
-    if any(source_of(name) != "hub" or not (folder / name).exists() for name in asked):
+    if any(source_of(name) != "hub" or not (folder / Path(name).expanduser()).exists() for name in asked):
         probe()
     try:
         child = subprocess.run(

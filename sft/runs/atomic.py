@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from sft.runs import fault_injection
 from sft.runs.fence import require_in_place
-from sft.runs.file_systems import chmod, fsync
+from sft.runs.file_systems import chmod, fsync, make_folder
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -28,10 +28,10 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         durable: whether it must survive a power loss; false for what is made anew from what does.
 
     Raises:
-        MachineError: the folder that this process holds is not there any more.
+        MachineError: the folder that this process holds is not there any more, or no folder can be there.
     """
     require_in_place(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     fault_injection.before_write(path)
     descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
     try:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from sft.errors import MachineError
 from sft.runs.notices import say_once
 
 Call = Literal["flock", "fsync", "chmod"]
@@ -46,6 +47,24 @@ def fsync(descriptor: int, path: Path) -> None:
     """
     with _may_be_refused("fsync", path):
         os.fsync(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder with its parents, unless it is there.
+
+    Raises:
+        MachineError: a file, or a link that leads to no folder, stands in its place or a parent's.
+        OSError: it could not be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTDIR, errno.ELOOP):
+            raise
+        places = (part for part in (path, *path.parents) if os.path.lexists(part) and not os.path.isdir(part))
+        taken = next(places, path)
+        leads = f"a link to {os.readlink(taken)}, which is no folder" if taken.is_symlink() else "no folder"
+        raise MachineError(f"{taken}: a folder is needed here, and this is {leads}") from error
 
 
 def chmod(path: Path, mode: int) -> None:

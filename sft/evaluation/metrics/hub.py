@@ -35,6 +35,11 @@ def is_hub_metric(name: str) -> bool:
     return name in _HIGHER_IS_BETTER or "/" in name
 
 
+def is_path(name: str) -> bool:
+    """Whether the name of a metric can only be that of a local file or folder."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
+
+
 def hub_direction(name: str) -> bool:
     """Whether higher is better; an `owner/name`, which says nothing of it, counts as higher is better."""
     return _HIGHER_IS_BETTER.get(name, True)
@@ -98,7 +103,7 @@ def _load(name: str, folder: Path) -> Any:
     """
     from sft.evaluation.evaluate_library import evaluate
 
-    local = (folder / name).resolve()
+    local = (folder / Path(name).expanduser()).resolve()
     try:
         return evaluate.load(str(local) if local.exists() else name)
     except ImportError as error:

@@ -20,6 +20,9 @@ HERE = Path.cwd()
     [
         (["macrof1"], "classification", {}, "metrics", ["'macrof1'", "macro_f1"]),
         (["metor"], "generation", {}, "metrics", ["'metor'", "meteor"]),
+        (["./metric"], "generation", {}, "metrics", ["'./metric'", "no such file or folder"]),
+        (["/no/such/metric"], "generation", {}, "metrics", ["'/no/such/metric'", "no such file or folder"]),
+        (["~/no-such-metric"], "generation", {}, "metrics", ["'~/no-such-metric'", "no such file or folder"]),
         (["bleu"], "classification", {}, "metrics", ["'bleu'", "'classification'", "accuracy"]),
         (["accuracy"], "generation", {}, "metrics", ["'accuracy'", "'generation'", "rouge1", "exact_match"]),
         (["ece", "ece"], "classification", {}, "metrics", ["two metrics", "'ece'"]),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sft.errors import MachineError
 from sft.runs import notices
 from sft.runs.atomic import write_json
 from sft.runs.file_systems import copy_folder
@@ -79,3 +80,21 @@ def test_a_folder_is_copied_where_permissions_and_times_cannot_be_set(
     monkeypatch.setattr(os, "utime", refusing(errno.EPERM))
     copy_folder(source, target)
     assert ((target / "file").read_text(), (target / "deep" / "file").read_text()) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [("gone", "a link to gone, which is no folder"), ("loop", "a link to loop"), (None, "this is no folder")],
+)
+@pytest.mark.parametrize("below", [".", "deep"])
+def test_what_stands_in_the_place_of_a_folder_is_named(
+    tmp_path: Path, target: str | None, words: str, below: str
+) -> None:
+    taken = tmp_path / "loop"
+    if target is None:
+        taken.write_text("")
+    else:
+        taken.symlink_to(target)
+    with pytest.raises(MachineError, match=words) as told:
+        write_json(taken / below / "file.json", 1)
+    assert str(told.value).startswith(f"{taken}: ")

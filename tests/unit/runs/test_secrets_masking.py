@@ -28,6 +28,8 @@ def test_values_are_found_by_the_names_of_their_variables_the_longest_first() ->
         ("key abcdefgh-longer, then abcdefgh", "key ***, then ***"),
         ("hf_ABCDEFGHIJKLMNOPQRSTUVWX refused", "hf_*** refused"),
         ("GET https://me:pass@hub.example/x", "GET https://***@hub.example/x"),
+        ("https:/me:pass@hub.example/x: no such file", "https:/***@hub.example/x: no such file"),
+        ("C:/data/a:b@c and see:/me@home", "C:/data/a:b@c and see:/me@home"),
         ("clone https://ghp_x@git.example/a failed", "clone https://***@git.example/a failed"),
         ("GET https://hub.example/x?a=1&access_token=abc&b=2", "GET https://hub.example/x?a=1&access_token=***&b=2"),
         ("{'Authorization': 'Bearer abc.012-xyz'}", "{'Authorization': 'Bearer ***'}"),
