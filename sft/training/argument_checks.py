@@ -202,10 +202,8 @@ def _check_checkpointing(args: Mapping[str, Any]) -> list[Finding]:
     unknown = sorted(set(options) - CHECKPOINT_OPTIONS)
     if unknown and args.get("gradient_checkpointing"):
         return [(key, f"unknown key {unknown[0]!r}; allowed: {', '.join(sorted(CHECKPOINT_OPTIONS))}")]
-    if options.get("selective") and not args.get("gradient_checkpointing"):
-        return [(key, "selective needs gradient_checkpointing: true")]
-    if options.get("selective") and options.get("use_reentrant"):
-        return [(key, "selective does not go with use_reentrant; leave one of them out")]
+    if options.get("selective"):  # reaches torch's checkpoint, which does not know it, past TRL's wrapper of the model
+        return [(key, "selective does not go with an adapter; leave it out")]
     return []
 
 
@@ -227,7 +225,8 @@ def _check_schedule(args: Mapping[str, Any]) -> list[Finding]:
 
 
 def _check_one_process(args: Mapping[str, Any]) -> list[Finding]:
-    return [("fsdp", "needs several processes, and a training has one")] if args.get("fsdp") else []
+    several = "needs several processes, and a training has one"
+    return [(key, several) for key in ("fsdp", "ddp_backend") if args.get(key)]
 
 
 _CHECKS: tuple[Check, ...] = (
