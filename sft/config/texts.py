@@ -9,8 +9,8 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _LOOK_LATIN = str.maketrans(
     # Letters that common fonts draw as Latin ones (Unicode TR 39, confusables.txt): Cyrillic, Greek, Armenian.
-    "АВЕЅІЈКМНОРСТУХасеѕіјорухһԁԛԝ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιορυνϳ" + "օսհոԼՏ",
-    "ABESIJKMHOPCTYXacesijopyxhdqw" + "ABEZHIKMNOPTYXaiopuvj" + "ouhnLS",
+    "АВЕЅІЈКМНОРСТУХасеѕіјкорухһԁԛԝ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικορυνϳ" + "օսհոԼՏ",
+    "ABESIJKMHOPCTYXacesijkopyxhdqw" + "ABEZHIKMNOPTYXaikopuvj" + "ouhnLS",
 )
 _NO_WIDTH = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 """Fillers and selectors of a variant, which Unicode counts among letters and marks and fonts draw as nothing."""

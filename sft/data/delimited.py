@@ -135,8 +135,12 @@ def _row(path: Path, columns: Sequence[str], record: _Record, dialect: _Dialect)
         remedy = "quote cells that hold the separator, or set dataset.read: {sep: ...}"
         if not dialect.quote:
             remedy = f"take separators and line breaks out of cells, or where these are quoted, write {WITH_QUOTING}"
+        place = f"line {record.first_line}"
+        if record.last_line > record.first_line:
+            place = f"lines {record.first_line} to {record.last_line}, joined by a quoted cell"
+            remedy += f"; if quotes are text there, read them so with {WITHOUT_QUOTING}"
         raise DataError(
-            f"{path.name} line {record.first_line}: {len(record.cells)} cells where the header has {len(columns)} "
+            f"{path.name} {place}: {len(record.cells)} cells where the header has {len(columns)} "
             f"columns ({listed(columns)}); {remedy}"
         )
     return {column: cell or None for column, cell in zip(columns, record.cells, strict=True)}

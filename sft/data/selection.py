@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sft.config.dataset import DatasetConfig
-from sft.config.texts import shown
+from sft.config.texts import listed, shown
 from sft.data.rows import Row, Split, Splits
 from sft.data.sampling import nested_positions, random_for, shuffled
 from sft.errors import DataError
+
+SHOWN_VALUES = 10
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ def select(
     seed = dataset.splits.seed
     known = _known_rows(splits.train, output_column, label_values)
     train = sample(known, dataset.max_n_train, "max_n_train", seed, stratum)
+    others = [] if label_values is None else _values_outside(splits.train, output_column, label_values)
     max_n_dev = dataset.max_n_test if dataset.max_n_dev is None else dataset.max_n_dev
     return Selection(
         train=train,
-        shots=_shots(dataset, train, output_column, label_values, shots_seed),
+        shots=_shots(dataset, train, output_column, label_values, shots_seed, others),
         dev=None if splits.dev is None else sample(splits.dev.rows, max_n_dev, "max_n_dev", seed, stratum),
         test=sample(splits.test.rows, dataset.max_n_test, "max_n_test", seed, stratum),
     )
@@ -101,12 +104,20 @@ def _known_rows(train: Split | None, column: str, label_values: Sequence[str] | 
     return tuple(row for row in train.rows if row.text(column) in known)
 
 
+def _values_outside(train: Split | None, column: str, label_values: Sequence[str]) -> list[str]:
+    """Gold values of the train split that are not in the label set."""
+    if train is None or column not in train.columns:
+        return []
+    return sorted({row.text(column) for row in train.rows}.difference(label_values))
+
+
 def _shots(
     dataset: DatasetConfig,
     train: Sequence[Row],
     column: str,
     label_values: Sequence[str] | None,
     seed: int,
+    others: Sequence[str],
 ) -> tuple[Row, ...]:
     if dataset.shots == 0:
         return ()
@@ -115,7 +126,7 @@ def _shots(
             raise DataError("shots: all, but the train split has no rows with a label of the label set")
         return tuple(train)
     groups = {"": list(train)} if label_values is None else rows_by_label(train, column, label_values)
-    _check_enough(dataset, groups, per_label=label_values is not None)
+    _check_enough(dataset, groups, others)
     drawn = [row for label, rows in groups.items() for row in _first(rows, dataset.shots, seed, label)]
     return tuple(sorted(drawn, key=lambda row: row.source_index))
 
@@ -125,14 +136,20 @@ def _first(rows: Sequence[Row], n: int, seed: int, label: str) -> list[Row]:
     return shuffled(rows, random_for("shots", seed, label))[:n]
 
 
-def _check_enough(dataset: DatasetConfig, groups: Mapping[str, Sequence[Row]], per_label: bool) -> None:
-    short = {label: len(rows) for label, rows in groups.items() if len(rows) < int(dataset.shots)}
+def _check_enough(dataset: DatasetConfig, groups: Mapping[str, Sequence[Row]], others: Sequence[str]) -> None:
+    """Args: rows by label (under `""` where there are no labels); gold values that are outside the label set."""
+    more = f" and {len(others) - SHOWN_VALUES} more" if len(others) > SHOWN_VALUES else ""
+    instead = f"the train split has the labels {listed(others[:SHOWN_VALUES])}{more} instead; write dataset.labels so"
     if not any(groups.values()):
-        raise DataError(f"{dataset.shots} shots asked, 0 available: the train split has no row that can be used")
+        reason = instead if others else "the train split has no row that can be used"
+        raise DataError(f"{dataset.shots} shots asked, 0 available: {reason}")
+    short = {label: len(rows) for label, rows in groups.items() if len(rows) < int(dataset.shots)}
     if not short or dataset.if_fewer == "use_all":
         return
-    detail = f" ({counts_text(short)})" if per_label else ""
+    fewest = min(short.values())
+    remedy = "ask for fewer" if fewest else instead if others else "leave labels without rows out of dataset.labels"
+    detail = "" if "" in short else f" ({counts_text(short)})"
     raise DataError(
-        f"{dataset.shots} shots asked, {min(short.values())} available{detail}; "
-        "ask for fewer, or take what there is with dataset.if_fewer: use_all"
+        f"{dataset.shots} shots asked, {fewest} available{detail}; "
+        f"{remedy}, or take what there is with dataset.if_fewer: use_all"
     )

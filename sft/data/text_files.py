@@ -159,7 +159,8 @@ def _json_object(path: Path, number: int, line: str, text: str) -> dict[str, Any
         whole = "; the file as a whole is one JSON value: name it .json" if _is_json(text) else ""
         raise DataError(f"{path.name} line {number}: not valid JSON ({_reason(error)}){whole}") from None
     if not isinstance(value, dict):
-        whole = ": name the file .json" if isinstance(value, list) and path.suffix == ".jsonl" else ""
+        is_whole = isinstance(value, list) and all(isinstance(item, dict) for item in value)
+        whole = ": name the file .json" if is_whole and path.suffix == ".jsonl" else ""
         raise DataError(
             f"{path.name} line {number}: not a JSON object but {_kind(value)}, {line.strip()[:40]!r}; each line is a "
             f"row, {{column: value}}{whole}"

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from sft.config.canonical import json_text
-from sft.config.texts import as_seen, listed, quoted
+from sft.config.texts import as_seen, listed, normalised, quoted
 from sft.errors import DataError, UserError
 
 SHOWN = 20
@@ -97,7 +97,8 @@ def check_gold(labels: LabelSet, rows: Iterable[tuple[int, str]], split: str) ->
 
 def _remedy(labels: LabelSet, value: str) -> str:
     """What helps against a gold value outside the set: one that looks like a label is a slip, and no further label."""
-    alike = next((label for label in labels.values if as_seen(label) == as_seen(value)), None)
+    seen = normalised(as_seen(value))
+    alike = next((label for label in labels.values if normalised(as_seen(label)) == seen), None)
     if alike is None:
         return "correct the data or add them to dataset.labels"
     return f"{value!a} looks like {alike!a} and is another text: write it so in the data"

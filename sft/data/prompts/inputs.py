@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from sft.config.texts import listed
 from sft.errors import UserError
 
 _FORMATTING = ("!", ":", ".", "[")
@@ -62,14 +63,16 @@ def _pattern(columns: Sequence[str]) -> re.Pattern[str]:
 def _wrong_brace(rest: str, columns: Sequence[str]) -> UserError:
     """What is wrong with the brace that the rest of a template begins with."""
     written, closing, _ = rest[1:].partition("}")
-    written = " ".join(written.split())
     if rest[0] == "}":
         return UserError("closes a field that is not open; write {{ and }} for literal braces")
     if not closing:
         return UserError(
             f"opens a field that it does not close: {rest[:30]!r}; write {{{{ and }}}} for literal braces"
         )
-    known = f"which is not in input_columns ({', '.join(columns)}); write {{{{ and }}}} for literal braces"
+    if written.strip() in columns:
+        return UserError(f"names {{{written}}}; write {{{written.strip()}}}, without blanks around the column's name")
+    written = " ".join(written.split())
+    known = f"which is not in input_columns ({listed(columns)}); write {{{{ and }}}} for literal braces"
     if any(written.startswith(column) and written[len(column) :].startswith(_FORMATTING) for column in columns):
         known += ", and a column's name alone in a field: it has no format, conversion or attribute"
     return UserError(f"names {{{written}}}, {known}")

@@ -31,6 +31,8 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
         ("caf\u00e9", "caf\u0435\u0301"),
         ("no", "n\u03bf"),
         ("ok", "o\ufe00k"),
+        ("ok", "\u03bf\u03ba"),
+        ("ok", "\u043e\u043a"),
     ],
 )
 def test_texts_that_the_eye_cannot_tell_apart_have_one_form(first: str, second: str) -> None:

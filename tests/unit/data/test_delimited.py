@@ -59,6 +59,8 @@ def test_csv_with_very_long_cell(tmp_path: Path) -> None:
         ("", "a.csv: the file is empty"),
         ('text,y\n"a\nb",1\nx\n', "a.csv line 4: 1 cells where the header has 2 columns"),
         ("text,y\na,b,c\n", "a.csv line 2: 3 cells"),
+        ('text,y\n"a,1\nb"\n', "a.csv lines 2 to 3, joined by a quoted cell: 1 cells"),
+        ('text,y\n"a,1\nb"\n', "if quotes are text there, read them so with dataset.read: {quote: ''}"),
         ('text,y\nx,1\n"open,1\ny,2\n', 'a.csv line 3: a cell begins with " and no " closes it'),
         ('text,y\nx,1\n"a" b,1\ny,2\n', 'a.csv line 3: text stands after the " that closes a cell'),
         ("text,text\n", "the header has columns twice: 'text'"),

@@ -84,6 +84,21 @@ def test_too_few_names_every_short_label() -> None:
         chosen("abc", 10, values=None)
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("AB", "0 available: the train split has the labels a, b instead; write dataset.labels so"),
+        (("a ", "b"), "(per label: 'a ': 0); the train split has the labels a instead; write dataset.labels so"),
+        ("abc", "(per label: c: 0); leave labels without rows out of dataset.labels"),
+    ],
+)
+def test_a_label_without_rows_is_told_with_what_the_rows_have(written: Sequence[str], told: str) -> None:
+    with pytest.raises(DataError) as caught:
+        chosen("aabb", 1, values=tuple(written))
+    assert told in str(caught.value)
+    assert "ask for fewer" not in str(caught.value)
+
+
 def test_rows_of_other_labels_are_never_shots() -> None:
     assert indices(chosen("azbz", 1).train) == [0, 2]
 

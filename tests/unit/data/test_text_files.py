@@ -128,6 +128,11 @@ def test_files_of_another_shape_are_told_by_the_shape_found(
     assert "\n" not in str(caught.value)
 
 
+def test_rows_that_are_lists_are_not_told_to_change_the_files_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"each line is a row, {column: value}$"):
+        read_jsonl(write(tmp_path, "a.jsonl", '["x", "a"]\n["y", "b"]\n'), READ)
+
+
 def test_one_object_over_many_lines_is_one_row(tmp_path: Path) -> None:
     one = read_json(write(tmp_path, "a.json", '{\n "t": "x",\n "l": ["a"]\n}\n'), READ)
     assert one.records == ({"t": "x", "l": ["a"]},)

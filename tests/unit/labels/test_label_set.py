@@ -74,7 +74,7 @@ def test_gold_outside_the_set_names_rows_and_values() -> None:
         labels.index("A")
 
 
-@pytest.mark.parametrize("value", ["yes ", "\u0443es", "yes\u200b"])
+@pytest.mark.parametrize("value", ["yes ", "\u0443es", "yes\u200b", "Yes"])
 def test_gold_that_only_looks_like_a_label_is_no_label_to_add(value: str) -> None:
     with pytest.raises(DataError) as caught:
         check_gold(LabelSet(("no", "yes"), ("no", "yes")), [(3, value)], "test")

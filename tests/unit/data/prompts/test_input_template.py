@@ -46,6 +46,7 @@ def test_what_stands_in_a_cell_is_no_field():
         ("{text[0]} {title}", r"names {text\[0\]}, .* no format"),
         ("{text} {title", "opens a field that it does not close: '{title'"),
         ("{text} {title}}", "closes a field that is not open"),
+        ("{text} { title }", "names { title }; write {title}, without blanks around the column's name"),
         ("{text} {", "opens a field that it does not close"),
         ("{text} {}{title}", "names {}, which is not in input_columns"),
         ("{text} {{title}}", "leaves out {title}"),
@@ -56,3 +57,8 @@ def test_every_other_brace_and_a_column_left_out_are_refused_in_one_line(templat
     with pytest.raises(UserError, match=told) as caught:
         InputTemplate(template, ["text", "title"])
     assert "\n" not in str(caught.value)
+
+
+def test_blanks_of_a_column_are_seen_where_a_field_lacks_them():
+    with pytest.raises(UserError, match=r"names {title}, which is not in input_columns \(text, ' title'\)"):
+        InputTemplate("{text} {title}", ["text", " title"])

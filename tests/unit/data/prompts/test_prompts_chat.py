@@ -100,6 +100,12 @@ def test_template_that_loses_the_question_is_refused(build_tokenizer):
     assert caught.value.kind == "tokenizer"
 
 
+def test_template_that_writes_half_a_character_is_refused(build_tokenizer):
+    template = TURNS.replace("{{ m.content }}", "{{ m.content ~ '\\ud83d' }}")
+    with pytest.raises(UserError, match=r"it writes \\ud83d, half of a character .*set prompting.format to plain"):
+        PromptBuilder(build_tokenizer(template, IM), style())
+
+
 def test_no_template_is_refused(bare):
     with pytest.raises(UserError, match=r"no chat template; set prompting.format to plain") as caught:
         PromptBuilder(bare, style())
