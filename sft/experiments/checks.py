@@ -31,7 +31,7 @@ from sft.registry import nearest, unknown_name
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import row_set_fault
-from sft.training.argument_checks import check_rows_fill_a_batch, require_trainer_packages
+from sft.training.argument_checks import check_experts, check_rows_fill_a_batch, require_trainer_packages
 from sft.training.argument_files import check_argument_files
 from sft.training.options import check_trainer_args, effective_trainer_args, evaluates_while_training
 from sft.training.report_to import KEY, require_report_to
@@ -125,13 +125,15 @@ class SectionChecks:
 
     @staticmethod
     def _trainer_fields(config: ExperimentConfig) -> list[Any]:
-        return [config.training.trainer_args if config.training else {}, config.dataset.splits.dev is not None]
+        args = config.training.trainer_args if config.training else {}
+        return [args, config.dataset.splits.dev is not None, config.model.name]
 
     def _trainer_args(self, config: ExperimentConfig) -> list[PathMessage]:
         if config.training is None:
             return []
         found = check_trainer_args(config.training.trainer_args, has_dev=config.dataset.splits.dev is not None)
         found += check_argument_files(config.training.trainer_args, self._folder)
+        found += check_experts(config.training.trainer_args, self._model_config(config.model.name))
         if not found:
             require_report_to(config.training.trainer_args.get(KEY))
             require_trainer_packages(config.training.trainer_args)

@@ -33,6 +33,7 @@ _OPTIMIZER_PACKAGES: Mapping[str, tuple[str, str]] = {
     "galore": ("galore_torch", "galore-torch"),
     "apollo": ("apollo_torch", "apollo-torch"),
     "lomo": ("lomo_optim", "lomo-optim"),
+    "anyprecision": ("torchdistx", "git+https://github.com/pytorch/torchdistx"),
     "grokadamw": ("grokadamw", "grokadamw"),
     "schedule_free": ("schedulefree", "schedulefree"),
     "stable_adamw": ("optimi", "torch-optimi"),
@@ -76,6 +77,21 @@ def check_rows_fill_a_batch(args: Mapping[str, Any], n_train: int, n_dev: int | 
             text = f"there are {rows} {kind} rows, fewer than a batch of {size}, so that none is left"
             return [("dataloader_drop_last", f"{text}; leave it out, or write {key}: {max(rows, 1)} or less")]
     return []
+
+
+def check_experts(args: Mapping[str, Any], config: Mapping[str, Any]) -> list[Finding]:
+    """What only a mixture-of-experts model has: the loss that balances its experts.
+
+    Args:
+        args: as written.
+        config: what the model's `config.json` says of its language part; empty where nobody knows.
+    """
+    if not config or any("expert" in key or "router" in key for key in config):
+        return []
+    key = "metric_for_best_model"
+    wrong = [key] if str(args.get(key)).removeprefix("eval_") == "aux_loss" else []
+    wrong += ["router_aux_loss_coef"] if args.get("router_aux_loss_coef") else []
+    return [(key, f"{args[key]!r} needs a mixture-of-experts model, and this one has no experts") for key in wrong]
 
 
 def require_trainer_packages(args: Mapping[str, Any]) -> None:
