@@ -19,7 +19,7 @@ def shown_command(words: Sequence[str], environment: Mapping[str, str]) -> str:
         environment: what variables hold.
     """
     names = {value: name for name, value in environment.items() if holds_secret(name)}
-    variables = {value: names[value] for value in secret_values(environment)}
+    variables = {value: names[value] for value in secret_values(environment) if value in names}
     hidden = dict(_given(words))
     shown = []
     for place, word in enumerate(words):

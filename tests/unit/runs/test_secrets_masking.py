@@ -25,6 +25,25 @@ def test_values_are_found_by_the_names_of_their_variables_the_longest_first() ->
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
+        ("PRIVATE\nfirst-line-of-it\nsecond-line\nEND", "***"),
+        (repr("key PRIVATE\nfirst-line-of-it\nsecond-line\nEND"), "'key ***'"),
+        ("second-line", "***"),
+        ("login of bob with CANARYpass failed", "login of bob with *** failed"),
+        ("END of it", "END of it"),
+    ],
+)
+def test_a_credential_is_masked_in_each_form_that_it_is_shown_in(text: str, shown: str) -> None:
+    environment = {
+        "PRIVATE_KEY": "PRIVATE\nfirst-line-of-it\nsecond-line\nEND",
+        "DATABASE_URL": "postgres://bob:CANARYpass@db.example/x",
+        "PATH": "/usr/bin:/bin",
+    }
+    assert mask(text, secret_values(environment)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
         ("key abcdefgh-longer, then abcdefgh", "key ***, then ***"),
         ("hf_ABCDEFGHIJKLMNOPQRSTUVWX refused", "hf_*** refused"),
         ("GET https://me:pass@hub.example/x", "GET https://***@hub.example/x"),
