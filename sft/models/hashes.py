@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from sft.errors import MachineError
 from sft.runs.atomic import write_text
 
 REMEMBERED_FROM_BYTES = 64 * 2**20
@@ -55,7 +56,7 @@ def _file_sha256(path: Path) -> str:
     with contextlib.suppress(OSError):
         return remembered.read_text("ascii")
     found = _read_sha256(path)
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, nothing else
+    with contextlib.suppress(OSError, MachineError):  # a cache that cannot be written costs time, nothing else
         write_text(remembered, found)
     return found
 
