@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a character, as `\\ud83d` in JSON: no encoding and no tokenizer takes it."""
@@ -51,3 +52,12 @@ def shown(name: str) -> str:
 def listed(names: Iterable[str]) -> str:
     """Names one after the other, as `shown`."""
     return ", ".join(shown(name) for name in names)
+
+
+def json_kind(value: Any) -> str:
+    """What kind of JSON value it is, for a message: an object, a list, text, true or false, null, a number."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return {str: "text", bool: "true or false", type(None): "null"}.get(type(value), "a number")

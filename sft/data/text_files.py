@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sft.config.dataset import ReadOptions
-from sft.config.texts import LONE_SURROGATE, listed, quoted
+from sft.config.texts import LONE_SURROGATE, json_kind, listed, quoted
 from sft.data.rows import Table
 from sft.errors import DataError, MachineError, UserError
 
@@ -63,8 +63,8 @@ def read_json(path: Path, read: ReadOptions) -> Table:
     for index, item in enumerate(items):
         if not isinstance(item, dict):
             raise DataError(
-                f"{path.name}: item {index} (from 0) of the list is {_kind(item)} and not a JSON object; a row is an "
-                "object: {column: value}"
+                f"{path.name}: item {index} (from 0) of the list is {json_kind(item)} and not a JSON object; a row is "
+                "an object: {column: value}"
             )
     if _ESCAPED_SURROGATE.search(text):
         for index, item in enumerate(items):
@@ -162,8 +162,8 @@ def _json_object(path: Path, number: int, line: str, text: str) -> dict[str, Any
         is_whole = isinstance(value, list) and all(isinstance(item, dict) for item in value)
         whole = ": name the file .json" if is_whole and path.suffix == ".jsonl" else ""
         raise DataError(
-            f"{path.name} line {number}: not a JSON object but {_kind(value)}, {line.strip()[:40]!r}; each line is a "
-            f"row, {{column: value}}{whole}"
+            f"{path.name} line {number}: not a JSON object but {json_kind(value)}, {line.strip()[:40]!r}; each line "
+            f"is a row, {{column: value}}{whole}"
         )
     if _ESCAPED_SURROGATE.search(line):
         _check_characters(f"{path.name} line {number}", value)
@@ -184,14 +184,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     return "a number has more than 4300 digits; write it as text" if "digits" in str(error) else str(error)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    return {str: "text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
 
 
 def _check_characters(place: str, value: Any) -> None:

@@ -4,6 +4,7 @@ import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sft.config.texts import json_kind
 from sft.errors import UserError
 
 MAX_EXPERIMENTS = 10_000
@@ -59,14 +60,14 @@ def _entries(value: Any, stem: str) -> list[tuple[str, Any]]:
         return [(_written_name(entry, f"{number:04}"), entry) for number, entry in enumerate(value, start=1)]
     if not isinstance(value, dict):
         allowed = "{configs: {name: config}}, a list of configs or one config"
-        raise UserError(f"a grid must be {allowed}, got {_kind(value)}")
+        raise UserError(f"a grid must be {allowed}, got {json_kind(value)}")
     if "configs" not in value:
         return [(_written_name(value, stem), value)] if value else []
     others = sorted(set(value) - {"configs"})
     if others:
         raise UserError(f"unknown key beside configs: {', '.join(others)}; move it into the configs")
     if not isinstance(value["configs"], dict):
-        raise UserError(f"configs: must be a map from names to configs, got {_kind(value['configs'])}")
+        raise UserError(f"configs: must be a map from names to configs, got {json_kind(value['configs'])}")
     return list(value["configs"].items())
 
 
@@ -75,7 +76,7 @@ def _written_name(entry: Any, default: str) -> str:
     if name is None:
         return default
     if not isinstance(name, str):
-        raise UserError(f"experiment {default}: name: must be text, got {_kind(name)}")
+        raise UserError(f"experiment {default}: name: must be text, got {json_kind(name)}")
     return name
 
 
@@ -98,7 +99,7 @@ def _check_entry(number: int, name: str, config: Any) -> None:
     if not name or "\0" in name or not _encodable(name):
         raise UserError(f"experiment #{number}: the name {name!a} is empty or has a character that cannot be written")
     if not isinstance(config, dict):
-        raise UserError(f'experiment #{number} "{name}": must be a config object, got {_kind(config)}')
+        raise UserError(f'experiment #{number} "{name}": must be a config object, got {json_kind(config)}')
     written = config.get("name")
     if written is not None and written != name:
         advice = "in a map the key is the name, leave it out"
@@ -126,11 +127,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    return {str: "text", bool: "true or false", type(None): "null"}.get(type(value), "a number")

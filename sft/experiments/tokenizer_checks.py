@@ -4,16 +4,12 @@ The tokenizer is loaded in a child process in which torch is blocked: importing 
 """
 
 import json
-import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from sft.errors import MachineError
+from sft.experiments.child_answers import answer_of
 from sft.experiments.odd_texts import OddRow
-from sft.processes.child import module_command
-from sft.processes.isolation import isolated
 
 PathMessage = tuple[str, str]
 TIMEOUT_SECONDS = 300
@@ -53,25 +49,9 @@ def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
     """
     if not questions:
         return []
-    try:
-        child = subprocess.run(
-            module_command("sft.experiments.tokenizer_child"),
-            env=isolated(os.environ),
-            input=json.dumps([asdict(question) for question in questions]),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise MachineError(f"the tokenizers could not be checked within {TIMEOUT_SECONDS} s") from None
-    if child.returncode != 0:
-        last = (child.stderr.strip().splitlines() or ["no output"])[-1]
-        if child.returncode == MachineError.exit_code:
-            raise MachineError(last, kind="network")
-        raise MachineError(f"the tokenizers could not be checked: {last}")
-    answers = json.loads(child.stdout.splitlines()[-1])
+    asked = [asdict(question) for question in questions]
+    told = answer_of("sft.experiments.tokenizer_child", asked, "the tokenizers could not be checked", TIMEOUT_SECONDS)
+    answers = json.loads(told.splitlines()[-1])
     return [_answer(answer) for answer in answers]
 
 

@@ -37,7 +37,7 @@ def _metric(folder: Path, text: str) -> None:
 
 
 def test_what_needs_nothing_starts_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(metric_checks, "subprocess", None)
+    monkeypatch.setattr(metric_checks, "answer_of", None)
     require_loadable(["macro_f1", "bleu", "own.py:mine"], {}, tmp_path)
 
 
