@@ -24,7 +24,7 @@ from sft.data.sources import (
     local_splits,
 )
 from sft.data.text_files import merged, read_json, read_jsonl
-from sft.errors import DataError
+from sft.errors import DataError, UserError
 
 __all__ = ["data_fingerprint", "data_names", "hub_commit", "kept_quotes", "load_splits", "local_source"]
 
@@ -64,11 +64,15 @@ def data_names(dataset: DatasetConfig, folder: Path) -> dict[str, str]:
 
 
 def kept_quotes(dataset: DatasetConfig, folder: Path) -> bool:
-    """Whether a file that is read without quoting holds a quotation mark.
+    """Whether a file that is read without quoting holds a quotation mark; files that are not there hold none."""
+    try:
+        files = _data_files(dataset, folder)
+    except UserError:  # told where they are read
+        return False
+    return any(has_no_quoting(path, dataset.read) and holds_byte(path, b'"') for path in files)
 
-    Raises:
-        UserError: a split or file is not there.
-    """
+
+def _data_files(dataset: DatasetConfig, folder: Path) -> list[Path]:
     if local_source(dataset, folder) is None:
         named = (dataset.splits.train, dataset.splits.dev, dataset.splits.test)
         sources: list[SplitSource] = [
@@ -76,8 +80,7 @@ def kept_quotes(dataset: DatasetConfig, folder: Path) -> bool:
         ]
     else:
         sources = list(find_layout(dataset, local_splits(dataset, folder), folder).roles().values())
-    files = [path for source in sources if isinstance(source, FileSplit) for path in source.files]
-    return any(has_no_quoting(path, dataset.read) and holds_byte(path, b'"') for path in files)
+    return [path for source in sources if isinstance(source, FileSplit) for path in source.files]
 
 
 def _name_of(source: SplitSource) -> str:

@@ -6,9 +6,10 @@ from importlib.util import decode_source
 from pathlib import Path
 from typing import Any
 
+from sft.config.dataset import DatasetConfig
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
-from sft.data.loading import data_fingerprint, local_source
+from sft.data.loading import data_fingerprint, kept_quotes, local_source
 from sft.data.loading import hub_commit as dataset_commit
 from sft.evaluation.selection import local_files
 from sft.models.references import COMMIT, hub_commit, locate, model_fingerprint
@@ -65,6 +66,7 @@ class Contents:
         return Fingerprints(
             data=self._data(config, data_commit),
             model=self._model(model.name, model_commit),
+            keeps_quotes=self._keeps_quotes(config.dataset),
             labels=labels,
             chat_template=self._reference(template),
             adapter=self._reference(model.adapter),
@@ -94,6 +96,10 @@ class Contents:
             f"data:{written}:{commit}", lambda: data_fingerprint(dataset, self._folder, commit)
         )
         return found
+
+    def _keeps_quotes(self, dataset: DatasetConfig) -> bool:
+        written = dataset.model_dump_json(include={"path", "args", "splits", "read"})
+        return bool(self._once(f"quotes:{written}", lambda: kept_quotes(dataset, self._folder)))
 
     def _reference(self, name: str | None) -> str | None:
         return None if name is None else self._model(name, self.model_revision(name, None))

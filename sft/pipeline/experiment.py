@@ -35,6 +35,8 @@ class Fingerprints:
     """
     files: dict[str, str] = field(default_factory=dict)
     """`train:` or `evaluate:` and a path as written, of the trainer's or of metrics -> sha256 of what is there."""
+    keeps_quotes: bool = False
+    """Whether a data file that is read without quoting holds a quotation mark."""
     revisions: dict[str, str] = field(default_factory=dict)
     """`model`, `dataset`, `inference.icl_encoder`, ... -> pinned hub commit."""
 

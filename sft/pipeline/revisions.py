@@ -10,8 +10,6 @@ from sft.adapters.lora_init import InitChoice
 from sft.config.experiment import ModelConfig, PromptingConfig
 from sft.config.library_defaults import dataclass_defaults
 from sft.config.library_keys import SFT_CONFIG
-from sft.data.loading import kept_quotes
-from sft.errors import UserError
 from sft.pipeline.experiment import Experiment
 from sft.runs.records import StageName
 from sft.training.memory import trainer_args_of
@@ -34,14 +32,6 @@ def _has_odd_fields(prompting: PromptingConfig) -> bool:
     template = prompting.input_template or ""
     odd_columns = [column for column in prompting.input_columns if set(column) & set("{}\"'\n")]
     return "{{" in template or "}}" in template or any(f"{{{column}}}" in template for column in odd_columns)
-
-
-def _keeps_quotes(experiment: Experiment) -> bool:
-    """Whether a tab-separated file that is read without quoting holds a quotation mark."""
-    try:
-        return kept_quotes(experiment.config.dataset, experiment.folder)
-    except UserError:  # files that are not there are told where they are read
-        return False
 
 
 def _saves_at_other_steps_than_it_evaluates(experiment: Experiment) -> bool:
@@ -97,8 +87,8 @@ _TRAITS_OF_TEXTS = ("end_before_words", "stop_in_text")
 REVISIONS: Mapping[str, Revision] = {
     "input_template_in_training": Revision("train", 2, lambda it: _has_odd_fields(it.config.prompting)),
     "input_template": Revision("infer", 2, lambda it: _has_odd_fields(it.config.inference_prompting)),
-    "tab_quotes_in_training": Revision("train", 2, _keeps_quotes),
-    "tab_quotes": Revision("infer", 2, _keeps_quotes),
+    "tab_quotes_in_training": Revision("train", 2, lambda it: it.fingerprints.keeps_quotes),
+    "tab_quotes": Revision("infer", 2, lambda it: it.fingerprints.keeps_quotes),
     "best_step": Revision("train", 2, _saves_at_other_steps_than_it_evaluates),
     "moved_half_weights": Revision("train", 2, _moved_half_weights),
     "moved_shared_weights": Revision("train", 2, _moved_shared_weights),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
+from sft.data.loading import kept_quotes
 from sft.pipeline.experiment import Experiment, Fingerprints
 from sft.pipeline.revisions import revisions_of
 
@@ -61,7 +62,8 @@ def test_tab_files_in_which_quotes_are_now_text(
     config = ExperimentConfig.model_validate(
         raw({"dataset": {"path": name, "read": read, "splits": {"test": 0.5}}}),
     )
-    experiment = Experiment("a", config, tmp_path, Fingerprints({}, "model"))
+    found = Fingerprints({}, "model", keeps_quotes=kept_quotes(config.dataset, tmp_path))
+    experiment = Experiment("a", config, tmp_path, found)
     assert revisions_of("train", experiment) == ({"tab_quotes_in_training": 2} if touched else None)
     assert revisions_of("infer", experiment) == ({"tab_quotes": 2} if touched else None)
     assert revisions_of("evaluate", experiment) is None
