@@ -45,7 +45,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     revision = record.fingerprints["revisions"].get("model")
     tokenizer = tokenizer_of(inputs.config, folder, revision)
     model = _model(inputs, job, record, revision)
-    check_unchanged(record)
+    check_unchanged(record, inputs.config)
     template_revision = record.fingerprints["revisions"].get("chat_template")
     prompting = inputs.config.inference_prompting
     builder = prompt_builder(tokenizer, inputs.config, prompting, inputs.labels, folder, template_revision)

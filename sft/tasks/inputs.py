@@ -89,10 +89,10 @@ def inputs_of_job(record: JobRecord) -> Inputs:
     Raises:
         DataError: something changed since the plan.
     """
-    run_snapshots(record.code, Path(record.config_folder))
-    check_unchanged(record)
-    config = ExperimentConfig.model_validate(record.config)
-    return planned_inputs(config, Path(record.config_folder), record.fingerprints)
+    config, folder = ExperimentConfig.model_validate(record.config), Path(record.config_folder)
+    run_snapshots(record.code, folder)
+    check_unchanged(record, config)
+    return planned_inputs(config, folder, record.fingerprints)
 
 
 def planned_inputs(config: ExperimentConfig, folder: Path, fingerprints: Mapping[str, Any]) -> Inputs:

@@ -12,15 +12,19 @@ from sft.registry import own_code_source
 from sft.runs.records import JobRecord, StageName
 
 
-def check_unchanged(record: JobRecord) -> None:
+def check_unchanged(record: JobRecord, config: ExperimentConfig) -> None:
     """Compare the models, adapters, templates, tokenizers, files of arguments and own code of a job with its plan.
 
     Own code whose source the job carries is run from there, so its file may change.
 
+    Args:
+        record: the job.
+        config: the one that it carries.
+
     Raises:
         DataError: one of them changed since the plan; names it.
     """
-    config, folder = ExperimentConfig.model_validate(record.config), Path(record.config_folder)
+    folder = Path(record.config_folder)
     for name, planned, commit in _read_by_stage(record, config):
         if planned is not None and _content(name, folder, commit) != planned:
             raise changed(name)

@@ -132,7 +132,7 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     tokenizer = tokenizer_of(config, folder, revisions.get("model"))
     progress.beat()
     model = load_model(model_source(config, folder, revisions.get("model")))
-    check_unchanged(record)
+    check_unchanged(record, config)
     progress.beat()
     trainer_args = with_paths(_trainer_args(config, record.memory_step, model), folder)
     limit = smallest(trainer_args.get("max_length"), context_length(model))
