@@ -17,7 +17,6 @@ Check = Callable[[Mapping[str, Any]], list[Finding]]
 BEST_METRICS = ("loss", "mean_token_accuracy", "entropy", "aux_loss")
 """What an evaluation of the trainer gives and a checkpoint can be chosen by; `eval_` before it says the same."""
 NEEDS_EVALUATION = ("reduce_lr_on_plateau", "greedy")
-LOSS_BY_DEFAULT = "loss"
 MILLION = 1_000_000
 """Shares of all steps are compared as the library compares them."""
 DEBUG = "transformers.debug_utils:DebugOption"

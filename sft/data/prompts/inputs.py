@@ -64,15 +64,13 @@ def _wrong_brace(rest: str, columns: Sequence[str]) -> UserError:
     """What is wrong with the brace that the rest of a template begins with."""
     written, closing, _ = rest[1:].partition("}")
     if rest[0] == "}":
-        return UserError("closes a field that is not open; write {{ and }} for literal braces")
+        return UserError(f"closes a field that is not open; {_BRACES}")
     if not closing:
-        return UserError(
-            f"opens a field that it does not close: {rest[:30]!r}; write {{{{ and }}}} for literal braces"
-        )
+        return UserError(f"opens a field that it does not close: {rest[:30]!r}; {_BRACES}")
     if written.strip() in columns:
         return UserError(f"names {{{written}}}; write {{{written.strip()}}}, without blanks around the column's name")
     written = " ".join(written.split())
-    known = f"which is not in input_columns ({listed(columns)}); write {{{{ and }}}} for literal braces"
+    known = f"which is not in input_columns ({listed(columns)}); {_BRACES}"
     if any(written.startswith(column) and written[len(column) :].startswith(_FORMATTING) for column in columns):
         known += ", and a column's name alone in a field: it has no format, conversion or attribute"
     return UserError(f"names {{{written}}}, {known}")

@@ -1,7 +1,8 @@
 """BLEU of the whole test set, 0 to 100 (the `sacrebleu` package, whose signature stands under `details`)."""
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from sft.config.section import Section
@@ -29,9 +30,16 @@ def sees(reference: str, arguments: Mapping[str, Any]) -> bool:
     """Whether a text of a script without blanks is split into words enough for an n-gram of four, BLEU's longest."""
     if not _UNSPACED.search(reference):
         return True
+    return len(str(_tokenizer(arguments["bleu_tokenize"])(reference)).split()) >= _LONGEST
+
+
+@functools.cache
+def _tokenizer(name: str | None) -> Callable[[str], str]:
+    """How BLEU splits texts; some ways read a dictionary or a model first."""
     from sacrebleu.metrics.bleu import BLEU
 
-    return len(str(BLEU(tokenize=arguments["bleu_tokenize"]).tokenizer(reference)).split()) >= _LONGEST
+    found: Callable[[str], str] = BLEU(tokenize=name).tokenizer
+    return found
 
 
 METRIC = MetricEntry(
