@@ -18,11 +18,10 @@ from sft.errors import UserError
 from sft.initialization.apply import adapter_layers, anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
 from sft.models.library_warnings import judged_warnings
-from sft.models.storages import is_conv1d, known_storage
+from sft.models.storages import HALF_TYPES, is_conv1d, known_storage
 from sft.registry import load
 
 QUANTIZED_TYPES = ("Params4bit", "Int8Params")
-HALF = (torch.bfloat16, torch.float16)
 
 
 def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow] = ()) -> Any:
@@ -39,7 +38,7 @@ def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequ
     """
     choice = InitChoice.of(options.get("init_lora_weights", True))
     # PEFT gives a weight that it moves new memory, so that nothing needs to be copied here.
-    half = {weight: weight.data for weight in model.parameters() if choice.moves_base and weight.dtype in HALF}
+    half = {weight: weight.data for weight in model.parameters() if choice.moves_base and weight.dtype in HALF_TYPES}
     attached = build_lora(model, options, choice, rows)
     if options.get("use_dora"):
         _check_norms(attached)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-HALF = (torch.bfloat16, torch.float16)
+from sft.models.storages import HALF_TYPES
+
 COMPUTED = "sft_computes_in"
 """Attribute of a module with masters: the precision of each of them by name."""
 
@@ -30,7 +31,7 @@ def hold_masters(model: nn.Module) -> None:
         (module, name, parameter, parameter.dtype)
         for module in model.modules()
         for name, parameter in module.named_parameters(recurse=False)
-        if parameter.requires_grad and parameter.dtype in HALF
+        if parameter.requires_grad and parameter.dtype in HALF_TYPES
     ]
     for module, name, parameter, dtype in trained:  # two modules may hold the same parameter
         parameter.data = parameter.data.float()

@@ -14,6 +14,7 @@ from torch import nn
 
 from sft.errors import machine_kind
 from sft.inference.label_scoring.masks import MaskRule
+from sft.models.storages import HALF_TYPES
 
 TOLERANCE = 1e-3
 """How far scores may be from those of whole sequences in fp32, in nats."""
@@ -21,7 +22,6 @@ TOLERANCE = 1e-3
 HALF_TOLERANCE = 0.1
 """The same where a model cannot run in fp32: a right mask that rounding puts beyond it costs time, never a result."""
 
-HALVES = (torch.bfloat16, torch.float16)
 REFUSALS = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError)
 """What a model may raise when it does not take what it is given."""
 
@@ -37,7 +37,7 @@ def objection(model: Any, rule: MaskRule, apart: Callable[[MaskRule], float]) ->
     Raises:
         RuntimeError: the device failed or its memory ran out, which says nothing about masks.
     """
-    if rule.dtype in HALVES:
+    if rule.dtype in HALF_TYPES:
         with contextlib.suppress(_NoFullPrecision), in_full_precision(model):
             return _found_in_full_precision(rule, apart)
     try:
@@ -114,9 +114,9 @@ class _Widened:
 
 
 def _is_half(tensor: torch.Tensor | None) -> bool:
-    return tensor is not None and tensor.dtype in HALVES and tensor.device.type != "meta"
+    return tensor is not None and tensor.dtype in HALF_TYPES and tensor.device.type != "meta"
 
 
 def _computes_in_half(module: nn.Module) -> bool:
     """Of layers of bitsandbytes: the type in which they multiply."""
-    return getattr(module, "compute_dtype", None) in HALVES
+    return getattr(module, "compute_dtype", None) in HALF_TYPES

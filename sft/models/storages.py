@@ -14,8 +14,9 @@ from torch import nn
 from sft.errors import UserError
 from sft.models.packed_weights import is_packed, unpacked
 
-PLAIN_TYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 EXACT_TYPES = (torch.float32, torch.float64)
+HALF_TYPES = (torch.bfloat16, torch.float16)
+PLAIN_TYPES = (*EXACT_TYPES, *HALF_TYPES)
 PLAIN_CLASSES = ("FalconLinear",)
 """Subclasses of `nn.Linear` with a forward pass of their own that computes the same."""
 INT8_STEPS = 127.0

@@ -23,6 +23,7 @@ from trl import SFTConfig
 from sft.adapters.attach import SEED_LIMIT
 from sft.errors import DataError, StageFailure
 from sft.models.library_warnings import judged_warnings
+from sft.models.storages import HALF_TYPES
 from sft.runs.progress import Progress
 from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
@@ -231,7 +232,7 @@ def _restore_precision(model: PeftModel | PreTrainedModel, weights: Mapping[str,
             continue
         if parameter.dtype != weights[name].dtype:
             parameter.data = weights[name].to(parameter.device)
-        if isinstance(model, PeftModel) and parameter.dtype in (torch.float16, torch.bfloat16):
+        if isinstance(model, PeftModel) and parameter.dtype in HALF_TYPES:
             parameter.data = parameter.data.float()
 
 
