@@ -174,10 +174,10 @@ def _reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
     data = experiment.fingerprints.data
     # Where shares cut one split there is but one role; prompts that hold no row depend on no content at all.
     content = {role: data[role] for role in roles if role in data} or (dict(data) if roles else {})
-    by_content = {"revision", "data_files"} if dataset.path in BUILDERS else {"revision"}
+    in_content = {"revision", "data_files"} if dataset.path in BUILDERS else {"revision"}
     fields = {
         "content": content,
-        "args": _without(by_content, dataset.args) or None,
+        "args": _without(in_content, dataset.args) or None,
         "read": _written(dataset.read) or None,
         "task_type": dataset.task_type,
         "splits": _splits(dataset.splits) or None,
