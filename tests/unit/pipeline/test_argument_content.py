@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sft.config.experiment import ExperimentConfig
 from sft.errors import DataError
 from sft.experiments.checks import SectionChecks
 from sft.runs.records import JobRecord
@@ -69,10 +70,10 @@ def test_a_stage_refuses_a_file_that_is_not_what_its_plan_saw(
     experiment = plan_of(with_files, a=raw(patch)).experiments[0].experiment
     prints = experiment.fingerprint_record()
     record = JobRecord(stage, "key", "a", experiment.resolved_config(), str(with_files), prints)
-    check_unchanged(record)
+    check_unchanged(record, ExperimentConfig.model_validate(record.config))
     (with_files / file).write_text("edited")
     with pytest.raises(DataError, match="changed since the plan"):
-        check_unchanged(record)
+        check_unchanged(record, ExperimentConfig.model_validate(record.config))
 
 
 def test_a_file_that_is_not_there_is_told_and_the_stage_gets_whole_paths(tmp_path: Path) -> None:
