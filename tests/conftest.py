@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ import pytest
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+# Threads of torch that wait in a loop make tests several times slower where the machine has other work.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 LABELS = ("bad", "good", "mixed")
 SIZES = {"train": 5, "dev": 2, "test": 3}

@@ -4,7 +4,7 @@ import sys
 
 from benchmarks.report import print_report
 
-PARTS = ("planning", "tiny_grid", "idle", "large_grid", "demo_grid")
+PARTS = ("planning", "tiny_grid", "idle", "large_grid", "threads", "demo_grid")
 
 
 if __name__ == "__main__":

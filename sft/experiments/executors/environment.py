@@ -26,6 +26,7 @@ PLACES = (
 """Paths that a worker would otherwise look for in its own folder when they are relative."""
 
 THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 GPUS = "CUDA_VISIBLE_DEVICES"
 
 FIXED = {
@@ -59,6 +60,10 @@ def worker_environment(base: Mapping[str, str], folder: Path, lease: Lease) -> d
     environment["PYTHONPATH"] = os.pathsep.join(str(place) for place in written if place != folder)
     threads = lease.threads or base.get(THREAD_COUNTS[0]) or _n_cpus(lease.cores)
     environment |= {name: str(threads) for name in THREAD_COUNTS}
+    if not any(name in environment for name in WAITING):
+        # Threads that wait for each other in a loop take the core of the thread they wait for where the machine has
+        # other work: benchmarks/README.md has the times of both.
+        environment["OMP_WAIT_POLICY"] = "passive"
     if lease.gpus is not None:
         environment[GPUS] = ",".join(lease.gpus)
     return environment

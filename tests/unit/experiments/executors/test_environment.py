@@ -41,6 +41,19 @@ def test_a_working_folder_that_is_imported_from_is_one_for_workers(
 
 
 @pytest.mark.parametrize(
+    ("base", "policy"),
+    [
+        ({}, "passive"),
+        ({"OMP_WAIT_POLICY": "active"}, "active"),
+        ({"GOMP_SPINCOUNT": "1000"}, None),
+        ({"KMP_BLOCKTIME": "200"}, None),
+    ],
+)
+def test_threads_sleep_while_they_wait_unless_it_is_said_how_they_wait(base: dict[str, str], policy: str | None) -> None:
+    assert worker_environment(base, HERE, Lease()).get("OMP_WAIT_POLICY") == policy
+
+
+@pytest.mark.parametrize(
     ("base", "lease", "threads"),
     [
         ({}, Lease(threads=3), "3"),
