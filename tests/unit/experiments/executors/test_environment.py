@@ -49,7 +49,7 @@ def test_a_working_folder_that_is_imported_from_is_one_for_workers(
         ({"KMP_BLOCKTIME": "200"}, None),
     ],
 )
-def test_threads_sleep_while_they_wait_unless_it_is_said_how_they_wait(base: dict[str, str], policy: str | None) -> None:
+def test_threads_sleep_while_they_wait_unless_told_otherwise(base: dict[str, str], policy: str | None) -> None:
     assert worker_environment(base, HERE, Lease()).get("OMP_WAIT_POLICY") == policy
 
 
