@@ -8,6 +8,7 @@ from torch import nn
 
 from sft.errors import StageFailure
 from sft.initialization.apply import ADAPTER, ANCHOR
+from sft.models.storages import stored_numbers
 
 
 class ParameterCounts(NamedTuple):
@@ -18,16 +19,22 @@ class ParameterCounts(NamedTuple):
 
 
 def count_parameters(model: nn.Module) -> ParameterCounts:
-    """Trainable and all parameters of a model; weights packed to 4 bits count each for what they hold.
+    """Trainable and all parameters of a model; packed weights count for what they hold, wherever a layer keeps them.
 
     The frozen copy that stands for weights taken off a quantised base is no parameter of the model.
     """
     trainable = total = 0
+    counted: set[int] = set()
+    for module in model.modules():
+        numbers = stored_numbers(module)
+        if numbers is not None:
+            total += numbers
+            counted.update(map(id, module.parameters()))
     for name, parameter in model.named_parameters():
         if f".{ANCHOR}." in name:
             continue
         numbers = _numbers(parameter)
-        total += numbers
+        total += 0 if id(parameter) in counted else numbers
         trainable += numbers if parameter.requires_grad else 0
     return ParameterCounts(trainable, total)
 

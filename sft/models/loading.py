@@ -174,7 +174,9 @@ def _arguments(source: ModelSource) -> dict[str, Any]:
 def _default_dtype() -> "torch.dtype":
     import torch
 
-    return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
+    from sft.models.devices import has_bf16
+
+    return torch.bfloat16 if has_bf16() else torch.float32
 
 
 def _dtype(written: str) -> Any:

@@ -16,6 +16,11 @@ def is_packed(layer: Any) -> bool:
     return hasattr(layer, "qweight")
 
 
+def packed_numbers(layer: Any) -> int:
+    """How many weights the words of a layer hold."""
+    return int(layer.in_features) * int(layer.out_features)
+
+
 def unpacked(layer: Any) -> torch.Tensor:
     """The fp32 matrix (out, in) of an AWQ (GEMM packing) or GPTQ layer.
 

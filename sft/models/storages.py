@@ -4,6 +4,7 @@ What no row recognises is refused by name: a weight that is read without its sca
 one that the layer computes with.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from sft.errors import UserError
-from sft.models.packed_weights import is_packed, unpacked
+from sft.models.packed_weights import is_packed, packed_numbers, unpacked
 
 EXACT_TYPES = (torch.float32, torch.float64)
 HALF_TYPES = (torch.bfloat16, torch.float16)
@@ -36,6 +37,9 @@ class Storage:
     peft_reads: bool = True
     """Whether PEFT finds the same matrix where it reads weights itself, as for DoRA's norms."""
 
+    numbers: Callable[[Any], int] | None = None
+    """How many numbers that matrix has, where the layer's parameters are not these numbers or not them alone."""
+
 
 def storage_of(layer: nn.Module) -> Storage:
     """The row of the table for a layer.
@@ -55,6 +59,18 @@ def storage_of(layer: nn.Module) -> Storage:
 def known_storage(layer: nn.Module) -> Storage | None:
     """The row of the table for a layer, or None where no row recognises it."""
     return next((storage for storage in STORAGES if storage.recognizes(layer)), None)
+
+
+def stored_numbers(layer: nn.Module) -> int | None:
+    """The weights of a layer, its bias included, where its parameters do not tell; None for any other layer.
+
+    Scales, zero points and orders of inputs are no weights. What wraps a layer has the same attributes, and is none.
+    """
+    storage = known_storage(layer) if next(layer.children(), None) is None else None
+    if storage is None or storage.numbers is None:
+        return None
+    bias = getattr(layer, "bias", None)
+    return storage.numbers(layer) + (bias.numel() if isinstance(bias, torch.Tensor) else 0)
 
 
 def is_exact(layer: nn.Module) -> bool:
@@ -108,6 +124,14 @@ def _eight_bit(layer: Any) -> torch.Tensor:
     return codes * (scales.to(codes)[:, None] / INT8_STEPS)
 
 
+def _weight_numbers(layer: Any) -> int:
+    return int(layer.weight.numel())
+
+
+def _hqq_numbers(layer: Any) -> int:
+    return math.prod(layer.meta["shape"])
+
+
 def _own_dequantize(layer: Any) -> torch.Tensor:
     from peft.utils.integrations import dequantize_module_weight
 
@@ -150,14 +174,26 @@ STORAGES = (
     Storage("plain floats", _is_plain, _plain),
     Storage("bitsandbytes 4-bit", lambda layer: _weight_type(layer).__name__ == "Params4bit", _four_bit),
     Storage("bitsandbytes 8-bit", lambda layer: _weight_type(layer).__name__ == "Int8Params", _eight_bit),
-    Storage("AWQ and GPTQ", is_packed, unpacked),
-    Storage("HQQ", lambda layer: hasattr(layer, "W_q") and hasattr(layer, "dequantize"), _own_dequantize),
+    Storage("AWQ and GPTQ", is_packed, unpacked, numbers=packed_numbers),
+    Storage(
+        "HQQ",
+        lambda layer: hasattr(layer, "W_q") and hasattr(layer, "dequantize"),
+        _own_dequantize,
+        numbers=_hqq_numbers,
+    ),
     Storage("torchao", lambda layer: _weight_type(layer).__module__.startswith("torchao."), _own_dequantize),
-    Storage("fp8 blocks", lambda layer: _is_fp8(layer, "weight_scale_inv", "FP8Linear"), _fp8_blocks, False),
+    Storage(
+        "fp8 blocks",
+        lambda layer: _is_fp8(layer, "weight_scale_inv", "FP8Linear"),
+        _fp8_blocks,
+        False,
+        _weight_numbers,
+    ),
     Storage(
         "fp8 rows",
         lambda layer: _is_fp8(layer, "weight_scale", "FbgemmFp8Linear", "CompressedTensorsFP8Linear"),
         _fp8_rows,
         False,
+        _weight_numbers,
     ),
 )

@@ -65,14 +65,19 @@ def device_memory_bytes(kind: str) -> int | None:
 
 
 def device_record() -> dict[str, Any]:
-    """Device, its name, threads and peak GPU memory of a process that has used torch."""
+    """Device, its name, threads and peak GPU memory of a process that has used torch.
+
+    `peak_gpu_bytes` is the sum over the visible devices of the most that each had: what a model spread over several of
+    them takes in all.
+    """
     import torch
 
     on_gpu = torch.cuda.is_available()
+    peaks = [torch.cuda.max_memory_allocated(device) for device in range(torch.cuda.device_count())]
     return {
         "device": "cuda" if on_gpu else "cpu",
         "device_name": torch.cuda.get_device_name() if on_gpu else cpu_name(),
         "threads": torch.get_num_threads(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if on_gpu else None,
+        "peak_gpu_bytes": sum(peaks) if on_gpu else None,
     }

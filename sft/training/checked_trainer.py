@@ -60,6 +60,7 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     saving: Saving
     kept_step: int | None = None
     """The step whose weights the training ended with, where they are not those of the last one."""
+    _step_loss: torch.Tensor | None = None
     _seen_step = -1
     _saved_step = -1
     _is_epoch_open = False
@@ -73,9 +74,9 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         return loader
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """One micro-batch; ends the run where its loss is not finite."""
+        """One micro-batch; its loss stays on the device until the step, as reading it waits for the device."""
         loss: torch.Tensor = super().training_step(*args, **kwargs)
-        check_finite("loss", loss, self.args, self.state)
+        self._step_loss = loss if self._step_loss is None else self._step_loss + loss
         return loss
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
@@ -84,11 +85,14 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
             return super().compute_loss(*args, **kwargs)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        """The norm before clipping, of each step; ends the run where it is not finite.
+        """The norm before clipping, of each step; ends the run where it, or a loss of the step, is not finite.
 
         Clipping by such a norm makes every gradient 0 or NaN. The scaler of fp16 meets infinite gradients on
         purpose and skips such steps.
         """
+        losses, self._step_loss = self._step_loss, None
+        if losses is not None:
+            check_finite("loss", losses, self.args, self.state)
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         if not self.args.fp16:
             check_finite("gradient", torch.as_tensor(norm), self.args, self.state)

@@ -22,6 +22,7 @@ from trl import SFTConfig
 
 from sft.adapters.attach import SEED_LIMIT
 from sft.errors import DataError, StageFailure
+from sft.models.devices import has_bf16
 from sft.models.library_warnings import judged_warnings
 from sft.models.storages import HALF_TYPES
 from sft.runs.progress import Progress
@@ -184,7 +185,7 @@ def _sft_config(settings: TrainerSettings) -> SFTConfig:
     cuda = torch.cuda.is_available() and not written.get("use_cpu", False)
     machine = {
         "use_cpu": not cuda,
-        "bf16": cuda and torch.cuda.is_bf16_supported() and not written.get("fp16", False),
+        "bf16": cuda and has_bf16() and not written.get("fp16", False),
         "disable_tqdm": not sys.stdout.isatty(),
     }
     # The same argument under two names; the library warns about the older one, which everybody writes.

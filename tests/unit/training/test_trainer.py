@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sft.errors import DataError, StageFailure
+from sft.training import callbacks
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.rows import IGNORED, TrainRow
 
@@ -210,6 +211,26 @@ def test_a_loss_that_is_no_number_ends_the_run(base, adapted, rows, train, rate,
     with pytest.raises(StageFailure, match=message) as raised:
         train(adapted(base), rows, args)
     assert raised.value.kind == "diverged"
+
+
+@pytest.mark.parametrize("spoiled", [0, 1, 2])
+def test_a_loss_that_is_no_number_in_any_part_of_a_step_ends_the_run_before_that_step(
+    base, adapted, rows, train, spoiled, monkeypatch
+):
+    from sft.training import checked_trainer
+
+    losses, read = iter([3.0, 2.0, *(float("nan") if part == spoiled else 1.0 for part in range(3))]), []
+    monkeypatch.setattr(checked_trainer.SFTTrainer, "training_step", lambda *_, **__: torch.tensor(next(losses)))
+    monkeypatch.setattr(checked_trainer, "check_finite", lambda what, *rest: read.append(what) or check(what, *rest))
+    check = callbacks.check_finite
+    model = adapted(base)
+    before = copies(model)
+    args = {"max_steps": 9, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 5}
+    with pytest.raises(StageFailure, match=r"loss became NaN at step 1 of 9 .*not saved") as raised:
+        train(model, rows, args)
+    assert raised.value.kind == "diverged"
+    assert read == ["loss"], "one look at the device for the five parts of the step"
+    assert all(torch.equal(before[name], now) for name, now in copies(model).items())
 
 
 def test_a_gradient_that_is_no_number_ends_the_run(base, adapted, rows, train):
