@@ -23,7 +23,7 @@ from sft.experiments.metric_checks import require_loadable
 from sft.inference.options import check_generation_args
 from sft.initialization.initializers import require_initializer_package
 from sft.models.config_file import local_config
-from sft.models.model_args import check_model_args
+from sft.models.model_args import check_model_args, spreads_over_gpus
 from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
@@ -199,8 +199,8 @@ def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:
 
 
 def _resources(config: ExperimentConfig) -> list[PathMessage]:
-    asked, placed = config.resources.gpus or 0, config.model.model_args
-    if asked < 2 or placed.get("parallelize") is True or "device_map" in placed:
+    asked = config.resources.gpus or 0
+    if asked < 2 or spreads_over_gpus(config.model.model_args):
         return []
     return [
         ("resources.gpus", f"{asked}, but a process uses one GPU; add model.model_args.parallelize: true, or write 1")

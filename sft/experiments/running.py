@@ -125,7 +125,7 @@ def run_plan(
     if request.adds_to_grid:
         settle(results)
     executor = load(executor_registry, "local", "executor")(
-        settings.start, preload_of(job.record for job in needed.values()), watchers.display.say
+        settings.start, preload_of(job.record for job in needed.values()), watchers.display.say, machine.gpus
     )
     surroundings = Surroundings(machine=machine, cost=watchers.costs.cost, has_memory_step=has_memory_step)
     runner = Runner(results, executor, watchers.display, watchers.start_board, settings, surroundings)

@@ -38,6 +38,11 @@ def runs_remote_code(args: Mapping[str, Any]) -> bool:
     return args.get(REMOTE_CODE) is True
 
 
+def spreads_over_gpus(args: Mapping[str, Any]) -> bool:
+    """Whether a model is to be placed on several GPUs; no process of any other sees more than one."""
+    return args.get("parallelize") is True or "device_map" in args
+
+
 def _placement(args: Mapping[str, Any]) -> list[tuple[str, str]]:
     findings = []
     parallelize = args.get("parallelize", False)

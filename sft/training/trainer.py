@@ -202,7 +202,11 @@ def _sft_config(settings: TrainerSettings) -> SFTConfig:
     if settings.resumed is not None:
         written["eval_on_start"] = False
     seed = settings.seed % SEED_LIMIT
-    return SFTConfig(**{**machine, **written, "seed": seed, "data_seed": seed})
+    config = SFTConfig(**{**machine, **written, "seed": seed, "data_seed": seed})
+    if config.n_gpu > 1:
+        # A model may be spread over several; the library would give each of them a batch of its own.
+        config._n_gpu = 1
+    return config
 
 
 def _dataset(rows: Sequence[TrainRow]) -> Dataset:

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from sft.experiments.executors import guard
-from sft.experiments.executors.environment import GPUS, THREAD_COUNTS
+from sft.experiments.executors.environment import THREAD_COUNTS
 from sft.experiments.executors.warm import CANNOT_FORK
+from sft.processes.visible_gpus import VISIBLE_GPUS, shows_none
 from sft.runs.files import AttemptFolder
 from sft.runs.records import StageName
 from sft.worker.job import run_job
 
 SIDE = 512
 """Of a matrix whose product takes all threads."""
+REMEMBER_DEVICES = ("transformers.utils.import_utils", "accelerate.utils.imports", "peft.import_utils")
+"""Modules whose functions keep what they once found out, also whether there is a GPU."""
 
 
 def run_forked(message: Mapping[str, Any], runner: int, started: float) -> int:
@@ -66,11 +69,22 @@ def _reset_signals() -> None:
 
 def _set_variables(environment: Mapping[str, str]) -> None:
     """Only what may differ from job to job: libraries have added variables of their own, as in a fresh process."""
-    for name in (*THREAD_COUNTS, GPUS):
+    had_none = shows_none(os.environ.get(VISIBLE_GPUS))
+    for name in (*THREAD_COUNTS, VISIBLE_GPUS):
         if name in environment:
             os.environ[name] = environment[name]
         else:
             os.environ.pop(name, None)
+    if shows_none(os.environ.get(VISIBLE_GPUS)) != had_none:
+        _forget_devices()
+
+
+def _forget_devices() -> None:
+    """The server sees the GPUs of all jobs; whether this job has one, libraries are to find out again."""
+    for module in [sys.modules[name] for name in REMEMBER_DEVICES if name in sys.modules]:
+        for found in vars(module).values():
+            if hasattr(found, "cache_clear"):
+                found.cache_clear()
 
 
 def _reseed() -> None:

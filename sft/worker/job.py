@@ -13,7 +13,9 @@ from pathlib import Path
 
 from sft.errors import MachineError, StageFailure
 from sft.experiments.executors.guard import STACKS
+from sft.models.model_args import spreads_over_gpus
 from sft.pipeline import stage_registry
+from sft.processes.visible_gpus import VISIBLE_GPUS, first_only
 from sft.registry import load
 from sft.runs import fault_injection, stopping
 from sft.runs.fence import holding
@@ -86,8 +88,15 @@ def settle_threads() -> None:
         pyarrow.set_cpu_count(int(written))
 
 
+def _see_one_gpu(record: JobRecord) -> None:
+    """Hide all GPUs but the first: libraries use what they see, and on several a batch would be another one."""
+    if not spreads_over_gpus(record.config.get("model", {}).get("model_args", {})):
+        os.environ[VISIBLE_GPUS] = first_only(os.environ.get(VISIBLE_GPUS))
+
+
 def _run_stage(job: JobFolder, started: float, before_hello: Callable[[StageName], None]) -> None:
     record = read_job(job.job)
+    _see_one_gpu(record)
     run = stage_function(record.stage)
     settle_threads()
     before_hello(record.stage)

@@ -22,14 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from sft.experiments.executors import guard
-from sft.experiments.executors.environment import GPUS, THREAD_COUNTS
+from sft.experiments.executors.environment import THREAD_COUNTS
 from sft.experiments.executors.preload import Preload
+from sft.processes.visible_gpus import VISIBLE_GPUS, shows_none
 from sft.worker.forked import run_forked
 from sft.worker.loading import load_beforehand
 
-PER_JOB = (*THREAD_COUNTS, GPUS)
+PER_JOB = (*THREAD_COUNTS, VISIBLE_GPUS)
 """Variables that a job may have otherwise than the server; libraries read others while they are imported."""
-NO_GPU = ("", "-1")
+CUDA_STARTED = "the server has started CUDA"
+CUDA_DEVICE = "/dev/nvidia-uvm"
+"""Open in every process that has started CUDA, in no other."""
 
 
 def serve(descriptor: int, preload: str) -> int:
@@ -60,14 +63,14 @@ def reason_against(job: Mapping[str, str], server: Mapping[str, str], torch: Any
         new_threads: native threads that the server has beyond those of its imports.
     """
     if torch is not None and torch.cuda.is_initialized():
-        return "the server has started CUDA"
+        return CUDA_STARTED
     if threading.active_count() > 1 or new_threads > 0:
         return "threads have started in the server"
     other = sorted(name for name in {*job, *server} - {*PER_JOB} if job.get(name) != server.get(name))
     if other:
         return f"the environment has changed ({', '.join(other)})"
-    if (job.get(GPUS) in NO_GPU) != (server.get(GPUS) in NO_GPU):
-        return f"the server was started with another {GPUS}"
+    if shows_none(server.get(VISIBLE_GPUS)) and not shows_none(job.get(VISIBLE_GPUS)):
+        return f"the server was started without a GPU ({VISIBLE_GPUS})"
     return None
 
 
@@ -99,6 +102,8 @@ class _Server:
         """Fork the guard of a job, or say in its socket why not."""
         new_threads = _native_threads() - self._n_threads
         reason = reason_against(message["environment"], self._environment, sys.modules.get("torch"), new_threads)
+        if reason is None and _holds(CUDA_DEVICE):
+            reason = CUDA_STARTED
         if reason is None:
             parent, started = os.getpid(), time.perf_counter()
             try:
@@ -138,6 +143,13 @@ def _leave(message: Mapping[str, Any], parent: int, runner: int, started: float)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _holds(device: str) -> bool:
+    """Whether this process has a device file open."""
+    places = Path("/proc/self/fd")
+    opened = (os.readlink(place) for place in places.iterdir() if place.is_symlink())
+    return device in opened
 
 
 def _native_threads() -> int:

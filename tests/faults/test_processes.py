@@ -476,4 +476,6 @@ def test_a_fork_is_refused_when_the_server_is_not_as_it_was() -> None:
     assert "CUDA_VISIBLE_DEVICES" in str(
         reason_against({"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": ""}, None, 0)
     )
-    assert reason_against({"CUDA_VISIBLE_DEVICES": "1"}, {"CUDA_VISIBLE_DEVICES": "0"}, None, 0) is None
+    for job in ("", "GPU-a", "MIG-x"):
+        assert reason_against({"CUDA_VISIBLE_DEVICES": job}, {}, None, 0) is None
+        assert reason_against({"CUDA_VISIBLE_DEVICES": job}, {"CUDA_VISIBLE_DEVICES": "0"}, None, 0) is None

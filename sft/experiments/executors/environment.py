@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sft.experiments.executors.executor import Lease
 from sft.processes.isolation import isolated
+from sft.processes.visible_gpus import VISIBLE_GPUS
 from sft.tracking.mlflow_store import STORE, absolute_store
 
 PLACES = (
@@ -27,7 +28,6 @@ PLACES = (
 
 THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-GPUS = "CUDA_VISIBLE_DEVICES"
 
 FIXED = {
     # Its threads would come on top of torch's and make the order of sums depend on the machine.
@@ -36,6 +36,8 @@ FIXED = {
     "TQDM_DISABLE": "1",
     # Asking whether there is a GPU must not start CUDA: a process that did cannot be forked.
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    # The order that the driver's tools number GPUs in; CUDA's own begins with the fastest.
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
 }
 
 
@@ -65,7 +67,22 @@ def worker_environment(base: Mapping[str, str], folder: Path, lease: Lease) -> d
         # other work: benchmarks/README.md has the times of both.
         environment["OMP_WAIT_POLICY"] = "passive"
     if lease.gpus is not None:
-        environment[GPUS] = ",".join(lease.gpus)
+        environment[VISIBLE_GPUS] = ",".join(lease.gpus)
+    return environment
+
+
+def server_environment(base: Mapping[str, str], folder: Path, gpus: Sequence[str] | None) -> dict[str, str]:
+    """The variables of the server of warm starts, which forks for jobs with any GPU of the machine and with none.
+
+    Args:
+        base: those of the runner.
+        folder: the runner's working folder.
+        gpus: all that jobs are given; None where they are not managed.
+    """
+    environment = worker_environment(base, folder, Lease(threads=1, gpus=None if gpus is None else ()))
+    if gpus:
+        # The name of a part of a GPU would make torch start CUDA when it is asked whether there is a GPU.
+        del environment[VISIBLE_GPUS]
     return environment
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sft.errors import MachineError, machine_kind
-from sft.experiments.executors.environment import worker_environment
+from sft.experiments.executors.environment import server_environment, worker_environment
 from sft.experiments.executors.executor import Submission
 from sft.experiments.executors.fresh import start_fresh
 from sft.experiments.executors.guard import NOT_STARTED
@@ -40,6 +40,7 @@ class LocalExecutor:
         start: StartChoice = "auto",
         preload: Preload | None = None,
         say: Callable[[str], None] = to_stderr,
+        gpus: Sequence[str] | None = None,
         warm_hello_seconds: float = 20.0,
         fresh_hello_seconds: float = 120.0,
     ) -> None:
@@ -49,12 +50,14 @@ class LocalExecutor:
             start: how jobs start; `auto` gives up warm starts for good when one fails.
             preload: what warm starts import beforehand.
             say: called with a line for the user.
+            gpus: all that jobs are given; None where they are not managed.
             warm_hello_seconds: in which a forked worker writes its first line.
             fresh_hello_seconds: in which a fresh one does, and the server gets ready.
         """
         self._start = start
         self._preload = preload or Preload()
         self._say = say
+        self._gpus = gpus
         self._warm_hello_seconds = warm_hello_seconds
         self._fresh_hello_seconds = fresh_hello_seconds
         self._has_told_left_out = False
@@ -129,7 +132,7 @@ class LocalExecutor:
 
     def _begin_warm(self, handle: LocalHandle) -> None:
         handle.start = "warm"
-        server = self._server or self._start_server(handle)
+        server = self._server or self._start_server()
         if server.is_ready:
             process = server.submit(handle.submission, self._environment(handle.submission))
             handle.process = process
@@ -221,8 +224,8 @@ class LocalExecutor:
 
     # the server of warm starts
 
-    def _start_server(self, handle: LocalHandle) -> WarmServer:
-        server = WarmServer(self._preload, self._environment(handle.submission))
+    def _start_server(self) -> WarmServer:
+        server = WarmServer(self._preload, server_environment(os.environ, Path.cwd(), self._gpus))
         self._server = server
         self._server_by = time.monotonic() + self._fresh_hello_seconds
         self._waiter.watch(server.socket, lambda: self._read_server(server))

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from sft.experiments.executors.environment import THREAD_COUNTS
 from sft.experiments.executors.executor import Submission
 from sft.experiments.executors.fresh import worker_command
 from sft.experiments.executors.guard import KILL_ALL
@@ -53,7 +52,7 @@ class WarmServer:
 
         Args:
             preload: what to import.
-            environment: that of the first job; the server itself has one thread whatever the jobs have.
+            environment: of the server, `server_environment`.
         """
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the server
         # Packets come whole or not at all, so that a server that hangs cannot block the runner in the middle of one.
@@ -61,8 +60,7 @@ class WarmServer:
         self.socket.setblocking(False)
         with theirs:
             words = worker_command("--serve", str(theirs.fileno()), json.dumps(dataclasses.asdict(preload)))
-            variables = dict(environment) | dict.fromkeys(THREAD_COUNTS, "1")
-            command = Command(words, variables, Path("/"), descriptors=[theirs.fileno()])
+            command = Command(words, environment, Path("/"), descriptors=[theirs.fileno()])
             self.guarded = GuardedProcess(command, self._log, self._log)
         self._jobs: list[WarmProcess] = []
         self._reason: str | None = None

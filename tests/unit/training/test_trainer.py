@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch.nn.functional import cross_entropy
 
 from sft.errors import DataError, StageFailure
@@ -178,6 +179,20 @@ def test_what_depends_on_the_machine(tmp_path: Path):
     assert built({"gradient_checkpointing": True}).activation_checkpointing is True
     assert built({"bf16": True}).bf16 is True
     assert built({"packing": True, "max_length": 9}).max_length == 9
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_a_batch_is_as_large_as_written_however_many_gpus_are_seen(tmp_path: Path, monkeypatch, count: int):
+    from sft.training import trainer
+    from sft.training.options import effective_trainer_args
+
+    for name, value in (("is_available", True), ("is_bf16_supported", True), ("device_count", count)):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    written = effective_trainer_args({"per_device_train_batch_size": 3, "per_device_eval_batch_size": 5}, "lora")
+    args = trainer._sft_config(trainer.TrainerSettings(written, 13, CheckpointFolder(tmp_path)))
+    assert (args.n_gpu, args.train_batch_size, args.eval_batch_size, args.use_cpu) == (1, 3, 5, False)
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_the_record_and_the_heartbeat(base, adapted, rows, train, tmp_path: Path):

@@ -65,6 +65,7 @@ def signals_kept() -> Iterator[None]:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals_kept: None) -> Callable[[str], int]:
     """Runs one of the functions above as the stage of a job in the folder `job`."""
     (tmp_path / "stage.py").write_text(STAGE)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     folder = JobFolder(tmp_path / "job")
     folder.attempt(1).path.mkdir(parents=True)
     write_record(folder.job, JobRecord("infer", "k", "a", {}, str(tmp_path), {}))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.experiments.executors.environment import worker_environment
+from sft.experiments.executors.environment import server_environment, worker_environment
 from sft.experiments.executors.executor import Lease
 from sft.experiments.executors.fresh import worker_command
 
@@ -77,6 +77,25 @@ def test_a_lease_of_gpus_names_the_visible_ones(gpus: tuple[str, ...] | None, vi
     base = {"CUDA_VISIBLE_DEVICES": "2,3"}
     assert worker_environment(base, HERE, Lease(gpus=gpus))["CUDA_VISIBLE_DEVICES"] == visible
     assert base == {"CUDA_VISIBLE_DEVICES": "2,3"}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "visible"), [(("GPU-a",), None), (("MIG-x", "GPU-a"), None), ((), ""), (None, "MIG-y")]
+)
+def test_the_server_sees_the_gpus_of_all_jobs_and_names_none(
+    gpus: tuple[str, ...] | None, visible: str | None
+) -> None:
+    made = server_environment({"CUDA_VISIBLE_DEVICES": "MIG-y", "OMP_NUM_THREADS": "4"}, HERE, gpus)
+    assert made.get("CUDA_VISIBLE_DEVICES") == visible
+    job = worker_environment({"CUDA_VISIBLE_DEVICES": "MIG-y"}, HERE, Lease(threads=1, gpus=gpus))
+    assert {name: made.get(name) for name in job if name != "CUDA_VISIBLE_DEVICES"} == {
+        name: value for name, value in job.items() if name != "CUDA_VISIBLE_DEVICES"
+    }
+
+
+def test_numbers_of_gpus_are_those_of_the_drivers_tools() -> None:
+    base = {"CUDA_DEVICE_ORDER": "FASTEST_FIRST"}
+    assert worker_environment(base, HERE, Lease())["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
 def test_stores_of_what_a_training_reports_do_not_lie_where_the_worker_runs() -> None:
