@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,15 +13,22 @@ from sft.adapters.lora_continue import disagreements
 from sft.adapters.lora_data import TokenRow, add_settings, measure
 from sft.adapters.lora_fit import ON_HEAD, TWICE, check_on_model
 from sft.adapters.lora_init import InitChoice
+from sft.adapters.lora_targets import choose_targets, joined_targets
 from sft.adapters.saving import ADAPTER, load_adapter
 from sft.errors import UserError
-from sft.initialization.apply import adapter_layers, anchor_rounded, initialize, shared_weights
+from sft.initialization.apply import anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
+from sft.initialization.layers import adapter_layers
 from sft.models.library_warnings import judged_warnings
 from sft.models.storages import HALF_TYPES, is_conv1d, known_storage
 from sft.registry import load
 
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
 QUANTIZED_TYPES = ("Params4bit", "Int8Params")
+NO_FIT = "the adapter does not fit the model: {}"
+OF_LAYERS = "knows linear layers only: take joined experts off the targets, or take pissa or pca"
 
 
 def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow] = ()) -> Any:
@@ -69,15 +76,12 @@ def build_lora(
     Raises:
         UserError: the options do not fit the model.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
     _check_fit(model, options, choice)
-    initialization = choice.name if choice.kind == "peft" else True
-    fixed = {"init_lora_weights": initialization, "task_type": "CAUSAL_LM"}
+    config = _config(model, options, choice)
+    initialization = config.init_lora_weights
     try:
-        config = LoraConfig(**copy.deepcopy({**_own_defaults(model), **options, **fixed}))
-        if choice.reads_rows:
-            add_settings(config, choice.name)
         if not initialized:
             config.init_lora_weights = True
         elif choice.reads_rows:
@@ -85,11 +89,31 @@ def build_lora(
         with judged_warnings("the adapter", "config"):
             attached = get_peft_model(model, config)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
-        raise UserError(f"the adapter does not fit the model: {' '.join(str(error).split())}") from error
+        raise UserError(NO_FIT.format(_one_line(error)), kind="model") from error
     _check_wrapped(model)
     require_patterns(attached, ADAPTER, "lora.", ("rank_pattern", "alpha_pattern"))
     attached.peft_config[ADAPTER].init_lora_weights = initialization
     return attached
+
+
+def _config(model: Any, options: Mapping[str, Any], choice: InitChoice) -> "LoraConfig":
+    """The config of the adapter, in which PEFT's `all-linear` is what is meant by it."""
+    from peft import LoraConfig
+
+    initialization = choice.name if choice.kind == "peft" else True
+    fixed = {"init_lora_weights": initialization, "task_type": "CAUSAL_LM"}
+    try:
+        config = LoraConfig(**copy.deepcopy({**_own_defaults(model), **options, **fixed}))
+        if choice.reads_rows:
+            add_settings(config, choice.name)
+        weighing = choice.name if choice.reads_weights else None
+        choose_targets(model, config, weighing)
+        is_joined = weighing is not None and joined_targets(model, config)
+    except (TypeError, ValueError, IndexError, NotImplementedError) as error:
+        raise UserError(NO_FIT.format(_one_line(error))) from error
+    if is_joined:
+        raise UserError(f"lora.init_lora_weights {weighing} of PEFT {OF_LAYERS}", kind="model")
+    return config
 
 
 def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
@@ -105,6 +129,10 @@ def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
             raise UserError(finding.message, kind="model")
         raise UserError(f"lora.{finding.path} is {finding.message}")
     return load_adapter(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _put_back(model: Any, half: Mapping[nn.Parameter, torch.Tensor], choice: InitChoice) -> None:
@@ -167,8 +195,7 @@ def _check_fit(model: Any, options: Mapping[str, Any], choice: InitChoice) -> No
     if options.get("use_dora") and "Int8Params" in kinds and on_cpu:
         text = "lora.use_dora fails on 8-bit weights on a CPU after one forward pass; use 4 bits or no quantization"
         raise UserError(text)
-    reads_floats = choice.moves_base or choice.name in ("mica", "orthogonal")
-    if choice.kind == "peft" and reads_floats and quantized:
+    if choice.reads_weights and quantized:
         text = f"lora.init_lora_weights {choice.name} of PEFT needs unquantised weights; pissa and pca take any"
         raise UserError(text)
     for finding in check_on_model(options, model.config.get_text_config().to_dict()):

@@ -50,6 +50,11 @@ class InitChoice:
         return self.kind == "peft" and self.name in READS_ROWS
 
     @property
+    def reads_weights(self) -> bool:
+        """Whether PEFT looks at base weights under this choice."""
+        return self.moves_base or (self.kind == "peft" and self.name in ("mica", "orthogonal"))
+
+    @property
     def moves_base(self) -> bool:
         """Whether PEFT changes base weights under this choice."""
         return self.kind == "peft" and isinstance(self.name, str) and self.name.startswith(MOVES_BASE)

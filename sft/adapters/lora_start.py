@@ -12,14 +12,9 @@ from typing import Any
 from sft.adapters.lora_attach import build_lora
 from sft.adapters.lora_init import InitChoice
 from sft.errors import UserError
-from sft.initialization.apply import (
-    adapter_layers,
-    anchor_rounded,
-    holding_residual,
-    initialize_from,
-    write_factors,
-)
+from sft.initialization.apply import anchor_rounded, holding_residual, initialize_from, write_factors
 from sft.initialization.factors import initial_factors, load_factors, save_factors
+from sft.initialization.layers import adapter_layers
 
 FACTORS = "factors.safetensors"
 BASE = "base.safetensors"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sft.errors import StageFailure
-from sft.initialization.apply import ADAPTER, ANCHOR
+from sft.initialization.layers import ADAPTER, ANCHOR
 from sft.models.storages import stored_numbers
 
 

@@ -23,6 +23,8 @@ from sft.runs.file_systems import equal_modes
 if TYPE_CHECKING:
     import torch
 
+    from sft.initialization.factors import Factors
+
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 ADAPTER = "default"
@@ -35,6 +37,7 @@ def save_adapter(model: Any, folder: Path) -> dict[str, Any]:
         `exported_rank`: the rank in the folder, twice the trained one where the base was moved.
     """
     from sft.initialization.factors import initial_factors
+    from sft.initialization.layers import adapter_layers
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder.parent) as temporary:
@@ -43,7 +46,7 @@ def save_adapter(model: Any, folder: Path) -> dict[str, Any]:
         factors = initial_factors(model)
         config = adapter_config(written)
         if factors:
-            _widen_weights(written / WEIGHTS, {name: (pair.a, pair.b) for name, pair in factors.items()})
+            _widen_weights(written / WEIGHTS, factors, {layer.name: layer.experts for layer in adapter_layers(model)})
             config = _widened(config)
         _write_config(written, config)
         _replace(written, folder)
@@ -99,18 +102,31 @@ def adapter_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _widen_weights(file: Path, factors: Mapping[str, "tuple[torch.Tensor, torch.Tensor]"]) -> None:
-    import torch
+def _widen_weights(file: Path, factors: Mapping[str, "Factors"], experts: Mapping[str, int]) -> None:
     from safetensors.torch import load_file, save_file
 
+    from sft.initialization.layers import joined_factors, split_factors
+
     tensors = load_file(file)
-    for name, (start_a, start_b) in factors.items():
+    for name, start in factors.items():
         a, b = f"{name}.lora_A.weight", f"{name}.lora_B.weight"
-        wide_a = torch.cat([tensors[a].double(), start_a.to(tensors[a].device).double()])
-        wide_b = torch.cat([tensors[b].double(), -start_b.to(tensors[b].device).double()], dim=1)
-        new_a, new_b = _refactored(wide_a, wide_b)
+        here, count = tensors[a].device, experts[name]
+        trained = zip(*split_factors(tensors[a], tensors[b], count), strict=True)
+        started = zip(*split_factors(start.a.to(here), start.b.to(here), count), strict=True)
+        wide = [_learned(*pair, *pair0) for pair, pair0 in zip(trained, started, strict=True)]
+        new_a, new_b = joined_factors(*zip(*wide, strict=True))
         tensors[a], tensors[b] = new_a.to(tensors[a]).contiguous(), new_b.to(tensors[b]).contiguous()
     save_file(tensors, file, metadata={"format": "pt"})
+
+
+def _learned(
+    a: "torch.Tensor", b: "torch.Tensor", start_a: "torch.Tensor", start_b: "torch.Tensor"
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Factors of twice the rank, whose product is what was learned since the start."""
+    import torch
+
+    wide_a = torch.cat([a.double(), start_a.double()])
+    return _refactored(wide_a, torch.cat([b.double(), -start_b.double()], dim=1))
 
 
 def _refactored(a: "torch.Tensor", b: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":

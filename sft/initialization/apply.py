@@ -13,7 +13,6 @@ both factors are divided by sqrt(s) and that product, then B0 A0, is taken away 
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,60 +20,12 @@ from torch import nn
 
 from sft.errors import UserError
 from sft.initialization.factors import Factors, Initializer, keeps_base, remember_factors
-from sft.models.storages import is_conv1d, is_exact
+from sft.initialization.layers import ADAPTER, ANCHOR, AdapterLayer, adapter_layers, split_factors
+from sft.models.library_warnings import note_warning
 from sft.runs.progress import beat
 
-ADAPTER = "default"
-ANCHOR = "anchor"
 SHAPE_KEYS = ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out")
 TARGET_KEYS = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
-
-
-@dataclass(frozen=True)
-class AdapterLayer:
-    """One LoRA layer of a model."""
-
-    name: str
-    """Module name within the model."""
-
-    module: Any
-    """The `peft` LoraLayer."""
-
-    @property
-    def base(self) -> nn.Module:
-        """The layer that the adapter is added to."""
-        base: nn.Module = self.module.get_base_layer()
-        return base
-
-    @property
-    def base_weight(self) -> torch.Tensor:
-        """The weight of that layer, without its gradient."""
-        weight: torch.Tensor = self.base.weight.data  # type: ignore[assignment]
-        return weight
-
-    @property
-    def rank(self) -> int:
-        """Its rank, after `rank_pattern`."""
-        return int(self.module.r[ADAPTER])
-
-    @property
-    def scaling(self) -> float:
-        """s: alpha / r, or alpha / sqrt(r) with rslora."""
-        return float(self.module.scaling[ADAPTER])
-
-    def weights(self, adapter: str = ADAPTER) -> tuple[torch.Tensor, torch.Tensor]:
-        """A (rank, in) and B (out, rank) of one adapter, as they are trained."""
-        return self.module.lora_A[adapter].weight.data, self.module.lora_B[adapter].weight.data
-
-    def copied_factors(self) -> Factors:
-        """A and B as they stand now, on the CPU."""
-        a, b = self.weights()
-        return Factors(a.to("cpu", copy=True), b.to("cpu", copy=True))
-
-
-def adapter_layers(model: nn.Module) -> list[AdapterLayer]:
-    """The linear LoRA layers of a model, in its order."""
-    return list(_adapter_layers(model))
 
 
 def initialize(model: Any, initializer: Initializer, name: str) -> None:
@@ -92,10 +43,10 @@ def initialize(model: Any, initializer: Initializer, name: str) -> None:
         UserError: a target is no linear layer, the weights cannot be read, or the factors do not fit.
     """
     layers = adapter_layers(model)
-    moved = set()
+    moved, holding = set(), holding_residual(model, layers)
     for layer in layers:
         beat()
-        if _fill(layer, initializer, name):
+        if _fill(layer, initializer, name, layer.name in holding):
             moved.add(layer.name)
     if not moved:
         return
@@ -143,7 +94,7 @@ def anchor_rounded(model: Any) -> None:
 def holding_residual(model: nn.Module, layers: Collection[AdapterLayer]) -> set[str]:
     """Names of the layers from whose base s B0 A0 can be taken off exactly, without changing another layer."""
     shared = shared_weights(model)
-    return {layer.name for layer in layers if is_exact(layer.base) and layer.base_weight.data_ptr() not in shared}
+    return {layer.name for layer in layers if layer.is_exact and layer.base_weight.data_ptr() not in shared}
 
 
 def shared_weights(model: nn.Module) -> set[int]:
@@ -173,32 +124,36 @@ def _take_off(model: Any, layers: list[AdapterLayer], moved: set[str]) -> None:
     remember_factors(model, {layer.name: layer.copied_factors() for layer in layers})
 
 
-def _adapter_layers(model: nn.Module) -> Iterator[AdapterLayer]:
-    from peft.tuners.lora.layer import LoraLayer
+def _fill(layer: AdapterLayer, initializer: Initializer, name: str, holding: bool) -> bool:
+    """Write one layer's factors; true where B is not 0, so that something must be taken off again.
 
-    for name, module in model.named_modules():
-        if isinstance(module, LoraLayer):
-            if ADAPTER not in module.lora_A or not isinstance(module.lora_A[ADAPTER], nn.Linear):
-                kind = type(module.get_base_layer()).__name__
-                text = f"target {name} is {kind}; initialisers know linear layers only: take it off target_modules"
-                raise UserError(text)
-            yield AdapterLayer(name, module)
-
-
-def _fill(layer: AdapterLayer, initializer: Initializer, name: str) -> bool:
-    """Write one layer's factors; true where B is not 0, so that something must be taken off again."""
-    a, b = layer.weights()
-    try:
-        made = initializer(layer.base, layer.rank, a.dtype)
-    except UserError as error:
-        raise UserError(f"initialiser {name}, layer {layer.name}: {error}", kind=error.kind) from error
-    made_a, made_b = _checked(made, a, b, f"initialiser {name}, layer {layer.name}")
-    moves = bool(made_b.any())
+    Joined experts that cannot hold what is taken off stay as they were: no second adapter goes beside theirs.
+    """
+    where = f"initialiser {name}, layer {layer.name}"
+    made = list(_made(layer, initializer, where))
+    moves = any(bool(b.any()) for _, b in made)
+    if moves and layer.is_parameter and not holding and not keeps_base(initializer):
+        note_warning(
+            f"init_lora_weights {name} leaves out joined experts, whose weights are not fp32 (dtype: float32)"
+        )
+        return False
     divisor = layer.scaling**0.5 if moves else 1.0
     with torch.no_grad():
-        a.copy_(made_a / divisor)
-        b.copy_(made_b / divisor)
+        for to_a, to_b, (a, b) in zip(*split_factors(*layer.weights(), layer.experts), made, strict=True):
+            to_a.copy_(a / divisor)
+            to_b.copy_(b / divisor)
     return moves
+
+
+def _made(layer: AdapterLayer, initializer: Initializer, where: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """What the initialiser makes of each matrix of a layer."""
+    (a, *_), (b, *_) = split_factors(*layer.weights(), layer.experts)
+    for linear in layer.layers():
+        try:
+            made = initializer(linear, layer.rank, a.dtype)
+        except UserError as error:
+            raise UserError(f"{where}: {error}", kind=error.kind) from error
+        yield _checked(made, a, b, where)
 
 
 def _checked(
@@ -214,10 +169,8 @@ def _checked(
 
 
 def _subtract(layer: AdapterLayer) -> None:
-    a, b = layer.weights()
-    product = layer.scaling * (b.double() @ a.double())
-    weight = layer.base_weight
-    weight.sub_((product.T if is_conv1d(layer.base) else product).to(weight))
+    pairs = zip(*split_factors(*layer.weights(), layer.experts), strict=True)
+    layer.subtract([layer.scaling * (b.double() @ a.double()) for a, b in pairs])
 
 
 def _anchor(model: Any, layers: list[AdapterLayer], anchored: set[str]) -> None:
@@ -234,6 +187,8 @@ def _anchor(model: Any, layers: list[AdapterLayer], anchored: set[str]) -> None:
     model.add_adapter(ANCHOR, LoraConfig(**same, task_type=config.task_type))
     for layer in layers:
         a, b = layer.weights()
+        if layer.is_parameter:
+            continue
         anchor_a, anchor_b = layer.weights(ANCHOR)
         with torch.no_grad():
             anchor_a.copy_(a)

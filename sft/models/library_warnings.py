@@ -73,6 +73,11 @@ def noted_warnings() -> list[str]:
     return list(_Process.noted)
 
 
+def note_warning(text: str) -> None:
+    """Note one of the project's own beside them: the stage does less than its config says, because a library cannot."""
+    _Process.noted = tuple(dict.fromkeys([*_Process.noted, text]))
+
+
 def forget_warnings() -> None:
     """A stage begins."""
     _Process.noted = ()

@@ -8,8 +8,9 @@ import torch
 
 from sft.adapters.attach import attach_adapter
 from sft.errors import UserError
-from sft.initialization.apply import adapter_layers, initialize, initialize_from
+from sft.initialization.apply import initialize, initialize_from
 from sft.initialization.factors import initial_factors, load_factors, save_factors
+from sft.initialization.layers import adapter_layers
 
 OWN = """
 import torch

@@ -1,0 +1,164 @@
+"""The layers that get a LoRA adapter where the user names none.
+
+PEFT's `all-linear` means every linear layer but the head: also parts that text never passes (vision), layers whose
+weights are read past them, what chooses between experts, and layers that PEFT itself refuses. An adapter there never
+moves, breaks the first step, or breaks the initialiser. So the model is run on a few tokens, and an adapter goes to the
+layers that ran. Of models that the tests know to pass every layer, nothing of that is asked.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from sft.models.library_warnings import note_warning
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+ALL_LINEAR = "all-linear"
+PASSED_WHOLE = frozenset({"llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2", "gemma3_text", "phi3", "gpt2"})
+"""Model types in which a text passes every linear layer."""
+
+CHOOSING_CLASSES = re.compile(r"Router|Gating|Gate$")
+CHOOSING_NAMES = frozenset({"gate", "router", "router_gate", "shared_expert_gate", "wg"})
+"""What models call the layer that weighs experts, and the classes it is of, or is in."""
+
+NOT_ON_EXPERTS = ("lora_dropout", "use_dora", "lora_bias", "velora_config", "monteclora_config", "use_bdlora")
+"""Options that PEFT's adapters on joined experts do not take (`peft.tuners.lora.layer.ParamWrapper`)."""
+
+TOKENS = 4
+
+
+def choose_targets(model: Any, config: "LoraConfig", init: str | None) -> None:
+    """Write into a config the layers that are meant where it says `all-linear`; nothing where PEFT would find the same.
+
+    Joined experts are taken as PEFT takes them, or left out where it cannot, which is noted.
+
+    Args:
+        model: the loaded base model, in eval mode.
+        config: of the adapter.
+        init: PEFT's initialisation where it reads weights, which it knows of linear layers only.
+    """
+    if config.target_modules != ALL_LINEAR or model.config.model_type in PASSED_WHOLE:
+        return
+    whole = _all_linear(model)
+    kept = {name for name in _passed(model, whole) if not _chooses(model, name) and _takes(config, model, name)}
+    remaining = _with_experts(model, config, init)
+    if remaining is not None:
+        kept = {name for name in kept if _leaf(name) in remaining}
+    if kept != whole:
+        config.target_modules = _short(model, kept)
+
+
+def joined_targets(model: Any, config: "LoraConfig") -> bool:
+    """Whether an adapter of this config goes on parameters, such as joined experts, as PEFT reads it."""
+    return bool(_converted(model, config).target_parameters)
+
+
+def _with_experts(model: Any, config: "LoraConfig", init: str | None) -> Collection[str] | None:
+    """Name the joined experts in the config; the last names of other layers that it may name, None where it is free.
+
+    PEFT takes names of earlier forms of these models for parameters of experts, whatever layers have such names today.
+    """
+    converted = _converted(model, config)
+    if converted.target_modules == ALL_LINEAR:
+        return None
+    written = set(config.target_parameters or ())
+    found = set(converted.target_parameters or ())
+    experts = written | {name for name in found if _leaf(name.removesuffix(".weight")) not in CHOOSING_NAMES}
+    refused = next((key for key in NOT_ON_EXPERTS if getattr(config, key, None)), None)
+    if init is not None or refused is not None:
+        reason = f"init_lora_weights {init}" if init is not None else refused
+        note_warning(f"the joined experts get no adapter: PEFT's adapters on them take no {reason}")
+    elif experts:
+        config.target_parameters = sorted(experts)
+        config.rank_pattern, config.alpha_pattern = converted.rank_pattern, converted.alpha_pattern
+    return set(converted.target_modules)
+
+
+def _converted(model: Any, config: "LoraConfig") -> "LoraConfig":
+    """The config as PEFT reads it for models whose experts were layers once and are joined today."""
+    import copy
+
+    from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+
+    read = copy.deepcopy(config)
+    convert_peft_config_for_transformers(read, model, None)
+    return read
+
+
+def _all_linear(model: Any) -> set[str]:
+    """The names that PEFT finds for `all-linear`."""
+    from peft import LoraConfig
+    from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
+
+    asked = LoraConfig(target_modules=ALL_LINEAR, task_type="CAUSAL_LM")
+    return set(_maybe_include_all_linear_layers(asked, model).target_modules or ())
+
+
+def _passed(model: Any, names: Collection[str]) -> set[str]:
+    """Those of the layers that a text passes; of layers that differ in a number only, all where one was passed.
+
+    Of many experts a few tokens pass some.
+    """
+    with _called(model, names) as called, torch.no_grad():
+        ids = torch.zeros((1, TOKENS), dtype=torch.long, device=model.device)
+        model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+    forms = {_form(name) for name in called}
+    return {name for name in names if _form(name) in forms}
+
+
+@contextmanager
+def _called(model: Any, names: Collection[str]) -> Iterator[set[str]]:
+    """The names of the layers that are called meanwhile."""
+    called: set[str] = set()
+    modules = dict(model.named_modules())
+
+    def noting(name: str) -> Any:
+        return lambda _module, _inputs: called.add(name)
+
+    handles = [modules[name].register_forward_pre_hook(noting(name)) for name in names]
+    try:
+        yield called
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _chooses(model: nn.Module, name: str) -> bool:
+    """Whether a layer weighs experts."""
+    parent = model.get_submodule(name.rpartition(".")[0])
+    kinds = (type(model.get_submodule(name)).__name__, type(parent).__name__)
+    return _leaf(name) in CHOOSING_NAMES or any(CHOOSING_CLASSES.search(kind) for kind in kinds)
+
+
+def _takes(config: "LoraConfig", model: Any, name: str) -> bool:
+    """Whether PEFT puts an adapter on a layer of this name: on some it does not, because kernels read past them."""
+    from peft.tuners.tuners_utils import _check_lora_target_modules_mamba
+
+    try:
+        _check_lora_target_modules_mamba(config, model, _leaf(name))
+    except ValueError:
+        return False
+    return True
+
+
+def _short(model: nn.Module, names: Collection[str]) -> set[str]:
+    """The same layers by their last names, as far as no other module has such a name."""
+    named = defaultdict(set)
+    for name, _ in model.named_modules():
+        named[_leaf(name)].add(name)
+    return {_leaf(name) if named[_leaf(name)] <= set(names) else name for name in names}
+
+
+def _form(name: str) -> str:
+    return re.sub(r"\.\d+(?=\.|$)", ".*", name)
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]

@@ -1,0 +1,227 @@
+"""Kinds of decoders, each tiny and random: trained, saved, taken up again, scored and asked; each as it should be."""
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+VOCABULARY = 300
+PAD, EOS = 256, 257
+NATS = 1e-4
+SHAPE = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": VOCABULARY}
+HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+EXPERTS = {"num_experts_per_tok": 2, "moe_intermediate_size": 24}
+VISION = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 16,
+    "patch_size": 8,
+}
+WINDOWED = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8}
+
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "qwen3_moe": ("Qwen3Moe", {**SHAPE, **HEADS, **EXPERTS, "num_experts": 4, "mlp_only_layers": [0]}),
+    "mixtral": ("Mixtral", {**SHAPE, **HEADS, "num_local_experts": 4, "num_experts_per_tok": 2}),
+    "deepseek_v3": (
+        "DeepseekV3",
+        {**SHAPE, **EXPERTS, "num_attention_heads": 4, "num_key_value_heads": 4, "n_routed_experts": 4, "n_group": 2}
+        | {"topk_group": 1, "first_k_dense_replace": 1, "kv_lora_rank": 16, "q_lora_rank": 16, "v_head_dim": 8}
+        | {"qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "num_mtp_layers": 0},
+    ),
+    "gpt_oss": ("GptOss", {**SHAPE, **HEADS, "num_local_experts": 4, "num_experts_per_tok": 2, **WINDOWED}),
+    "gemma3": ("Gemma3", {"text_config": {**SHAPE, **HEADS, **WINDOWED}, "vision_config": VISION}),
+    "llama4_text": (
+        "Llama4Text",
+        {**SHAPE, **HEADS, "intermediate_size_mlp": 48, "num_local_experts": 4, "interleave_moe_layer_step": 2}
+        | {"attention_chunk_size": 8},
+    ),
+    "falcon_h1": (
+        "FalconH1",
+        {**SHAPE, "num_attention_heads": 4, "num_key_value_heads": 2, "mamba_d_ssm": 64, "mamba_n_heads": 4}
+        | {"mamba_d_head": 16, "mamba_d_state": 8, "mamba_chunk_size": 8},
+    ),
+    "mamba": (
+        "Mamba",
+        {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": VOCABULARY, "state_size": 8},
+    ),
+    "mamba2": (
+        "Mamba2",
+        {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": VOCABULARY, "num_heads": 4, "head_dim": 16}
+        | {"state_size": 8, "n_groups": 1, "chunk_size": 8},
+    ),
+    "qwen3_next": (
+        "Qwen3Next",
+        {**SHAPE, **HEADS, **EXPERTS, "num_experts": 4, "shared_expert_intermediate_size": 24}
+        | {"linear_key_head_dim": 8, "linear_value_head_dim": 8, "linear_num_key_heads": 2}
+        | {"linear_num_value_heads": 4, "layer_types": ["linear_attention", "full_attention"]},
+    ),
+    "lfm2": (
+        "Lfm2",
+        {**SHAPE, "num_attention_heads": 4, "num_key_value_heads": 2} | {"layer_types": ["conv", "full_attention"]},
+    ),
+    "phi3": ("Phi3", {**SHAPE, "num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 8}),
+    "olmo2": ("Olmo2", {**SHAPE, "num_attention_heads": 4, "num_key_value_heads": 2}),
+    "granite": ("Granite", {**SHAPE, "num_attention_heads": 4, "num_key_value_heads": 2}),
+}
+CLASSES = {"gemma3": "Gemma3ForConditionalGeneration", "llama4_text": "Llama4ForCausalLM"}
+INITIALISERS = (True, "pca", "pissa")
+
+PROMPTS = [[5, 9, 30, 7, 70, 81, 22], [5, 9, 30, 7, 12], [5, 9, 30, 7, 70, 81, 22, 14, 90, 33, 41, 8, 17]]
+LABELS = [((40, 41), (EOS,)), ((40,), (EOS,)), ((61, 62, 63), (EOS,))]
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of the model of a kind, made when it is first asked for."""
+    import torch
+    import transformers
+
+    def folder(kind: str) -> Path:
+        place = tmp_path_factory.getbasetemp() / kind
+        if not place.is_dir():
+            torch.manual_seed(7)
+            name, sizes = KINDS[kind]
+            ends = {"bos_token_id": 1, "eos_token_id": EOS, "pad_token_id": PAD}
+            config = getattr(transformers, f"{name}Config")(**sizes, **ends)
+            model = getattr(transformers, CLASSES.get(kind, f"{name}ForCausalLM"))(config)
+            with torch.no_grad():  # so large that a wrong position or mask shows
+                for name, weight in model.named_parameters():
+                    if weight.dim() > 1:
+                        weight.normal_(std=0.2)
+            model.save_pretrained(place)
+        return place
+
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = {token: number for number, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    raw = Tokenizer(models.BPE(vocab=alphabet, merges=[]))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    raw.decoder = decoders.ByteLevel()
+    raw.add_special_tokens([AddedToken(text, special=True) for text in ("<pad>", "<eos>")])
+    return PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="<eos>")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    if not gc.get_freeze_count():
+        gc.freeze()  # each training collects garbage
+    yield
+    torch.set_num_threads(threads)
+
+
+def loaded(folder: Path) -> Any:
+    from sft.models.loading import ModelSource, load_model
+
+    return load_model(ModelSource(str(folder), folder, model_args={"dtype": "float32"}))
+
+
+def rows() -> list[Any]:
+    from sft.training.rows import IGNORED, TrainRow
+
+    made = []
+    for number in range(8):
+        prompt = tuple(range(20 + number, 26 + number + number % 3))
+        made.append(TrainRow((*prompt, 60 + number, EOS), (IGNORED,) * len(prompt) + (60 + number, EOS)))
+    return made
+
+
+def trained(model: Any, tokenizer: Any, folder: Path) -> None:
+    from sft.runs.progress import Progress
+    from sft.training.checkpoints import CheckpointFolder
+    from sft.training.options import effective_trainer_args
+    from sft.training.trainer import TrainerSettings, train_model
+
+    args = {"max_steps": 3, "per_device_train_batch_size": 8, "learning_rate": 0.01, "use_cpu": True, "bf16": False}
+    settings = TrainerSettings(effective_trainer_args(args, "lora"), 13, CheckpointFolder(folder / "work"))
+    train_model(model, tokenizer, rows(), None, settings, Progress(folder / "progress.json", "train"))
+
+
+def logits(model: Any) -> Any:
+    import torch
+
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([PROMPTS[-1]]), use_cache=False).logits
+
+
+def one_by_one(model: Any) -> Any:
+    """(prompts, labels) sums of the log-probabilities of answer and stop, each as a sequence of its own."""
+    import torch
+
+    sums = torch.zeros(len(PROMPTS), len(LABELS), dtype=torch.float64)
+    with torch.no_grad():
+        for row, prompt in enumerate(PROMPTS):
+            for column, (answer, stop) in enumerate(LABELS):
+                ids = [*prompt, *answer, *stop]
+                told = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].double().log_softmax(-1)
+                sums[row, column] = sum(told[place - 1, ids[place]] for place in range(len(prompt), len(ids)))
+    return sums.numpy()
+
+
+def greedily(model: Any, prompt: Sequence[int], steps: int) -> list[int]:
+    """What is likeliest next, the whole sequence run anew for each token."""
+    import torch
+
+    ids = list(prompt)
+    with torch.no_grad():
+        for _ in range(steps):
+            ids.append(int(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
+            if ids[-1] == EOS:
+                break
+    return ids[len(prompt) :]
+
+
+@pytest.mark.parametrize("init", INITIALISERS, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.unknown_library_warnings
+def test_a_kind_of_model(kind: str, init: Any, bases: Any, tokenizer: Any, tmp_path: Path):
+    import torch
+
+    from sft.adapters.attach import attach_adapter, load_adapter, save_adapter
+
+    base = loaded(bases(kind))
+    before = logits(base)
+    model = attach_adapter(base, "lora", {"r": 2, "init_lora_weights": init}, tmp_path, 3)
+    assert torch.allclose(logits(model.eval()), before, atol=1e-3)
+    start = {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
+    trained(model.train(), tokenizer, tmp_path)
+    assert [name for name, weight in model.named_parameters() if name in start and weight.equal(start[name])] == []
+    after = logits(model)
+    assert not torch.allclose(after, before, atol=1e-2)
+    save_adapter(model, tmp_path / "adapter")
+    again = load_adapter(loaded(bases(kind)), tmp_path / "adapter")
+    assert float((logits(again) - after).abs().max()) < 1e-3
+    check_answers(again, tokenizer)
+
+
+def check_answers(model: Any, tokenizer: Any) -> None:
+    import numpy as np
+
+    from sft.inference.generation import GenerationSettings, generate_texts
+    from sft.inference.label_scoring.grouping import PassLimits
+    from sft.inference.label_scoring.scoring import score_labels
+    from sft.inference.stopping import decoded
+
+    scores = score_labels(model, PROMPTS, LABELS, PassLimits(tokens=64))
+    found = scores.answer_logprobs + scores.stop_logprobs
+    print("slow reason:", scores.slow_reason, "apart:", np.abs(found - one_by_one(model)).max())
+    assert np.abs(found - one_by_one(model)).max() < NATS
+    settings = GenerationSettings({"max_new_tokens": 5}, (EOS,), "", 2, 1, frozenset({PAD, EOS}))
+    texts = generate_texts(model, tokenizer, PROMPTS, settings)
+    expected = [decoded(tokenizer, greedily(model, prompt, 5)).strip() for prompt in PROMPTS]
+    assert texts == expected
