@@ -2,8 +2,8 @@
 
 PEFT's `all-linear` means every linear layer but the head: also parts that text never passes (vision), layers whose
 weights are read past them, what chooses between experts, and layers that PEFT itself refuses. An adapter there never
-moves, breaks the first step, or breaks the initialiser. So the model is run on a few tokens, and an adapter goes to the
-layers that ran. Of models that the tests know to pass every layer, nothing of that is asked.
+moves, breaks the first step, or breaks the initialiser. So the model is run on a few tokens, and an adapter goes to
+the layers that ran. Of models that the tests know to pass every layer, nothing of that is asked.
 """
 
 import re
@@ -35,7 +35,7 @@ TOKENS = 4
 
 
 def choose_targets(model: Any, config: "LoraConfig", init: str | None) -> None:
-    """Write into a config the layers that are meant where it says `all-linear`; nothing where PEFT would find the same.
+    """Write into a config the layers that are meant by `all-linear`; nothing where PEFT would find the same.
 
     Joined experts are taken as PEFT takes them, or left out where it cannot, which is noted.
 

@@ -74,7 +74,7 @@ def noted_warnings() -> list[str]:
 
 
 def note_warning(text: str) -> None:
-    """Note one of the project's own beside them: the stage does less than its config says, because a library cannot."""
+    """Note one of the project's own: the stage does less than its config says, because a library cannot."""
     _Process.noted = tuple(dict.fromkeys([*_Process.noted, text]))
 
 

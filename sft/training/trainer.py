@@ -29,6 +29,7 @@ from sft.runs.progress import Progress
 from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
+from sft.training.loss_needs import fit_loss
 from sft.training.options import evaluates_while_training
 from sft.training.rows import IGNORED, TrainRow, check_rows
 
@@ -164,9 +165,11 @@ def _build_trainer(
     weights = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
     if not weights:
         raise StageFailure("the model has no trainable parameter")
+    args = _sft_config(settings)
+    fit_loss(model, args)
     trainer = CheckedTrainer(
         model=model,
-        args=_sft_config(settings),
+        args=args,
         train_dataset=_dataset(rows),
         eval_dataset=None if dev_rows is None else _dataset(dev_rows),
         processing_class=tokenizer,

@@ -91,7 +91,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             config = getattr(transformers, f"{name}Config")(**sizes, **ends)
             model = getattr(transformers, CLASSES.get(kind, f"{name}ForCausalLM"))(config)
             with torch.no_grad():  # so large that a wrong position or mask shows
-                for name, weight in model.named_parameters():
+                for weight in model.parameters():
                     if weight.dim() > 1:
                         weight.normal_(std=0.2)
             model.save_pretrained(place)
@@ -141,15 +141,41 @@ def rows() -> list[Any]:
     return made
 
 
-def trained(model: Any, tokenizer: Any, folder: Path) -> None:
+def trained(kind: str, model: Any, tokenizer: Any, folder: Path) -> float:
+    """Trained for three steps, and the loss of the first."""
     from sft.runs.progress import Progress
     from sft.training.checkpoints import CheckpointFolder
     from sft.training.options import effective_trainer_args
     from sft.training.trainer import TrainerSettings, train_model
 
-    args = {"max_steps": 3, "per_device_train_batch_size": 8, "learning_rate": 0.01, "use_cpu": True, "bf16": False}
+    balance = {} if kind == "llama4_text" else {"router_aux_loss_coef": 0.0}
+    args = {
+        **balance,
+        "max_steps": 3,
+        "per_device_train_batch_size": 8,
+        "learning_rate": 0.01,
+        "use_cpu": True,
+        "bf16": False,
+    }
     settings = TrainerSettings(effective_trainer_args(args, "lora"), 13, CheckpointFolder(folder / "work"))
-    train_model(model, tokenizer, rows(), None, settings, Progress(folder / "progress.json", "train"))
+    return (
+        train_model(model, tokenizer, rows(), None, settings, Progress(folder / "progress.json", "train"))
+        .loss_curve[0]
+        .loss
+    )
+
+
+def loss(model: Any) -> float:
+    """What the first batch costs for each token that is trained on, each row run by itself."""
+    import torch
+
+    told = []
+    with torch.no_grad():
+        for row in rows():
+            logprobs = model(input_ids=torch.tensor([row.input_ids]), use_cache=False).logits[0].log_softmax(-1)
+            places = [place for place, label in enumerate(row.labels) if label >= 0]
+            told += [float(logprobs[place - 1, row.labels[place]]) for place in places]
+    return -sum(told) / len(told)
 
 
 def logits(model: Any) -> Any:
@@ -195,11 +221,11 @@ def test_a_kind_of_model(kind: str, init: Any, bases: Any, tokenizer: Any, tmp_p
     from sft.adapters.attach import attach_adapter, load_adapter, save_adapter
 
     base = loaded(bases(kind))
-    before = logits(base)
+    before, first = logits(base), loss(base)
     model = attach_adapter(base, "lora", {"r": 2, "init_lora_weights": init}, tmp_path, 3)
     assert torch.allclose(logits(model.eval()), before, atol=1e-3)
     start = {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
-    trained(model.train(), tokenizer, tmp_path)
+    assert trained(kind, model.train(), tokenizer, tmp_path) == pytest.approx(first, abs=1e-3)
     assert [name for name, weight in model.named_parameters() if name in start and weight.equal(start[name])] == []
     after = logits(model)
     assert not torch.allclose(after, before, atol=1e-2)

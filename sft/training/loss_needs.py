@@ -1,0 +1,42 @@
+"""What the trainer's own loss takes for granted of a model, and a few do not have: a named body, counted experts."""
+
+from peft import PeftModel
+from transformers import PreTrainedModel
+from trl import SFTConfig
+
+from sft.errors import UserError
+
+
+def fit_loss(model: PeftModel | PreTrainedModel, args: SFTConfig) -> None:
+    """Make a model and the trainer's arguments such that the loss can be taken of them.
+
+    Raises:
+        UserError: kind model: it cannot.
+    """
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    _name_body(base)
+    _leave_out_balance(base, args)
+
+
+def _name_body(base: PreTrainedModel) -> None:
+    """Make `base_model` the body, which runs apart from the head; Llama4ForCausalLM names one that it has not."""
+    if base.base_model is not base:
+        return
+    parts = [name for name, part in base.named_children() if isinstance(part, PreTrainedModel)]
+    if len(parts) != 1:
+        text = f"{type(base).__name__} does not say which part of it is the head, and the trainer needs both apart"
+        raise UserError(text, kind="model")
+    base.base_model_prefix = parts[0]
+
+
+def _leave_out_balance(base: PreTrainedModel, args: SFTConfig) -> None:
+    """No load-balancing loss for a model that does not count its experts, whose own loss has none either (Llama 4)."""
+    config = base.config.get_text_config()
+    if not hasattr(config, "output_router_logits") or hasattr(config, "num_experts"):
+        return
+    if args.router_aux_loss_coef:
+        text = (
+            f"router_aux_loss_coef {args.router_aux_loss_coef}: {type(base).__name__} has no such loss; leave it out"
+        )
+        raise UserError(f"training.trainer_args.{text}", kind="model")
+    args.router_aux_loss_coef = 0.0
