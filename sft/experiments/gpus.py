@@ -1,27 +1,23 @@
-"""Which GPUs there are, as `nvidia-smi` tells; torch is never asked, because that would start CUDA in the runner."""
+"""Which GPUs a run may use, by what the driver, the user's `--gpus` and `CUDA_VISIBLE_DEVICES` say."""
 
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sft.errors import MachineError, UserError
+from sft.experiments.gpu_question import Gpu, GpuAnswer, ask_for_gpus
+from sft.processes.visible_gpus import VISIBLE_GPUS, visible_names
+from sft.runs.notices import say_once
 
 QUERY_TIMEOUT_SECONDS = 60
-HIDDEN = "-1"
-"""What ends the list in CUDA_VISIBLE_DEVICES."""
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """A GPU by its number in `nvidia-smi` and its UUID."""
-
-    index: str
-    uuid: str
+INSTEAD = f"compute on the CPU with --gpus none, or with {VISIBLE_GPUS}= in the environment of any command"
 
 
 def find_gpus(choice: str, environment: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The UUIDs of the GPUs that a run may use; None where there is no `nvidia-smi` to ask.
+    """The UUIDs of `usable_gpus`."""
+    return names_of(usable_gpus(choice, environment))
+
+
+def usable_gpus(choice: str, environment: Mapping[str, str]) -> tuple[Gpu, ...] | None:
+    """The GPUs that a run may use; None where nobody can be asked, as there is no NVIDIA driver.
 
     Args:
         choice: `all`, `none`, or indices (or UUIDs) with commas.
@@ -29,22 +25,35 @@ def find_gpus(choice: str, environment: Mapping[str, str]) -> tuple[str, ...] | 
 
     Raises:
         UserError: the choice is no such list.
-        MachineError: a GPU that was asked for is not there or not allowed.
+        MachineError: a GPU that was asked for is not there or not allowed, or the driver does not work.
     """
-    asked = _asked(choice)
+    asked, visible = _asked(choice), visible_names(environment.get(VISIBLE_GPUS))
     if asked == ():
         return ()
-    present = _query()
-    if present is None:
-        if asked is None:
-            return None
-        raise MachineError(f"asked {_count(len(asked))} (--gpus {choice}), found 0: there is no nvidia-smi")
-    allowed = _allowed(present, environment.get("CUDA_VISIBLE_DEVICES"))
-    if asked is None:
-        return tuple(gpu.uuid for gpu in allowed)
-    if not allowed:
-        raise MachineError(f"asked {_count(len(asked))} (--gpus {choice}), found 0")
-    return tuple(dict.fromkeys(_named(allowed, name, "--gpus").uuid for name in asked))
+    if visible == ():
+        return _none_found(asked, choice, f"{VISIBLE_GPUS}={environment[VISIBLE_GPUS]} hides all")
+    answer = ask_for_gpus(QUERY_TIMEOUT_SECONDS)
+    if answer.broken:
+        raise MachineError(f"the driver of the GPUs does not work: {answer.broken}; mend it, or {INSTEAD}")
+    if answer.absent:
+        _none_found(asked, choice, answer.absent)
+        return None
+    if answer.why:
+        say_once("gpus", f"no GPU is used: {answer.why}")
+    allowed = list(answer.gpus)
+    if visible is not None:
+        allowed = [gpu for name in visible for gpu in _named(answer, allowed, name, VISIBLE_GPUS)]
+    if asked is not None and not allowed:
+        return _none_found(asked, choice, answer.why or "the driver lists none")
+    if asked is not None:
+        allowed = [gpu for name in asked for gpu in _named(answer, allowed, name, "--gpus")]
+    _require_sound(allowed)
+    return tuple({gpu.uuid: gpu for gpu in allowed}.values())
+
+
+def names_of(gpus: Sequence[Gpu] | None) -> tuple[str, ...] | None:
+    """The names by which `CUDA_VISIBLE_DEVICES` shows them; None where none are managed."""
+    return None if gpus is None else tuple(gpu.uuid for gpu in gpus)
 
 
 def require_gpus(needed: Mapping[str, int], gpus: Sequence[str] | None) -> None:
@@ -78,49 +87,37 @@ def _asked(choice: str) -> tuple[str, ...] | None:
     return names
 
 
-def _allowed(present: Sequence[Gpu], visible: str | None) -> list[Gpu]:
-    """Those of CUDA_VISIBLE_DEVICES, in its order; what stands behind -1 is hidden, as CUDA reads it."""
-    if visible is None:
-        return list(present)
-    allowed: dict[str, Gpu] = {}
-    for name in (part.strip() for part in visible.split(",")):
-        if name in ("", HIDDEN):
-            break
-        gpu = Gpu(name, name) if name.startswith("MIG-") else _named(present, name, "CUDA_VISIBLE_DEVICES")
-        allowed[gpu.uuid] = gpu
-    return list(allowed.values())
+def _none_found(asked: Sequence[str] | None, choice: str, why: str) -> tuple[Gpu, ...]:
+    if asked is not None:
+        raise MachineError(f"asked {_count(len(asked))} (--gpus {choice}), found 0: {why}")
+    return ()
 
 
-def _named(gpus: Sequence[Gpu], name: str, source: str) -> Gpu:
-    """The GPU of an index or of a UUID, which may be shortened."""
-    found = [gpu for gpu in gpus if gpu.index == name or (name.startswith("GPU-") and gpu.uuid.startswith(name))]
+def _named(answer: GpuAnswer, gpus: Sequence[Gpu], name: str, source: str) -> list[Gpu]:
+    """The GPU of an index or of a UUID, which may be shortened; where it is divided, its parts."""
+    is_uuid = name.startswith(("GPU-", "MIG-"))
+    found = [
+        gpu
+        for gpu in gpus
+        if gpu.index == name or (is_uuid and (gpu.uuid.startswith(name) or gpu.whole.startswith(name)))
+    ]
+    # NVML knows parts by UUIDs alone, not by the older names that hold the UUID of the GPU.
+    if not found and name.startswith("MIG-" if not answer.knows_parts else "MIG-GPU-"):
+        return [Gpu(name, name)]
+    there = ", ".join(dict.fromkeys(gpu.index for gpu in gpus)) or "none"
     if not found:
-        there = ", ".join(gpu.index for gpu in gpus) or "none"
         raise MachineError(f"{source}: GPU {name} is not there or not allowed; allowed: {there}")
-    return found[0]
+    if len({gpu.index for gpu in found}) > 1:
+        raise MachineError(f"{source}: several GPUs begin with {name}; write more of it, or a number of: {there}")
+    return found
 
 
-def _query() -> list[Gpu] | None:
-    """The GPUs of this machine; None without `nvidia-smi`. One that cannot reach its driver finds none."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    command = [program, "--query-gpu=index,uuid", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=QUERY_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    if answer.returncode != 0:
-        return []
-    rows = [[cell.strip() for cell in line.split(",")] for line in answer.stdout.splitlines()]
-    return [Gpu(row[0], row[1]) for row in rows if len(row) == 2]
+def _require_sound(gpus: Sequence[Gpu]) -> None:
+    for gpu in gpus:
+        if gpu.error:
+            raise MachineError(
+                f"GPU {gpu.index} cannot be used: {gpu.error}; name others with --gpus or {VISIBLE_GPUS}, or {INSTEAD}"
+            )
 
 
 def _count(number: int) -> str:

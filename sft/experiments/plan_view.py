@@ -1,15 +1,19 @@
 """A plan as text: what would run, what is shared, what is done, what has no effect, and every default in force."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from sft.config.experiment import ExperimentConfig
+from sft.errors import MachineError
 from sft.experiments.defaults import default_lines
 from sft.experiments.effects import without_effect
+from sft.experiments.gpus import usable_gpus
 from sft.experiments.library_versions import version_warnings
 from sft.experiments.outcomes import reason, story
 from sft.experiments.plan_states import PlannedRun, planned_run
 from sft.experiments.planning import GridPlan, PlannedExperiment
+from sft.experiments.reused_devices import device_warnings
 from sft.experiments.why import why_lines
 from sft.experiments.wording import counted
 from sft.pipeline.differences import shown
@@ -42,7 +46,15 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
     warnings = [*plan.warnings, *version_warnings([job for path, job in run.jobs.items() if path in run.done])]
+    warnings += _device_warnings(run)
     return [*lines, *(f"warning: {warning}" for warning in warnings)]
+
+
+def _device_warnings(run: PlannedRun) -> list[str]:
+    try:
+        return device_warnings(run.experiments, run.done, lambda: usable_gpus("all", os.environ))
+    except MachineError as error:
+        return [str(error)]
 
 
 def _stage_lines(run: PlannedRun) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from sft.experiments.costs import StageCosts
 from sft.experiments.display import Display
 from sft.experiments.executors import executor_registry
 from sft.experiments.executors.preload import preload_of
-from sft.experiments.gpus import find_gpus, require_gpus
+from sft.experiments.gpu_question import Gpu
+from sft.experiments.gpus import names_of, require_gpus, usable_gpus
 from sft.experiments.grid_files import pinned_commits, write_configs, write_grid
 from sft.experiments.leases import Machine, gpus_needed, this_machine
 from sft.experiments.planning import GridPlan, PlannedExperiment
+from sft.experiments.reused_devices import device_warnings
 from sft.experiments.run_facts import RunFacts
 from sft.experiments.runner import Runner
-from sft.experiments.schedule import Experiments, needed_jobs
+from sft.experiments.schedule import Experiments, needed_jobs, unique_jobs
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
@@ -117,7 +119,10 @@ def run_plan(
     folders = ExperimentFolders(results)
     jobs = {planned.experiment.name: _jobs(planned, folders, results, request) for planned in plan.experiments}
     needed = needed_jobs(jobs, lambda job: job.is_done)
-    machine = _machine(settings, needed)
+    gpus = usable_gpus(settings.gpus, os.environ)
+    machine = _machine(settings, needed, gpus)
+    for warning in device_warnings(jobs, frozenset(unique_jobs(jobs)) - frozenset(needed), lambda: gpus):
+        watchers.display.say(f"warning: {warning}")
     sweep(results, [job.folder for job in needed.values()], watchers.display.say)
     write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
     if request.goal != "adapter":
@@ -144,9 +149,9 @@ def run_plan(
     )
 
 
-def _machine(settings: RunSettings, needed: Mapping[Path, PlannedJob]) -> Machine:
+def _machine(settings: RunSettings, needed: Mapping[Path, PlannedJob], found: Sequence[Gpu] | None) -> Machine:
     """The machine that the run shares out; what asks for more than it has is refused before anything starts."""
-    gpus = find_gpus(settings.gpus, os.environ)
+    gpus = names_of(found)
     count = len(gpus or ())
     asked: dict[str, int] = {}
     for job in needed.values():

@@ -1,0 +1,87 @@
+"""Finished stages that were computed on another device, or in another data type, than this machine gives: told."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sft.experiments.gpu_question import Gpu
+from sft.experiments.leases import gpus_needed
+from sft.experiments.schedule import Experiments
+from sft.experiments.wording import counted, some
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.records import read_json_or_none
+
+READ_STAGES = 1000
+"""Finished stages that are read; of more, that many evenly."""
+BF16_FROM = 8
+"""Major compute capability from which on a GPU computes in bf16 itself."""
+MACHINES_CHOICE = ("bfloat16", "float32")
+"""Data types that are chosen by the machine where a config says none."""
+
+
+def device_warnings(
+    experiments: Experiments, reused: Collection[Path], ask: Callable[[], Sequence[Gpu] | None]
+) -> list[str]:
+    """One line for each device or data type that this machine would not give, with the experiments it stands behind.
+
+    Args:
+        experiments: name -> jobs.
+        reused: the folders of those that are not to be run.
+        ask: gives the GPUs that a run may use; called where a stage tells what it was computed on.
+    """
+    jobs: dict[Path, PlannedJob] = {}
+    names: dict[Path, list[str]] = {}
+    for name, planned in experiments.items():
+        for job in planned:
+            if job.record.stage != "evaluate" and job.folder.path in reused:
+                jobs[job.folder.path] = job
+                names.setdefault(job.folder.path, []).append(name)
+    step = -(-len(jobs) // READ_STAGES) or 1
+    told = [(job, made) for job in list(jobs.values())[::step] if (made := _made(job))[0] is not None]
+    gpus = (ask() or ()) if told else ()
+    stages: dict[str, dict[str, None]] = {}
+    behind: dict[str, dict[str, None]] = {}
+    for job, made in told:
+        difference = _difference(job, *made, gpus)
+        if difference:
+            stages.setdefault(difference, {})[job.record.stage] = None
+            behind.setdefault(difference, {}).update(dict.fromkeys(names[job.folder.path]))
+    least = "at least " if step > 1 else ""
+    return [
+        f"in {least}{counted(len(behind[text]), 'experiment')}: {some(list(behind[text]))}: finished "
+        f"{' and '.join(stages[text])} stages were computed {text}; results are kept (a stage whose folder is deleted "
+        "runs again)"
+        for text in behind
+    ]
+
+
+def _made(job: PlannedJob) -> tuple[str | None, str | None]:
+    """The device that a finished stage recorded, and the data type of its weights."""
+    written = read_json_or_none(job.folder.training if job.record.stage == "train" else job.folder.inference)
+    record: Mapping[str, Any] = written if isinstance(written, dict) else {}
+    environment = record.get("environment")
+    device = environment.get("device") if isinstance(environment, dict) else None
+    return (device if device in ("cuda", "cpu") else None), record.get("dtype")
+
+
+def _difference(job: PlannedJob, device: str | None, dtype: str | None, gpus: Sequence[Gpu]) -> str:
+    """What this machine would do otherwise; empty where nothing, or where it is not known."""
+    here = "cuda" if gpus_needed(job.record.stage, job.record.config, len(gpus)) else "cpu"
+    if device != here:
+        return f"on {device}, this machine gives {here}"
+    dtype_here = _dtype_here(job.record.config, gpus if here == "cuda" else ())
+    if dtype in MACHINES_CHOICE and dtype_here is not None and dtype != dtype_here:
+        return f"in {dtype}, this machine gives {dtype_here}"
+    return ""
+
+
+def _dtype_here(config: Mapping[str, Any], gpus: Sequence[Gpu]) -> str | None:
+    """The data type of the weights where the machine decides; None where it does not, or GPUs of two kinds do."""
+    model = config.get("model", {})
+    arguments = model.get("model_args", {})
+    if "dtype" in arguments or "torch_dtype" in arguments or model.get("quantization"):
+        return None
+    has_bf16 = {gpu.capability is not None and gpu.capability[0] >= BF16_FROM for gpu in gpus}
+    if any(gpu.capability is None for gpu in gpus) or len(has_bf16) > 1:
+        return None
+    return "bfloat16" if True in has_bf16 else "float32"
