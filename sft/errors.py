@@ -133,6 +133,10 @@ def _errno(error: BaseException) -> int | None:
     return None if found is None else int(found[1])
 
 
+class LoadingOutOfMemory(MachineError):
+    """Memory ran out before the work whose batches can be made smaller."""
+
+
 class PackageMissing(MachineError):
     """An optional package is needed and not installed."""
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from sft.adapters.fit import TARGETS, require_fit, require_known_options, require_patterns, told_fault
 from sft.errors import StageFailure, UserError, machine_kind
 from sft.models.library_warnings import judged_warnings
+from sft.models.reading import reading_error
+from sft.models.room import loading_room
 from sft.runs.fence import require_in_place
 from sft.runs.file_systems import equal_modes
 
@@ -68,13 +70,16 @@ def load_adapter(model: Any, folder: Path, trainable: bool = False, dropout: flo
     from peft import PeftConfig, PeftModel
 
     saved = adapter_config(folder)
-    config = PeftConfig.from_pretrained(str(folder))
-    require_known_options(folder, saved, config)
-    if dropout is not None:
-        config.lora_dropout = dropout
-    config.inference_mode = not trainable
     try:
-        with judged_warnings(f"model.adapter: {folder}", left=TARGETS):
+        config = PeftConfig.from_pretrained(str(folder))
+        require_known_options(folder, saved, config)
+        if dropout is not None:
+            config.lora_dropout = dropout
+        config.inference_mode = not trainable
+        with (
+            loading_room(f"the adapter {folder} was loaded"),
+            judged_warnings(f"model.adapter: {folder}", left=TARGETS),
+        ):
             loaded = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=trainable)
             require_fit(loaded, ADAPTER, folder)
         require_patterns(loaded, ADAPTER, f"model.adapter: {folder}: ", ("alpha_pattern",))
@@ -84,6 +89,11 @@ def load_adapter(model: Any, folder: Path, trainable: bool = False, dropout: flo
         raise UserError(
             f"model.adapter: {folder} does not fit the model: {told_fault(error)}", kind="model"
         ) from error
+    except Exception as error:
+        told = reading_error(f"model.adapter: {folder} cannot be loaded", str(folder), folder, error)
+        if told is None:
+            raise
+        raise told from error
     return loaded.train() if trainable else loaded.eval()
 
 
@@ -98,7 +108,12 @@ def adapter_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"model.adapter: {folder} holds no trained adapter: it has no {CONFIG}", kind="model")
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"model.adapter: {folder} has no {WEIGHTS}; only safetensors are read", kind="model")
-    config: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"model.adapter: {file} is not JSON ({error}); copy it again", kind="model") from error
+    if not isinstance(config, dict):
+        raise UserError(f"model.adapter: {file} is no object of settings", kind="model")
     return config
 
 

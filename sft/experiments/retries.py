@@ -52,6 +52,9 @@ class End:
     shared_gpu: bool = False
     """Whether other jobs used its GPU meanwhile."""
 
+    at_loading: bool = False
+    """Whether memory ran out before there was a batch."""
+
 
 @dataclass(frozen=True)
 class Retry:
@@ -84,8 +87,8 @@ class RetryPolicy:
         if end.kind == "oom_gpu":
             if end.shared_gpu and not tries.own_gpus:
                 return Retry(replace(tries, own_gpus=True))
-            return self._smaller(tries, can_shrink)
-        if end.kind == "oom_host" and not (end.had_company and tries.passing < self.retries):
+            return None if end.at_loading else self._smaller(tries, can_shrink)
+        if end.kind == "oom_host" and not end.at_loading and not (end.had_company and tries.passing < self.retries):
             return self._smaller(tries, can_shrink) or self._after_passing(tries, end)
         return self._after_passing(tries, end) if end.kind in PASSING else None
 

@@ -212,6 +212,7 @@ class Runner:
             "exception" if status.error is None else status.error.kind,
             had_company=self._leases.had_company(active.grant),
             shared_gpu=self._leases.shared_gpu(active.grant),
+            at_loading=status.error is not None and status.error.at_loading,
         )
         self._gpu_memory.freed(self._leases.release(active.grant), now)
         if status.state not in FINISHED:
@@ -225,7 +226,7 @@ class Runner:
         status = dataclasses.replace(status, ended=utc_now(), seconds=round(active.watch.seconds(now), 3))
         if status.error is None:
             return status
-        error = ErrorRecord(status.error.kind, self._around.mask(status.error.message))
+        error = dataclasses.replace(status.error, message=self._around.mask(status.error.message))
         log = log_of(active.handle.submission.attempt, self._results.path)
         return dataclasses.replace(status, error=error, log=log)
 

@@ -31,10 +31,10 @@ def read_config(name: str, local: Path | None, revision: str | None) -> dict[str
     from transformers import PreTrainedConfig
 
     try:
-        found: dict[str, Any] = PreTrainedConfig.get_config_dict(str(local or name), revision=revision)[0]
+        found: Any = PreTrainedConfig.get_config_dict(str(local or name), revision=revision)[0]
     except (OSError, ValueError):
         return None
-    return found
+    return found if isinstance(found, dict) else None
 
 
 def local_config(local: Path) -> dict[str, Any]:

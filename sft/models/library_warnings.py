@@ -58,7 +58,8 @@ WRONG = (
 _HARMLESS = re.compile("|".join(HARMLESS))
 _WRONG = re.compile("|".join(WRONG))
 _OF_THE_FUTURE = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning, ResourceWarning)
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_DRAWN = re.compile(r"\x1b\[[0-9;]*m|[-+]{5,}")
+"""Colours, and the rules of tables."""
 _LONGEST = 300
 
 
@@ -159,5 +160,5 @@ class _Listener(logging.Handler):
 
 
 def _one_line(package: str, message: Any) -> str:
-    text = " ".join(_COLOURS.sub("", str(message)).split())
+    text = " ".join(_DRAWN.sub("", str(message)).split())
     return f"{package} warns: {text if len(text) <= _LONGEST else text[:_LONGEST] + '...'}"

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sft.config.experiment import QuantizationConfig
-from sft.errors import MachineError, PackageMissing, UserError, machine_error
+from sft.errors import MachineError, SftError, UserError
 from sft.models.config_file import read_config, require_decoder
 from sft.models.gguf import converted_gguf
 from sft.models.library_warnings import judged_warnings
 from sft.models.model_args import OWN_KEYS, REMOTE_CODE, check_model_args, runs_remote_code
 from sft.models.quantization import build_quantization, check_quantization
-from sft.models.references import loading_error, locate
+from sft.models.reading import reading_error, shortened
+from sft.models.references import locate
+from sft.models.room import loading_room
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +36,6 @@ __all__ = [
 
 CAST_LOGGER = "bitsandbytes.autograd._functions"  # warns of its cast to fp16 at every single product of 8-bit weights
 SHOWN_WEIGHTS = 3
-LONGEST_REASON = 400
 DERIVED = re.compile(r"rotary_emb\.inv_freq$|attn\.(?:masked_)?bias$|attention\.(?:masked_)?bias$|position_ids$")
 """Tables and causal masks that older versions of transformers wrote beside the weights."""
 
@@ -84,18 +85,21 @@ def load_model(source: ModelSource) -> "PreTrainedModel":
     place = {"pretrained_model_name_or_path": str(local or source.name), "revision": source.revision}
     require_decoder(source.name, read_config(source.name, local, source.revision), source.model_args)
     arguments = _arguments(source)
-    if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
-        arguments["device_map"] = _device_map(source, arguments)
     logging.getLogger(CAST_LOGGER).setLevel(logging.ERROR)
     try:
-        with judged_warnings(f"model {source.name!r}"):
-            model, told = AutoModelForCausalLM.from_pretrained(
+        if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
+            arguments["device_map"] = _device_map(source, arguments)
+        with loading_room(f"model {source.name!r} was loaded"), judged_warnings(f"model {source.name!r}"):
+            model, found = AutoModelForCausalLM.from_pretrained(
                 **place, **arguments, use_safetensors=True, output_loading_info=True
             )
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        raise _explained(source, local, error) from error
-    _require_all_weights(source.name, told)
-    _require_all_used(source.name, model, told)
+    except Exception as error:
+        told = _explained(source, local, error)
+        if told is None:
+            raise
+        raise told from error
+    _require_all_weights(source.name, found)
+    _require_all_used(source.name, model, found)
     _keep_weights_unpacked(model)
     return model.eval()
 
@@ -115,8 +119,11 @@ def load_config(source: ModelSource) -> "PreTrainedConfig":
         return AutoConfig.from_pretrained(
             str(local or source.name), revision=source.revision, trust_remote_code=trusted
         )
-    except (OSError, ValueError) as error:
-        raise _explained(source, local, error) from error
+    except Exception as error:
+        told = _explained(source, local, error)
+        if told is None:
+            raise
+        raise told from error
 
 
 def local_model(name: str, folder: Path) -> Path | None:
@@ -237,18 +244,14 @@ def _keep_weights_unpacked(model: "PreTrainedModel") -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def _explained(source: ModelSource, local: Path | None, error: Exception) -> Exception:
-    """The error in the project's words; one that nobody foresaw stays as it is."""
-    known = loading_error(source.name, error) if local is None else None
-    known = known or machine_error(f"model {source.name!r} cannot be read", error)
-    if known is not None:
-        return known
-    reason = " ".join(str(error).split())
-    if isinstance(error, PackageMissing | UserError):
-        return error
+def _explained(source: ModelSource, local: Path | None, error: Exception) -> SftError | None:
+    """The error in the project's words; None where it stays as it is."""
+    told = reading_error(f"model {source.name!r} cannot be loaded", source.name, local, error)
+    if not isinstance(told, UserError):
+        return told
+    reason = shortened(str(error))
     if REMOTE_CODE in reason and not runs_remote_code(source.model_args):
         return UserError(f"model {source.name!r} {NOT_TRUSTED}", kind="model")
     if isinstance(error, ImportError):
         return MachineError(f"model {source.name!r} needs a package that is not installed: {reason}")
-    shown = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
-    return UserError(f"model {source.name!r} cannot be loaded: {shown}", kind="model")
+    return told

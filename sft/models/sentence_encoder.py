@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import PackageMissing, UserError, machine_error
-from sft.models.references import loading_error, locate
+from sft.errors import PackageMissing, UserError
+from sft.models.reading import reading_error
+from sft.models.references import locate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,11 +77,11 @@ def encode_texts(source: EncoderSource, texts: Sequence[str]) -> "np.ndarray[Any
             trust_remote_code=False,
             model_kwargs={"dtype": "float32", "use_safetensors": True},
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        known = loading_error(source.name, error) if path is None else None
-        known = known or machine_error(f"the sentence-embedding model {source.name!r} cannot be read", error)
-        text = f"no sentence-embedding model can be read from {source.name!r}: {' '.join(str(error).split())}"
-        raise known or UserError(text, kind="model") from error
+    except Exception as error:
+        told = reading_error(f"no sentence-embedding model can be read from {source.name!r}", source.name, path, error)
+        if told is None:
+            raise
+        raise told from error
     vectors: np.ndarray[Any, Any] = model.eval().encode(
         list(texts), normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
     )

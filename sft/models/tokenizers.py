@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import UserError, machine_error
+from sft.errors import UserError
 from sft.models.gguf import converted_gguf
 from sft.models.library_warnings import judged_warnings
-from sft.models.references import loading_error, locate
+from sft.models.reading import reading_error
+from sft.models.references import locate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -47,11 +48,14 @@ def load_tokenizer(name: str, folder: Path, revision: str | None = None) -> "Pre
             tokenizer = AutoTokenizer.from_pretrained(
                 str(path or name), revision=revision, use_fast=True, trust_remote_code=False
             )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        known = loading_error(name, error) if path is None else None
-        known = known or machine_error(f"the tokenizer of {name!r} cannot be read", error)
-        reason = SHIPPED_CODE if "trust_remote_code" in str(error) else " ".join(str(error).split())
-        raise known or UserError(f"no tokenizer can be read from {name!r}: {reason}", kind="tokenizer") from error
+    except Exception as error:
+        failed = f"no tokenizer can be read from {name!r}"
+        told = reading_error(failed, name, path, error, "tokenizer")
+        if told is None:
+            raise
+        if "trust_remote_code" in str(error):
+            told = UserError(f"{failed}: {SHIPPED_CODE}", kind="tokenizer")
+        raise told from error
     if not tokenizer.is_fast:
         raise UserError(f"the tokenizer of {name!r} has no fast form (tokenizer.json)", kind="tokenizer")
     _ensure_pad_token(tokenizer, name)

@@ -29,6 +29,8 @@ class ErrorRecord:
 
     kind: ErrorKind
     message: str
+    at_loading: bool = False
+    """Whether memory ran out while a model was loaded, where smaller batches do not help."""
 
 
 @dataclass(frozen=True)
@@ -223,4 +225,4 @@ def _is_status(record: Mapping[str, Any]) -> bool:
 def _error_of(record: Any) -> ErrorRecord | None:
     if not isinstance(record, dict) or not all(isinstance(record.get(name), str) for name in ("kind", "message")):
         return None
-    return ErrorRecord(kind=record["kind"], message=record["message"])
+    return ErrorRecord(record["kind"], record["message"], at_loading=record.get("at_loading") is True)

@@ -16,6 +16,7 @@ from sft.data.prompts import Encoded, PromptBuilder
 from sft.errors import DataError, StageFailure
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
+from sft.models.room import loading_room
 from sft.runs.atomic import write_json
 from sft.runs.environment import device_record, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
@@ -157,11 +158,12 @@ def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dic
 def _with_adapter(material: _Material, config: ExperimentConfig, folder: Path, start: Path | None) -> Any:
     """The model with its adapter; `start` is what an interrupted training left of it before the first step."""
     model, method, options = material.model, config.adapter_method, config.adapter_options
-    if config.model.adapter is not None:
-        return continue_adapter(model, method, options, folder / config.model.adapter)
-    if start is not None:
-        return restore_adapter(model, method, options, start)
-    return attach_adapter(model, method, options, folder, config.seed_of("init"), _train_rows(material.rows))
+    with loading_room("the adapter was made"):
+        if config.model.adapter is not None:
+            return continue_adapter(model, method, options, folder / config.model.adapter)
+        if start is not None:
+            return restore_adapter(model, method, options, start)
+        return attach_adapter(model, method, options, folder, config.seed_of("init"), _train_rows(material.rows))
 
 
 def _rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from sft.errors import ErrorKind, SftError, machine_kind
+from sft.errors import ErrorKind, LoadingOutOfMemory, SftError, machine_kind
 from sft.runs.records import ErrorRecord
 
 EXIT_CODES: dict[ErrorKind, int] = {
@@ -38,6 +38,8 @@ def error_record(error: BaseException) -> ErrorRecord:
     An error of the machine counts for more than the explanation that it was turned into: a model that could not be
     read because memory ran out is not a bad model.
     """
+    if isinstance(error, LoadingOutOfMemory):
+        return ErrorRecord(error.kind, str(error), at_loading=True)
     for cause in (error, error.__cause__):
         kind = None if cause is None or isinstance(cause, SftError) else machine_kind(cause)
         if cause is not None and kind == "disk_full":

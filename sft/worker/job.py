@@ -1,6 +1,7 @@
 """One job in this process, from its folder to an exit code."""
 
 import contextlib
+import dataclasses
 import faulthandler
 import fcntl
 import io
@@ -22,7 +23,7 @@ from sft.runs.fence import holding
 from sft.runs.file_systems import flock
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.progress import Progress
-from sft.runs.records import ErrorRecord, JobRecord, StageName, read_job, write_record
+from sft.runs.records import JobRecord, StageName, read_job, write_record
 from sft.runs.secrets_masking import mask, secret_values
 from sft.worker.failures import error_record, exit_code_of
 
@@ -132,7 +133,7 @@ def _taken(descriptor: int, job: JobFolder) -> bool:
 def _failed(attempt: AttemptFolder, error: Exception) -> int:
     secrets = secret_values(os.environ)
     told = error_record(error)
-    record = ErrorRecord(told.kind, mask(told.message, secrets))
+    record = dataclasses.replace(told, message=mask(told.message, secrets))
     trace = "".join(traceback.format_exception(error))
     sys.stderr.write(mask(trace, secrets) + f"{record.message}\n")
     try:

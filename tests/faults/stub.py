@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sft.errors import StageFailure
+from sft.errors import LoadingOutOfMemory, StageFailure
 from sft.runs import stopping
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder
@@ -152,6 +152,7 @@ def _oom(work: Work) -> None:
         "gpu": OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         "cublas": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         "host": MemoryError(),
+        "loading": LoadingOutOfMemory("GPU memory ran out while model 'x' was loaded", kind="oom_gpu"),
         "allocator": RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"),
     }
     raise kinds[work.said.get("kind", "gpu")]

@@ -71,6 +71,14 @@ def test_row_15_where_less_does_not_help_it_fails(
     assert "CUDA out of memory" in grid.status("large").error.message
 
 
+def test_row_15_a_model_that_finds_no_room_is_not_tried_with_less(grid: Any) -> None:
+    folder = grid.add("large", "oom", kind="loading")
+    grid.spec = {"ladder": 9}
+    assert grid.run() == 1
+    assert (grid.status("large").error.kind, grid.status("large").attempt) == ("oom_gpu", 1)
+    assert json.loads(folder.attempt(1).error.read_text())["at_loading"] is True
+
+
 @pytest.mark.slow
 def test_row_15_a_job_that_shared_its_gpu_is_tried_alone_first(grid: Any, nvidia_smi: Callable[..., int]) -> None:
     grid.add("large", "oom", until=1)

@@ -86,6 +86,21 @@ def test_the_ladder_ends_where_the_stage_says_and_has_its_own_budget() -> None:
     assert tried(RetryPolicy(0, on_oom="fail"), own, always) == []
 
 
+@pytest.mark.parametrize(("kind", "tries"), [("oom_gpu", 0), ("oom_host", 1)])
+def test_a_model_that_finds_no_room_is_not_tried_with_smaller_batches(kind: Any, tries: int) -> None:
+    """Other processes may have had the host's memory, which passes; a GPU is leased, so its memory is the job's."""
+    found = tried(RetryPolicy(retries=1), End("failed", kind, at_loading=True), always)
+    assert [step.memory_step for step in found] == [0] * tries
+
+
+def test_a_model_that_finds_no_room_on_a_shared_gpu_gets_it_alone() -> None:
+    shared = End("failed", "oom_gpu", shared_gpu=True, at_loading=True)
+    retry = RetryPolicy(0).next_try(Tries(), shared, always)
+    assert retry is not None
+    assert (retry.tries.own_gpus, retry.tries.memory_step) == (True, 0)
+    assert RetryPolicy(0).next_try(retry.tries, End("failed", "oom_gpu", at_loading=True), always) is None
+
+
 def test_host_memory_is_tried_alone_first_then_with_less_then_once_more() -> None:
     policy = RetryPolicy(retries=1)
     first = policy.next_try(Tries(), End("failed", "oom_host", had_company=True), always)

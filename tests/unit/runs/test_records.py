@@ -110,6 +110,8 @@ def test_an_error_of_another_shape_does_not_stop_the_reader(tmp_path: Path, erro
 def test_an_error_comes_back(tmp_path: Path) -> None:
     write_record(tmp_path / "error.json", ErrorRecord("oom_gpu", "full"))
     assert read_error(tmp_path / "error.json") == ErrorRecord("oom_gpu", "full")
+    write_record(tmp_path / "error.json", ErrorRecord("oom_gpu", "full", at_loading=True))
+    assert read_error(tmp_path / "error.json") == ErrorRecord("oom_gpu", "full", at_loading=True)
 
 
 PROGRESS = {"stage": "train", "step": 3, "total": 9, "loss": 0.5, "time": 1.0}
