@@ -206,6 +206,24 @@ def test_row_19_gpus_that_are_not_there_are_told_before_anything_starts(
     assert sorted(path.name for path in (project / "results").iterdir()) == ["run.lock"]
 
 
+@pytest.mark.parametrize("dead", ["exit 15", "exec /bin/sleep 600"], ids=["broken", "hung"])
+def test_row_19_a_driver_that_does_not_work_is_no_machine_without_gpus(
+    project: Path, raw: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dead: str
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho Unable to determine the device handle: Unknown Error\n{dead}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("sft.experiments.gpus.QUERY_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr("sft.experiments.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions])
+    (project / "grid.json").write_text(json.dumps({"configs": {"a": raw()}}))
+    why = "nvidia-smi ends with code 15: Unable to" if dead == "exit 15" else "it does not answer within 2 s"
+    with pytest.raises(MachineError, match=f"the driver of the GPUs does not work: {why}.*--gpus none") as error:
+        api.run(project / "grid.json", project / "results")
+    assert (error.value.exit_code, "\n" in str(error.value)) == (5, False)
+    assert sorted(path.name for path in (project / "results").iterdir()) == ["run.lock"]
+
+
 def test_row_19_a_gpu_that_is_not_allowed_is_told_with_those_that_are(
     project: Path, raw: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from sft.experiments import gpus
+from sft.experiments.gpu_question import GpuAnswer
 from sft.experiments.plan_view import plan_lines
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import ResultsFolder
@@ -67,6 +69,28 @@ def test_what_would_run_is_shared_and_is_done(
     assert "7 of 12 stages to run; saved: 4 shared, 1 done" in lines
     assert "  train    1 to run, 1 done, 2 shared (4 asked for)" in lines
     assert next(line for line in lines if line.startswith("  icl: train ")).split(" · ")[0].endswith(" done")
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_what_another_device_computed_is_named(
+    plan_of: Callable[..., Any],
+    project: Path,
+    raw: Raw,
+    results: ResultsFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    works: bool,
+) -> None:
+    def ask(_limit: float) -> GpuAnswer:
+        return GpuAnswer() if works else GpuAnswer(broken="error 15")
+
+    monkeypatch.setattr(gpus, "ask_for_gpus", ask)
+    plan = plan_of(project, a=raw(), copy=raw())
+    _finish(_jobs(plan, results)[0], '{"environment": {"device": "cuda"}}')
+    (warning,) = [line for line in plan_lines(plan, results) if "error 15" in line or "computed on" in line]
+    text = "in 2 experiments: a, copy: finished train stages were computed on cuda, this machine gives cpu; "
+    assert warning.startswith(
+        f"warning: {text if works else 'the driver of the GPUs does not work: error 15; mend it'}"
+    )
 
 
 def test_keys_without_effect_and_warnings_are_listed(
