@@ -100,8 +100,7 @@ def prompts_of(case: Case) -> Prompts:
     rows = _tweets("test")[: case.tweets]
     encoded = [builder.encode(shown, Example({"text": row["text"]}), None) for row in rows]
     labels = builder.label_ids(case.labels)
-    for prompt in encoded:
-        builder.check_labels(prompt, labels)
+    builder.check_labels(encoded, labels)
     return Prompts(
         texts=tuple(prompt.text for prompt in encoded),
         ids=tuple(prompt.prompt_ids for prompt in encoded),

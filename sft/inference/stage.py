@@ -101,8 +101,7 @@ def _score(
     if inputs.labels is None:
         raise ValueError("label scores need a label set")
     labels = builder.label_ids(inputs.labels.words)
-    for prompt in prompts:
-        builder.check_labels(prompt, labels)
+    builder.check_labels(prompts, labels)
     ids = [(label.answer_ids, label.stop_ids) for label in labels]
     scores = score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, limits, progress)
     wrong = np.isnan(scores.answer_logprobs + scores.stop_logprobs).any(axis=1).sum()

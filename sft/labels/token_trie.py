@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +76,13 @@ class TokenTrie:
         return mask
 
 
-def shared_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens two sequences begin with alike."""
-    length = min(len(first), len(second))
-    if tuple(first[:length]) == tuple(second[:length]):
-        return length
-    return next(place for place in range(length) if first[place] != second[place])
+def shared_length(first: Sequence[Any], second: Sequence[Any]) -> int:
+    """How many tokens two sequences begin with alike; halved again and again, as slices compare fast."""
+    low, high = 0, min(len(first), len(second)) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if tuple(first[low:middle]) == tuple(second[low:middle]):
+            low = middle
+        else:
+            high = middle
+    return low

@@ -109,8 +109,7 @@ class _Inspection:
         ids = [prompt.prompt_ids for prompt in encoded]
         if self.inputs.task.output != "label_scores":
             return generation_cost(ids, WORTH_SHARING)
-        for prompt in encoded:
-            self.prompts.builder.check_labels(prompt, self.prompts.labels)
+        self.prompts.builder.check_labels(encoded, self.prompts.labels)
         sizes = Sizes.of(self.prompts.model_config.get_text_config())
         limits = batch_limits(self.inputs.config, 0, sizes, "cpu", None)
         if limits is None:

@@ -132,6 +132,7 @@ class _TaskMaker:
 
     def _check(self, rows: Sequence[PromptedRow]) -> None:
         """Refuse rows that lm-eval would read as other ids."""
+        self.prompts.builder.check_labels([row.encoded for row in rows], self.prompts.labels)
         wrong = [(row.row.source_index, row.encoded) for row in rows if not self._reads_equal(row.encoded)]
         if not wrong:
             return
@@ -145,7 +146,6 @@ class _TaskMaker:
         )
 
     def _reads_equal(self, encoded: Encoded) -> bool:
-        self.prompts.builder.check_labels(encoded, self.prompts.labels)
         pairs = harness_pairs(self.prompts.tokenizer, encoded.text, [text for text, _ in self._choices])
         return all(
             context + continuation == encoded.prompt_ids + ids

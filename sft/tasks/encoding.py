@@ -17,6 +17,7 @@ from sft.models.tokenizers import (
     load_tokenizer,
     own_chat_template,
 )
+from sft.runs.progress import beat
 from sft.tasks.examples import InferenceExamples, TrainingExamples
 from sft.tasks.inputs import Inputs, task_of, with_labels
 
@@ -157,26 +158,31 @@ def evaluated_rows(
     return encode_all(split, inputs.evaluated()[split], encode)
 
 
-@dataclass(frozen=True)
 class Asker:
     """Turns rows into prompts under one prompting."""
 
-    inputs: Inputs
-    builder: PromptBuilder
-    prompting: PromptingConfig
+    def __init__(self, inputs: Inputs, builder: PromptBuilder, prompting: PromptingConfig) -> None:
+        self._inputs = inputs
+        self._builder = builder
+        self._prompting = prompting
+        self._last: tuple[Sequence[Sequence[Row]], list[list[Example]], tuple[int, ...]] = ((), [], ())
+        """The last rounds, as examples and as numbers; most often those of all rows."""
 
     def encode(
         self, row: Row, rounds: Sequence[Sequence[Row]], limit: int | None, *, with_answer: bool
     ) -> PromptedRow:
         """A row after its in-context examples, with its gold answer where that is wanted."""
-        shown = [[self._example(example, with_answer=True) for example in examples] for examples in rounds]
+        if rounds != self._last[0]:
+            shown = [[self._example(example, with_answer=True) for example in examples] for examples in rounds]
+            numbers = tuple(example.source_index for examples in rounds for example in examples)
+            self._last = tuple(map(tuple, rounds)), shown, numbers
+        _, shown, numbers = self._last
         question = self._example(row, with_answer=with_answer)
-        encoded = self.builder.encode(shown, question, limit, cut_output=not self.inputs.task.has_labels)
-        used = tuple(example.source_index for examples in rounds for example in examples)
-        return PromptedRow(row=row, encoded=encoded, examples=used[encoded.cut.examples :])
+        encoded = self._builder.encode(shown, question, limit, cut_output=not self._inputs.task.has_labels)
+        return PromptedRow(row=row, encoded=encoded, examples=numbers[encoded.cut.examples :])
 
     def _example(self, row: Row, *, with_answer: bool) -> Example:
-        prompting, inputs = self.prompting, self.inputs
+        prompting, inputs = self._prompting, self._inputs
         output = inputs.task.answer(row, prompting.output_column, inputs.labels) if with_answer else None
         return Example(inputs={column: row.text(column) for column in prompting.input_columns}, output=output)
 
@@ -196,6 +202,7 @@ def encode_all(split: str, rows: Sequence[Row], encode: Callable[[Row], Prompted
     encoded: list[PromptedRow] = []
     too_long: list[tuple[int, str]] = []
     for row in rows:
+        beat()
         try:
             encoded.append(encode(row))
         except TooLong as error:

@@ -1,23 +1,21 @@
 """Rows to prompts: the same ids for training, scoring, generation and inspection."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sft.data.prompts.chat import ChatFormat
 from sft.data.prompts.control import ControlTokens
 from sft.data.prompts.fitting import fit
 from sft.data.prompts.inputs import InputTemplate, question_text
+from sft.data.prompts.label_check import LabelCheck
 from sft.data.prompts.plain import PlainFormat
 from sft.data.prompts.rendering import Format, Rendered, Turn
-from sft.data.prompts.style import Cuts, Encoded, Example, LabelIds, Part, PromptStyle
+from sft.data.prompts.style import Cuts, Encoded, Example, LabelIds, PromptStyle
 from sft.data.prompts.tokens import Tokens
 from sft.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-# Merges reach no further than neighbouring words; this is many of them.
-_SEEN_BEFORE_LABEL = 256
 
 
 class PromptBuilder:
@@ -59,7 +57,7 @@ class PromptBuilder:
             added or not self.control_ids.isdisjoint(self.stop_ids)
         )
         self.traits = self._format.traits | ({"stop_in_text"} if in_text else set())
-        self._label_tail = self._format.render([Turn("x", "", 0, 0)], None).tail
+        self._last: tuple[Any, list[list[Turn]]] = (None, [])
 
     def encode(
         self, rounds: Sequence[Sequence[Example]], row: Example, limit: int | None, cut_output: bool = True
@@ -77,7 +75,7 @@ class PromptBuilder:
             DataError: plain format and an output with a blank line.
             UserError: a label is over `max_output_length`, or answer and surroundings share a token.
         """
-        shown = [[self._turn(example, cut_output) for example in examples] for examples in rounds]
+        shown = self._shown(rounds, cut_output)
         columns, lost = self._columns(row.inputs)
         answer = None if row.output is None else self._output(row.output, cut_output)
 
@@ -126,31 +124,26 @@ class PromptBuilder:
         """A label as it is written right after a prompt, without its stop."""
         return self._format.answer_part(self._output(word, False)[0]).text
 
-    def check_labels(self, prompt: Encoded, labels: Sequence[LabelIds]) -> None:
-        """Make sure that the labels have these ids after this very prompt.
-
-        Free where a control token stands between the row and its answer, as in nearly all chat templates; else each
-        label is tokenised once more with the end of the prompt.
+    def check_labels(self, prompts: Iterable[Encoded], labels: Sequence[LabelIds]) -> None:
+        """Make sure that the labels have these ids after these very prompts.
 
         Args:
-            prompt: a row without an answer, encoded by this builder.
+            prompts: rows without an answer, encoded by this builder.
             labels: as `label_ids` gave them.
 
         Raises:
             UserError: kind tokenizer; a label's ids depend on the row.
         """
-        if prompt.tail == self._label_tail and not any(part.is_data for part in prompt.tail):
-            return
-        tail = _last_characters(prompt.tail, _SEEN_BEFORE_LABEL)
-        before = self._format.prompt_ids(tail)
-        for label in labels:
-            whole = self._tokens.ids([*tail, self._format.answer_part(label.word)])
-            if whole != before + label.answer_ids:
-                raise UserError(
-                    f"the ids of the label {label.word!r} depend on the text before it ({_shown(tail)!r}), so labels "
-                    "cannot be compared; change the label words or prompting.format",
-                    kind="tokenizer",
-                )
+        check = LabelCheck(self._format, self._tokens, labels)
+        for prompt in prompts:
+            check(prompt)
+
+    def _shown(self, rounds: Sequence[Sequence[Example]], cut_output: bool) -> list[list[Turn]]:
+        """The in-context examples as text; those of the last row are most often those of all rows."""
+        asked = tuple(map(tuple, rounds)), cut_output
+        if self._last[0] != asked:
+            self._last = asked, [[self._turn(example, cut_output) for example in examples] for examples in rounds]
+        return self._last[1]
 
     def _turn(self, example: Example, cut_output: bool) -> Turn:
         if example.output is None:
@@ -194,17 +187,3 @@ def _known_templates(tokenizer: "PreTrainedTokenizerBase", style: PromptStyle) -
     own = tokenizer.chat_template
     templates = list(own.values()) if isinstance(own, dict) else [own]
     return [template for template in (*templates, style.chat_template) if template]
-
-
-def _last_characters(parts: Sequence[Part], count: int) -> list[Part]:
-    kept: list[Part] = []
-    for part in reversed(parts):
-        if count <= 0:
-            break
-        kept.insert(0, part._replace(text=part.text[-count:]))
-        count -= len(part.text)
-    return kept
-
-
-def _shown(parts: Sequence[Part]) -> str:
-    return "".join([part.text for part in parts])[-30:]

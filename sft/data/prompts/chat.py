@@ -1,6 +1,7 @@
 """Prompts in the frame of a chat template."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from sft.data.prompts.clock import tells_unusual_time
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _REMEMBERED_FRAMES = 1024
+_REMEMBERED_BEGINNINGS = 64
 
 
 class _Outline(NamedTuple):
@@ -44,6 +46,14 @@ class _Frame(NamedTuple):
     """All after the answer."""
 
 
+class _Before(NamedTuple):
+    """What stands before a question."""
+
+    parts: tuple[Part, ...]
+    text: str
+    n_special: int
+
+
 class ChatFormat:
     """Questions as user turns, answers as assistant turns, the instruction as system turn, by the chat template.
 
@@ -63,6 +73,7 @@ class ChatFormat:
         self._conversation = Conversation(tokenizer, source, style.chat_template_args, style.instruction is not None)
         self._instruction = style.instruction
         self._frames: dict[tuple[_Outline, ...], _Frame] = {}
+        self._before = lru_cache(_REMEMBERED_BEGINNINGS)(self._find_before)
         self._read = self._find_read()
         self._carried = ""
         self._carried = self._find_carried()
@@ -80,14 +91,14 @@ class ChatFormat:
 
     def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
         """The conversation as text and ids; the last turn is the question, `answer` its completion."""
-        texts = [] if self._instruction is None else [self._instruction]
-        for turn in turns[:-1]:
-            texts += [turn.question, turn.answer]
-        texts.append(turns[-1].question)
-        prompt = self._fill(self._frame((*map(_outline, texts), _FILLED)), texts)
+        question = turns[-1].question
+        before, pieces = self._before(tuple(turns[:-1]), _outline(question))
+        own = _filled(pieces, self._control.data(question.strip()))
+        prompt = (*before.parts, *own)
         prompt_ids = self.prompt_ids(prompt)
         if answer is None:
-            return Rendered(joined(prompt), prompt_ids, (), (), _specials(prompt), self._open_end(prompt))
+            text, n_special = before.text + joined(own), before.n_special + _specials(own)
+            return Rendered(text, prompt_ids, (), (), n_special, self._open_end(prompt))
         answer_part = self.answer_part(answer)
         answer_ids = self._answer_ids(prompt, prompt_ids, answer_part)
         whole = [*prompt, answer_part]
@@ -168,24 +179,32 @@ class ChatFormat:
         place = place_of(text)
         return (self._read.part(place) if self._read else None) or place
 
-    def _fill(self, frame: _Frame, texts: Sequence[str]) -> tuple[Part, ...]:
-        data = [self._control.data(text.strip()) for text in texts]
-        return tuple(data[piece] if isinstance(piece, int) else piece for piece in frame.pieces)
+    def _find_before(self, turns: tuple[Turn, ...], question: _Outline) -> tuple[_Before, tuple[Part | None, ...]]:
+        """What stands before a question, and the parts from it on, None in place of its text."""
+        texts = [] if self._instruction is None else [self._instruction]
+        for turn in turns:
+            texts += [turn.question, turn.answer]
+        frame = self._frame((*map(_outline, texts), question, _FILLED))
+        data = [*(self._control.data(text.strip()) for text in texts), None]
+        parts = [data[piece] if isinstance(piece, int) else piece for piece in frame.pieces]
+        start = parts.index(None) if None in parts else 0
+        before = tuple(part for part in parts[:start] if part is not None)
+        return _Before(before, joined(before), _specials(before)), tuple(parts[start:])
 
     def _open_end(self, prompt: Sequence[Part]) -> tuple[Part, ...]:
         """What follows the last control token of the frame: no token reaches across one."""
         for place in range(len(prompt) - 1, -1, -1):
             part = prompt[place]
-            end = self._control.last_end(part.text) if part.controls and not part.is_data else None
-            if end is not None:
+            if part.controls and not part.is_data:
+                end = self._control.spans(part.text)[-1][1]
                 return (Part(part.text[end:], False, 0), *prompt[place + 1 :])
         return tuple(prompt)
 
     def _probe(self) -> tuple[_Frame, tuple[Part, ...]]:
         """The frame of one bare question, and its prompt with some text filled in."""
-        texts = ["x"] if self._instruction is None else ["x", "x"]
-        frame = self._frame((*map(_outline, texts), _FILLED))
-        return frame, self._fill(frame, texts)
+        frame = self._frame((_FILLED, _FILLED) if self._instruction is None else (_FILLED, _FILLED, _FILLED))
+        text = self._control.data("x")
+        return frame, tuple([text if isinstance(piece, int) else piece for piece in frame.pieces])
 
     def _find_read(self) -> ReadInstruction | None:
         """The instruction, where the template makes other text of it than it makes of a marker."""
@@ -254,6 +273,10 @@ def _outline(text: str) -> _Outline:
         return _Outline(text, False, "")
     start = text.index(core)
     return _Outline(text[:start], True, text[start + len(core) :])
+
+
+def _filled(parts: Sequence[Part | None], text: Part) -> tuple[Part, ...]:
+    return tuple([text if part is None else part for part in parts])
 
 
 def _shown(place: int, outline: _Outline) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sft.data.prompts.style import Part
@@ -15,6 +16,7 @@ _HTML = re.compile(
     r"|span|ul|ol|li|a|img)/?>"
 )
 _WORD = re.compile(r"\w")
+_REMEMBERED_TEXTS = 8192
 
 
 class ControlTokens:
@@ -37,6 +39,7 @@ class ControlTokens:
         unknown = tokenizer.unk_token if tokenizer.unk_token not in named else None
         self._steering = frozenset(index for text, index in self.ids.items() if text != unknown)
         self._pattern = _pattern(self.ids)
+        self.data = lru_cache(_REMEMBERED_TEXTS)(self._data)
 
     def count(self, text: str) -> int:
         """Control-token strings in a text."""
@@ -51,10 +54,9 @@ class ControlTokens:
         """The first control-token string in a text."""
         return self._pattern.search(text)
 
-    def last_end(self, text: str) -> int | None:
-        """Where the last control-token string of a text ends."""
-        ends = [match.end() for match in self._pattern.finditer(text)]
-        return ends[-1] if ends else None
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where the control-token strings of a text begin and end."""
+        return [match.span() for match in self._pattern.finditer(text)]
 
     def replace(self, text: str, other: Callable[[str], str]) -> str:
         """The text with another one in place of every control-token string."""
@@ -64,7 +66,7 @@ class ControlTokens:
         """Text of the frame, whose control tokens are meant."""
         return Part(text, False, self.count(text))
 
-    def data(self, text: str) -> Part:
+    def _data(self, text: str) -> Part:
         """Text of the user, whose control-token strings are characters."""
         return Part(text, True, self.count(text))
 

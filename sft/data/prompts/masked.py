@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sft.data.prompts.control import ControlTokens
+from sft.data.prompts.pieces import Found, Junctions, Pieces
 from sft.data.prompts.style import Part
 from sft.errors import UserError
 
@@ -40,6 +42,8 @@ class MaskedTokenizer:
         self._true_ids[self._backend.token_to_id(_BREAK)] = None
         for token in ordinary:
             self._true_ids[self._backend.token_to_id(token["content"])] = token["id"]
+        junctions = Junctions(tokenizer, control)
+        self._pieces = [Pieces(junctions, partial(self._encode, broken=broken)) for broken in (False, True)]
         self._check(tokenizer)
 
     def ids(self, parts: Sequence[Part]) -> tuple[int, ...]:
@@ -48,16 +52,21 @@ class MaskedTokenizer:
         Raises:
             UserError: kind tokenizer; the vocabulary spells a control token whatever is done to the text.
         """
-        for broken in (False, True):
-            raw = self._backend.encode(self._text(parts, broken), add_special_tokens=False).ids
-            if not self._control.count_ids(index for index in raw if index not in self._true_ids):
-                found = (self._true_ids.get(index, index) for index in raw)
-                return tuple(index for index in found if index is not None)
+        for pieces in self._pieces:
+            found = pieces.of(parts)
+            if not found.strange:
+                return found.ids
         raise UserError("the tokenizer turns ordinary characters of the data into a control token", kind="tokenizer")
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Start and end in the text of each of its tokens."""
         return list(self._backend.encode(text.replace(_MARK, "\ufffd"), add_special_tokens=False).offsets)
+
+    def _encode(self, parts: Sequence[Part], broken: bool) -> Found:
+        raw = self._backend.encode(self._text(parts, broken), add_special_tokens=False).ids
+        strange = self._control.count_ids(index for index in raw if index not in self._true_ids)
+        found = (self._true_ids.get(index, index) for index in raw)
+        return Found(tuple(index for index in found if index is not None), strange)
 
     def _text(self, parts: Sequence[Part], broken: bool) -> str:
         """One text; `broken` puts a gap into control-token strings of data, for vocabularies that hold them whole."""

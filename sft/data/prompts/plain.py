@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from sft.data.prompts.control import ControlTokens
 from sft.data.prompts.rendering import Rendered, Turn, boundary_error, joined
@@ -12,6 +14,15 @@ from sft.errors import DataError, UserError
 _BLANK_LINE = "\n\n"
 _HOLDS_BLANK_LINE = re.compile(r"\n\r?\n")
 _HEADER = "\nAnswer:"
+_REMEMBERED_BEGINNINGS = 64
+
+
+class _Before(NamedTuple):
+    """What stands before a question, to the stop."""
+
+    text: str
+    ids: tuple[int, ...]
+    n_special: int
 
 
 class PlainFormat:
@@ -32,6 +43,8 @@ class PlainFormat:
         self._opening = self._find_opening()
         instruction = style.instruction.rstrip("\n") if style.instruction else ""
         self._instruction = (control.data(instruction),) if instruction else ()
+        self._before = lru_cache(_REMEMBERED_BEGINNINGS)(self._find_before)
+        """What stands before a question, by the turns shown."""
 
     def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
         """The prompt as text and ids; the last turn is the question, `answer` its completion.
@@ -39,18 +52,12 @@ class PlainFormat:
         Raises:
             DataError: an answer holds a blank line.
         """
-        blocks: list[tuple[Part, ...]] = [self._instruction] if self._instruction else []
-        blocks += [(*self._question(turn.question), self.answer_part(turn.answer)) for turn in turns[:-1]]
+        before = self._before(tuple(turns[:-1]))
         question = self._question(turns[-1].question)
-        ids = list(self._opening)
-        for block in blocks:
-            ids += self._tokens.ids(block)
-            ids += self.stop_ids
         question_ids = self.prompt_ids(question)
-        n_special = sum(part.controls for block in (*blocks, question) for part in block)
-        text = _BLANK_LINE.join([joined(block) for block in (*blocks, question)])
-        text = self._tokens.decode(self._opening) + text if self._opening else text
-        prompt_ids = (*ids, *question_ids)
+        n_special = before.n_special + sum(part.controls for part in question)
+        text = before.text + joined(question)
+        prompt_ids = before.ids + question_ids
         if answer is None:
             return Rendered(text, prompt_ids, (), (), n_special, question)
         part = self.answer_part(answer)
@@ -60,6 +67,17 @@ class PlainFormat:
         answer_ids = whole[len(question_ids) :]
         text = text + part.text + _BLANK_LINE
         return Rendered(text, prompt_ids, answer_ids, self.stop_ids, n_special + part.controls, question)
+
+    def _find_before(self, turns: tuple[Turn, ...]) -> _Before:
+        blocks: list[tuple[Part, ...]] = [self._instruction] if self._instruction else []
+        blocks += [(*self._question(turn.question), self.answer_part(turn.answer)) for turn in turns]
+        ids = list(self._opening)
+        for block in blocks:
+            ids += self._tokens.ids(block)
+            ids += self.stop_ids
+        text = self._tokens.decode(self._opening) if self._opening else ""
+        text += "".join([joined(block) + _BLANK_LINE for block in blocks])
+        return _Before(text, tuple(ids), sum(part.controls for block in blocks for part in block))
 
     def prompt_ids(self, prompt: Sequence[Part]) -> tuple[int, ...]:
         """The ids of a prompt's end; no token reaches from `Answer:` into what follows."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sft.data.prompts.control import ControlTokens
 from sft.data.prompts.masked import MaskedTokenizer
+from sft.data.prompts.pieces import Found, Junctions, Pieces
 from sft.data.prompts.style import Part
 
 if TYPE_CHECKING:
@@ -30,27 +31,23 @@ class Tokens:
 
     Data without control-token strings goes through the tokenizer as it is. Where data holds one, or a control token
     came out that the frame did not write, a copy of the tokenizer takes over in which the control tokens have other
-    names: only the frame is rewritten to those names, so the whole is still tokenised together.
+    names: only the frame is rewritten to those names, so the whole is still tokenised together. What texts have in
+    common between control tokens of the frame is tokenised once.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", control: ControlTokens) -> None:
         self._tokenizer = tokenizer
         self._control = control
         self._masked: MaskedTokenizer | None = None
+        self._pieces = Pieces(Junctions(tokenizer, control), self._encode)
         self.cut = lru_cache(_REMEMBERED_CUTS)(self._cut)
 
     def ids(self, parts: Sequence[Part]) -> tuple[int, ...]:
         """Ids of the parts as one text."""
-        written = 0
-        for part in parts:
-            if not part.is_data:
-                written += part.controls
-            elif part.controls:
-                return self._safe.ids(parts)
-        ids = self._plain_ids("".join([part.text for part in parts]))
-        if self._control.count_ids(ids) > written:
+        if any(part.controls and part.is_data for part in parts):
             return self._safe.ids(parts)
-        return tuple(ids)
+        found = self._pieces.of(parts)
+        return self._safe.ids(parts) if found.strange > 0 else found.ids
 
     def with_special(self, text: str) -> tuple[int, ...]:
         """Ids of a text with what the tokenizer adds around one, its BOS for example."""
@@ -89,17 +86,18 @@ class Tokens:
                 return CutText(start, count, total - count)
         return CutText("", 0, total)
 
-    def _plain_ids(self, text: str) -> list[int]:
+    def _encode(self, parts: Sequence[Part]) -> Found:
         encoded = self._tokenizer(
-            text,
+            "".join([part.text for part in parts]),
             add_special_tokens=False,
             split_special_tokens=False,
             return_attention_mask=False,
             return_token_type_ids=False,
             verbose=False,
         )
-        ids: list[int] = encoded["input_ids"]
-        return ids
+        ids = tuple(encoded["input_ids"])
+        written = sum(part.controls for part in parts if not part.is_data)
+        return Found(ids, self._control.count_ids(ids) - written)
 
     @property
     def _safe(self) -> MaskedTokenizer:

@@ -43,8 +43,12 @@ class Group:
 
 
 def token_order(prompts: Prompts) -> list[int]:
-    """Row numbers in the order of their tokens."""
-    return sorted(range(len(prompts)), key=lambda row: tuple(prompts[row]))
+    """Row numbers in the order of their tokens; what all begin with is compared once."""
+    if not prompts:
+        return []
+    written = [tuple(prompt) for prompt in prompts]
+    shared = shared_length(min(written), max(written))
+    return sorted(range(len(prompts)), key=lambda row: written[row][shared:])
 
 
 def shared_beginning(prompts: Prompts, rows: Sequence[int]) -> int:

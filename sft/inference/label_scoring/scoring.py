@@ -64,10 +64,9 @@ def score_labels(
     if not all(prompts):
         raise ValueError("a prompt without tokens cannot be run")
     model.eval()
-    distinct = list(dict.fromkeys(map(tuple, prompts)))
-    place = {prompt: number for number, prompt in enumerate(distinct)}
-    whose = [place[tuple(prompt)] for prompt in prompts]
-    scores = _score_distinct(model, distinct, labels, limits, progress)
+    place: dict[tuple[int, ...], int] = {}
+    whose = [place.setdefault(tuple(prompt), len(place)) for prompt in prompts]
+    scores = _score_distinct(model, list(place), labels, limits, progress)
     return replace(scores, answer_logprobs=scores.answer_logprobs[whose], stop_logprobs=scores.stop_logprobs[whose])
 
 

@@ -82,7 +82,7 @@ def test_the_cost_is_that_of_all_evaluated_rows(inspected: Callable[..., dict[st
 def test_a_label_whose_ids_depend_on_the_row_is_an_error(
     inspected: Callable[..., dict[str, Any]], raw: Raw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuses(_builder: Any, _prompt: Any, _labels: Any) -> None:
+    def refuses(_builder: Any, _prompts: Any, _labels: Any) -> None:
         raise UserError("depends on the row")
 
     monkeypatch.setattr(PromptBuilder, "check_labels", refuses)

@@ -7,6 +7,7 @@ import pytest
 from sft.config.experiment import ExperimentConfig
 from sft.data.prompts import Example, PromptBuilder
 from sft.errors import DataError, UserError
+from sft.tasks import encoding
 from sft.tasks.encoding import (
     evaluated_rows,
     prompt_builder,
@@ -154,3 +155,12 @@ def test_a_row_that_the_tokenizer_does_not_take_is_named(
     with pytest.raises(UserError, match=r"^train row 2: the output 'a\\n\\nb' holds a blank line") as caught:
         training_rows(inputs, builder, None)
     assert caught.value.kind == "data"
+
+
+def test_every_row_that_is_prompted_is_a_heartbeat(
+    loaded: Callable[..., Any], raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats: list[None] = []
+    monkeypatch.setattr(encoding, "beat", lambda: beats.append(None))
+    rows = evaluated_rows(*loaded(raw(), at_inference=True), "test", None)
+    assert len(beats) == len(rows) > 1

@@ -248,7 +248,7 @@ def test_labels(smollm2):
         assert (encoded.answer_ids, encoded.stop_ids) == (label.answer_ids, label.stop_ids)
         assert label.stop_ids == builder.stop_ids
     assert len({label.answer_ids + label.stop_ids for label in labels}) == 3
-    builder.check_labels(builder.encode([], example("bad"), None), labels)
+    builder.check_labels([builder.encode([], example("bad"), None)], labels)
 
 
 def test_labels_equal_after_tokenisation(build_tokenizer):
@@ -268,6 +268,6 @@ def test_labels_whose_ids_depend_on_the_row(build_tokenizer):
     tokenizer = build_tokenizer(template, IM, split=False)
     builder = PromptBuilder(tokenizer, style(instruction=None))
     labels = builder.label_ids(["sitive", "gative"])
-    builder.check_labels(builder.encode([], example("quick "), None), labels)
+    builder.check_labels([builder.encode([], example("quick "), None)], labels)
     with pytest.raises(UserError, match="ids of the label 'sitive' depend on the text before it"):
-        builder.check_labels(builder.encode([], example("po"), None), labels)
+        builder.check_labels([builder.encode([], example("po"), None)], labels)

@@ -116,7 +116,7 @@ def test_labels(bare):
     builder = PromptBuilder(bare, STYLE)
     labels = builder.label_ids(["1", "12"])
     prompt = builder.encode([], example("good"), None)
-    builder.check_labels(prompt, labels)
+    builder.check_labels([prompt], labels)
     for label in labels:
         encoded = builder.encode([], example("good", label.word), None)
         assert encoded.prompt_ids == prompt.prompt_ids

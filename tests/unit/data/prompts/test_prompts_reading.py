@@ -89,7 +89,7 @@ def test_a_prompt_has_the_ids_that_stand_before_a_word(joining, template):
     builder = PromptBuilder(tokenizer, style(instruction=None))
     asked = builder.encode([[example("x", "no")]], example("so good"), None)
     labels = builder.label_ids(["yes", "no", "1", "12"])
-    builder.check_labels(asked, labels)
+    builder.check_labels([asked], labels)
     assert 5000 not in asked.prompt_ids[-3:]
     for label in labels:
         trained = builder.encode([[example("x", "no")]], example("so good", label.word), None)

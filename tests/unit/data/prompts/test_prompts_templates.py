@@ -88,7 +88,7 @@ def test_ids_are_those_of_the_tokenizer(file, tokenizer_of):
     assert encoded.prompt_ids == builder.encode(shown, example(texts[4]), None).prompt_ids
     labels = builder.label_ids(["neutral", "positive"])
     assert labels[0].answer_ids == encoded.answer_ids
-    builder.check_labels(encoded, labels)
+    builder.check_labels([encoded], labels)
 
 
 @pytest.mark.parametrize("place", ["text", "example", "label"])
