@@ -51,7 +51,7 @@ def choose_targets(model: Any, config: "LoraConfig", init: str | None) -> None:
     remaining = _with_experts(model, config, init)
     if remaining is not None:
         kept = {name for name in kept if _leaf(name) in remaining}
-    if kept != whole:
+    if kept != whole or remaining is not None:
         config.target_modules = _short(model, kept)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,7 @@ from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.prompts import Example, PromptBuilder
 from sft.errors import MachineError, UserError
 from sft.labels.label_set import LabelSet
-from sft.models.config_file import embedding_rows, read_config, require_decoder, require_rows
+from sft.models.config_file import embedding_rows, has_other_layers, read_config, require_decoder, require_rows
 from sft.models.gguf import converted_gguf
 from sft.models.references import locate
 from sft.pipeline.needed_rows import named_row_sets
@@ -35,7 +35,7 @@ class Examination:
     label_ids: list[tuple[int, ...]] | None = None
     """The ids of each label at inference, without its stop."""
     traits: dict[str, list[str]] = field(default_factory=dict)
-    """`train`, `infer` -> what is told of the prompts; see `Fingerprints.prompt_traits`."""
+    """`train`, `infer` -> what is told of the prompts, `model` -> of its layers; see `Fingerprints.prompt_traits`."""
 
 
 def examine(question: dict[str, Any]) -> Examination:
@@ -49,7 +49,7 @@ def examine(question: dict[str, Any]) -> Examination:
     labels = LabelSet(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)) if pairs else None
     try:
         tokenizer = tokenizer_of(config, Path(question["folder"]), question["revision"])
-        rows = _embedding_rows(config, Path(question["folder"]), question["revision"])
+        told, rows = _model(config, Path(question["folder"]), question["revision"])
     except UserError as error:
         return Examination([("model.name", str(error))])
     examiner = _Examiner(tokenizer, config, labels, rows, question)
@@ -58,6 +58,8 @@ def examine(question: dict[str, Any]) -> Examination:
     if config.trains and (config.inference.prompting.model_fields_set or k != config.inference.icl_examples):
         training = examiner.examine(config.prompting, k, [])
     traits = {"infer": infer.traits} | ({"train": training.traits} if config.trains else {})
+    if has_other_layers(told):
+        traits["model"] = ["other_layers"]
     findings = list(dict.fromkeys([*infer.findings, *training.findings]))
     return Examination(findings, infer.label_ids, traits)
 
@@ -125,8 +127,10 @@ def _all(prompting: PromptingConfig, text: str) -> dict[str, str]:
     return dict.fromkeys(prompting.input_columns, text)
 
 
-def _embedding_rows(config: ExperimentConfig, folder: Path, revision: str | None) -> int | None:
-    """How many ids the model knows.
+def _model(
+    config: ExperimentConfig, folder: Path, revision: str | None
+) -> tuple[Mapping[str, Any] | None, int | None]:
+    """The model's `config.json`, where it can be read, and how many ids it knows.
 
     Raises:
         UserError: it is no decoder.
@@ -136,7 +140,7 @@ def _embedding_rows(config: ExperimentConfig, folder: Path, revision: str | None
         local = converted_gguf(local)
     told = read_config(name, local, revision)
     require_decoder(name, told, config.model.model_args)
-    return embedding_rows(told, local)
+    return told, embedding_rows(told, local)
 
 
 def _reachable(

@@ -133,9 +133,7 @@ def _fill(layer: AdapterLayer, initializer: Initializer, name: str, holding: boo
     made = list(_made(layer, initializer, where))
     moves = any(bool(b.any()) for _, b in made)
     if moves and layer.is_parameter and not holding and not keeps_base(initializer):
-        note_warning(
-            f"init_lora_weights {name} leaves out joined experts, whose weights are not fp32 (dtype: float32)"
-        )
+        note_warning(f"init_lora_weights {name} leaves out joined experts that are not fp32 (dtype: float32)")
         return False
     divisor = layer.scaling**0.5 if moves else 1.0
     with torch.no_grad():

@@ -16,6 +16,16 @@ ALWAYS_CAUSAL = frozenset({"gpt_neox", "gpt_neox_japanese"})
 NEVER_CAUSAL = frozenset({"xlnet"})
 """In the mapping of causal models, but each token sees all others (permutation language modelling)."""
 
+# fmt: off
+WEIGHING_LAYERS = frozenset((
+    "afmoe", "beam", "cohere2_moe", "dbrx", "deepseek_v2", "deepseek_v3", "deepseek_v32", "doge", "dots1",
+    "ernie4_5_moe", "exaone_moe", "flex_olmo", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "hunyuan_v1_moe",
+    "jamba", "longcat_flash", "mellum", "minimax", "minimax_m2", "mixtral", "olmoe", "qwen2_moe", "qwen3_5_moe",
+    "qwen3_5_moe_text", "qwen3_moe", "qwen3_next", "solar_open",
+))
+# fmt: on
+"""Model types of which PEFT's `all-linear` takes layers that weigh experts, or that text goes past (Jamba)."""
+
 EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|wte|embed_in|word_embeddings|tok_embeddings|embeddings?)\.weight")
 MOST_HEADER_BYTES = 100_000_000
 
@@ -88,6 +98,16 @@ def decoder_fault(config: Mapping[str, Any], runs_own_code: bool) -> str | None:
     if False in (value("is_causal"), value("causal")):
         return f"of type {kind} with attention that is not causal, an encoder"
     return None
+
+
+def has_other_layers(config: Mapping[str, Any] | None) -> bool:
+    """Whether PEFT's `all-linear` finds layers in a decoder that text does not pass, or that weigh experts.
+
+    Args:
+        config: its `config.json`; None where it could not be read.
+    """
+    told = config or {}
+    return told.get("model_type") in WEIGHING_LAYERS or "vision_config" in told or "audio_config" in told
 
 
 def require_decoder(name: str, config: Mapping[str, Any] | None, model_args: Mapping[str, Any]) -> None:

@@ -31,7 +31,8 @@ class Fingerprints:
     """Own code as written -> sha256 of its file."""
     prompt_traits: dict[str, list[str]] = field(default_factory=dict)
     """`train`, `infer` -> what of the prompts only the tokenizer tells, by the names of `PromptBuilder.traits`, and
-    `named_template` where the chat template is one of several, or kept for a processor.
+    `named_template` where the chat template is one of several, or kept for a processor. `model` -> `other_layers`
+    where its config.json tells of linear layers that text does not pass, or that weigh experts.
     """
     files: dict[str, str] = field(default_factory=dict)
     """`train:` or `evaluate:` and a path as written, of the trainer's or of metrics -> sha256 of what is there."""

@@ -76,6 +76,14 @@ def _reads_fp8(experiment: Experiment) -> bool:
     return kind in ("ours", "own") and "fp8" in stored
 
 
+def _adapts_other_layers(experiment: Experiment) -> bool:
+    """Whether layers that text does not pass, or that weigh experts, had adapters, because no targets are named."""
+    config = experiment.config
+    is_default = config.adapter_options.get("target_modules") in (None, "all-linear")
+    told = "other_layers" in experiment.fingerprints.prompt_traits.get("model", ())
+    return config.adapter_method == "lora" and is_default and config.model.adapter is None and told
+
+
 def _of_trait(stage: StageName, name: str) -> Revision:
     return Revision(stage, 2, lambda it: name in it.fingerprints.prompt_traits.get(stage, ()))
 
@@ -94,6 +102,7 @@ REVISIONS: Mapping[str, Revision] = {
     "moved_shared_weights": Revision("train", 2, _moved_shared_weights),
     "half_modules": Revision("train", 2, _trains_half_modules),
     "fp8_scales": Revision("train", 2, _reads_fp8),
+    "other_layers": Revision("train", 2, _adapts_other_layers),
     **{f"{name}_in_training": _of_trait("train", name) for name in _TRAITS_OF_ALL},
     **{name: _of_trait("infer", name) for name in (*_TRAITS_OF_ALL, *_TRAITS_OF_TEXTS)},
 }

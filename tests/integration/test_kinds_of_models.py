@@ -235,6 +235,33 @@ def test_a_kind_of_model(kind: str, init: Any, bases: Any, tokenizer: Any, tmp_p
     check_answers(again, tokenizer)
 
 
+NEVER_TRAINED = ("llama4_text", "falcon_h1", "mamba", "mamba2")
+"""Kinds whose training failed where PEFT chose the layers."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_layers_than_those_of_peft_are_told_from_the_configuration(kind: str, bases: Any):
+    from peft import LoraConfig
+
+    from sft.adapters.lora_targets import choose_targets
+    from sft.models.config_file import has_other_layers, read_config
+
+    config = LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM")
+    choose_targets(loaded(bases(kind)), config, None)
+    told = has_other_layers(read_config("", bases(kind), None))
+    assert (config.target_modules != "all-linear") == (told or kind in NEVER_TRAINED)
+
+
+def test_every_kind_whose_experts_peft_names_anew_is_known():
+    from peft.utils.transformers_weight_conversion import _MODEL_TO_CONVERSION_PATTERN, _MOE_FUSED_TARGETS
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    from sft.models.config_file import WEIGHING_LAYERS
+
+    named = {kind for kind, other in _MODEL_TO_CONVERSION_PATTERN.items() if other in _MOE_FUSED_TARGETS}
+    assert named & set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES) <= WEIGHING_LAYERS
+
+
 def check_answers(model: Any, tokenizer: Any) -> None:
     import numpy as np
 

@@ -1,5 +1,6 @@
 """What only a tokenizer and its template tell of a config, without the child process."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,9 @@ def test_what_is_told_of_prompts_for_keys(examined: Callable[..., Examination], 
     assert examined(reads).traits == {"infer": ["read_instruction"], "train": []}
     assert examined(raw()).traits == {"infer": [], "train": []}
     assert examined(raw({"lora": ..., "training": ...})).traits == {"infer": []}
+
+
+def test_what_is_told_of_the_layers_of_a_model(examined: Callable[..., Examination], raw: Raw, project: Path) -> None:
+    file = project / "model" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_type": "mixtral"}))
+    assert examined(raw()).traits == {"infer": [], "train": [], "model": ["other_layers"]}

@@ -128,3 +128,22 @@ def test_what_only_the_tokenizer_tells_of_prompts(raw: Raw, name: str) -> None:
     assert revisions_of("train", training) == {f"{name}_in_training": 2}
     assert revisions_of("infer", training) is None
     assert revisions_of("infer", _experiment(raw(), prompt_traits={"infer": [name]})) == {name: 2}
+
+
+@pytest.mark.parametrize(
+    ("lora", "model", "touched"),
+    [
+        ({}, {}, True),
+        ({"target_modules": "all-linear", "init_lora_weights": "pca"}, {}, True),
+        ({"target_modules": ["q_proj"]}, {}, False),
+        ({}, {"adapter": "trained"}, False),
+    ],
+)
+def test_adapters_on_layers_that_text_does_not_pass(raw: Raw, lora: Any, model: Any, touched: bool) -> None:
+    written = raw({"lora": lora, "model": model})
+    told = {"train": [], "infer": [], "model": ["other_layers"]}
+    assert revisions_of("train", _experiment(written, prompt_traits=told)) == (
+        {"other_layers": 2} if touched else None
+    )
+    assert revisions_of("infer", _experiment(written, prompt_traits=told)) is None
+    assert revisions_of("train", _experiment(written)) is None
