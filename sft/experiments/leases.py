@@ -3,10 +3,18 @@
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from sft.evaluation.selection import on_gpu
 from sft.experiments.executors.executor import Lease
+from sft.processes.cpus import usable_cpus
 from sft.runs.records import StageName
+
+MOST_EVALUATIONS = 8
+"""Evaluations beside jobs on GPUs; each holds the predictions of an experiment in memory."""
+
+Kind = Literal["gpu", "cpu", "evaluation"]
+"""Jobs that lease GPUs, that load a model without one, that load none; each kind has slots of its own."""
 
 
 @dataclass(frozen=True)
@@ -14,13 +22,17 @@ class Machine:
     """What the jobs of a run share."""
 
     jobs: int = 1
-    """Jobs at the same time."""
+    """Jobs at the same time; where there are GPUs, of those that lease some, and again of those that have a model on
+    the CPU: what leases no GPU must not keep one idle."""
+
+    evaluations: int = 1
+    """Where there are GPUs, jobs at the same time that load no model, beside all others."""
 
     cores: tuple[int, ...] = ()
     """CPU numbers that the runner may use; empty where they cannot be given to a process."""
 
     n_cores: int = 1
-    """How many cores there are."""
+    """How many CPUs jobs can keep busy, fewer than `cores` where a quota gives less time."""
 
     max_threads: int | None = None
     """Threads per job that the user allows; default as many as its cores."""
@@ -43,12 +55,22 @@ class Need:
     alone: bool = False
     """Whether nothing else may run."""
 
+    has_model: bool = True
+    """Whether it loads a model, onto the CPU where it asks for no GPU."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which slots it takes where there are GPUs."""
+        if self.gpus:
+            return "gpu"
+        return "cpu" if self.has_model else "evaluation"
+
 
 @dataclass(frozen=True)
 class Grant:
     """A lease that was taken, and the slot it occupies."""
 
-    slot: int
+    slot: tuple[Kind, int]
     need: Need
     lease: Lease
 
@@ -56,7 +78,7 @@ class Grant:
 def this_machine(
     jobs: int, gpus: tuple[str, ...] | None, jobs_per_gpu: int, environment: Mapping[str, str]
 ) -> Machine:
-    """The CPU cores and GPUs that jobs share.
+    """The CPU cores and GPUs that jobs share; a core for each job on a GPU, those that are left for evaluations.
 
     Args:
         jobs: how many run at the same time.
@@ -64,11 +86,12 @@ def this_machine(
         jobs_per_gpu: jobs that share one.
         environment: its `OMP_NUM_THREADS` caps the threads of a job.
     """
-    cores = tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
+    usable = usable_cpus()
     return Machine(
         jobs=jobs,
-        cores=cores,
-        n_cores=len(cores) or os.cpu_count() or 1,
+        evaluations=min(MOST_EVALUATIONS, max(1, usable - jobs)),
+        cores=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
+        n_cores=usable,
         max_threads=allowed_threads(environment),
         gpus=gpus,
         jobs_per_gpu=jobs_per_gpu,
@@ -82,16 +105,17 @@ def allowed_threads(environment: Mapping[str, str]) -> int | None:
 
 
 def gpus_needed(stage: StageName, config: Mapping[str, Any], n_gpus: int) -> int:
-    """How many GPUs a stage asks for: none where it loads no model.
+    """How many GPUs a stage asks for: an evaluation one at most, where a metric computes with a model.
 
     Args:
         stage: its name.
         config: the resolved config.
         n_gpus: how many there are.
     """
-    if stage == "evaluate":
-        return 0
     asked = config.get("resources", {}).get("gpus")
+    if stage == "evaluate":
+        is_wanted = asked != 0 and on_gpu(config.get("evaluation", {}).get("metrics") or ())
+        return min(1, n_gpus) if is_wanted else 0
     if asked is not None:
         return int(asked)
     spread = bool(config.get("model", {}).get("model_args", {}).get("parallelize"))
@@ -103,14 +127,17 @@ class Leases:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._held: dict[int, Grant] = {}
-        self._shared: dict[int, set[str]] = {}
+        self._slots: dict[Kind, int] = {"cpu": machine.jobs}
+        if machine.gpus:
+            self._slots |= {"gpu": machine.jobs, "evaluation": machine.evaluations}
+        self._held: dict[tuple[Kind, int], Grant] = {}
+        self._shared: dict[tuple[Kind, int], set[str]] = {}
         """Slot -> what its job did not have for itself all the time: `machine`, or GPUs."""
 
     @property
     def is_full(self) -> bool:
         """Whether every slot is taken."""
-        return len(self._held) >= self._machine.jobs
+        return len(self._held) >= sum(self._slots.values())
 
     def take(self, need: Need, blocked: Collection[str] = ()) -> Grant | None:
         """A lease for a job, None when it has to wait.
@@ -119,7 +146,7 @@ class Leases:
             need: what it asks for.
             blocked: GPUs that may not be leased yet.
         """
-        slot = next((number for number in range(self._machine.jobs) if number not in self._held), None)
+        slot = self._free_slot(need.kind if need.kind in self._slots else "cpu")
         if slot is None or (need.alone and self._held) or any(grant.need.alone for grant in self._held.values()):
             return None
         chosen = self._choose(need, blocked)
@@ -130,6 +157,21 @@ class Leases:
         self._note_sharing(grant)
         self._held[slot] = grant
         return grant
+
+    def kept_for(self, need: Need, resting: Collection[str] = ()) -> frozenset[str]:
+        """The GPUs that a job which has to wait for several will take: those that are free now or likely soon.
+
+        Kept from all others, they become its own one by one.
+
+        Args:
+            need: what it asks for.
+            resting: GPUs that may not be leased yet.
+        """
+
+        def wait(gpu: str) -> tuple[bool, bool, int]:
+            return not self._has_room(gpu, need), gpu in resting, len(self._users(gpu))
+
+        return frozenset(sorted(self._machine.gpus or (), key=wait)[: need.gpus])
 
     def release(self, grant: Grant) -> list[str]:
         """Take a lease back; returns its GPUs that no job uses any more."""
@@ -143,6 +185,9 @@ class Leases:
     def shared_gpu(self, grant: Grant) -> bool:
         """Whether another job used one of its GPUs at some time while this one did."""
         return bool(self._shared[grant.slot] - {"machine"})
+
+    def _free_slot(self, kind: Kind) -> tuple[Kind, int] | None:
+        return next(((kind, number) for number in range(self._slots[kind]) if (kind, number) not in self._held), None)
 
     def _choose(self, need: Need, blocked: Collection[str]) -> tuple[str, ...] | None:
         """The least used GPUs that have room."""
@@ -172,10 +217,11 @@ class Leases:
         own = max(1, self._machine.n_cores // self._machine.jobs)
         return own if self._machine.max_threads is None else min(own, self._machine.max_threads)
 
-    def _cores(self, slot: int) -> tuple[int, ...]:
-        cores, jobs = self._machine.cores, self._machine.jobs
-        if not cores or jobs == 1:
+    def _cores(self, slot: tuple[Kind, int]) -> tuple[int, ...]:
+        """The share of a slot; evaluations may go wherever there is time."""
+        (kind, number), cores, jobs = slot, self._machine.cores, self._machine.jobs
+        if not cores or jobs == 1 or kind == "evaluation":
             return cores
         if jobs > len(cores):
-            return (cores[slot % len(cores)],)
-        return cores[slot * len(cores) // jobs : (slot + 1) * len(cores) // jobs]
+            return (cores[number % len(cores)],)
+        return cores[number * len(cores) // jobs : (number + 1) * len(cores) // jobs]

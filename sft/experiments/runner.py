@@ -9,6 +9,7 @@ from sft.experiments.attempts import judge, log_of, number_of, prepare
 from sft.experiments.board_process import StartBoard
 from sft.experiments.board_refresh import BoardRefresh
 from sft.experiments.crash_report import crashed
+from sft.experiments.dealing import Dealing
 from sft.experiments.display import Display
 from sft.experiments.executors.executor import Executor, Submission
 from sft.experiments.gpu_memory import GpuMemory
@@ -57,6 +58,7 @@ class Runner:
         self._board = BoardRefresh(start_board, display.say, surroundings.board_seconds)
         self._ledger = Ledger(results, display, settings, surroundings, self._board.changed)
         self._leases = Leases(machine)
+        self._dealing = Dealing(self._leases, self._need)
         self._gpu_memory = GpuMemory(machine.gpus or (), time.monotonic(), surroundings.gpu_rest_seconds)
         self._n_gpus = len(machine.gpus or ())
         self._limits = Limits(settings.timeout, settings.stall_timeout)
@@ -149,24 +151,20 @@ class Runner:
 
     def _start_what_can(self) -> None:
         if self._is_stopping or self._leases.is_full:
-            return
-        refused: set[Need] = set()
-        for job in self._ledger.ready:
-            need = self._need(job)
-            grant = None if need in refused else self._leases.take(need, self._gpu_memory.resting)
-            if grant is None:
-                refused.add(need)
-            else:
-                self._start(job, grant)
-            if self._is_stopping or self._leases.is_full:
+            return  # without a look at thousands that wait
+        for job, grant in self._dealing.round(self._ledger.ready, self._gpu_memory.resting):
+            self._start(job, grant)
+            if self._is_stopping:
                 return
 
     def _need(self, job: PlannedJob) -> Need:
         tries = self._ledger.tries_of(job)
         known = self._needs.get(job.folder.path)
         if known is None or known[0] is not tries:
-            gpus = gpus_needed(job.record.stage, job.record.config, self._n_gpus)
-            known = self._needs[job.folder.path] = (tries, Need(gpus, tries.own_gpus, tries.alone))
+            stage = job.record.stage
+            gpus = gpus_needed(stage, job.record.config, self._n_gpus)
+            need = Need(gpus, tries.own_gpus, tries.alone, has_model=stage != "evaluate")
+            known = self._needs[job.folder.path] = (tries, need)
         return known[1]
 
     def _start(self, job: PlannedJob, grant: Grant) -> None:

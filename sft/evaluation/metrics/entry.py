@@ -44,6 +44,7 @@ class MetricEntry:
         sees: whether the metric, with its arguments, finds what it compares in a reference; None = in every one.
         paths: arguments that may be a local path, relative to the folder of the grid file.
         package: what must be installed beside this project.
+        on_gpu: whether it computes with a model, on a GPU where there is one.
     """
 
     results: tuple[str, ...]
@@ -56,3 +57,4 @@ class MetricEntry:
     sees: Callable[[str, Mapping[str, Any]], bool] | None = None
     paths: tuple[str, ...] = ()
     package: RequiredPackage | None = None
+    on_gpu: bool = False

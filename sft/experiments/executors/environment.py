@@ -1,10 +1,11 @@
 """The environment variables of a worker: places that do not depend on where it runs, and its share of the machine."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from sft.experiments.executors.executor import Lease
+from sft.processes.cpus import usable_cpus
 from sft.processes.isolation import isolated
 from sft.processes.visible_gpus import VISIBLE_GPUS
 from sft.tracking.mlflow_store import STORE, absolute_store
@@ -48,7 +49,7 @@ def worker_environment(base: Mapping[str, str], folder: Path, lease: Lease) -> d
         base: those of the runner; what would decide what a stage computes is left out.
         folder: the runner's working folder, which relative paths are resolved against.
         lease: the worker's share of the machine; where it leaves the threads open, the environment decides, and
-            where that is silent, each CPU gets one.
+            where that is silent, each usable CPU gets one.
     """
     environment = isolated(base) | FIXED
     for name in PLACES:
@@ -60,7 +61,8 @@ def worker_environment(base: Mapping[str, str], folder: Path, lease: Lease) -> d
     # A worker imports from the working folder last, wherever that is written.
     written = [folder / entry for entry in base.get("PYTHONPATH", "").split(os.pathsep) if entry]
     environment["PYTHONPATH"] = os.pathsep.join(str(place) for place in written if place != folder)
-    threads = lease.threads or base.get(THREAD_COUNTS[0]) or _n_cpus(lease.cores)
+    usable = usable_cpus()
+    threads = lease.threads or base.get(THREAD_COUNTS[0]) or min(len(lease.cores) or usable, usable)
     environment |= {name: str(threads) for name in THREAD_COUNTS}
     if not any(name in environment for name in WAITING):
         # Threads that wait for each other in a loop take the core of the thread they wait for where the machine has
@@ -84,9 +86,3 @@ def server_environment(base: Mapping[str, str], folder: Path, gpus: Sequence[str
         # The name of a part of a GPU would make torch start CUDA when it is asked whether there is a GPU.
         del environment[VISIBLE_GPUS]
     return environment
-
-
-def _n_cpus(cores: Sequence[int]) -> int:
-    if cores:
-        return len(cores)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

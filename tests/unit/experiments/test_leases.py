@@ -45,6 +45,22 @@ def test_the_threads_of_the_environment(written: str, threads: int | None) -> No
     assert allowed_threads({}) is None
 
 
+@pytest.mark.parametrize(
+    ("jobs", "usable", "threads", "evaluations"),
+    [(1, 16, 16, 8), (1, 4, 4, 3), (2, 2, 1, 1), (8, 128, 16, 8), (4, 1, 1, 1)],
+)
+def test_a_quota_counts_for_threads_and_for_evaluations_but_binds_to_no_cpu(
+    monkeypatch: pytest.MonkeyPatch, jobs: int, usable: int, threads: int, evaluations: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(128)))
+    monkeypatch.setattr("sft.experiments.leases.usable_cpus", lambda: usable)
+    machine = this_machine(jobs, GPUS, 1, {})
+    grant = Leases(machine).take(Need())
+    assert grant is not None
+    assert (grant.lease.threads, machine.evaluations) == (threads, evaluations)
+    assert len(grant.lease.cores) == 128 // jobs
+
+
 def test_this_machine_has_the_cores_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 1})
     machine = this_machine(2, GPUS, 1, {"OMP_NUM_THREADS": "1"})
@@ -62,6 +78,13 @@ def test_this_machine_has_the_cores_of_this_process(monkeypatch: pytest.MonkeyPa
         ("train", {"model": {"model_args": {"parallelize": True}}}, 4, 4),
         ("train", {"model": {"model_args": {"parallelize": True}}, "resources": {"gpus": 2}}, 4, 2),
         ("evaluate", {"resources": {"gpus": 2}}, 4, 0),
+        ("evaluate", {"evaluation": {"metrics": ["accuracy", "rougeL"]}}, 4, 0),
+        ("evaluate", {"evaluation": {"metrics": ["rougeL", "bertscore"]}}, 4, 1),
+        ("evaluate", {"evaluation": {"metrics": ["bleurt"]}, "resources": {"gpus": 2}}, 4, 1),
+        ("evaluate", {"evaluation": {"metrics": ["frugalscore"]}}, 4, 1),
+        ("evaluate", {"evaluation": {"metrics": ["bertscore"]}, "resources": {"gpus": 0}}, 4, 0),
+        ("evaluate", {"evaluation": {"metrics": ["bertscore"]}}, 0, 0),
+        ("evaluate", {"evaluation": {"metrics": None}}, 4, 0),
     ],
 )
 def test_how_many_gpus_a_stage_asks_for(stage: Any, config: dict[str, Any], there: int, asked: int) -> None:
@@ -72,6 +95,37 @@ def test_gpus_are_leased_by_name_and_hidden_from_who_needs_none() -> None:
     leases = Leases(Machine(jobs=3, gpus=GPUS))
     first, second, evaluate = leases.take(Need(1)), leases.take(Need(1)), leases.take(Need())
     assert [grant and grant.lease.gpus for grant in (first, second, evaluate)] == [("GPU-a",), ("GPU-b",), ()]
+
+
+def test_what_leases_no_gpu_keeps_none_idle() -> None:
+    leases = Leases(Machine(jobs=1, evaluations=2, cores=(0, 1), n_cores=2, gpus=("GPU-a",)))
+    evaluation, on_cpu, on_gpu = Need(has_model=False), Need(), Need(1)
+    assert [leases.take(evaluation), leases.take(evaluation)].count(None) == 0
+    assert leases.take(evaluation) is None
+    assert leases.take(on_cpu) is not None
+    assert leases.take(on_cpu) is None
+    assert not leases.is_full
+    grant = leases.take(on_gpu)
+    assert grant is not None
+    assert grant.lease.gpus == ("GPU-a",)
+    assert leases.is_full
+
+
+def test_evaluations_may_run_wherever_there_is_time_with_the_threads_of_all_jobs() -> None:
+    leases = Leases(Machine(jobs=2, evaluations=2, cores=(0, 1, 2, 3), n_cores=4, gpus=GPUS))
+    grants = [leases.take(need) for need in (Need(1), Need(1), Need(has_model=False), Need(has_model=False))]
+    shares = [(0, 1), (2, 3), (0, 1, 2, 3), (0, 1, 2, 3)]
+    assert [grant and grant.lease.cores for grant in grants] == shares
+    assert {grant and grant.lease.threads for grant in grants} == {2}
+
+
+@pytest.mark.parametrize("gpus", [None, ()])
+def test_where_there_is_no_gpu_all_jobs_share_the_slots(gpus: tuple[str, ...] | None) -> None:
+    leases = Leases(Machine(jobs=2, evaluations=5, gpus=gpus))
+    assert leases.take(Need(has_model=False)) is not None
+    assert leases.take(Need()) is not None
+    assert leases.is_full
+    assert leases.take(Need(has_model=False)) is None
 
 
 def test_where_gpus_are_not_managed_the_environment_decides() -> None:
@@ -163,6 +217,8 @@ def test_no_gpu_is_ever_leased_more_often_than_allowed(
             assert len(users) <= per_gpu
             assert len(users) <= 1 or not any(grant.need.own_gpus for grant in users)
         assert len(held) <= 1 or not any(grant.need.alone for grant in held)
-        assert len({grant.slot for grant in held}) == len(held) <= jobs
+        assert len({grant.slot for grant in held}) == len(held)
+        for kind in ("gpu", "cpu"):
+            assert sum(grant.need.kind == kind for grant in held) <= jobs
         if held and freed:
             leases.release(held.pop(freed % len(held)))

@@ -65,6 +65,12 @@ def test_the_limit_is_the_machine_s_or_the_group_s(tmp_path: Path, proc: Path, l
     assert memory_limit(proc, tmp_path / "cgroup") == expected
 
 
+def test_a_limit_further_up_counts(tmp_path: Path, proc: Path) -> None:
+    group(tmp_path, proc, "0::/pod/me/step\n", "pod", memory_max="4096\n")
+    group(tmp_path, proc, "0::/pod/me/step\n", "pod/me/step", memory_max="max\n")
+    assert memory_limit(proc, tmp_path / "cgroup") == 4096
+
+
 def test_nothing_is_known_without_the_files(tmp_path: Path) -> None:
     assert memory_limit(tmp_path, tmp_path) is None
     assert peak_memory(1, tmp_path) is None

@@ -29,4 +29,5 @@ METRIC = MetricEntry(
     options=Options,
     paths=("bertscore_model",),
     package=RequiredPackage("bert_score", "pip install 'sft-grid[bertscore]'"),
+    on_gpu=True,
 )

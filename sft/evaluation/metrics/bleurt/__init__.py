@@ -19,4 +19,5 @@ METRIC = MetricEntry(
     options=Options,
     paths=("bleurt_checkpoint",),
     package=RequiredPackage("bleurt", "pip install git+https://github.com/google-research/bleurt.git"),
+    on_gpu=True,
 )

@@ -1,0 +1,31 @@
+"""How many CPUs this process can keep busy."""
+
+import os
+from pathlib import Path
+
+from sft.processes.control_groups import CGROUPS, PROC, group_folders, read
+
+
+def usable_cpus(proc: Path = PROC, cgroups: Path = CGROUPS) -> int:
+    """The CPUs that this process may run on, or fewer where a quota gives it less time; at least 1.
+
+    A part of a CPU counts as none: threads that use up a quota before its period ends stand still until the next begins.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota(proc, cgroups)
+    return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def cpu_quota(proc: Path = PROC, cgroups: Path = CGROUPS) -> float | None:
+    """CPU time, in CPUs, that the control groups of this process leave to it; None without a limit.
+
+    Version 2 says quota and period in `cpu.max`, version 1 in `cpu.cfs_quota_us` and `cpu.cfs_period_us`.
+    """
+    found = []
+    for folder in group_folders("cpu", proc, cgroups):
+        second = read(folder / "cpu.max").split()
+        first = [read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+        for written in (second, first):
+            if len(written) == 2 and all(number.isdecimal() and int(number) > 0 for number in written):
+                found.append(int(written[0]) / int(written[1]))
+    return min(found, default=None)
