@@ -5,7 +5,11 @@ from typing import Annotated
 import typer
 
 Jobs = Annotated[
-    int | None, typer.Option(metavar="N", help="Stages at the same time; default one per GPU slot, 1 on a CPU.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Stages at the same time; default one per GPU slot (those without GPU come on top), 1 on a CPU.",
+    ),
 ]
 Gpus = Annotated[
     str, typer.Option(metavar="0,1|none|all", help="GPUs to use, of those that CUDA_VISIBLE_DEVICES allows.")

@@ -14,7 +14,7 @@ class RunSettings:
     """The options of `run-experiments`."""
 
     jobs: int | None = None
-    """Stages that run at the same time; default one per GPU slot, 1 on a CPU."""
+    """Stages that run at the same time, with GPUs those that use some; default one per GPU slot, 1 on a CPU."""
 
     gpus: str = "all"
     """`all`, `none`, or indices such as `0,1` among those that CUDA_VISIBLE_DEVICES allows."""

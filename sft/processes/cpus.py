@@ -9,7 +9,7 @@ from sft.processes.control_groups import CGROUPS, PROC, group_folders, read
 def usable_cpus(proc: Path = PROC, cgroups: Path = CGROUPS) -> int:
     """The CPUs that this process may run on, or fewer where a quota gives it less time; at least 1.
 
-    A part of a CPU counts as none: threads that use up a quota before its period ends stand still until the next begins.
+    A part of a CPU counts as none: threads that have used up a quota stand still until its next period begins.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota(proc, cgroups)

@@ -14,7 +14,6 @@ from sft.experiments.executors.environment import THREAD_COUNTS
 from sft.experiments.executors.warm import CANNOT_FORK
 from sft.processes.visible_gpus import VISIBLE_GPUS, shows_none
 from sft.runs.files import AttemptFolder
-from sft.runs.records import StageName
 from sft.worker.job import run_job
 
 SIDE = 512
@@ -100,7 +99,7 @@ def _reseed() -> None:
         generator.seed()
 
 
-def _check_fork(stage: StageName) -> None:
+def _check_fork() -> None:
     """Do at once what fails or hangs in a process that should not have been forked, before the first line."""
     torch = sys.modules.get("torch")
     if torch is None:
@@ -108,7 +107,7 @@ def _check_fork(stage: StageName) -> None:
     if torch.get_num_threads() > 1:
         ones = torch.ones(SIDE, SIDE)
         (ones @ ones).sum()
-    if stage == "evaluate" or not torch.cuda.is_available():
+    if shows_none(os.environ.get(VISIBLE_GPUS)) or not torch.cuda.is_available():
         return
     try:
         torch.zeros(1, device="cuda")

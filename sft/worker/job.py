@@ -32,7 +32,7 @@ LOCK_SECONDS = 10.0
 USAGE = 2
 
 
-def run_job(folder: Path, started: float, before_hello: Callable[[StageName], None] = lambda _stage: None) -> int:
+def run_job(folder: Path, started: float, before_hello: Callable[[], None] = lambda: None) -> int:
     """Run the job of a folder; a failure is left as `error.json` and as a traceback.
 
     Args:
@@ -95,12 +95,12 @@ def _see_one_gpu(record: JobRecord) -> None:
         os.environ[VISIBLE_GPUS] = first_only(os.environ.get(VISIBLE_GPUS))
 
 
-def _run_stage(job: JobFolder, started: float, before_hello: Callable[[StageName], None]) -> None:
+def _run_stage(job: JobFolder, started: float, before_hello: Callable[[], None]) -> None:
     record = read_job(job.job)
     _see_one_gpu(record)
     run = stage_function(record.stage)
     settle_threads()
-    before_hello(record.stage)
+    before_hello()
     progress = Progress(job.progress, record.stage)
     progress.hello()
     run(job, record, progress, started)

@@ -1,7 +1,7 @@
 """The environment variables of a worker: places that do not depend on where it runs, and its share of the machine."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sft.experiments.executors.executor import Lease
