@@ -37,19 +37,27 @@ class MaskRule:
             cached: tokens that ran before, all of which are seen.
             device: where the mask is wanted.
         """
-        seen = torch.cat([visible.new_ones(*depths.shape, cached), visible], dim=-1)
+        # Only what the tokens of the pass see of each other is carried over; the wide mask is made where it is used.
+        hidden = ~visible.to(device)
         if self.window is None or int(depths.max()) + cached < self.window:
-            return self._additive(seen, device)
-        positions = torch.cat([torch.arange(cached).expand(len(depths), -1), cached + depths], dim=1)
-        near = (cached + depths)[:, :, None] - positions[:, None] < self.window
-        if not self.layer_types:
-            return self._additive(seen & near, device)
-        masks = {FULL: seen, SLIDING: seen & near}
-        return {kind: self._additive(masks[kind], device) for kind in self.layer_types}
+            return self._additive(hidden, cached)
+        full = self._additive(hidden, cached) if self.layer_types else None
+        places = depths.to(device)
+        sliding = self._additive(hidden | (places[:, :, None] - places[:, None] >= self.window), cached)
+        last_far = (cached - self.window + places)[:, None, :, None]
+        is_far = torch.arange(cached, device=device) <= last_far
+        sliding[..., :cached].masked_fill_(is_far, torch.finfo(self.dtype).min)
+        if full is None:
+            return sliding
+        masks = {FULL: full, SLIDING: sliding}
+        return {kind: masks[kind] for kind in self.layer_types}
 
-    def _additive(self, seen: torch.Tensor, device: torch.device) -> torch.Tensor:
-        mask = torch.zeros(seen.shape, dtype=self.dtype).masked_fill_(~seen, torch.finfo(self.dtype).min)
-        return mask[:, None].to(device)
+    def _additive(self, hidden: torch.Tensor, cached: int) -> torch.Tensor:
+        """The mask that hides these (lines, tokens, tokens) from each other and nothing that is cached."""
+        lines, tokens, _ = hidden.shape
+        mask = torch.zeros((lines, 1, tokens, cached + tokens), dtype=self.dtype, device=hidden.device)
+        mask[..., cached:].masked_fill_(hidden[:, None], torch.finfo(self.dtype).min)
+        return mask
 
 
 def base_of(model: Any) -> Any:
