@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from sft.processes.visible_gpus import VISIBLE_GPUS, first_only
 from tests.gpu.machine import MACHINE_MUST_CHANGE, gpu_missing, packages_missing
 from tests.gpu.parts import PARTS, run_parts
 from tests.gpu.report import Report
@@ -29,9 +30,7 @@ def arguments_of(words: Sequence[str] | None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the parts; 0 when none failed, 1 when one did, 5 when the machine cannot run them."""
     asked = arguments_of(words)
-    # One GPU, as a job of a grid has it; with several visible, torch would use all of them.
-    os.environ["CUDA_VISIBLE_DEVICES"] = _visible(os.environ.get("CUDA_VISIBLE_DEVICES"), asked.device)
-    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    os.environ |= _settings(asked.device)
     reason = packages_missing() or (gpu_missing() if asked.device == "cuda" else None)
     if reason is not None:
         print(reason, file=sys.stderr)
@@ -53,10 +52,11 @@ def main(words: Sequence[str] | None = None) -> int:
     return 1 if report.has_failed else 0
 
 
-def _visible(set_before: str | None, device: str) -> str:
-    if device == "cpu":
-        return ""
-    return "0" if set_before is None else set_before.partition(",")[0]
+def _settings(device: str) -> dict[str, str]:
+    """Variables of this process and of the commands that it starts: no network, and one GPU as a stage has it."""
+    visible = first_only(os.environ.get(VISIBLE_GPUS)) if device == "cuda" else ""
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {**offline, VISIBLE_GPUS: visible, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
 if __name__ == "__main__":

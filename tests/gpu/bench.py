@@ -23,6 +23,8 @@ TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+FIRST_WITH_BF16 = (8, 0)
+"""Compute capability of the first GPUs whose tensor cores take bf16 (Ampere)."""
 SPECIAL = ("<s>", "</s>", "<|im_start|>", "<|im_end|>")
 
 
@@ -79,7 +81,8 @@ class Bench:
     @property
     def expected_dtype(self) -> str:
         """The type that weights and products have where nothing is written."""
-        return "bfloat16" if self.on_gpu and torch.cuda.is_bf16_supported() else "float32"
+        has_units = self.on_gpu and torch.cuda.get_device_capability() >= FIRST_WITH_BF16
+        return "bfloat16" if has_units else "float32"
 
     @cached_property
     def tokenizer(self) -> Any:

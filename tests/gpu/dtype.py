@@ -14,7 +14,7 @@ def run(bench: Bench, found: Findings) -> None:
     expected = bench.expected_dtype
     if bench.on_gpu:
         real = torch.cuda.is_bf16_supported(including_emulation=False)
-        found.same("bf16 in the GPU's own units", real, True)
+        found.same("bf16 in the GPU's own units, as torch tells", real, expected == "bfloat16")
     model = loaded(bench)
     found.figure("parameters", sum(tensor.numel() for tensor in model.parameters()) / 1e6, "M")
     found.same("device of the weights", next(model.parameters()).device.type, bench.device)

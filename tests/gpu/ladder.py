@@ -7,10 +7,10 @@ import torch
 
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import read_error, read_status
-from tests.gpu import limited_stage
 from tests.gpu.bench import Bench
 from tests.gpu.report import Findings
 
+LIMITED = Path(__file__).resolve().with_name("limited_stage.py")
 SHARE = 0.6
 """Of the memory that the training takes when it may have all, which is left to it. Most of it are activations, of
 which checkpointing keeps a small part."""
@@ -44,7 +44,7 @@ def _train(bench: Bench, config: Path, results: str, faults: dict[str, Any] | No
 
 def _faults(free: Any, bench: Bench) -> tuple[float | None, dict[str, Any]]:
     """How many bytes the training is left, and how its process is told."""
-    told = {"stage": f"{limited_stage.__file__}:run"}
+    told = {"stage": f"{LIMITED}:run"}
     if not bench.on_gpu:
         return None, {**told, "fits_from_step": FITS_FROM_STEP}
     limit = SHARE * free["environment"]["peak_gpu_bytes"]

@@ -8,6 +8,7 @@ import json
 import os
 from typing import Any
 
+import sft.training.stage  # noqa: F401  the server of warm starts imports it before its forks, as without a fault
 from sft.pipeline import stage_registry
 from sft.registry import load
 from sft.runs import fault_injection

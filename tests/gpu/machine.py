@@ -8,7 +8,7 @@ MACHINE_MUST_CHANGE = 5
 
 NEEDED = (
     *("torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors", "evaluate"),
-    *("numpy", "scipy", "sklearn", "pandas", "pyarrow", "jinja2", "pydantic", "typer", "rich", "tabulate"),
+    *("numpy", "scipy", "sklearn", "pandas", "pyarrow", "jinja2", "pydantic", "typer", "rich"),
 )
 """Modules without which the parts cannot run. Neither rjsonnet nor jsonnet, as the grids are JSON; nor what only
 metrics of generated texts, GGUF files or quantised models take."""

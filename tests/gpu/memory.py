@@ -40,8 +40,7 @@ def run(bench: Bench, found: Findings) -> None:
             peak = max(peak, _run(executor, job, used))
             if number == 0 and not bench.on_gpu:
                 baseline = used()  # of the server, which has its imports from the first stage on
-            waited = _await_free(used, baseline)
-            waits.append(waited)
+            waits.append(await_free(used, baseline))
             left.append(used() - baseline)
     finally:
         executor.close()
@@ -83,7 +82,7 @@ def _run(executor: LocalExecutor, job: PlannedJob, used: Callable[[], float]) ->
     return peak
 
 
-def _await_free(used: Callable[[], float], baseline: float) -> float:
+def await_free(used: Callable[[], float], baseline: float) -> float:
     """Wait until memory is back, at most so long; the seconds that it took."""
     started = time.monotonic()
     while used() - baseline > LEFT_MIB and time.monotonic() - started < WAIT_SECONDS:

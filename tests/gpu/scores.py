@@ -8,7 +8,7 @@ from tests.gpu.report import Findings
 FP32_NATS = 1e-3
 """Ten times the 1e-4 nats that scores keep to the slow reference on one device, as the sums run in another order."""
 BF16_NATS_PER_TOKEN = 0.05
-"""Numbers of 8 bits: a logit near 4 is known to 1/64, and the error of all layers comes on top."""
+"""A number of bf16 has 8 bits: a logit near 4 is known to 1/64, and the error of all layers comes on top."""
 
 
 def run(bench: Bench, found: Findings) -> None:
