@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
     report = Report(asked.device, asked.out)
     report.begin("tiny model" if asked.tiny else "300 M parameters")
     seconds = SECONDS[asked.device] if asked.seconds is None else asked.seconds
-    with tempfile.TemporaryDirectory(prefix="sft-gpu-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sft-gpu-", ignore_cleanup_errors=True) as folder:
         os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")  # nothing is left behind on the machine
         run_parts(
             [part for part in PARTS if part in (asked.only or PARTS)],

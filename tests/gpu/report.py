@@ -1,6 +1,7 @@
 """What the parts found: verdicts and figures as tables, and as JSON that is whole after every part."""
 
 import json
+import math
 import os
 import platform
 import time
@@ -37,8 +38,9 @@ class Findings:
     failures: list[str] = field(default_factory=list)
 
     def figure(self, name: str, value: float | str, unit: str = "", bound: str = "") -> None:
-        """Note a figure."""
-        self.figures.append(Figure(name, value, unit, bound))
+        """Note a figure; what is no finite number, which JSON does not know, as a word."""
+        told = value if isinstance(value, str) or math.isfinite(value) else str(value)
+        self.figures.append(Figure(name, told, unit, bound))
 
     def require(self, holds: bool, otherwise: str) -> None:
         """Note a failure where something does not hold; the part goes on."""
@@ -89,11 +91,15 @@ class Report:
     def begin(self, model: str) -> None:
         """Say what this runs on."""
         from sft.runs.environment import device_record, versions
+        from tests.gpu.machine import versions_outside
 
         self._machine = {"device": self._device, "model": model, "platform": platform.platform()}
         self._machine |= {"device_name": device_record()["device_name"], "versions": versions()}
+        outside = versions_outside()
+        self._machine["versions_outside"] = outside
         shown = ", ".join(f"{name} {version}" for name, version in versions().items())
-        print(f"{self._machine['device_name']}, {model}, {platform.platform()}\n{shown}\n", flush=True)
+        print(f"{self._machine['device_name']}, {model}, {platform.platform()}\n{shown}", flush=True)
+        print(f"versions that pyproject.toml does not allow: {', '.join(outside) or 'none'}\n", flush=True)
 
     def add(self, outcome: Outcome) -> None:
         """A part is over."""
@@ -122,5 +128,5 @@ class Report:
         record = {"schema": SCHEMA, **self._machine, "seconds": seconds, "failed": self.has_failed, "parts": parts}
         self._out.parent.mkdir(parents=True, exist_ok=True)
         beside = self._out.with_name(f".{self._out.name}.part")
-        beside.write_text(json.dumps(record, indent=1), "utf-8")
+        beside.write_text(json.dumps(record, indent=1, allow_nan=False), "utf-8")
         os.replace(beside, self._out)

@@ -1,5 +1,8 @@
 """Label scores on this device, in fp32 and in bf16, beside those of fp32 on the CPU."""
 
+import torch
+from transformers import AutoModelForCausalLM
+
 from sft.inference.label_scoring.scoring import LabelScores
 from tests.gpu.bench import Bench
 from tests.gpu.in_process import LABEL_LENGTHS, apart, loaded, scored
@@ -13,10 +16,8 @@ BF16_NATS_PER_TOKEN = 0.05
 
 def run(bench: Bench, found: Findings) -> None:
     """The weights are stored in bf16, so what differs is the computation alone."""
-    model = loaded(bench, {"dtype": "float32"})
-    exact = scored(bench, model)
-    truth = scored(bench, model.to("cpu"))
-    del model
+    exact = scored(bench, loaded(bench, {"dtype": "float32"}))
+    truth = scored(bench, AutoModelForCausalLM.from_pretrained(bench.folder / "model", dtype=torch.float32))
     bench.release()
     half = scored(bench, loaded(bench, {"dtype": "bfloat16"}))
     nats = float((truth.answer_logprobs + truth.stop_logprobs).std())

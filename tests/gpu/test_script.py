@@ -1,5 +1,6 @@
 """The program for GPU machines, tried on a CPU, where the same code runs with a tiny model."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -110,6 +111,17 @@ def test_a_machine_that_cannot_run_them_is_told_so_in_one_line(
     assert len(told) == 1
     assert told[0].startswith(said)
     assert all(name in told[0] for name in missing)
+
+
+def test_versions_that_the_project_does_not_allow_are_named() -> None:
+    def version_of(name: str) -> str:
+        if name == "rjsonnet":
+            raise importlib.metadata.PackageNotFoundError
+        return {"transformers": "5.17.0", "trl": "2.0"}.get(name, "99")
+
+    found = {text.partition(" (")[0] for text in machine.versions_outside(version_of)}
+    assert {"transformers 5.17.0", "trl 2.0"} <= found
+    assert not any(text.startswith(("numpy", "rjsonnet")) for text in found)
 
 
 def test_a_part_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
