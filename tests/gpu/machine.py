@@ -12,9 +12,9 @@ MACHINE_MUST_CHANGE = 5
 PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 NEEDED = (
     *("torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors", "evaluate"),
-    *("numpy", "scipy", "sklearn", "pandas", "pyarrow", "jinja2", "pydantic", "typer", "rich", "pynvml"),
+    *("numpy", "scipy", "sklearn", "pandas", "pyarrow", "jinja2", "pydantic", "typer", "rich"),
 )
-"""Modules without which the parts cannot run; pynvml is that of nvidia-ml-py. Neither rjsonnet nor jsonnet, as the grids are JSON; nor what only
+"""Modules without which the parts cannot run. Neither rjsonnet nor jsonnet, as the grids are JSON; nor what only
 metrics of generated texts, GGUF files or quantised models take."""
 
 
