@@ -13,7 +13,7 @@ from sft.adapters.lora_continue import disagreements
 from sft.adapters.lora_data import TokenRow, add_settings, measure
 from sft.adapters.lora_fit import ON_HEAD, TWICE, check_on_model
 from sft.adapters.lora_init import InitChoice
-from sft.adapters.lora_targets import choose_targets, joined_targets
+from sft.adapters.lora_targets import choose_targets, joined_targets, weighs_experts
 from sft.adapters.saving import ADAPTER, load_adapter
 from sft.errors import UserError
 from sft.initialization.apply import anchor_rounded, initialize, shared_weights
@@ -149,12 +149,19 @@ def _put_back(model: Any, half: Mapping[nn.Parameter, torch.Tensor], choice: Ini
 
 def _check_wrapped(model: Any) -> None:
     """Refuse what PEFT wraps without an error, and what then fails at the first step or computes something else."""
+    from peft.tuners.lora.layer import Linear
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper, TrainableTokensWrapper
 
     if isinstance(model.get_output_embeddings(), BaseTunerLayer):
         raise UserError(f"lora.target_modules {ON_HEAD.format(head='its name')}")
     for name, module in model.named_modules():
+        if isinstance(module, Linear) and weighs_experts(module.get_base_layer()):
+            kind = type(module.get_base_layer()).__name__
+            text = (
+                f"takes {name}, a {kind}, which gives more than the linear layer that PEFT takes it for; leave it out"
+            )
+            raise UserError(f"lora.target_modules {text}", kind="model")
         if not isinstance(module, TrainableTokensWrapper):
             continue
         base = module.token_adapter.get_base_layer()

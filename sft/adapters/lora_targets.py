@@ -28,10 +28,19 @@ CHOOSING_CLASSES = re.compile(r"Router|Gating|Gate$")
 CHOOSING_NAMES = frozenset({"gate", "router", "router_gate", "shared_expert_gate", "wg"})
 """What models call the layer that weighs experts, and the classes it is of, or is in."""
 
-NOT_ON_EXPERTS = ("lora_dropout", "use_dora", "lora_bias", "velora_config", "monteclora_config", "use_bdlora")
+NOT_ON_EXPERTS = (
+    "lora_dropout",
+    "use_dora",
+    "lora_bias",
+    "velora_config",
+    "monteclora_config",
+    "use_bdlora",
+    "alora_invocation_tokens",
+)
 """Options that PEFT's adapters on joined experts do not take (`peft.tuners.lora.layer.ParamWrapper`)."""
 
 TOKENS = 4
+EXPERTS_DIM = 3
 
 
 def choose_targets(model: Any, config: "LoraConfig", init: str | None) -> None:
@@ -67,6 +76,8 @@ def _with_experts(model: Any, config: "LoraConfig", init: str | None) -> Collect
     """
     converted = _converted(model, config)
     if converted.target_modules == ALL_LINEAR:
+        if not config.target_parameters and any(map(_are_experts, *zip(*model.named_parameters(), strict=True))):
+            note_warning("the joined experts get no adapter: PEFT finds them only where target_parameters names them")
         return None
     written = set(config.target_parameters or ())
     found = set(converted.target_parameters or ())
@@ -130,11 +141,19 @@ def _called(model: Any, names: Collection[str]) -> Iterator[set[str]]:
             handle.remove()
 
 
+def weighs_experts(layer: nn.Module) -> bool:
+    """Whether a layer is of a class that chooses between experts, and may give more than a linear layer gives."""
+    return CHOOSING_CLASSES.search(type(layer).__name__) is not None
+
+
 def _chooses(model: nn.Module, name: str) -> bool:
-    """Whether a layer weighs experts."""
-    parent = model.get_submodule(name.rpartition(".")[0])
-    kinds = (type(model.get_submodule(name)).__name__, type(parent).__name__)
-    return _leaf(name) in CHOOSING_NAMES or any(CHOOSING_CLASSES.search(kind) for kind in kinds)
+    layers = (model.get_submodule(name), model.get_submodule(name.rpartition(".")[0]))
+    return _leaf(name) in CHOOSING_NAMES or any(map(weighs_experts, layers))
+
+
+def _are_experts(name: str, parameter: nn.Parameter) -> bool:
+    """Whether a parameter is the matrices of joined experts, and no kernel of a convolution."""
+    return parameter.dim() == EXPERTS_DIM and _leaf(name) != "weight"
 
 
 def _takes(config: "LoraConfig", model: Any, name: str) -> bool:

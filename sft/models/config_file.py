@@ -106,8 +106,11 @@ def has_other_layers(config: Mapping[str, Any] | None) -> bool:
     Args:
         config: its `config.json`; None where it could not be read.
     """
-    told = config or {}
-    return told.get("model_type") in WEIGHING_LAYERS or "vision_config" in told or "audio_config" in told
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    kind = (config or {}).get("model_type")
+    is_of_images = str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind, "")).endswith("ForConditionalGeneration")
+    return is_of_images or kind in WEIGHING_LAYERS
 
 
 def require_decoder(name: str, config: Mapping[str, Any] | None, model_args: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter, load_adapter, restore_adapter, save_adapter, save_start
+from sft.adapters.lora_targets import PASSED_WHOLE, _all_linear, _passed
 from sft.errors import UserError
 from sft.initialization.layers import adapter_layers, split_factors
 from sft.models.library_warnings import noted_warnings
@@ -172,3 +173,34 @@ def test_layers_whose_weights_are_read_past_them(make: Any) -> None:
         "backbone.layers.0.mixer.in_proj",
         "backbone.layers.0.mixer.x_proj",
     }
+
+
+LLAMA4 = {**HEADS, "head_dim": 16, "intermediate_size_mlp": 24, "num_local_experts": 2}
+
+
+@pytest.mark.unknown_library_warnings
+def test_a_router_that_is_named(make: Any) -> None:
+    from transformers import Llama4ForCausalLM, Llama4TextConfig
+
+    base = Llama4ForCausalLM(Llama4TextConfig(**SHAPE, **LLAMA4)).eval()
+    with pytest.raises(UserError, match=r"^lora.target_modules takes \S+router, a Llama4Router, which ") as caught:
+        attached(base, target_modules=["router"])
+    assert caught.value.kind == "model"
+    base = Llama4ForCausalLM(Llama4TextConfig(**SHAPE, **LLAMA4)).eval()
+    assert len(targets(attached(base))) == 4 + 3
+    assert noted_warnings() == [
+        "the joined experts get no adapter: PEFT finds them only where target_parameters names them"
+    ]
+
+
+@pytest.mark.parametrize("kind", sorted(PASSED_WHOLE))
+def test_of_some_kinds_text_passes_every_layer(kind: str) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    gpt2 = {"n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": 50}
+    ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    config = AutoConfig.for_model(kind, **(gpt2 if kind == "gpt2" else {**SHAPE, **HEADS}), **ends)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    whole = _all_linear(model)
+    assert len(whole) > 3
+    assert _passed(model, whole) == whole
