@@ -76,7 +76,7 @@ def _with_experts(model: Any, config: "LoraConfig", init: str | None) -> Collect
     """
     converted = _converted(model, config)
     if converted.target_modules == ALL_LINEAR:
-        if not config.target_parameters and any(map(_are_experts, *zip(*model.named_parameters(), strict=True))):
+        if not config.target_parameters and any(map(_are_experts, model.modules())):
             note_warning("the joined experts get no adapter: PEFT finds them only where target_parameters names them")
         return None
     written = set(config.target_parameters or ())
@@ -151,9 +151,10 @@ def _chooses(model: nn.Module, name: str) -> bool:
     return _leaf(name) in CHOOSING_NAMES or any(map(weighs_experts, layers))
 
 
-def _are_experts(name: str, parameter: nn.Parameter) -> bool:
-    """Whether a parameter is the matrices of joined experts, and no kernel of a convolution."""
-    return parameter.dim() == EXPERTS_DIM and _leaf(name) != "weight"
+def _are_experts(module: nn.Module) -> bool:
+    """Whether a module holds the matrices of joined experts."""
+    joined = any(parameter.dim() == EXPERTS_DIM for parameter in module.parameters(recurse=False))
+    return joined and "Experts" in type(module).__name__
 
 
 def _takes(config: "LoraConfig", model: Any, name: str) -> bool:

@@ -244,14 +244,20 @@ NEVER_TRAINED = ("llama4_text", "falcon_h1", "mamba", "mamba2")
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.unknown_library_warnings
 def test_other_layers_than_those_of_peft_are_told_from_the_configuration(kind: str, bases: Any):
     from peft import LoraConfig
 
     from sft.adapters.lora_targets import choose_targets
     from sft.models.config_file import has_other_layers, read_config
+    from sft.models.library_warnings import forget_warnings, noted_warnings
 
     config = LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM")
-    choose_targets(loaded(bases(kind)), config, None)
+    model = loaded(bases(kind))
+    forget_warnings()
+    choose_targets(model, config, None)
+    is_left_out = kind in ("gpt_oss", "llama4_text")
+    assert len(noted_warnings()) == is_left_out
     told = has_other_layers(read_config("", bases(kind), None))
     assert (config.target_modules != "all-linear") == (told or kind in NEVER_TRAINED)
 
