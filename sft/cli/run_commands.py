@@ -14,6 +14,7 @@ from sft.cli.ending import end_by
 from sft.cli.output import write_err, write_out
 from sft.cli.run_options import (
     FailFast,
+    ForkTimeout,
     Gpus,
     Grace,
     Jobs,
@@ -23,6 +24,7 @@ from sft.cli.run_options import (
     RetryFailed,
     StallTimeout,
     Start,
+    StartTimeout,
     Timeout,
     Tracker,
 )
@@ -49,6 +51,8 @@ def run_experiments(
     start: Start = "auto",
     timeout: Timeout = None,
     stall_timeout: StallTimeout = None,
+    start_timeout: StartTimeout = None,
+    fork_timeout: ForkTimeout = None,
     grace: Grace = 30.0,
     retries: Retries = 1,
     on_oom: OnOom = "ladder",
@@ -67,14 +71,15 @@ def run_experiments(
         start=cast("StartChoice", start),
         timeout=timeout,
         stall_timeout=stall_timeout,
+        start_timeout=start_timeout,
+        fork_timeout=fork_timeout,
         grace=grace,
         retries=retries,
         on_oom=cast("OnOutOfMemory", on_oom),
         fail_fast=fail_fast,
         retry_failed=retry_failed,
     )
-    ended = api.run(grid, results_path, options, settings, tracker=tracker)
-    _show_board(ended)
+    _show_board(ended := api.run(grid, results_path, options, settings, tracker=tracker))
     close(ended.outcome, ended.results, _command_with("--retry-failed"))
 
 

@@ -23,6 +23,14 @@ Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="Longest 
 StallTimeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Longest time of a stage without progress; default no limit.")
 ]
+StartTimeout = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Longest time of a process's imports; default learnt, at least 120."),
+]
+ForkTimeout = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Longest start of a forked process; default learnt, at least 20."),
+]
 Grace = Annotated[float, typer.Option(metavar="SECONDS", help="Between the request to stop and the end by force.")]
 Retries = Annotated[int, typer.Option(metavar="N", help="Further tries after a fault that may pass.")]
 OnOom = Annotated[

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from sft.experiments.board_process import StartBoard
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import Display
 from sft.experiments.executors import executor_registry
-from sft.experiments.executors.preload import preload_of
+from sft.experiments.executors.executor import Executor
+from sft.experiments.executors.preload import Preload, preload_of
+from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.gpu_question import Gpu
 from sft.experiments.gpus import names_of, require_gpus, usable_gpus
 from sft.experiments.grid_files import pinned_commits, write_configs, write_grid
@@ -129,9 +131,7 @@ def run_plan(
         write_configs(plan, jobs)
     if request.adds_to_grid:
         settle(results)
-    executor = load(executor_registry, "local", "executor")(
-        settings.start, preload_of(job.record for job in needed.values()), watchers.display.say, machine.gpus
-    )
+    executor = _executor(settings, preload_of(job.record for job in needed.values()), machine, watchers.display.say)
     surroundings = Surroundings(machine=machine, cost=watchers.costs.cost, has_memory_step=has_memory_step)
     runner = Runner(results, executor, watchers.display, watchers.start_board, settings, surroundings)
     began = time.monotonic()
@@ -147,6 +147,12 @@ def run_plan(
         seconds=time.monotonic() - began,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
     )
+
+
+def _executor(settings: RunSettings, preload: Preload, machine: Machine, say: Callable[[str], None]) -> Executor:
+    limits = StartLimits(settings.start_timeout, settings.fork_timeout)
+    made: Executor = load(executor_registry, "local", "executor")(settings.start, preload, say, machine.gpus, limits)
+    return made
 
 
 def _machine(settings: RunSettings, needed: Mapping[Path, PlannedJob], found: Sequence[Gpu] | None) -> Machine:

@@ -31,6 +31,14 @@ class RunSettings:
     stall_timeout: float | None = None
     """Seconds a stage may take without progress; default no limit."""
 
+    start_timeout: float | None = None
+    """Seconds that the imports of a stage's process, or of the server of warm starts, may take; default 1200 for the
+    first process of each stage, then five times what that took, at least 120."""
+
+    fork_timeout: float | None = None
+    """Seconds that a process forked by the server may take to its first line; default five times what the server or
+    the first fork of the stage took, at least 20."""
+
     grace: float = 30.0
     """Seconds between the request to stop and SIGKILL."""
 
@@ -57,7 +65,7 @@ class RunSettings:
             value = getattr(self, name)
             if value is not None and not (minimum <= value < float("inf")):
                 raise UserError(f"{_option(name)} {value}: must be at least {minimum}")
-        for name in ("timeout", "stall_timeout"):
+        for name in ("timeout", "stall_timeout", "start_timeout", "fork_timeout"):
             value = getattr(self, name)
             if value is not None and not (0 < value < float("inf")):
                 raise UserError(f"{_option(name)} {value:g}: must be more than 0 seconds")

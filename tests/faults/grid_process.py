@@ -22,6 +22,7 @@ from sft.errors import SftError
 from sft.experiments.board_process import GuardedBoard, StartBoard
 from sft.experiments.executors.local import LocalExecutor
 from sft.experiments.executors.preload import preload_of
+from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.leases import Machine
 from sft.experiments.line_display import display_for
 from sft.experiments.logs import LogSize
@@ -69,7 +70,9 @@ def _run(results: ResultsFolder, spec: dict[str, Any]) -> RunOutcome:
     display = display_for()
     records = (job.record for job in unique_jobs(experiments).values())
     sweep(results, [job.folder for job in needed_jobs(experiments, lambda job: job.is_done).values()], display.say)
-    executor = LocalExecutor(settings.start, preload_of(records) if spec.get("preload") else None, display.say)
+    limits = StartLimits(settings.start_timeout, settings.fork_timeout)
+    preload = preload_of(records) if spec.get("preload") else None
+    executor = LocalExecutor(settings.start, preload, display.say, limits=limits)
     began = time.monotonic()
     summary = Runner(results, executor, display, _board(spec), settings, _around(spec)).run(experiments)
     ends = {name: jobs[-1].folder for name, jobs in experiments.items()}

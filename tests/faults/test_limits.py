@@ -34,6 +34,16 @@ def test_row_11_a_stage_without_progress_is_ended_with_its_stacks(grid: Any, sta
     assert "no progress for 0.3 s" in grid.output()
 
 
+@pytest.mark.parametrize(("start", "option"), [("fresh", "start_timeout"), ("warm", "fork_timeout")])
+def test_a_start_that_takes_longer_than_the_option_allows_is_ended(grid: Any, start: str, option: str) -> None:
+    grid.add("late")
+    assert grid.run(start=start, retries=0, **{option: 0.001}) == 1
+    error = grid.status("late").error
+    assert error.kind == "crash"
+    assert "within 0.001 s" in error.message or "does not answer" in error.message
+    assert f"--{option.replace('_', '-')}" in error.message or "does not answer" in error.message
+
+
 @pytest.mark.slow
 def test_row_11_a_hanging_stage_that_ignores_the_request_is_killed_after_the_grace(grid: Any) -> None:
     grid.add("hanging", "ignore_term")

@@ -61,13 +61,27 @@ class LocalHandle:
         self.error: ErrorRecord | None = None
         self.process: StartedProcess | None = None
         """None while the job waits for the server of warm starts."""
+        self.began = 0.0
+        """When its process was started."""
+        self.hello_seconds = 0.0
+        """In which the worker must have written its first line."""
         self.hello_by: float | None = None
-        """When the worker must have written its first line; None once it has, or nobody asks."""
+        """When that time is over; None once it has, or nobody asks."""
         self.restarts = False
         """Whether it starts fresh when this process has ended."""
         self.stop_asked = False
         self._escalation: Escalation | None = None
         self._code: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """What jobs have in common that import the same: their stage has a folder for them."""
+        return self.submission.folder.path.parent.name
+
+    def await_hello(self, seconds: float) -> None:
+        """Its process starts now, and has so much time until its first line."""
+        self.began, self.hello_seconds = time.monotonic(), seconds
+        self.hello_by = self.began + seconds
 
     @property
     def pid(self) -> int | None:

@@ -15,6 +15,7 @@ from sft.experiments.executors.guard import NOT_STARTED
 from sft.experiments.executors.guarded import Guarded, GuardedProcess
 from sft.experiments.executors.handle import LocalHandle
 from sft.experiments.executors.preload import Preload
+from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.executors.waiting import Waiter
 from sft.experiments.executors.warm import CANNOT_FORK, WarmProcess, WarmServer
 from sft.experiments.quiet_stream import QuietStream
@@ -41,8 +42,7 @@ class LocalExecutor:
         preload: Preload | None = None,
         say: Callable[[str], None] = to_stderr,
         gpus: Sequence[str] | None = None,
-        warm_hello_seconds: float = 20.0,
-        fresh_hello_seconds: float = 120.0,
+        limits: StartLimits | None = None,
     ) -> None:
         """An executor without jobs; nothing starts before the first.
 
@@ -51,19 +51,17 @@ class LocalExecutor:
             preload: what warm starts import beforehand.
             say: called with a line for the user.
             gpus: all that jobs are given; None where they are not managed.
-            warm_hello_seconds: in which a forked worker writes its first line.
-            fresh_hello_seconds: in which a fresh one does, and the server gets ready.
+            limits: in which a worker writes its first line, and the server gets ready; default learnt.
         """
         self._start = start
         self._preload = preload or Preload()
         self._say = say
         self._gpus = gpus
-        self._warm_hello_seconds = warm_hello_seconds
-        self._fresh_hello_seconds = fresh_hello_seconds
+        self._limits = limits or StartLimits()
         self._has_told_left_out = False
         self._warm = start == "warm" or (start == "auto" and sys.platform == "linux")
         self._server: WarmServer | None = None
-        self._server_by = float("inf")
+        self._server_began, self._server_by = 0.0, float("inf")
         self._retired: list[WarmServer] = []
         """Servers that have stopped to answer; each is killed when the last of its jobs has ended."""
         self._waiter = Waiter()
@@ -136,7 +134,7 @@ class LocalExecutor:
         if server.is_ready:
             process = server.submit(handle.submission, self._environment(handle.submission))
             handle.process = process
-            handle.hello_by = time.monotonic() + self._warm_hello_seconds
+            handle.await_hello(self._limits.seconds("fork", handle.kind))
             if process.code is None:
                 self._watch(process)
 
@@ -144,7 +142,7 @@ class LocalExecutor:
         handle.start = "fresh"
         guarded = start_fresh(handle.submission, self._environment(handle.submission))
         handle.process = guarded
-        handle.hello_by = time.monotonic() + self._fresh_hello_seconds
+        handle.await_hello(self._limits.seconds("fresh", handle.kind))
         self._watch(guarded)
 
     def _environment(self, job: Submission) -> dict[str, str]:
@@ -165,8 +163,9 @@ class LocalExecutor:
 
     def _tend_all(self, now: float) -> None:
         if self._server is not None and now >= self._server_by:
+            seconds = self._server_by - self._server_began
             self._server_by = float("inf")
-            self._server.kill(f"the server of warm starts was not ready within {self._fresh_hello_seconds:g} s")
+            self._server.kill(f"the server of warm starts was not ready within {seconds:g} s (--start-timeout)")
         for server in self._retired:
             if server.is_idle:
                 server.kill(UNANSWERED)
@@ -174,6 +173,9 @@ class LocalExecutor:
             self._tend(handle, now)
 
     def _tend(self, handle: LocalHandle, now: float) -> None:
+        if handle.hello_by is not None and handle.submission.folder.progress.exists():
+            handle.hello_by = None
+            self._limits.took("fork" if handle.start == "warm" else "fresh", now - handle.began, handle.kind)
         if handle.process is None:
             if handle.stop_asked:
                 self._finish(handle, -signal.SIGTERM)
@@ -190,19 +192,18 @@ class LocalExecutor:
     def _look_for_hello(self, handle: LocalHandle) -> None:
         handle.hello_by = None
         process = handle.process
-        if handle.submission.folder.progress.exists() or handle.is_being_killed:
+        if handle.is_being_killed:
             return
         if isinstance(process, WarmProcess) and process.pid is None:
             self._release(process)
             process.refuse(UNANSWERED)
             self._retire_server()
             return
-        seconds = self._warm_hello_seconds if handle.start == "warm" else self._fresh_hello_seconds
-        reason = f"worker did not start within {seconds:g} s"
+        reason = f"worker did not start within {handle.hello_seconds:g} s"
         if handle.start == "warm":
-            self._on_failed_fork(handle, f"{reason} of its fork")
+            self._on_failed_fork(handle, f"{reason} of its fork (--fork-timeout)")
         else:
-            handle.error = ErrorRecord("crash", reason)
+            handle.error = ErrorRecord("crash", f"{reason} (--start-timeout)")
         handle.kill()
 
     def _on_end(self, handle: LocalHandle, code: int) -> None:
@@ -227,7 +228,8 @@ class LocalExecutor:
     def _start_server(self) -> WarmServer:
         server = WarmServer(self._preload, server_environment(os.environ, Path.cwd(), self._gpus))
         self._server = server
-        self._server_by = time.monotonic() + self._fresh_hello_seconds
+        self._server_began = time.monotonic()
+        self._server_by = self._server_began + self._limits.seconds("server")
         self._waiter.watch(server.socket, lambda: self._read_server(server))
         self._waiter.watch(server.guarded.socket, lambda: self._read_server_guard(server))
         return server
@@ -236,6 +238,7 @@ class LocalExecutor:
         if not server.read():
             self._waiter.unwatch(server.socket)  # what is submitted now waits for the guard's word
         elif server is self._server:
+            self._limits.took("server", time.monotonic() - self._server_began)
             self._server_by = float("inf")
             for handle in self._waiting():
                 self._begin(handle)

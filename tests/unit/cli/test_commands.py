@@ -314,7 +314,7 @@ def test_a_copy_that_fails_is_5_after_the_board_is_written(
 def test_the_options_of_a_run_reach_it(call: Call, grid: Path, ended: Ended) -> None:
     words = (
         "--jobs 3 --gpus none --jobs-per-gpu 2 --start fresh --timeout 60 --stall-timeout 9.5 --grace 0 --retries 4 "
-        "--on-oom fail --fail-fast --retry-failed"
+        "--start-timeout 300 --fork-timeout 2.5 --on-oom fail --fail-fast --retry-failed"
     )
     assert call("run-experiments", "grid.json", *words.split()) == 0
     assert call("run-experiments", "grid.json", "--gpus", "none", "--keep-going") == 0
@@ -325,6 +325,8 @@ def test_the_options_of_a_run_reach_it(call: Call, grid: Path, ended: Ended) -> 
         start="fresh",
         timeout=60.0,
         stall_timeout=9.5,
+        start_timeout=300.0,
+        fork_timeout=2.5,
         grace=0.0,
         retries=4,
         on_oom="fail",

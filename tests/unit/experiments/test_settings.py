@@ -18,6 +18,8 @@ from sft.experiments.settings import RunSettings
         ({"grace": float("nan")}, "--grace nan: must be at least 0"),
         ({"timeout": 0}, "--timeout 0: must be more than 0 seconds"),
         ({"stall_timeout": float("inf")}, "--stall-timeout inf: must be more than 0 seconds"),
+        ({"start_timeout": 0}, "--start-timeout 0: must be more than 0 seconds"),
+        ({"fork_timeout": float("nan")}, "--fork-timeout nan: must be more than 0 seconds"),
         ({"start": "hot"}, "--start 'hot': must be one of auto, warm, fresh"),
         ({"on_oom": "halve"}, "--on-oom 'halve': must be one of ladder, fail"),
     ],
