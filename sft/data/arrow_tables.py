@@ -1,18 +1,104 @@
-"""Arrow tables (parquet files, saved and hub data sets) to rows of JSON values; pyarrow is imported when needed."""
+"""Arrow tables (parquet files, saved and hub data sets), of which only what is asked for is read and converted.
+
+pyarrow is imported when needed.
+"""
 
 import json
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sft.config.texts import quoted
-from sft.data.rows import Table
+from sft.data.arrow_columns import BINARY, UnreadColumn, arrow_column
+from sft.data.tables import Column, Table
 from sft.errors import DataError, MachineError
 
-BINARY = "binary data such as images or audio, and no text"
+
+class ArrowTable(Table):
+    """Rows of Arrow columns.
+
+    Columns with binary data (images, audio) have no text and are left out, and so are columns with a value that
+    Python cannot hold (a date beyond the year 9999, bytes that are no UTF-8). Not-a-number is missing, dates are ISO
+    text, and a class number outside the declared names (such as -1 for "not known") is missing.
+    """
+
+    def __init__(
+        self, names: Sequence[str], n_rows: int, load: Callable[[str], Any], class_names: Mapping[str, Sequence[str]]
+    ) -> None:
+        """
+        Args:
+            names: the columns there are.
+            n_rows: rows there are.
+            load: gives the cells of a column, a `pyarrow.ChunkedArray`.
+            class_names: declared names of its ClassLabel columns.
+
+        Raises:
+            DataError: no columns, or two of one name.
+        """
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise DataError(f"there are columns twice: {', '.join(map(quoted, twice))}; give each its own name")
+        if not names:
+            raise DataError("there are no columns")
+        self.n_rows = n_rows
+        self._names = dict.fromkeys(names)
+        self._load = load
+        self._class_names = class_names
+        self._read: dict[str, Column] = {}
+        self._verdicts: dict[str, str | None] = {}
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that can be read."""
+        return tuple(name for name in self._names if self._verdict(name) is None)
+
+    def has(self, column: str) -> bool:
+        """As `Table.has`."""
+        return column in self._names and self.unread(column) is None
+
+    def column(self, column: str) -> Column:
+        """As `Table.column`."""
+        if not self.has(column):
+            raise KeyError(column)
+        if column not in self._read:
+            self._read[column] = arrow_column(self._load(column), self._class_names.get(column))
+        return self._read[column]
+
+    def unread(self, column: str) -> str | None:
+        """As `Table.unread`."""
+        if column in self._names and column not in self._verdicts:
+            try:
+                self._read[column] = arrow_column(self._load(column), self._class_names.get(column))
+                self._verdicts[column] = None
+            except UnreadColumn as error:
+                self._verdicts[column] = str(error)
+        return self._verdicts.get(column)
+
+    @cached_property
+    def class_names(self) -> Mapping[str, tuple[str, ...]]:
+        """As `Table.class_names`."""
+        names = {name: names for name, names in self._class_names.items() if name in self._names}
+        return {name: tuple(own) for name, own in names.items() if self._verdict(name) is None}
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """As `Table.remarks`."""
+        found = {name: self._verdict(name) for name in self._names}
+        return tuple(
+            f"column {quoted(name)} is left out: it holds {kind}"
+            for name, kind in found.items()
+            if kind is not None and kind != BINARY
+        )
+
+    def _verdict(self, name: str) -> str | None:
+        """As `unread`, of a column that nobody has asked for: its cells are not kept."""
+        if name not in self._verdicts:
+            found = self.unread(name)
+            self._read.pop(name, None)
+            return found
+        return self._verdicts[name]
 
 
 def read_parquet(path: Path) -> Table:
@@ -21,28 +107,17 @@ def read_parquet(path: Path) -> Table:
     Raises:
         DataError: the file is not valid parquet, has no columns, or two of one name.
     """
-    import pyarrow
-    import pyarrow.parquet
-
+    schema, n_rows = _opened(path, lambda file: (file.schema_arrow, file.metadata.num_rows))
     try:
-        with path.open("rb") as file:
-            table = pyarrow.parquet.ParquetFile(file).read()
-    except (pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise MachineError(f"{path}: cannot be read: {error.strerror}") from error
-        raise DataError(f"{path.name}: not valid parquet ({str(error).splitlines()[0]})") from None
-    try:
-        return from_arrow(table, _declared_class_names(table))
+        return ArrowTable(
+            schema.names, n_rows, lambda name: _opened(path, lambda file: _column(file, name)), _declared(schema)
+        )
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
 
 
 def from_arrow(table: Any, class_names: Mapping[str, Sequence[str]]) -> Table:
-    """Rows of an Arrow table.
-
-    Columns with binary data (images, audio) have no text and are left out, and so are columns with a value that
-    Python cannot hold (a date beyond the year 9999, bytes that are no UTF-8). Not-a-number is missing, dates are ISO
-    text, and a class number outside the declared names (such as -1 for "not known") is missing.
+    """Rows of an Arrow table in memory.
 
     Args:
         table: a `pyarrow.Table`.
@@ -51,61 +126,32 @@ def from_arrow(table: Any, class_names: Mapping[str, Sequence[str]]) -> Table:
     Raises:
         DataError: no columns, or two of one name.
     """
-    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
-    if twice:
-        raise DataError(f"there are columns twice: {', '.join(map(quoted, twice))}; give each its own name")
-    if not table.column_names:
-        raise DataError("there are no columns")
-    cells: dict[str, list[Any]] = {}
-    unread: dict[str, str] = {}
-    for name in table.column_names:
-        column = table.column(name)
-        if _has_binary(column.type):
-            unread[name] = BINARY
-            continue
-        try:
-            column.validate(full=True)
-            cells[name] = _cells(column, class_names.get(name))
-        except (ValueError, OverflowError, KeyError) as error:  # KeyError: a time zone that is not installed
-            unread[name] = f"what cannot be read ({str(error).splitlines()[0]})"
-    records = tuple(dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True))
-    used_names = {name: tuple(names) for name, names in class_names.items() if name in cells}
-    remarks = tuple(
-        f"column {quoted(name)} is left out: it holds {kind}" for name, kind in unread.items() if kind != BINARY
-    )
-    return Table(tuple(cells), records, used_names, remarks, unread)
+    return ArrowTable(table.column_names, table.num_rows, table.column, class_names)
 
 
-def _cells(column: Any, names: Sequence[str] | None) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    if names is None or any(isinstance(value, str) for value in values):
-        return [_plain(value) for value in values]
-    return [names[value] if value is not None and 0 <= value < len(names) else None for value in values]
+def _opened(path: Path, read: Callable[[Any], Any]) -> Any:
+    """What `read` takes from a parquet file."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with path.open("rb") as file:
+            return read(pyarrow.parquet.ParquetFile(file))
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise MachineError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path.name}: not valid parquet ({str(error).splitlines()[0]})") from None
 
 
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else (None if math.isnan(value) else str(value))
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value.isoformat() if isinstance(value, date | datetime | time) else str(value)
+def _column(file: Any, name: str) -> Any:
+    found = file.read(columns=[name])
+    # The library reads a name with a dot also as a field within a column.
+    return found.column(name) if found.column_names.count(name) == 1 else file.read().column(name)
 
 
-def _has_binary(kind: Any) -> bool:
-    import pyarrow.types as types
-
-    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
-        return True
-    return any(_has_binary(kind.field(i).type) for i in range(kind.num_fields))
-
-
-def _declared_class_names(table: Any) -> dict[str, list[str]]:
+def _declared(schema: Any) -> dict[str, list[str]]:
     """ClassLabel names that `datasets` writes into the schema of every parquet file it makes."""
-    raw = (table.schema.metadata or {}).get(b"huggingface")
+    raw = (schema.metadata or {}).get(b"huggingface")
     if raw is None:
         return {}
     try:
@@ -113,19 +159,19 @@ def _declared_class_names(table: Any) -> dict[str, list[str]]:
         declared = {column: feature["names"] for column, feature in features.items() if _is_class_label(feature)}
     except (ValueError, KeyError, TypeError, AttributeError):  # written by another program: the cells are as they are
         return {}
-    return {column: names for column, names in declared.items() if _fits(table, column, names)}
+    return {column: names for column, names in declared.items() if _fits(schema, column, names)}
 
 
 def _is_class_label(feature: Any) -> bool:
     return isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
 
 
-def _fits(table: Any, column: str, names: Any) -> bool:
+def _fits(schema: Any, column: str, names: Any) -> bool:
     """Whether a column holds class numbers or names, and the names are text."""
     import pyarrow.types as types
 
-    if table.column_names.count(column) != 1 or not isinstance(names, list):
+    if schema.names.count(column) != 1 or not isinstance(names, list):
         return False
-    kind = table.schema.field(column).type
+    kind = schema.field(column).type
     holds_classes = types.is_integer(kind) or types.is_string(kind) or types.is_null(kind)
     return holds_classes and all(isinstance(name, str) for name in names)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sft.config.dataset import DatasetConfig
 from sft.data.arrow_tables import from_arrow
-from sft.data.rows import Table
+from sft.data.tables import Table
 from sft.errors import DataError, MachineError, PackageMissing, machine_error
 from sft.runs.hub_contact import is_silent, note_silence, tell_silence
 

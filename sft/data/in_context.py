@@ -8,9 +8,10 @@ with a model, and what gives way where a prompt is too long stands at the front.
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 
-from sft.data.rows import Row
+from sft.data.rows import Row, indices_of
 from sft.data.sampling import lazy_order, random_for, shuffled
 from sft.data.selection import counts_text, rows_by_label
 from sft.errors import UserError
@@ -45,12 +46,16 @@ class ExampleSource:
         """
         self._pool = pool
         self._by_label = label_values is not None
-        self._groups = {"": list(pool)} if label_values is None else rows_by_label(pool, output_column, label_values)
-        self._label_of = {row.source_index: label for label, rows in self._groups.items() for row in rows}
+        self._groups = {"": pool} if label_values is None else rows_by_label(pool, output_column, label_values)
         self._k = k
         self._seed = seed
         self._strict = if_fewer == "error"
         self._check({label: len(rows) for label, rows in self._groups.items()}, "")
+
+    @cached_property
+    def _label_of(self) -> Mapping[int, str]:
+        """`source_index` -> label, of every row of the pool that has one."""
+        return {index: label for label, rows in self._groups.items() for index in indices_of(rows)}
 
     def check_leave_one_out(self) -> None:
         """Check that `k` rounds remain for a row of the pool itself (training), which is never its own example.

@@ -10,10 +10,11 @@ from sft.data.delimited import WITH_QUOTING, has_no_quoting, read_csv
 from sft.data.fingerprints import holds_byte, source_sha256
 from sft.data.folders import names_file
 from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
+from sft.data.json_files import read_json, read_jsonl
 from sft.data.layout import cut_by_shares, find_layout
 from sft.data.leaks import normalised_input
-from sft.data.rows import Row, Split, Splits, Table
-from sft.data.shares import cut, pick
+from sft.data.rows import Row, Rows, Split, Splits, texts_of
+from sft.data.shares import cut
 from sft.data.sources import (
     FileSplit,
     HubSplit,
@@ -23,7 +24,7 @@ from sft.data.sources import (
     local_source,
     local_splits,
 )
-from sft.data.text_files import merged, read_json, read_jsonl
+from sft.data.tables import ColumnNames, Table, merged
 from sft.errors import DataError, UserError
 
 __all__ = ["data_fingerprint", "data_names", "hub_commit", "kept_quotes", "load_splits", "local_source"]
@@ -116,12 +117,11 @@ def load_splits(
     inputs = tuple(column for column in dict.fromkeys(used_columns) if column != output_column)
     if layout.whole is not None:
         whole = _read(layout.whole, dataset)
-        parts = _cut(whole, dataset, inputs, output_column)
-        tables = {role: (whole, rows) for role, rows in parts.items()}
+        parts = {role: Rows(whole, places) for role, places in _cut(whole, dataset, inputs, output_column).items()}
     else:
         read = {role: _read(source, dataset) for role, source in layout.roles().items()}
-        tables = {role: (table, _rows(table)) for role, table in read.items()}
-    return _splits(tables, dataset, inputs, output_column)
+        parts = {role: _all_rows(table) for role, table in read.items()}
+    return _splits(parts, dataset, inputs, output_column)
 
 
 def _available(dataset: DatasetConfig, folder: Path, revision: str | None) -> Mapping[str, SplitSource]:
@@ -165,49 +165,47 @@ def _read_file(path: Path, kind: str, dataset: DatasetConfig) -> Table:
             return read_parquet(path)
 
 
-def _rows(table: Table) -> tuple[Row, ...]:
-    return tuple(Row(index, record) for index, record in enumerate(table.records))
+def _all_rows(table: Table) -> Rows:
+    return Rows(table, range(table.n_rows))
 
 
-def _cut(table: Table, dataset: DatasetConfig, inputs: Sequence[str], output: str) -> dict[str, tuple[Row, ...]]:
+def _cut(table: Table, dataset: DatasetConfig, inputs: Sequence[str], output: str) -> dict[str, list[int]]:
     splits = dataset.splits
     group = splits.group_by
     _check_columns(table, [*inputs, *([group] if group else [])])
-    rows = _rows(table)
+    rows = _all_rows(table)
     if not rows:
         raise DataError(f"there are no rows to cut; columns are: {listed(table.columns)}")
     keys = [_bound_by(row, inputs, group) for row in rows]
-    by_label = splits.stratify and dataset.task_type == "classification" and output in table.columns
-    strata = [row.text(output) if by_label else "" for row in rows]
+    by_label = splits.stratify and dataset.task_type == "classification" and table.has(output)
+    strata = texts_of(rows, output) if by_label else [""] * len(rows)
     shares = {name: share for name, share in (("test", splits.test), ("dev", splits.dev)) if isinstance(share, float)}
-    return {role: pick(rows, positions) for role, positions in cut(keys, strata, shares, splits.seed).items()}
+    return cut(keys, strata, shares, splits.seed)
 
 
 def _bound_by(row: Row, inputs: Sequence[str], group: str | None) -> list[tuple[str, str]]:
     text = normalised_input(row, inputs)
     bound = [("text", text)] if text else []
-    if group and not _missing(row, group):
+    if group and row.values[group] not in (None, ""):
         bound.append(("group", row.text(group)))
     return bound
 
 
-def _splits(
-    tables: Mapping[str, tuple[Table, tuple[Row, ...]]], dataset: DatasetConfig, inputs: Sequence[str], output: str
-) -> Splits:
+def _splits(parts: Mapping[str, Rows], dataset: DatasetConfig, inputs: Sequence[str], output: str) -> Splits:
     ready: dict[str, Split] = {}
     class_names: dict[str, tuple[str, ...]] = {}
-    for role, (table, rows) in tables.items():
+    for role, rows in parts.items():
         must_have_gold = role == "train" and dataset.shots != 0
-        used = [*inputs, output] if must_have_gold or output in table.columns else list(inputs)
-        _check_columns(table, used)
-        ready[role] = Split(role, table.columns, _complete(role, rows, used, dataset.on_missing))
-        class_names = {**table.class_names, **class_names}
-    remarks = tuple(dict.fromkeys(remark for table, _ in tables.values() for remark in table.remarks))
-    return Splits(ready.get("train"), ready.get("dev"), ready["test"], class_names, remarks)
+        used = [*inputs, output] if must_have_gold or rows.table.has(output) else list(inputs)
+        _check_columns(rows.table, used)
+        ready[role] = Split(role, ColumnNames(rows.table), _complete(role, rows, used, dataset.on_missing))
+        class_names = {**rows.table.class_names, **class_names}
+    tables = tuple(dict.fromkeys(rows.table for rows in parts.values()))
+    return Splits(ready.get("train"), ready.get("dev"), ready["test"], class_names, tables)
 
 
-def _complete(role: str, rows: Sequence[Row], used: Sequence[str], on_missing: str) -> tuple[Row, ...]:
-    holes = {row.source_index: column for row in rows for column in used if _missing(row, column)}
+def _complete(role: str, rows: Rows, used: Sequence[str], on_missing: str) -> Rows:
+    holes = _holes(rows, used)
     if holes and on_missing == "error":
         first = ", ".join(f"{index} ({shown(column)})" for index, column in list(holes.items())[:SHOWN])
         more = f" and {len(holes) - SHOWN} more" if len(holes) > SHOWN else ""
@@ -215,22 +213,25 @@ def _complete(role: str, rows: Sequence[Row], used: Sequence[str], on_missing: s
             f'split "{role}": used columns are empty in rows {first}{more} (rows counted from 0); '
             "fill them, or leave them out with dataset.on_missing: drop"
         )
-    complete = tuple(row for row in rows if row.source_index not in holes)
+    complete = Rows(rows.table, [place for place in rows.places if place not in holes]) if holes else rows
     if not complete and role != "train":
         raise DataError(f'split "{role}" has no rows' + (" without missing cells" if holes else ""))
     return complete
 
 
-def _missing(row: Row, column: str) -> bool:
-    return row.values[column] is None or row.values[column] == ""
+def _holes(rows: Rows, used: Sequence[str]) -> dict[int, str]:
+    """Place of each row with a missing cell -> the last of its columns that has one."""
+    found = {place: column for column in used for place in rows.table.column(column).missing()}
+    own = found.keys() & set(rows.places) if found else set()
+    return {place: found[place] for place in sorted(own)}
 
 
 def _check_columns(table: Table, needed: Sequence[str]) -> None:
     for column in needed:
-        if column in table.unread:
-            raise DataError(f"column {quoted(column)} holds {table.unread[column]}; name another column")
-        if column not in table.columns:
+        if (held := table.unread(column)) is not None:
+            raise DataError(f"column {quoted(column)} holds {held}; name another column")
+        if not table.has(column):
             hint = ""
-            if f'"{column}"' in table.columns:
+            if table.has(f'"{column}"'):
                 hint = f"; the cells are quoted: write {WITH_QUOTING}"
             raise DataError(f'column "{column}" not found; columns are: {listed(table.columns)}{hint}')

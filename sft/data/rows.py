@@ -1,10 +1,11 @@
 """Rows as they were read, and the splits they belong to."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 from sft.config.canonical import json_text
+from sft.data.tables import Record, Table
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,75 @@ class Row:
         return json_text(self.values[column])
 
 
+class Rows(Sequence[Row]):
+    """Rows of a table by their places in it; a row is made when it is asked for, since most of many never are."""
+
+    def __init__(self, table: Table, places: Sequence[int]) -> None:
+        self.table = table
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (Row(place, Record(self.table, place)) for place in self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Rows": ...
+    def __getitem__(self, index: int | slice) -> "Row | Rows":
+        if isinstance(index, slice):
+            return Rows(self.table, self.places[index])
+        place = self.places[index]
+        return Row(place, Record(self.table, place))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Rows | tuple | list):
+            return NotImplemented
+        return len(self) == len(other) and all(own == row for own, row in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def texts_of(rows: Sequence[Row], column: str) -> Sequence[str]:
+    """The cells of a column as text, in the order of the rows; without making rows of a table."""
+    if not isinstance(rows, Rows):
+        return [row.text(column) for row in rows]
+    if not rows:
+        return ()
+    texts = rows.table.column(column).texts
+    return texts if rows.places == range(len(texts)) else [texts[place] for place in rows.places]
+
+
+def indices_of(rows: Sequence[Row]) -> Sequence[int]:
+    """The `source_index` of each row."""
+    return rows.places if isinstance(rows, Rows) else [row.source_index for row in rows]
+
+
+def picked(rows: Sequence[Row], positions: Sequence[int]) -> Sequence[Row]:
+    """The rows at some positions, in the order of these."""
+    if not isinstance(rows, Rows):
+        return tuple(rows[position] for position in positions)
+    if positions == range(len(rows)):
+        return rows
+    return Rows(rows.table, [rows.places[position] for position in positions])
+
+
+def rows_at(rows: Sequence[Row], indices: Collection[int]) -> dict[int, Row]:
+    """The rows of some `source_index`, by it; without those that are not there."""
+    wanted = set(indices)
+    positions = [position for position, index in enumerate(indices_of(rows)) if index in wanted]
+    return {row.source_index: row for row in picked(rows, positions)}
+
+
 @dataclass(frozen=True)
 class Split:
     """The rows of one role (`name` is train, dev or test), in the order of `source_index`."""
 
     name: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    columns: Sequence[str]
+    rows: Sequence[Row]
 
 
 @dataclass(frozen=True)
@@ -42,24 +105,19 @@ class Splits:
         dev: None where none is configured.
         test: may lack the output column; its rows then have no gold.
         class_names: declared names of ClassLabel columns, in order; the cells are these names already.
-        remarks: what a person should know of how the files were read, such as cells that may hide rows.
+        tables: what the rows were read from.
     """
 
     train: Split | None
     dev: Split | None
     test: Split
     class_names: Mapping[str, tuple[str, ...]]
-    remarks: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = field(default=(), compare=False)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of how the files were read, such as cells that may hide rows.
 
-@dataclass(frozen=True)
-class Table:
-    """What a reader returns: columns in their order, and every row with a value (or None) for each of them."""
-
-    columns: tuple[str, ...]
-    records: tuple[Mapping[str, Any], ...]
-    class_names: Mapping[str, tuple[str, ...]]
-    remarks: tuple[str, ...] = ()
-    """As `Splits.remarks`."""
-    unread: Mapping[str, str] = field(default_factory=dict)
-    """Column that is in the file and not here -> what it holds."""
+        All columns are looked at for it, also those that no prompt uses.
+        """
+        return tuple(dict.fromkeys(remark for table in self.tables for remark in table.remarks))

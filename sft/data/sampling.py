@@ -57,5 +57,5 @@ def nested_positions(strata: Sequence[str], n: int, purpose: str, seed: int) -> 
     ranked: list[tuple[float, int, int]] = []
     for name, positions in groups.items():
         order = shuffled(positions, random_for(purpose, seed, "stratum", name))
-        ranked += [((2 * j + 1) / (2 * len(order)), ties[name], position) for j, position in enumerate(order)]
+        ranked += [((2 * j + 1) / (2 * len(order)), ties[name], position) for j, position in enumerate(order[:n])]
     return sorted(position for _, _, position in sorted(ranked)[:n])

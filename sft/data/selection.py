@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sft.config.dataset import DatasetConfig
 from sft.config.texts import listed, shown
-from sft.data.rows import Row, Split, Splits
+from sft.data.rows import Row, Split, Splits, indices_of, picked, texts_of
 from sft.data.sampling import nested_positions, random_for, shuffled
 from sft.errors import DataError
 
@@ -14,7 +14,7 @@ SHOWN_VALUES = 10
 
 @dataclass(frozen=True)
 class Selection:
-    """The rows of an experiment, each tuple in the order of `source_index`.
+    """The rows of an experiment, each in the order of `source_index`.
 
     Attributes:
         train: the train split after `max_n_train`; of a classification only rows whose label is in the label set.
@@ -23,13 +23,13 @@ class Selection:
         test: after `max_n_test`.
     """
 
-    train: tuple[Row, ...]
-    shots: tuple[Row, ...]
-    dev: tuple[Row, ...] | None
-    test: tuple[Row, ...]
+    train: Sequence[Row]
+    shots: Sequence[Row]
+    dev: Sequence[Row] | None
+    test: Sequence[Row]
 
     @property
-    def pool(self) -> tuple[Row, ...]:
+    def pool(self) -> Sequence[Row]:
         """Where in-context examples come from: the shots when there are any, else the train split."""
         return self.shots or self.train
 
@@ -63,7 +63,7 @@ def select(
     )
 
 
-def sample(rows: Sequence[Row], n: int | None, purpose: str, seed: int, stratum: str | None) -> tuple[Row, ...]:
+def sample(rows: Sequence[Row], n: int | None, purpose: str, seed: int, stratum: str | None) -> Sequence[Row]:
     """A fixed sample in the order of `source_index`; the smaller lies inside the larger.
 
     Args:
@@ -74,20 +74,19 @@ def sample(rows: Sequence[Row], n: int | None, purpose: str, seed: int, stratum:
         stratum: column whose values keep their proportions; None, or absent from the rows = plain sample.
     """
     if n is None or n >= len(rows):
-        return tuple(rows)
+        return rows
     by_label = stratum is not None and stratum in rows[0].values
-    strata = [row.text(stratum) if by_label and stratum else "" for row in rows]
-    return tuple(rows[position] for position in nested_positions(strata, n, purpose, seed))
+    strata = texts_of(rows, stratum) if by_label and stratum else [""] * len(rows)
+    return picked(rows, nested_positions(strata, n, purpose, seed))
 
 
-def rows_by_label(rows: Sequence[Row], column: str, label_values: Sequence[str]) -> dict[str, list[Row]]:
+def rows_by_label(rows: Sequence[Row], column: str, label_values: Sequence[str]) -> dict[str, Sequence[Row]]:
     """Rows of each label in the order of `label_values`; rows of other labels are left out."""
-    groups: dict[str, list[Row]] = {value: [] for value in label_values}
-    for row in rows:
-        value = row.text(column)
-        if value in groups:
-            groups[value].append(row)
-    return groups
+    positions: dict[str, list[int]] = {value: [] for value in label_values}
+    for position, text in enumerate(texts_of(rows, column)):
+        if text in positions:
+            positions[text].append(position)
+    return {value: picked(rows, own) for value, own in positions.items()}
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
@@ -95,20 +94,22 @@ def counts_text(counts: Mapping[str, int]) -> str:
     return "per label: " + ", ".join(f"{shown(label)}: {count}" for label, count in counts.items())
 
 
-def _known_rows(train: Split | None, column: str, label_values: Sequence[str] | None) -> tuple[Row, ...]:
+def _known_rows(train: Split | None, column: str, label_values: Sequence[str] | None) -> Sequence[Row]:
     if train is None:
         return ()
     if label_values is None or column not in train.columns:
         return train.rows
-    known = set(label_values)
-    return tuple(row for row in train.rows if row.text(column) in known)
+    known, texts = set(label_values), texts_of(train.rows, column)
+    if known.issuperset(texts):
+        return train.rows
+    return picked(train.rows, [position for position, text in enumerate(texts) if text in known])
 
 
 def _values_outside(train: Split | None, column: str, label_values: Sequence[str]) -> list[str]:
     """Gold values of the train split that are not in the label set."""
     if train is None or column not in train.columns:
         return []
-    return sorted({row.text(column) for row in train.rows}.difference(label_values))
+    return sorted(set(texts_of(train.rows, column)).difference(label_values))
 
 
 def _shots(
@@ -118,22 +119,22 @@ def _shots(
     label_values: Sequence[str] | None,
     seed: int,
     others: Sequence[str],
-) -> tuple[Row, ...]:
+) -> Sequence[Row]:
     if dataset.shots == 0:
         return ()
     if dataset.shots == "all":
         if not train:
             raise DataError("shots: all, but the train split has no rows with a label of the label set")
-        return tuple(train)
-    groups = {"": list(train)} if label_values is None else rows_by_label(train, column, label_values)
+        return train
+    groups = {"": train} if label_values is None else rows_by_label(train, column, label_values)
     _check_enough(dataset, groups, others)
-    drawn = [row for label, rows in groups.items() for row in _first(rows, dataset.shots, seed, label)]
-    return tuple(sorted(drawn, key=lambda row: row.source_index))
+    drawn = {index for label, rows in groups.items() for index in _first(indices_of(rows), dataset.shots, seed, label)}
+    return picked(train, [position for position, index in enumerate(indices_of(train)) if index in drawn])
 
 
-def _first(rows: Sequence[Row], n: int, seed: int, label: str) -> list[Row]:
+def _first(indices: Sequence[int], n: int, seed: int, label: str) -> list[int]:
     """The first `n` of a random order that is the label's own: other labels, and other `n`, do not move it."""
-    return shuffled(rows, random_for("shots", seed, label))[:n]
+    return shuffled(indices, random_for("shots", seed, label))[:n]
 
 
 def _check_enough(dataset: DatasetConfig, groups: Mapping[str, Sequence[Row]], others: Sequence[str]) -> None:

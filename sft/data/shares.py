@@ -1,9 +1,8 @@
 """One split cut into train, dev and test: stratified by label, with groups and equal texts on one side."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
-from sft.data.rows import Row
 from sft.data.sampling import by_stratum, random_for, shuffled
 from sft.errors import DataError
 
@@ -43,11 +42,6 @@ def cut(
                 remedy = "a label keeps a row in train: add rows, take another share, or set splits.stratify to false"
             raise DataError(f"dataset.splits: no row is left for {name} ({asked}) of {len(strata)} rows; {remedy}")
     return {name: sorted(positions) for name, positions in sides.items()}
-
-
-def pick(rows: Sequence[Row], positions: Iterable[int]) -> tuple[Row, ...]:
-    """The rows at the positions."""
-    return tuple(rows[position] for position in positions)
 
 
 def _most_in_need(missing: Mapping[str, Counter[str]], labels: Counter[str]) -> str:

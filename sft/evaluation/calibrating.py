@@ -9,6 +9,7 @@ import numpy as np
 
 from sft.calibration.calibrator import Calibrated, Calibrator, Options, RowSetScores
 from sft.calibration.selection import PER_ROW, calibrator_of, options_in_force
+from sft.data.rows import rows_at
 from sft.errors import StageFailure
 from sft.evaluation.normalization import SavedScores, Scores, ScoringRule
 from sft.runs.records import EVAL
@@ -86,11 +87,12 @@ class Calibration:
         labels, column = self.inputs.labels, self.inputs.config.prompting.output_column
         if labels is None:
             raise ValueError("calibration needs a label set")
-        by_index = {row.source_index: row for row in self.inputs.selection.pool}
-        missing = [index for index in saved.source_index.tolist() if index not in by_index]
+        indices = saved.source_index.tolist()
+        by_index = rows_at(self.inputs.selection.pool, indices)
+        missing = [index for index in indices if index not in by_index]
         if missing:
             raise StageFailure(f"train rows {missing[:5]} were scored and are not in the pool", kind="no_result")
-        gold = [labels.index(by_index[index].text(column)) for index in saved.source_index.tolist()]
+        gold = [labels.index(by_index[index].text(column)) for index in indices]
         return np.array(gold, dtype=np.int64)
 
     def _record(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.data.leaks import count_leaks
+from sft.data.rows import indices_of, rows_at
 from sft.evaluation.computation import MetricResults
 from sft.evaluation.outputs import SplitOutput, read_outputs
 from sft.evaluation.predictions import Prediction, kept_columns, prediction_record, write_predictions
@@ -152,15 +153,15 @@ def _data_record(
     shots = selection.shots if inputs.config.uses_shots else ()
     examples = [index for rows in inference["examples"].values() for row in rows for index in row]
     fixed = not inputs.config.draws_examples_per_row
-    by_index = {row.source_index: row for row in (*selection.train, *selection.shots)}
     sets = (RowSet.parse(name) for name in inferences)
     calibrated_on = (row for row_set in sets if row_set.kind == "train" for row in pool_rows(inputs, row_set))
     used = {*(row.source_index for row in (*shots, *calibrated_on)), *examples}
     evaluated = [row_text(row, prompting) for rows in inputs.evaluated().values() for row in rows]
+    seen = rows_at(selection.train, used)
     return {
-        "train_indices": [row.source_index for row in shots],
-        "dev_indices": None if selection.dev is None else [row.source_index for row in selection.dev],
-        "test_indices": [row.source_index for row in selection.test],
+        "train_indices": list(indices_of(shots)),
+        "dev_indices": None if selection.dev is None else list(indices_of(selection.dev)),
+        "test_indices": list(indices_of(selection.test)),
         "icl_indices": max(inference["examples"]["test"], key=len) if fixed else None,
         "n_train": len(shots),
         "n_dev": None if selection.dev is None else len(selection.dev),
@@ -168,7 +169,7 @@ def _data_record(
         "labels": None if inputs.labels is None else list(inputs.labels.values),
         "test_rows_sha256": rows_sha256(selection.test),
         "dev_rows_sha256": None if selection.dev is None else rows_sha256(selection.dev),
-        "n_leaked": count_leaks([row_text(by_index[index], prompting) for index in sorted(used)], evaluated),
+        "n_leaked": count_leaks([row_text(seen[index], prompting) for index in sorted(used)], evaluated),
         "n_truncated": _total("n_truncated", inference, training),
         **_trimmed(training),
         "n_special_in_text": _total("n_special_in_text", inference, training),

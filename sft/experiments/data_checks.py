@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.texts import listed
 from sft.data.leaks import count_leaks
 from sft.data.loading import load_splits
-from sft.data.rows import Row, Splits
+from sft.data.rows import Row, Splits, texts_of
 from sft.errors import UserError
 from sft.experiments.row_warnings import row_warnings
 from sft.pipeline.needed_rows import named_row_sets
@@ -132,7 +132,7 @@ def used_examples(inputs: Inputs, folder: Path) -> tuple[Row, ...]:
     return tuple(found.values())
 
 
-def _shown_or_trained_on(inputs: Inputs) -> tuple[Row, ...]:
+def _shown_or_trained_on(inputs: Inputs) -> Sequence[Row]:
     if inputs.config.uses_shots:
         return inputs.selection.shots
     inference = inputs.config.inference
@@ -149,7 +149,7 @@ def _label_counts(inputs: Inputs) -> dict[str, int] | None:
     train = inputs.splits.train
     if inputs.labels is None or train is None or column not in train.columns:
         return None
-    found = Counter(row.text(column) for row in train.rows)
+    found = Counter(texts_of(train.rows, column))
     return {value: found[value] for value in inputs.labels.values}
 
 

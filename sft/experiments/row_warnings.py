@@ -1,10 +1,11 @@
 """What the rows of an experiment show that a user should know before it runs; none of it stops a run."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from sft.config.texts import quoted
-from sft.data.rows import Row
+from sft.data.rows import Row, texts_of
 from sft.errors import UserError
 from sft.evaluation.unseen import unseen_references
 from sft.tasks.inputs import Inputs
@@ -24,7 +25,7 @@ def _unseen(inputs: Inputs, folder: Path) -> list[str]:
     output = config.prompting.output_column
     if inputs.labels is not None or not inputs.has_gold("test"):
         return []
-    references = [row.text(output) for row in inputs.selection.test]
+    references = texts_of(inputs.selection.test, output)
     metrics = config.evaluation.metrics or inputs.task.default_metrics
     has_tokenizer = bool(config.evaluation.tokenizer_name or config.inference.tokenizer_name)
     options = config.evaluation.model_extra or {}
@@ -37,12 +38,12 @@ def _unseen(inputs: Inputs, folder: Path) -> list[str]:
 def _columns_with_the_answer(inputs: Inputs) -> Iterator[str]:
     config = inputs.config
     output = config.prompting.output_column
-    rows = _rows_with_gold(inputs)
+    splits = _rows_with_gold(inputs)
     columns = dict.fromkeys([*config.prompting.input_columns, *config.inference_prompting.input_columns])
     for column in columns:
-        if _repeats(rows, column, output):
+        if _repeats(splits, column, output):
             yield _told(column, f"repeats {quoted(output)} in every row")
-        elif inputs.labels is not None and _has_one_value_per_label(rows, column, output):
+        elif inputs.labels is not None and _has_one_value_per_label(splits, column, output):
             yield _told(column, f"has one value for each label of {quoted(output)}")
 
 
@@ -50,20 +51,23 @@ def _told(column: str, how: str) -> str:
     return f"the input column {quoted(column)} {how}, so the prompts hold the answer; leave it out of input_columns"
 
 
-def _rows_with_gold(inputs: Inputs) -> list[Row]:
+def _rows_with_gold(inputs: Inputs) -> list[Sequence[Row]]:
+    """The rows of each split that has the output column."""
     output = inputs.config.prompting.output_column
-    evaluated = [row for split, rows in inputs.evaluated().items() if inputs.has_gold(split) for row in rows]
-    return [*(row for row in inputs.selection.train if output in row.values), *evaluated]
+    train = inputs.selection.train
+    evaluated = [rows for split, rows in inputs.evaluated().items() if inputs.has_gold(split)]
+    return [*([train] if train and output in train[0].values else []), *evaluated]
 
 
-def _repeats(rows: Sequence[Row], column: str, output: str) -> bool:
-    return len(rows) >= ROWS_PER_LABEL and all(_plain(row, column) == _plain(row, output) for row in rows)
+def _repeats(splits: Sequence[Sequence[Row]], column: str, output: str) -> bool:
+    rows = chain.from_iterable(splits)
+    return sum(map(len, splits)) >= ROWS_PER_LABEL and all(_plain(row, column) == _plain(row, output) for row in rows)
 
 
-def _has_one_value_per_label(rows: Sequence[Row], column: str, output: str) -> bool:
+def _has_one_value_per_label(splits: Sequence[Sequence[Row]], column: str, output: str) -> bool:
     label_of: dict[str, str] = {}
     n_of: dict[str, int] = {}
-    for row in rows:
+    for row in chain.from_iterable(splits):
         value, label = _plain(row, column), _plain(row, output)
         n_of[label] = n_of.get(label, 0) + 1
         if label_of.setdefault(value, label) != label or len(label_of) > len(n_of):

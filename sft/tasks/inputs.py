@@ -11,7 +11,7 @@ from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.config.texts import listed
 from sft.data.loading import data_fingerprint, data_names, load_splits
-from sft.data.rows import Row, Split, Splits
+from sft.data.rows import Row, Split, Splits, indices_of, texts_of
 from sft.data.selection import Selection, select
 from sft.errors import DataError
 from sft.labels.label_set import LabelSet, check_gold, resolve_labels
@@ -37,7 +37,7 @@ class Inputs:
     encoders: Mapping[str, EncoderSource] = field(default_factory=dict)
     """Section (`training`, `inference`) -> the sentence-embedding model that chooses its in-context examples."""
 
-    def evaluated(self) -> dict[str, tuple[Row, ...]]:
+    def evaluated(self) -> dict[str, Sequence[Row]]:
         """The evaluated rows by split: dev first where there is one, then test."""
         dev = {} if self.selection.dev is None else {"dev": self.selection.dev}
         return {**dev, "test": self.selection.test}
@@ -144,7 +144,7 @@ def _labels(config: ExperimentConfig, splits: Splits) -> LabelSet:
     train_values = None
     if train is not None and config.dataset.labels is None:
         _require_column(column, train)
-        train_values = [row.values[column] for row in train.rows]
+        train_values = set(texts_of(train.rows, column))
     return resolve_labels(config.dataset.labels, train_values, splits.class_names.get(column))
 
 
@@ -170,7 +170,7 @@ def _require_column(column: str, split: Split) -> None:
 
 
 def _gold(rows: Sequence[Row], column: str) -> list[tuple[int, str]]:
-    return [(row.source_index, row.text(column)) for row in rows]
+    return list(zip(indices_of(rows), texts_of(rows, column), strict=True))
 
 
 def row_text(row: Row, prompting: PromptingConfig) -> str:

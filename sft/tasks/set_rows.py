@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sft.data.prompts import PromptBuilder
-from sft.data.rows import Row
+from sft.data.rows import Row, indices_of, picked
 from sft.data.sampling import random_for
 from sft.data.selection import sample
 from sft.errors import DataError
@@ -41,7 +41,7 @@ def prompted_set(
     }
 
 
-def pool_rows(inputs: Inputs, row_set: RowSet) -> tuple[Row, ...]:
+def pool_rows(inputs: Inputs, row_set: RowSet) -> Sequence[Row]:
     """The rows of a `train:<n>` set: a sample of the pool by label, none of them a fixed in-context example.
 
     The sample is drawn under `splits.seed`, the smaller inside the larger.
@@ -53,9 +53,9 @@ def pool_rows(inputs: Inputs, row_set: RowSet) -> tuple[Row, ...]:
     shown = set()
     if not config.draws_examples_per_row:
         shown = {row.source_index for examples in InferenceExamples(inputs).fixed() for row in examples}
-    left = [row for row in inputs.selection.pool if row.source_index not in shown]
+    pool = inputs.selection.pool
+    left = picked(pool, [position for position, index in enumerate(indices_of(pool)) if index not in shown])
     if not left:
-        pool = inputs.selection.pool
         why = "every training row is an in-context example already" if pool else "there is no training row"
         raise DataError(
             f"row set {row_set.name!r}: {why}, and calibration needs some; take more shots, fewer "

@@ -80,7 +80,7 @@ def test_tabs_have_no_quoting_unless_it_is_written(tmp_path: Path) -> None:
         assert len(table.remarks) == 1
         assert "1 row has a cell between quotation marks (first: line 4)" in table.remarks[0]
     quoted = write(tmp_path, "b.tsv", 'text\ty\n"a\tb"\t"2"\n')
-    assert read_csv(quoted, ReadOptions(quote='"')).records == ({"text": "a\tb", "y": "2"},)
+    assert list(read_csv(quoted, ReadOptions(quote='"')).records) == [{"text": "a\tb", "y": "2"}]
     with pytest.raises(DataError, match=r"b.tsv line 2: 3 cells .* write dataset.read: {quote: '\"'}"):
         read_csv(quoted, READ)
 
@@ -90,7 +90,10 @@ def test_csv_without_quoting_and_with_another_quote(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 2: .*dataset.read: {quote: ''}"):
         read_csv(path, READ)
     assert read_csv(write(tmp_path, "b.csv", 'text,y\n"a,1\n'), ReadOptions(quote="")).records[0]["text"] == '"a'
-    assert read_csv(path, ReadOptions(quote="'")).records == ({"text": '"a', "y": "1"}, {"text": "b,c", "y": "2"})
+    assert list(read_csv(path, ReadOptions(quote="'")).records) == [
+        {"text": '"a', "y": "1"},
+        {"text": "b,c", "y": "2"},
+    ]
 
 
 def test_a_cell_that_may_hide_rows_is_remarked(tmp_path: Path) -> None:
