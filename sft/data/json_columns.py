@@ -1,6 +1,7 @@
 """Records to columns, block by block, so that there are never records of more than one block."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sft.data.tables import ListColumn, ReadTable
@@ -17,16 +18,11 @@ class RecordColumns:
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Take the next records."""
-        if not records:
-            return
-        columns = tuple(self._cells)
-        orders = list(map(tuple, records))
-        if all(map(columns.__eq__, orders)):
-            by_column = zip(*(own.values() for own in records), strict=True)
-            for cells, new in zip(self._cells.values(), by_column, strict=True):
-                cells.extend(new)
+        if all(map(tuple(self._cells).__eq__, map(tuple, records))):
+            for column, cells in self._cells.items():
+                cells.extend(map(itemgetter(column), records))
         else:
-            self._add_others(records, orders)
+            self._add_others(records)
         self._n_rows += len(records)
 
     def finished(self) -> ReadTable:
@@ -38,14 +34,14 @@ class RecordColumns:
         }
         return ReadTable(self._n_rows, cells, (), orders)
 
-    def _add_others(self, records: Sequence[Mapping[str, Any]], orders: Sequence[tuple[str, ...]]) -> None:
+    def _add_others(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Take records of which some lack columns, have new ones, or have them in another order."""
-        for column in dict.fromkeys(column for order in orders for column in order):
+        for column in dict.fromkeys(column for record in records for column in record):
             if column not in self._cells:
                 self._cells[column] = [None] * self._n_rows
         for column, cells in self._cells.items():
             cells.extend([record.get(column) for record in records])
         columns = tuple(self._cells)
-        for index, order in enumerate(orders, start=self._n_rows):
+        for index, order in enumerate(map(tuple, records), start=self._n_rows):
             if len(order) == len(columns) and order != columns:
                 self._orders[index] = self._known_orders.setdefault(order, order)
