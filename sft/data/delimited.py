@@ -110,7 +110,7 @@ def _read_plain(path: Path, read: ReadOptions) -> Table | None:
 def _from_file(path: Path, file: TextIOWrapper, read: ReadOptions) -> Table:
     dialect = _dialect(path, lambda: from_begin(file), read)
     reader = dialect.reader(from_begin(file))
-    columns = next(filter(None, reader), [])
+    columns: list[str] = next(filter(None, reader), [])
     if not columns or len(set(columns)) < len(columns):
         raise OddText
     cells: list[list[str | None]] = [[] for _ in columns]

@@ -77,7 +77,7 @@ def _from_plain_lines(path: Path) -> Table | None:
     try:
         for block in plain_blocks(path):
             columns.add(_records(block))
-    except (OddText, ValueError, RecursionError, StopIteration):  # told by `_from_lines`, which knows the place
+    except (OddText, ValueError, RecursionError):  # told by `_from_lines`, which knows the place
         return None
     table = columns.finished()
     return table if table.columns else None
@@ -86,11 +86,11 @@ def _from_plain_lines(path: Path) -> Table | None:
 def _records(block: str) -> list[dict[str, Any]]:
     """The objects of whole lines."""
     found: list[dict[str, Any]] = []
-    scan = _DECODER.scan_once
+    parse = _DECODER.raw_decode
     has_escapes = _ESCAPED_SURROGATE.search(block) is not None
     for line in block.split("\n"):
         if line.startswith("{"):
-            value, end = scan(line, 0)
+            value, end = parse(line)
             if end != len(line) and line[end:].strip(JSON_BLANKS):
                 raise OddText
         elif line and not line.isspace():
