@@ -12,14 +12,16 @@ import pytest
 import sft
 from sft import api
 from sft.errors import MachineError, PackageMissing, UserError
-from sft.experiments import planning
+from sft.experiments import gpus, planning
 from sft.experiments.board_process import GuardedBoard
+from sft.experiments.gpu_question import Gpu, GpuAnswer
 from sft.experiments.runner import Runner
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
 from sft.experiments.tokenizer_checks import TokenizerAnswer
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.files import ResultsFolder
+from sft.runs.manifest import write_manifest
 
 
 @pytest.fixture
@@ -65,6 +67,24 @@ def test_settings_reach_the_run(grid: dict[str, Any], seen: list[Any]) -> None:
     }
     assert (ended.n_failed, ended.outcome.unwritten) == (0, ())
     assert set(json.loads(Path("results/grid.json").read_text())["configs"]) == {"a", "b"}
+
+
+def test_a_run_begins_with_what_another_device_computed(
+    grid: dict[str, Any], seen: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpus, "ask_for_gpus", lambda _: GpuAnswer((Gpu("0", "GPU-a", capability=(9, 0)),)))
+    sft.run(grid, "results")
+    assert "computed on" not in capsys.readouterr().err
+    ((_, experiments),) = seen
+    for train, *_ in experiments.values():
+        train.folder.path.mkdir(parents=True)
+        train.folder.training.write_text('{"environment": {"device": "cpu"}}')
+        write_manifest(train.folder, [train.folder.training])
+    sft.run(grid, "results")
+    text = "warning: in 2 experiments: a, b: finished train stages were computed on cpu, this machine gives cuda; "
+    assert capsys.readouterr().err.count(text) == 1
+    sft.run(grid, "results", settings=RunSettings(gpus="none"))
+    assert "computed on" not in capsys.readouterr().err
 
 
 def test_settings_that_are_none_start_nothing(grid: dict[str, Any], seen: list[Any]) -> None:
