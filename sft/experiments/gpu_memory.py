@@ -1,8 +1,8 @@
 """A GPU whose job has ended is leased again when its memory is free again, which may take the driver seconds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from sft.experiments.gpu_question import GpuAnswer, GpuQuestion
+from sft.experiments.gpu_question import Gpu, GpuAnswer, GpuQuestion
 
 WAIT_SECONDS = 60.0
 PAUSE_SECONDS = 0.25
@@ -10,6 +10,8 @@ PAUSE_SECONDS = 0.25
 SLACK = 0.02
 """Share of the memory free at the start that may be missing."""
 SLACK_MIB = 256.0
+TOLD_MIB, TOLD_SHARE = 1024.0, 0.02
+"""What is taken at the start, if it is more than both: a driver keeps a part of the memory for itself."""
 
 
 class GpuMemory:
@@ -71,3 +73,16 @@ class GpuMemory:
             before = self._free_at_start.setdefault(uuid, free) if free is not None else 0.0
             if free is None or free >= before - max(SLACK_MIB, before * SLACK):
                 del self._until[uuid]
+
+
+def taken_by_others(gpus: Sequence[Gpu]) -> str | None:
+    """One line about memory that is in use before the first job of a run; None where there is none to speak of."""
+    found = []
+    for gpu in gpus:
+        if gpu.free is None or gpu.total is None:
+            continue
+        taken = gpu.total - gpu.free
+        if taken > max(TOLD_MIB, TOLD_SHARE * gpu.total):
+            whose = f", process {', '.join(map(str, gpu.users))}" if gpu.users else ""
+            found.append(f"GPU {gpu.index} ({taken / 1024:.1f} of {gpu.total / 1024:.1f} GiB{whose})")
+    return f"memory is taken by processes that are not of this run: {', '.join(found)}" if found else None

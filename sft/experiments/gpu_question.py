@@ -31,6 +31,12 @@ class Gpu:
     free: float | None = None
     """MiB of memory that nobody uses; None where it is not known, as of a part."""
 
+    total: float | None = None
+    """MiB of memory that it has; None where it is not known, as of a part."""
+
+    users: tuple[int, ...] = ()
+    """Processes that compute on it, as far as they are seen from here."""
+
     capability: tuple[int, int] | None = None
     """What it can compute; None where it is not known."""
 
@@ -122,10 +128,12 @@ def _parsed(line: str) -> GpuAnswer:
             index=item.get("index", ""),
             uuid=item["uuid"],
             free=item.get("free"),
+            total=item.get("total"),
+            users=tuple(item.get("users", ())),
             capability=None if capability is None else (capability[0], capability[1]),
             error=item.get("error", ""),
         )
-        parts = [Gpu(whole.index, uuid, whole.uuid, None, whole.capability) for uuid in item.get("parts", ())]
+        parts = [Gpu(whole.index, uuid, whole.uuid, capability=whole.capability) for uuid in item.get("parts", ())]
         gpus += parts or [whole]
     texts = (told.get(name, "") for name in ("why", "absent", "broken"))
     return GpuAnswer(tuple(gpus), told.get("knows_parts", True), *texts)

@@ -15,6 +15,7 @@ from sft.experiments.executors import executor_registry
 from sft.experiments.executors.executor import Executor
 from sft.experiments.executors.preload import Preload, preload_of
 from sft.experiments.executors.start_limits import StartLimits
+from sft.experiments.gpu_memory import taken_by_others
 from sft.experiments.gpu_question import Gpu
 from sft.experiments.gpus import names_of, require_gpus, usable_gpus
 from sft.experiments.grid_files import pinned_commits, write_configs, write_grid
@@ -123,7 +124,7 @@ def run_plan(
     needed = needed_jobs(jobs, lambda job: job.is_done)
     gpus = usable_gpus(settings.gpus, os.environ)
     machine = _machine(settings, needed, gpus)
-    for warning in device_warnings(jobs, frozenset(unique_jobs(jobs)) - frozenset(needed), lambda: gpus):
+    for warning in _about_gpus(jobs, needed, gpus):
         watchers.display.say(f"warning: {warning}")
     sweep(results, [job.folder for job in needed.values()], watchers.display.say)
     write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
@@ -147,6 +148,13 @@ def run_plan(
         seconds=time.monotonic() - began,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
     )
+
+
+def _about_gpus(jobs: Experiments, needed: Mapping[Path, PlannedJob], gpus: Sequence[Gpu] | None) -> list[str]:
+    """What a user should know of the GPUs before the first job."""
+    done = frozenset(unique_jobs(jobs)) - frozenset(needed)
+    taken = taken_by_others(gpus or ()) if needed else None
+    return [*device_warnings(jobs, done, lambda: gpus), *([] if taken is None else [taken])]
 
 
 def _executor(settings: RunSettings, preload: Preload, machine: Machine, say: Callable[[str], None]) -> Executor:

@@ -1,8 +1,9 @@
 """`gpu_query list|memory`: writes a line of JSON about the GPUs of this machine, as a driver may hang or crash.
 
-`{"gpus": [{"index", "uuid", "free" (MiB), "capability", "parts" (of MIG), "error"}], "knows_parts", "why" (there are
-none)}`, or `{"absent": why}` where nobody can be asked, or `{"broken": why}` where what is there does not work. NVML
-is asked, and where its library is out of reach `nvidia-smi`. Numbers are those of the order of the PCI bus.
+`{"gpus": [{"index", "uuid", "free", "total" (MiB), "users" (process ids), "capability", "parts" (of MIG), "error"}],
+"knows_parts", "why" (there are none)}`, or `{"absent": why}` where nobody can be asked, or `{"broken": why}` where
+what is there does not work. NVML is asked, and where its library is out of reach `nvidia-smi`, which is not asked for
+total and users. Numbers are those of the order of the PCI bus.
 """
 
 import glob
@@ -65,10 +66,14 @@ def _gpu(nvml: Any, index: int) -> Answer:
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
         parts, trouble = _parts(nvml, handle)
+        memory = _if_told(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+        users = _if_told(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
         return {
             "index": str(index),
             "uuid": _text(nvml.nvmlDeviceGetUUID(handle)),
-            "free": _if_told(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle).free / MIB),
+            "free": None if memory is None else memory.free / MIB,
+            "total": None if memory is None else memory.total / MIB,
+            "users": sorted({user.pid for user in users or ()}),
             "capability": _if_told(nvml, lambda: list(nvml.nvmlDeviceGetCudaComputeCapability(handle))),
             "parts": parts,
             "error": trouble,

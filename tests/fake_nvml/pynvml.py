@@ -1,7 +1,7 @@
 """Plays NVIDIA's `pynvml` for a process that finds it on its path; `FAKE_NVML` is a JSON file that says how.
 
-`{"init": error, "hangs": true, "crashes": true, "asked": file, "gpus": [...]}`, a GPU as `{"uuid", "free" (MiB),
-"capability", "parts", "error"}`.
+`{"init": error, "hangs": true, "crashes": true, "asked": file, "gpus": [...]}`, a GPU as `{"uuid", "free",
+"total" (MiB), "users", "capability", "parts", "error"}`.
 """
 
 import json
@@ -53,7 +53,13 @@ def nvmlDeviceGetUUID(handle: Any) -> str:
 def nvmlDeviceGetMemoryInfo(handle: Any) -> Any:
     if "free" not in handle:
         raise NVMLError(NOT_SUPPORTED)
-    return SimpleNamespace(free=int(handle["free"] * 2**20))
+    return SimpleNamespace(free=int(handle["free"] * 2**20), total=int(handle.get("total", 80_000) * 2**20))
+
+
+def nvmlDeviceGetComputeRunningProcesses(handle: Any) -> list[Any]:
+    if "users" not in handle:
+        raise NVMLError(NOT_SUPPORTED)
+    return [SimpleNamespace(pid=pid) for pid in handle["users"]]
 
 
 def nvmlDeviceGetCudaComputeCapability(handle: Any) -> tuple[int, ...]:

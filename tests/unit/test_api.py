@@ -87,6 +87,16 @@ def test_a_run_begins_with_what_another_device_computed(
     assert "computed on" not in capsys.readouterr().err
 
 
+def test_a_run_begins_with_the_memory_that_others_have_taken(
+    grid: dict[str, Any], seen: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half = GpuAnswer((Gpu("0", "GPU-a", free=40 * 1024.0, total=80 * 1024.0, users=(7,)),))
+    monkeypatch.setattr(gpus, "ask_for_gpus", lambda _: half)
+    sft.run(grid, "results")
+    text = "warning: memory is taken by processes that are not of this run: GPU 0 (40.0 of 80.0 GiB, process 7)\n"
+    assert capsys.readouterr().err.count(text) == 1
+
+
 def test_settings_that_are_none_start_nothing(grid: dict[str, Any], seen: list[Any]) -> None:
     with pytest.raises(UserError, match="--gpus 'one': must be all, none, or numbers"):
         sft.run(grid, "results", settings=RunSettings(gpus="one"))

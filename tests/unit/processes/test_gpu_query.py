@@ -49,11 +49,19 @@ def test_gpus_and_their_parts(nvml: Callable[..., None]) -> None:
         "index": "0",
         "uuid": "GPU-a",
         "free": 100.0,
+        "total": 80_000.0,
+        "users": [],
         "capability": [7, 5],
         "parts": [],
         "error": "",
     }
     assert (divided["index"], divided["parts"], divided["free"]) == ("1", ["MIG-1", "MIG-2"], None)
+
+
+def test_who_computes_on_a_gpu_is_told_where_it_is_seen(nvml: Callable[..., None]) -> None:
+    nvml(gpus=[{"uuid": "GPU-a", "free": 100.0, "total": 16_000.0, "users": [42, 7, 42]}, {"uuid": "GPU-b"}])
+    told = [(gpu["total"], gpu["free"], gpu["users"]) for gpu in answer("list", "/nowhere")["gpus"]]
+    assert told == [(16_000.0, 100.0, [7, 42]), (None, None, [])]
 
 
 def test_one_that_is_lost_is_told_beside_the_others(nvml: Callable[..., None]) -> None:
