@@ -6,7 +6,7 @@ import sys
 from benchmarks.commands import OFFLINE
 from benchmarks.report import print_report
 
-PARTS = ("one_token", "many_tokens", "thousand_labels", "generation")
+PARTS = ("one_token", "many_tokens", "thousand_labels", "generation", "preparation")
 
 
 def use_one_core() -> None:

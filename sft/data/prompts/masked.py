@@ -43,7 +43,8 @@ class MaskedTokenizer:
         for token in ordinary:
             self._true_ids[self._backend.token_to_id(token["content"])] = token["id"]
         junctions = Junctions(tokenizer, control)
-        self._pieces = [Pieces(junctions, partial(self._encode, broken=broken)) for broken in (False, True)]
+        ways = [partial(self._encode, broken=broken) for broken in (False, True)]
+        self._pieces = [Pieces(junctions, encode, encode) for encode in ways]
         self._check(tokenizer)
 
     def ids(self, parts: Sequence[Part]) -> tuple[int, ...]:

@@ -78,6 +78,9 @@ class Found(NamedTuple):
     """Control tokens among them, less those that the frame writes."""
 
 
+Encode = Callable[[Sequence[Part]], Found]
+
+
 class _Begun(NamedTuple):
     """What texts begin with, up to a junction."""
 
@@ -90,14 +93,16 @@ class _Begun(NamedTuple):
 class Pieces:
     """Tokenises texts piece by piece, or whole where the tokenizer gives other ids for the pieces."""
 
-    def __init__(self, junctions: Junctions, encode: Callable[[Sequence[Part]], Found]) -> None:
+    def __init__(self, junctions: Junctions, whole: Encode, alone: Encode) -> None:
         """
         Args:
             junctions: where texts may be cut.
-            encode: tokenises a text.
+            whole: tokenises a text.
+            alone: the same of a piece, faster.
         """
         self._junctions = junctions
-        self._encode = encode
+        self._whole = whole
+        self._alone = alone
         self._piece = lru_cache(_REMEMBERED_PIECES)(self._encode_piece)
         self._last: tuple[Part, ...] = ()
         self._begun = _Begun()
@@ -110,10 +115,10 @@ class Pieces:
         parts = tuple(parts)
         found = self._in_pieces(parts) if self._is_trusted else None
         if found is None:
-            return self._encode(parts)
-        if self._to_compare and any(self._end(part) for part in parts):
+            return self._whole(parts)
+        if self._to_compare:
             self._to_compare -= 1
-            whole = self._encode(parts)
+            whole = self._whole(parts)
             self._is_trusted = whole == found
             return whole
         return found
@@ -150,7 +155,7 @@ class Pieces:
 
     def _encode_piece(self, parts: tuple[Part, ...], first: Junction | None, last: Junction | None) -> Found | None:
         """The ids of a piece without its first junction, which the piece before has; None where one is not there."""
-        ids, strange = self._encode(parts)
+        ids, strange = self._alone(parts)
         if (first and ids[:1] != (first.token,)) or (last and ids[-1:] != (last.token,)):
             return None
         return Found(ids[1:] if first else ids, strange)

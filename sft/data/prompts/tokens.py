@@ -39,7 +39,9 @@ class Tokens:
         self._tokenizer = tokenizer
         self._control = control
         self._masked: MaskedTokenizer | None = None
-        self._pieces = Pieces(Junctions(tokenizer, control), self._encode)
+        self._pieces = Pieces(Junctions(tokenizer, control), self._whole, self._alone)
+        # A call without padding, truncation or added tokens leaves the tokenizer's own core so.
+        self._whole(())
         self.cut = lru_cache(_REMEMBERED_CUTS)(self._cut)
 
     def ids(self, parts: Sequence[Part]) -> tuple[int, ...]:
@@ -86,7 +88,8 @@ class Tokens:
                 return CutText(start, count, total - count)
         return CutText("", 0, total)
 
-    def _encode(self, parts: Sequence[Part]) -> Found:
+    def _whole(self, parts: Sequence[Part]) -> Found:
+        """As the tokenizer reads a text."""
         encoded = self._tokenizer(
             "".join([part.text for part in parts]),
             add_special_tokens=False,
@@ -95,9 +98,16 @@ class Tokens:
             return_token_type_ids=False,
             verbose=False,
         )
-        ids = tuple(encoded["input_ids"])
+        return self._found(encoded["input_ids"], parts)
+
+    def _alone(self, parts: Sequence[Part]) -> Found:
+        """As its core does, without what is made of the ids for models."""
+        text = "".join([part.text for part in parts])
+        return self._found(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids, parts)
+
+    def _found(self, ids: Sequence[int], parts: Sequence[Part]) -> Found:
         written = sum(part.controls for part in parts if not part.is_data)
-        return Found(ids, self._control.count_ids(ids) - written)
+        return Found(tuple(ids), self._control.count_ids(ids) - written)
 
     @property
     def _safe(self) -> MaskedTokenizer:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sft.data.prompts import Example, PromptBuilder, PromptStyle, pieces
+from sft.data.prompts.tokens import Tokens
 from sft.errors import UserError
 
 CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -160,17 +161,19 @@ def seen_texts(kind: str, chat_format: Any, monkeypatch: pytest.MonkeyPatch) -> 
     """What the tokenizer gets for three rows after the same examples, the first of them before."""
     tokenizer = KINDS[kind][0]()
     monkeypatch.setattr(pieces, "_COMPARED_WITH_WHOLE", 0)
+    seen: list[str] = []
+    for way in ("_whole", "_alone"):
+        true_way = getattr(Tokens, way)
+
+        def seeing(self: Tokens, parts: Any, true_way: Any = true_way) -> Any:
+            seen.append("".join(part.text for part in parts))
+            return true_way(self, parts)
+
+        monkeypatch.setattr(Tokens, way, seeing)
     builder = PromptBuilder(tokenizer, PromptStyle(("text",), "Be short.", format=chat_format))
     shown = [[Example({"text": "the worst film"}, "no")]]
     builder.encode(shown, Example({"text": "first"}), None)
-    seen: list[str] = []
-    whole = type(tokenizer)._encode_plus
-
-    def seeing(self: Any, text: str, *arguments: Any, **options: Any) -> Any:
-        seen.append(text)
-        return whole(self, text, *arguments, **options)
-
-    monkeypatch.setattr(type(tokenizer), "_encode_plus", seeing)
+    seen.clear()
     for text in ("second", "third"):
         builder.encode(shown, Example({"text": text}), None)
     return seen
