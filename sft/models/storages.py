@@ -78,6 +78,11 @@ def is_exact(layer: nn.Module) -> bool:
     return _is_plain(layer) and layer.weight.dtype in EXACT_TYPES
 
 
+def is_half(layer: nn.Module) -> bool:
+    """Whether a layer is a linear one of plain 16-bit numbers."""
+    return isinstance(layer, nn.Linear) and _is_plain(layer) and layer.weight.dtype in HALF_TYPES
+
+
 def is_conv1d(layer: nn.Module) -> bool:
     """Whether a layer is a transformers `Conv1D` (GPT-2), whose weight is stored as (in, out)."""
     return type(layer).__name__ == "Conv1D" and type(layer).__module__ == "transformers.pytorch_utils"

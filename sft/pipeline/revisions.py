@@ -12,6 +12,7 @@ from sft.config.library_defaults import dataclass_defaults
 from sft.config.library_keys import SFT_CONFIG
 from sft.pipeline.experiment import Experiment
 from sft.runs.records import StageName
+from sft.tasks.inputs import task_of
 from sft.training.memory import trainer_args_of
 from sft.training.options import keeps_best
 
@@ -44,6 +45,16 @@ def _may_be_half(model: ModelConfig) -> bool:
     """Whether a model's weights may have 16 bits; on a GPU they have where nothing is said."""
     written = str(model.model_args.get("dtype", model.model_args.get("torch_dtype")))
     return written.removeprefix("torch.") not in ("float32", "float64")
+
+
+def _may_tie_in_half(experiment: Experiment) -> bool:
+    """Whether label scores are those of a model whose written type has 16 bits, or may have: `auto` is its file's.
+
+    Where nothing is written, a machine without a GPU takes fp32, and its results stay.
+    """
+    model = experiment.config.model
+    is_written = not {"dtype", "torch_dtype"}.isdisjoint(model.model_args)
+    return task_of(experiment.config).output == "label_scores" and is_written and _may_be_half(model)
 
 
 def _init_of(experiment: Experiment) -> InitChoice:
@@ -101,6 +112,7 @@ REVISIONS: Mapping[str, Revision] = {
     "moved_half_weights": Revision("train", 2, _moved_half_weights),
     "moved_shared_weights": Revision("train", 2, _moved_shared_weights),
     "half_modules": Revision("train", 2, _trains_half_modules),
+    "half_head": Revision("infer", 2, _may_tie_in_half),
     "fp8_scales": Revision("train", 2, _reads_fp8),
     "other_layers": Revision("train", 2, _adapts_other_layers),
     **{f"{name}_in_training": _of_trait("train", name) for name in _TRAITS_OF_ALL},

@@ -1,8 +1,8 @@
 """Log-probability of every label after every prompt, exact whatever runs together.
 
 The score of a label is the sum of log p(token) over its ids and the ids of its stop, given the rendered prompt, with
-the softmax over the whole vocabulary in fp32. What prompts begin with alike runs once; the labels run as a tree after
-each prompt, every token seeing only what stands before it.
+the output layer and the softmax over the whole vocabulary in fp32. What prompts begin with alike runs once; the labels
+run as a tree after each prompt, every token seeing only what stands before it.
 """
 
 import logging
@@ -19,6 +19,7 @@ from sft.inference.label_scoring.label_plan import Label, LabelPlan
 from sft.inference.label_scoring.masks import MaskRule, is_tried, mask_rule, stretched_positions
 from sft.inference.label_scoring.passes import tree_pass
 from sft.inference.label_scoring.whole_sequences import score_whole_sequences
+from sft.inference.label_scoring.wide_head import head_in_full_precision
 from sft.inference.trial import objection
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,8 @@ def score_labels(
     model.eval()
     place: dict[tuple[int, ...], int] = {}
     whose = [place.setdefault(tuple(prompt), len(place)) for prompt in prompts]
-    scores = _score_distinct(model, list(place), labels, limits, progress)
+    with torch.inference_mode(), head_in_full_precision(model, next(iter(place), ())):
+        scores = _score_distinct(model, list(place), labels, limits, progress)
     return replace(scores, answer_logprobs=scores.answer_logprobs[whose], stop_logprobs=scores.stop_logprobs[whose])
 
 

@@ -119,7 +119,29 @@ REPEATED = {"layer_replication": [[0, 2], [0, 2]]}
 def test_adapters_whose_start_or_precision_is_another(raw: Raw, lora: Any, model: Any, touched: str | None) -> None:
     experiment = _experiment(raw({"lora": lora, "model": model}))
     assert revisions_of("train", experiment) == ({touched: 2} if touched else None)
-    assert revisions_of("infer", experiment) is None
+    is_half = "model_args" in model and model != FP32
+    assert revisions_of("infer", experiment) == ({"half_head": 2} if is_half else None)
+
+
+@pytest.mark.parametrize(
+    ("model", "touched"),
+    [
+        ({}, False),
+        ({"dtype": "bfloat16"}, True),
+        ({"torch_dtype": "torch.float16"}, True),
+        ({"dtype": "auto"}, True),
+        ({"dtype": "float32"}, False),
+        ({"dtype": "float64"}, False),
+    ],
+    ids=str,
+)
+def test_label_scores_of_models_that_are_written_with_16_bits(raw: Raw, model: Any, touched: bool) -> None:
+    written = {"model": {"model_args": model}}
+    expected = {"half_head": 2} if touched else None
+    assert revisions_of("infer", _experiment(raw(written))) == expected
+    assert revisions_of("train", _experiment(raw(written))) is None
+    texts = {**written, "dataset": {"task_type": "generation"}}
+    assert revisions_of("infer", _experiment(raw(texts))) is None
 
 
 @pytest.mark.parametrize("name", ["named_template", "read_instruction", "unusual_clock"])
