@@ -1,6 +1,7 @@
 """bf16 is taken only where the GPU computes in it; a device that emulates it gets fp32, wherever that is decided."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,10 +31,10 @@ def test_a_training_there_is_in_fp32(own_bf16: bool, monkeypatch: pytest.MonkeyP
     from sft.training import trainer
     from sft.training.checkpoints import CheckpointFolder
 
-    monkeypatch.setattr(trainer, "SFTConfig", dict)
+    monkeypatch.setattr(trainer, "SFTConfig", lambda **args: SimpleNamespace(n_gpu=1, **args))
     for written, expected in (({}, own_bf16), ({"fp16": True}, False), ({"bf16": True}, True)):
         args: Any = trainer._sft_config(trainer.TrainerSettings(written, 1, CheckpointFolder(tmp_path)))
-        assert args["bf16"] == expected
+        assert args.bf16 == expected
 
 
 def test_without_a_gpu_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
