@@ -43,8 +43,9 @@ class AdapterLayer:
     @property
     def base_weight(self) -> torch.Tensor:
         """The adapted weight, without its gradient."""
-        weight: torch.Tensor = (self.module.get_param() if self.is_parameter else self.base.weight).data
-        return weight
+        weight: Any = self.module.get_param() if self.is_parameter else self.base.weight
+        data: torch.Tensor = weight.data
+        return data
 
     @property
     def experts(self) -> int:

@@ -145,7 +145,7 @@ def rows() -> list[Any]:
     return made
 
 
-def trained(kind: str, model: Any, tokenizer: Any, folder: Path) -> float:
+def trained(kind: str, model: Any, tokenizer: Any, folder: Path) -> float | None:
     """Trained for three steps, and the loss of the first."""
     from sft.runs.progress import Progress
     from sft.training.checkpoints import CheckpointFolder
@@ -219,7 +219,7 @@ def greedily(model: Any, prompt: Sequence[int], steps: int) -> list[int]:
 @pytest.mark.parametrize("init", INITIALISERS, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.unknown_library_warnings
-def test_a_kind_of_model(kind: str, init: Any, bases: Any, tokenizer: Any, tmp_path: Path):
+def test_a_kind_of_model(kind: str, init: Any, bases: Any, tokenizer: Any, tmp_path: Path) -> None:
     import torch
 
     from sft.adapters.attach import attach_adapter, load_adapter, save_adapter
@@ -245,7 +245,7 @@ NEVER_TRAINED = ("llama4_text", "falcon_h1", "mamba", "mamba2")
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.unknown_library_warnings
-def test_other_layers_than_those_of_peft_are_told_from_the_configuration(kind: str, bases: Any):
+def test_other_layers_than_those_of_peft_are_told_from_the_configuration(kind: str, bases: Any) -> None:
     from peft import LoraConfig
 
     from sft.adapters.lora_targets import choose_targets
@@ -262,7 +262,7 @@ def test_other_layers_than_those_of_peft_are_told_from_the_configuration(kind: s
     assert (config.target_modules != "all-linear") == (told or kind in NEVER_TRAINED)
 
 
-def test_every_kind_whose_experts_peft_names_anew_is_known():
+def test_every_kind_whose_experts_peft_names_anew_is_known() -> None:
     from peft.utils.transformers_weight_conversion import _MODEL_TO_CONVERSION_PATTERN, _MOE_FUSED_TARGETS
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 

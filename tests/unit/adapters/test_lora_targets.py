@@ -37,7 +37,8 @@ def make() -> Callable[..., Any]:
 
 def logits(model: Any) -> torch.Tensor:
     with torch.no_grad():
-        return model(input_ids=IDS, use_cache=False).logits
+        found: torch.Tensor = model(input_ids=IDS, use_cache=False).logits
+    return found
 
 
 def attached(model: Any, **options: Any) -> Any:
