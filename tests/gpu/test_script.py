@@ -133,14 +133,14 @@ def test_a_part_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_stage_that_started_fresh_is_no_warm_start(tmp_path: Path) -> None:
-    from tests.gpu.warm import _require_starts
+    from tests.gpu.warm import STAGES, _require_starts
 
     results, found = ResultsFolder(tmp_path), Findings()
     for stage, start in (("train", "warm"), ("infer", "fresh"), ("evaluate", "warm")):
         folder = results.experiments / "one" if stage == "evaluate" else results.stage(stage, "one").path
         folder.mkdir(parents=True)
         write_record(folder / "status.json", StatusRecord("done", stage, attempt=1, start=start, seconds=1.0))
-    _require_starts(results, "warm", found)
+    _require_starts(results, "warm", STAGES, found)
     assert found.failures == ["how infer started with --start warm: fresh, must be warm"]
 
 
