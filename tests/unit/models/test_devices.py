@@ -10,6 +10,8 @@ import torch
 import sft
 from sft.models.devices import has_bf16
 from sft.models.loading import dtype_name
+from sft.training import trainer
+from sft.training.checkpoints import CheckpointFolder
 
 
 @pytest.fixture(params=[True, False], ids=["own", "emulated"])
@@ -28,9 +30,6 @@ def test_a_gpu_that_emulates_bf16_has_none(own_bf16: bool) -> None:
 
 
 def test_a_training_there_is_in_fp32(own_bf16: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from sft.training import trainer
-    from sft.training.checkpoints import CheckpointFolder
-
     monkeypatch.setattr(trainer, "SFTConfig", lambda **args: SimpleNamespace(n_gpu=1, **args))
     for written, expected in (({}, own_bf16), ({"fp16": True}, False), ({"bf16": True}, True)):
         args: Any = trainer._sft_config(trainer.TrainerSettings(written, 1, CheckpointFolder(tmp_path)))
