@@ -19,6 +19,8 @@ class Dealing:
         self._need_of = need_of
         self._waiting: PlannedJob | None = None
         """Whom GPUs are kept for."""
+        self._seen: tuple[Sequence[PlannedJob], frozenset[str], int] | None = None
+        """What the last round found; where nothing is different, thousands need not be looked at again."""
 
     def round(self, ready: Sequence[PlannedJob], resting: Collection[str]) -> Iterator[tuple[PlannedJob, Grant]]:
         """The jobs that can start now, each with its lease, which is taken when it is given.
@@ -27,6 +29,9 @@ class Dealing:
             ready: the jobs that may start, first come first.
             resting: GPUs that may not be leased yet.
         """
+        found = (tuple(ready), frozenset(resting), self._leases.changes)
+        if found == self._seen:
+            return
         kept: frozenset[str] = frozenset()
         refused: set[Need] = set()
         for job in self._in_turn(ready):
@@ -42,6 +47,7 @@ class Dealing:
             if is_next and need.gpus > 1 and not need.alone:
                 self._waiting = job
                 kept = self._leases.kept_for(need, resting)
+        self._seen = found
 
     def _in_turn(self, ready: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
         """The one that waits, then all others."""

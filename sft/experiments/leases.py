@@ -133,6 +133,8 @@ class Leases:
         self._held: dict[tuple[Kind, int], Grant] = {}
         self._shared: dict[tuple[Kind, int], set[str]] = {}
         """Slot -> what its job did not have for itself all the time: `machine`, or GPUs."""
+        self.changes = 0
+        """How often a lease was taken or came back."""
 
     @property
     def is_full(self) -> bool:
@@ -156,6 +158,7 @@ class Leases:
         grant = Grant(slot, need, Lease(self._cores(slot), self._threads(), gpus))
         self._note_sharing(grant)
         self._held[slot] = grant
+        self.changes += 1
         return grant
 
     def kept_for(self, need: Need, resting: Collection[str] = ()) -> frozenset[str]:
@@ -176,6 +179,7 @@ class Leases:
     def release(self, grant: Grant) -> list[str]:
         """Take a lease back; returns its GPUs that no job uses any more."""
         del self._held[grant.slot]
+        self.changes += 1
         return [gpu for gpu in grant.lease.gpus or () if not self._users(gpu)]
 
     def had_company(self, grant: Grant) -> bool:

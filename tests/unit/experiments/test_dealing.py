@@ -110,6 +110,26 @@ def test_those_who_need_one_gpu_keep_their_place_before_the_next_that_needs_seve
     assert simulation.started[3] == simulation.ended[2]
 
 
+def test_where_nothing_has_changed_nobody_is_asked_again() -> None:
+    simulation = Simulation(Machine(jobs=1, gpus=("GPU-a",)), [(1, 5), (1, 1), (1, 1)])
+    asked: list[int] = []
+
+    def need_of(job: PlannedJob) -> Need:
+        asked.append(simulation.number[id(job)])
+        return Need(1)
+
+    simulation.dealing = Dealing(simulation.leases, need_of)
+    for resting in (["GPU-a"], ["GPU-a"], []):
+        simulation.start([0], resting)
+    simulation.start([1])
+    simulation.start([1])
+    simulation.start([1, 2])
+    assert asked == [0, 0, 1, 1, 2]
+    simulation.end_next()
+    simulation.start([1, 2])
+    assert list(simulation.started) == [0, 1]
+
+
 @pytest.mark.parametrize("per_gpu", [1, 2])
 @given(
     jobs=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5)), max_size=20),
