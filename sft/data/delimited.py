@@ -24,7 +24,8 @@ TAB = "\t"
 TAB_SUFFIXES = (".tsv", ".tab")
 QUOTE = '"'
 LINE_BREAKS = ("\n", "\r")
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 512
+"""So few that the rows of a block are gone before the garbage collector, which goes by their number, looks at them."""
 WITHOUT_QUOTING = "dataset.read: {quote: ''}"
 WITH_QUOTING = "dataset.read: {quote: '\"'}"
 
@@ -95,7 +96,8 @@ def _lines(text: str) -> Iterable[str]:
 def _by_column(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str | None]]:
     if not rows:
         return [[] for _ in columns]
-    return [[cell or None for cell in cells] for cells in zip(*rows, strict=True)]
+    columns = zip(*rows, strict=True)
+    return [[cell or None for cell in cells] if "" in cells else list(cells) for cells in columns]
 
 
 def _read_plain(path: Path, read: ReadOptions) -> Table | None:

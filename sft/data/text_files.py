@@ -24,7 +24,8 @@ NO_TEXT = {
     b"version https://git-lfs": "a pointer of Git LFS and not the data; fetch them with `git lfs pull`",
 }
 """First bytes -> what a file is that has another name."""
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**16
+"""So few that the rows of a block are gone before the garbage collector, which goes by their number, looks at them."""
 
 
 def decoded(path: Path, encoding: str) -> str:
