@@ -96,8 +96,8 @@ def _lines(text: str) -> Iterable[str]:
 def _by_column(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str | None]]:
     if not rows:
         return [[] for _ in columns]
-    columns = zip(*rows, strict=True)
-    return [[cell or None for cell in cells] if "" in cells else list(cells) for cells in columns]
+    by_column = zip(*rows, strict=True)
+    return [[cell or None for cell in cells] if "" in cells else list(cells) for cells in by_column]
 
 
 def _read_plain(path: Path, read: ReadOptions) -> Table | None:
