@@ -152,14 +152,15 @@ def test_the_command_is_bound_to_its_cores(make, tmp_path: Path) -> None:
 
 
 def test_descendants_are_found_below_a_process_only() -> None:
-    with subprocess.Popen([SHELL, "-c", "sleep 600 & echo; wait"], stdout=subprocess.PIPE) as shell:
-        assert shell.stdout is not None
-        shell.stdout.readline()
-        below = guard.descendants(shell.pid)
-        assert sorted(below.values()) == ["sleep"]
-        assert shell.pid in guard.descendants(os.getpid())
-        for pid in (*below, shell.pid):
-            os.kill(pid, signal.SIGKILL)
+    with subprocess.Popen([SHELL, "-c", "sleep 600 & wait"]) as shell:
+        try:
+            deadline = time.monotonic() + 10
+            while sorted((below := guard.descendants(shell.pid)).values()) != ["sleep"]:
+                assert time.monotonic() < deadline, below
+            assert shell.pid in guard.descendants(os.getpid())
+        finally:
+            for pid in (*guard.descendants(shell.pid), shell.pid):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _wait_for(path: Path) -> None:
