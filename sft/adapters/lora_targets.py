@@ -24,7 +24,7 @@ ALL_LINEAR = "all-linear"
 PASSED_WHOLE = frozenset({"llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2", "gemma3_text", "phi3", "gpt2"})
 """Model types in which a text passes every linear layer."""
 
-CHOOSING_CLASSES = re.compile(r"Router|Gating|Gate$")
+CHOOSING_CLASSES = re.compile(r"Router|Gating|(?<!Forget)Gate$")
 CHOOSING_NAMES = frozenset({"gate", "router", "router_gate", "shared_expert_gate", "wg"})
 """What models call the layer that weighs experts, and the classes it is of, or is in."""
 
@@ -173,7 +173,8 @@ def _short(model: nn.Module, names: Collection[str]) -> set[str]:
     named = defaultdict(set)
     for name, _ in model.named_modules():
         named[_leaf(name)].add(name)
-    return {_leaf(name) if named[_leaf(name)] <= set(names) else name for name in names}
+    kept = set(names)
+    return {_leaf(name) if named[_leaf(name)] <= kept else name for name in kept}
 
 
 def _form(name: str) -> str:

@@ -11,7 +11,7 @@ from sft.data.tables import Column, ListColumn
 
 BINARY = "binary data such as images or audio, and no text"
 BLOCK = 64
-"""Cells that become Python values together: one alone costs nearly as much, and most of many are never asked for."""
+"""Cells that become Python values together where they are asked for in turn: one short cell costs nearly as much."""
 
 
 class UnreadColumn(Exception):
@@ -45,16 +45,17 @@ class _ArrowColumn:
     def __init__(self, data: Any, names: Sequence[str] | None) -> None:
         self._data = data
         self._names = names
-        self._start = -1
+        self._start = 0
         self._block: list[Any] = []
 
     def value(self, index: int) -> Any:
         """One cell."""
-        start = index - index % BLOCK
-        if start != self._start:
-            self._block = _cells(self._data.slice(start, BLOCK).to_pylist(), self._names)
-            self._start = start
-        return self._block[index - start]
+        place = index - self._start
+        if not 0 <= place < len(self._block):
+            is_next = place == len(self._block)
+            self._start, place = index, 0
+            self._block = _cells(self._data.slice(index, BLOCK if is_next else 1).to_pylist(), self._names)
+        return self._block[place]
 
     @cached_property
     def texts(self) -> Sequence[str]:

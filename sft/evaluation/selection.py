@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sft.errors import UserError
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.entry import MetricEntry
-from sft.evaluation.metrics.hub import HUB_METRICS, HUB_METRICS_ON_GPU, hub_direction, is_hub_metric
+from sft.evaluation.metrics.hub import HUB_METRICS, hub_direction, is_hub_metric
 from sft.evaluation.metrics.own import own_result_name
 from sft.registry import import_object, is_own_code, unknown_name
 
@@ -73,8 +73,8 @@ def higher_is_better(name: str) -> bool | None:
 
 
 def on_gpu(names: Sequence[str]) -> bool:
-    """Whether one of these metrics computes with a model on a GPU; own code does not say so."""
-    return any(entry.on_gpu for entry in entries_of(names)) or not HUB_METRICS_ON_GPU.isdisjoint(names)
+    """Whether one of these metrics computes with a model on a GPU; own code and hub metrics do not say so."""
+    return any(entry.on_gpu for entry in entries_of(names))
 
 
 def options_of(entry: MetricEntry, written: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sft.errors import MachineError
 from sft.processes.child import module_command
@@ -86,7 +87,7 @@ class GpuQuestion:
         with self._output:
             self._output.seek(0)
             lines = self._output.read().decode("utf-8", "replace").splitlines()
-        return _parsed(lines[-1] if lines else "no output")
+        return _parsed(lines)
 
     def end(self) -> None:
         """Give up; a driver that hangs may keep the process, which is not waited for."""
@@ -116,11 +117,11 @@ def ask_for_gpus(limit_seconds: float) -> GpuAnswer:
     return found or GpuAnswer(broken=f"it does not answer within {limit_seconds:g} s")
 
 
-def _parsed(line: str) -> GpuAnswer:
-    try:
-        told = json.loads(line)
-    except ValueError:
-        return GpuAnswer(broken=f"the question about GPUs ended with: {line}")
+def _parsed(lines: Sequence[str]) -> GpuAnswer:
+    """The answer, which other output may surround: an interpreter can be told to write when it ends."""
+    told = next((found for line in reversed(lines) if (found := _object(line))), None)
+    if told is None:
+        return GpuAnswer(broken=f"the question about GPUs ended with: {lines[-1] if lines else 'no output'}")
     gpus: list[Gpu] = []
     for item in told.get("gpus", ()):
         capability = item.get("capability")
@@ -137,3 +138,11 @@ def _parsed(line: str) -> GpuAnswer:
         gpus += parts or [whole]
     texts = (told.get(name, "") for name in ("why", "absent", "broken"))
     return GpuAnswer(tuple(gpus), told.get("knows_parts", True), *texts)
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

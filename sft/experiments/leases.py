@@ -155,7 +155,7 @@ class Leases:
         if chosen is None:
             return None
         gpus = None if self._machine.gpus is None else chosen
-        grant = Grant(slot, need, Lease(self._cores(slot), self._threads(), gpus))
+        grant = Grant(slot, need, Lease(self._cores(slot), self._threads(slot[0]), gpus))
         self._note_sharing(grant)
         self._held[slot] = grant
         self.changes += 1
@@ -217,8 +217,12 @@ class Leases:
             self._shared[other.slot] |= {"machine"} | common
             self._shared[grant.slot] |= common
 
-    def _threads(self) -> int:
-        own = max(1, self._machine.n_cores // self._machine.jobs)
+    def _threads(self, kind: Kind) -> int:
+        """As many as its share of the cores; evaluations divide those that jobs on GPUs leave."""
+        n_cores, among = self._machine.n_cores, self._machine.jobs
+        if kind == "evaluation":
+            n_cores, among = n_cores - among, self._machine.evaluations
+        own = max(1, n_cores // among)
         return own if self._machine.max_threads is None else min(own, self._machine.max_threads)
 
     def _cores(self, slot: tuple[Kind, int]) -> tuple[int, ...]:

@@ -38,11 +38,11 @@ def device_warnings(
                 names.setdefault(job.folder.path, []).append(name)
     step = -(-len(jobs) // READ_STAGES) or 1
     told = [(job, made) for job in list(jobs.values())[::step] if (made := _made(job))[0] is not None]
-    gpus = (ask() or ()) if told else ()
+    found = ask() if told else ()
     stages: dict[str, dict[str, None]] = {}
     behind: dict[str, dict[str, None]] = {}
     for job, made in told:
-        difference = _difference(job, *made, gpus)
+        difference = _difference(job, *made, found)
         if difference:
             stages.setdefault(difference, {})[job.record.stage] = None
             behind.setdefault(difference, {}).update(dict.fromkeys(names[job.folder.path]))
@@ -64,11 +64,12 @@ def _made(job: PlannedJob) -> tuple[str | None, str | None]:
     return (device if device in ("cuda", "cpu") else None), record.get("dtype")
 
 
-def _difference(job: PlannedJob, device: str | None, dtype: str | None, gpus: Sequence[Gpu]) -> str:
+def _difference(job: PlannedJob, device: str | None, dtype: str | None, found: Sequence[Gpu] | None) -> str:
     """What this machine would do otherwise; empty where nothing, or where it is not known."""
+    gpus = found or ()
     here = "cuda" if gpus_needed(job.record.stage, job.record.config, len(gpus)) else "cpu"
     if device != here:
-        return f"on {device}, this machine gives {here}"
+        return f"on {device}, " + ("no NVIDIA GPU is found here" if found is None else f"this machine gives {here}")
     dtype_here = _dtype_here(job.record.config, gpus if here == "cuda" else ())
     if dtype in MACHINES_CHOICE and dtype_here is not None and dtype != dtype_here:
         return f"in {dtype}, this machine gives {dtype_here}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sft.errors import UserError
+from sft.errors import MachineError, UserError
 from sft.experiments.adapter_copies import copy_adapters
 from sft.experiments.board_process import StartBoard
 from sft.experiments.costs import StageCosts
@@ -122,7 +122,7 @@ def run_plan(
     folders = ExperimentFolders(results)
     jobs = {planned.experiment.name: _jobs(planned, folders, results, request) for planned in plan.experiments}
     needed = needed_jobs(jobs, lambda job: job.is_done)
-    gpus = usable_gpus(settings.gpus, os.environ)
+    gpus = _usable_gpus(settings, bool(needed), watchers.display.say)
     machine = _machine(settings, needed, gpus)
     for warning in _about_gpus(jobs, needed, gpus):
         watchers.display.say(f"warning: {warning}")
@@ -148,6 +148,17 @@ def run_plan(
         seconds=time.monotonic() - began,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
     )
+
+
+def _usable_gpus(settings: RunSettings, is_needed: bool, say: Callable[[str], None]) -> Sequence[Gpu] | None:
+    """The GPUs; a driver that does not work keeps nobody from the board of what is done."""
+    try:
+        return usable_gpus(settings.gpus, os.environ)
+    except MachineError as error:
+        if is_needed:
+            raise
+        say(f"warning: {error}")
+        return None
 
 
 def _about_gpus(jobs: Experiments, needed: Mapping[Path, PlannedJob], gpus: Sequence[Gpu] | None) -> list[str]:

@@ -20,8 +20,8 @@ NEVER_CAUSAL = frozenset({"xlnet"})
 WEIGHING_LAYERS = frozenset((
     "afmoe", "beam", "cohere2_moe", "dbrx", "deepseek_v2", "deepseek_v3", "deepseek_v32", "doge", "dots1",
     "ernie4_5_moe", "exaone_moe", "flex_olmo", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "hunyuan_v1_moe",
-    "jamba", "longcat_flash", "mellum", "minimax", "minimax_m2", "mixtral", "olmoe", "qwen2_moe", "qwen3_5_moe",
-    "qwen3_5_moe_text", "qwen3_moe", "qwen3_next", "solar_open",
+    "jamba", "jetmoe", "longcat_flash", "mellum", "minimax", "minimax_m2", "mixtral", "olmoe", "qwen2_moe",
+    "qwen3_5_moe", "qwen3_5_moe_text", "qwen3_moe", "qwen3_next", "solar_open", "zaya",
 ))
 # fmt: on
 """Model types of which PEFT's `all-linear` takes layers that weigh experts, or that text goes past (Jamba)."""

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,9 @@ EXPLAINED = (OSError, ValueError, RuntimeError, ImportError)
 """What libraries raise with a text that speaks for itself."""
 
 UNKNOWN_ARGUMENT = "unexpected keyword argument"
+_OF_DEVICES = re.compile(
+    r"CUDA (?:unknown |driver )?error|No CUDA GPUs are available|CUBLAS_STATUS|cuDNN error|NCCL error|no NVIDIA driver"
+)
 POINTER = b"version https://git-lfs"
 
 
@@ -44,7 +48,7 @@ def shortened(text: str) -> str:
 
 
 def _is_devices(error: Exception) -> bool:
-    return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+    return type(error).__name__ == "AcceleratorError" or _OF_DEVICES.search(str(error)) is not None
 
 
 def _reason(local: Path | None, error: Exception) -> str:

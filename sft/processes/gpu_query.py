@@ -17,6 +17,7 @@ from typing import Any
 DEVICE_FILES = "/dev/nvidia[0-9]*"
 MIB = 1 << 20
 NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, DRIVER_NOT_LOADED, LIBRARY_NOT_FOUND, FUNCTION_NOT_FOUND = 3, 4, 6, 9, 12, 13
+GPU_IS_LOST = 15
 """Errors of NVML; `nvidia-smi` ends with these codes."""
 COLUMNS = {"list": ("index", "uuid"), "memory": ("uuid", "free")}
 QUERIES = {"index": "index", "uuid": "uuid", "free": "memory.free"}
@@ -48,7 +49,8 @@ def _by_library() -> Answer:
     try:
         pynvml.nvmlInit()
         count = pynvml.nvmlDeviceGetCount()
-        return {"gpus": [_gpu(pynvml, index) for index in range(count)], "knows_parts": True}
+        gpus = [_gpu(pynvml, index) for index in range(count)]
+        return {"gpus": [gpu for gpu in gpus if gpu is not None], "knows_parts": True}
     except pynvml.NVMLError as error:
         return _without_gpus(error.value, _reason(error), knows_parts=True)
 
@@ -61,25 +63,25 @@ def _without_gpus(code: int, why: str, *, knows_parts: bool) -> Answer:
     return {"broken": why}
 
 
-def _gpu(nvml: Any, index: int) -> Answer:
-    """One that does not answer is told as such: others may be used."""
+def _gpu(nvml: Any, index: int) -> Answer | None:
+    """One that does not answer is told as such: others may be used. None where this user may not use it."""
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
         parts, trouble = _parts(nvml, handle)
-        memory = _if_told(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
-        users = _if_told(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
+        memory = _figure(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+        users = _figure(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
         return {
             "index": str(index),
             "uuid": _text(nvml.nvmlDeviceGetUUID(handle)),
             "free": None if memory is None else memory.free / MIB,
             "total": None if memory is None else memory.total / MIB,
             "users": sorted({user.pid for user in users or ()}),
-            "capability": _if_told(nvml, lambda: list(nvml.nvmlDeviceGetCudaComputeCapability(handle))),
+            "capability": _figure(nvml, lambda: list(nvml.nvmlDeviceGetCudaComputeCapability(handle))),
             "parts": parts,
             "error": trouble,
         }
     except nvml.NVMLError as error:
-        return {"index": str(index), "uuid": "", "error": _reason(error)}
+        return None if error.value == NO_PERMISSION else {"index": str(index), "uuid": "", "error": _reason(error)}
 
 
 def _parts(nvml: Any, handle: Any) -> tuple[list[str], str]:
@@ -103,6 +105,16 @@ def _if_told(nvml: Any, ask: Any) -> Any:
         if error.value in (NO_PERMISSION, NOT_SUPPORTED, NOT_FOUND, FUNCTION_NOT_FOUND):
             return None
         raise
+
+
+def _figure(nvml: Any, ask: Any) -> Any:
+    """What a function tells that no run depends on; None where it does not, unless the GPU is gone."""
+    try:
+        return ask()
+    except Exception as error:  # of another class where the driver is older than the package
+        if isinstance(error, nvml.NVMLError) and error.value == GPU_IS_LOST:
+            raise
+        return None
 
 
 def _by_program(program: str, question: str) -> Answer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,18 +166,20 @@ class Asker:
         self._inputs = inputs
         self._builder = builder
         self._prompting = prompting
-        self._last: tuple[Sequence[Sequence[Row]], list[list[Example]], tuple[int, ...]] = ((), [], ())
-        """The last rounds, as examples and as numbers; most often those of all rows."""
+        self._last: tuple[tuple[tuple[int, ...], ...], list[list[Example]]] = ((), [])
+        """The last rounds, as numbers in their pool and as examples; most often those of all rows."""
 
     def encode(
         self, row: Row, rounds: Sequence[Sequence[Row]], limit: int | None, *, with_answer: bool
     ) -> PromptedRow:
         """A row after its in-context examples, with its gold answer where that is wanted."""
-        if rounds != self._last[0]:
-            shown = [[self._example(example, with_answer=True) for example in examples] for examples in rounds]
-            numbers = tuple(example.source_index for examples in rounds for example in examples)
-            self._last = tuple(map(tuple, rounds)), shown, numbers
-        _, shown, numbers = self._last
+        asked = tuple([tuple([example.source_index for example in examples]) for examples in rounds])
+        if asked != self._last[0]:
+            self._last = (
+                asked,
+                [[self._example(example, with_answer=True) for example in examples] for examples in rounds],
+            )
+        numbers, shown = tuple(chain.from_iterable(asked)), self._last[1]
         question = self._example(row, with_answer=with_answer)
         encoded = self._builder.encode(shown, question, limit, cut_output=not self._inputs.task.has_labels)
         return PromptedRow(row=row, encoded=encoded, examples=numbers[encoded.cut.examples :])

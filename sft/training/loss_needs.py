@@ -34,6 +34,9 @@ def _leave_out_balance(base: PreTrainedModel, args: SFTConfig) -> None:
     config = base.config.get_text_config()
     if not hasattr(config, "output_router_logits") or hasattr(config, "num_experts"):
         return
+    if hasattr(base, "router_aux_loss_coef") and hasattr(config, "num_local_experts"):
+        config.num_experts = config.num_local_experts  # the name that the trainer knows
+        return
     if args.router_aux_loss_coef:
         text = (
             f"router_aux_loss_coef {args.router_aux_loss_coef}: {type(base).__name__} has no such loss; leave it out"

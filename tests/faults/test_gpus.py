@@ -46,7 +46,8 @@ def test_jobs_with_and_without_a_gpu_alternate(grid: Any, start: str, gpus: list
             assert report["environment"]["CUDA_VISIBLE_DEVICES"] == ",".join(status.gpus)
             assert status.start == start
             leased.add(status.gpus)
-    assert leased == {(), *((gpu,) for gpu in gpus)}
+    # One that rests until its memory is known may come too late for any job.
+    assert {()} < leased <= {(), *((gpu,) for gpu in gpus)}
     assert "start fresh" not in grid.output()
 
 

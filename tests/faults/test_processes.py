@@ -352,7 +352,7 @@ def test_row_76_a_python_that_does_not_start_is_told(
     monkeypatch.setattr(sys, "executable", str(fake))
     ended = jobs.run(executor, jobs.job("succeed"))
     assert (ended.exit_code(), ended.error.kind) == (-signal.SIGKILL, "crash")
-    assert ended.error.message == "worker did not start within 0.3 s (--start-timeout)"
+    assert ended.error.message == "worker did not start within 0.3 s (run-experiments --start-timeout)"
 
 
 @pytest.mark.parametrize(
@@ -441,7 +441,8 @@ def test_a_server_that_does_not_get_ready_is_given_up(jobs: Any, monkeypatch: py
     executor._server_began, executor._server_by = -60.0, 0.0
     assert (jobs.end(executor, submitted).exit_code(), submitted.start) == (0, "fresh")
     assert jobs.said == [
-        "jobs start fresh from here on: the server of warm starts was not ready within 60 s (--start-timeout)"
+        "jobs start fresh from here on: the server of warm starts was not ready within 60 s "
+        "(run-experiments --start-timeout)"
     ]
 
 
@@ -472,7 +473,7 @@ def test_a_server_that_computed_is_found_out_by_the_first_hello(
     executor = jobs.executor(choice, preload=Preload(stages=("infer",)), limits=StartLimits(fork=3.0))
     lease = Lease(threads=2)
     first, second = (jobs.run(executor, jobs.job("succeed", key=key, lease=lease)) for key in "ab")
-    reason = "worker did not start within 3 s of its fork (--fork-timeout)"
+    reason = "worker did not start within 3 s of its fork (run-experiments --fork-timeout)"
     if choice == "warm":
         assert (first.error.kind, first.error.message) == ("crash", f"warm start failed: {reason}")
         return

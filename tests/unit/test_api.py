@@ -12,7 +12,7 @@ import pytest
 import sft
 from sft import api
 from sft.errors import MachineError, PackageMissing, UserError
-from sft.experiments import gpus, planning
+from sft.experiments import gpus, planning, running
 from sft.experiments.board_process import GuardedBoard
 from sft.experiments.gpu_question import Gpu, GpuAnswer
 from sft.experiments.runner import Runner
@@ -85,6 +85,17 @@ def test_a_run_begins_with_what_another_device_computed(
     assert capsys.readouterr().err.count(text) == 1
     sft.run(grid, "results", settings=RunSettings(gpus="none"))
     assert "computed on" not in capsys.readouterr().err
+
+
+def test_a_driver_that_does_not_work_keeps_nobody_from_what_is_done(
+    grid: dict[str, Any], seen: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpus, "ask_for_gpus", lambda _: GpuAnswer(broken="it is ill"))
+    with pytest.raises(MachineError, match="it is ill"):
+        sft.run(grid, "results")
+    monkeypatch.setattr(running, "needed_jobs", lambda *_: {})
+    sft.run(grid, "results")
+    assert capsys.readouterr().err.count("warning: the driver of the GPUs does not work: it is ill") == 1
 
 
 def test_a_run_begins_with_the_memory_that_others_have_taken(

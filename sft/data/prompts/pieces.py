@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _REMEMBERED_PIECES = 8192
+_LONGEST_REMEMBERED = 4096
+"""Characters of a piece that is remembered; longer ones seldom recur, and many of them fill the memory."""
+
 _COMPARED_WITH_WHOLE = 16
 """Texts that are tokenised both ways before pieces are trusted."""
 
@@ -103,7 +106,7 @@ class Pieces:
         self._junctions = junctions
         self._whole = whole
         self._alone = alone
-        self._piece = lru_cache(_REMEMBERED_PIECES)(self._encode_piece)
+        self._short_piece = lru_cache(_REMEMBERED_PIECES)(self._encode_piece)
         self._last: tuple[Part, ...] = ()
         self._begun = _Begun()
         """What the last texts have in common."""
@@ -152,6 +155,10 @@ class Pieces:
 
     def _end(self, part: Part) -> Junction | None:
         return self._junctions.of(part.text) if part.controls and not part.is_data else None
+
+    def _piece(self, parts: tuple[Part, ...], first: Junction | None, last: Junction | None) -> Found | None:
+        is_short = sum(len(part.text) for part in parts) <= _LONGEST_REMEMBERED
+        return (self._short_piece if is_short else self._encode_piece)(parts, first, last)
 
     def _encode_piece(self, parts: tuple[Part, ...], first: Junction | None, last: Junction | None) -> Found | None:
         """The ids of a piece without its first junction, which the piece before has; None where one is not there."""

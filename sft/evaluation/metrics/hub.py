@@ -28,8 +28,6 @@ _HIGHER_IS_BETTER: Mapping[str, bool] = {
 
 _NLTK_DATA = re.compile(r"Resource (?:\x1b\[\d+m)?([\w-]+)(?:\x1b\[0m)? not found")
 HUB_METRICS = tuple(_HIGHER_IS_BETTER)
-HUB_METRICS_ON_GPU = frozenset({"frugalscore", "mauve"})
-"""Those that compute with a model."""
 
 
 def is_hub_metric(name: str) -> bool:

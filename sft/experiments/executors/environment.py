@@ -39,6 +39,8 @@ FIXED = {
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     # The order that the driver's tools number GPUs in; CUDA's own begins with the fastest.
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+    # BLEURT's TensorFlow would else take all memory of a GPU that it may share.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
 }
 
 

@@ -165,7 +165,9 @@ class LocalExecutor:
         if self._server is not None and now >= self._server_by:
             seconds = self._server_by - self._server_began
             self._server_by = float("inf")
-            self._server.kill(f"the server of warm starts was not ready within {seconds:g} s (--start-timeout)")
+            self._server.kill(
+                f"the server of warm starts was not ready within {seconds:g} s (run-experiments --start-timeout)"
+            )
         for server in self._retired:
             if server.is_idle:
                 server.kill(UNANSWERED)
@@ -201,9 +203,9 @@ class LocalExecutor:
             return
         reason = f"worker did not start within {handle.hello_seconds:g} s"
         if handle.start == "warm":
-            self._on_failed_fork(handle, f"{reason} of its fork (--fork-timeout)")
+            self._on_failed_fork(handle, f"{reason} of its fork (run-experiments --fork-timeout)")
         else:
-            handle.error = ErrorRecord("crash", f"{reason} (--start-timeout)")
+            handle.error = ErrorRecord("crash", f"{reason} (run-experiments --start-timeout)")
         handle.kill()
 
     def _on_end(self, handle: LocalHandle, code: int) -> None:

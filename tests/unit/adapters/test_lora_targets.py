@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter, load_adapter, restore_adapter, save_adapter, save_start
-from sft.adapters.lora_targets import PASSED_WHOLE, _all_linear, _passed
+from sft.adapters.lora_targets import PASSED_WHOLE, _all_linear, _chooses, _passed
 from sft.errors import UserError
 from sft.initialization.layers import adapter_layers, split_factors
 from sft.models.library_warnings import noted_warnings
@@ -205,3 +205,14 @@ def test_of_some_kinds_text_passes_every_layer(kind: str) -> None:
     whole = _all_linear(model)
     assert len(whole) > 3
     assert _passed(model, whole) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "chooses"), [("TinyTopKRouter", True), ("TinyMoeGate", True), ("TinyForgetGate", False), ("Mlp", False)]
+)
+def test_what_chooses_is_known_by_its_class(name: str, chooses: bool) -> None:
+    part = type(name, (torch.nn.Module,), {})()
+    part.inner = torch.nn.Linear(2, 2)
+    model = torch.nn.Module()
+    model.part = part
+    assert _chooses(model, "part.inner") == chooses

@@ -39,6 +39,13 @@ def test_who_takes_how_much_of_which_gpu_is_one_line(gpus: list[Gpu], line: str 
 
 
 def test_what_was_told_of_memory_arrives() -> None:
-    answer = _parsed('{"gpus": [{"index": "2", "uuid": "GPU-a", "free": 1024, "total": 16384, "users": [9]}]}')
+    answer = _parsed(['{"gpus": [{"index": "2", "uuid": "GPU-a", "free": 1024, "total": 16384, "users": [9]}]}'])
     assert taken_by_others(answer.gpus) == f"{SAID}GPU 2 (15.0 of 16.0 GiB, process 9)"
-    assert taken_by_others(_parsed('{"gpus": [{"index": "0", "uuid": "GPU-a", "free": 5}]}').gpus) is None
+    assert taken_by_others(_parsed(['{"gpus": [{"index": "0", "uuid": "GPU-a", "free": 5}]}']).gpus) is None
+
+
+def test_what_an_interpreter_writes_beside_the_answer_is_no_trouble() -> None:
+    answer = _parsed(["import this", '{"absent": "no driver"}', "# clear sys.audit hooks", "null"])
+    assert (answer.absent, answer.broken) == ("no driver", "")
+    assert _parsed(["Traceback", "boom"]).broken == "the question about GPUs ended with: boom"
+    assert _parsed([]).broken == "the question about GPUs ended with: no output"

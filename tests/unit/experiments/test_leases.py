@@ -81,7 +81,7 @@ def test_this_machine_has_the_cores_of_this_process(monkeypatch: pytest.MonkeyPa
         ("evaluate", {"evaluation": {"metrics": ["accuracy", "rougeL"]}}, 4, 0),
         ("evaluate", {"evaluation": {"metrics": ["rougeL", "bertscore"]}}, 4, 1),
         ("evaluate", {"evaluation": {"metrics": ["bleurt"]}, "resources": {"gpus": 2}}, 4, 1),
-        ("evaluate", {"evaluation": {"metrics": ["frugalscore"]}}, 4, 1),
+        ("evaluate", {"evaluation": {"metrics": ["mauve"]}}, 4, 0),
         ("evaluate", {"evaluation": {"metrics": ["bertscore"]}, "resources": {"gpus": 0}}, 4, 0),
         ("evaluate", {"evaluation": {"metrics": ["bertscore"]}}, 0, 0),
         ("evaluate", {"evaluation": {"metrics": None}}, 4, 0),
@@ -111,12 +111,15 @@ def test_what_leases_no_gpu_keeps_none_idle() -> None:
     assert leases.is_full
 
 
-def test_evaluations_may_run_wherever_there_is_time_with_the_threads_of_all_jobs() -> None:
+def test_evaluations_may_run_wherever_there_is_time_with_the_threads_that_others_leave() -> None:
     leases = Leases(Machine(jobs=2, evaluations=2, cores=(0, 1, 2, 3), n_cores=4, gpus=GPUS))
     grants = [leases.take(need) for need in (Need(1), Need(1), Need(has_model=False), Need(has_model=False))]
     shares = [(0, 1), (2, 3), (0, 1, 2, 3), (0, 1, 2, 3)]
     assert [grant and grant.lease.cores for grant in grants] == shares
-    assert {grant and grant.lease.threads for grant in grants} == {2}
+    assert [grant and grant.lease.threads for grant in grants] == [2, 2, 1, 1]
+    many = Leases(Machine(jobs=1, evaluations=3, n_cores=16, gpus=GPUS)).take(Need(has_model=False))
+    assert many is not None
+    assert many.lease.threads == 5
 
 
 @pytest.mark.parametrize("gpus", [None, ()])

@@ -35,10 +35,9 @@ def test_results_of_gpus_on_a_machine_without_are_one_line(made: Any) -> None:
     infers = [finished(made, f"i{number}", "cuda", "bfloat16") for number in range(3)]
     experiments = {f"e{number}": [train, infer] for number, infer in enumerate(infers)}
     experiments["here"] = [finished(made, "own", "cpu", "float32")]
-    for gpus in (None, ()):
+    for gpus, here in ((None, "no NVIDIA GPU is found here"), ((), "this machine gives cpu")):
         assert warnings(experiments, gpus) == [
-            f"in 3 experiments: e0, e1, e2: finished train and infer stages were computed on cuda, this machine gives "
-            f"cpu; {KEPT}"
+            f"in 3 experiments: e0, e1, e2: finished train and infer stages were computed on cuda, {here}; {KEPT}"
         ]
     (line,) = warnings(experiments, [NEW])
     assert (

@@ -70,11 +70,23 @@ def test_any_other_error_passes(error: Exception) -> None:
     assert not error_record(error).at_loading
 
 
-def test_a_gpu_that_failed_is_no_bad_model(make_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA driver error: unknown error",
+        "No CUDA GPUs are available",
+        "Found no NVIDIA driver on your system.",
+        "cuDNN error: CUDNN_STATUS_NOT_INITIALIZED",
+    ],
+)
+def test_a_gpu_that_failed_is_no_bad_model(
+    make_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
     import transformers
 
     make_model("fp32").save_pretrained(tmp_path)
-    failed = RuntimeError("CUDA error: an illegal memory access was encountered")
+    failed = RuntimeError(said)
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", raising(failed))
     with pytest.raises(RuntimeError) as told:
         load_model(ModelSource(str(tmp_path), tmp_path))

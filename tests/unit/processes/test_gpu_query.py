@@ -71,6 +71,22 @@ def test_one_that_is_lost_is_told_beside_the_others(nvml: Callable[..., None]) -
     assert undivided["error"] == "it is to be divided (MIG) and has no parts"
 
 
+def test_what_no_run_depends_on_stops_none(nvml: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml(gpus=[{"error": 4}, LIBRARY[0]])
+    import pynvml
+
+    def older(_handle: Any) -> None:
+        raise RuntimeError("an unversioned function was called and no matching version could be found")
+
+    def strange(_handle: Any) -> None:
+        raise pynvml.NVMLError(999)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetComputeRunningProcesses", older)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", strange)
+    (allowed,) = answer("list", "/nowhere")["gpus"]
+    assert (allowed["uuid"], allowed["users"], allowed["free"], allowed["error"]) == ("GPU-a", [], None, "")
+
+
 @pytest.mark.parametrize(
     ("code", "kind"), [(12, "absent"), (9, "why"), *((code, "broken") for code in (1, 4, 15, 18, 28, 999))]
 )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sft.data.prompts import Example, PromptBuilder, PromptStyle, pieces
+from sft.data.prompts.style import Part
 from sft.data.prompts.tokens import Tokens
 from sft.errors import UserError
 
@@ -201,3 +202,11 @@ def test_a_tokenizer_that_reads_pieces_otherwise_gets_the_whole(monkeypatch: pyt
     found = every_id(tokenizer)
     monkeypatch.setattr(pieces.Pieces, "_in_pieces", lambda _self, _parts: None)
     assert found == every_id(tokenizer)
+
+
+def test_long_texts_are_not_remembered() -> None:
+    tokens = PromptBuilder(KINDS["byte-level"][0](), PromptStyle(("text",), None, format="plain"))._tokens
+    before = tokens._pieces._short_piece.cache_info().currsize
+    for text in ("short", "long " * 1000):
+        tokens.ids([Part(text, True, 0)])
+    assert tokens._pieces._short_piece.cache_info().currsize == before + 1
