@@ -1,13 +1,12 @@
 """Who has which part of the machine: slots, CPU cores, threads, GPUs; pure, the runner starts the jobs."""
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sft.evaluation.selection import on_gpu
 from sft.experiments.executors.executor import Lease
-from sft.processes.cpus import usable_cpus
+from sft.processes.cpus import allowed_cpus, usable_cpus
 from sft.runs.records import StageName
 
 MOST_EVALUATIONS = 8
@@ -90,7 +89,7 @@ def this_machine(
     return Machine(
         jobs=jobs,
         evaluations=min(MOST_EVALUATIONS, max(1, usable - jobs)),
-        cores=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
+        cores=allowed_cpus(),
         n_cores=usable,
         max_threads=allowed_threads(environment),
         gpus=gpus,

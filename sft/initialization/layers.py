@@ -13,7 +13,7 @@ from torch import nn
 
 from sft.errors import UserError
 from sft.initialization.factors import Factors
-from sft.models.storages import PLAIN_TYPES, is_conv1d, is_exact
+from sft.models.storages import EXACT_TYPES, PLAIN_TYPES, is_conv1d, is_exact
 
 ADAPTER = "default"
 ANCHOR = "anchor"
@@ -57,7 +57,7 @@ class AdapterLayer:
         """Whether the base is plain fp32 or fp64 numbers, which can be changed in place."""
         if not self.is_parameter:
             return is_exact(self.base)
-        return self.base_weight.dtype in (torch.float32, torch.float64)
+        return self.base_weight.dtype in EXACT_TYPES
 
     @property
     def rank(self) -> int:

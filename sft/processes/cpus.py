@@ -6,13 +6,22 @@ from pathlib import Path
 from sft.processes.control_groups import CGROUPS, PROC, group_folders, read
 
 
+def allowed_cpus() -> tuple[int, ...]:
+    """The numbers of the CPUs that this process may run on, ascending; empty where processes are bound to none."""
+    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
+
+
+def n_allowed_cpus() -> int:
+    """How many CPUs this process may run on."""
+    return len(allowed_cpus()) or os.cpu_count() or 1
+
+
 def usable_cpus(proc: Path = PROC, cgroups: Path = CGROUPS) -> int:
     """The CPUs that this process may run on, or fewer where a quota gives it less time; at least 1.
 
     A part of a CPU counts as none: threads that have used up a quota stand still until its next period begins.
     """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cpu_quota(proc, cgroups)
+    allowed, quota = n_allowed_cpus(), cpu_quota(proc, cgroups)
     return allowed if quota is None else max(1, min(allowed, int(quota)))
 
 

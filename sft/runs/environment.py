@@ -1,7 +1,6 @@
 """What a number depends on beside its config: library versions, device, threads, commit."""
 
 import functools
-import os
 import platform
 import resource
 import subprocess
@@ -10,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sft.processes.cpus import n_allowed_cpus
 from sft.runs.memory import memory_limit
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "evaluate", "accelerate", "bitsandbytes", "numpy")
@@ -78,6 +78,6 @@ def device_record() -> dict[str, Any]:
         "device": "cuda" if on_gpu else "cpu",
         "device_name": torch.cuda.get_device_name() if on_gpu else cpu_name(),
         "threads": torch.get_num_threads(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": n_allowed_cpus(),
         "peak_gpu_bytes": sum(peaks) if on_gpu else None,
     }

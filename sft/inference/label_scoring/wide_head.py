@@ -39,17 +39,14 @@ def head_in_full_precision(model: Any, ids: Sequence[int]) -> Iterator[None]:
         ids: of a prompt, for that pass.
     """
     heads = [_Head(layer) for layer in _output_layers(model)] if ids else []
-    handles = [head.layer.register_forward_hook(head.widen) for head in heads]
-    try:
+    with contextlib.ExitStack() as hooks:
+        for head in heads:
+            hooks.callback(head.layer.register_forward_hook(head.widen).remove)
         objection = _objection(model, ids, heads) if heads else None
         if objection is not None:
             logger.warning("the output layer computes in 16 bits: %s", objection)
-            while handles:
-                handles.pop().remove()
+            hooks.close()
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class _Head:
