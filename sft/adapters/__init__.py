@@ -7,5 +7,5 @@ from sft.registry import Registry
 
 adapter_registry: Registry = {
     "none": "sft.adapters.none:METHOD",
-    "lora": "sft.adapters.lora:METHOD",
+    "lora": "sft.adapters.lora.method:METHOD",
 }

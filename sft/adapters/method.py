@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from sft.adapters.lora_data import TokenRow
+from sft.adapters.lora.data_driven import TokenRow
 
 
 class OptionFinding(NamedTuple):

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.adapters.fit import TARGETS, require_fit, require_known_options, require_patterns, told_fault
+from sft.adapters.lora.fit import TARGETS, require_fit, require_known_options, require_patterns, told_fault
 from sft.errors import StageFailure, UserError, machine_kind
 from sft.models.library_warnings import judged_warnings
 from sft.models.reading import reading_error

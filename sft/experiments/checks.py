@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters import adapter_registry
-from sft.adapters.lora_fit import check_on_model
+from sft.adapters.lora.target_checks import check_on_model
 from sft.adapters.options import check_adapter, check_continued
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force

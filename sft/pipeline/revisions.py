@@ -6,7 +6,7 @@ A stage's version number is raised only where no field of a config tells which e
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sft.adapters.lora_init import InitChoice
+from sft.adapters.lora.initialization import InitChoice
 from sft.config.experiment import ModelConfig, PromptingConfig
 from sft.config.library_defaults import dataclass_defaults
 from sft.config.library_keys import SFT_CONFIG

@@ -248,7 +248,7 @@ NEVER_TRAINED = ("llama4_text", "falcon_h1", "mamba", "mamba2")
 def test_other_layers_than_those_of_peft_are_told_from_the_configuration(kind: str, bases: Any) -> None:
     from peft import LoraConfig
 
-    from sft.adapters.lora_targets import choose_targets
+    from sft.adapters.lora.targets import choose_targets
     from sft.models.config_file import has_other_layers, read_config
     from sft.models.library_warnings import forget_warnings, noted_warnings
 

@@ -10,7 +10,7 @@ import torch
 from peft import PeftModel
 
 from sft.adapters.attach import attach_adapter, continue_adapter, save_adapter
-from sft.adapters.lora_attach import adapter_layers
+from sft.adapters.lora.attach import adapter_layers
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 OPTIONS: list[dict[str, Any]] = [
@@ -112,7 +112,7 @@ def test_a_half_precision_base_rounds_nothing_of_what_is_taken_off_it(
 ) -> None:
     if (init, kind) == ("olora", "gpt2"):
         pytest.skip("does not know such layers")
-    from tests.unit.adapters.test_lora_data import token_rows
+    from tests.unit.adapters.lora.test_data_driven import token_rows
 
     before = logits(made(make_model, kind))
     options = {"r": 4, "init_lora_weights": init, "lora_alpha": 3}

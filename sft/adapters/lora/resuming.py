@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.lora_attach import build_lora
-from sft.adapters.lora_init import InitChoice
+from sft.adapters.lora.attach import build_lora
+from sft.adapters.lora.initialization import InitChoice
 from sft.errors import UserError
 from sft.initialization.apply import anchor_rounded, holding_residual, initialize_from, write_factors
 from sft.initialization.factors import initial_factors, load_factors, save_factors

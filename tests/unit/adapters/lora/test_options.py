@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sft.adapters.lora import LoraOptions
-from sft.adapters.lora_init import InitChoice
+from sft.adapters.lora.initialization import InitChoice
+from sft.adapters.lora.method import LoraOptions
 from sft.adapters.options import check_adapter
 from sft.config.library_keys import LORA_CONFIG, dataclass_fields
 from sft.errors import UserError

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from sft.adapters.fit import require_patterns
-from sft.adapters.lora_continue import disagreements
-from sft.adapters.lora_data import TokenRow, add_settings, measure
-from sft.adapters.lora_fit import ON_HEAD, TWICE, check_on_model
-from sft.adapters.lora_init import InitChoice
-from sft.adapters.lora_targets import choose_targets, joined_targets, weighs_experts
+from sft.adapters.lora.continuing import disagreements
+from sft.adapters.lora.data_driven import TokenRow, add_settings, measure
+from sft.adapters.lora.fit import require_patterns
+from sft.adapters.lora.initialization import InitChoice
+from sft.adapters.lora.target_checks import ON_HEAD, TWICE, check_on_model
+from sft.adapters.lora.targets import choose_targets, joined_targets, weighs_experts
 from sft.adapters.saving import ADAPTER, load_adapter
 from sft.errors import UserError
 from sft.initialization.apply import anchor_rounded, initialize, shared_weights

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sft.adapters.lora_data import TokenRow
-from sft.adapters.lora_fit import check_targets
-from sft.adapters.lora_init import InitChoice, check_init
+from sft.adapters.lora.data_driven import TokenRow
+from sft.adapters.lora.initialization import InitChoice, check_init
+from sft.adapters.lora.target_checks import check_targets
 from sft.adapters.method import OptionFinding
 from sft.config.library_defaults import dataclass_defaults
 from sft.config.library_keys import LORA_CONFIG, dataclass_fields
@@ -98,38 +98,38 @@ class Lora:
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """Ours over those of `peft.LoraConfig`; a trained adapter keeps its own dropout where none is written."""
-        from sft.adapters.lora_continue import FREELY_CHANGED
+        from sft.adapters.lora.continuing import FREELY_CHANGED
 
         known = {**dataclass_defaults(LORA_CONFIG), **self.defaults()}
         return {key: value for key, value in known.items() if not (continued and key in FREELY_CHANGED)}
 
     def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
         """The model with a LoRA adapter, initialised."""
-        from sft.adapters.lora_attach import attach_lora
+        from sft.adapters.lora.attach import attach_lora
 
         return attach_lora(model, self._effective(options), folder, rows)
 
     def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
         """The options that disagree with a trained LoRA adapter, dropout excepted."""
-        from sft.adapters.lora_continue import disagreements
+        from sft.adapters.lora.continuing import disagreements
 
         return disagreements(options, adapter)
 
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """The model with a trained LoRA adapter; what `options` say must agree with it, dropout excepted."""
-        from sft.adapters.lora_attach import continue_lora
+        from sft.adapters.lora.attach import continue_lora
 
         return continue_lora(model, options, adapter)
 
     def save_start(self, model: Any, options: Mapping[str, Any], folder: Path) -> None:
         """A0 and B0 where they moved the base; with PEFT's own initialisations also the weights they moved."""
-        from sft.adapters.lora_start import save_start
+        from sft.adapters.lora.resuming import save_start
 
         save_start(model, options, folder)
 
     def restored(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
         """The model with a LoRA adapter on the base as its initialisation left it."""
-        from sft.adapters.lora_start import restored_lora
+        from sft.adapters.lora.resuming import restored_lora
 
         return restored_lora(model, self._effective(options), folder)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter, load_adapter, restore_adapter, save_adapter, save_start
-from sft.adapters.lora_targets import PASSED_WHOLE, _all_linear, _chooses, _passed
+from sft.adapters.lora.targets import PASSED_WHOLE, _all_linear, _chooses, _passed
 from sft.errors import UserError
 from sft.initialization.layers import adapter_layers, split_factors
 from sft.models.library_warnings import noted_warnings
