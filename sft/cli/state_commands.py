@@ -32,9 +32,10 @@ def logs(
 def verify(results_path: Results = RESULTS) -> None:
     """Compare result files with their manifests, metrics with the predictions; exit 1 when one differs."""
     from sft import api
+    from sft.experiments.verification_view import verification_lines
 
     verified = api.verify(results_path)
-    show("\n".join(verified.lines))
+    show("\n".join(verification_lines(verified)))
     if verified.damaged:
         raise typer.Exit(1)
 

@@ -1,23 +1,30 @@
 """`sft verify`: whether the results are still what their stages wrote, and the metrics those of the predictions."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sft.evaluation.recomputing import wrong_metrics
-from sft.experiments.outcomes import story
 from sft.experiments.results_view import ResultsView, name_of
 from sft.experiments.status_view import unreadable_warnings
-from sft.experiments.wording import counted, shown_path, size_text
-from sft.runs.files import JobFolder
+from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import difference, listed_files
+from sft.runs.records import StatusRecord
 from sft.runs.states import FINISHED
 
 
 @dataclass(frozen=True)
 class DamagedJob:
-    """A stage whose results are not those that it wrote."""
+    """A stage whose results are not those that it wrote.
+
+    Attributes:
+        name: of the first experiment that it belongs to.
+        key: of the stage.
+        status: its last recorded state; None where there is none.
+    """
 
     folder: JobFolder
+    name: str
+    key: str
+    status: StatusRecord | None
     files: tuple[str, ...]
     """Each bad file and what is wrong with it."""
 
@@ -26,12 +33,13 @@ class DamagedJob:
 class Verification:
     """What was compared, and what differs."""
 
+    results: ResultsFolder
     jobs: int
     files: int
     n_bytes: int
     damaged: tuple[DamagedJob, ...]
-    lines: tuple[str, ...]
-    """All of it for people."""
+    warnings: tuple[str, ...]
+    """Experiments that could not be looked at, one line each."""
 
 
 def verify(view: ResultsView) -> Verification:
@@ -45,14 +53,11 @@ def verify(view: ResultsView) -> Verification:
         listed = listed_files(folder)
         wrong = _wrong_files(view, folder)
         if wrong:
-            damaged.append(DamagedJob(folder, tuple(wrong)))
+            damaged.append(_damaged(view, folder, wrong))
         if listed:
             jobs, files = jobs + 1, files + len(listed)
             n_bytes += sum(file.size for file in listed.values())
-    lines = [*_lines(view, damaged), *unreadable_warnings(view)]
-    checked = f"{counted(jobs, 'finished stage')}, {counted(files, 'file')}, {size_text(n_bytes)}"
-    lines.append(f"{checked}: {f'{len(damaged)} damaged' if damaged else 'all as written'}")
-    return Verification(jobs, files, n_bytes, tuple(damaged), tuple(lines))
+    return Verification(view.results, jobs, files, n_bytes, tuple(damaged), tuple(unreadable_warnings(view)))
 
 
 def _wrong_files(view: ResultsView, folder: JobFolder) -> list[str]:
@@ -75,11 +80,7 @@ def _wrong_files(view: ResultsView, folder: JobFolder) -> list[str]:
     return wrong if listed_files(folder) is not None else []
 
 
-def _lines(view: ResultsView, damaged: list[DamagedJob]) -> Iterator[str]:
-    for job in damaged:
-        status = view.standings.of(job.folder).status
-        owner = view.owners.get(job.folder.path)
-        name, key = (name_of(job.folder), job.folder.path.name) if owner is None else (owner.name, owner.key)
-        yield story(name, key, status, "damaged", view.results)
-        yield from (f"  {shown_path(job.folder.path)}/{file}" for file in job.files)
-        yield f"  To compute it anew: rm {shown_path(job.folder.manifest)}, then run the grid again"
+def _damaged(view: ResultsView, folder: JobFolder, files: list[str]) -> DamagedJob:
+    owner = view.owners.get(folder.path)
+    name, key = (name_of(folder), folder.path.name) if owner is None else (owner.name, owner.key)
+    return DamagedJob(folder, name, key, view.standings.of(folder).status, tuple(files))

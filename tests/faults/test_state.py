@@ -17,6 +17,7 @@ from sft.experiments import library_versions
 from sft.experiments.grid_files import write_configs, write_grid
 from sft.experiments.plan_view import plan_lines
 from sft.experiments.sweeping import sweep
+from sft.experiments.verification_view import verification_lines
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs import atomic, events, progress
@@ -225,7 +226,7 @@ def test_row_26_a_status_that_cannot_be_read_is_judged_by_manifest_and_lock(
     assert sum(line.startswith("warning: ") for line in told) == 1
     verified = api.verify(results.path)
     assert verified.damaged == ()
-    assert sum(line.startswith("warning: ") for line in verified.lines) == 1
+    assert sum(line.startswith("warning: ") for line in verification_lines(verified)) == 1
     assert api.logs("done", results.path)[0].startswith("done done [")
     assert any(line.startswith("  LOST lost [") for line in plan_lines(grid.plan, results))
     api.clean(results.path)
@@ -292,7 +293,8 @@ def test_row_28_a_flipped_byte_is_named_and_its_experiment_leaves_the_board(
     verified = api.verify(results.path)
     assert [job.folder for job in verified.damaged] == [grid.jobs["bad"][-1].folder]
     assert any(
-        f"{metrics.name} has another content than was written (sha256 differs)" in line for line in verified.lines
+        f"{metrics.name} has another content than was written (sha256 differs)" in line
+        for line in verification_lines(verified)
     )
     shown = board(results)
     assert [place["name"] for place in shown["boards"][0]["ranking"]] == ["good"]
