@@ -1,4 +1,4 @@
-"""docs/leaderboard.md names every key of `leaderboard.json`, and none that is not there."""
+"""docs/leaderboard-json.md names every key of `leaderboard.json`, and none that is not there."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from sft.reporting.collect import ExperimentError
 from sft.reporting.formats.json import leaderboard_record
 from sft.reporting.leaderboard import build_leaderboard
 
-DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard.md").read_text("utf-8")
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard-json.md").read_text("utf-8")
 FREE = frozenset({"settings", "results", "timing", "resources"})
 """Maps whose keys are a user's or a metric's."""
 SHOWN_RESOURCES = {"peak_rss_bytes", "peak_gpu_bytes", "trainable_parameters", "total_parameters"}

@@ -1,4 +1,4 @@
-"""What the axes of a board's grid change, in `leaderboard.json`; docs/leaderboard.md says what its keys mean."""
+"""What the axes of a board's grid change, in `leaderboard.json`; docs/leaderboard-json.md says what its keys mean."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""The groups of a board in `leaderboard.json`; docs/leaderboard.md says what its keys mean."""
+"""The groups of a board in `leaderboard.json`; docs/leaderboard-json.md says what its keys mean."""
 
 import dataclasses
 from typing import Any

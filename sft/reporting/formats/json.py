@@ -1,4 +1,4 @@
-"""`leaderboard.json`: every row of every board, for programs; docs/leaderboard.md says what its keys mean."""
+"""`leaderboard.json`: every row of every board, for programs; docs/leaderboard-json.md says what its keys mean."""
 
 import dataclasses
 import json
