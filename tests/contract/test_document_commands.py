@@ -36,6 +36,7 @@ def own_words(command: str) -> list[str]:
 def parse(command: str) -> None:
     """Read a whole command as the program would, without running it; a mistake raises."""
     program, *arguments = own_words(command)
+    assert [word for word in arguments if word.startswith("etc/") and not (ROOT / word).exists()] == [], command
     if program == "sft":
         name, *options = arguments
         CLI.commands[name].make_context(name, options)
@@ -117,6 +118,7 @@ def test_commands_are_found_at_all() -> None:
         "sft schema x",
         ".venv/bin/python -m sft.cli plna grid.jsonnet",
         "HF_HUB_OFFLINE=1 sft plan g.jsonnet --jobs 2",
+        "sft plan etc/configs/jsonnet/nothing.jsonnet",
         "make dmeo",
         "python -m tests.gpu --onyl warm",
         "python -m tests.gpu --only wram",
