@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from sft.experiments.board_process import UNDER_WAY, board_starter
-from sft.experiments.executors.local import LocalExecutor
+from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.line_display import display_for
 from sft.experiments.runner import Runner
 from sft.experiments.settings import RunSettings

@@ -5,7 +5,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from sft.experiments.executors.executor import Handle
+from sft.experiments.executors.protocol import Handle
 from sft.experiments.outcomes import NOTHING_SEEN, MemorySeen, error_of
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.file_systems import make_folder

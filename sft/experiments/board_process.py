@@ -11,8 +11,8 @@ from typing import Protocol
 
 from sft.errors import MachineError
 from sft.experiments.executors.environment import worker_environment
-from sft.experiments.executors.executor import Lease
-from sft.experiments.executors.guarded import Command, GuardedProcess
+from sft.experiments.executors.guarded_process import Command, GuardedProcess
+from sft.experiments.executors.protocol import Lease
 from sft.experiments.surroundings import masking
 from sft.experiments.wording import one_line
 from sft.processes.child import module_command

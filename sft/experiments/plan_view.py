@@ -8,12 +8,12 @@ from sft.config.experiment import ExperimentConfig
 from sft.errors import MachineError
 from sft.experiments.defaults import default_lines
 from sft.experiments.effects import without_effect
-from sft.experiments.gpus import usable_gpus
+from sft.experiments.executors.local.gpus import usable_gpus
+from sft.experiments.executors.local.reused_devices import device_warnings
 from sft.experiments.library_versions import version_warnings
 from sft.experiments.outcomes import reason, story
 from sft.experiments.plan_states import PlannedRun, planned_run
 from sft.experiments.planning import GridPlan, PlannedExperiment
-from sft.experiments.reused_devices import device_warnings
 from sft.experiments.why import why_lines
 from sft.experiments.wording import counted
 from sft.pipeline.differences import shown

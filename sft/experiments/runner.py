@@ -9,11 +9,11 @@ from sft.experiments.attempts import judge, log_of, number_of, prepare
 from sft.experiments.board_process import StartBoard
 from sft.experiments.board_refresh import BoardRefresh
 from sft.experiments.crash_report import crashed
-from sft.experiments.dealing import Dealing
 from sft.experiments.display import Display
-from sft.experiments.executors.executor import Executor, Submission
-from sft.experiments.gpu_memory import GpuMemory
-from sft.experiments.leases import Grant, Leases, Need, gpus_needed
+from sft.experiments.executors.local.dealing import Dealing
+from sft.experiments.executors.local.gpu_memory import GpuMemory
+from sft.experiments.executors.local.leases import Grant, Leases, Need, gpus_needed
+from sft.experiments.executors.protocol import Executor, Submission
 from sft.experiments.ledger import FINISHED, Ledger
 from sft.experiments.limits import Limits, Watch
 from sft.experiments.logs import Logs

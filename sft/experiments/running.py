@@ -12,16 +12,16 @@ from sft.experiments.board_process import StartBoard
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import Display
 from sft.experiments.executors import executor_registry
-from sft.experiments.executors.executor import Executor
-from sft.experiments.executors.preload import Preload, preload_of
+from sft.experiments.executors.local.gpu_memory import taken_by_others
+from sft.experiments.executors.local.gpu_question import Gpu
+from sft.experiments.executors.local.gpus import names_of, require_gpus, usable_gpus
+from sft.experiments.executors.local.leases import Machine, gpus_needed, this_machine
+from sft.experiments.executors.local.preload import Preload, preload_of
+from sft.experiments.executors.local.reused_devices import device_warnings
+from sft.experiments.executors.protocol import Executor
 from sft.experiments.executors.start_limits import StartLimits
-from sft.experiments.gpu_memory import taken_by_others
-from sft.experiments.gpu_question import Gpu
-from sft.experiments.gpus import names_of, require_gpus, usable_gpus
 from sft.experiments.grid_files import pinned_commits, write_configs, write_grid
-from sft.experiments.leases import Machine, gpus_needed, this_machine
 from sft.experiments.planning import GridPlan, PlannedExperiment
-from sft.experiments.reused_devices import device_warnings
 from sft.experiments.run_facts import RunFacts
 from sft.experiments.runner import Runner
 from sft.experiments.schedule import Experiments, needed_jobs, unique_jobs

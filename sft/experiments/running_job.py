@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sft.experiments.attempts import Asked
 from sft.experiments.display import RunningJob
-from sft.experiments.executors.executor import Handle
-from sft.experiments.leases import Grant
+from sft.experiments.executors.local.leases import Grant
+from sft.experiments.executors.protocol import Handle
 from sft.experiments.limits import Sign, Watch
 from sft.experiments.logs import Logs
 from sft.experiments.outcomes import MemorySeen

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sft.experiments.leases import Machine
+from sft.experiments.executors.local.leases import Machine
 from sft.experiments.logs import LogSize
 from sft.experiments.schedule import CostOf, unknown_cost
 from sft.runs.memory import memory_limit, oom_counter

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from sft.experiments.executors.preload import Preload
+from sft.experiments.executors.local.preload import Preload
 from sft.runs import fault_injection
 from sft.runs.records import StageName
 from sft.worker.job import stage_function

@@ -19,7 +19,7 @@ from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.entry import MetricEntry
 from sft.experiments.checks import SectionChecks
 from sft.experiments.executors import executor_registry
-from sft.experiments.executors.executor import Executor
+from sft.experiments.executors.protocol import Executor
 from sft.initialization.initializers import initializer_registry
 from sft.pipeline import stage_registry
 from sft.registry import import_object

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.executors.executor import Lease, Submission
-from sft.experiments.executors.local import LocalExecutor
+from sft.experiments.executors.local.executor import LocalExecutor
+from sft.experiments.executors.protocol import Lease, Submission
 from sft.runs.fault_injection import VARIABLE
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, write_record

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from sft.experiments.executors.executor import Submission
-from sft.experiments.executors.local import LocalExecutor
+from sft.experiments.executors.local.executor import LocalExecutor
+from sft.experiments.executors.protocol import Submission
 from sft.runs.files import AttemptFolder, JobFolder
 
 if __name__ == "__main__":

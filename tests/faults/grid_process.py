@@ -20,10 +20,10 @@ from sft.cli.output import steady_streams, write_err
 from sft.cli.run_commands import close
 from sft.errors import SftError
 from sft.experiments.board_process import GuardedBoard, StartBoard
-from sft.experiments.executors.local import LocalExecutor
-from sft.experiments.executors.preload import preload_of
+from sft.experiments.executors.local.executor import LocalExecutor
+from sft.experiments.executors.local.leases import Machine
+from sft.experiments.executors.local.preload import preload_of
 from sft.experiments.executors.start_limits import StartLimits
-from sft.experiments.leases import Machine
 from sft.experiments.line_display import display_for
 from sft.experiments.logs import LogSize
 from sft.experiments.runner import Runner

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.executors import local
+from sft.experiments.executors.local import executor as local
 from sft.experiments.logs import LogSize
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import is_done

@@ -214,7 +214,7 @@ def test_row_19_a_driver_that_does_not_work_is_no_machine_without_gpus(
     program.write_text(f"#!/bin/sh\necho Unable to determine the device handle: Unknown Error\n{dead}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr("sft.experiments.gpus.QUERY_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr("sft.experiments.executors.local.gpus.QUERY_TIMEOUT_SECONDS", 2)
     monkeypatch.setattr("sft.experiments.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions])
     (project / "grid.json").write_text(json.dumps({"configs": {"a": raw()}}))
     why = "nvidia-smi ends with code 15: Unable to" if dead == "exit 15" else "it does not answer within 2 s"

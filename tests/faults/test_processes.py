@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.executors import fresh, handle, start_limits, warm
-from sft.experiments.executors.executor import Lease
-from sft.experiments.executors.preload import Preload
+from sft.experiments.executors import guarded_process, handle, start_limits, warm
+from sft.experiments.executors.local.preload import Preload
+from sft.experiments.executors.protocol import Lease
 from sft.experiments.executors.start_limits import StartLimits
 from sft.runs.records import read_error, read_json_or_none, read_progress
 
@@ -365,7 +365,7 @@ def test_row_76_a_python_that_does_not_start_is_told(
 def test_row_76_a_missing_python_or_package_is_in_the_log(
     jobs: Any, monkeypatch: pytest.MonkeyPatch, command: list[str], said: str
 ) -> None:
-    monkeypatch.setattr(fresh, "worker_command", lambda *_: command)
+    monkeypatch.setattr(guarded_process, "worker_command", lambda *_: command)
     job = jobs.job("succeed")
     ended = jobs.run(jobs.executor("fresh"), job)
     assert ended.exit_code() not in (0, None)

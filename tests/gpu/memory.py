@@ -9,9 +9,9 @@ import torch
 
 from sft import api
 from sft.experiments.executors import guard
-from sft.experiments.executors.executor import Submission
-from sft.experiments.executors.local import LocalExecutor
-from sft.experiments.executors.preload import preload_of
+from sft.experiments.executors.local.executor import LocalExecutor
+from sft.experiments.executors.local.preload import preload_of
+from sft.experiments.executors.protocol import Submission
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import ResultsFolder
 from sft.runs.records import write_record

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sft import api
-from sft.experiments.executors.executor import Lease, Submission
-from sft.experiments.executors.local import LocalExecutor
-from sft.experiments.executors.preload import preload_of
+from sft.experiments.executors.local.executor import LocalExecutor
+from sft.experiments.executors.local.preload import preload_of
+from sft.experiments.executors.protocol import Lease, Submission
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import write_record

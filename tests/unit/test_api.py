@@ -12,9 +12,10 @@ import pytest
 import sft
 from sft import api
 from sft.errors import MachineError, PackageMissing, UserError
-from sft.experiments import gpus, planning, running
+from sft.experiments import planning, running
 from sft.experiments.board_process import GuardedBoard
-from sft.experiments.gpu_question import Gpu, GpuAnswer
+from sft.experiments.executors.local import gpus
+from sft.experiments.executors.local.gpu_question import Gpu, GpuAnswer
 from sft.experiments.runner import Runner
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary

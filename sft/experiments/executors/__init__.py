@@ -1,7 +1,7 @@
-"""Where jobs run. An executor sees job folders only."""
+"""Where jobs run: the protocol, what every executor on processes needs, and a folder for each executor."""
 
 from sft.registry import Registry
 
 executor_registry: Registry = {
-    "local": "sft.experiments.executors.local:LocalExecutor",
+    "local": "sft.experiments.executors.local.executor:LocalExecutor",
 }

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sft.experiments.executors.executor import Lease
+from sft.experiments.executors.protocol import Lease
 from sft.processes.cpus import usable_cpus
 from sft.processes.isolation import isolated
 from sft.processes.visible_gpus import VISIBLE_GPUS

@@ -4,7 +4,7 @@ import time
 from typing import Literal, Protocol
 
 from sft.experiments.executors import guard
-from sft.experiments.executors.executor import Submission
+from sft.experiments.executors.protocol import Submission
 from sft.runs.records import ErrorRecord, StartMode
 
 Step = Literal["kill_all", "kill_guard", "give_up"]

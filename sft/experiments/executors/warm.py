@@ -9,11 +9,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from sft.experiments.executors.executor import Submission
-from sft.experiments.executors.fresh import worker_command
 from sft.experiments.executors.guard import KILL_ALL
-from sft.experiments.executors.guarded import Command, Guarded, GuardedProcess
-from sft.experiments.executors.preload import Preload
+from sft.experiments.executors.guarded_process import Command, Guarded, GuardedProcess, worker_command
+from sft.experiments.executors.local.preload import Preload
+from sft.experiments.executors.protocol import Submission
 
 CANNOT_FORK = 76
 """What a forked worker ends with that finds before its first line that it should have been started fresh."""

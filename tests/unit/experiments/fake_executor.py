@@ -7,7 +7,7 @@ from typing import Any
 
 from sft.experiments.board_process import BoardFailure
 from sft.experiments.display import RunningJob
-from sft.experiments.executors.executor import Lease, Submission
+from sft.experiments.executors.protocol import Lease, Submission
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest

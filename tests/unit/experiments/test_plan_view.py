@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sft.experiments import gpus
-from sft.experiments.gpu_question import GpuAnswer
+from sft.experiments.executors.local import gpus
+from sft.experiments.executors.local.gpu_question import GpuAnswer
 from sft.experiments.plan_view import plan_lines
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import ResultsFolder

@@ -14,8 +14,8 @@ from fake_executor import FakeBoard, FakeExecutor, Shown, chain, fail, fail_time
 from sft.errors import InternalError
 from sft.experiments import board_refresh, running_job
 from sft.experiments.board_process import BoardFailure
-from sft.experiments.executors.executor import Submission
-from sft.experiments.leases import Machine
+from sft.experiments.executors.local.leases import Machine
+from sft.experiments.executors.protocol import Submission
 from sft.experiments.runner import Runner
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary

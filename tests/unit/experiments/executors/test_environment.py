@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sft.experiments.executors.environment import server_environment, worker_environment
-from sft.experiments.executors.executor import Lease
-from sft.experiments.executors.fresh import worker_command
+from sft.experiments.executors.guarded_process import worker_command
+from sft.experiments.executors.protocol import Lease
 
 HERE = Path("/runs/here")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from sft.experiments.executors import guard
-from sft.experiments.executors.executor import Submission
 from sft.experiments.executors.handle import Escalation, LocalHandle
+from sft.experiments.executors.protocol import Submission
 from sft.runs.files import JobFolder
 from sft.runs.records import ErrorRecord
 

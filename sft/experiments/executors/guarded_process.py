@@ -1,4 +1,4 @@
-"""The runner's end of a guard, and a command started under one."""
+"""The runner's end of a guard, and commands started under one; a job's is a new interpreter."""
 
 import contextlib
 import os
@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from sft.experiments.executors import guard
+from sft.experiments.executors.protocol import Submission
+from sft.processes.child import module_command
+from sft.processes.working_folder import is_imported_from
 
 LOST = -int(signal.SIGKILL)
 """The code of a job whose guard was killed before it told how the job ended."""
@@ -125,6 +128,24 @@ class GuardedProcess(Guarded):
 
     def _end(self) -> None:
         self.finish(self._guard.wait())
+
+
+def worker_command(*arguments: str) -> list[str]:
+    """The command of a worker; where it runs must not decide what it imports."""
+    places = [os.getcwd()] if is_imported_from() else []
+    return module_command("sft.worker", *arguments, places=places)
+
+
+def start_fresh(job: Submission, environment: Mapping[str, str]) -> GuardedProcess:
+    """Start `python -m sft.worker JOB_FOLDER` under a guard, in the attempt's work folder, its output in files."""
+    command = Command(
+        words=worker_command(str(job.folder.path.absolute())),
+        environment=environment,
+        folder=job.attempt.work,
+        cores=job.lease.cores,
+    )
+    with job.attempt.stdout.open("ab") as stdout, job.attempt.stderr.open("ab") as stderr:
+        return GuardedProcess(command, stdout, stderr)
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sft.experiments import reused_devices
-from sft.experiments.gpu_question import Gpu
-from sft.experiments.reused_devices import device_warnings
+from sft.experiments.executors.local import reused_devices
+from sft.experiments.executors.local.gpu_question import Gpu
+from sft.experiments.executors.local.reused_devices import device_warnings
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import JobRecord, StageName
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sft.experiments.dealing import Dealing
-from sft.experiments.leases import Grant, Leases, Machine, Need
+from sft.experiments.executors.local.dealing import Dealing
+from sft.experiments.executors.local.leases import Grant, Leases, Machine, Need
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder
 from sft.runs.records import JobRecord

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sft.experiments.gpu_memory import taken_by_others
-from sft.experiments.gpu_question import Gpu, _parsed
+from sft.experiments.executors.local.gpu_memory import taken_by_others
+from sft.experiments.executors.local.gpu_question import Gpu, _parsed
 
 GIB = 1024.0
 SAID = "memory is taken by processes that are not of this run: "

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.executors.preload import Preload, preload_of
+from sft.experiments.executors.local.preload import Preload, preload_of
 from sft.runs.records import JobRecord
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from sft.experiments.leases import Grant, Leases, Need
+from sft.experiments.executors.local.leases import Grant, Leases, Need
 from sft.pipeline.jobs import PlannedJob
 
 

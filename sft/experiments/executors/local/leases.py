@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sft.evaluation.selection import on_gpu
-from sft.experiments.executors.executor import Lease
+from sft.experiments.executors.protocol import Lease
 from sft.processes.cpus import allowed_cpus, usable_cpus
 from sft.runs.records import StageName
 

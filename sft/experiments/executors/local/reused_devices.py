@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.experiments.gpu_question import Gpu
-from sft.experiments.leases import gpus_needed
+from sft.experiments.executors.local.gpu_question import Gpu
+from sft.experiments.executors.local.leases import gpus_needed
 from sft.experiments.schedule import Experiments
 from sft.experiments.wording import counted, some
 from sft.pipeline.jobs import PlannedJob

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from sft.errors import MachineError, machine_kind
 from sft.experiments.executors.environment import server_environment, worker_environment
-from sft.experiments.executors.executor import Submission
-from sft.experiments.executors.fresh import start_fresh
 from sft.experiments.executors.guard import NOT_STARTED
-from sft.experiments.executors.guarded import Guarded, GuardedProcess
+from sft.experiments.executors.guarded_process import Guarded, GuardedProcess, start_fresh
 from sft.experiments.executors.handle import LocalHandle
-from sft.experiments.executors.preload import Preload
+from sft.experiments.executors.local.preload import Preload
+from sft.experiments.executors.protocol import Submission
 from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.executors.waiting import Waiter
 from sft.experiments.executors.warm import CANNOT_FORK, WarmProcess, WarmServer

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sft.experiments.leases import Leases, Machine, Need, allowed_threads, gpus_needed, this_machine
+from sft.experiments.executors.local.leases import Leases, Machine, Need, allowed_threads, gpus_needed, this_machine
 
 GPUS = ("GPU-a", "GPU-b")
 
@@ -53,7 +53,7 @@ def test_a_quota_counts_for_threads_and_for_evaluations_but_binds_to_no_cpu(
     monkeypatch: pytest.MonkeyPatch, jobs: int, usable: int, threads: int, evaluations: int
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(128)))
-    monkeypatch.setattr("sft.experiments.leases.usable_cpus", lambda: usable)
+    monkeypatch.setattr("sft.experiments.executors.local.leases.usable_cpus", lambda: usable)
     machine = this_machine(jobs, GPUS, 1, {})
     grant = Leases(machine).take(Need())
     assert grant is not None

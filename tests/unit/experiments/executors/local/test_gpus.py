@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from sft.errors import MachineError, UserError
-from sft.experiments import gpus
-from sft.experiments.gpu_memory import GpuMemory
-from sft.experiments.gpus import find_gpus, require_gpus, usable_gpus
+from sft.experiments.executors.local import gpus
+from sft.experiments.executors.local.gpu_memory import GpuMemory
+from sft.experiments.executors.local.gpus import find_gpus, require_gpus, usable_gpus
 from sft.runs import notices
 
-FAKE_NVML = Path(__file__).resolve().parents[2] / "fake_nvml"
+FAKE_NVML = Path(__file__).resolve().parents[4] / "fake_nvml"
 PATIENCE = 30.0
 UUIDS = ("GPU-aaaa", "GPU-bbbb", "GPU-cccc")
 Machine = Callable[..., None]

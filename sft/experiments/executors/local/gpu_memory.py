@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sft.experiments.gpu_question import Gpu, GpuAnswer, GpuQuestion
+from sft.experiments.executors.local.gpu_question import Gpu, GpuAnswer, GpuQuestion
 
 WAIT_SECONDS = 60.0
 PAUSE_SECONDS = 0.25
