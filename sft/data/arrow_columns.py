@@ -39,6 +39,40 @@ def arrow_column(data: Any, names: Sequence[str] | None) -> Column:
         raise UnreadColumn(f"what cannot be read ({str(error).splitlines()[0]})") from None
 
 
+class BytesColumn:
+    """Cells that hold bytes, alone or within lists and records."""
+
+    def __init__(self, data: Any) -> None:
+        """
+        Args:
+            data: a `pyarrow.ChunkedArray`.
+
+        Raises:
+            UnreadColumn: it is damaged.
+        """
+        try:
+            data.validate(full=True)
+        except ValueError as error:
+            raise UnreadColumn(f"what cannot be read ({str(error).splitlines()[0]})") from None
+        self._data = data
+
+    def value(self, index: int) -> Any:
+        """One cell."""
+        return self._data[index].as_py()
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """There are none."""
+        raise TypeError("bytes have no text")
+
+    def missing(self) -> Sequence[int]:
+        """The positions of cells that are None."""
+        import pyarrow.compute as compute
+
+        found: list[int] = compute.indices_nonzero(compute.is_null(self._data)).to_pylist()
+        return found
+
+
 class _ArrowColumn:
     """Valid cells of a type of which Python can hold every value."""
 

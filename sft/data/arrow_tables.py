@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.config.texts import quoted
-from sft.data.arrow_columns import BINARY, UnreadColumn, arrow_column
+from sft.data.arrow_columns import BINARY, BytesColumn, UnreadColumn, arrow_column
 from sft.data.tables import Column, Table
 from sft.errors import DataError, MachineError
 
@@ -19,9 +19,9 @@ from sft.errors import DataError, MachineError
 class ArrowTable(Table):
     """Rows of Arrow columns.
 
-    Columns with binary data (images, audio) have no text and are left out, and so are columns with a value that
-    Python cannot hold (a date beyond the year 9999, bytes that are no UTF-8). Not-a-number is missing, dates are ISO
-    text, and a class number outside the declared names (such as -1 for "not known") is missing.
+    Columns with binary data (images, audio) have no text and are read only where they are named; columns with a value
+    that Python cannot hold (a date beyond the year 9999, bytes that are no UTF-8) are left out. Not-a-number is
+    missing, dates are ISO text, and a class number outside the declared names (such as -1 for "not known") is missing.
     """
 
     def __init__(
@@ -51,19 +51,31 @@ class ArrowTable(Table):
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The columns that can be read."""
+        """The columns with text."""
         return tuple(name for name in self._names if self._verdict(name) is None)
 
     def has(self, column: str) -> bool:
         """As `Table.has`."""
         return column in self._names and self.unread(column) is None
 
+    def holds_bytes(self, column: str) -> bool:
+        """As `Table.holds_bytes`."""
+        return self.unread(column) == BINARY
+
     def column(self, column: str) -> Column:
-        """As `Table.column`."""
-        if not self.has(column):
+        """As `Table.column`.
+
+        Raises:
+            DataError: it is a column of bytes, and damaged.
+        """
+        if not (self.has(column) or self.holds_bytes(column)):
             raise KeyError(column)
         if column not in self._read:
-            self._read[column] = arrow_column(self._load(column), self._class_names.get(column))
+            data, names = self._load(column), self._class_names.get(column)
+            try:
+                self._read[column] = arrow_column(data, names) if self.has(column) else BytesColumn(data)
+            except UnreadColumn as error:
+                raise DataError(f"column {quoted(column)} holds {error}") from None
         return self._read[column]
 
     def unread(self, column: str) -> str | None:

@@ -14,14 +14,15 @@ class Row:
 
     Attributes:
         source_index: position in the split as it was read, from 0; with shares: in the one split that was cut.
-        values: cells by column, JSON values; a missing cell is None.
+        values: cells by column, each of its own type: text, numbers, lists, records; a missing cell is None. A column
+            of bytes is given where it is named, and is not among the columns.
     """
 
     source_index: int
     values: Mapping[str, Any]
 
     def text(self, column: str) -> str:
-        """The cell as text: text as it is, anything else as canonical JSON."""
+        """The cell as prompts and metrics show it: text as it is, anything else but bytes as canonical JSON."""
         return json_text(self.values[column])
 
 

@@ -14,7 +14,7 @@ NULL_TEXT = json_text(None)
 
 
 class Column(Protocol):
-    """The cells of one column, JSON values; a missing cell is None."""
+    """The cells of one column, JSON values, or in a column without text bytes; a missing cell is None."""
 
     def value(self, index: int) -> Any:
         """One cell."""
@@ -71,19 +71,23 @@ class Table(ABC):
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """The columns in their order; every one is looked at."""
+        """The columns with text in their order; every one is looked at."""
 
     @abstractmethod
     def has(self, column: str) -> bool:
-        """Whether there is such a column, and it can be read; no other column is looked at."""
+        """Whether there is such a column, and it has text; no other column is looked at."""
+
+    def holds_bytes(self, column: str) -> bool:
+        """Whether there is such a column, and it has bytes (images, audio) in place of text."""
+        return False
 
     @abstractmethod
     def column(self, column: str) -> Column:
-        """The cells of a column; KeyError where `has` denies it."""
+        """The cells of a column; KeyError where both `has` and `holds_bytes` deny it."""
 
     @abstractmethod
     def unread(self, column: str) -> str | None:
-        """What a column holds that is in the file and cannot be read; None of any other."""
+        """What a column holds that is in the file and has no text; None of any other."""
 
     @property
     @abstractmethod
@@ -106,7 +110,10 @@ class Table(ABC):
 
 
 class Record(Mapping[str, Any]):
-    """One row of a table; a cell is read when it is asked for."""
+    """One row of a table; a cell is read when it is asked for.
+
+    A column of bytes is given to whoever names it, and is not among the columns.
+    """
 
     __slots__ = ("_index", "_table")
 
@@ -235,11 +242,17 @@ class JoinedTable(Table):
     def column(self, column: str) -> Column:
         """As `Table.column`."""
         if column not in self._columns:
-            parts = [(table.n_rows, table.column(column) if table.has(column) else None) for table in self._tables]
-            if all(part is None for _, part in parts):
+            tables = [table for table in self._tables if table.has(column)]
+            tables = tables or [table for table in self._tables if table.holds_bytes(column)]
+            if not tables:
                 raise KeyError(column)
+            parts = [(table.n_rows, table.column(column) if table in tables else None) for table in self._tables]
             self._columns[column] = _JoinedColumn(parts)
         return self._columns[column]
+
+    def holds_bytes(self, column: str) -> bool:
+        """As `Table.holds_bytes`."""
+        return not self.has(column) and any(table.holds_bytes(column) for table in self._tables)
 
     def unread(self, column: str) -> str | None:
         """As `Table.unread`."""
