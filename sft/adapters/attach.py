@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.lora.data_driven import TokenRow
 from sft.adapters.options import adapter_method
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import load_adapter, save_adapter
+from sft.data.prompts.train_row import TrainRow
 
 SEED_LIMIT = 2**32
 """NumPy takes seeds below this; larger ones are folded into the range."""
@@ -29,7 +29,7 @@ def attach_adapter(
     options: Mapping[str, Any],
     folder: Path,
     seed: int,
-    rows: Sequence[TokenRow] = (),
+    rows: Sequence[TrainRow] = (),
 ) -> Any:
     """The model with a new adapter, in training mode, computing what the model computed.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from sft.adapters.lora.data_driven import TokenRow
+from sft.data.prompts.train_row import TrainRow
 
 
 class OptionFinding(NamedTuple):
@@ -36,7 +36,7 @@ class AdapterMethod(Protocol):
         """
         ...
 
-    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TrainRow]) -> Any:
         """The model with its trainable part, computing what the model computed.
 
         Seeds are set by the caller; `rows` are those that will be trained on, for initialisations that look at them.

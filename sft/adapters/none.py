@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.lora.data_driven import TokenRow
 from sft.adapters.method import OptionFinding
+from sft.data.prompts.train_row import TrainRow
 from sft.errors import UserError
 
 
@@ -24,7 +24,7 @@ class NoAdapter:
         """There are none."""
         return {}
 
-    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TrainRow]) -> Any:
         """Always an error: there is nothing to train."""
         raise UserError("adapter.method is none: nothing is trained; name a method such as lora")
 

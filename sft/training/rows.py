@@ -1,30 +1,11 @@
-"""The rows a model is trained on, and what is asked of them; nothing heavy is imported."""
+"""What is asked of the rows that a model is trained on; nothing heavy is imported."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from sft.data.prompts.train_row import TrainRow
 from sft.errors import DataError
 
-IGNORED = -100
-"""The label of a token without a loss."""
-
 SHOWN_ROWS = 10
-
-
-@dataclass(frozen=True)
-class TrainRow:
-    """One row as the model sees it."""
-
-    input_ids: tuple[int, ...]
-    """Ids of prompt and completion."""
-
-    labels: tuple[int, ...]
-    """As long as `input_ids`; the id where a token is trained, -100 elsewhere."""
-
-    @property
-    def n_trained(self) -> int:
-        """Tokens with a loss; the first token of a row never has one, as nothing predicts it."""
-        return sum(label != IGNORED for label in self.labels[1:])
 
 
 def check_rows(rows: Sequence[TrainRow], split: str, max_length: int | None) -> None:

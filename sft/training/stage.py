@@ -13,6 +13,7 @@ from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import save_adapter
 from sft.config.experiment import ExperimentConfig
 from sft.data.prompts import Encoded, PromptBuilder
+from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.errors import DataError, StageFailure
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
@@ -40,7 +41,6 @@ from sft.training.checkpoints import CheckpointFolder
 from sft.training.memory import CHECKPOINTING, batch_record, trainer_args_of
 from sft.training.options import evaluates_while_training
 from sft.training.report_to import reporting
-from sft.training.rows import IGNORED, TrainRow
 from sft.training.trainer import TrainerSettings, train_model
 
 SCHEMA = 1

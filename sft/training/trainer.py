@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from trl import SFTConfig
 
 from sft.adapters.attach import SEED_LIMIT
+from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.errors import DataError, StageFailure
 from sft.models.devices import has_bf16
 from sft.models.library_warnings import judged_warnings
@@ -31,9 +32,9 @@ from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
 from sft.training.loss_needs import fit_loss
 from sft.training.options import evaluates_while_training
-from sft.training.rows import IGNORED, TrainRow, check_rows
+from sft.training.rows import check_rows
 
-__all__ = ["TrainRow", "TrainerSettings", "TrainingRecord", "train_model"]
+__all__ = ["TrainerSettings", "TrainingRecord", "train_model"]
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import torch
 
 from sft.adapters.attach import attach_adapter
 from sft.config.experiment import QuantizationConfig
+from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
 from sft.models.loading import ModelSource, load_model
 from sft.runs.progress import Progress
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.options import effective_trainer_args
-from sft.training.rows import IGNORED, TrainRow
 from sft.training.trainer import TrainerSettings, TrainingRecord, train_model
 from tests.gpu.bench import Bench
 

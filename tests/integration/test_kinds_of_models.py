@@ -136,7 +136,7 @@ def loaded(folder: Path) -> Any:
 
 
 def rows() -> list[Any]:
-    from sft.training.rows import IGNORED, TrainRow
+    from sft.data.prompts.train_row import IGNORED, TrainRow
 
     made = []
     for number in range(8):

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from sft.adapters.lora.continuing import disagreements
-from sft.adapters.lora.data_driven import TokenRow, add_settings, measure
+from sft.adapters.lora.data_driven import add_settings, measure
 from sft.adapters.lora.fit import require_patterns
 from sft.adapters.lora.initialization import InitChoice
 from sft.adapters.lora.target_checks import ON_HEAD, TWICE, check_on_model
 from sft.adapters.lora.targets import choose_targets, joined_targets, weighs_experts
 from sft.adapters.saving import ADAPTER, load_adapter
+from sft.data.prompts.train_row import TrainRow
 from sft.errors import UserError
 from sft.initialization.apply import anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
@@ -31,7 +32,7 @@ NO_FIT = "the adapter does not fit the model: {}"
 OF_LAYERS = "knows linear layers only: take joined experts off the targets, or take pissa or pca"
 
 
-def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow] = ()) -> Any:
+def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TrainRow] = ()) -> Any:
     """The `PeftModel` with an adapter called `default`, initialised from the base weights.
 
     Args:
@@ -61,7 +62,7 @@ def build_lora(
     model: Any,
     options: Mapping[str, Any],
     choice: InitChoice,
-    rows: Sequence[TokenRow] = (),
+    rows: Sequence[TrainRow] = (),
     initialized: bool = True,
 ) -> Any:
     """The `PeftModel` with an adapter as PEFT makes it; an initialiser of ours has not been at work.

@@ -5,8 +5,9 @@ answers for LoRA-GA (arXiv:2407.05000).
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.errors import UserError
 from sft.runs.progress import beat
 
@@ -15,23 +16,8 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
 BATCH_ROWS = 8
-IGNORED = -100
 
 Batch = dict[str, "torch.Tensor"]
-
-
-class TokenRow(Protocol):
-    """One training row."""
-
-    @property
-    def input_ids(self) -> Sequence[int]:
-        """Ids of prompt and completion."""
-        ...
-
-    @property
-    def labels(self) -> Sequence[int]:
-        """As long as the ids; -100 where there is no loss."""
-        ...
 
 
 def add_settings(config: "LoraConfig", name: str) -> None:
@@ -45,7 +31,7 @@ def add_settings(config: "LoraConfig", name: str) -> None:
         setattr(config, key, kinds[name](**(written or {})))
 
 
-def measure(model: Any, config: "LoraConfig", name: str, rows: Sequence[TokenRow]) -> None:
+def measure(model: Any, config: "LoraConfig", name: str, rows: Sequence[TrainRow]) -> None:
     """Measure what an initialisation needs on the base model, before the adapter is there.
 
     Raises:
@@ -65,7 +51,7 @@ def measure(model: Any, config: "LoraConfig", name: str, rows: Sequence[TokenRow
         model.zero_grad(set_to_none=True)
 
 
-def _forward(model: Any, rows: Sequence[TokenRow]) -> None:
+def _forward(model: Any, rows: Sequence[TrainRow]) -> None:
     import torch
 
     with torch.no_grad():
@@ -73,12 +59,12 @@ def _forward(model: Any, rows: Sequence[TokenRow]) -> None:
             model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
 
 
-def _backward(model: Any, rows: Sequence[TokenRow]) -> None:
+def _backward(model: Any, rows: Sequence[TrainRow]) -> None:
     for batch in _batches(model, rows, BATCH_ROWS):
         model(**batch).loss.backward()
 
 
-def _batches(model: Any, rows: Sequence[TokenRow], size: int) -> Iterator[Batch]:
+def _batches(model: Any, rows: Sequence[TrainRow], size: int) -> Iterator[Batch]:
     """Batches of rows, padded on the right; what is padded is masked and has no loss."""
     import torch
 

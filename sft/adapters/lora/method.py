@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sft.adapters.lora.data_driven import TokenRow
 from sft.adapters.lora.initialization import InitChoice, check_init
 from sft.adapters.lora.target_checks import check_targets
 from sft.adapters.method import OptionFinding
 from sft.config.library_defaults import dataclass_defaults
 from sft.config.library_keys import LORA_CONFIG, dataclass_fields
+from sft.data.prompts.train_row import TrainRow
 from sft.registry import nearest
 
 SET_BY_US = "set by the program"
@@ -103,7 +103,7 @@ class Lora:
         known = {**dataclass_defaults(LORA_CONFIG), **self.defaults()}
         return {key: value for key, value in known.items() if not (continued and key in FREELY_CHANGED)}
 
-    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TokenRow]) -> Any:
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TrainRow]) -> Any:
         """The model with a LoRA adapter, initialised."""
         from sft.adapters.lora.attach import attach_lora
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter, save_adapter, save_start
+from sft.data.prompts.train_row import TrainRow
 from sft.errors import StageFailure
 from sft.runs.progress import Progress
 from sft.runs.stopping import StopRequested
@@ -17,7 +18,6 @@ from sft.training import checked_trainer
 from sft.training.checked_trainer import CheckedTrainer
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.options import effective_trainer_args
-from sft.training.rows import TrainRow
 from sft.training.trainer import TrainerSettings, TrainingRecord, train_model
 
 ARGS = {"num_train_epochs": 2, "per_device_train_batch_size": 5, "learning_rate": 1e-3}

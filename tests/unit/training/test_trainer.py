@@ -9,10 +9,10 @@ import torch
 from accelerate.state import AcceleratorState
 from torch.nn.functional import cross_entropy
 
+from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.errors import DataError, StageFailure
 from sft.training import callbacks
 from sft.training.checkpoints import CheckpointFolder
-from sft.training.rows import IGNORED, TrainRow
 
 ONE_STEP = {"max_steps": 1, "per_device_train_batch_size": 12}
 

@@ -8,8 +8,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sft.adapters.attach import attach_adapter, save_adapter
+from sft.data.prompts.train_row import IGNORED
 from sft.errors import UserError
-from sft.training.rows import IGNORED
 
 TOKENS = [30, 31, 32]
 CASES = [

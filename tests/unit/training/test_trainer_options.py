@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from sft.config.library_keys import SFT_CONFIG, dataclass_fields
+from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.errors import DataError
 from sft.training import options
 from sft.training.options import (
@@ -14,7 +15,7 @@ from sft.training.options import (
     evaluates_while_training,
     fields_for_key,
 )
-from sft.training.rows import IGNORED, TrainRow, check_rows
+from sft.training.rows import check_rows
 
 DESIGN_REFUSES = [
     "seed",

@@ -9,10 +9,10 @@ import torch
 
 from sft.adapters.attach import attach_adapter, load_adapter, restore_adapter, save_adapter, save_start
 from sft.adapters.lora.targets import PASSED_WHOLE, _all_linear, _chooses, _passed
+from sft.data.prompts.train_row import TrainRow
 from sft.errors import UserError
 from sft.initialization.layers import adapter_layers, split_factors
 from sft.models.library_warnings import noted_warnings
-from sft.training.rows import TrainRow
 
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 1, "vocab_size": 50}
 HEADS = {"intermediate_size": 24, "num_attention_heads": 2, "num_key_value_heads": 1}
