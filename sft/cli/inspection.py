@@ -11,7 +11,7 @@ from rich.tree import Tree
 
 from sft.cli.label_tree import SHOWN_LABELS, label_tree
 from sft.cli.visible import visible
-from sft.experiments.wording import counted
+from sft.wording import counted
 
 SHOWN_IDS = 16
 """Ids shown of each end of a long prompt."""

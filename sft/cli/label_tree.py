@@ -7,7 +7,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from sft.cli.visible import visible
-from sft.experiments.wording import counted
+from sft.wording import counted
 
 SHOWN_LABELS = 24
 """Labels that are drawn; the others are counted."""

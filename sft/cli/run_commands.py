@@ -101,7 +101,7 @@ def run_experiment(
 def train(config: Config, *, results_path: Results = RESULTS, options: Any) -> None:
     """Train the adapter of one experiment and print its folder."""
     from sft import api
-    from sft.experiments.wording import shown_path
+    from sft.wording import shown_path
 
     ended = _one(config, results_path, options, api.RunRequest(goal="adapter", adds_to_grid=False))
     if _finished(ended):
@@ -128,7 +128,7 @@ def evaluate(config: Config, *, results_path: Results = RESULTS, options: Any) -
 
 def _run_one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> None:
     from sft.cli.tables import experiment_text
-    from sft.experiments.wording import shown_path
+    from sft.wording import shown_path
 
     ended = _one(config, results_path, options, request)
     if _finished(ended):
@@ -152,8 +152,8 @@ def _finished(ended: "GridRun") -> bool:
 def _show_board(ended: "GridRun") -> None:
     from sft.cli.board import board_text
     from sft.cli.screen import screen_of
-    from sft.experiments.wording import shown_path
     from sft.runs.records import read_json_or_none
+    from sft.wording import shown_path
 
     board = read_json_or_none(ended.results.leaderboard("json"))
     if board is not None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sft.errors import InvalidExperiments
+from sft.wording import some
 
 SHOWN_NAMES = 20
 """Experiments of one finding that are named; the others are counted."""
@@ -57,7 +58,6 @@ def _lines(findings: Sequence[Finding], numbers: dict[str, int], source: str) ->
 def _who(names: Sequence[str], numbers: dict[str, int]) -> str:
     """`#57 "lora-r16": `, or `in 3 experiments: icl, lora, zero: `; nothing for the grid as a whole."""
     if len(names) > 1:
-        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-        return f"in {len(names)} experiments: {', '.join(names[:SHOWN_NAMES])}{more}: "
+        return f"in {len(names)} experiments: {some(names, SHOWN_NAMES)}: "
     number = numbers.get(names[0]) if names else None
     return "".join(f'#{number} "{name}": ' if number else f'"{name}": ' for name in names)

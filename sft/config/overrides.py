@@ -7,6 +7,7 @@ from typing import Any
 
 from sft.config.secrets import masked
 from sft.errors import UserError
+from sft.wording import and_more
 
 Config = dict[str, Any]
 
@@ -93,8 +94,7 @@ def _with_adapter_option(
         warn(f"--set {dotted}: no experiment has an adapter, so it gives one to each that does not say method none")
     left = [name for name, section in sections.items() if section is None]
     if left:
-        others = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        warn(f'--set {dotted}: "{left[0]}"{others} trains nothing and stays as it is')
+        warn(f'--set {dotted}: "{left[0]}"{and_more(len(left), 1)} trains nothing and stays as it is')
     changed = dict(configs)
     for name, section in sections.items():
         if section is not None:

@@ -26,6 +26,7 @@ from sft.data.sources import (
 )
 from sft.data.tables import ColumnNames, Table, merged
 from sft.errors import DataError, UserError
+from sft.wording import some
 
 __all__ = ["data_fingerprint", "data_names", "hub_commit", "kept_quotes", "load_splits", "local_source"]
 
@@ -87,7 +88,7 @@ def _data_files(dataset: DatasetConfig, folder: Path) -> list[Path]:
 def _name_of(source: SplitSource) -> str:
     match source:
         case FileSplit(files):
-            return files[0].name + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+            return some([file.name for file in files], shown=1)
         case SavedSplit(folder):
             return f"{folder.parent.name}/{folder.name}"
         case HubSplit():
@@ -207,10 +208,9 @@ def _splits(parts: Mapping[str, Rows], dataset: DatasetConfig, inputs: Sequence[
 def _complete(role: str, rows: Rows, used: Sequence[str], on_missing: str) -> Rows:
     holes = _holes(rows, used)
     if holes and on_missing == "error":
-        first = ", ".join(f"{index} ({shown(column)})" for index, column in list(holes.items())[:SHOWN])
-        more = f" and {len(holes) - SHOWN} more" if len(holes) > SHOWN else ""
+        first = some([f"{index} ({shown(column)})" for index, column in holes.items()], SHOWN)
         raise DataError(
-            f'split "{role}": used columns are empty in rows {first}{more} (rows counted from 0); '
+            f'split "{role}": used columns are empty in rows {first} (rows counted from 0); '
             "fill them, or leave them out with dataset.on_missing: drop"
         )
     complete = Rows(rows.table, [place for place in rows.places if place not in holes]) if holes else rows

@@ -8,6 +8,7 @@ from sft.config.texts import listed, shown
 from sft.data.rows import Row, Split, Splits, indices_of, picked, texts_of
 from sft.data.sampling import nested_positions, random_for, shuffled
 from sft.errors import DataError
+from sft.wording import and_more
 
 SHOWN_VALUES = 10
 
@@ -139,7 +140,7 @@ def _first(indices: Sequence[int], n: int, seed: int, label: str) -> list[int]:
 
 def _check_enough(dataset: DatasetConfig, groups: Mapping[str, Sequence[Row]], others: Sequence[str]) -> None:
     """Args: rows by label (under `""` where there are no labels); gold values that are outside the label set."""
-    more = f" and {len(others) - SHOWN_VALUES} more" if len(others) > SHOWN_VALUES else ""
+    more = and_more(len(others), SHOWN_VALUES)
     instead = f"the train split has the labels {listed(others[:SHOWN_VALUES])}{more} instead; write dataset.labels so"
     if not any(groups.values()):
         reason = instead if others else "the train split has no row that can be used"

@@ -14,9 +14,9 @@ from sft.experiments.executors.environment import worker_environment
 from sft.experiments.executors.guarded_process import Command, GuardedProcess
 from sft.experiments.executors.protocol import Lease
 from sft.experiments.surroundings import masking
-from sft.experiments.wording import one_line
 from sft.processes.child import module_command
 from sft.runs.files import ResultsFolder
+from sft.wording import one_line
 
 MODULE = "sft.reporting.refresh"
 UNDER_WAY, BASELINES = "--under-way", "--baselines"

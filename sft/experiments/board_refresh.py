@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sft.experiments.board_process import BoardFailure, BoardProcess, StartBoard
 from sft.experiments.crash_report import write_crash_log
 from sft.experiments.stops import StopSignals
-from sft.experiments.wording import shown_path
 from sft.runs.files import ResultsFolder
+from sft.wording import shown_path
 
 COST_SHARE = 20
 """A refresh comes after at least so many times the seconds that the last one took."""

@@ -13,7 +13,6 @@ from typing import Any
 from sft.errors import FolderInUse, UserError
 from sft.experiments.results_view import ResultsView, view_of
 from sft.experiments.sweeping import temporary_files
-from sft.experiments.wording import counted, shown_path, size_text
 from sft.runs.deletion import delete, is_within, set_aside, size_on_disk
 from sft.runs.events import EventLog
 from sft.runs.experiments import ListedExperiment, grid_entries
@@ -21,6 +20,7 @@ from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import is_starting, lock_holder, locked
 from sft.runs.records import StatusRecord, read_job, read_json_or_none, write_record
 from sft.runs.states import FINISHED
+from sft.wording import and_more, counted, shown_path, size_text
 
 SHOWN = 50
 JUST_STARTED = "{path}/: a run has just started and may need what is there; try again in a moment, or after its end"
@@ -130,7 +130,7 @@ def cleaning_lines(view: ResultsView, cleaning: Cleaning, *, deleted: bool) -> l
         lines += [f"  {size_text(item.n_bytes):>10}  {shown_path(item.path)}" for item in found[:SHOWN]]
         if len(found) > SHOWN:
             rest = sum(item.n_bytes for item in found[SHOWN:])
-            lines.append(f"  {size_text(rest):>10}  ... and {len(found) - SHOWN} more")
+            lines.append(f"  {size_text(rest):>10}  ...{and_more(len(found), SHOWN)}")
     total = size_text(sum(removal.n_bytes for removal in cleaning.removals))
     what = f"{counted(len(cleaning.removals), 'item')}, {total}"
     lines += [f"note: {note}" for note in cleaning.notes]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sft.experiments.outcomes import last_line, reason, story
 from sft.experiments.run_facts import WAITING, ExperimentFacts, RunFacts, State, experiment_facts, reuse_of
-from sft.experiments.wording import counted, duration, some, without_numbers
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord
+from sft.wording import counted, duration, some, without_numbers
 
 STATES: tuple[State, ...] = (
     "done",

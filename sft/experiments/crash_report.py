@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sft.errors import InternalError
 from sft.experiments.quiet_stream import QuietStream
-from sft.experiments.wording import shown_path
 from sft.runs.environment import versions
 from sft.runs.files import ResultsFolder
 from sft.runs.secrets_masking import mask, secret_values
+from sft.wording import shown_path
 
 
 def crashed(error: Exception, results: ResultsFolder) -> InternalError:

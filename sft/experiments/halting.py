@@ -1,8 +1,8 @@
 """When a run starts nothing more although there is more to do; pure."""
 
 from sft.errors import ErrorKind
-from sft.experiments.wording import without_numbers
 from sft.runs.records import StageName, StatusRecord
+from sft.wording import without_numbers
 
 MAX_CRASHES = 5
 CRASHES: tuple[ErrorKind, ...] = ("crash", "no_result")

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sft.errors import NO_SPACE_ERRNOS
-from sft.experiments.wording import shown_path
 from sft.runs.deletion import make_room
 from sft.runs.events import EventLog
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import StatusRecord, write_record
+from sft.wording import shown_path
 
 
 class Journal:

@@ -15,7 +15,7 @@ from typing import Any
 from sft.config.secrets import masked
 from sft.errors import MachineError, PackageMissing, UserError
 from sft.experiments.quiet_stream import QuietStream
-from sft.experiments.wording import one_line
+from sft.wording import one_line
 
 CHILD = Path(__file__).with_name("jsonnet_child.py")
 LIBRARY = Path(__file__).resolve().parents[1] / "grid.libsonnet"

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sft.experiments.wording import counted
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.environment import versions
 from sft.runs.files import JobFolder
 from sft.runs.records import StageName, read_json_or_none
+from sft.wording import counted
 
 READ_STAGES = 1000
 """Finished stages that are read; of more, that many evenly."""

@@ -13,9 +13,9 @@ from sft.experiments.grid_progress import GridProgress
 from sft.experiments.outcomes import reason
 from sft.experiments.progress_text import counts_text, failure_line, left_text, shared_name
 from sft.experiments.quiet_stream import QuietStream
-from sft.experiments.wording import duration, one_line
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
+from sft.wording import duration, one_line
 
 INTERVAL_SECONDS = 30.0
 """Between two lines on the progress of the same job."""

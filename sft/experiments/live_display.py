@@ -14,9 +14,9 @@ from sft.experiments.grid_progress import GridProgress
 from sft.experiments.live_table import frame
 from sft.experiments.progress_text import failure_line
 from sft.experiments.terminal import LiveRegion
-from sft.experiments.wording import one_line
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
+from sft.wording import one_line
 
 MIN_INTERVAL = 0.1
 """Seconds between two drawings: many stages may end at once."""

@@ -10,7 +10,7 @@ from sft.experiments.costs import MEASURED
 from sft.experiments.display import RunningJob
 from sft.experiments.grid_progress import ExperimentState, GridProgress
 from sft.experiments.progress_text import counts_text, left_text, shared_name
-from sft.experiments.wording import clock, duration, one_line, whole_clock
+from sft.wording import clock, duration, one_line, whole_clock
 
 ENDED_SHOWN = 8
 MIN_NAME = 16

@@ -8,13 +8,13 @@ from pathlib import Path
 from sft.experiments.attempts import number_of
 from sft.experiments.outcomes import again, reason, story
 from sft.experiments.results_view import ResultsView, find_experiment, name_of, unknown
-from sft.experiments.wording import one_line, shown_path
 from sft.runs.events import EventLog
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.records import read_error, stage_of
 from sft.runs.secrets_masking import mask, secret_values
 from sft.runs.states import FINISHED
+from sft.wording import one_line, shown_path
 
 _TAIL_BYTES = 1 << 20
 

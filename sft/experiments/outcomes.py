@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.errors import ErrorKind
-from sft.experiments.wording import one_line, shown_path
 from sft.runs.files import ID_DIGITS, AttemptFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, read_error
 from sft.runs.states import JobState, error_in
+from sft.wording import one_line, shown_path
 
 _TAIL_BYTES = 8192
 _GIGABYTE = 1e9

@@ -15,15 +15,16 @@ from sft.experiments.outcomes import reason, story
 from sft.experiments.plan_states import PlannedRun, planned_run
 from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.experiments.why import why_lines
-from sft.experiments.wording import counted
 from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StageName
+from sft.wording import and_more, counted, some
 
 SHOWN_EXPERIMENTS = 200
 SHOWN_STOPPED = 50
+SHOWN_NAMES = 3
 STAGES: tuple[StageName, ...] = ("train", "infer", "evaluate")
 
 
@@ -93,7 +94,7 @@ def _experiment_lines(plan: GridPlan, run: PlannedRun) -> list[str]:
             stages.append(f"{job.record.stage} {job.record.key[:8]} {state}")
         lines.append(f"  {name}: {' · '.join(stages)}{_data_text(planned)}")
     if len(plan.experiments) > SHOWN_EXPERIMENTS:
-        lines.append(f"  ... and {len(plan.experiments) - SHOWN_EXPERIMENTS} more")
+        lines.append(f"  ...{and_more(len(plan.experiments), SHOWN_EXPERIMENTS)}")
     return lines
 
 
@@ -118,7 +119,7 @@ def _stopped_lines(run: PlannedRun, results: ResultsFolder) -> Iterator[str]:
         name = run.owners[path]
         yield f"  {story(name, run.experiments[name][-1].record.key, standing.status, standing.state, results)}"
     if len(stopped) > SHOWN_STOPPED:
-        yield f"  ... and {len(stopped) - SHOWN_STOPPED} more"
+        yield f"  ...{and_more(len(stopped), SHOWN_STOPPED)}"
 
 
 def _data_text(planned: PlannedExperiment) -> str:
@@ -140,13 +141,13 @@ def _label_lines(plan: GridPlan) -> list[str]:
 
 def _no_effect_lines(plan: GridPlan) -> list[str]:
     found = _by_text(plan, without_effect)
-    return [f"  no effect here: {path} ({_some(names)})" for path, names in found.items()]
+    return [f"  no effect here: {path} ({some(names, SHOWN_NAMES)})" for path, names in found.items()]
 
 
 def _written_default_lines(plan: GridPlan) -> list[str]:
     """What is written and means what it would mean if it were left out: it makes no other key."""
     found = _by_text(plan, lambda config: [f"{path} {shown(value)}" for path, value in written_defaults(config)])
-    lines = [f"  {text} ({_some(names)})" for text, names in found.items()]
+    lines = [f"  {text} ({some(names, SHOWN_NAMES)})" for text, names in found.items()]
     return ["Written as by default (the keys are those without it):", *lines] if lines else []
 
 
@@ -157,7 +158,3 @@ def _by_text(plan: GridPlan, texts_of: Callable[[ExperimentConfig], Iterable[str
         for text in texts_of(planned.experiment.config):
             names.setdefault(text, []).append(planned.experiment.name)
     return names
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

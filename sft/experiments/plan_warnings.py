@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sft.evaluation.selection import source_of
-from sft.experiments.wording import first_of
 from sft.labels.ambiguity import ScoredLabels, label_warnings
 from sft.models.model_args import runs_remote_code
+from sft.wording import some
 
 if TYPE_CHECKING:
     from sft.experiments.planning import PlannedExperiment
@@ -46,7 +46,7 @@ def _trust(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
             trusting.setdefault(model.name, []).append(planned.experiment.name)
     for model_name, names in trusting.items():
         yield (
-            f"{first_of(names)}: Python code that comes with the model {model_name!r} is run "
+            f"{some(names, shown=1)}: Python code that comes with the model {model_name!r} is run "
             "(model.model_args.trust_remote_code)"
         )
 
@@ -60,7 +60,9 @@ def _workers(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
         if count:
             names.setdefault(count, []).append(planned.experiment.name)
     for count, named in names.items():
-        text = f"{first_of(named)}: training.trainer_args.{WORKERS} {count}: a worker that cannot hand over its rows"
+        text = (
+            f"{some(named, shown=1)}: training.trainer_args.{WORKERS} {count}: a worker that cannot hand over its rows"
+        )
         yield f"{text} leaves the training waiting for ever; give --stall-timeout SECONDS{_little_shared_memory()}"
 
 
@@ -73,7 +75,7 @@ def _hub_metrics(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
             if source_of(metric) == "hub" and f"evaluate:{metric}" not in experiment.fingerprints.files:
                 names.setdefault(metric, []).append(experiment.name)
     for metric, named in names.items():
-        text = f"{first_of(named)}: the version of the metric {metric!r}, which lives on the hub, is in no id"
+        text = f"{some(named, shown=1)}: the version of the metric {metric!r}, which lives on the hub, is in no id"
         yield f"{text}; download its folder and name that to have it there"
 
 
@@ -91,7 +93,7 @@ def _rows(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
         for text in planned.data.warnings:
             names.setdefault(text, []).append(planned.experiment.name)
     for text, named in names.items():
-        yield f"{first_of(named)}: {text}"
+        yield f"{some(named, shown=1)}: {text}"
 
 
 def _leaks(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
@@ -100,7 +102,7 @@ def _leaks(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
         if planned.data.n_leaked:
             leaks.setdefault(planned.data.n_leaked, []).append(planned.experiment.name)
     for count, names in leaks.items():
-        yield f"{first_of(names)}: {count} shots or in-context examples have the text of an evaluated row"
+        yield f"{some(names, shown=1)}: {count} shots or in-context examples have the text of an evaluated row"
 
 
 def _labels(experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, LabelIds | None]) -> Iterator[str]:
@@ -119,7 +121,7 @@ def _labels(experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, 
             texts.setdefault((scored.words, kind), text)
             names.setdefault((scored.words, kind), []).append(name)
     for key, text in texts.items():
-        yield f"{first_of(names[key])}: {text}"
+        yield f"{some(names[key], shown=1)}: {text}"
 
 
 def _scored(planned: "PlannedExperiment", ids: LabelIds | None) -> ScoredLabels | None:

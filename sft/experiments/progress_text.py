@@ -2,10 +2,10 @@
 
 from sft.experiments.grid_progress import ExperimentState, GridProgress, TimeLeft
 from sft.experiments.outcomes import reason
-from sft.experiments.wording import duration, one_line
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ID_DIGITS
 from sft.runs.records import StatusRecord
+from sft.wording import duration, one_line
 
 FAILED = ("failed", "timeout")
 COUNTED: tuple[ExperimentState, ...] = (

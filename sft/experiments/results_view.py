@@ -12,6 +12,7 @@ from sft.runs.experiments import MODEL_STAGES, ListedExperiment, Standings, list
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
 from sft.runs.records import StageName, read_job, read_json_or_none
+from sft.wording import some
 
 SHOWN = 10
 STAGES: tuple[StageName, ...] = (*MODEL_STAGES, "evaluate")
@@ -110,5 +111,4 @@ def unknown(view: ResultsView, wanted: str) -> UserError:
 
 def _listed(experiments: Sequence[ListedExperiment]) -> str:
     names = list(dict.fromkeys(f"{item.name} [{item.key[:ID_DIGITS]}]" for item in experiments))
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return some(names, SHOWN)

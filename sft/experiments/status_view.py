@@ -10,11 +10,11 @@ from pathlib import Path
 from sft.experiments.outcomes import story
 from sft.experiments.results_view import ResultsView, name_of
 from sft.experiments.retries import runs_again
-from sft.experiments.wording import counted, duration, one_line, shown_path
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import JobFolder
 from sft.runs.records import StatusRecord, read_progress, stage_of
 from sft.runs.states import FINISHED, JobState, Standing
+from sft.wording import counted, duration, one_line, shown_path, some
 
 SHOWN = 20
 PYTHON_SOURCE = "grid"
@@ -58,8 +58,7 @@ def unreadable_warnings(view: ResultsView) -> list[str]:
     bad = view.unreadable()
     if not bad:
         return []
-    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-    files = f"{shown_path(bad[0].status)}{more}"
+    files = some([shown_path(folder.status) for folder in bad], shown=1)
     return [f"warning: {files} cannot be read; judged by manifest and lock (the next run moves it aside)"]
 
 

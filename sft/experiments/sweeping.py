@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from sft.experiments.wording import shown_path
 from sft.runs.atomic import TEMPORARY_PREFIX
 from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
@@ -19,6 +18,7 @@ from sft.runs.experiments import MODEL_STAGES
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, State, read_status, write_record
 from sft.runs.states import LOST, standing_of
+from sft.wording import shown_path
 
 SETTLED_SECONDS = 60.0
 Say = Callable[[str], None]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sft.experiments.outcomes import story
 from sft.experiments.verification import Verification
-from sft.experiments.wording import counted, shown_path, size_text
+from sft.wording import counted, shown_path, size_text
 
 
 def verification_lines(verified: Verification) -> list[str]:

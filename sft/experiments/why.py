@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sft.experiments.wording import counted
 from sft.pipeline.differences import Difference, differences, leaves
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
 from sft.runs.records import JobRecord, StageName, read_job
+from sft.wording import counted, some
 
 MAX_COMPARISONS = 2_000_000
 """Above this only some of the finished stages are compared with; 1,400 stages and as many finished ones are below."""
@@ -56,7 +56,7 @@ def _stage_lines(
         groups[tuple(item.key for item in found)].add(job, found)
     ordered = sorted(groups.values(), key=lambda group: -len(group.names))
     for group in ordered[:SHOWN_GROUPS]:
-        yield f"  {counted(len(group.names), f'{stage} stage')} ({_some(group.names)}): {group.text()}"
+        yield f"  {counted(len(group.names), f'{stage} stage')} ({some(group.names, SHOWN_NAMES)}): {group.text()}"
     if len(ordered) > SHOWN_GROUPS:
         rest = sum(len(group.names) for group in ordered[SHOWN_GROUPS:])
         yield f"  ... and {counted(rest, f'{stage} stage')} in {counted(len(ordered) - SHOWN_GROUPS, 'other group')}"
@@ -131,8 +131,3 @@ def _finished(stage: StageName, results: ResultsFolder) -> list[_Finished]:
 
 def _items(record: JobRecord) -> Items:
     return frozenset(leaves(record.key_fields).items())
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(names[:SHOWN_NAMES]) + more

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sft.config.texts import as_seen, normalised
+from sft.wording import some
 
 SHOWN_GROUPS = 3
 UNEVEN = 3
@@ -90,7 +91,7 @@ def _bare(word: str) -> str:
 
 
 def _same_to_the_eye(groups: Sequence[Sequence[str]]) -> LabelWarning:
-    named = _some([" and ".join(map(ascii, group)) for group in groups])
+    named = some([" and ".join(map(ascii, group)) for group in groups], SHOWN_GROUPS)
     return LabelWarning(
         "same_to_the_eye",
         f"labels look the same and are different texts, a class each ({named}); if they mean one class, write one of "
@@ -99,7 +100,7 @@ def _same_to_the_eye(groups: Sequence[Sequence[str]]) -> LabelWarning:
 
 
 def _look_alike_warning(groups: Sequence[Sequence[str]]) -> LabelWarning:
-    named = _some([" and ".join(map(repr, group)) for group in groups])
+    named = some([" and ".join(map(repr, group)) for group in groups], SHOWN_GROUPS)
     return LabelWarning(
         "look_alike",
         f"label words differ in case or punctuation only ({named}); if they mean one class, write one of them in all "
@@ -151,9 +152,4 @@ def _pairs(group: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _shown(pairs: Sequence[tuple[str, str]]) -> str:
-    return _some([f"{shorter!r} of {longer!r}" for shorter, longer in pairs])
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - SHOWN_GROUPS} more" if len(texts) > SHOWN_GROUPS else ""
-    return ", ".join(texts[:SHOWN_GROUPS]) + more
+    return some([f"{shorter!r} of {longer!r}" for shorter, longer in pairs], SHOWN_GROUPS)

@@ -16,6 +16,7 @@ from sft.pipeline.prompts import ExperimentPrompts
 from sft.runs.atomic import write_json_lines, write_text
 from sft.runs.files import slug
 from sft.tasks.encoding import PromptedRow
+from sft.wording import some
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -137,10 +138,9 @@ class _TaskMaker:
         if not wrong:
             return
         reasons = dict.fromkeys(self._reason(encoded) for _, encoded in wrong)
-        named = ", ".join(str(index) for index, _ in wrong[:ROWS_NAMED])
-        more = f" and {len(wrong) - ROWS_NAMED} more" if len(wrong) > ROWS_NAMED else ""
+        named = some([str(index) for index, _ in wrong], ROWS_NAMED)
         raise UserError(
-            f"--lm-eval: of {len(rows)} {SPLIT} rows lm-eval would read {len(wrong)} ({named}{more}) as other ids "
+            f"--lm-eval: of {len(rows)} {SPLIT} rows lm-eval would read {len(wrong)} ({named}) as other ids "
             f"than those that are scored here: {'; '.join(reasons)}",
             kind="tokenizer",
         )

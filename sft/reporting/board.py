@@ -19,9 +19,11 @@ from sft.reporting.effects.building import board_numbers
 from sft.reporting.effects.records import CalibrationGain, Effect, LearningCurve, ParetoFront
 from sft.reporting.finite import finite_number
 from sft.reporting.groups import Group, groups_of
+from sft.wording import some
 
 LOW_LABEL_MASS = 0.1
 """Below, the model would say something else than a label nine times in ten: scores compare what it hardly says."""
+SHOWN_NAMES = 3
 _DIGITS = 8
 
 
@@ -253,11 +255,12 @@ def _warnings(records: Sequence[ExperimentRecord]) -> list[str]:
     for record in records:
         dtypes.setdefault(str(record.part("environment").get("dtype")), []).append(record.name)
     if len(dtypes) > 1:
-        named = "; ".join(f"{dtype}: {_some(names)}" for dtype, names in dtypes.items())
+        named = "; ".join(f"{dtype}: {some(names, SHOWN_NAMES)}" for dtype, names in dtypes.items())
         warnings.append(f"rows differ in the data type of the model ({named})")
     leaked = [record.name for record in records if record.part("data").get("n_leaked")]
     if leaked:
-        warnings.append(f"shots or in-context examples have the text of an evaluated row in {_some(leaked)}")
+        named = some(leaked, SHOWN_NAMES)
+        warnings.append(f"shots or in-context examples have the text of an evaluated row in {named}")
     return [*warnings, *_score_warnings(records)]
 
 
@@ -266,14 +269,14 @@ def _score_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
     unlikely = [record.name for record in records if _least_label_mass(record) < LOW_LABEL_MASS]
     if unlikely:
         yield (
-            f"the model seldom says any label (label_mass below {LOW_LABEL_MASS}) in {_some(unlikely)}: look at the "
-            "prompt and the label words"
+            f"the model seldom says any label (label_mass below {LOW_LABEL_MASS}) in {some(unlikely, SHOWN_NAMES)}: "
+            "look at the prompt and the label words"
         )
     told: dict[str, dict[str, None]] = {}
     for record in records:
         for text in _recorded_warnings(record):
             told.setdefault(text, {})[record.name] = None
-    yield from (f"{text} in {_some(list(names))}" for text, names in told.items())
+    yield from (f"{text} in {some(list(names), SHOWN_NAMES)}" for text, names in told.items())
 
 
 def _least_label_mass(record: ExperimentRecord) -> float:
@@ -293,8 +296,3 @@ def _recorded_warnings(record: ExperimentRecord) -> Iterator[str]:
         calibration = part.get("calibration") if isinstance(part, Mapping) else None
         if isinstance(calibration, Mapping) and isinstance(calibration.get("warnings"), list):
             yield from map(str, calibration["warnings"])
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

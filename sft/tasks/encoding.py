@@ -21,6 +21,7 @@ from sft.models.tokenizers import (
 from sft.runs.progress import beat
 from sft.tasks.examples import InferenceExamples, TrainingExamples
 from sft.tasks.inputs import Inputs, task_of, with_labels
+from sft.wording import some
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -213,7 +214,6 @@ def encode_all(split: str, rows: Sequence[Row], encode: Callable[[Row], Prompted
         except UserError as error:
             raise UserError(f"{split} row {row.source_index}: {error}", kind=error.kind) from error
     if too_long:
-        named = ", ".join(str(index) for index, _ in too_long[:MAX_ROWS_NAMED])
-        more = f" and {len(too_long) - MAX_ROWS_NAMED} more" if len(too_long) > MAX_ROWS_NAMED else ""
-        raise DataError(f"{split} rows {named}{more} are too long after all cuts: {too_long[0][1]}")
+        named = some([str(index) for index, _ in too_long], MAX_ROWS_NAMED)
+        raise DataError(f"{split} rows {named} are too long after all cuts: {too_long[0][1]}")
     return encoded

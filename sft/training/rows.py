@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sft.data.prompts.train_row import TrainRow
 from sft.errors import DataError
+from sft.wording import some
 
 SHOWN_ROWS = 10
 
@@ -33,6 +34,5 @@ def check_rows(rows: Sequence[TrainRow], split: str, max_length: int | None) -> 
 
 
 def _named(split: str, numbers: Sequence[int], total: int) -> str:
-    shown = ", ".join(str(number) for number in numbers[:SHOWN_ROWS])
-    more = f" and {len(numbers) - SHOWN_ROWS} more" if len(numbers) > SHOWN_ROWS else ""
-    return f"{split} row{'s' if len(numbers) > 1 else ''} {shown}{more} of {total} (counted from 0)"
+    shown = some([str(number) for number in numbers], SHOWN_ROWS)
+    return f"{split} row{'s' if len(numbers) > 1 else ''} {shown} of {total} (counted from 0)"

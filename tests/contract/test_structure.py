@@ -20,7 +20,7 @@ LEVELS = [
     {"runs"},
     {"config"},
     {"registry"},
-    {"errors", "neighbours", "processes"},
+    {"errors", "neighbours", "processes", "wording"},
 ]
 LEVEL_OF = {unit: number for number, units in enumerate(LEVELS) for unit in units}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -8,9 +8,8 @@ from rich.text import Text
 
 from sft.cli.board.numbers import MISSING, number
 from sft.cli.screen import LEADER, WARNING, Column, Screen, line, table
-from sft.experiments.wording import some
-from sft.reporting.texts import plain_text
 from sft.reporting.views.combinations import ABSENT, Combinations
+from sft.wording import plain_text, some
 
 VALUE_WIDTH = 12
 """Values of settings are not folded to less."""

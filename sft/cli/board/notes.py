@@ -7,7 +7,7 @@ from rich.text import Text
 
 from sft.cli.board.numbers import number
 from sft.cli.screen import WARNING, line
-from sft.experiments.wording import some, without_numbers
+from sft.wording import some, without_numbers
 
 
 def baseline_lines(board: Mapping[str, Any], leaderboard: Mapping[str, Any]) -> Iterator[Text]:

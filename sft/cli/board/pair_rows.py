@@ -6,9 +6,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sft.cli.screen import BEST, WARNING, Column, Screen, line, table
-from sft.experiments.wording import counted
 from sft.reporting.pair.comparing import Pair
 from sft.reporting.pair.rows import RowsApart
+from sft.wording import counted
 
 SHOWN_ROWS = 10
 TEXT_WIDTH = 100

@@ -15,7 +15,7 @@ from sft.reporting.collect import ExperimentRecord
 from sft.reporting.effects.setting_columns import SECTION, setting_columns
 from sft.reporting.groups import SEED_SECTIONS, Group, common_name
 from sft.reporting.settings import adapter_method
-from sft.reporting.texts import plain_text
+from sft.wording import plain_text
 
 SHOTS = "dataset.shots"
 _NO_EFFECT_AT_ZERO = (

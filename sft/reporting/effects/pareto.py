@@ -9,7 +9,7 @@ from sft.reporting.collect import ExperimentRecord
 from sft.reporting.effects.records import ParetoFront, ParetoPoint
 from sft.reporting.groups import Group
 from sft.reporting.settings import trains
-from sft.reporting.texts import GIB
+from sft.wording import GIB
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from sft.reporting.effects.axis import Axis, AxisValue, GridRow, blocks_of
 from sft.reporting.effects.reference import is_default, reference_of
 from sft.reporting.effects.setting_columns import SECTION, written_value
 from sft.reporting.settings import default_settings
-from sft.reporting.texts import plain_text
+from sft.wording import plain_text
 
 Columns = Mapping[str, Sequence[Hashable]]
 

@@ -8,7 +8,7 @@ from sft.evaluation.rows import DEV
 from sft.reporting.board import Board, RankedRow, direction, uncalibrated
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.settings import differing, learning_rate, shared, trains
-from sft.reporting.texts import GIB, UNSET, plain_text
+from sft.wording import GIB, UNSET, plain_text
 
 NOT_APPLICABLE = "n/a"
 DEFAULT_RANK = 8

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sft.reporting.formats.group_table import MISSING, interval_text, p_text
+from sft.wording import counted, some
 
 Record = Mapping[str, Any]
 
@@ -61,8 +62,7 @@ def front_text(front: Record, most: int | None = None) -> str:
     """The groups on a front, cheapest first."""
     points = [point for point in front["points"] if point["on_front"]]
     told = [f"{point['group']} ({cost_text(point['cost'], front)}, {point['value']:.4f})" for point in points]
-    more = f" and {len(told) - most} more" if most is not None and len(told) > most else ""
-    return f"Best {front['metric']} for its {front['cost']}: {', '.join(told[:most])}{more}"
+    return f"Best {front['metric']} for its {front['cost']}: {some(told, len(told) if most is None else most)}"
 
 
 def cost_text(cost: float, front: Record) -> str:
@@ -79,11 +79,6 @@ def difference_interval(record: Record) -> str:
 def holm_text(record: Record) -> str:
     """The corrected p; `n/a` where there is none."""
     return MISSING if record["p_holm"] is None else p_text(record["p_holm"])
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 pair`, `2 pairs`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _difference_text(record: Record) -> str:

@@ -15,7 +15,7 @@ from sft.reporting.details.confusion import Confusion
 from sft.reporting.details.errors import WrongRow
 from sft.reporting.details.experiment import ExperimentDetails, experiment_details
 from sft.reporting.page.tables import short
-from sft.reporting.texts import plain_text
+from sft.wording import plain_text
 
 MOST_BYTES = 8 << 10
 """Of the data of one experiment."""

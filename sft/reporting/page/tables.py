@@ -13,7 +13,7 @@ from sft.reporting.formats.columns import metric_names, metric_title
 from sft.reporting.formats.group_table import interval_way
 from sft.reporting.groups import Group
 from sft.reporting.settings import differing
-from sft.reporting.texts import GIB, plain_text
+from sft.wording import GIB, plain_text
 
 Kind = Literal["rank", "name", "number", "interval", "difference", "setting", "mark"]
 Cell = Any

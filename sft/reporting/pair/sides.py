@@ -10,6 +10,7 @@ from sft.reporting.board import Board, Leaderboard, leading_group
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.groups import Group
 from sft.runs.files import ID_DIGITS
+from sft.wording import some
 
 SHOWN = 5
 """Names and rows that an error lists."""
@@ -122,8 +123,7 @@ def _unknown(leaderboard: Leaderboard, wanted: str) -> UserError:
             return UserError(f"--diff: {record.name} has no result, it is {record.state}{reason}")
     names = list(dict.fromkeys(_names(leaderboard)))
     near = nearest(wanted, names)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    hint = f" (did you mean {near}?)" if near else f"; there are: {', '.join(names[:SHOWN])}{more}"
+    hint = f" (did you mean {near}?)" if near else f"; there are: {some(names, SHOWN)}"
     return UserError(f"--diff: no experiment or group is called {wanted!r}, and no id begins so{hint}")
 
 

@@ -11,6 +11,7 @@ from sft.registry import nearest
 from sft.reporting.board import Board, RankedRow
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.settings import differing
+from sft.wording import some
 
 MOST_NAMED = 12
 """Settings that an error names."""
@@ -95,8 +96,7 @@ def require_settings(keys: Iterable[str], records: Sequence[ExperimentRecord]) -
             near = _near(key, known)
             hint = f" (did you mean {' or '.join(near)}?)" if near else ""
             differ = differing(records)
-            more = f" and {len(differ) - MOST_NAMED} more" if len(differ) > MOST_NAMED else ""
-            there = f"; settings that differ here: {', '.join(differ[:MOST_NAMED])}{more}" if differ else ""
+            there = f"; settings that differ here: {some(differ, MOST_NAMED)}" if differ else ""
             raise UserError(f"--group-by: no experiment has a setting {key!r}{hint}{there}")
 
 

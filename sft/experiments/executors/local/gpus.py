@@ -6,6 +6,7 @@ from sft.errors import MachineError, UserError
 from sft.experiments.executors.local.gpu_question import Gpu, GpuAnswer, ask_for_gpus
 from sft.processes.visible_gpus import VISIBLE_GPUS, visible_names
 from sft.runs.notices import say_once
+from sft.wording import and_more
 
 QUERY_TIMEOUT_SECONDS = 60
 INSTEAD = f"compute on the CPU with --gpus none, or with {VISIBLE_GPUS}= in the environment of any command"
@@ -71,8 +72,7 @@ def require_gpus(needed: Mapping[str, int], gpus: Sequence[str] | None) -> None:
     if not short:
         return
     name, asked = next(iter(short.items()))
-    others = f" and {len(short) - 1} more" if len(short) > 1 else ""
-    raise MachineError(f'"{name}"{others}: resources.gpus: asked {_count(asked)}, found {found}')
+    raise MachineError(f'"{name}"{and_more(len(short), 1)}: resources.gpus: asked {_count(asked)}, found {found}')
 
 
 def _asked(choice: str) -> tuple[str, ...] | None:

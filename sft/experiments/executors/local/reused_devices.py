@@ -7,9 +7,9 @@ from typing import Any
 from sft.experiments.executors.local.gpu_question import Gpu
 from sft.experiments.executors.local.leases import gpus_needed
 from sft.experiments.schedule import Experiments
-from sft.experiments.wording import counted, some
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import read_json_or_none
+from sft.wording import counted, some
 
 READ_STAGES = 1000
 """Finished stages that are read; of more, that many evenly."""

@@ -2,7 +2,18 @@ from pathlib import Path
 
 import pytest
 
-from sft.experiments.wording import clock, counted, duration, one_line, shown_path, some, whole_clock, without_numbers
+from sft.wording import (
+    and_more,
+    clock,
+    counted,
+    duration,
+    one_line,
+    plain_text,
+    shown_path,
+    some,
+    whole_clock,
+    without_numbers,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +61,12 @@ def test_of_many_names_the_first_are_told() -> None:
 def test_reasons_are_alike_but_for_their_numbers() -> None:
     one, other = "NaN at step 2 of 300 (rate 1e+30, 1.5 GB)", "NaN at step 17 of 9 (rate 2.5e-05, 20 GB)"
     assert without_numbers(one) == without_numbers(other) != without_numbers("Inf at step 2")
+
+
+def test_nothing_is_said_of_more_where_all_is_shown() -> None:
+    assert [and_more(total, 3) for total in (0, 3, 4)] == ["", "", " and 1 more"]
+
+
+def test_a_setting_in_a_cell() -> None:
+    assert [plain_text(value) for value in (None, True, [1, "b"], 2e-5)] == ["none", "true", "1, b", "2e-05"]
+    assert plain_text("x" * 61) == "x" * 59 + "…"

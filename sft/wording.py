@@ -1,14 +1,20 @@
-"""How times, counts, names and paths are written for people."""
+"""How times, counts, sizes, settings, names and paths are written for people."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _KILO = 1000
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 EXACT_BELOW = 10.0
 """Seconds below which a tenth is worth telling."""
+UNSET = "none"
+LONGEST_CELL = 60
+"""Characters of a setting's value in a table."""
+GIB = 1 << 30
+"""Bytes."""
 
 
 def duration(seconds: float) -> str:
@@ -45,14 +51,13 @@ def counted(number: int, noun: str) -> str:
 
 
 def some(names: Sequence[str], shown: int = 5) -> str:
-    """The first names, and how many more there are."""
-    text = ", ".join(one_line(name) for name in names[:shown])
-    return f"{text} and {len(names) - shown} more" if len(names) > shown else text
+    """The first names, and how many more there are: `a, b and 3 more`."""
+    return ", ".join(one_line(name) for name in names[:shown]) + and_more(len(names), shown)
 
 
-def first_of(names: Sequence[str]) -> str:
-    """The first name, and how many more there are."""
-    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+def and_more(total: int, shown: int) -> str:
+    """` and 3 more` after the `shown` of `total` things; nothing where all of them are shown."""
+    return f" and {total - shown} more" if total > shown else ""
 
 
 def without_numbers(text: str) -> str:
@@ -82,3 +87,15 @@ def size_text(n_bytes: float) -> str:
         if n_bytes < _KILO:
             return f"{n_bytes:.1f} {unit}"
     return f"{n_bytes / _KILO:.1f} TB"
+
+
+def plain_text(value: Any) -> str:
+    """A setting's value in one cell: null as `none`, a list with commas, long texts cut."""
+    if value is None:
+        return UNSET
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        value = ", ".join(plain_text(item) for item in value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
