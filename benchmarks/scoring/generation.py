@@ -18,6 +18,7 @@ from benchmarks.scoring.cases import MODEL, SENTIMENTS, Case, prompts_of
 from sft.inference.generation import GenerationSettings, generate_texts
 from sft.models.loading import ModelSource, load_model
 from sft.models.tokenizers import load_tokenizer
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 EXAMPLES = 12
 TWEETS = 24
@@ -33,7 +34,7 @@ Write = Callable[[Any, Any, Sequence[Sequence[int]]], list[str]]
 def figures(_folder: Path) -> Iterator[Figure]:
     """Both sides by turns, after a batch that does not count."""
     torch.set_num_threads(1)
-    model = load_model(ModelSource(name=str(MODEL), folder=DEMO, model_args={"dtype": "float32"})).eval()
+    model = load_model(ModelSource(name=str(MODEL), folder=DEMO, model_args={"dtype": "float32"}), CAUSAL_LM).eval()
     tokenizer = load_tokenizer(str(MODEL), DEMO)
     prompts = prompts_of(Case("answers", SENTIMENTS, TWEETS, EXAMPLES)).ids
     sides: dict[str, Write] = {"generate": _plain, "sft": _ours}

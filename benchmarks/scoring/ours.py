@@ -12,6 +12,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.inference.label_scoring.scoring import score_labels
 from sft.inference.memory import Sizes, batch_limits
 from sft.models.loading import ModelSource, load_model
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 from sft.runs.environment import device_memory_bytes
 
 WARM_UP_TWEETS, WARM_UP_LABELS = 2, 4
@@ -35,7 +36,7 @@ class OurSide:
 
     def __init__(self) -> None:
         torch.set_num_threads(1)
-        self._model = load_model(ModelSource(name=str(MODEL), folder=DEMO, model_args={"dtype": "float32"}))
+        self._model = load_model(ModelSource(name=str(MODEL), folder=DEMO, model_args={"dtype": "float32"}), CAUSAL_LM)
         limits = batch_limits(_config(), 0, Sizes.of(self._model.config), "cpu", device_memory_bytes("cpu"))
         if limits is None:
             raise RuntimeError("the first memory step has no limits")

@@ -14,11 +14,13 @@ from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.prompts import Example, PromptBuilder
 from sft.errors import MachineError, UserError
 from sft.labels.label_set import LabelSet
-from sft.models.config_file import embedding_rows, has_other_layers, read_config, require_decoder, require_rows
+from sft.models.config_file import embedding_rows, has_other_layers, read_config, require_kind, require_rows
 from sft.models.gguf import converted_gguf
 from sft.models.references import locate
+from sft.objectives import objective_named
 from sft.pipeline.needed_rows import named_row_sets
 from sft.tasks.encoding import prompt_builder, prompt_traits, tokenizer_of
+from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import RowSet
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def examine(question: dict[str, Any]) -> Examination:
     if config.trains and (config.inference.prompting.model_fields_set or k != config.inference.icl_examples):
         training = examiner.examine(config.prompting, k, [])
     traits = {"infer": infer.traits} | ({"train": training.traits} if config.trains else {})
-    if has_other_layers(told):
+    if has_other_layers(told, objective_named(task_of(config).objective)):
         traits["model"] = ["other_layers"]
     findings = list(dict.fromkeys([*infer.findings, *training.findings]))
     return Examination(findings, infer.label_ids, traits)
@@ -133,13 +135,13 @@ def _model(
     """The model's `config.json`, where it can be read, and how many ids it knows.
 
     Raises:
-        UserError: it is no decoder.
+        UserError: it is of no kind that the objective takes.
     """
     name, local = config.model.name, locate(config.model.name, folder)
     if local is not None and local.suffix == ".gguf":
         local = converted_gguf(local)
     told = read_config(name, local, revision)
-    require_decoder(name, told, config.model.model_args)
+    require_kind(name, told, objective_named(task_of(config).objective), config.model.model_args)
     return told, embedding_rows(told, local)
 
 

@@ -18,6 +18,7 @@ from sft.inference.limits import generation_args, prompt_limit
 from sft.inference.memory import Sizes, batch_limits
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
+from sft.objectives import objective_named
 from sft.runs.atomic import atomic_file, write_json, write_json_lines
 from sft.runs.environment import device_memory_bytes, device_record, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
@@ -73,7 +74,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
 def _model(inputs: Inputs, job: JobFolder, record: JobRecord, revision: str | None) -> "PreTrainedModel":
     config = inputs.config
     folder = Path(record.config_folder)
-    model = load_model(model_source(config, folder, revision))
+    model = load_model(model_source(config, folder, revision), objective_named(inputs.task.objective))
     train = record.input_folder("train", job.path)
     if train is not None:
         return load_adapter(model, JobFolder(train).adapter)

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sft.errors import UserError
 from sft.models.model_args import runs_remote_code
+from sft.models.objective import ModelKind, Objective
 
 KNOWN = "such as those of type llama, qwen3, mistral or gpt2"
 ALWAYS_CAUSAL = frozenset({"gpt_neox", "gpt_neox_japanese"})
@@ -59,23 +60,21 @@ def local_config(local: Path) -> dict[str, Any]:
     return told | text if isinstance(text, dict) else told
 
 
-def decoder_fault(config: Mapping[str, Any], runs_own_code: bool) -> str | None:
+def decoder_fault(config: Mapping[str, Any], objective: Objective, runs_own_code: bool) -> str | None:
     """Why a model is no decoder, in which every token sees only those before it; None where it is one.
 
     Only then do label scores and training losses mean what they say: an encoder looks at the label that it scores.
 
     Args:
         config: its `config.json`, under what `model_args` sets over it.
+        objective: one whose classes are decoders.
         runs_own_code: whether Python code that comes with the model runs, so that it may be of a type of its own.
     """
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
-    )
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
     kind = config.get("model_type")
-    if kind is None or (runs_own_code and "AutoModelForCausalLM" in (config.get("auto_map") or {})):
+    if kind is None or (runs_own_code and objective.auto_class in (config.get("auto_map") or {})):
         return None
     if kind not in CONFIG_MAPPING:
         return None  # newer than the library, or with code of its own: loading says which
@@ -87,9 +86,10 @@ def decoder_fault(config: Mapping[str, Any], runs_own_code: bool) -> str | None:
     text = config.get("text_config") if isinstance(config.get("text_config"), Mapping) else {}
     if value("is_encoder_decoder"):
         return f"of type {kind}, an encoder with a decoder"
-    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+    has_class = objective.class_of(kind) is not None
+    if not has_class and kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         return f"of type {kind}, a model of images and text"
-    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or kind in NEVER_CAUSAL:
+    if not has_class or kind in NEVER_CAUSAL:
         return f"of type {kind}, no decoder"
     if value("is_decoder") is False and kind not in ALWAYS_CAUSAL:
         return f"of type {kind} with is_decoder false, an encoder"
@@ -100,33 +100,43 @@ def decoder_fault(config: Mapping[str, Any], runs_own_code: bool) -> str | None:
     return None
 
 
-def has_other_layers(config: Mapping[str, Any] | None) -> bool:
+FAULTS: Mapping[ModelKind, Callable[[Mapping[str, Any], Objective, bool], str | None]] = {"decoder": decoder_fault}
+"""Kind of model -> why a model is not of it."""
+DECODERS = "decoders (causal language models)"
+
+
+def has_other_layers(config: Mapping[str, Any] | None, objective: Objective) -> bool:
     """Whether PEFT's `all-linear` finds layers in a decoder that text does not pass, or that weigh experts.
 
     Args:
         config: its `config.json`; None where it could not be read.
+        objective: for which it is loaded.
     """
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
     kind = (config or {}).get("model_type")
-    is_of_images = str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind, "")).endswith("ForConditionalGeneration")
+    is_of_images = (objective.class_of(kind) or "").endswith("ForConditionalGeneration")
     return is_of_images or kind in WEIGHING_LAYERS
 
 
-def require_decoder(name: str, config: Mapping[str, Any] | None, model_args: Mapping[str, Any]) -> None:
-    """Refuse a model that is known to be none.
+def require_kind(
+    name: str, config: Mapping[str, Any] | None, objective: Objective, model_args: Mapping[str, Any]
+) -> None:
+    """Refuse a model that is known to be of no kind that the objective takes.
 
     Args:
         name: as the user wrote it.
         config: its `config.json`; None where it could not be read.
+        objective: for which it is loaded.
         model_args: what is set over the configuration, and whether code of the model's own may run.
 
     Raises:
-        UserError: the model is no decoder.
+        UserError: the model is of none.
     """
-    fault = None if config is None else decoder_fault({**config, **model_args}, runs_remote_code(model_args))
-    if fault is not None:
-        text = f"model {name!r} is {fault}; only decoders (causal language models) are trained and measured"
+    if config is None:
+        return
+    known, runs_own_code = {**config, **model_args}, runs_remote_code(model_args)
+    faults = [FAULTS[kind](known, objective, runs_own_code) for kind in objective.model_kinds]
+    if None not in faults:
+        text = f"model {name!r} is {faults[0]}; only {DECODERS} are trained and measured"
         raise UserError(f"{text}, {KNOWN}", kind="model")
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sft.config.experiment import QuantizationConfig
 from sft.errors import MachineError, SftError, UserError
-from sft.models.config_file import read_config, require_decoder
+from sft.models.config_file import read_config, require_kind
 from sft.models.gguf import converted_gguf
 from sft.models.library_warnings import judged_warnings
 from sft.models.model_args import OWN_KEYS, REMOTE_CODE, check_model_args, runs_remote_code
+from sft.models.objective import Objective
 from sft.models.quantization import build_quantization, check_quantization
 from sft.models.reading import reading_error, shortened
 from sft.models.references import locate
@@ -66,31 +67,36 @@ class ModelSource:
     """For `from_pretrained`; also `parallelize` and `no_split_module_classes`."""
 
 
-def load_model(source: ModelSource) -> "PreTrainedModel":
+def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
     """The model in eval mode, on the GPU when there is one.
 
     Weights are bf16 on a CUDA device that has it, else fp32, unless `model_args` says otherwise. Only safetensors are
     read: a pickled checkpoint can run code. Code that comes with a model runs only where `model_args` says
     `trust_remote_code`.
 
+    Args:
+        source: which model, and how it is loaded.
+        objective: how it will answer.
+
     Raises:
         UserError: there is no such model, it is an adapter's folder, or its arguments do not fit.
         MachineError: it is not cached and the hub does not answer, or a package is missing.
     """
-    from transformers import AutoModelForCausalLM
+    import transformers
 
+    auto_class = getattr(transformers, objective.auto_class)
     for path, message in check_model_args(source.model_args):
         raise UserError(f"model.model_args.{path}: {message}")
     local = local_model(source.name, source.folder)
     place = {"pretrained_model_name_or_path": str(local or source.name), "revision": source.revision}
-    require_decoder(source.name, read_config(source.name, local, source.revision), source.model_args)
+    require_kind(source.name, read_config(source.name, local, source.revision), objective, source.model_args)
     arguments = _arguments(source)
     logging.getLogger(CAST_LOGGER).setLevel(logging.ERROR)
     try:
         if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
-            arguments["device_map"] = _device_map(source, arguments)
+            arguments["device_map"] = _device_map(source, arguments, auto_class)
         with loading_room(f"model {source.name!r} was loaded"), judged_warnings(f"model {source.name!r}"):
-            model, found = AutoModelForCausalLM.from_pretrained(
+            model, found = auto_class.from_pretrained(
                 **place, **arguments, use_safetensors=True, output_loading_info=True
             )
     except Exception as error:
@@ -192,16 +198,15 @@ def _dtype(written: str) -> Any:
     return written if written == "auto" else getattr(torch, written.removeprefix("torch."))
 
 
-def _device_map(source: ModelSource, arguments: Mapping[str, Any]) -> Any:
+def _device_map(source: ModelSource, arguments: Mapping[str, Any], auto_class: Any) -> Any:
     """A placement over all devices that never cuts a module of the classes `no_split_module_classes`."""
     from accelerate import infer_auto_device_map, init_empty_weights
     from accelerate.utils import get_balanced_memory
-    from transformers import AutoModelForCausalLM
 
     kept_whole = list(source.model_args["no_split_module_classes"])
     dtype = arguments["dtype"] if arguments["dtype"] != "auto" else None
     with init_empty_weights():
-        model = AutoModelForCausalLM.from_config(load_config(source), trust_remote_code=arguments[REMOTE_CODE])
+        model = auto_class.from_config(load_config(source), trust_remote_code=arguments[REMOTE_CODE])
     model.tie_weights()
     memory = get_balanced_memory(model, arguments.get("max_memory"), kept_whole, dtype)
     return infer_auto_device_map(model, memory, kept_whole, dtype)

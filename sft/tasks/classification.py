@@ -13,7 +13,7 @@ def _label_word(row: Row, output_column: str, labels: LabelSet | None) -> str:
 
 TASK = Task(
     name="classification",
-    objective="causal_lm",
+    objectives=("causal_lm",),
     output="label_scores",
     default_metrics=("macro_f1", "accuracy", "weighted_f1", "mcc", "log_loss", "ece"),
     has_labels=True,

@@ -11,7 +11,7 @@ def _reference(row: Row, output_column: str, _labels: LabelSet | None) -> str:
 
 TASK = Task(
     name="generation",
-    objective="causal_lm",
+    objectives=("causal_lm",),
     output="texts",
     default_metrics=("rougeL", "rouge1", "rouge2", "bleu", "chrf", "exact_match"),
     has_labels=False,

@@ -13,8 +13,8 @@ class Task:
     """A task type."""
 
     name: str
-    objective: Literal["causal_lm"]
-    """Which trainer and auto-model class it needs."""
+    objectives: tuple[str, ...]
+    """The objectives by which a model may answer; the first where nothing is said."""
     output: Literal["label_scores", "texts"]
     """What an infer stage computes for a row."""
     default_metrics: tuple[str, ...]
@@ -23,3 +23,8 @@ class Task:
     """Whether rows belong to a closed set of labels, so that shots and examples count per label."""
     answer: Callable[[Row, str, LabelSet | None], str]
     """The text the model should write for a row, from its output column."""
+
+    @property
+    def objective(self) -> str:
+        """The objective in force."""
+        return self.objectives[0]

@@ -18,6 +18,7 @@ from sft.errors import DataError, StageFailure
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
 from sft.models.room import loading_room
+from sft.objectives import objective_named
 from sft.runs.atomic import write_json
 from sft.runs.environment import device_record, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
@@ -132,7 +133,8 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     revisions = record.fingerprints["revisions"]
     tokenizer = tokenizer_of(config, folder, revisions.get("model"))
     progress.beat()
-    model = load_model(model_source(config, folder, revisions.get("model")))
+    objective = objective_named(inputs.task.objective)
+    model = load_model(model_source(config, folder, revisions.get("model")), objective)
     check_unchanged(record, config)
     progress.beat()
     trainer_args = with_paths(_trainer_args(config, record.memory_step, model), folder)

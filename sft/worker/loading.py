@@ -4,6 +4,7 @@ import importlib
 import sys
 
 from sft.experiments.executors.local.preload import Preload
+from sft.objectives import objective_named, objective_registry
 from sft.runs import fault_injection
 from sft.runs.records import StageName
 from sft.worker.job import stage_function
@@ -31,9 +32,10 @@ def load_beforehand(preload: Preload) -> None:
 def _load_model_type(model_type: str) -> None:
     """Import the classes of a model type; one that cannot be is told by the jobs that need it."""
     import transformers
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     try:
-        getattr(transformers, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(model_type, "AutoModelForCausalLM"))
+        for name in objective_registry:
+            objective = objective_named(name)
+            getattr(transformers, objective.class_of(model_type) or objective.auto_class)
     except (ImportError, AttributeError, RuntimeError) as error:
         sys.stderr.write(f"model type {model_type} is not loaded beforehand: {error}\n")

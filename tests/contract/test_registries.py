@@ -21,6 +21,9 @@ from sft.experiments.checks import SectionChecks
 from sft.experiments.executors import executor_registry
 from sft.experiments.executors.protocol import Executor
 from sft.initialization.initializers import initializer_registry
+from sft.models.config_file import FAULTS
+from sft.models.objective import Objective
+from sft.objectives import objective_registry
 from sft.pipeline import stage_registry
 from sft.registry import import_object
 from sft.reporting.formats import report_format_registry
@@ -39,6 +42,7 @@ REGISTRIES: dict[str, Mapping[str, str]] = {
     "initializers": initializer_registry,
     "metrics": metric_registry,
     "formats": report_format_registry,
+    "objectives": objective_registry,
     "stages": stage_registry,
     "tasks": task_registry,
     "trackers": tracker_registry,
@@ -105,8 +109,24 @@ def test_a_task_names_metrics_that_are_defined_for_it(name: str) -> None:
     task = _entry("tasks", name)
     assert isinstance(task, Task)
     assert task.name == name
+    assert set(task.objectives) <= set(objective_registry)
     for metric in task.default_metrics:
         assert name in _entry("metrics", metric).task_types
+
+
+@pytest.mark.parametrize("name", objective_registry)
+def test_an_objective_names_classes_of_its_libraries(name: str) -> None:
+    import peft
+    import transformers
+
+    objective = _entry("objectives", name)
+    assert isinstance(objective, Objective)
+    assert objective.name == name
+    assert objective.class_of("llama") in vars(transformers)["_class_to_module"]
+    assert getattr(transformers, objective.auto_class).__name__ == objective.auto_class
+    assert objective.peft_task_type in peft.TaskType.__members__
+    assert set(objective.model_kinds) <= set(FAULTS)
+    assert objective.class_of("no such model") is None
 
 
 @pytest.mark.parametrize("name", metric_registry)

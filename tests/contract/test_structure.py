@@ -13,7 +13,7 @@ LEVELS = [
     {"experiments", "reporting", "deployment"},
     {"pipeline"},
     {"training", "inference", "evaluation"},
-    {"tasks", "calibration", "tracking"},
+    {"tasks", "objectives", "calibration", "tracking"},
     {"adapters"},
     {"initialization"},
     {"labels", "models", "data"},

@@ -13,6 +13,7 @@ from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
 from sft.models.loading import ModelSource, load_model
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 from sft.runs.progress import Progress
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.options import effective_trainer_args
@@ -30,7 +31,7 @@ def loaded(
     bench: Bench, model_args: Mapping[str, Any] | None = None, quantization: QuantizationConfig | None = None
 ) -> Any:
     """The base model as a stage loads it."""
-    return load_model(ModelSource("model", bench.folder, None, quantization, model_args or {}))
+    return load_model(ModelSource("model", bench.folder, None, quantization, model_args or {}), CAUSAL_LM)
 
 
 def adapted(bench: Bench, model: Any) -> Any:

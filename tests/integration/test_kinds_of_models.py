@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
+
 pytestmark = pytest.mark.slow
 
 VOCABULARY = 300
@@ -132,7 +134,7 @@ def one_thread() -> Iterator[None]:
 def loaded(folder: Path) -> Any:
     from sft.models.loading import ModelSource, load_model
 
-    return load_model(ModelSource(str(folder), folder, model_args={"dtype": "float32"}))
+    return load_model(ModelSource(str(folder), folder, model_args={"dtype": "float32"}), CAUSAL_LM)
 
 
 def rows() -> list[Any]:
@@ -258,7 +260,7 @@ def test_other_layers_than_those_of_peft_are_told_from_the_configuration(kind: s
     choose_targets(model, config, None)
     is_left_out = kind in ("gpt_oss", "llama4_text")
     assert len(noted_warnings()) == is_left_out
-    told = has_other_layers(read_config("", bases(kind), None))
+    told = has_other_layers(read_config("", bases(kind), None), CAUSAL_LM)
     assert (config.target_modules != "all-linear") == (told or kind in NEVER_TRAINED)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sft.errors import UserError
-from sft.models.config_file import decoder_fault, embedding_rows, require_decoder, require_rows
+from sft.models.config_file import decoder_fault, embedding_rows, require_kind, require_rows
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 DECODERS: list[dict[str, Any]] = [
     *(
@@ -40,23 +41,23 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize("config", DECODERS)
 def test_decoders(config: dict[str, Any]):
-    assert decoder_fault(config, False) is None
+    assert decoder_fault(config, CAUSAL_LM, False) is None
 
 
 @pytest.mark.parametrize(("config", "told"), OTHERS)
 def test_what_is_no_decoder_is_told_in_one_line(config: dict[str, Any], told: str):
     with pytest.raises(UserError, match=told) as caught:
-        require_decoder("name", config, {})
+        require_kind("name", config, CAUSAL_LM, {})
     assert len(str(caught.value)) < 220
     assert "\n" not in str(caught.value)
 
 
 def test_what_is_set_over_the_configuration_counts():
-    require_decoder("name", {"model_type": "bert"}, {"is_decoder": True})
+    require_kind("name", {"model_type": "bert"}, CAUSAL_LM, {"is_decoder": True})
     own = {"model_type": "bert", "auto_map": {"AutoModelForCausalLM": "modeling.Own"}}
-    require_decoder("name", own, {"trust_remote_code": True})
+    require_kind("name", own, CAUSAL_LM, {"trust_remote_code": True})
     with pytest.raises(UserError):
-        require_decoder("name", own, {})
+        require_kind("name", own, CAUSAL_LM, {})
 
 
 def written(folder: Path, tensors: dict[str, list[int]]) -> Path:

@@ -12,6 +12,7 @@ from sft.adapters.attach import attach_adapter, load_adapter, save_adapter
 from sft.errors import UserError
 from sft.models.loading import ModelSource, load_config, load_model
 from sft.models.tokenizers import load_tokenizer
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 Change = Callable[[Path], object]
 WEIGHTS, PART = "model.safetensors", "model-2.safetensors"
@@ -96,7 +97,7 @@ def test_a_model_of_such_files_is_told_in_a_line(
     name: str, damage: Change, message: str, changed: Callable[[str, Change], str], tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=message) as told:
-        load_model(ModelSource(changed(name, damage), tmp_path))
+        load_model(ModelSource(changed(name, damage), tmp_path), CAUSAL_LM)
     assert told.value.kind == "model"
     assert "\n" not in str(told.value)
     assert len(str(told.value)) < 800

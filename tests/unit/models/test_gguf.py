@@ -13,6 +13,7 @@ from sft.models import gguf as gguf_files
 from sft.models.gguf import convert_gguf, converted_gguf
 from sft.models.loading import ModelSource, load_model
 from sft.models.tokenizers import load_tokenizer
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 LAYER = {
     "attn_q": (64, 64),
@@ -67,7 +68,7 @@ def test_the_converted_model_is_equal_and_plain(gguf_file, tmp_path):
 
     convert_gguf(gguf_file, tmp_path / "model")
     direct = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="tiny.gguf", dtype=torch.float32)
-    loaded = load_model(ModelSource("model", tmp_path))
+    loaded = load_model(ModelSource("model", tmp_path), CAUSAL_LM)
     assert "quantization_config" not in loaded.config.to_dict()
     expected = direct.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in loaded.state_dict().items())
@@ -99,7 +100,7 @@ def test_two_processes_that_convert_at_once_leave_one_whole_model(gguf_file, tmp
     command = [sys.executable, "-m", "sft.models.gguf", str(gguf_file), str(tmp_path / "made" / "model")]
     assert [child.wait() for child in [subprocess.Popen(command) for _ in range(2)]] == [0, 0]
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["model"]
-    assert load_model(ModelSource("made/model", tmp_path)).config.hidden_size == 64
+    assert load_model(ModelSource("made/model", tmp_path), CAUSAL_LM).config.hidden_size == 64
 
 
 def test_another_file_is_told_and_leaves_nothing(tmp_path):
@@ -115,7 +116,7 @@ def test_a_gguf_name_loads_model_and_tokenizer_through_the_users_cache(gguf_file
     assert folder.is_relative_to(tmp_path / "cache")
     assert converted_gguf(gguf_file) == folder
     monkeypatch.setattr("sft.models.gguf.subprocess.run", None)
-    assert load_model(ModelSource("tiny.gguf", tmp_path)).config.hidden_size == 64
+    assert load_model(ModelSource("tiny.gguf", tmp_path), CAUSAL_LM).config.hidden_size == 64
     assert load_tokenizer("tiny.gguf", tmp_path).pad_token is not None
 
 

@@ -11,6 +11,7 @@ import pytest
 from sft.errors import UserError
 from sft.models.library_warnings import judged_warnings, noted_warnings
 from sft.models.loading import ModelSource, load_model
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 WRONG = [
     "Found missing adapter keys while loading the checkpoint: ['lora_A']",
@@ -93,17 +94,17 @@ def with_tensor(folder: Path, model: Any, name: str, *shape: int) -> ModelSource
 def test_weights_that_the_model_has_no_place_for(make_model: Any, tmp_path: Path):
     source = with_tensor(tmp_path, make_model("fp32"), "model.layers.0.self_attn.q_proj.bias", 64)
     with pytest.raises(UserError, match=r"no place for: model\.layers\.0\.self_attn\.q_proj\.bias \(1 in all\)"):
-        load_model(source)
+        load_model(source, CAUSAL_LM)
 
 
 def test_tables_that_older_versions_wrote_are_left(make_model: Any, tmp_path: Path):
-    load_model(with_tensor(tmp_path, make_model("fp32"), "model.layers.0.self_attn.rotary_emb.inv_freq", 8))
+    load_model(with_tensor(tmp_path, make_model("fp32"), "model.layers.0.self_attn.rotary_emb.inv_freq", 8), CAUSAL_LM)
 
 
 @pytest.mark.parametrize("args", [{}, {"ignore_mismatched_sizes": True}])
 def test_weights_of_another_shape(make_model: Any, tmp_path: Path, args: dict[str, Any]):
     source = with_tensor(tmp_path, make_model("fp32"), "model.layers.1.mlp.up_proj.weight", 8, 64)
     with pytest.raises(UserError, match=r"layers\.1\.mlp\.up_proj\.weight") as caught:
-        load_model(ModelSource(source.name, source.folder, model_args=args))
+        load_model(ModelSource(source.name, source.folder, model_args=args), CAUSAL_LM)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600

@@ -11,6 +11,7 @@ from sft.models import quantization
 from sft.models.loading import ModelSource, context_length, load_model
 from sft.models.model_args import check_model_args
 from sft.models.quantization import build_quantization, check_quantization
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 CPU_ONLY = pytest.mark.skipif(torch.cuda.is_available(), reason="of the CPU")
 
@@ -29,7 +30,7 @@ def saved(tmp_path_factory):
 
 
 def load(saved, **changes):
-    return load_model(ModelSource("model", saved, **changes))
+    return load_model(ModelSource("model", saved, **changes), CAUSAL_LM)
 
 
 @CPU_ONLY
@@ -94,7 +95,7 @@ def test_what_is_no_model_is_told(saved, tmp_path):
         ("./nowhere", "no file or folder"),
     ]:
         with pytest.raises(UserError, match=message) as told:
-            load_model(ModelSource(name, tmp_path))
+            load_model(ModelSource(name, tmp_path), CAUSAL_LM)
         assert told.value.kind == "model"
 
 
@@ -103,7 +104,7 @@ def test_a_hub_model_that_is_not_cached_is_a_machine_error_offline(monkeypatch, 
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(MachineError, match='model "org/nam" not found locally') as told:
-        load_model(ModelSource("org/nam", tmp_path))
+        load_model(ModelSource("org/nam", tmp_path), CAUSAL_LM)
     assert (told.value.kind, told.value.exit_code) == ("network", 5)
 
 

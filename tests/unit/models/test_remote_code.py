@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 
 from sft.errors import UserError
 from sft.models.loading import ModelSource, load_config, load_model
 from sft.models.tokenizers import load_tokenizer
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 ALLOWED = {"trust_remote_code": True}
 SPLIT = {"parallelize": True, "no_split_module_classes": ["LlamaDecoderLayer"]}
@@ -65,7 +67,7 @@ def _change(path, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
-@pytest.mark.parametrize("load", [load_model, load_config])
+@pytest.mark.parametrize("load", [partial(load_model, objective=CAUSAL_LM), load_config], ids=["model", "config"])
 @pytest.mark.parametrize("args", [{}, {"trust_remote_code": False}, SPLIT], ids=["unsaid", "refused", "split"])
 def test_code_of_a_model_does_not_run_unless_it_is_allowed(load, args, place, canary):
     with pytest.raises(UserError, match=r"set model\.model_args\.trust_remote_code to true") as told:
@@ -76,7 +78,7 @@ def test_code_of_a_model_does_not_run_unless_it_is_allowed(load, args, place, ca
 
 @pytest.mark.parametrize("args", [ALLOWED, {**ALLOWED, **SPLIT}], ids=["whole", "split"])
 def test_code_that_is_allowed_runs(args, place, canary):
-    assert type(load_model(ModelSource("model", place, model_args=args))).__name__ == "OwnModel"
+    assert type(load_model(ModelSource("model", place, model_args=args), CAUSAL_LM)).__name__ == "OwnModel"
     assert canary.exists()
     assert load_config(ModelSource("model", place, model_args=args)).model_type == "own_llama"
 

@@ -11,6 +11,7 @@ from sft.adapters.attach import attach_adapter, load_adapter, save_adapter
 from sft.errors import LoadingOutOfMemory, MachineError, UserError
 from sft.models.loading import ModelSource, load_model
 from sft.models.room import loading_room
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 from sft.worker.failures import error_record
 
 GPU = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\n" + "GPU 0 has a total capacity. " * 20)
@@ -46,7 +47,7 @@ def test_a_model_that_finds_no_room(
     make_model("fp32").save_pretrained(tmp_path)
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", raising(error))
     with pytest.raises(LoadingOutOfMemory, match=says) as told:
-        load_model(ModelSource(str(tmp_path), tmp_path))
+        load_model(ModelSource(str(tmp_path), tmp_path), CAUSAL_LM)
     record = error_record(told.value)
     assert (record.kind, record.at_loading, record.message) == (kind, True, str(told.value))
     assert "\n" not in record.message
@@ -89,5 +90,5 @@ def test_a_gpu_that_failed_is_no_bad_model(
     failed = RuntimeError(said)
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", raising(failed))
     with pytest.raises(RuntimeError) as told:
-        load_model(ModelSource(str(tmp_path), tmp_path))
+        load_model(ModelSource(str(tmp_path), tmp_path), CAUSAL_LM)
     assert told.value is failed

@@ -1,0 +1,31 @@
+"""What every objective declares; it lies beside the models so that adapters know it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+ModelKind = Literal["decoder"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """How a model answers."""
+
+    name: str
+    auto_class: str
+    """The transformers Auto class that loads a model for it."""
+    classes: str
+    """The mapping in `transformers.models.auto.modeling_auto`, model type -> class, behind that Auto class."""
+    model_kinds: tuple[ModelKind, ...]
+    """The kinds of model that can answer so."""
+    peft_task_type: str
+    """`peft.TaskType` of an adapter."""
+    key_fields: Mapping[str, str] = field(default_factory=dict)
+    """What the keys of train and infer stages hold of it; nothing for the objective that needed no name."""
+
+    def class_of(self, model_type: str | None) -> str | None:
+        """The name of the class that a model of this type gets; None where transformers has none."""
+        from transformers.models.auto import modeling_auto
+
+        names: Mapping[str | None, str] = getattr(modeling_auto, self.classes)
+        return names.get(model_type)
