@@ -20,9 +20,9 @@ class ExampleChoice:
     encoder: str | None = None
     """Sentence-embedding model that `nearest` compares with; None = words."""
 
-    def is_seeded(self, has_labels: bool) -> bool:
-        """Whether `seeds.icl` has an effect: on what is drawn, or, of the nearest, on the order of the labels."""
-        return self.k > 0 and (self.selection == "random" or has_labels)
+    def is_seeded(self, per_label: bool) -> bool:
+        """Whether `seeds.icl` has an effect: on what is drawn, or, of the nearest per label, on the labels' order."""
+        return self.k > 0 and (self.selection == "random" or per_label)
 
 
 def training_choice(config: ExperimentConfig) -> ExampleChoice:

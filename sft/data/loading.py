@@ -96,7 +96,12 @@ def _name_of(source: SplitSource) -> str:
 
 
 def load_splits(
-    dataset: DatasetConfig, used_columns: Sequence[str], output_column: str, folder: Path, revision: str | None
+    dataset: DatasetConfig,
+    used_columns: Sequence[str],
+    output_column: str,
+    folder: Path,
+    revision: str | None,
+    strata: str | None = None,
 ) -> Splits:
     """The rows of every split of an experiment.
 
@@ -110,6 +115,7 @@ def load_splits(
         output_column: column with the gold label or reference.
         folder: folder of the config.
         revision: pinned commit of a hub data set; None for local data.
+        strata: column of which shares cut each value alike, unless `splits.stratify` is false; None cuts any rows.
 
     Raises:
         UserError: a path, split, column, cell or byte is not as it must be.
@@ -118,7 +124,7 @@ def load_splits(
     inputs = tuple(column for column in dict.fromkeys(used_columns) if column != output_column)
     if layout.whole is not None:
         whole = _read(layout.whole, dataset)
-        parts = {role: Rows(whole, places) for role, places in _cut(whole, dataset, inputs, output_column).items()}
+        parts = {role: Rows(whole, places) for role, places in _cut(whole, dataset, inputs, strata).items()}
     else:
         read = {role: _read(source, dataset) for role, source in layout.roles().items()}
         parts = {role: _all_rows(table) for role, table in read.items()}
@@ -170,7 +176,9 @@ def _all_rows(table: Table) -> Rows:
     return Rows(table, range(table.n_rows))
 
 
-def _cut(table: Table, dataset: DatasetConfig, inputs: Sequence[str], output: str) -> dict[str, list[int]]:
+def _cut(
+    table: Table, dataset: DatasetConfig, inputs: Sequence[str], strata_column: str | None
+) -> dict[str, list[int]]:
     splits = dataset.splits
     group = splits.group_by
     _check_columns(table, [*inputs, *([group] if group else [])])
@@ -178,8 +186,8 @@ def _cut(table: Table, dataset: DatasetConfig, inputs: Sequence[str], output: st
     if not rows:
         raise DataError(f"there are no rows to cut; columns are: {listed(table.columns)}")
     keys = [_bound_by(row, inputs, group) for row in rows]
-    by_label = splits.stratify and dataset.task_type == "classification" and table.has(output)
-    strata = texts_of(rows, output) if by_label else [""] * len(rows)
+    is_stratified = splits.stratify and strata_column is not None and table.has(strata_column)
+    strata = texts_of(rows, strata_column) if is_stratified and strata_column else [""] * len(rows)
     shares = {name: share for name, share in (("test", splits.test), ("dev", splits.dev)) if isinstance(share, float)}
     return cut(keys, strata, shares, splits.seed)
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 
 from sft.config.canonical import json_text
+from sft.config.texts import listed
 from sft.data.tables import Record, Table
+from sft.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,16 @@ class Split:
     name: str
     columns: Sequence[str]
     rows: Sequence[Row]
+
+    def require(self, column: str) -> None:
+        """Make sure that there is a column of this name.
+
+        Raises:
+            DataError: there is none.
+        """
+        if column not in self.columns:
+            columns = listed(self.columns)
+            raise DataError(f"column {column!r} not found in split {self.name}; columns are: {columns}")
 
 
 @dataclass(frozen=True)

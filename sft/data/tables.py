@@ -110,10 +110,7 @@ class Table(ABC):
 
 
 class Record(Mapping[str, Any]):
-    """One row of a table; a cell is read when it is asked for.
-
-    A column of bytes is given to whoever names it, and is not among the columns.
-    """
+    """One row of a table; a cell is read when it is asked for. Bytes are given by name, and are in no list."""
 
     __slots__ = ("_index", "_table")
 
@@ -218,7 +215,7 @@ class ReadTable(Table):
 
 
 def merged(tables: Sequence[Table]) -> Table:
-    """The tables of the files of one split, one after the other; a column that one of them lacks is missing there."""
+    """As `JoinedTable`; one table stays itself."""
     return tables[0] if len(tables) == 1 else JoinedTable(tables)
 
 
@@ -227,7 +224,7 @@ class JoinedTable(Table):
 
     def __init__(self, tables: Sequence[Table]) -> None:
         self._tables = tables
-        self.n_rows = sum(table.n_rows for table in tables)
+        *self._starts, self.n_rows = (0, *accumulate(table.n_rows for table in tables))
         self._columns: dict[str, Column] = {}
 
     @cached_property
@@ -242,11 +239,11 @@ class JoinedTable(Table):
     def column(self, column: str) -> Column:
         """As `Table.column`."""
         if column not in self._columns:
-            tables = [table for table in self._tables if table.has(column)]
-            tables = tables or [table for table in self._tables if table.holds_bytes(column)]
-            if not tables:
+            givers = [table for table in self._tables if table.has(column)]
+            givers = givers or [table for table in self._tables if table.holds_bytes(column)]
+            if not givers:
                 raise KeyError(column)
-            parts = [(table.n_rows, table.column(column) if table in tables else None) for table in self._tables]
+            parts = [(table.n_rows, table.column(column) if table in givers else None) for table in self._tables]
             self._columns[column] = _JoinedColumn(parts)
         return self._columns[column]
 
@@ -275,10 +272,6 @@ class JoinedTable(Table):
         part = bisect_right(self._starts, index) - 1
         own = self._tables[part].columns_of(index - self._starts[part])
         return own if len(own) == len(self.columns) else self.columns
-
-    @cached_property
-    def _starts(self) -> Sequence[int]:
-        return [0, *accumulate(table.n_rows for table in self._tables)][:-1]
 
 
 class _JoinedColumn:

@@ -50,7 +50,8 @@ def _metrics(
     folder = Path(record.config_folder)
     name = config.evaluation.tokenizer_name or config.inference.tokenizer_name
     revision = record.fingerprints["revisions"].get("tokenizer")
-    words = None if name is None or inputs.task.has_labels else word_splitter(load_tokenizer(name, folder, revision))
+    splits_words = name is not None and inputs.task.uses("evaluation.tokenizer_name")
+    words = word_splitter(load_tokenizer(name, folder, revision)) if name and splits_words else None
     metric_inputs = MetricInputs(
         gold=[row.text(column) for row in inputs.evaluated()[split]],
         predictions=predictions,

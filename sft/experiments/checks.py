@@ -230,14 +230,14 @@ def _generation_args(config: ExperimentConfig) -> list[PathMessage]:
 
 def _prompting_findings(config: ExperimentConfig) -> list[PathMessage]:
     """What is wrong with the texts of the prompts; at inference only where it differs from `prompting`."""
-    has_labels = task_of(config).has_labels
+    shows_labels = task_of(config).uses("dataset.labels")
     written = config.inference.prompting.model_fields_set
     found = []
     for section, prompting, differs in (
         ("prompting", config.prompting, {"instruction", "input_template", "input_columns"}),
         ("inference.prompting", config.inference_prompting, written),
     ):
-        if "instruction" in differs and has_labels:
+        if "instruction" in differs and shows_labels:
             found += [(f"{section}.instruction", message) for message in _instruction_findings(prompting)]
         if differs & {"input_template", "input_columns"}:
             found += [(f"{section}.input_template", message) for message in _template_findings(prompting)]

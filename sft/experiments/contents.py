@@ -130,6 +130,6 @@ class Contents:
 
 def own_code(config: ExperimentConfig) -> list[str]:
     """The own code that an experiment names: its initialiser, metrics, and calibrator where there are label scores."""
-    calibrator = [config.calibration] if task_of(config).has_labels else []
+    calibrator = [config.calibration] if task_of(config).uses("inference.calibration_args") else []
     named = [config.adapter_options.get("init_lora_weights"), *(config.evaluation.metrics or []), *calibrator]
     return [name for name in named if isinstance(name, str) and is_own_code(name)]

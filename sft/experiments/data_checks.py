@@ -11,13 +11,12 @@ from typing import Any
 from sft.config.experiment import ExperimentConfig
 from sft.config.texts import listed
 from sft.data.leaks import count_leaks
-from sft.data.loading import load_splits
 from sft.data.rows import Row, Splits, texts_of
 from sft.errors import UserError
 from sft.experiments.row_warnings import row_warnings
 from sft.pipeline.needed_rows import named_row_sets
 from sft.tasks.examples import example_source
-from sft.tasks.inputs import Inputs, row_text, select_inputs, used_columns
+from sft.tasks.inputs import Inputs, read_splits, row_text, select_inputs, used_columns
 from sft.tasks.row_sets import RowSet
 from sft.tasks.set_rows import check_row_set, pool_rows
 
@@ -80,9 +79,7 @@ class DataChecks:
         key = _reading_key(config)
         if key not in self._splits:
             try:
-                output = config.prompting.output_column
-                revision = self._revisions(config)
-                self._splits[key] = load_splits(config.dataset, used_columns(config), output, self._folder, revision)
+                self._splits[key] = read_splits(config, self._folder, self._revisions(config))
             except UserError as error:
                 self._splits[key] = error
         found = self._splits[key]

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from sft.adapters.options import adapter_method
 from sft.config.experiment import ExperimentConfig
 from sft.experiments.planning import PlannedExperiment
-from sft.inference.options import effective_generation_args, is_sampling, sampling_batch_size
+from sft.inference.options import effective_generation_args, sampling_batch_size
+from sft.pipeline.seed_effect import samples_texts
 from sft.tasks.inputs import task_of
 from sft.training.options import effective_trainer_args
 
@@ -29,11 +30,10 @@ def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
     if config.evaluation.metrics is None:
         yield "evaluation.metrics", list(planned.experiment.metrics)
     if config.inference.batch_size is None:
-        samples = is_sampling(config.inference.generation_args) and not task_of(config).has_labels
-        yield "inference.batch_size", sampling_batch_size(None) if samples else "automatic"
+        yield "inference.batch_size", sampling_batch_size(None) if samples_texts(config) else "automatic"
     if config.trains:
         yield from _training_defaults(config)
-    if not task_of(config).has_labels:
+    if task_of(config).uses("inference.generation_args"):
         written = config.inference.generation_args
         in_force = effective_generation_args(written, config.inference_prompting.max_output_length)
         yield from _added("inference.generation_args", written, in_force)

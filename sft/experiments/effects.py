@@ -1,10 +1,13 @@
 """Keys that a user wrote and that have no effect in an experiment."""
 
+from pydantic import BaseModel
+
 from sft.calibration.selection import PER_ROW, options_in_force
 from sft.config.examples import ExampleChoice, inference_choice, training_choice
 from sft.config.experiment import ExperimentConfig, InferenceConfig, TrainingConfig
 from sft.pipeline.needed_rows import CALIBRATION, calibrates_on_pool
 from sft.tasks.inputs import task_of
+from sft.tasks.task import SETTINGS, Setting
 
 
 def without_effect(config: ExperimentConfig) -> list[str]:
@@ -12,9 +15,8 @@ def without_effect(config: ExperimentConfig) -> list[str]:
     written = [
         *_training(config),
         *_examples(config),
-        *_labels(config),
-        *_generation(config),
-        *_label_scoring(config),
+        *_of_other_tasks(config),
+        *_calibration(config),
         *_dev(config),
     ]
     return list(dict.fromkeys(written))
@@ -32,8 +34,8 @@ def _training(config: ExperimentConfig) -> list[str]:
 
 def _examples(config: ExperimentConfig) -> list[str]:
     found = _selection(config)
-    has_labels = task_of(config).has_labels
-    is_seeded = any(choice(config).is_seeded(has_labels) for choice in (training_choice, inference_choice))
+    per_label = task_of(config).counts_per_label
+    is_seeded = any(choice(config).is_seeded(per_label) for choice in (training_choice, inference_choice))
     if "icl" in config.seeds.model_fields_set and not is_seeded:
         found.append("seeds.icl")
     uses_shots = config.uses_shots or (config.dataset.shots != 0 and calibrates_on_pool(config))
@@ -64,31 +66,27 @@ def _unused(name: str, section: TrainingConfig | InferenceConfig, choice: Exampl
     return [f"{name}.{key}" for key, is_unused in unused.items() if is_unused]
 
 
-def _labels(config: ExperimentConfig) -> list[str]:
-    if task_of(config).has_labels:
-        found = {
-            "inference.generation_args": bool(config.inference.generation_args),
-            "inference.tokenizer_name": config.inference.tokenizer_name is not None,
-            "evaluation.tokenizer_name": config.evaluation.tokenizer_name is not None,
-        }
-        return [path for path, written in found.items() if written]
-    return [] if config.dataset.labels is None else ["dataset.labels"]
+def _of_other_tasks(config: ExperimentConfig) -> list[str]:
+    """What is written and only other task types read."""
+    unused = [setting for setting in SETTINGS if not task_of(config).uses(setting)]
+    return [path for setting in unused for path in _written(config, setting)]
 
 
-def _generation(config: ExperimentConfig) -> list[str]:
-    if task_of(config).has_labels and config.prompting.max_output_length is not None:
-        return ["prompting.max_output_length"]
-    return []
+def _written(config: ExperimentConfig, setting: Setting) -> list[str]:
+    """A setting, or of a section those of its keys that are not as by default; nothing where it is left out."""
+    if setting == CALIBRATION:
+        return [] if config.calibration == "none" else [CALIBRATION]
+    section, _, key = setting.partition(".")
+    value = getattr(getattr(config, section), key)
+    if isinstance(value, BaseModel):
+        return [f"{setting}.{name}" for name in value.model_dump(exclude_defaults=True)]
+    return [] if value in (None, {}) else [setting]
 
 
-def _label_scoring(config: ExperimentConfig) -> list[str]:
-    """How label scores are compared and calibrated, where texts are generated; priors for each row of one context."""
-    if task_of(config).has_labels:
-        no_effect = config.calibration_options.get(PER_ROW) and PER_ROW not in options_in_force(config)
-        return [f"{CALIBRATION}.{PER_ROW}"] if no_effect else []
-    written = config.inference.label_scoring.model_dump(exclude_defaults=True)
-    found = [f"inference.label_scoring.{key}" for key in written]
-    return found if config.calibration == "none" else [*found, CALIBRATION]
+def _calibration(config: ExperimentConfig) -> list[str]:
+    """Priors for each row where all rows have one context."""
+    is_in_force = not config.calibration_options.get(PER_ROW) or PER_ROW in options_in_force(config)
+    return [] if is_in_force or not task_of(config).uses(CALIBRATION) else [f"{CALIBRATION}.{PER_ROW}"]
 
 
 def _dev(config: ExperimentConfig) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.runs.records import JobRecord
+from sft.tasks import task_registry
+from sft.tasks.inputs import task_named
 from sft.tasks.row_sets import RowSet
 
 ROWS_UNKNOWN = 1000
@@ -106,11 +108,16 @@ def _inference_likeness(record: JobRecord) -> tuple[str, ...]:
 def _inference_size(record: JobRecord, rows: RowCounts) -> float:
     config = record.config
     per_row = _examples(record, "inference")
-    if _part(config, "dataset").get("task_type") == "generation":
+    if _writes_texts(record):
         asked = _part(_part(config, "inference"), "generation_args").get("max_new_tokens")
         limit = asked or _part(config, "prompting").get("max_output_length") or NEW_TOKENS
         per_row += limit / TOKENS_PER_ROW
     return max(1, rows.evaluated) * per_row * _billions(record)
+
+
+def _writes_texts(record: JobRecord) -> bool:
+    task_type = _part(record.config, "dataset").get("task_type")
+    return task_type in task_registry and task_named(str(task_type)).uses("inference.generation_args")
 
 
 def _model_likeness(record: JobRecord) -> tuple[str, str, str]:

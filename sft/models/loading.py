@@ -82,9 +82,7 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
         UserError: there is no such model, it is an adapter's folder, or its arguments do not fit.
         MachineError: it is not cached and the hub does not answer, or a package is missing.
     """
-    import transformers
-
-    auto_class = getattr(transformers, objective.auto_class)
+    auto_class = objective.loader()
     for path, message in check_model_args(source.model_args):
         raise UserError(f"model.model_args.{path}: {message}")
     local = local_model(source.name, source.folder)

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 ModelKind = Literal["decoder"]
+Output = Literal["label_scores", "texts"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,12 @@ class Objective:
     """`peft.TaskType` of an adapter."""
     key_fields: Mapping[str, str] = field(default_factory=dict)
     """What the keys of train and infer stages hold of it; nothing for the objective that needed no name."""
+
+    def loader(self) -> Any:
+        """The Auto class itself; importing it loads torch."""
+        import transformers
+
+        return getattr(transformers, self.auto_class)
 
     def class_of(self, model_type: str | None) -> str | None:
         """The name of the class that a model of this type gets; None where transformers has none."""

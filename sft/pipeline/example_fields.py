@@ -28,7 +28,7 @@ def _fields(experiment: Experiment, choice: ExampleChoice, section: str) -> Fiel
     if not choice.k:
         return {}
     fields: Fields = {"icl_examples": choice.k}
-    if choice.is_seeded(task_of(experiment.config).has_labels):
+    if choice.is_seeded(task_of(experiment.config).counts_per_label):
         fields["icl_seed"] = experiment.config.seed_of("icl")
     if choice.selection != "random":
         fields["icl_selection"] = choice.selection

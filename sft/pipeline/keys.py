@@ -124,23 +124,24 @@ def infer_fields(experiment: Experiment, train_key: str | None, row_set: str = E
         roles = ("train", *roles)
         fields["pool"] = _pool(config)
     fields |= inference_examples(experiment, drawn_per_row=rows.kind != "content_free" or rows.per_row)
-    if task_of(config).output == "texts":
+    if task_of(config).uses("inference.generation_args"):
         fields |= _generation(config)
     return fields | {"reading": _reading(experiment, roles)}
 
 
 def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fields:
     """What the predictions and metrics depend on."""
-    config = experiment.config
+    config, task = experiment.config, task_of(experiment.config)
     optional = {
         "arguments": by_content(experiment, "evaluate", metric_arguments(experiment)) or None,
         "modules": metric_modules(experiment) or None,
         "code": {name: experiment.fingerprints.code[name] for name in _own_evaluation_code(experiment)} or None,
-        "tokenizer": None if task_of(config).has_labels else experiment.fingerprints.tokenizer,
+        "tokenizer": experiment.fingerprints.tokenizer if task.uses("evaluation.tokenizer_name") else None,
         "keep_columns": config.dataset.keep_columns,
     }
-    if task_of(config).has_labels:
+    if task.uses("inference.label_scoring"):
         optional["label_scoring"] = _written(config.inference.label_scoring) or None
+    if task.uses("inference.calibration_args"):
         optional["calibration_args"] = _calibration(experiment) or None
     infers = {infer_input(name): key for name, key in row_sets.items()}
     return _stage("evaluate", experiment) | infers | {"metrics": list(experiment.metrics)} | _without_none(optional)
@@ -149,7 +150,7 @@ def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fiel
 def _own_evaluation_code(experiment: Experiment) -> list[str]:
     """Own metrics and an own calibrator, as written."""
     config = experiment.config
-    calibrator = [config.calibration] if task_of(config).has_labels else []
+    calibrator = [config.calibration] if task_of(config).uses("inference.calibration_args") else []
     return [name for name in (*experiment.metrics, *calibrator) if is_own_code(name)]
 
 
@@ -247,7 +248,8 @@ def _quantization(config: ExperimentConfig) -> Fields:
 
 def _prompting(config: ExperimentConfig, prompting: PromptingConfig) -> Fields:
     """What is written of a prompting; a label is never cut, so its length limit counts for free texts only."""
-    return _without({"max_output_length"} if task_of(config).has_labels else set(), _written(prompting))
+    cuts_outputs = task_of(config).uses("prompting.max_output_length")
+    return _without(set() if cuts_outputs else {"max_output_length"}, _written(prompting))
 
 
 def _generation(config: ExperimentConfig) -> Fields:

@@ -93,7 +93,7 @@ class _TaskMaker:
     def task(self, name: str) -> LmEvalTask:
         inputs, column = self.prompts.inputs, self.prompts.experiment.config.prompting.output_column
         labels = inputs.labels
-        if labels is None or inputs.task.output != "label_scores":
+        if labels is None or not inputs.task.uses("inference.label_scoring"):
             raise UserError("--lm-eval: lm-eval scores labels, and this experiment generates texts")
         if not inputs.has_gold(SPLIT):
             raise DataError(f"--lm-eval: the {SPLIT} rows have no column {column!r}, so there is no accuracy")

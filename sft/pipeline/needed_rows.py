@@ -8,9 +8,10 @@ from sft.registry import is_own_code
 from sft.runs.records import EVAL
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import PMI_ROWS, RowSet
+from sft.tasks.task import Setting
 
 NORMALIZATION = "inference.label_scoring.normalization"
-CALIBRATION = "inference.calibration_args"
+CALIBRATION: Setting = "inference.calibration_args"
 
 
 def named_row_sets(config: ExperimentConfig, folder: Path) -> dict[str, str]:
@@ -20,17 +21,18 @@ def named_row_sets(config: ExperimentConfig, folder: Path) -> dict[str, str]:
         config: a config whose calibrator and options were checked.
         folder: what its local paths are relative to; own code is read there and not imported.
     """
-    if not task_of(config).has_labels:
-        return {}
-    found = {PMI_ROWS: NORMALIZATION} if config.inference.label_scoring.normalization == "pmi" else {}
-    for name in needed_row_sets(config.calibration, options_in_force(config), folder):
-        found.setdefault(name, CALIBRATION)
+    task = task_of(config)
+    with_pmi = task.uses("inference.label_scoring") and config.inference.label_scoring.normalization == "pmi"
+    found = {PMI_ROWS: NORMALIZATION} if with_pmi else {}
+    if task.uses(CALIBRATION):
+        for name in needed_row_sets(config.calibration, options_in_force(config), folder):
+            found.setdefault(name, CALIBRATION)
     return {name: path for name, path in found.items() if name != EVAL}
 
 
 def calibrates_on_pool(config: ExperimentConfig) -> bool:
     """Whether calibration reads rows of the pool, or words of them; own code is taken to."""
-    if not task_of(config).has_labels:
+    if not task_of(config).uses(CALIBRATION):
         return False
     if is_own_code(config.calibration):
         return True

@@ -66,7 +66,7 @@ def written_defaults(config: ExperimentConfig) -> Iterator[tuple[str, Any]]:
     sections = [quantization_section(config), model_section(config)]
     if config.trains:
         sections += [adapter_section(config), trainer_section(config)]
-    if not task_of(config).has_labels:
+    if task_of(config).uses("inference.generation_args"):
         sections.append(generation_section(config))
     for section in sections:
         for key, value in section.written.items():

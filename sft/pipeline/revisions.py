@@ -54,7 +54,7 @@ def _may_tie_in_half(experiment: Experiment) -> bool:
     """
     model = experiment.config.model
     is_written = not {"dtype", "torch_dtype"}.isdisjoint(model.model_args)
-    return task_of(experiment.config).output == "label_scores" and is_written and _may_be_half(model)
+    return task_of(experiment.config).uses("inference.label_scoring") and is_written and _may_be_half(model)
 
 
 def _init_of(experiment: Experiment) -> InitChoice:

@@ -88,7 +88,7 @@ def prompt_traits(
 ) -> list[str]:
     """What of these prompts only the tokenizer tells, for `Fingerprints.prompt_traits`."""
     traits = set(builder.traits)
-    if task_of(config).output != "texts":
+    if not task_of(config).uses("inference.generation_args"):
         traits -= {"end_before_words", "stop_in_text"}
     several = config.model.chat_template_from is None and isinstance(tokenizer.chat_template, dict)
     if several and builder.format == "chat":
@@ -182,7 +182,9 @@ class Asker:
             )
         numbers, shown = tuple(chain.from_iterable(asked)), self._last[1]
         question = self._example(row, with_answer=with_answer)
-        encoded = self._builder.encode(shown, question, limit, cut_output=not self._inputs.task.has_labels)
+        encoded = self._builder.encode(
+            shown, question, limit, cut_output=self._inputs.task.uses("prompting.max_output_length")
+        )
         return PromptedRow(row=row, encoded=encoded, examples=numbers[encoded.cut.examples :])
 
     def _example(self, row: Row, *, with_answer: bool) -> Example:

@@ -9,12 +9,11 @@ from typing import Any
 from sft.config.canonical import canonical_json
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig, PromptingConfig
-from sft.config.texts import listed
 from sft.data.loading import data_fingerprint, data_names, load_splits
-from sft.data.rows import Row, Split, Splits, indices_of, texts_of
+from sft.data.rows import Row, Splits, indices_of, texts_of
 from sft.data.selection import Selection, select
 from sft.errors import DataError
-from sft.labels.label_set import LabelSet, check_gold, resolve_labels
+from sft.labels.label_set import LabelSet, check_gold
 from sft.models.sentence_encoder import EncoderSource
 from sft.registry import load, run_snapshots
 from sft.runs.records import JobRecord
@@ -48,14 +47,23 @@ class Inputs:
         return rows is not None and self.config.prompting.output_column in rows.columns
 
 
+def task_named(name: str) -> Task:
+    """The registry's entry of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    task: Task = load(task_registry, name, "task type")
+    return task
+
+
 def task_of(config: ExperimentConfig) -> Task:
     """The task type of a config.
 
     Raises:
         UserError: there is no such task type.
     """
-    task: Task = load(task_registry, config.dataset.task_type, "task type")
-    return task
+    return task_named(config.dataset.task_type)
 
 
 def used_columns(config: ExperimentConfig) -> tuple[str, ...]:
@@ -72,13 +80,25 @@ def load_inputs(config: ExperimentConfig, folder: Path, revisions: Mapping[str, 
         folder: what its local paths are relative to.
         revisions: the pinned commits of the hub names in it: `dataset`, `training.icl_encoder`, ...
     """
-    revision = revisions.get("dataset")
-    splits = load_splits(config.dataset, used_columns(config), config.prompting.output_column, folder, revision)
+    splits = read_splits(config, folder, revisions.get("dataset"))
     encoders = {
         section: EncoderSource(name, folder, revisions.get(f"{section}.icl_encoder"))
         for section, name in encoders_in_force(config).items()
     }
     return replace(select_inputs(config, splits), encoders=encoders)
+
+
+def read_splits(config: ExperimentConfig, folder: Path, revision: str | None) -> Splits:
+    """The rows of an experiment before any of them are selected.
+
+    Args:
+        config: the experiment.
+        folder: what its local paths are relative to.
+        revision: the pinned commit of a hub data set.
+    """
+    output_column = config.prompting.output_column
+    strata = output_column if task_of(config).counts_per_label else None
+    return load_splits(config.dataset, used_columns(config), output_column, folder, revision, strata)
 
 
 def inputs_of_job(record: JobRecord) -> Inputs:
@@ -119,7 +139,7 @@ def select_inputs(config: ExperimentConfig, splits: Splits) -> Inputs:
     """Resolve the labels and select the rows of an experiment from splits that are already read."""
     task = task_of(config)
     output_column = config.prompting.output_column
-    labels = _labels(config, splits) if task.has_labels else None
+    labels = task.label_set(config.dataset, splits, output_column)
     selection = select(
         config.dataset, splits, output_column, labels.values if labels else None, config.seed_of("shots")
     )
@@ -138,16 +158,6 @@ def with_labels(instruction: str | None, labels: LabelSet | None) -> str | None:
     return instruction.replace("{labels}", ", ".join(labels.words))
 
 
-def _labels(config: ExperimentConfig, splits: Splits) -> LabelSet:
-    column = config.prompting.output_column
-    train = splits.train
-    train_values = None
-    if train is not None and config.dataset.labels is None:
-        _require_column(column, train)
-        train_values = set(texts_of(train.rows, column))
-    return resolve_labels(config.dataset.labels, train_values, splits.class_names.get(column))
-
-
 def _check_train(inputs: Inputs) -> None:
     column = inputs.config.prompting.output_column
     needed = inputs.config.dataset.shots != 0 or inputs.config.inference.icl_examples > 0
@@ -158,15 +168,9 @@ def _check_train(inputs: Inputs) -> None:
         raise DataError(
             f"split {inputs.config.dataset.splits.train!r} not found, and shots or in-context examples need it"
         )
-    _require_column(column, train)
+    train.require(column)
     if inputs.labels:
         check_gold(inputs.labels, _gold(inputs.selection.shots, column), "train")
-
-
-def _require_column(column: str, split: Split) -> None:
-    if column not in split.columns:
-        columns = listed(split.columns)
-        raise DataError(f"column {column!r} not found in split {split.name}; columns are: {columns}")
 
 
 def _gold(rows: Sequence[Row], column: str) -> list[tuple[int, str]]:

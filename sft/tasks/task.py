@@ -2,10 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from sft.data.rows import Row
+from sft.config.dataset import DatasetConfig
+from sft.data.rows import Row, Splits
 from sft.labels.label_set import LabelSet
+from sft.models.objective import Output
+
+Setting = Literal[
+    "inference.generation_args",
+    "inference.tokenizer_name",
+    "evaluation.tokenizer_name",
+    "dataset.labels",
+    "prompting.max_output_length",
+    "inference.label_scoring",
+    "inference.calibration_args",
+]
+SETTINGS: tuple[Setting, ...] = get_args(Setting)
+"""Parts of a config that have an effect with some task types only."""
 
 
 @dataclass(frozen=True)
@@ -15,12 +29,16 @@ class Task:
     name: str
     objectives: tuple[str, ...]
     """The objectives by which a model may answer; the first where nothing is said."""
-    output: Literal["label_scores", "texts"]
+    output: Output
     """What an infer stage computes for a row."""
+    settings: frozenset[Setting]
+    """Those of `SETTINGS` that have an effect."""
+    counts_per_label: bool
+    """Whether shots, in-context examples and shares count per label, and not in total."""
     default_metrics: tuple[str, ...]
     """Metrics where the config names none; the first ranks."""
-    has_labels: bool
-    """Whether rows belong to a closed set of labels, so that shots and examples count per label."""
+    label_set: Callable[[DatasetConfig, Splits, str], LabelSet | None]
+    """The closed set of labels of rows with their gold in this column; None where there is none."""
     answer: Callable[[Row, str, LabelSet | None], str]
     """The text the model should write for a row, from its output column."""
 
@@ -28,3 +46,7 @@ class Task:
     def objective(self) -> str:
         """The objective in force."""
         return self.objectives[0]
+
+    def uses(self, setting: Setting) -> bool:
+        """Whether a part of the config has an effect."""
+        return setting in self.settings

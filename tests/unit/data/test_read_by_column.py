@@ -101,7 +101,8 @@ def _outcome(read: Callable[[], Any]) -> Any:
 
 
 def _fast(dataset: DatasetConfig, used: Sequence[str], folder: Path) -> Any:
-    splits = load_splits(dataset, used, "label", folder, None)
+    strata = "label" if dataset.task_type == "classification" else None
+    splits = load_splits(dataset, used, "label", folder, None, strata)
     return _told(splits, splits.remarks, dataset, select)
 
 
