@@ -12,6 +12,7 @@ LINES = (ROOT / "docs" / "faults.md").read_text("utf-8").splitlines()
 N_ROWS = 77
 ROW = re.compile(r"\| (\d+) \|")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+OF_ROW = re.compile(r"test_\w+__row_(\d+)")
 WITHOUT = ("not built: ", "needs a GPU: ")
 
 
@@ -46,7 +47,7 @@ def fault_tests() -> list[tuple[int, str, str]]:
         (int(found[1]), file, name)
         for file in files
         for name in sorted(defined_in(file))
-        if (found := re.match(r"test_row_(\d+)_", name))
+        if (found := OF_ROW.fullmatch(name))
     ]
 
 
@@ -79,6 +80,6 @@ def test_every_test_that_is_named_after_a_row_stands_there() -> None:
         (row, name)
         for row, line in rows()
         for _, name in named(line)
-        if (found := re.match(r"test_row_(\d+)_", name)) and int(found[1]) != row
+        if (found := OF_ROW.fullmatch(name)) and int(found[1]) != row
     }
     assert not others

@@ -70,7 +70,7 @@ def refused(project: Path) -> Callable[..., tuple[int, str]]:
     return run
 
 
-def test_row_34_a_hub_that_hangs_up_is_the_machines_fault(
+def test_a_hub_that_hangs_up_is_the_machines_fault__row_34(
     hub: Any, refused: Any, raw: Raw, zero_shot: dict[str, Any]
 ) -> None:
     hub.hangs_up = True
@@ -80,7 +80,7 @@ def test_row_34_a_hub_that_hangs_up_is_the_machines_fault(
     assert told.startswith('"a": model.name: model "org/model" not found locally and the hub does not answer.')
 
 
-def test_row_35_gated_and_misspelt_names_are_told_all_at_once(
+def test_gated_and_misspelt_names_are_told_all_at_once__row_35(
     hub: Any, refused: Any, raw: Raw, zero_shot: dict[str, Any]
 ) -> None:
     changes = {
@@ -100,7 +100,7 @@ def test_row_35_gated_and_misspelt_names_are_told_all_at_once(
     assert 'dataset: dataset "org/gated-rows" is gated' in parts["rows"]
 
 
-def test_row_40_typos_among_a_hundred_experiments_are_told_together(
+def test_typos_among_a_hundred_experiments_are_told_together__row_40(
     refused: Any, raw: Raw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "blocked").mkdir()

@@ -25,7 +25,7 @@ def unchanged(folder: Any) -> dict[str, int]:
 
 
 @BOTH_STARTS
-def test_row_21_a_full_disk_in_a_worker_stops_the_grid_and_loses_nothing(grid: Any, start: str) -> None:
+def test_a_full_disk_in_a_worker_stops_the_grid_and_loses_nothing__row_21(grid: Any, start: str) -> None:
     finished = grid.add("finished")
     full = grid.add("full", "disk_full")
     grid.add("later")
@@ -47,7 +47,7 @@ def test_row_21_a_full_disk_in_a_worker_stops_the_grid_and_loses_nothing(grid: A
 @pytest.mark.slow
 @pytest.mark.parametrize("k", range(1, 6))
 @BOTH_STARTS
-def test_row_21_a_disk_that_is_full_at_any_write_of_a_worker(grid: Any, start: str, k: int, stub_faults: Any) -> None:
+def test_a_disk_that_is_full_at_any_write_of_a_worker__row_21(grid: Any, start: str, k: int, stub_faults: Any) -> None:
     grid.add("a", stages=STAGES)
     stub_faults(enospc_at=k, **{"in": "worker"})
     code = grid.run(start=start)
@@ -57,12 +57,12 @@ def test_row_21_a_disk_that_is_full_at_any_write_of_a_worker(grid: Any, start: s
     assert grid.run(start=start) == 0
 
 
-def test_row_22_a_disk_that_is_full_at_a_write_of_the_runner(grid: Any, stub_faults: Any) -> None:
+def test_a_disk_that_is_full_at_a_write_of_the_runner__row_22(grid: Any, stub_faults: Any) -> None:
     assert _survives(grid, stub_faults, 2)
 
 
 @pytest.mark.slow
-def test_row_22_a_disk_that_is_full_at_any_write_of_the_runner(grid: Any, stub_faults: Any) -> None:
+def test_a_disk_that_is_full_at_any_write_of_the_runner__row_22(grid: Any, stub_faults: Any) -> None:
     k = 1
     while _survives(grid, stub_faults, k):
         k += 1
@@ -93,7 +93,7 @@ def _survives(grid: Any, stub_faults: Any, k: int) -> bool:
     return told > 0
 
 
-def test_row_70_a_results_path_that_is_a_file_ends_with_5_before_anything(grid: Any) -> None:
+def test_a_results_path_that_is_a_file_ends_with_5_before_anything__row_70(grid: Any) -> None:
     grid.add("a")
     grid.results.path.write_text("in the way")
     assert grid.run() == 5
@@ -102,21 +102,21 @@ def test_row_70_a_results_path_that_is_a_file_ends_with_5_before_anything(grid: 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_row_70_a_read_only_results_folder_ends_with_5_before_anything(grid: Any) -> None:
+def test_a_read_only_results_folder_ends_with_5_before_anything__row_70(grid: Any) -> None:
     grid.add("a")
     grid.results.path.mkdir(mode=0o555)
     assert grid.run() == 5
     assert "cannot be used as results folder" in grid.output()
 
 
-def test_row_70_a_missing_results_folder_is_made(grid: Any) -> None:
+def test_a_missing_results_folder_is_made__row_70(grid: Any) -> None:
     grid.results = ResultsFolder(grid.results.path / "a" / "b")
     grid.add("a")
     assert grid.run() == 0
 
 
 @BOTH_STARTS
-def test_row_72_a_flood_of_output_is_cut_to_head_and_tail(grid: Any, start: str) -> None:
+def test_a_flood_of_output_is_cut_to_head_and_tail__row_72(grid: Any, start: str) -> None:
     flood = grid.add("flood", "print_megabytes", megabytes=50)
     grid.spec = {"around": {"tick_seconds": 60.0}}
     assert grid.run(start=start) == 0
@@ -132,7 +132,7 @@ def test_row_72_a_flood_of_output_is_cut_to_head_and_tail(grid: Any, start: str)
 
 
 @pytest.mark.slow
-def test_row_72_the_log_of_a_running_job_is_cut_while_it_runs(grid: Any, wait: Callable[..., Any]) -> None:
+def test_the_log_of_a_running_job_is_cut_while_it_runs__row_72(grid: Any, wait: Callable[..., Any]) -> None:
     flood = grid.add("flood", "print_megabytes", megabytes=30, then="sleep")
     process = grid.start()
     wait((flood.path / "marker-printed").exists)
@@ -144,7 +144,7 @@ def test_row_72_the_log_of_a_running_job_is_cut_while_it_runs(grid: Any, wait: C
 
 
 @pytest.mark.slow
-def test_row_21_a_results_folder_on_a_small_file_system(grid: Any, tmp_path: Path) -> None:
+def test_a_results_folder_on_a_small_file_system__row_21(grid: Any, tmp_path: Path) -> None:
     """As root where a tmpfs can be mounted; what is finished survives."""
     place = tmp_path / "small"
     place.mkdir()

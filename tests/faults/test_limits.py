@@ -11,7 +11,7 @@ RACE_SECONDS = 0.5
 
 
 @BOTH_STARTS
-def test_row_11_a_stage_that_takes_too_long_is_ended_with_its_stacks(grid: Any, start: str) -> None:
+def test_a_stage_that_takes_too_long_is_ended_with_its_stacks__row_11(grid: Any, start: str) -> None:
     hanging = grid.add("hanging", "sleep", stages=("train", "infer"))
     grid.add("other")
     assert grid.run(start=start, timeout=0.5) == 1
@@ -23,7 +23,7 @@ def test_row_11_a_stage_that_takes_too_long_is_ended_with_its_stacks(grid: Any, 
 
 
 @BOTH_STARTS
-def test_row_11_a_stage_without_progress_is_ended_with_its_stacks(grid: Any, start: str) -> None:
+def test_a_stage_without_progress_is_ended_with_its_stacks__row_11(grid: Any, start: str) -> None:
     hanging = grid.add("hanging", "progress_then_hang")
     assert grid.run(start=start, stall_timeout=0.3) == 1
     status = grid.status("hanging")
@@ -45,7 +45,7 @@ def test_a_start_that_takes_longer_than_the_option_allows_is_ended(grid: Any, st
 
 
 @pytest.mark.slow
-def test_row_11_a_hanging_stage_that_ignores_the_request_is_killed_after_the_grace(grid: Any) -> None:
+def test_a_hanging_stage_that_ignores_the_request_is_killed_after_the_grace__row_11(grid: Any) -> None:
     grid.add("hanging", "ignore_term")
     assert grid.run(timeout=0.5, grace=0.2) == 1
     message = "infer ran longer than 0.5 s (timeout); it did not end when asked and was killed"
@@ -56,7 +56,7 @@ def test_row_11_a_hanging_stage_that_ignores_the_request_is_killed_after_the_gra
     ("start", "repeats"),
     [("warm", 3), *(pytest.param(*item, marks=pytest.mark.slow) for item in (("warm", 50), ("fresh", 10)))],
 )
-def test_row_12_what_is_finished_counts_more_than_the_limit(grid: Any, start: str, repeats: int) -> None:
+def test_what_is_finished_counts_more_than_the_limit__row_12(grid: Any, start: str, repeats: int) -> None:
     """The stages end around the limit, a few milliseconds apart."""
     for number in range(repeats):
         ends = RACE_SECONDS - 0.15 * number / repeats

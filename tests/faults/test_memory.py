@@ -50,7 +50,7 @@ def nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     "kind",
     ["gpu", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("cublas", "host", "allocator"))],
 )
-def test_row_15_a_stage_that_runs_out_of_memory_is_tried_with_less(grid: Any, start: str, kind: str) -> None:
+def test_a_stage_that_runs_out_of_memory_is_tried_with_less__row_15(grid: Any, start: str, kind: str) -> None:
     folder = grid.add("large", "oom", kind=kind, until=2)
     grid.spec = {"ladder": 3}
     assert grid.run(start=start, retries=0) == 0
@@ -61,7 +61,7 @@ def test_row_15_a_stage_that_runs_out_of_memory_is_tried_with_less(grid: Any, st
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("settings", "ladder", "tries"), [({}, 1, 2), ({"on_oom": "fail"}, 9, 1)])
-def test_row_15_where_less_does_not_help_it_fails(
+def test_where_less_does_not_help_it_fails__row_15(
     grid: Any, settings: dict[str, Any], ladder: int, tries: int
 ) -> None:
     grid.add("large", "oom")
@@ -71,7 +71,7 @@ def test_row_15_where_less_does_not_help_it_fails(
     assert "CUDA out of memory" in grid.status("large").error.message
 
 
-def test_row_15_a_model_that_finds_no_room_is_not_tried_with_less(grid: Any) -> None:
+def test_a_model_that_finds_no_room_is_not_tried_with_less__row_15(grid: Any) -> None:
     folder = grid.add("large", "oom", kind="loading")
     grid.spec = {"ladder": 9}
     assert grid.run() == 1
@@ -80,7 +80,7 @@ def test_row_15_a_model_that_finds_no_room_is_not_tried_with_less(grid: Any) -> 
 
 
 @pytest.mark.slow
-def test_row_15_a_job_that_shared_its_gpu_is_tried_alone_first(grid: Any, nvidia_smi: Callable[..., int]) -> None:
+def test_a_job_that_shared_its_gpu_is_tried_alone_first__row_15(grid: Any, nvidia_smi: Callable[..., int]) -> None:
     grid.add("large", "oom", until=1)
     grid.add("beside", "sleep")
     grid.spec = {"machine": {"jobs": 2, "gpus": FOUR_GPUS[:1], "jobs_per_gpu": 2}, "ladder": 1}
@@ -95,7 +95,7 @@ def test_row_15_a_job_that_shared_its_gpu_is_tried_alone_first(grid: Any, nvidia
 
 @BOTH_STARTS
 @pytest.mark.parametrize("rises", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_row_16_a_killed_worker_is_tried_again_alone(grid: Any, start: str, rises: bool, tmp_path: Path) -> None:
+def test_a_killed_worker_is_tried_again_alone__row_16(grid: Any, start: str, rises: bool, tmp_path: Path) -> None:
     counter = tmp_path / "memory.events"
     counter.write_text("oom 0\noom_kill 0\n")
     victim = grid.add("victim", "sleep")
@@ -117,7 +117,7 @@ def test_row_16_a_killed_worker_is_tried_again_alone(grid: Any, start: str, rise
 
 
 @pytest.mark.slow
-def test_row_16_a_worker_that_is_killed_again_has_failed(grid: Any) -> None:
+def test_a_worker_that_is_killed_again_has_failed__row_16(grid: Any) -> None:
     grid.add("victim", "kill_self")
     grid.add("other")
     assert grid.run() == 1
@@ -126,7 +126,7 @@ def test_row_16_a_worker_that_is_killed_again_has_failed(grid: Any) -> None:
     assert "SIGKILL, which this program did not send" in grid.status("victim").error.message
 
 
-def test_row_17_a_gpu_is_leased_again_when_its_memory_is_back(grid: Any, nvidia_smi: Callable[..., int]) -> None:
+def test_a_gpu_is_leased_again_when_its_memory_is_back__row_17(grid: Any, nvidia_smi: Callable[..., int]) -> None:
     first = grid.add("first", "sleep")
     grid.add("second")
     grid.spec = {"machine": {"jobs": 1, "gpus": FOUR_GPUS[:1]}}
@@ -144,7 +144,7 @@ def test_row_17_a_gpu_is_leased_again_when_its_memory_is_back(grid: Any, nvidia_
 
 
 @pytest.mark.slow
-def test_row_17_the_wait_for_memory_is_bounded(grid: Any, nvidia_smi: Callable[..., int]) -> None:
+def test_the_wait_for_memory_is_bounded__row_17(grid: Any, nvidia_smi: Callable[..., int]) -> None:
     first = grid.add("first", "sleep")
     grid.add("second")
     grid.spec = {"machine": {"jobs": 1, "gpus": FOUR_GPUS[:1]}, "around": {"gpu_rest_seconds": 0.5}}
@@ -157,7 +157,7 @@ def test_row_17_the_wait_for_memory_is_bounded(grid: Any, nvidia_smi: Callable[.
 
 @BOTH_STARTS
 @pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.slow)])
-def test_row_18_no_gpu_is_used_by_two_jobs(grid: Any, start: str, count: int, nvidia_smi: Callable[..., int]) -> None:
+def test_no_gpu_is_used_by_two_jobs__row_18(grid: Any, start: str, count: int, nvidia_smi: Callable[..., int]) -> None:
     for number in range(count):
         grid.add(f"job-{number}", "report")
     grid.spec = {"machine": {"jobs": 4, "gpus": FOUR_GPUS, "cores": [0], "n_cores": 1}}
@@ -189,7 +189,7 @@ def test_row_18_no_gpu_is_used_by_two_jobs(grid: Any, start: str, count: int, nv
         (RunSettings(gpus="none"), {"resources": {"gpus": 1}}, "asked 1 GPU, found 0"),
     ],
 )
-def test_row_19_gpus_that_are_not_there_are_told_before_anything_starts(
+def test_gpus_that_are_not_there_are_told_before_anything_starts__row_19(
     project: Path,
     raw: Callable[..., dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -207,7 +207,7 @@ def test_row_19_gpus_that_are_not_there_are_told_before_anything_starts(
 
 
 @pytest.mark.parametrize("dead", ["exit 15", "exec /bin/sleep 600"], ids=["broken", "hung"])
-def test_row_19_a_driver_that_does_not_work_is_no_machine_without_gpus(
+def test_a_driver_that_does_not_work_is_no_machine_without_gpus__row_19(
     project: Path, raw: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dead: str
 ) -> None:
     program = tmp_path / "nvidia-smi"
@@ -224,7 +224,7 @@ def test_row_19_a_driver_that_does_not_work_is_no_machine_without_gpus(
     assert sorted(path.name for path in (project / "results").iterdir()) == ["run.lock"]
 
 
-def test_row_19_a_gpu_that_is_not_allowed_is_told_with_those_that_are(
+def test_a_gpu_that_is_not_allowed_is_told_with_those_that_are__row_19(
     project: Path, raw: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = tmp_path / "bin" / "nvidia-smi"

@@ -92,7 +92,7 @@ def test_jobs_of_one_executor_run_at_the_same_time_and_all_ends_are_told(jobs: A
 
 
 @pytest.mark.parametrize("n_kills", [1, pytest.param(10, marks=pytest.mark.slow)])
-def test_row_1_nothing_outlives_a_killed_runner(jobs: Any, start: str, n_kills: int, no_process_left: Living) -> None:
+def test_nothing_outlives_a_killed_runner__row_1(jobs: Any, start: str, n_kills: int, no_process_left: Living) -> None:
     for number in range(n_kills):
         job = jobs.job("spawn_setsid_grandchild", key=f"k{number}")
         command = [sys.executable, str(SCRIPT), start, str(job.folder.path), str(job.attempt.path)]
@@ -106,7 +106,7 @@ def test_row_1_nothing_outlives_a_killed_runner(jobs: Any, start: str, n_kills: 
         wait_until(lambda: not no_process_left(), 2.0)
 
 
-def test_row_1_a_runner_that_closes_leaves_nothing(jobs: Any, start: str, no_process_left: Living) -> None:
+def test_a_runner_that_closes_leaves_nothing__row_1(jobs: Any, start: str, no_process_left: Living) -> None:
     executor = jobs.executor(start)
     job = jobs.job("spawn_setsid_grandchild")
     submitted = executor.submit(job)
@@ -116,28 +116,28 @@ def test_row_1_a_runner_that_closes_leaves_nothing(jobs: Any, start: str, no_pro
     assert submitted.exit_code() == -signal.SIGKILL
 
 
-def test_row_2_a_killed_worker_ends_by_its_signal(jobs: Any, start: str) -> None:
+def test_a_killed_worker_ends_by_its_signal__row_2(jobs: Any, start: str) -> None:
     executor = jobs.executor(start)
     first, second = jobs.job("kill_self"), jobs.job("succeed")
     assert [jobs.run(executor, job).exit_code() for job in (first, second)] == [-signal.SIGKILL, 0]
     assert read_error(first.attempt.error) is None
 
 
-def test_row_3_the_stack_of_a_segfault_is_in_the_log(jobs: Any, start: str) -> None:
+def test_the_stack_of_a_segfault_is_in_the_log__row_3(jobs: Any, start: str) -> None:
     job = jobs.job("segfault")
     assert jobs.run(jobs.executor(start), job).exit_code() == -signal.SIGSEGV
     assert "Segmentation fault" in stderr(job)
     assert "stub.py" in stderr(job)
 
 
-def test_row_4_code_0_without_results_is_told_as_it_is(jobs: Any, start: str) -> None:
+def test_code_0_without_results_is_told_as_it_is__row_4(jobs: Any, start: str) -> None:
     job = jobs.job("exit0")
     ended = jobs.run(jobs.executor(start), job)
     assert (ended.exit_code(), ended.error) == (0, None)
     assert not job.folder.manifest.exists()
 
 
-def test_row_5_a_worker_dies_with_its_guard(jobs: Any, start: str, no_process_left: Living) -> None:
+def test_a_worker_dies_with_its_guard__row_5(jobs: Any, start: str, no_process_left: Living) -> None:
     executor = jobs.executor(start)
     job = jobs.job("spawn_setsid_grandchild")
     submitted = executor.submit(job)
@@ -152,7 +152,9 @@ def test_row_5_a_worker_dies_with_its_guard(jobs: Any, start: str, no_process_le
     assert jobs.run(executor, jobs.job("succeed")).exit_code() == 0
 
 
-def test_row_5_a_worker_dies_with_its_guard_though_nobody_acts(jobs: Any, start: str, no_process_left: Living) -> None:
+def test_a_worker_dies_with_its_guard_though_nobody_acts__row_5(
+    jobs: Any, start: str, no_process_left: Living
+) -> None:
     job = jobs.job("sleep")
     command = [sys.executable, str(SCRIPT), start, str(job.folder.path), str(job.attempt.path)]
     with subprocess.Popen(command) as runner:
@@ -167,7 +169,7 @@ def test_row_5_a_worker_dies_with_its_guard_though_nobody_acts(jobs: Any, start:
     wait_until(lambda: not no_process_left(), 2.0)
 
 
-def test_row_5_jobs_of_a_killed_server_are_lost_and_auto_goes_on_fresh(jobs: Any, no_process_left: Living) -> None:
+def test_jobs_of_a_killed_server_are_lost_and_auto_goes_on_fresh__row_5(jobs: Any, no_process_left: Living) -> None:
     executor = jobs.executor("auto")
     job = jobs.job("spawn_setsid_grandchild")
     submitted = executor.submit(job)
@@ -188,7 +190,9 @@ def _stop_server(executor: Any, running: Any) -> None:
     executor._limits.fork = 0.2
 
 
-def test_row_76_a_server_that_hangs_is_given_up_and_what_it_forked_goes_on(jobs: Any, no_process_left: Living) -> None:
+def test_a_server_that_hangs_is_given_up_and_what_it_forked_goes_on__row_76(
+    jobs: Any, no_process_left: Living
+) -> None:
     executor = jobs.executor("auto")
     running = jobs.job("sleep")
     submitted = executor.submit(running)
@@ -203,7 +207,7 @@ def test_row_76_a_server_that_hangs_is_given_up_and_what_it_forked_goes_on(jobs:
     run_until(executor, lambda: not no_process_left())
 
 
-def test_row_76_warm_alone_fails_where_the_server_hangs_and_the_next_gets_another(jobs: Any) -> None:
+def test_warm_alone_fails_where_the_server_hangs_and_the_next_gets_another__row_76(jobs: Any) -> None:
     executor = jobs.executor("warm")
     running = jobs.job("sleep")
     submitted = executor.submit(running)
@@ -216,7 +220,7 @@ def test_row_76_warm_alone_fails_where_the_server_hangs_and_the_next_gets_anothe
     assert jobs.end(executor, submitted, 5.0).exit_code() == -signal.SIGKILL
 
 
-def test_row_76_a_job_that_a_server_that_hangs_never_started_is_stopped_at_once(jobs: Any) -> None:
+def test_a_job_that_a_server_that_hangs_never_started_is_stopped_at_once__row_76(jobs: Any) -> None:
     executor = jobs.executor("warm")
     running = jobs.job("sleep")
     executor.submit(running)
@@ -226,7 +230,7 @@ def test_row_76_a_job_that_a_server_that_hangs_never_started_is_stopped_at_once(
     assert jobs.end(executor, submitted, 5.0).exit_code() == -signal.SIGTERM
 
 
-def test_row_10_a_worker_that_ignores_the_request_is_killed_after_the_grace(jobs: Any, start: str) -> None:
+def test_a_worker_that_ignores_the_request_is_killed_after_the_grace__row_10(jobs: Any, start: str) -> None:
     executor = jobs.executor(start)
     job = jobs.job("ignore_term")
     submitted = executor.submit(job)
@@ -237,7 +241,7 @@ def test_row_10_a_worker_that_ignores_the_request_is_killed_after_the_grace(jobs
     assert jobs.end(executor, submitted, 5.0).exit_code() == -signal.SIGKILL
 
 
-def test_row_10_a_request_is_heeded_within_the_grace(jobs: Any, start: str) -> None:
+def test_a_request_is_heeded_within_the_grace__row_10(jobs: Any, start: str) -> None:
     executor = jobs.executor(start)
     saving, sleeping = jobs.job("save_on_term"), jobs.job("sleep")
     handles = [executor.submit(job) for job in (saving, sleeping)]
@@ -250,7 +254,7 @@ def test_row_10_a_request_is_heeded_within_the_grace(jobs: Any, start: str) -> N
     assert not sleeping.attempt.error.exists()
 
 
-def test_row_10_no_grace_kills_at_once_with_all_descendants(jobs: Any, start: str, no_process_left: Living) -> None:
+def test_no_grace_kills_at_once_with_all_descendants__row_10(jobs: Any, start: str, no_process_left: Living) -> None:
     executor = jobs.executor(start)
     job = jobs.job("spawn_setsid_grandchild")
     submitted = executor.submit(job)
@@ -260,7 +264,7 @@ def test_row_10_no_grace_kills_at_once_with_all_descendants(jobs: Any, start: st
     assert not {pid_in(job, name) for name in ("started", "child", "grandchild")} & set(no_process_left())
 
 
-def test_row_13_a_job_that_cannot_be_killed_is_given_up(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_cannot_be_killed_is_given_up__row_13(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handle, "STEPS", ((0.0, "kill_all"), (0.1, "kill_guard"), (0.2, "give_up")))
     executor = jobs.executor("fresh")
     job = jobs.job("sleep")
@@ -274,7 +278,7 @@ def test_row_13_a_job_that_cannot_be_killed_is_given_up(jobs: Any, monkeypatch: 
     assert jobs.run(executor, jobs.job("succeed")).exit_code() == 0
 
 
-def test_row_11_the_stacks_of_a_hanging_worker_come_into_its_log(jobs: Any, start: str) -> None:
+def test_the_stacks_of_a_hanging_worker_come_into_its_log__row_11(jobs: Any, start: str) -> None:
     executor = jobs.executor(start)
     job = jobs.job("progress_then_hang")
     submitted = executor.submit(job)
@@ -286,7 +290,7 @@ def test_row_11_the_stacks_of_a_hanging_worker_come_into_its_log(jobs: Any, star
     assert jobs.end(executor, submitted).exit_code() == 0
 
 
-def test_row_14_what_outlives_a_worker_is_ended_and_its_log_does_not_hang(
+def test_what_outlives_a_worker_is_ended_and_its_log_does_not_hang__row_14(
     jobs: Any, start: str, no_process_left: Living
 ) -> None:
     executor = jobs.executor(start)
@@ -296,7 +300,7 @@ def test_row_14_what_outlives_a_worker_is_ended_and_its_log_does_not_hang(
     assert "processes that outlived the worker were ended: 1" in stderr(job)
 
 
-def test_row_71_a_worker_runs_in_a_folder_of_its_own(jobs: Any, start: str, tmp_path: Path) -> None:
+def test_a_worker_runs_in_a_folder_of_its_own__row_71(jobs: Any, start: str, tmp_path: Path) -> None:
     executor = jobs.executor(start)
     before = Path.cwd()
     first = jobs.job("write_relative", key="a", chdir=str(tmp_path))
@@ -319,7 +323,7 @@ def _report(jobs: Any, executor: Any, key: str, lease: Lease) -> Any:
 
 
 @pytest.mark.parametrize("libraries", ["", pytest.param("torch", marks=pytest.mark.slow)])
-def test_row_73_a_forked_worker_is_in_the_state_of_a_fresh_one(
+def test_a_forked_worker_is_in_the_state_of_a_fresh_one__row_73(
     jobs: Any, libraries: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SFT_TEST_TORCH", libraries)
@@ -341,7 +345,7 @@ def test_row_73_a_forked_worker_is_in_the_state_of_a_fresh_one(
     assert ("torch_threads" in wanted) is bool(libraries)
 
 
-def test_row_76_a_python_that_does_not_start_is_told(
+def test_a_python_that_does_not_start_is_told__row_76(
     jobs: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(handle, "STEPS", ((0.0, "kill_all"), (0.1, "kill_guard"), (10.0, "give_up")))
@@ -362,7 +366,7 @@ def test_row_76_a_python_that_does_not_start_is_told(
         ([sys.executable, "-m", "no_such_package"], "No module named no_such_package"),
     ],
 )
-def test_row_76_a_missing_python_or_package_is_in_the_log(
+def test_a_missing_python_or_package_is_in_the_log__row_76(
     jobs: Any, monkeypatch: pytest.MonkeyPatch, command: list[str], said: str
 ) -> None:
     monkeypatch.setattr(guarded_process, "worker_command", lambda *_: command)
@@ -372,7 +376,7 @@ def test_row_76_a_missing_python_or_package_is_in_the_log(
     assert said in stderr(job)
 
 
-def test_row_76_a_library_missing_in_the_server_means_fresh_starts(
+def test_a_library_missing_in_the_server_means_fresh_starts__row_76(
     jobs: Any, stub_faults: Callable[..., None]
 ) -> None:
     stub_faults(stage="/nowhere/stub.py:run")
@@ -385,7 +389,7 @@ def test_row_76_a_library_missing_in_the_server_means_fresh_starts(
     assert "no file /nowhere/stub.py" in said
 
 
-def test_row_76_warm_alone_fails_where_the_server_does(jobs: Any, stub_faults: Callable[..., None]) -> None:
+def test_warm_alone_fails_where_the_server_does__row_76(jobs: Any, stub_faults: Callable[..., None]) -> None:
     stub_faults(stage="/nowhere/stub.py:run")
     executor = jobs.executor("warm", preload=Preload(stages=("infer",)))
     ended = jobs.run(executor, jobs.job("succeed"))

@@ -18,7 +18,7 @@ TOKEN = "hf_" + "Canary" * 6
 
 
 @BOTH_STARTS
-def test_row_20_a_grid_whose_every_worker_crashes_stops_early(grid: Any, start: str) -> None:
+def test_a_grid_whose_every_worker_crashes_stops_early__row_20(grid: Any, start: str) -> None:
     for number in range(9):
         grid.add(f"job-{number}", "segfault")
     assert grid.run(start=start) == 1
@@ -28,7 +28,7 @@ def test_row_20_a_grid_whose_every_worker_crashes_stops_early(grid: Any, start: 
 
 
 @pytest.mark.parametrize("repeats", [2, pytest.param(10, marks=pytest.mark.slow)])
-def test_row_29_of_two_runners_on_one_folder_the_second_ends_with_3(
+def test_of_two_runners_on_one_folder_the_second_ends_with_3__row_29(
     grid: Any, repeats: int, wait: Callable[..., Any], tmp_path: Path
 ) -> None:
     for number in range(repeats):
@@ -53,7 +53,7 @@ def test_row_29_of_two_runners_on_one_folder_the_second_ends_with_3(
 
 @BOTH_STARTS
 @pytest.mark.parametrize("fate", ["moved", "deleted"])
-def test_row_29_a_folder_that_leaves_its_path_ends_its_run_with_5(
+def test_a_folder_that_leaves_its_path_ends_its_run_with_5__row_29(
     grid: Any, start: str, fate: str, wait: Callable[..., Any], tmp_path: Path
 ) -> None:
     running = grid.add("running", "sleep")
@@ -67,7 +67,7 @@ def test_row_29_a_folder_that_leaves_its_path_ends_its_run_with_5(
     assert not grid.results.path.exists()
 
 
-def test_row_29_of_two_runs_around_a_move_only_the_second_writes_to_the_new_folder(
+def test_of_two_runs_around_a_move_only_the_second_writes_to_the_new_folder__row_29(
     grid: Any, wait: Callable[..., Any], tmp_path: Path
 ) -> None:
     running = grid.add("running", "sleep")
@@ -84,7 +84,7 @@ def test_row_29_of_two_runs_around_a_move_only_the_second_writes_to_the_new_fold
 
 
 @BOTH_STARTS
-def test_row_30_after_the_runner_was_killed_the_same_command_goes_on(
+def test_after_the_runner_was_killed_the_same_command_goes_on__row_30(
     grid: Any, start: str, wait: Callable[..., Any], no_process_left: Callable[[], dict[int, str]]
 ) -> None:
     grid.add("done", stages=STAGES)
@@ -105,7 +105,9 @@ def test_row_30_after_the_runner_was_killed_the_same_command_goes_on(
 
 
 @BOTH_STARTS
-def test_row_47_passing_faults_are_tried_again_in_a_new_folder_and_lasting_ones_are_not(grid: Any, start: str) -> None:
+def test_passing_faults_are_tried_again_in_a_new_folder_and_lasting_ones_are_not__row_47(
+    grid: Any, start: str
+) -> None:
     passing = grid.add("passing", "fail_times", times=2, kind="network")
     lasting = grid.add("lasting", "raise", kind="data", message="no rows")
     assert grid.run(start=start, retries=2) == 1
@@ -117,7 +119,7 @@ def test_row_47_passing_faults_are_tried_again_in_a_new_folder_and_lasting_ones_
 
 
 @pytest.mark.slow
-def test_row_47_a_fault_that_stays_fails_after_its_retries_and_is_tried_by_the_next_run(grid: Any) -> None:
+def test_a_fault_that_stays_fails_after_its_retries_and_is_tried_by_the_next_run__row_47(grid: Any) -> None:
     folder = grid.add("stays", "fail_times", times=3, kind="network")
     assert grid.run(retries=1) == 1
     assert len(folder.attempts()) == 2
@@ -126,7 +128,7 @@ def test_row_47_a_fault_that_stays_fails_after_its_retries_and_is_tried_by_the_n
 
 
 @pytest.mark.slow
-def test_row_47_what_failed_for_good_is_left_until_it_is_asked_for(grid: Any) -> None:
+def test_what_failed_for_good_is_left_until_it_is_asked_for__row_47(grid: Any) -> None:
     folder = grid.add("lasting", "raise", kind="data")
     assert grid.run() == 1
     assert grid.run() == 1
@@ -137,7 +139,7 @@ def test_row_47_what_failed_for_good_is_left_until_it_is_asked_for(grid: Any) ->
 
 
 @BOTH_STARTS
-def test_row_50_secrets_of_the_environment_stand_in_no_file_and_in_no_output(
+def test_secrets_of_the_environment_stand_in_no_file_and_in_no_output__row_50(
     grid: Any, start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_API_KEY", CANARY)
@@ -155,7 +157,7 @@ def test_row_50_secrets_of_the_environment_stand_in_no_file_and_in_no_output(
 
 @pytest.mark.slow
 @BOTH_STARTS
-def test_row_75_a_grid_goes_on_with_other_jobs_and_ends_the_same(
+def test_a_grid_goes_on_with_other_jobs_and_ends_the_same__row_75(
     grid: Any, start: str, wait: Callable[..., Any]
 ) -> None:
     def fill() -> None:

@@ -37,7 +37,7 @@ def send(process: Any, number: signal.Signals, whole_group: bool = False) -> Non
 
 @BOTH_STARTS
 @pytest.mark.parametrize("whole_group", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_row_6_ctrl_c_stops_what_runs_and_the_same_command_goes_on(grid: Any, start: str, whole_group: bool) -> None:
+def test_ctrl_c_stops_what_runs_and_the_same_command_goes_on__row_6(grid: Any, start: str, whole_group: bool) -> None:
     grid.add("done")
     running = grid.add("running", "sleep")
     grid.add("waiting")
@@ -56,7 +56,7 @@ def test_row_6_ctrl_c_stops_what_runs_and_the_same_command_goes_on(grid: Any, st
 
 
 @BOTH_STARTS
-def test_row_7_ctrl_c_twice_kills_at_once_and_the_status_is_valid(grid: Any, start: str) -> None:
+def test_ctrl_c_twice_kills_at_once_and_the_status_is_valid__row_7(grid: Any, start: str) -> None:
     running = grid.add("running", "ignore_term")
     process = grid.start(start=start)
     wait_for(running, "ignoring")
@@ -73,7 +73,7 @@ def test_row_7_ctrl_c_twice_kills_at_once_and_the_status_is_valid(grid: Any, sta
 
 @BOTH_STARTS
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGUSR2, marks=pytest.mark.slow)])
-def test_row_8_a_scheduler_preempts_and_the_stage_can_save(grid: Any, start: str, number: signal.Signals) -> None:
+def test_a_scheduler_preempts_and_the_stage_can_save__row_8(grid: Any, start: str, number: signal.Signals) -> None:
     running = grid.add("running", "save_on_term")
     process = grid.start(start=start)
     wait_for(running, "working")
@@ -97,7 +97,7 @@ def test_row_8_a_scheduler_preempts_and_the_stage_can_save(grid: Any, start: str
         ),
     ],
 )
-def test_row_8_a_signal_to_every_process_of_a_run_is_answered_by_the_runner(
+def test_a_signal_to_every_process_of_a_run_is_answered_by_the_runner__row_8(
     grid: Any, start: str, number: signal.Signals, no_process_left: Callable[[], dict[int, str]]
 ) -> None:
     """systemd, Slurm, Kubernetes and a logout send so: runner, server, guards and workers all get it."""
@@ -114,7 +114,7 @@ def test_row_8_a_signal_to_every_process_of_a_run_is_answered_by_the_runner(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace needs root")
-def test_row_8_as_the_first_process_of_a_container_it_exits_as_a_shell_would(grid: Any) -> None:
+def test_as_the_first_process_of_a_container_it_exits_as_a_shell_would__row_8(grid: Any) -> None:
     grid.add("running", "save_on_term")
     process = grid.start(below=["unshare", "--pid", "--fork", "--mount-proc"])
     wait_for(grid.folder("running"), "working")
@@ -125,7 +125,7 @@ def test_row_8_as_the_first_process_of_a_container_it_exits_as_a_shell_would(gri
 
 
 @BOTH_STARTS
-def test_row_9_a_terminal_that_closes_is_a_request_to_stop(grid: Any, start: str) -> None:
+def test_a_terminal_that_closes_is_a_request_to_stop__row_9(grid: Any, start: str) -> None:
     running = grid.add("running", "save_on_term")
     grid.add("waiting")
     ours, its = pty.openpty()
@@ -147,7 +147,7 @@ def _drain(descriptor: int) -> bool:
     return True
 
 
-def test_row_9_a_pipe_that_nobody_reads_stops_nothing(grid: Any) -> None:
+def test_a_pipe_that_nobody_reads_stops_nothing__row_9(grid: Any) -> None:
     grid.add("a")
     grid.add("b")
     reading, writing = os.pipe()
@@ -178,7 +178,7 @@ def _with_an_endless_board(grid: Any, tmp_path: Path, monkeypatch: pytest.Monkey
     return process, running
 
 
-def test_row_8_every_job_gets_its_signal_while_a_board_is_written_for_ever(
+def test_every_job_gets_its_signal_while_a_board_is_written_for_ever__row_8(
     grid: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process, running = _with_an_endless_board(grid, tmp_path, monkeypatch)
@@ -188,7 +188,7 @@ def test_row_8_every_job_gets_its_signal_while_a_board_is_written_for_ever(
     assert grid.states() == {"done": "done", "a": "preempted", "b": "preempted"}
 
 
-def test_row_1_a_board_dies_with_its_runner(
+def test_a_board_dies_with_its_runner__row_1(
     grid: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_process_left: Callable[[], dict[int, str]]
 ) -> None:
     process, _ = _with_an_endless_board(grid, tmp_path, monkeypatch)
@@ -199,7 +199,7 @@ def test_row_1_a_board_dies_with_its_runner(
 
 
 @pytest.mark.slow
-def test_row_10_a_job_that_ignores_the_request_is_killed_after_the_grace(grid: Any) -> None:
+def test_a_job_that_ignores_the_request_is_killed_after_the_grace__row_10(grid: Any) -> None:
     running = grid.add("running", "ignore_term")
     process = grid.start(grace=0.3)
     wait_for(running, "ignoring")

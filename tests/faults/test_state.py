@@ -106,7 +106,7 @@ def final_files(grid: Any) -> dict[str, bytes]:
 @BOTH_STARTS
 @pytest.mark.parametrize("role", ["worker", "runner"])
 @pytest.mark.parametrize("writes", [[2], pytest.param(range(1, 100), marks=pytest.mark.slow)])
-def test_row_23_a_crash_between_any_two_writes_ends_with_the_same_files(
+def test_a_crash_between_any_two_writes_ends_with_the_same_files__row_23(
     grid: Any, stub_faults: Callable[..., None], start: str, role: str, writes: Any
 ) -> None:
     grid.add("one", stages=("train", "infer", "evaluate"))
@@ -130,7 +130,7 @@ def test_row_23_a_crash_between_any_two_writes_ends_with_the_same_files(
     assert crashes >= min(2, len(writes))
 
 
-def test_row_24_stale_temporary_files_are_swept_and_stand_in_nobody_s_way(grid: Any) -> None:
+def test_stale_temporary_files_are_swept_and_stand_in_nobody_s_way__row_24(grid: Any) -> None:
     folder = grid.add("one", stages=("infer", "evaluate"))
     other = grid.results.stage("train", "other")
     for place in (folder.path, folder.attempt(1).path, other.path, grid.folder("one").result):
@@ -142,7 +142,7 @@ def test_row_24_stale_temporary_files_are_swept_and_stand_in_nobody_s_way(grid: 
     assert grid.states() == {"one": "done"}
 
 
-def test_row_24_two_writers_of_one_file_never_share_a_temporary_name(tmp_path: Path) -> None:
+def test_two_writers_of_one_file_never_share_a_temporary_name__row_24(tmp_path: Path) -> None:
     path = tmp_path / "file"
     with atomic.atomic_file(path) as first, atomic.atomic_file(path) as second:
         first.write(b"first")
@@ -171,7 +171,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return calls
 
 
-def test_row_25_a_file_is_flushed_before_its_name_and_its_name_before_anything_follows(
+def test_a_file_is_flushed_before_its_name_and_its_name_before_anything_follows__row_25(
     tmp_path: Path, disk: list[tuple[str, str]]
 ) -> None:
     (tmp_path / "folder").mkdir()
@@ -181,7 +181,7 @@ def test_row_25_a_file_is_flushed_before_its_name_and_its_name_before_anything_f
     assert disk[1:] == [("rename", "file"), ("flush", "folder")]
 
 
-def test_row_25_results_are_flushed_before_the_manifest_that_lists_them(
+def test_results_are_flushed_before_the_manifest_that_lists_them__row_25(
     tmp_path: Path, disk: list[tuple[str, str]]
 ) -> None:
     job = JobFolder(tmp_path / "job")
@@ -209,7 +209,7 @@ GARBLED = {
 
 
 @pytest.mark.parametrize("content", GARBLED)
-def test_row_26_a_status_that_cannot_be_read_is_judged_by_manifest_and_lock(
+def test_a_status_that_cannot_be_read_is_judged_by_manifest_and_lock__row_26(
     planned: Callable[..., Planned], raw: Raw, results: ResultsFolder, content: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Readers change nothing, say it once, and tell the same of an experiment that is done and one that is not."""
@@ -242,7 +242,7 @@ def _content(results: ResultsFolder) -> dict[Path, bytes]:
 
 
 @BOTH_STARTS
-def test_row_26_the_next_run_moves_it_aside_and_goes_on(grid: Any, start: str) -> None:
+def test_the_next_run_moves_it_aside_and_goes_on__row_26(grid: Any, start: str) -> None:
     folder = grid.add("one")
     grid.add("two")
     assert grid.run(start=start) == 0
@@ -258,7 +258,7 @@ def test_row_26_the_next_run_moves_it_aside_and_goes_on(grid: Any, start: str) -
     assert [state for name, state in grid.events() if name == "two-infer"] == ["running", "done"]
 
 
-def test_row_27_a_torn_last_line_is_passed_over_at_every_byte(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_passed_over_at_every_byte__row_27(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log = EventLog(path)
     for number, state in enumerate(("running", "failed", "running"), start=1):
@@ -281,7 +281,7 @@ def test_row_27_a_torn_last_line_is_passed_over_at_every_byte(tmp_path: Path) ->
 # altered
 
 
-def test_row_28_a_flipped_byte_is_named_and_its_experiment_leaves_the_board(
+def test_a_flipped_byte_is_named_and_its_experiment_leaves_the_board__row_28(
     planned: Callable[..., Planned], raw: Raw, results: ResultsFolder
 ) -> None:
     grid = planned(good=raw(), bad=raw({"seed": 14})).finish()
@@ -302,7 +302,7 @@ def test_row_28_a_flipped_byte_is_named_and_its_experiment_leaves_the_board(
     assert (row["state"], row["results"], row["error"]["kind"]) == ("damaged", {}, "no_result")
 
 
-def test_row_28_a_flipped_byte_of_an_adapter_is_named(made: Any) -> None:
+def test_a_flipped_byte_of_an_adapter_is_named__row_28(made: Any) -> None:
     folder = made.finish(made.stage("train", "t"), "train")
     weights = folder.adapter / "adapter_model.safetensors"
     weights.write_bytes(bytes([weights.read_bytes()[0] ^ 1]) + weights.read_bytes()[1:])
@@ -327,7 +327,7 @@ class _Backwards(datetime):
         return super().now(tz) - timedelta(hours=cls.looks)
 
 
-def test_row_33_order_and_heartbeat_do_not_follow_the_wall_clock(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_and_heartbeat_do_not_follow_the_wall_clock__row_33(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "datetime", _Backwards)
     log = EventLog(made.results.events)
     for state in ("running", "failed", "running", "done"):
@@ -351,7 +351,7 @@ def test_row_33_order_and_heartbeat_do_not_follow_the_wall_clock(made: Any, monk
         assert "  train    one step 4/10, 0.0 s" in api.status(made.results.path)
 
 
-def test_row_33_runs_of_the_same_second_have_names_of_their_own(grid: Any) -> None:
+def test_runs_of_the_same_second_have_names_of_their_own__row_33(grid: Any) -> None:
     folder = grid.add("one", "raise", kind="network")
     assert grid.run(retries=1) == 1
     assert [attempt.path.name for attempt in folder.attempts()] == ["01", "02"]
@@ -360,7 +360,7 @@ def test_row_33_runs_of_the_same_second_have_names_of_their_own(grid: Any) -> No
 # edited grids, data and libraries
 
 
-def test_row_44_an_edited_config_of_the_same_name_is_a_new_experiment(
+def test_an_edited_config_of_the_same_name_is_a_new_experiment__row_44(
     planned: Callable[..., Planned], raw: Raw, results: ResultsFolder
 ) -> None:
     old = planned(one=raw(), two=raw({"seed": 14})).finish()
@@ -378,7 +378,7 @@ def test_row_44_an_edited_config_of_the_same_name_is_a_new_experiment(
     assert "2 experiments of grid.json: 1 done, 1 pending; 1 more not in this grid" in api.status(results.path)
 
 
-def test_row_45_edited_data_is_a_new_experiment_and_why_says_which_file(
+def test_edited_data_is_a_new_experiment_and_why_says_which_file__row_45(
     planned: Callable[..., Planned], raw: Raw, results: ResultsFolder, project: Path, rewrite: Callable[..., None]
 ) -> None:
     planned(one=raw()).finish()
@@ -394,7 +394,7 @@ def test_row_45_edited_data_is_a_new_experiment_and_why_says_which_file(
     assert [(row["name"], row["state"]) for row in shown["others"]] == [("one", "done")]
 
 
-def test_row_46_other_library_versions_are_told_and_nothing_runs_again(
+def test_other_library_versions_are_told_and_nothing_runs_again__row_46(
     planned: Callable[..., Planned], raw: Raw, results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid = planned(one=raw(), two=raw({"seed": 14})).finish({"peft": "0.20.0", "torch": "2.9"})
@@ -427,7 +427,7 @@ ODD_NAMES = (
 )
 
 
-def test_row_48_no_name_leads_out_of_the_folder_and_every_report_has_it_as_it_is(
+def test_no_name_leads_out_of_the_folder_and_every_report_has_it_as_it_is__row_48(
     planned: Callable[..., Planned], raw: Raw, results: ResultsFolder, tmp_path: Path
 ) -> None:
     outside = {path for path in tmp_path.rglob("*") if not path.is_relative_to(results.path)}
@@ -444,7 +444,7 @@ def test_row_48_no_name_leads_out_of_the_folder_and_every_report_has_it_as_it_is
         assert api.logs(name, results.path)[0].startswith("done ")
 
 
-def test_row_48_a_name_that_no_file_can_hold_is_refused() -> None:
+def test_a_name_that_no_file_can_hold_is_refused__row_48() -> None:
     from sft.errors import UserError
     from sft.experiments.grid import expand
 
@@ -467,7 +467,7 @@ def canary(tmp_path: Path) -> Iterator[Path]:
     assert (folder / "adapter").is_dir()
 
 
-def test_row_49_nothing_is_deleted_through_a_link(made: Any, canary: Path) -> None:
+def test_nothing_is_deleted_through_a_link__row_49(made: Any, canary: Path) -> None:
     train = made.finish(made.stage("train", "t"), "train")
     made.finish(made.experiment("one", "a", train="t", infer="i"), "evaluate")
     train.attempt(1).path.mkdir(parents=True)
@@ -486,7 +486,7 @@ def test_row_49_nothing_is_deleted_through_a_link(made: Any, canary: Path) -> No
     assert left <= {"stages/infer", "stages/train/t000000000000000/adapter"}
 
 
-def test_row_49_nothing_is_written_through_a_link(grid: Any, canary: Path) -> None:
+def test_nothing_is_written_through_a_link__row_49(grid: Any, canary: Path) -> None:
     folder = grid.add("one", stages=("evaluate",))
     folder.path.mkdir(parents=True)
     for link in (folder.result, folder.checkpoints):
@@ -502,7 +502,7 @@ def test_row_49_nothing_is_written_through_a_link(grid: Any, canary: Path) -> No
 # reports at any moment
 
 
-def test_row_74_reports_of_a_grid_that_runs_only_show_what_is_whole(
+def test_reports_of_a_grid_that_runs_only_show_what_is_whole__row_74(
     grid: Any, planned: Callable[..., Planned], raw: Raw, results: ResultsFolder
 ) -> None:
     """Every report is made again and again while a real run writes stages and another writer whole experiments."""
@@ -531,7 +531,7 @@ def test_row_74_reports_of_a_grid_that_runs_only_show_what_is_whole(
 
 
 @pytest.mark.parametrize("number", [0, 3])
-def test_row_74_a_grid_in_which_all_failed_and_one_without_experiments_have_reports(
+def test_a_grid_in_which_all_failed_and_one_without_experiments_have_reports__row_74(
     planned: Callable[..., Planned], raw: Raw, results: ResultsFolder, number: int
 ) -> None:
     odd = "a|b `c` <script>\n# d"

@@ -173,7 +173,7 @@ SAVING = {"save_strategy": "steps", "save_steps": 2}
 
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("init", [True, pytest.param("pissa", marks=pytest.mark.slow)])
-def test_row_8_on_sigterm_a_training_saves_and_goes_on_later(make, during_step, init):
+def test_on_sigterm_a_training_saves_and_goes_on_later__row_8(make, during_step, init):
     whole, stopped = make("whole", init_lora_weights=init), make("stopped", init_lora_weights=init)
     whole.run()
     during_step.at, during_step.do = 4, terminate
@@ -192,7 +192,7 @@ def test_row_8_on_sigterm_a_training_saves_and_goes_on_later(make, during_step, 
 
 
 @pytest.mark.usefixtures("listening")
-def test_row_8_asked_in_its_last_step_a_training_finishes(make, during_step):
+def test_asked_in_its_last_step_a_training_finishes__row_8(make, during_step):
     training = make("results")
     during_step.at, during_step.do = 9, terminate
     training.run()
@@ -220,7 +220,7 @@ def has_begun(job: JobFolder, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.slow
-def test_row_8_the_worker_exits_75_and_its_successor_ends_with_the_same_adapter(make):
+def test_the_worker_exits_75_and_its_successor_ends_with_the_same_adapter__row_8(make):
     args = {"num_train_epochs": 60}
     whole, stopped = make("whole", args, init_lora_weights="pissa"), make("stopped", args, init_lora_weights="pissa")
     assert worker(whole.folder).wait(PATIENCE) == 0, whole.folder.attempt(1).stderr.read_text()
@@ -246,7 +246,7 @@ CHECKPOINT_FILES = (
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) for name in CHECKPOINT_FILES[1:]] + [CHECKPOINT_FILES[0]]
 )
-def test_row_36_a_half_written_checkpoint_falls_back_to_the_one_before(make, during_step, caplog, name):
+def test_a_half_written_checkpoint_falls_back_to_the_one_before__row_36(make, during_step, caplog, name):
     whole, killed = make("whole", SAVING), make("killed", SAVING)
     whole.run()
     interrupted(killed, during_step, at=6)
@@ -261,7 +261,7 @@ def test_row_36_a_half_written_checkpoint_falls_back_to_the_one_before(make, dur
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", [["start"], ["checkpoint-2", "checkpoint-4"]], ids=str)
-def test_row_36_without_any_whole_checkpoint_it_starts_anew_and_says_so(make, during_step, caplog, broken):
+def test_without_any_whole_checkpoint_it_starts_anew_and_says_so__row_36(make, during_step, caplog, broken):
     whole, killed = make("whole", SAVING), make("killed", SAVING)
     whole.run()
     interrupted(killed, during_step, at=6)
@@ -301,7 +301,7 @@ class Planted:
         ),
     ],
 )
-def test_row_37_a_planted_pickle_is_never_unpickled(make, during_step, tmp_path, name, marked):
+def test_a_planted_pickle_is_never_unpickled__row_37(make, during_step, tmp_path, name, marked):
     """Without our manifest nothing in a checkpoint is read; under a forged one only what is no code."""
     from sft.training.checkpoints import CheckpointFolder
 
@@ -326,7 +326,7 @@ def test_row_37_a_planted_pickle_is_never_unpickled(make, during_step, tmp_path,
     assert not canary.exists()
 
 
-def test_row_37_an_adapter_that_is_no_safetensors_is_refused(make, tmp_path):
+def test_an_adapter_that_is_no_safetensors_is_refused__row_37(make, tmp_path):
     from sft.adapters.saving import load_adapter
 
     training = make("results")
@@ -340,7 +340,7 @@ def test_row_37_an_adapter_that_is_no_safetensors_is_refused(make, tmp_path):
 
 
 @pytest.mark.parametrize("accumulation", [3, pytest.param(1, marks=pytest.mark.slow)])
-def test_row_38_a_diverging_training_ends_and_leaves_no_adapter(make, accumulation):
+def test_a_diverging_training_ends_and_leaves_no_adapter__row_38(make, accumulation):
     args = {"learning_rate": 1e30, "gradient_accumulation_steps": accumulation, "logging_steps": 100, **SAVING}
     training = make("results", args | {"save_steps": 1})
     text = rf"loss became NaN at step 2 of {9 // accumulation} \(learning_rate 1e\+30\)\. The adapter was not saved\."
@@ -354,7 +354,7 @@ def test_row_38_a_diverging_training_ends_and_leaves_no_adapter(make, accumulati
 @pytest.mark.slow
 @pytest.mark.parametrize("factor", [float("nan"), float("inf"), 1e38])
 @pytest.mark.parametrize("clip", [1.0, 0.0])
-def test_row_38_a_gradient_that_is_not_finite_ends_the_training(make, during_step, factor, clip):
+def test_a_gradient_that_is_not_finite_ends_the_training__row_38(make, during_step, factor, clip):
     """Finite gradients whose norm is infinite count: clipping would make each of them 0."""
 
     def spoil(trainer: Any, _rows: Any) -> None:
@@ -370,7 +370,7 @@ def test_row_38_a_gradient_that_is_not_finite_ends_the_training(make, during_ste
     training.assert_nothing_made()
 
 
-def test_row_15_out_of_memory_in_the_stage_is_answered_by_less_of_it(make, during_step, caplog):
+def test_out_of_memory_in_the_stage_is_answered_by_less_of_it__row_15(make, during_step, caplog):
     """As the runner does: each time the stage runs out of memory it is run again, one step further."""
     from sft.worker.failures import error_record
 
@@ -401,7 +401,7 @@ def test_row_15_out_of_memory_in_the_stage_is_answered_by_less_of_it(make, durin
 
 
 @pytest.mark.slow
-def test_row_15_a_smaller_micro_batch_goes_on_from_the_checkpoint(make, during_step):
+def test_a_smaller_micro_batch_goes_on_from_the_checkpoint__row_15(make, during_step):
     args = {"per_device_train_batch_size": 4, "gradient_checkpointing": True, **SAVING}
     training = make("results", args)
 
@@ -419,7 +419,7 @@ def test_row_15_a_smaller_micro_batch_goes_on_from_the_checkpoint(make, during_s
 
 
 @pytest.mark.slow
-def test_row_15_a_model_that_knows_no_gradient_checkpointing_goes_on_without(make, monkeypatch, caplog):
+def test_a_model_that_knows_no_gradient_checkpointing_goes_on_without__row_15(make, monkeypatch, caplog):
     from transformers import LlamaForCausalLM
 
     monkeypatch.setattr(LlamaForCausalLM, "supports_gradient_checkpointing", False)
@@ -451,7 +451,7 @@ def measured(raw: Callable[..., Any], zero_shot: Any, planned: Callable[..., Any
 
 
 @pytest.mark.usefixtures("listening")
-def test_row_8_an_inference_that_is_asked_to_stop_ends_at_once(measured, monkeypatch):
+def test_an_inference_that_is_asked_to_stop_ends_at_once__row_8(measured, monkeypatch):
     from sft.inference import stage
 
     def asked(*_: Any) -> None:
@@ -465,7 +465,7 @@ def test_row_8_an_inference_that_is_asked_to_stop_ends_at_once(measured, monkeyp
     assert {path.name for path in infer.folder.path.iterdir()} <= {"job.json", "progress.json"}
 
 
-def test_row_15_an_inference_out_of_memory_takes_fewer_rows_at_once(measured, monkeypatch):
+def test_an_inference_out_of_memory_takes_fewer_rows_at_once__row_15(measured, monkeypatch):
     from sft.inference import stage
 
     infer, evaluate = measured
