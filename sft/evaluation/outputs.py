@@ -9,6 +9,8 @@ from typing import Any
 from sft.errors import StageFailure
 from sft.evaluation.calibrating import Calibration
 from sft.evaluation.normalization import SavedScores, Scores, ScoringRule, label_probabilities
+from sft.objectives import objective_named
+from sft.registry import import_object
 from sft.runs.files import JobFolder
 from sft.runs.records import EVAL
 from sft.tasks.inputs import Inputs
@@ -57,7 +59,7 @@ class SplitOutput:
 
 
 def read_outputs(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -> dict[str, SplitOutput]:
-    """The outputs by split.
+    """The outputs by split, as the objective says.
 
     Args:
         infers: the finished infer stage of each row set.
@@ -67,12 +69,13 @@ def read_outputs(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) 
     Raises:
         StageFailure: they are not those of the evaluated rows.
     """
-    if inputs.task.output == "label_scores":
-        return _from_scores(infers, inputs, folder)
-    return _from_texts(infers[EVAL], inputs)
+    read = import_object(objective_named(inputs.task.objective).answers[inputs.task.output].read)
+    outputs: dict[str, SplitOutput] = read(infers, inputs, folder)
+    return outputs
 
 
-def _from_scores(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -> dict[str, SplitOutput]:
+def from_scores(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -> dict[str, SplitOutput]:
+    """As `read_outputs`, of stages that scored labels."""
     if inputs.labels is None:
         raise ValueError("label scores need a label set")
     labels, scoring = inputs.labels.values, inputs.config.inference.label_scoring
@@ -99,7 +102,9 @@ def _from_scores(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) 
     return outputs
 
 
-def _from_texts(infer: JobFolder, inputs: Inputs) -> dict[str, SplitOutput]:
+def from_texts(infers: Mapping[str, JobFolder], inputs: Inputs, _folder: Path) -> dict[str, SplitOutput]:
+    """As `read_outputs`, of stages that wrote texts."""
+    infer = infers[EVAL]
     with infer.texts.open(encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
     outputs = {}

@@ -1,22 +1,17 @@
-"""How much runs at once, and how an inference that ran out of memory is tried again. Nothing heavy is imported."""
+"""How much runs at once on a device with so much memory. Nothing heavy is imported."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from sft.config.experiment import ExperimentConfig
+from sft.inference.answering import answering_of
 from sft.inference.label_scoring.grouping import PassLimits
-from sft.inference.options import is_sampling, sampling_batch_size
-from sft.tasks.inputs import task_of
 
 SHARE = 0.1
 """Of the device's memory that one forward pass may take, by estimate."""
 MOST_TOKENS = {"cpu": 512}
 MOST_TOKENS_ELSEWHERE = 4096
 FEWEST_TOKENS = 32
-STEPS = 4
-"""Halvings of an automatic size."""
-GENERATED_ROWS = {"cpu": 8}
-GENERATED_ROWS_ELSEWHERE = 32
 
 
 @dataclass(frozen=True)
@@ -64,34 +59,13 @@ def batch_limits(
         device: its kind, such as `cpu` or `cuda`.
         memory_bytes: the device's memory; None where nobody knows.
     """
-    if not has_step(config, step):
+    answering = answering_of(config)
+    if not answering.has_step(config, step):
         return None
     most = MOST_TOKENS.get(device, MOST_TOKENS_ELSEWHERE)
     fitting = most if memory_bytes is None else int(memory_bytes * SHARE) // sizes.bytes_per_token
     tokens = max(FEWEST_TOKENS, _power_of_two(min(most, fitting)) >> step)
-    written = config.inference.batch_size
-    if task_of(config).output == "label_scores":
-        return PassLimits(tokens, None if written is None else max(1, written >> step))
-    if is_sampling(config.inference.generation_args):
-        return PassLimits(tokens, sampling_batch_size(written))
-    rows = GENERATED_ROWS.get(device, GENERATED_ROWS_ELSEWHERE) if written is None else written
-    return PassLimits(tokens, max(1, rows >> step))
-
-
-def has_step(config: ExperimentConfig, step: int) -> bool:
-    """Whether an inference knows how to run after `step` steps towards less memory.
-
-    Label scores and texts do not depend on how much runs at once beyond rounding, but the draws of texts at random
-    do: for those there is no step.
-    """
-    if step == 0:
-        return True
-    if task_of(config).output != "label_scores" and is_sampling(config.inference.generation_args):
-        return False
-    written = config.inference.batch_size
-    if written is None or task_of(config).output == "label_scores":  # label scores are bounded by their tokens
-        return step <= STEPS
-    return written >> step >= 1
+    return PassLimits(tokens, answering.rows_at_once(config, step, device))
 
 
 def _power_of_two(number: int) -> int:

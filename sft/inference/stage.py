@@ -1,25 +1,21 @@
 """The infer stage: label scores or generated texts of a row set."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import load_adapter
-from sft.data.prompts import Encoded, PromptBuilder
 from sft.errors import StageFailure
-from sft.inference.generation import GenerationSettings, generate_texts
+from sft.inference.answering import Asked, answering_of
 from sft.inference.label_scoring.grouping import PassLimits
-from sft.inference.label_scoring.scoring import LabelScores, score_labels
-from sft.inference.limits import generation_args, prompt_limit
+from sft.inference.limits import prompt_limit
 from sft.inference.memory import Sizes, batch_limits
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
 from sft.objectives import objective_named
-from sft.runs.atomic import atomic_file, write_json, write_json_lines
+from sft.runs.atomic import write_json
 from sft.runs.environment import device_memory_bytes, device_record, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
@@ -52,23 +48,13 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     builder = prompt_builder(tokenizer, inputs.config, prompting, inputs.labels, folder, template_revision)
     limit = prompt_limit(inputs, builder, context_length(model))
     rows = prompted_set(inputs, builder, RowSet.parse(record.row_set), limit)
-    prompts = [row.encoded for split in rows.values() for row in split]
     limits = _limits(inputs, record.memory_step, model)
-    slow_reason = None
-    if inputs.task.output == "label_scores":
-        result = job.scores
-        scores = _score(inputs, builder, model, prompts, limits, progress)
-        slow_reason = scores.slow_reason
-        _write_scores(result, rows, scores)
-    else:
-        result = job.texts
-        settings = _generation_settings(inputs, builder, limits)
-        texts = generate_texts(model, tokenizer, [prompt.prompt_ids for prompt in prompts], settings, progress)
-        _write_texts(result, rows, texts)
+    asked = Asked(inputs, builder, tokenizer, model, rows, limits, progress)
+    answered = answering_of(inputs.config).answer(asked, job)
     _write_sample(job, rows)
-    how = {"batch_size": limits.rows, "batch_tokens": limits.tokens, "slow_reason": slow_reason}
+    how = {"batch_size": limits.rows, "batch_tokens": limits.tokens, "slow_reason": answered.slow_reason}
     _write_record(job, record, rows, how | _model_facts(model), started)
-    write_manifest(job, [result, job.sample, job.inference])
+    write_manifest(job, [answered.result, job.sample, job.inference])
 
 
 def _model(inputs: Inputs, job: JobFolder, record: JobRecord, revision: str | None) -> "PreTrainedModel":
@@ -89,59 +75,6 @@ def _limits(inputs: Inputs, memory_step: int, model: "PreTrainedModel") -> PassL
     if limits is None:
         raise StageFailure(f"there is no memory step {memory_step}: the batch is as small as it can be")
     return limits
-
-
-def _score(
-    inputs: Inputs,
-    builder: PromptBuilder,
-    model: "PreTrainedModel",
-    prompts: Sequence[Encoded],
-    limits: PassLimits,
-    progress: Progress,
-) -> LabelScores:
-    if inputs.labels is None:
-        raise ValueError("label scores need a label set")
-    labels = builder.label_ids(inputs.labels.words)
-    builder.check_labels(prompts, labels)
-    ids = [(label.answer_ids, label.stop_ids) for label in labels]
-    scores = score_labels(model, [prompt.prompt_ids for prompt in prompts], ids, limits, progress)
-    wrong = np.isnan(scores.answer_logprobs + scores.stop_logprobs).any(axis=1).sum()
-    if wrong:
-        raise StageFailure(f"the model gives no numbers (NaN) as label scores of {wrong} rows", kind="model")
-    return scores
-
-
-def _generation_settings(inputs: Inputs, builder: PromptBuilder, limits: PassLimits) -> GenerationSettings:
-    return GenerationSettings(
-        generation_args=generation_args(inputs),
-        stop_ids=builder.stop_ids,
-        stop_text=builder.stop_text,
-        batch_size=limits.rows or 1,
-        seed=inputs.config.seed,
-        control_ids=builder.control_ids,
-    )
-
-
-def _write_scores(path: Path, rows: dict[str, list[PromptedRow]], scores: LabelScores) -> None:
-    with atomic_file(path) as file:
-        np.savez(
-            file,
-            splits=np.array([split for split, items in rows.items() for _ in items], dtype=np.str_),
-            source_index=np.array([row.row.source_index for items in rows.values() for row in items], dtype=np.int64),
-            answer_logprobs=scores.answer_logprobs,
-            stop_logprobs=scores.stop_logprobs,
-            answer_tokens=scores.answer_tokens,
-            stop_tokens=scores.stop_tokens,
-        )
-
-
-def _write_texts(path: Path, rows: dict[str, list[PromptedRow]], texts: Sequence[str]) -> None:
-    places = [(split, row.row.source_index) for split, items in rows.items() for row in items]
-    records = [
-        {"split": split, "source_index": index, "text": text}
-        for (split, index), text in zip(places, texts, strict=True)
-    ]
-    write_json_lines(path, records)
 
 
 def _write_sample(job: JobFolder, rows: dict[str, list[PromptedRow]]) -> None:

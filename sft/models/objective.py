@@ -9,6 +9,16 @@ Output = Literal["label_scores", "texts"]
 
 
 @dataclass(frozen=True)
+class Answers:
+    """The way to outputs of one kind, each part as `package.module:object`."""
+
+    infer: str
+    """What an infer stage runs: limits, memory steps and the file it leaves (`sft.inference.answering.Answering`)."""
+    read: str
+    """What an evaluate stage reads the file with: predictions by split."""
+
+
+@dataclass(frozen=True)
 class Objective:
     """How a model answers."""
 
@@ -21,6 +31,8 @@ class Objective:
     """The kinds of model that can answer so."""
     peft_task_type: str
     """`peft.TaskType` of an adapter."""
+    answers: Mapping[Output, Answers]
+    """What a task may want of a model -> how it is computed and read."""
     key_fields: Mapping[str, str] = field(default_factory=dict)
     """What the keys of train and infer stages hold of it; nothing for the objective that needed no name."""
 

@@ -1,6 +1,6 @@
 """Causal language modelling: a decoder reads a prompt, and its answer is what may follow."""
 
-from sft.models.objective import Objective
+from sft.models.objective import Answers, Objective
 
 OBJECTIVE = Objective(
     name="causal_lm",
@@ -8,4 +8,10 @@ OBJECTIVE = Objective(
     classes="MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
     model_kinds=("decoder",),
     peft_task_type="CAUSAL_LM",
+    answers={
+        "label_scores": Answers(
+            infer="sft.inference.label_scoring.answering:ANSWERING", read="sft.evaluation.outputs:from_scores"
+        ),
+        "texts": Answers(infer="sft.inference.texts:ANSWERING", read="sft.evaluation.outputs:from_texts"),
+    },
 )

@@ -16,6 +16,7 @@ from sft.config.dataset import DatasetConfig, SplitsConfig
 from sft.config.experiment import ExperimentConfig, PromptingConfig
 from sft.data.sources import BUILDERS
 from sft.inference.options import is_sampling, sampling_batch_size
+from sft.objectives import objective_named
 from sft.pipeline.example_fields import inference_examples, training_examples
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.metric_fields import by_content, metric_arguments, metric_modules
@@ -84,6 +85,7 @@ def train_fields(experiment: Experiment) -> Fields:
     dev = _without_none({"max_n_dev": _max_n_dev(config)}) if with_dev else {}
     return (
         _stage("train", experiment)
+        | _answered_by(experiment)
         | training_examples(experiment)
         | dev
         | {
@@ -107,11 +109,15 @@ def infer_fields(experiment: Experiment, train_key: str | None, row_set: str = E
     rows = RowSet.parse(row_set)
     sees_evaluated = rows.kind == "eval" or rows.per_row
     sees_pool = rows.kind == "train" or rows.content == "domain"
-    fields: Fields = _stage("infer", experiment) | {
-        "row_set": row_set,
-        "model": _model(experiment),
-        "prompting": _prompting(config, config.inference_prompting),
-    }
+    fields: Fields = (
+        _stage("infer", experiment)
+        | _answered_by(experiment)
+        | {
+            "row_set": row_set,
+            "model": _model(experiment),
+            "prompting": _prompting(config, config.inference_prompting),
+        }
+    )
     roles: tuple[str, ...] = ()
     if sees_evaluated:
         roles = ("dev", "test") if experiment.has_dev else ("test",)
@@ -163,6 +169,11 @@ def _calibration(experiment: Experiment) -> Fields:
         return {"calibration_fn": config.calibration, **config.calibration_options}
     options = calibrator_of(config.calibration, experiment.folder).options(**options_in_force(config))
     return {"calibration_fn": config.calibration, **_written(options)}
+
+
+def _answered_by(experiment: Experiment) -> Fields:
+    """What of the objective counts for trained weights and outputs."""
+    return dict(objective_named(task_of(experiment.config).objective).key_fields)
 
 
 def _stage(name: StageName, experiment: Experiment) -> Fields:

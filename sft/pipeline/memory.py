@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sft.config.experiment import ExperimentConfig
-from sft.inference.memory import has_step
+from sft.inference.answering import answering_of
 from sft.runs.records import StageName
 from sft.training.memory import trainer_args_of
 
@@ -21,5 +21,5 @@ def has_memory_step(stage: StageName, config: Mapping[str, Any], step: int) -> b
     if stage == "train":
         return trainer_args_of(experiment, step) is not None
     if stage == "infer":
-        return has_step(experiment, step)
+        return answering_of(experiment).has_step(experiment, step)
     return step == 0

@@ -9,8 +9,11 @@ from sft.runs import fault_injection
 from sft.runs.records import StageName
 from sft.worker.job import stage_function
 
-USED_BY: dict[StageName, tuple[str, ...]] = {"evaluate": ("evaluate",)}
-"""Large packages that a stage imports only when it needs them, which most of its jobs do."""
+USED_BY: dict[StageName, tuple[str, ...]] = {
+    "infer": ("sft.inference.label_scoring.scoring", "sft.inference.generation"),
+    "evaluate": ("evaluate",),
+}
+"""What a stage imports only when it needs it, which most of its jobs do."""
 
 
 def load_beforehand(preload: Preload) -> None:

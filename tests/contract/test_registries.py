@@ -20,6 +20,7 @@ from sft.evaluation.metrics.entry import MetricEntry
 from sft.experiments.checks import SectionChecks
 from sft.experiments.executors import executor_registry
 from sft.experiments.executors.protocol import Executor
+from sft.inference.answering import Answering
 from sft.initialization.initializers import initializer_registry
 from sft.models.config_file import FAULTS
 from sft.models.objective import Objective
@@ -31,7 +32,7 @@ from sft.reporting.formats.report_format import ReportFormat
 from sft.runs.records import StageName
 from sft.tasks import task_registry
 from sft.tasks.row_sets import RowSet
-from sft.tasks.task import Task
+from sft.tasks.task import SETTINGS, Task
 from sft.tracking import tracker_registry
 from sft.tracking.tracker import Tracker
 
@@ -110,6 +111,8 @@ def test_a_task_names_metrics_that_are_defined_for_it(name: str) -> None:
     assert isinstance(task, Task)
     assert task.name == name
     assert set(task.objectives) <= set(objective_registry)
+    assert all(task.output in _entry("objectives", objective).answers for objective in task.objectives)
+    assert task.settings < set(SETTINGS)
     for metric in task.default_metrics:
         assert name in _entry("metrics", metric).task_types
 
@@ -127,6 +130,14 @@ def test_an_objective_names_classes_of_its_libraries(name: str) -> None:
     assert objective.peft_task_type in peft.TaskType.__members__
     assert set(objective.model_kinds) <= set(FAULTS)
     assert objective.class_of("no such model") is None
+    for answers in objective.answers.values():
+        infer, read = import_object(answers.infer), import_object(answers.read)
+        for method, wanted in _methods(Answering).items():
+            assert (
+                list(inspect.signature(getattr(infer, method)).parameters)
+                == list(inspect.signature(wanted).parameters)[1:]
+            ), method
+        assert len(inspect.signature(read).parameters) == 3
 
 
 @pytest.mark.parametrize("name", metric_registry)

@@ -452,13 +452,13 @@ def measured(raw: Callable[..., Any], zero_shot: Any, planned: Callable[..., Any
 
 @pytest.mark.usefixtures("listening")
 def test_an_inference_that_is_asked_to_stop_ends_at_once__row_8(measured, monkeypatch):
-    from sft.inference import stage
+    from sft.inference.label_scoring import scoring
 
     def asked(*_: Any) -> None:
         terminate()
         raise AssertionError("went on")
 
-    monkeypatch.setattr(stage, "score_labels", asked)
+    monkeypatch.setattr(scoring, "score_labels", asked)
     infer = measured[0]
     with pytest.raises(StopRequested):
         infer.run()
@@ -466,21 +466,21 @@ def test_an_inference_that_is_asked_to_stop_ends_at_once__row_8(measured, monkey
 
 
 def test_an_inference_out_of_memory_takes_fewer_rows_at_once__row_15(measured, monkeypatch):
-    from sft.inference import stage
+    from sft.inference.label_scoring import scoring
 
     infer, evaluate = measured
     infer.run()
     evaluate.run()
     before = json.loads(evaluate.folder.metrics.read_text())
     predictions = evaluate.folder.predictions("test", "jsonl").read_text()
-    score = stage.score_labels
+    score = scoring.score_labels
 
     def too_large(model: Any, prompts: Any, labels: Any, limits: Any, progress: Any) -> Any:
         if limits.tokens > 128:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return score(model, prompts, labels, limits, progress)
 
-    monkeypatch.setattr(stage, "score_labels", too_large)
+    monkeypatch.setattr(scoring, "score_labels", too_large)
     with pytest.raises(torch.OutOfMemoryError):
         infer.run(memory_step=1)
     infer.run(memory_step=2)
