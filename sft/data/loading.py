@@ -186,8 +186,8 @@ def _cut(
     if not rows:
         raise DataError(f"there are no rows to cut; columns are: {listed(table.columns)}")
     keys = [_bound_by(row, inputs, group) for row in rows]
-    is_stratified = splits.stratify and strata_column is not None and table.has(strata_column)
-    strata = texts_of(rows, strata_column) if is_stratified and strata_column else [""] * len(rows)
+    by = strata_column if splits.stratify and strata_column and table.has(strata_column) else None
+    strata = [""] * len(rows) if by is None else texts_of(rows, by)
     shares = {name: share for name, share in (("test", splits.test), ("dev", splits.dev)) if isinstance(share, float)}
     return cut(keys, strata, shares, splits.seed)
 

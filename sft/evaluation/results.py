@@ -50,8 +50,8 @@ def _metrics(
     folder = Path(record.config_folder)
     name = config.evaluation.tokenizer_name or config.inference.tokenizer_name
     revision = record.fingerprints["revisions"].get("tokenizer")
-    splits_words = name is not None and inputs.task.uses("evaluation.tokenizer_name")
-    words = word_splitter(load_tokenizer(name, folder, revision)) if name and splits_words else None
+    takes_words = inputs.task.uses("evaluation.tokenizer_name")
+    words = word_splitter(load_tokenizer(name, folder, revision)) if name and takes_words else None
     metric_inputs = MetricInputs(
         gold=[row.text(column) for row in inputs.evaluated()[split]],
         predictions=predictions,

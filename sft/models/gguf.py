@@ -76,7 +76,7 @@ def converted_gguf(gguf: Path) -> Path:
 
 def _save_plain(gguf: Path, folder: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # such files hold one, whatever is asked of it later
 
     if not _is_gguf(gguf):
         raise UserError(f"model {gguf}: not a GGUF file", kind="model")

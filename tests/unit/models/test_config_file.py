@@ -1,13 +1,14 @@
 """What a model's files tell without torch: decoders pass, others do not; ids beyond the embedding are found."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sft.errors import UserError
-from sft.models.config_file import decoder_fault, embedding_rows, require_kind, require_rows
+from sft.models.config_file import decoder_fault, embedding_rows, has_other_layers, require_kind, require_rows
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 DECODERS: list[dict[str, Any]] = [
@@ -50,6 +51,15 @@ def test_what_is_no_decoder_is_told_in_one_line(config: dict[str, Any], told: st
         require_kind("name", config, CAUSAL_LM, {})
     assert len(str(caught.value)) < 220
     assert "\n" not in str(caught.value)
+
+
+def test_the_classes_and_the_name_of_own_code_are_those_of_the_objective():
+    other = replace(CAUSAL_LM, auto_class="AutoModelOfOurs", classes="MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES")
+    assert decoder_fault({"model_type": "llama"}, other, False) == "of type llama, no decoder"
+    own = {"model_type": "llama", "auto_map": {"AutoModelOfOurs": "modeling.Own"}}
+    assert decoder_fault(own, other, True) is None
+    assert has_other_layers({"model_type": "gemma3"}, CAUSAL_LM)
+    assert not has_other_layers({"model_type": "gemma3"}, other)
 
 
 def test_what_is_set_over_the_configuration_counts():

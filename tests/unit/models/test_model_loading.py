@@ -1,6 +1,7 @@
 """Loading: dtype, placement, quantisation, and what is refused."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -157,3 +158,9 @@ def test_a_quantization_is_built_with_text_dtypes_or_says_what_is_missing(monkey
     with pytest.raises(PackageMissing, match=r"needs the package no_such_package.*install it with: pip install it"):
         build_quantization(QuantizationConfig(config_class="BitsAndBytesConfig", args=args))
     assert "no_such_package" not in sys.modules
+
+
+def test_the_class_is_that_of_the_objective(saved):
+    objective = replace(CAUSAL_LM, auto_class="AutoModel")
+    with pytest.raises(UserError, match=r"weights that LlamaModel has no place for: lm_head\.weight"):
+        load_model(ModelSource("model", saved), objective)
