@@ -27,7 +27,8 @@ from sft.experiments.running import (
     run_plan,
 )
 from sft.experiments.settings import RunSettings
-from sft.reporting.leaderboard import board_folder, leading_id, rebuild_leaderboard
+from sft.reporting.building import leading_id
+from sft.reporting.leaderboard import board_folder, rebuild_leaderboard
 from sft.reporting.tracked import last_log, log_results, require_tracker
 from sft.reporting.views.view import ViewRequest, leaderboard_view
 from sft.runs.files import ResultsFolder

@@ -6,24 +6,19 @@ are any.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sft.config.canonical import key_of
 from sft.evaluation.rows import DEV
-from sft.evaluation.selection import LABEL_MASS, UNCALIBRATED, higher_is_better, ranking_key, stands_beside
-from sft.reporting.baselines.records import Baselines
+from sft.evaluation.selection import UNCALIBRATED, higher_is_better, ranking_key, stands_beside
 from sft.reporting.collect import Collected, ExperimentRecord
 from sft.reporting.comparison import BoardStatistics
-from sft.reporting.effects.building import board_numbers
-from sft.reporting.effects.records import CalibrationGain, Effect, LearningCurve, ParetoFront
 from sft.reporting.finite import finite_number
 from sft.reporting.groups import Group, groups_of
-from sft.wording import some
+from sft.reporting.records import Baselines, CalibrationGain, Effect, LearningCurve, ParetoFront
+from sft.reporting.warnings import board_warnings
 
-LOW_LABEL_MASS = 0.1
-"""Below, the model would say something else than a label nine times in ten: scores compare what it hardly says."""
-SHOWN_NAMES = 3
 _DIGITS = 8
 
 
@@ -112,32 +107,6 @@ def rank(collected: Collected) -> Leaderboard:
     )
 
 
-def with_statistics(leaderboard: Leaderboard, *, full: bool = False) -> Leaderboard:
-    """The boards with their groups, intervals, comparisons and effects.
-
-    Args:
-        leaderboard: of boards without.
-        full: intervals of everything; else of the best groups of each board and of a few hundred runs' effects.
-    """
-
-    def complete(board: Board) -> Board:
-        groups = with_groups(board, leaderboard.without_result).groups
-        rows = board.in_grid_order
-        found = board_numbers(groups, rows, board.metric, higher=board.higher_is_better, full=full)
-        compared, effects = found.compared, found.effects
-        return replace(
-            board,
-            groups=compared.groups,
-            statistics=compared.statistics,
-            effects=effects.effects,
-            learning_curves=effects.learning_curves,
-            calibration_gains=effects.calibration_gains,
-            pareto=effects.pareto,
-        )
-
-    return replace(leaderboard, boards=tuple(map(complete, leaderboard.boards)))
-
-
 def with_ranks(leaderboard: Leaderboard) -> Leaderboard:
     """The boards with their groups alone."""
     boards = (with_groups(board, leaderboard.without_result) for board in leaderboard.boards)
@@ -212,7 +181,7 @@ def _board(key: str, records: Sequence[ExperimentRecord]) -> Board:
         metric=metric,
         higher_is_better=higher,
         rows=rows,
-        warnings=tuple(_warnings(records)),
+        warnings=tuple(board_warnings(records)),
         in_grid_order=tuple(records),
     )
 
@@ -243,56 +212,3 @@ def _ranked(records: Sequence[ExperimentRecord], metric: str | None, higher: boo
         RankedRow(None if values[id(record)] is None else ranks[place(record)], values[id(record)], record)
         for record in ordered
     )
-
-
-def _warnings(records: Sequence[ExperimentRecord]) -> list[str]:
-    warnings = []
-    if all(record.part("data").get("dev_rows_sha256") is None for record in records):
-        warnings.append(
-            "ranked on the test rows, because there is no dev split: the best row is chosen on what it reports"
-        )
-    dtypes: dict[str, list[str]] = {}
-    for record in records:
-        dtypes.setdefault(str(record.part("environment").get("dtype")), []).append(record.name)
-    if len(dtypes) > 1:
-        named = "; ".join(f"{dtype}: {some(names, SHOWN_NAMES)}" for dtype, names in dtypes.items())
-        warnings.append(f"rows differ in the data type of the model ({named})")
-    leaked = [record.name for record in records if record.part("data").get("n_leaked")]
-    if leaked:
-        named = some(leaked, SHOWN_NAMES)
-        warnings.append(f"shots or in-context examples have the text of an evaluated row in {named}")
-    return [*warnings, *_score_warnings(records)]
-
-
-def _score_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
-    """What is to be known of loading, label scores and calibration, each thing once with the rows it holds for."""
-    unlikely = [record.name for record in records if _least_label_mass(record) < LOW_LABEL_MASS]
-    if unlikely:
-        yield (
-            f"the model seldom says any label (label_mass below {LOW_LABEL_MASS}) in {some(unlikely, SHOWN_NAMES)}: "
-            "look at the prompt and the label words"
-        )
-    told: dict[str, dict[str, None]] = {}
-    for record in records:
-        for text in _recorded_warnings(record):
-            told.setdefault(text, {})[record.name] = None
-    yield from (f"{text} in {some(list(names), SHOWN_NAMES)}" for text, names in told.items())
-
-
-def _least_label_mass(record: ExperimentRecord) -> float:
-    """The lower one of the test and dev rows; 1 where nothing is said of it."""
-    found = [finite_number(record.part("results").get(f"{prefix}{LABEL_MASS}")) for prefix in ("", DEV)]
-    return min((mass for mass in found if mass is not None), default=1.0)
-
-
-def _recorded_warnings(record: ExperimentRecord) -> Iterator[str]:
-    """Of its libraries while the model was loaded, as far as nobody has judged them, its metrics and calibration."""
-    for text in record.part("environment").get("library_warnings") or ():
-        yield f'"{text}" while the model was loaded'
-    details = record.part("details")
-    if isinstance(details.get("warnings"), list):
-        yield from map(str, details["warnings"])
-    for part in (details, details.get("dev")):
-        calibration = part.get("calibration") if isinstance(part, Mapping) else None
-        if isinstance(calibration, Mapping) and isinstance(calibration.get("warnings"), list):
-            yield from map(str, calibration["warnings"])

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.groups import Comparison, Group, seeds_of, summary
+from sft.reporting.groups import Group, seeds_of, summary
+from sft.reporting.records import Certainty, Comparison, Interval
 from sft.reporting.row_metrics import SHARES
 from sft.reporting.samples import RunSamples
 from sft.reporting.statistics import (
     CONFIDENCE,
     SAMPLES,
-    Interval,
     detectable_accuracy_difference,
     detectable_difference,
     holm,
     mcnemar_p,
 )
-from sft.reporting.uncertainty import Certainty, Difference, estimate, t_certainty, welch_freedom
+from sft.reporting.uncertainty import Difference, estimate, t_certainty, welch_freedom
 
 MOST_GROUPS = 50
 """So many groups, the best ones, get statistics unless all are asked for."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas
 
+from sft.reporting.building import build_leaderboard
 from sft.reporting.flat import flat_rows
-from sft.reporting.leaderboard import build_leaderboard
 from sft.runs.files import ResultsFolder
 
 

@@ -5,7 +5,6 @@ import math
 import statistics as numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,48 +13,10 @@ from sft.errors import SftError
 from sft.pipeline.seed_effect import seed_has_effect
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.finite import finite_number
-from sft.reporting.statistics import Interval
+from sft.reporting.records import ROWS, ROWS_AND_SEEDS, Comparison, Interval, SeedKey, Summary
 
 SEED_SECTIONS = frozenset({"name", "seed", "seeds"})
 """What groups differ in and nothing else of a config."""
-
-SeedKey = tuple[Any, ...]
-"""The seed in force of every source of chance."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One result over the runs of a group."""
-
-    n: int
-    mean: float
-    sd: float | None
-    """Over runs, with n - 1; None for one run."""
-    median: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A group beside the best one on the same test rows.
-
-    Attributes:
-        difference: its mean less the best one's.
-        interval: of the difference.
-        p: two-sided, of a difference of 0.
-        p_holm: the same, corrected for the number of groups that were compared.
-        test: `mcnemar`, `bootstrap` (one seed) or `t` (several).
-    """
-
-    difference: float
-    interval: Interval
-    p: float
-    p_holm: float
-    test: str
-
-    @property
-    def is_tie(self) -> bool:
-        """Whether the test rows do not show a difference."""
-        return self.p_holm >= 0.05
 
 
 @dataclass(frozen=True)
@@ -94,7 +55,7 @@ class Group:
     @property
     def interval_covers(self) -> str:
         """The sources of chance that its interval is over."""
-        return "test rows" if len(self.runs) == 1 else "test rows and seeds"
+        return ROWS if len(self.runs) == 1 else ROWS_AND_SEEDS
 
     def results(self) -> dict[str, Summary]:
         """Every result over its runs, without those that have no number in any of them."""

@@ -1,16 +1,14 @@
 """The leaderboard files of results folders."""
 
-import contextlib
 import dataclasses
-import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sft.errors import UserError
 from sft.registry import import_object
 from sft.reporting.baselines.building import baselines_of
-from sft.reporting.board import Leaderboard, leading_group, rank, with_groups, with_ranks, with_statistics
-from sft.reporting.collect import collect
+from sft.reporting.board import Leaderboard, with_ranks
+from sft.reporting.building import build_leaderboard, with_statistics, without_search_for_cycles
 from sft.reporting.figures import require_figures, write_figures
 from sft.reporting.formats import report_format_registry
 from sft.reporting.formats.report_format import ReportFormat
@@ -19,28 +17,6 @@ from sft.runs.files import ResultsFolder
 
 RANKS_ONLY_ABOVE = 500
 """More experiments of a grid under way are ranked without statistics, which cost most and move with each result."""
-
-
-@contextlib.contextmanager
-def _without_search_for_cycles() -> Iterator[None]:
-    """Many results are hundreds of thousands of maps without a cycle; searching them takes 40 % of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_without_search_for_cycles()
-def build_leaderboard(folders: Sequence[ResultsFolder]) -> Leaderboard:
-    """The boards of results folders as they stand now.
-
-    Raises:
-        UserError: a folder is not there.
-    """
-    return rank(collect(folders))
 
 
 def board_folder(folders: Sequence[Path], to: Path | None) -> Path:
@@ -61,17 +37,7 @@ def board_folder(folders: Sequence[Path], to: Path | None) -> Path:
     return to or folders[0]
 
 
-def leading_id(results: ResultsFolder) -> str | None:
-    """The id of the best-ranked run of the group that leads the first board; None while no number ranks.
-
-    A single lucky seed of another group may have a better number; the group's mean decides.
-    """
-    leaderboard = build_leaderboard([results])
-    groups = (leading_group(with_groups(board, leaderboard.without_result)) for board in leaderboard.boards)
-    return next((group.runs[0].id for group in groups if group is not None), None)
-
-
-@_without_search_for_cycles()
+@without_search_for_cycles()
 def write_leaderboard(
     folders: Sequence[ResultsFolder],
     to: Path,

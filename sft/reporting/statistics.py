@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sft.evaluation.rows import EvaluatedRows
+from sft.reporting.records import Interval
 from sft.reporting.row_metrics import RowMetric
 
 Floats = NDArray[np.float64]
@@ -18,14 +18,6 @@ POWER = 0.8
 _SEED = 20_240
 _CELLS = 1 << 22
 """At most so many numbers in one array of a chunk: 32 MiB."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95 % interval."""
-
-    low: float
-    high: float
 
 
 def resamples(n_rows: int, width: int, n_samples: int = SAMPLES) -> Iterator[Floats]:

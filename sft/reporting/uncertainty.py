@@ -10,11 +10,8 @@ from math import inf
 
 import numpy as np
 
-from sft.reporting.groups import SeedKey
-from sft.reporting.statistics import CONFIDENCE, SAMPLES, Floats, Interval, bootstrap_p, holm, percentile_interval
-
-ROWS = "test rows"
-ROWS_AND_SEEDS = "test rows and seeds"
+from sft.reporting.records import ROWS, ROWS_AND_SEEDS, Certainty, Interval, SeedKey
+from sft.reporting.statistics import CONFIDENCE, SAMPLES, Floats, bootstrap_p, holm, percentile_interval
 
 
 @dataclass(frozen=True)
@@ -30,25 +27,6 @@ class Difference:
     seeds: SeedKey | None
     observed: float
     samples: Floats | None = None
-
-
-@dataclass(frozen=True)
-class Certainty:
-    """Of a mean difference.
-
-    Attributes:
-        interval: 95 %.
-        p: two-sided, of a difference of 0, not corrected.
-        covers: the sources of chance that both are over.
-        standard_error: of the mean.
-        freedom: degrees of freedom of that error; infinite where only rows are a source of chance.
-    """
-
-    interval: Interval
-    p: float
-    covers: str
-    standard_error: float
-    freedom: float = inf
 
 
 @dataclass(frozen=True)

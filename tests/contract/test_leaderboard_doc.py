@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sft.reporting.baselines.records import Baseline, Baselines, LeftOut, ShotSetBaseline
-from sft.reporting.board import with_statistics
+from sft.reporting.building import build_leaderboard, with_statistics
 from sft.reporting.collect import ExperimentError
 from sft.reporting.formats.json import leaderboard_record
-from sft.reporting.leaderboard import build_leaderboard
+from sft.reporting.records import Baseline, Baselines, LeftOut, ShotSetBaseline
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard-json.md").read_text("utf-8")
 FREE = frozenset({"settings", "results", "timing", "resources"})

@@ -11,9 +11,9 @@ from sft.cli.board.numbers import MISSING, number
 from sft.cli.board.pair_rows import rows_parts
 from sft.cli.screen import BEST, FAINT, WARNING, Column, Screen, line, table
 from sft.reporting.formats.group_table import TESTS, interval_text, interval_way, p_text
-from sft.reporting.groups import Summary
 from sft.reporting.pair.comparing import Cost, Pair, Setting
 from sft.reporting.pair.sides import Side
+from sft.reporting.records import Summary
 from sft.runs.files import ID_DIGITS
 from sft.wording import GIB, plain_text, some
 

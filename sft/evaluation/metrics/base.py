@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 import datasets
 
-from sft.evaluation.evaluate_library import evaluate
 from sft.evaluation.metrics.entry import Needs
+from sft.evaluation.metrics.evaluate_library import evaluate
 
 
 class OfflineMetric(evaluate.Metric):  # type: ignore[misc]

@@ -101,7 +101,7 @@ def _load(name: str, folder: Path) -> Any:
     Raises:
         MachineError: as `compute_hub_metric`.
     """
-    from sft.evaluation.evaluate_library import evaluate
+    from sft.evaluation.metrics.evaluate_library import evaluate
 
     local = (folder / Path(name).expanduser()).resolve()
     try:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sft.errors import SftError
 from sft.reporting.baselines.measuring import Measured, SourceRows, measure, read_rows
-from sft.reporting.baselines.records import MAJORITY, Baseline, Baselines, LeftOut, ShotSetBaseline
 from sft.reporting.baselines.shot_sets import ShotSet, shot_sets
 from sft.reporting.baselines.store import read_stored, write_stored
 from sft.reporting.board import Board
+from sft.reporting.records import MAJORITY, Baseline, Baselines, LeftOut, ShotSetBaseline
 from sft.runs.files import ResultsFolder
 
 _Sets = list[tuple[ShotSet, Mapping[str, Measured]]]

@@ -14,8 +14,8 @@ from sft.evaluation.metrics.formulas import classification_numbers
 from sft.evaluation.rows import DEV
 from sft.evaluation.selection import entry_of, options_of
 from sft.reporting.baselines.classifiers import LabelledTexts, Probabilities, majority, tfidf_regression
-from sft.reporting.baselines.records import MAJORITY, TFIDF
 from sft.reporting.baselines.shot_sets import ShotSet
+from sft.reporting.records import MAJORITY, TFIDF
 from sft.tasks.inputs import Inputs, planned_inputs, row_text, rows_sha256
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.effects.setting_columns import setting_columns
-from sft.reporting.groups import SeedKey, seeds_of
+from sft.reporting.groups import seeds_of
+from sft.reporting.records import SeedKey
 
 
 @dataclass(frozen=True)

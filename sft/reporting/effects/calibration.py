@@ -6,9 +6,9 @@ from statistics import fmean
 
 from sft.evaluation.selection import UNCALIBRATED
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.effects.records import CalibrationGain
 from sft.reporting.effects.runs import BoardRuns
 from sft.reporting.groups import Group, seeds_of
+from sft.reporting.records import CalibrationGain
 from sft.reporting.uncertainty import Difference, estimate, holm_corrected
 
 _FUNCTION = "inference.calibration_args.calibration_fn"

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sft.reporting.comparison import group_interval
 from sft.reporting.effects.curves import PlannedCurve, shots_of
-from sft.reporting.effects.records import CurvePoint, LearningCurve
 from sft.reporting.effects.runs import BoardRuns
 from sft.reporting.groups import Group, summary
+from sft.reporting.records import CurvePoint, LearningCurve
 
 
 def learning_curves(

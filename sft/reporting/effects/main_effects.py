@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sft.reporting.effects.planned import PlannedEffect
-from sft.reporting.effects.records import Effect
 from sft.reporting.effects.runs import BoardRuns
-from sft.reporting.groups import SeedKey
+from sft.reporting.records import Effect, SeedKey
 from sft.reporting.uncertainty import Difference, Estimate, estimate, holm_corrected
 
 

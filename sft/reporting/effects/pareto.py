@@ -6,8 +6,8 @@ from itertools import groupby
 from statistics import fmean
 
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.effects.records import ParetoFront, ParetoPoint
 from sft.reporting.groups import Group
+from sft.reporting.records import ParetoFront, ParetoPoint
 from sft.reporting.settings import trains
 from sft.wording import GIB
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sft.reporting.effects.axes import axes_of
 from sft.reporting.effects.axis import Axis, AxisValue, GridRow, RunPair
-from sft.reporting.groups import SeedKey
+from sft.reporting.records import SeedKey
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ import dataclasses
 from typing import Any
 
 from sft.reporting.board import Board
-from sft.reporting.effects.records import CalibrationGain, Effect
-from sft.reporting.uncertainty import Certainty
+from sft.reporting.records import CalibrationGain, Certainty, Effect
 
 
 def effect_parts(board: Board) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any
 
 from sft.reporting.comparison import BoardStatistics
-from sft.reporting.groups import Comparison, Group
+from sft.reporting.groups import Group
+from sft.reporting.records import Comparison
 from sft.reporting.statistics import POWER
 
 

@@ -4,12 +4,12 @@ import dataclasses
 import json
 from typing import Any
 
-from sft.reporting.baselines.records import Baseline
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.formats.effect_records import effect_parts
 from sft.reporting.formats.group_records import group_record, statistics_record
 from sft.reporting.formats.report_format import ReportFormat
+from sft.reporting.records import Baseline
 
 SCHEMA = 1
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from sft.reporting.baselines.records import Baselines
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.formats.columns import NOT_APPLICABLE, columns, constants
@@ -11,6 +10,7 @@ from sft.reporting.formats.effect_tables import EffectTable, effect_sections
 from sft.reporting.formats.group_table import group_cells, group_headers, statistics_lines
 from sft.reporting.formats.json import board_record
 from sft.reporting.formats.report_format import ReportFormat
+from sft.reporting.records import Baselines
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKS = re.compile(r"[\\`*_\[\]|~$]")

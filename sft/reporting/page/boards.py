@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sft.evaluation.rows import DEV
-from sft.reporting.baselines.records import Baselines, LeftOut
 from sft.reporting.board import Board
 from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.effects import effects_chart
@@ -15,6 +14,7 @@ from sft.reporting.formats.effect_tables import EffectTable, effect_sections
 from sft.reporting.formats.group_table import interval_text, p_text, statistics_lines
 from sft.reporting.formats.json import board_record
 from sft.reporting.page.tables import groups_table, runs_table, short
+from sft.reporting.records import Baselines, LeftOut
 
 
 def page_board(board: Board, baselines: Baselines) -> dict[str, Any]:

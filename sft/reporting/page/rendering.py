@@ -1,4 +1,4 @@
-"""The page's text: data, style, script and libraries in one file that opens without a network."""
+"""`leaderboard.html`: data, style, script and libraries in one page that opens without a network."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from sft.reporting.board import Leaderboard
 from sft.reporting.charts.theme import DARK, LIGHT, theme
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.flat import all_storable
+from sft.reporting.formats.report_format import ReportFormat
 from sft.reporting.page.boards import page_board
 from sft.reporting.page.experiments import experiments_record, templates
 
@@ -89,3 +90,6 @@ def _library(name: str) -> str:
     """A library without its pointer to a source map, which would be fetched."""
     text = (files(_FOLDER) / "vendor" / name).read_text(encoding="utf-8")
     return "\n".join(line for line in text.splitlines() if not line.startswith("//# sourceMappingURL"))
+
+
+FORMAT = ReportFormat(ending="html", render=page_text)

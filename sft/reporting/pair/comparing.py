@@ -8,9 +8,10 @@ from sft.evaluation.rows import DEV
 from sft.reporting.board import Leaderboard, direction
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.comparison import BoardStatistics, compared
-from sft.reporting.groups import Comparison, Group, SeedKey, Summary
+from sft.reporting.groups import Group
 from sft.reporting.pair.rows import RowsApart, rows_apart
 from sft.reporting.pair.sides import Sides, sides_of
+from sft.reporting.records import Comparison, SeedKey, Summary
 from sft.reporting.samples import run_samples
 from sft.reporting.settings import differing
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sft.errors import UserError
 from sft.reporting.baselines.building import baselines_of
-from sft.reporting.board import Leaderboard, with_statistics
-from sft.reporting.leaderboard import build_leaderboard
+from sft.reporting.board import Leaderboard
+from sft.reporting.building import build_leaderboard, with_statistics
 from sft.reporting.pair.comparing import Pair, compare_pair
 from sft.reporting.views.by_metric import by_metric
 from sft.reporting.views.combinations import Combinations, combinations, require_settings

@@ -67,7 +67,7 @@ def test_own_metric_that_gives_no_number_is_told(tmp_path: Path) -> None:
 
 
 def test_a_local_evaluate_module_and_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sft.evaluation.evaluate_library import evaluate
+    from sft.evaluation.metrics.evaluate_library import evaluate
 
     monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", tmp_path / "cache")
     folder = tmp_path / "metrics" / "longest"
@@ -79,7 +79,7 @@ def test_a_local_evaluate_module_and_its_arguments(tmp_path: Path, monkeypatch: 
 
 
 def test_an_unreachable_hub_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sft.evaluation.evaluate_library import evaluate
+    from sft.evaluation.metrics.evaluate_library import evaluate
 
     def load(name: str) -> None:
         raise FileNotFoundError(f"Couldn't find a module script at\n/{name}")
@@ -92,7 +92,7 @@ def test_an_unreachable_hub_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_hub_metric_whose_package_is_missing_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sft.evaluation.evaluate_library import evaluate
+    from sft.evaluation.metrics.evaluate_library import evaluate
 
     def load(name: str) -> None:
         raise ImportError("To be able to use evaluate-metric/wer, you need to install: jiwer")

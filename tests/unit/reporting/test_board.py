@@ -7,7 +7,7 @@ import pytest
 from results_folders import Folder, config, metrics
 
 from sft.reporting.board import Board, Leaderboard
-from sft.reporting.leaderboard import build_leaderboard
+from sft.reporting.building import build_leaderboard
 from sft.runs.records import ErrorRecord
 
 

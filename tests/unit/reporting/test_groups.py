@@ -12,9 +12,10 @@ from results_folders import Folder, config, metrics
 
 from sft.cli.board import board_text
 from sft.evaluation.rows import EvaluatedRows, write_rows
-from sft.reporting.board import Board, with_statistics
+from sft.reporting.board import Board
+from sft.reporting.building import build_leaderboard, with_statistics
 from sft.reporting.groups import Group
-from sft.reporting.leaderboard import build_leaderboard, write_leaderboard
+from sft.reporting.leaderboard import write_leaderboard
 from sft.reporting.statistics import mcnemar_p
 from sft.runs.manifest import write_manifest
 from sft.runs.records import ErrorRecord

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sft.errors import UserError
-from sft.reporting.board import with_statistics
-from sft.reporting.leaderboard import build_leaderboard, write_leaderboard
+from sft.reporting.building import build_leaderboard, with_statistics
+from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.files import ResultsFolder
 
 N_ADDED = 12

@@ -10,8 +10,8 @@ from made_grid import HOSTILE, MadeGrid, config
 from results_folders import Folder, metrics
 from results_folders import config as small_config
 
-from sft.reporting.board import with_statistics
-from sft.reporting.leaderboard import build_leaderboard, write_leaderboard
+from sft.reporting.building import build_leaderboard, with_statistics
+from sft.reporting.leaderboard import write_leaderboard
 from sft.reporting.page import experiments
 from sft.reporting.page.boards import headline
 from sft.reporting.page.rendering import filled, page_data, page_text

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sft.reporting.statistics import SAMPLES, Interval, percentile_interval
+from sft.reporting.records import Certainty, Interval
+from sft.reporting.statistics import SAMPLES, percentile_interval
 from sft.reporting.uncertainty import (
     ROWS,
     ROWS_AND_SEEDS,
-    Certainty,
     Difference,
     estimate,
     holm_corrected,

@@ -10,8 +10,9 @@ from sft.cli.board.view import view_text
 from sft.cli.screen import Screen
 from sft.errors import UserError
 from sft.reporting.board import direction
+from sft.reporting.building import leading_id
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.leaderboard import leading_id, write_leaderboard
+from sft.reporting.leaderboard import write_leaderboard
 from sft.reporting.views.combinations import ABSENT, Combinations
 from sft.reporting.views.view import LeaderboardView, ViewRequest, leaderboard_view
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from results_folders import ScoredFolder, outcome
 
-from sft.reporting.effects.records import LearningCurve
+from sft.reporting.records import LearningCurve
 
 ZERO: dict[str, Any] = {"lora": None, "training": None, "adapter": {"method": "none"}}
 

@@ -11,7 +11,7 @@ from results_folders import ScoredFolder, config, metrics, outcome
 from scipy import stats
 
 from sft.evaluation.rows import EvaluatedRows
-from sft.reporting.effects.records import Effect
+from sft.reporting.records import Effect
 from sft.reporting.statistics import SAMPLES, resamples
 from sft.runs.records import ErrorRecord
 

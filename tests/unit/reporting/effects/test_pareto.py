@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from results_folders import Folder, config, metrics
 
-from sft.reporting.board import Board, with_statistics
-from sft.reporting.effects.records import ParetoFront, ParetoPoint
-from sft.reporting.leaderboard import build_leaderboard
+from sft.reporting.board import Board
+from sft.reporting.building import build_leaderboard, with_statistics
+from sft.reporting.records import ParetoFront, ParetoPoint
 
 GIB = 1 << 30
 

@@ -1,0 +1,277 @@
+"""What a leaderboard says of its groups, of the axes of its grid and of the baselines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+ROWS = "test rows"
+ROWS_AND_SEEDS = "test rows and seeds"
+"""The sources of chance that an interval may be over."""
+
+MAJORITY = "majority class"
+TFIDF = "TF-IDF + logistic regression"
+
+SeedKey = tuple[Any, ...]
+"""The seed in force of every source of chance."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """Of a mean difference.
+
+    Attributes:
+        interval: 95 %.
+        p: two-sided, of a difference of 0, not corrected.
+        covers: the sources of chance that both are over.
+        standard_error: of the mean.
+        freedom: degrees of freedom of that error; infinite where only rows are a source of chance.
+    """
+
+    interval: Interval
+    p: float
+    covers: str
+    standard_error: float
+    freedom: float = inf
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One result over the runs of a group."""
+
+    n: int
+    mean: float
+    sd: float | None
+    """Over runs, with n - 1; None for one run."""
+    median: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A group beside the best one on the same test rows.
+
+    Attributes:
+        difference: its mean less the best one's.
+        interval: of the difference.
+        p: two-sided, of a difference of 0.
+        p_holm: the same, corrected for the number of groups that were compared.
+        test: `mcnemar`, `bootstrap` (one seed) or `t` (several).
+    """
+
+    difference: float
+    interval: Interval
+    p: float
+    p_holm: float
+    test: str
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether the test rows do not show a difference."""
+        return self.p_holm >= 0.05
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one value of an axis changes against the axis' reference, on the same seeds, all else equal.
+
+    Attributes:
+        axis: dotted path of a setting, or which part of the names.
+        also: settings that change together with it.
+        kind: `setting` or `name`.
+        reference: as text.
+        value: as text.
+        reference_name: the part of the names that says the same as a setting's reference; None where none does.
+        value_name: likewise.
+        metric: the ranking metric, on test rows.
+        difference: value less reference, mean over pairs.
+        certainty: None where rows are not known, or too many runs to sample.
+        p_holm: corrected for all effects of the board that have a p.
+        n_pairs: pairs of runs.
+        n_seeds: seeds that move a pair; 1 where none does.
+    """
+
+    axis: str
+    also: tuple[str, ...]
+    kind: str
+    reference: str
+    value: str
+    reference_name: str | None
+    value_name: str | None
+    metric: str
+    difference: float
+    certainty: Certainty | None
+    p_holm: float | None
+    n_pairs: int
+    n_seeds: int
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A group on a learning curve.
+
+    Attributes:
+        shots: as in the config: a number or `all`.
+        n_train: rows that are the shots; None where nobody says.
+        group: its name.
+        value: mean of the metric over its runs.
+        low: end of the 95 % interval of the mean; None without rows.
+        high: the other end.
+        n: runs.
+    """
+
+    shots: int | str
+    n_train: int | None
+    group: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Groups that differ in their shots alone, fewest first.
+
+    Attributes:
+        name: what tells it from the other curves.
+        settings: those in which the curves differ, by dotted path.
+        metric: the ranking metric, on test rows.
+        points: at least two.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    metric: str
+    points: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class CalibrationGain:
+    """What the calibrator changes in the runs of a group, on the same rows.
+
+    Attributes:
+        group: its name.
+        calibrator: `calibration_fn`.
+        metric: the ranking metric, on test rows.
+        uncalibrated: mean over runs.
+        calibrated: likewise.
+        difference: calibrated less uncalibrated.
+        certainty: None without rows.
+        p_holm: corrected for all gains of the board that have a p.
+        n: runs.
+    """
+
+    group: str
+    calibrator: str
+    metric: str
+    uncalibrated: float
+    calibrated: float
+    difference: float
+    certainty: Certainty | None
+    p_holm: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class ParetoPoint:
+    """A group: what it costs (mean over runs), how good it is, and whether no other is as good for as little."""
+
+    group: str
+    cost: float
+    value: float
+    on_front: bool
+
+
+@dataclass(frozen=True)
+class ParetoFront:
+    """The ranked groups of a board by one cost, cheapest first.
+
+    Attributes:
+        cost: `seconds`, `peak memory` or `trainable parameters`.
+        unit: of the cost.
+        metric: that of the value: the one by which the board ranks, on dev rows where there are any.
+        points: all groups that have both numbers.
+    """
+
+    cost: str
+    unit: str
+    metric: str
+    points: tuple[ParetoPoint, ...]
+
+
+@dataclass(frozen=True)
+class ShotSetBaseline:
+    """A baseline on one set of shots.
+
+    Attributes:
+        train_indices_sha256: of the JSON list of the shots' positions in the train split.
+        seeds: the values of `seeds.shots` of the experiments that have these shots.
+        n_train: shots.
+        results: number by metric, `dev_` ones too where there is a dev split; only those that the board shows.
+    """
+
+    train_indices_sha256: str
+    seeds: tuple[int, ...]
+    n_train: int
+    results: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline on all sets of shots of one size on a board.
+
+    Attributes:
+        board: id of the board.
+        name: what it is.
+        shots: as in `dataset.shots`.
+        input_columns: the columns it reads.
+        results: mean over the sets by metric.
+        sets: the sets of shots, in the order of the experiments.
+    """
+
+    board: str
+    name: str
+    shots: int | str
+    input_columns: tuple[str, ...]
+    results: Mapping[str, float]
+    sets: tuple[ShotSetBaseline, ...]
+
+    @property
+    def title(self) -> str:
+        """The baseline with what it saw, for people."""
+        sets = "" if len(self.sets) == 1 else f", mean of {len(self.sets)} sets"
+        return f"{self.name} (shots {self.shots}{sets})"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Why a board lacks a baseline of some shots."""
+
+    board: str
+    name: str
+    shots: int | str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """The baselines of all boards, and those that could not be had."""
+
+    found: tuple[Baseline, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    def of(self, board: str) -> list[Baseline]:
+        """The baselines of a board."""
+        return [baseline for baseline in self.found if baseline.board == board]
+
+    def left_out_of(self, board: str) -> list[LeftOut]:
+        """What a board lacks."""
+        return [item for item in self.left_out if item.board == board]
