@@ -45,6 +45,11 @@ class SplitsConfig(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the cut by shares and of the samples of `max_n_*`; default 0. `seed` and `seeds` never move it."""
 
+    @property
+    def are_shares(self) -> bool:
+        """True if dev or test is a share of the one split there is, which is then cut."""
+        return isinstance(self.test, float) or isinstance(self.dev, float)
+
 
 class DatasetConfig(Section):
     """The data of one experiment."""
@@ -87,3 +92,13 @@ class DatasetConfig(Section):
 
     keep_columns: list[str] | None = None
     """Columns copied into the predictions; default all."""
+
+    @property
+    def dev_cap(self) -> int | None:
+        """The most rows of the dev split that are evaluated, with the default in force; None is all of them."""
+        return dev_cap(self.max_n_dev, self.max_n_test)
+
+
+def dev_cap(max_n_dev: int | None, max_n_test: int | None) -> int | None:
+    """`max_n_dev` with its default in force, which is `max_n_test`."""
+    return max_n_test if max_n_dev is None else max_n_dev

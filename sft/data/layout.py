@@ -29,11 +29,6 @@ class Layout:
         return {role: source for role, source in by_role.items() if source is not None}
 
 
-def cut_by_shares(splits: SplitsConfig) -> bool:
-    """Whether dev or test is a share of the one split there is."""
-    return isinstance(splits.test, float) or isinstance(splits.dev, float)
-
-
 def find_layout(dataset: DatasetConfig, available: Mapping[str, SplitSource], folder: Path) -> Layout:
     """The source of each role.
 
@@ -46,7 +41,7 @@ def find_layout(dataset: DatasetConfig, available: Mapping[str, SplitSource], fo
         UserError: a split or file is not there, or shares where there is more than one split.
     """
     splits = dataset.splits
-    if cut_by_shares(splits):
+    if splits.are_shares:
         return Layout(whole=_the_one_split(splits, available, folder))
     # Compared by value: a default that is written out, as in `job.json`, must mean what it means where it is left out.
     if splits.train != DEFAULT_TRAIN or dataset.shots != 0:

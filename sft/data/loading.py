@@ -11,7 +11,7 @@ from sft.data.fingerprints import holds_byte, source_sha256
 from sft.data.folders import names_file
 from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
 from sft.data.json_files import read_json, read_jsonl
-from sft.data.layout import cut_by_shares, find_layout
+from sft.data.layout import find_layout
 from sft.data.leaks import normalised_input
 from sft.data.rows import Row, Rows, Split, Splits, texts_of
 from sft.data.shares import cut
@@ -139,7 +139,7 @@ def _available(dataset: DatasetConfig, folder: Path, revision: str | None) -> Ma
 
 def _hub_fingerprint(dataset: DatasetConfig, folder: Path, commit: str) -> dict[str, str]:
     splits = dataset.splits
-    if cut_by_shares(splits):
+    if splits.are_shares:
         written = {"all": splits.train}
     else:
         named = {"train": splits.train, "dev": splits.dev, "test": splits.test}

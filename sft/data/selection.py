@@ -55,11 +55,10 @@ def select(
     known = _known_rows(splits.train, output_column, label_values)
     train = sample(known, dataset.max_n_train, "max_n_train", seed, stratum)
     others = [] if label_values is None else _values_outside(splits.train, output_column, label_values)
-    max_n_dev = dataset.max_n_test if dataset.max_n_dev is None else dataset.max_n_dev
     return Selection(
         train=train,
         shots=_shots(dataset, train, output_column, label_values, shots_seed, others),
-        dev=None if splits.dev is None else sample(splits.dev.rows, max_n_dev, "max_n_dev", seed, stratum),
+        dev=None if splits.dev is None else sample(splits.dev.rows, dataset.dev_cap, "max_n_dev", seed, stratum),
         test=sample(splits.test.rows, dataset.max_n_test, "max_n_test", seed, stratum),
     )
 

@@ -33,7 +33,7 @@ from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import row_set_fault
 from sft.training.argument_checks import check_experts, check_rows_fill_a_batch, require_trainer_packages
 from sft.training.argument_files import check_argument_files
-from sft.training.options import check_trainer_args, effective_trainer_args, evaluates_while_training
+from sft.training.options import check_trainer_args, evaluates_while_training, trainer_args_of
 from sft.training.report_to import KEY, require_report_to
 
 PathMessage = tuple[str, str]
@@ -217,7 +217,7 @@ def batch_findings(config: ExperimentConfig, n_train: int, n_dev: int | None) ->
     """
     if not config.trains or config.training is None:
         return []
-    args = effective_trainer_args(config.training.trainer_args, config.adapter_method)
+    args = trainer_args_of(config)
     seen = n_dev if evaluates_while_training(args) else None
     found = check_rows_fill_a_batch(args, n_train, seen)
     return [(f"training.trainer_args.{key}", message) for key, message in found]

@@ -9,7 +9,7 @@ from sft.experiments.planning import PlannedExperiment
 from sft.experiments.stage_work import RowCounts, StageWork, assumed_rows, planned_rows, stage_work
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import JobRecord, StageName, StatusRecord, read_job, read_json_or_none, read_status
+from sft.runs.records import MODEL_STAGES, JobRecord, StatusRecord, read_job, read_json_or_none, read_status
 
 MEASURED = ("done", "predicted")
 READ_PER_STAGE = 400
@@ -140,8 +140,7 @@ def _add(known: dict[tuple[str, ...], _Measured], work: StageWork, seconds: floa
 
 
 def _job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
-    stages: tuple[StageName, ...] = ("train", "infer")
-    for folder in (*(results.stage(stage, "").path for stage in stages), results.experiments):
+    for folder in (*(results.stage(stage, "").path for stage in MODEL_STAGES), results.experiments):
         yield from map(JobFolder, _spread(sorted(folder.iterdir()) if folder.is_dir() else ()))
 
 

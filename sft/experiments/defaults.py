@@ -12,7 +12,7 @@ from sft.experiments.planning import PlannedExperiment
 from sft.inference.options import effective_generation_args, sampling_batch_size
 from sft.pipeline.seed_effect import samples_texts
 from sft.tasks.inputs import task_of
-from sft.training.options import effective_trainer_args
+from sft.training.options import trainer_args_of
 
 
 def default_lines(experiments: Sequence[PlannedExperiment]) -> list[str]:
@@ -41,8 +41,7 @@ def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
 
 def _training_defaults(config: ExperimentConfig) -> Iterator[tuple[str, Any]]:
     written = config.training.trainer_args if config.training else {}
-    in_force = effective_trainer_args(written, config.adapter_method)
-    yield from _added("training.trainer_args", written, in_force)
+    yield from _added("training.trainer_args", written, trainer_args_of(config))
     section = "lora" if config.lora is not None else "adapter"
     yield from _added(section, config.adapter_options, adapter_method(config.adapter_method).defaults())
 

@@ -19,13 +19,12 @@ from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
 from sft.runs.files import ResultsFolder
-from sft.runs.records import StageName
+from sft.runs.records import STAGES
 from sft.wording import and_more, counted, some
 
 SHOWN_EXPERIMENTS = 200
 SHOWN_STOPPED = 50
 SHOWN_NAMES = 3
-STAGES: tuple[StageName, ...] = ("train", "infer", "evaluate")
 
 
 def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> list[str]:

@@ -8,14 +8,13 @@ from pathlib import Path
 from sft.config.reading import BEST
 from sft.errors import UserError
 from sft.registry import nearest
-from sft.runs.experiments import MODEL_STAGES, ListedExperiment, Standings, listed_experiments
+from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
-from sft.runs.records import StageName, read_job, read_json_or_none
+from sft.runs.records import STAGES, StageName, read_job, read_json_or_none
 from sft.wording import some
 
 SHOWN = 10
-STAGES: tuple[StageName, ...] = (*MODEL_STAGES, "evaluate")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sft.config.dataset import dev_cap
 from sft.runs.records import JobRecord
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_named
@@ -146,9 +147,9 @@ def assumed_rows(record: JobRecord) -> RowCounts:
     labels = max(1, len(record.fingerprints.get("labels") or ()))
     shots, most = dataset.get("shots"), dataset.get("max_n_train")
     train = shots * labels if isinstance(shots, int) else most or ROWS_UNKNOWN
-    test = dataset.get("max_n_test") or ROWS_UNKNOWN
-    has_dev = _part(dataset, "splits").get("dev") is not None
-    return RowCounts(train, test + ((dataset.get("max_n_dev") or test) if has_dev else 0))
+    test = dataset.get("max_n_test")
+    dev = (dev_cap(dataset.get("max_n_dev"), test),) if _part(dataset, "splits").get("dev") is not None else ()
+    return RowCounts(train, sum(cap or ROWS_UNKNOWN for cap in (test, *dev)))
 
 
 def _trainer_args(record: JobRecord) -> Mapping[str, Any]:

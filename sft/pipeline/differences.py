@@ -14,7 +14,7 @@ from sft.config.canonical import canonical_json
 from sft.config.dataset import DatasetConfig
 from sft.data.loading import data_names
 from sft.errors import SftError
-from sft.runs.records import JobRecord
+from sft.runs.records import MODEL_STAGES, JobRecord
 from sft.training.argument_files import KEYS
 
 READS, VERSION = "reads", "version of the stage"
@@ -104,7 +104,7 @@ def _is_content(field: str) -> bool:
 
 
 def _difference(field: str, before: str | None, after: str | None, old: JobRecord, new: JobRecord) -> Difference:
-    if field in ("train", "infer") or field.startswith("infer:"):
+    if field in MODEL_STAGES or field.startswith("infer:"):
         how = "no" if after is None else "a" if before is None else "another"
         stage, _, row_set = field.partition(":")
         return Difference(READS, f"reads {how} {stage} stage" + (f" of {row_set}" if row_set else ""))

@@ -14,7 +14,7 @@ from sft.pipeline.inspected_labels import label_ids_by_value, label_nodes
 from sft.pipeline.prompts import ExperimentPrompts
 from sft.tasks.encoding import PromptedRow, evaluated_rows, smallest, training_rows
 from sft.tasks.inputs import Inputs
-from sft.training.options import effective_trainer_args
+from sft.training.options import trainer_args_of
 
 
 def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
@@ -67,10 +67,7 @@ class _Inspection:
         return self.prompts.inputs
 
     def _training(self) -> list[dict[str, Any]]:
-        config = self.inputs.config
-        written = config.training.trainer_args if config.training else {}
-        allowed = effective_trainer_args(written, config.adapter_method).get("max_length")
-        longest = smallest(allowed, self.prompts.context)
+        longest = smallest(trainer_args_of(self.inputs.config).get("max_length"), self.prompts.context)
         encoded = training_rows(self.inputs, self.prompts.training_builder, longest)[: self.rows]
         return [self._record("train", index, row, row.encoded) for index, row in enumerate(encoded)]
 

@@ -82,7 +82,7 @@ def train_fields(experiment: Experiment) -> Fields:
     training = config.training
     trainer_args = training.trainer_args if training else {}
     with_dev = evaluates_while_training(trainer_args)
-    dev = _without_none({"max_n_dev": _max_n_dev(config)}) if with_dev else {}
+    dev = _without_none({"max_n_dev": config.dataset.dev_cap}) if with_dev else {}
     return (
         _stage("train", experiment)
         | _answered_by(experiment)
@@ -202,29 +202,21 @@ def _reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
 
 def _columns_choose_rows(dataset: DatasetConfig) -> bool:
     """Whether the columns that are used, in training or at inference, decide which rows each split has."""
-    return dataset.on_missing == "drop" or _by_shares(dataset.splits)
+    return dataset.on_missing == "drop" or dataset.splits.are_shares
 
 
 def _splits(splits: SplitsConfig) -> Fields:
     """Shares decide which rows are which; a named split is its content, and only the seed of samples remains."""
-    if _by_shares(splits):
+    if splits.are_shares:
         return _written(splits)
     return {"seed": splits.seed} if splits.seed else {}
 
 
-def _by_shares(splits: SplitsConfig) -> bool:
-    return isinstance(splits.test, float) or isinstance(splits.dev, float)
-
-
 def _rows(experiment: Experiment) -> Fields:
     """The caps of the evaluated rows; that of dev rows where there are any and it is not that of test rows."""
-    max_n_test, max_n_dev = experiment.config.dataset.max_n_test, _max_n_dev(experiment.config)
-    own = max_n_dev if experiment.has_dev and max_n_dev != max_n_test else None
-    return _without_none({"max_n_test": max_n_test, "max_n_dev": own})
-
-
-def _max_n_dev(config: ExperimentConfig) -> int | None:
-    return config.dataset.max_n_test if config.dataset.max_n_dev is None else config.dataset.max_n_dev
+    dataset = experiment.config.dataset
+    own = dataset.dev_cap if experiment.has_dev and dataset.dev_cap != dataset.max_n_test else None
+    return _without_none({"max_n_test": dataset.max_n_test, "max_n_dev": own})
 
 
 def _pool(config: ExperimentConfig) -> Fields:

@@ -6,7 +6,8 @@ from typing import Any
 from sft.config.experiment import ExperimentConfig
 from sft.inference.answering import answering_of
 from sft.runs.records import StageName
-from sft.training.memory import trainer_args_of
+from sft.training.memory import with_less_memory
+from sft.training.options import trainer_args_of
 
 
 def has_memory_step(stage: StageName, config: Mapping[str, Any], step: int) -> bool:
@@ -19,7 +20,7 @@ def has_memory_step(stage: StageName, config: Mapping[str, Any], step: int) -> b
     """
     experiment = ExperimentConfig.model_validate(config)
     if stage == "train":
-        return trainer_args_of(experiment, step) is not None
+        return with_less_memory(trainer_args_of(experiment), step) is not None
     if stage == "infer":
         return answering_of(experiment).has_step(experiment, step)
     return step == 0

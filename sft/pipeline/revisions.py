@@ -13,8 +13,7 @@ from sft.config.library_keys import SFT_CONFIG
 from sft.pipeline.experiment import Experiment
 from sft.runs.records import StageName
 from sft.tasks.inputs import task_of
-from sft.training.memory import trainer_args_of
-from sft.training.options import keeps_best
+from sft.training.options import keeps_best, trainer_args_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def _has_odd_fields(prompting: PromptingConfig) -> bool:
 
 
 def _saves_at_other_steps_than_it_evaluates(experiment: Experiment) -> bool:
-    args = dict(dataclass_defaults(SFT_CONFIG)) | (trainer_args_of(experiment.config) or {})
+    args = dict(dataclass_defaults(SFT_CONFIG)) | trainer_args_of(experiment.config)
     by_steps = args["eval_strategy"] == args["save_strategy"] == "steps"
     return keeps_best(args) and by_steps and args["eval_steps"] != args["save_steps"]
 

@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import StageName, read_json_or_none, refuse_newer, stage_of
+from sft.runs.records import MODEL_STAGES, read_json_or_none, refuse_newer, stage_of
 from sft.runs.states import Standing, experiment_standing, standing_of
 
 SCHEMA = 1
 """Of `grid.json` and `config.json`."""
-
-MODEL_STAGES: tuple[StageName, ...] = ("train", "infer")
-"""The stages with folders of their own, which experiments share."""
 
 
 @dataclass(frozen=True)

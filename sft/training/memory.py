@@ -9,9 +9,6 @@ changes is rounding, and the places of dropout. The module imports nothing heavy
 from collections.abc import Mapping
 from typing import Any
 
-from sft.config.experiment import ExperimentConfig
-from sft.training.options import effective_trainer_args
-
 CHECKPOINTING = "gradient_checkpointing"
 MICRO_BATCH = "per_device_train_batch_size"
 EVAL_BATCH = "per_device_eval_batch_size"
@@ -19,12 +16,6 @@ ACCUMULATION = "gradient_accumulation_steps"
 
 LIBRARY_DEFAULTS: Mapping[str, int] = {MICRO_BATCH: 8, EVAL_BATCH: 8, ACCUMULATION: 1}
 """Those of `trl.SFTConfig`."""
-
-
-def trainer_args_of(config: ExperimentConfig, step: int = 0) -> dict[str, Any] | None:
-    """The effective arguments of an experiment after `step` steps towards less memory, None beyond the last."""
-    written = config.training.trainer_args if config.training else {}
-    return with_less_memory(effective_trainer_args(written, config.adapter_method), step)
 
 
 def with_less_memory(trainer_args: Mapping[str, Any], step: int) -> dict[str, Any] | None:

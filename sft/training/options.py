@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sft.config.experiment import ExperimentConfig
 from sft.config.library_defaults import dataclass_defaults, without_defaults
 from sft.config.library_keys import SFT_CONFIG, dataclass_fields
 from sft.config.library_keys import enum_values as _enum_values
@@ -149,6 +150,11 @@ def effective_trainer_args(args: Mapping[str, Any], method: str) -> dict[str, An
     """What is written, over our defaults for an adapter method; the library's own defaults are not repeated."""
     written = _named(args)
     return {**_defaults(method), **written, **_evaluation_interval(written)}
+
+
+def trainer_args_of(config: ExperimentConfig) -> dict[str, Any]:
+    """The effective arguments of an experiment, without steps towards less memory."""
+    return effective_trainer_args(config.training.trainer_args if config.training else {}, config.adapter_method)
 
 
 def fields_for_key(args: Mapping[str, Any], method: str = "lora") -> dict[str, Any]:

@@ -39,8 +39,8 @@ from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.tasks.planned import check_unchanged
 from sft.training.argument_files import with_paths
 from sft.training.checkpoints import CheckpointFolder
-from sft.training.memory import CHECKPOINTING, batch_record, trainer_args_of
-from sft.training.options import evaluates_while_training
+from sft.training.memory import CHECKPOINTING, batch_record, with_less_memory
+from sft.training.options import evaluates_while_training, trainer_args_of
 from sft.training.report_to import reporting
 from sft.training.trainer import TrainerSettings, train_model
 
@@ -148,8 +148,9 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
 
 def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dict[str, Any]:
     """The arguments after `memory_step` steps towards less memory, as far as the model can follow."""
-    args, written = trainer_args_of(config, memory_step), trainer_args_of(config)
-    if args is None or written is None:
+    written = trainer_args_of(config)
+    args = with_less_memory(written, memory_step)
+    if args is None:
         raise StageFailure(f"there is no memory step {memory_step}: the micro-batch is as small as it can be")
     if args.get(CHECKPOINTING) and not written.get(CHECKPOINTING) and not model.supports_gradient_checkpointing:
         logger.warning("%s knows no gradient checkpointing; it stays off", type(model).__name__)

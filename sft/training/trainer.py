@@ -31,7 +31,6 @@ from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, Reac
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
 from sft.training.loss_needs import fit_loss
-from sft.training.options import evaluates_while_training
 from sft.training.rows import check_rows
 
 __all__ = ["TrainerSettings", "TrainingRecord", "train_model"]
@@ -112,7 +111,7 @@ def train_model(
         model: a model with something to train, usually an adapter already attached.
         tokenizer: pads the batches; it needs a pad or an eos token.
         rows: the training rows; all of them are used, as they are.
-        dev_rows: evaluated in between where `eval_strategy` asks for it.
+        dev_rows: evaluated in between; None where the arguments ask for no evaluation.
         settings: trainer arguments, seed, folder.
         progress: the heartbeat.
 
@@ -122,11 +121,10 @@ def train_model(
         StopRequested: the process was asked to stop (`sft.runs.stopping.deferred`); a checkpoint was saved.
     """
     check_rows(rows, "training", settings.trainer_args.get("max_length"))
-    evaluated = dev_rows if evaluates_while_training(settings.trainer_args) else None
-    if evaluated:
-        check_rows(evaluated, "dev", settings.trainer_args.get("max_length"))
+    if dev_rows is not None:
+        check_rows(dev_rows, "dev", settings.trainer_args.get("max_length"))
     with judged_warnings("the trainer"), _bars_only_on_a_terminal(), _settings_kept(model, tokenizer):
-        trainer = _build_trainer(model, tokenizer, rows, evaluated, settings)
+        trainer = _build_trainer(model, tokenizer, rows, dev_rows, settings)
     for callback in (HeartbeatCallback(progress), ReachCallback()):
         trainer.add_callback(callback)
     _train(trainer, settings)

@@ -15,6 +15,7 @@ from sft.reporting.pair.comparing import Cost, Pair, Setting
 from sft.reporting.pair.sides import Side
 from sft.reporting.records import Summary
 from sft.runs.files import ID_DIGITS
+from sft.runs.records import STAGES
 from sft.wording import GIB, plain_text, some
 
 VALUE_WIDTH = 12
@@ -120,8 +121,7 @@ def _unit(cost: Cost) -> tuple[str, int, int]:
             2,
             GIB,
         )
-    known = ("train", "infer", "evaluate")
-    return (f"{cost.name} s", 1, 1) if cost.name in known else (cost.name.replace("_", " "), 0, 1)
+    return (f"{cost.name} s", 1, 1) if cost.name in STAGES else (cost.name.replace("_", " "), 0, 1)
 
 
 def _grouped(value: float | None, digits: int) -> str:

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from sft.cli.board.numbers import MISSING, best_cells, number
 from sft.cli.screen import LEADER, Column, Screen, table
+from sft.runs.records import MODEL_STAGES
 
 NAME_WIDTH = 18
 """Names are not folded to less."""
-_STAGES = ("train", "infer")
 _SECONDS, _INTERVAL, _P, _AGAINST = 4, 1, 2, 3
 """When a column leaves where there is no room, later than every further metric (5 and up)."""
 
@@ -25,9 +25,10 @@ Parts = list[Table | Text]
 def experiments_table(board: Row, ranked: Ranked, screen: Screen) -> Parts:
     """The experiments; the ranking metric first, then it without the calibrator, then the others."""
     rows = [row for _, row in ranked]
+    first = _SECONDS + len(MODEL_STAGES) - 1
     metrics = [
         _metric_column(name, [row["results"].get(name) for row in rows], place)
-        for place, name in enumerate(_metrics(board, [row["results"] for row in rows]), _SECONDS + len(_STAGES) - 1)
+        for place, name in enumerate(_metrics(board, [row["results"] for row in rows]), first)
     ]
     return table(
         [
@@ -36,7 +37,7 @@ def experiments_table(board: Row, ranked: Ranked, screen: Screen) -> Parts:
             *(replace(column, leaves=0) for column in metrics[:1]),
             *_beside(board, rows),
             *metrics[1:],
-            *_seconds([{stage: row["timing"].get(stage) for stage in _STAGES} for row in rows]),
+            *_seconds([{stage: row["timing"].get(stage) for stage in MODEL_STAGES} for row in rows]),
         ],
         screen,
         _leaders([rank for rank, _ in ranked]),
@@ -61,7 +62,7 @@ def groups_table(board: Row, ranked: Ranked, screen: Screen) -> Parts:
     ]
     columns += [
         _metric_column(name, [mean.get(name) for mean in means], place)
-        for place, name in enumerate(others, _SECONDS + len(_STAGES))
+        for place, name in enumerate(others, _SECONDS + len(MODEL_STAGES))
     ]
     columns += _seconds(_mean_seconds(groups, ranked))
     return table(columns, screen, _leaders([group["rank"] for group in groups]))
@@ -128,7 +129,7 @@ def _interval_header(board: Row) -> str:
 def _seconds(rows: Sequence[Mapping[str, float | None]]) -> list[Column]:
     return [
         Column(f"{stage} s", [number(row.get(stage), 1) for row in rows], leaves=_SECONDS + place)
-        for place, stage in enumerate(_STAGES)
+        for place, stage in enumerate(MODEL_STAGES)
     ]
 
 
@@ -138,6 +139,6 @@ def _mean_seconds(groups: Sequence[Row], ranked: Ranked) -> list[Mapping[str, fl
     found: list[Mapping[str, float | None]] = []
     for group in groups:
         runs = [timing.get(run, {}) for run in dict.fromkeys(row["id"] for row in group["rows"])]
-        known = {stage: [run[stage] for run in runs if run.get(stage) is not None] for stage in _STAGES}
+        known = {stage: [run[stage] for run in runs if run.get(stage) is not None] for stage in MODEL_STAGES}
         found.append({stage: fmean(values) if values else None for stage, values in known.items()})
     return found

@@ -9,6 +9,7 @@ from sft.reporting.collect import ExperimentRecord
 from sft.reporting.groups import Group
 from sft.reporting.records import ParetoFront, ParetoPoint
 from sft.reporting.settings import trains
+from sft.runs.records import MODEL_STAGES
 from sft.wording import GIB
 
 
@@ -62,7 +63,7 @@ def _marked(points: Sequence[ParetoPoint], higher: bool) -> Iterator[ParetoPoint
 
 def _seconds(run: ExperimentRecord) -> float | None:
     timing = run.part("timing")
-    stages = ["train", "infer"] if trains(run) else ["infer"]
+    stages = MODEL_STAGES if trains(run) else ("infer",)
     seconds = [timing.get(stage) for stage in stages]
     known = [float(number) for number in seconds if isinstance(number, int | float)]
     return sum(known) if len(known) == len(stages) else None

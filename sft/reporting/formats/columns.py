@@ -8,6 +8,7 @@ from sft.evaluation.rows import DEV
 from sft.reporting.board import Board, RankedRow, direction, uncalibrated
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.settings import differing, learning_rate, shared, trains
+from sft.runs.records import STAGES
 from sft.wording import GIB, UNSET, plain_text
 
 NOT_APPLICABLE = "n/a"
@@ -148,9 +149,8 @@ def _count_columns() -> list[Column]:
 
 
 def _stages(board: Board) -> list[str]:
-    order = ("train", "infer", "evaluate")
     known = dict.fromkeys(stage for record in board.records for stage in record.part("timing"))
-    return [*order, *(stage for stage in known if stage not in order)]
+    return [*STAGES, *(stage for stage in known if stage not in STAGES)]
 
 
 def _seconds_column(stage: str) -> Column:

@@ -14,8 +14,7 @@ from sft.reporting.pair.sides import Sides, sides_of
 from sft.reporting.records import Comparison, SeedKey, Summary
 from sft.reporting.samples import run_samples
 from sft.reporting.settings import differing
-
-_STAGES = ("train", "infer", "evaluate")
+from sft.runs.records import STAGES
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def _costs(sides: Sides) -> list[Cost]:
     found = []
     for part in ("timing", "resources"):
         there = dict.fromkeys(name for group in groups for run in group.runs for name in run.part(part))
-        names = dict.fromkeys([*(stage for stage in _STAGES if stage in there), *there])
+        names = dict.fromkeys([*(stage for stage in STAGES if stage in there), *there])
         for name in names:
             first, second = (_mean(group, part, name) for group in groups)
             if first is not None or second is not None:

@@ -58,6 +58,7 @@ def test_the_size_of_an_inference_is_rows_weighed_by_examples_and_new_tokens() -
     assert stage_work(record("infer"), RowCounts(train=0, evaluated=300)).size == 3 * one
     with_dev = {"splits": {"dev": "dev"}, "max_n_dev": 50}
     assert stage_work(record("infer", dataset=with_dev)).size == 1.5 * one
+    assert stage_work(record("infer", dataset=with_dev | {"max_n_dev": None})).size == 2 * one
     texts = {"task_type": "generation"}
     long = stage_work(record("infer", dataset=texts, inference={"generation_args": {"max_new_tokens": 400}})).size
     assert long > stage_work(record("infer", dataset=texts)).size > one
