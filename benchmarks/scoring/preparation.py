@@ -20,8 +20,9 @@ from benchmarks.scoring.thousand_labels import LABELS as PHRASES
 from sft.config.experiment import ExperimentConfig
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import score_labels
-from sft.tasks.encoding import evaluated_rows, prompt_builder, tokenizer_of
+from sft.tasks.encoding import evaluated_rows
 from sft.tasks.inputs import Inputs, load_inputs
+from sft.tasks.prompting import PromptMaker
 
 ROWS, SHARED_TOKENS = 10_000, 4_000
 TWEET_TOKENS = 32
@@ -48,15 +49,12 @@ def figures(folder: Path) -> Iterator[Figure]:
 
 def _seconds(inputs: Inputs, model: Any) -> tuple[float, int]:
     """CPU seconds from rows in memory to the first pass, and the tokens that the prompts share."""
-    config, folder = inputs.config, Path()
-    tokenizer = tokenizer_of(config, folder, None)
-    if inputs.labels is None:
-        raise ValueError("label scores need a label set")
+    maker = PromptMaker(inputs.config, Path(), {}, inputs.labels)
+    maker.tokenizer  # noqa: B018  read before the clock starts
     started = time.process_time()
-    builder = prompt_builder(tokenizer, config, config.inference_prompting, inputs.labels, folder)
-    prompts = [row.encoded for row in evaluated_rows(inputs, builder, "test", None)]
-    labels = builder.label_ids(inputs.labels.words)
-    builder.check_labels(prompts, labels)
+    prompts = [row.encoded for row in evaluated_rows(inputs, maker, "test", None)]
+    labels = maker.inference.labels
+    maker.inference.builder.check_labels(prompts, labels)
     ids = [prompt.prompt_ids for prompt in prompts]
     try:
         score_labels(model, ids, [(label.answer_ids, label.stop_ids) for label in labels], LIMITS)

@@ -114,7 +114,7 @@ def _notes(prompts: ExperimentPrompts, *, has_adapter: bool) -> Iterator[str]:
         yield f"lm-eval does not calibrate: its acc is {UNCALIBRATED}accuracy, not that of {config.calibration}"
     if config.model.quantization is not None:
         yield "lm-eval has no argument for model.quantization: it measures on the base as it is stored, unquantised"
-    n_outputs, n_tokens = prompts.model_config.get_text_config().vocab_size, len(prompts.tokenizer)
+    n_outputs, n_tokens = prompts.model_config.get_text_config().vocab_size, len(prompts.maker.tokenizer)
     if has_adapter and n_outputs != n_tokens:
         yield (
             f"before it loads an adapter, lm-eval resizes the model's {n_outputs:,} outputs to the tokenizer's "

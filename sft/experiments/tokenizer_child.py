@@ -3,9 +3,9 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 if __name__ == "__main__":
     sys.modules["torch"] = None  # type: ignore[assignment]  # importing transformers would load it
@@ -19,12 +19,9 @@ from sft.models.gguf import converted_gguf
 from sft.models.references import locate
 from sft.objectives import objective_named
 from sft.pipeline.needed_rows import named_row_sets
-from sft.tasks.encoding import prompt_builder, prompt_traits, tokenizer_of
 from sft.tasks.inputs import task_of
+from sft.tasks.prompting import PromptMaker, StagePrompts
 from sft.tasks.row_sets import RowSet
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 PathMessage = tuple[str, str]
 
@@ -49,16 +46,18 @@ def examine(question: dict[str, Any]) -> Examination:
     config = ExperimentConfig.model_validate(question["config"])
     pairs = question["labels"]
     labels = LabelSet(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)) if pairs else None
+    folder, revision = Path(question["folder"]), question["revision"]
+    maker = PromptMaker(config, folder, {"model": revision, "chat_template": question["template_revision"]}, labels)
     try:
-        tokenizer = tokenizer_of(config, Path(question["folder"]), question["revision"])
-        told, rows = _model(config, Path(question["folder"]), question["revision"])
+        vocabulary = maker.tokenizer.get_vocab()
+        told, rows = _model(config, folder, revision)
     except UserError as error:
         return Examination([("model.name", str(error))])
-    examiner = _Examiner(tokenizer, config, labels, rows, question)
-    infer = examiner.examine(config.inference_prompting, config.inference.icl_examples, examiner.content_free())
+    examiner = _Examiner(maker, vocabulary, rows, question["rows"])
+    infer = examiner.examine(maker.inference, config.inference.icl_examples, examiner.content_free())
     training, k = infer, config.training.icl_examples if config.training else 0
     if config.trains and (config.inference.prompting.model_fields_set or k != config.inference.icl_examples):
-        training = examiner.examine(config.prompting, k, [])
+        training = examiner.examine(maker.training, k, [])
     traits = {"infer": infer.traits} | ({"train": training.traits} if config.trains else {})
     if has_other_layers(told, objective_named(task_of(config).objective)):
         traits["model"] = ["other_layers"]
@@ -76,37 +75,36 @@ class _Prompts(NamedTuple):
 
 @dataclass(frozen=True)
 class _Examiner:
-    """Tries the prompts of a config on a tokenizer, with the texts that it or its template may not take."""
+    """Tries the prompts of a config on its tokenizer, with the texts that it or its template may not take."""
 
-    tokenizer: "PreTrainedTokenizerBase"
-    config: ExperimentConfig
-    labels: LabelSet | None
+    maker: PromptMaker
+    vocabulary: Mapping[str, int]
     embedding_rows: int | None
-    question: dict[str, Any]
+    rows: Sequence[tuple[str, dict[str, str], str | None]]
+    """Name, input columns and output of rows that a tokenizer or template may refuse."""
 
     def content_free(self) -> list[tuple[str, str]]:
         """Dotted path of what needs a prompt without content, and the text in place of the input."""
-        named = named_row_sets(self.config, Path(self.question["folder"]))
+        named = named_row_sets(self.maker.config, self.maker.folder)
         return [(path, text) for name, path in named.items() for text in RowSet.parse(name).fixed_texts]
 
-    def examine(self, prompting: PromptingConfig, k: int, content_free: Sequence[tuple[str, str]]) -> _Prompts:
+    def examine(self, prompts: StagePrompts, k: int, content_free: Sequence[tuple[str, str]]) -> _Prompts:
         """What is wrong with the prompts of one stage that shows k in-context examples (of each label)."""
         path = "prompting"
         try:
-            folder, revision = Path(self.question["folder"]), self.question["template_revision"]
-            builder = prompt_builder(self.tokenizer, self.config, prompting, self.labels, folder, revision)
-            traits = prompt_traits(self.tokenizer, self.config, prompting, builder)
+            traits = prompts.traits
             path = "dataset.labels"
-            words = self.labels.words if self.labels else ()
-            label_ids = [label.answer_ids for label in builder.label_ids(words)] if words else None
-            rounds = [[Example(_all(prompting, "text"), word) for word in words or ("text",)]] * k
-            for where, row in self._tried(prompting, content_free):
+            label_ids = [label.answer_ids for label in prompts.labels] or None
+            words = [label.word for label in prompts.labels] or ["text"]
+            text = Example(_all(prompts.prompting, "text"))
+            rounds = [[replace(text, output=word) for word in words]] * k
+            for where, row in self._tried(prompts.prompting, content_free):
                 path = where
-                builder.encode(rounds, row, None, cut_output=not words)
+                prompts.encode(rounds, row, None)
             path = "model.name"
-            asked = builder.encode([], Example(_all(prompting, "text")), None)
-            reachable = _reachable(self.tokenizer, builder, asked.prompt_ids)
-            require_rows(self.config.model.name, self.embedding_rows, reachable)
+            asked = prompts.encode([], text, None)
+            reachable = self._reachable(prompts.builder, asked.prompt_ids)
+            require_rows(self.maker.config.model.name, self.embedding_rows, reachable)
         except UserError as error:
             path, separator, row_name = path.partition(": ")
             return _Prompts([(path, f"{error} ({row_name})" if separator else str(error))])
@@ -119,10 +117,20 @@ class _Examiner:
         yield "prompting", Example(_all(prompting, "text"))
         for path, text in content_free:
             yield path, Example(_all(prompting, text))
-        for name, inputs, output in self.question["rows"]:
+        for name, inputs, output in self.rows:
             own = {column: text for column, text in inputs.items() if column in prompting.input_columns}
             column = "input_columns" if output is None else "output_column"
             yield f"prompting.{column}: {name}", Example(_all(prompting, "text") | own, output)
+
+    def _reachable(self, builder: PromptBuilder, prompt_ids: Sequence[int]) -> dict[int, str]:
+        """The ids that a prompt, an answer or a batch can hold, with their texts.
+
+        Any text can give any id of the vocabulary but those of control tokens, which stand only where the template,
+        the stop or the padding writes them.
+        """
+        written = {*prompt_ids, *builder.stop_ids, self.maker.tokenizer.pad_token_id}
+        kept = {index: text for text, index in self.vocabulary.items()}
+        return {index: text for index, text in kept.items() if index not in builder.control_ids or index in written}
 
 
 def _all(prompting: PromptingConfig, text: str) -> dict[str, str]:
@@ -143,19 +151,6 @@ def _model(
     told = read_config(name, local, revision)
     require_kind(name, told, objective_named(task_of(config).objective), config.model.model_args)
     return told, embedding_rows(told, local)
-
-
-def _reachable(
-    tokenizer: "PreTrainedTokenizerBase", builder: PromptBuilder, prompt_ids: Sequence[int]
-) -> dict[int, str]:
-    """The ids that a prompt, an answer or a batch can hold, with their texts.
-
-    Any text can give any id of the vocabulary but those of control tokens, which stand only where the template, the
-    stop or the padding writes them.
-    """
-    texts: dict[int, str] = {index: text for text, index in tokenizer.get_vocab().items()}
-    written = {*prompt_ids, *builder.stop_ids, tokenizer.pad_token_id}
-    return {index: text for index, text in texts.items() if index not in builder.control_ids or index in written}
 
 
 def main() -> None:

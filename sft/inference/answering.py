@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts import Encoded, PromptBuilder
+from sft.data.prompts import Encoded
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.objectives import objective_named
 from sft.registry import import_object
 from sft.runs.files import JobFolder
 from sft.runs.progress import Progress
-from sft.tasks.encoding import PromptedRow
 from sft.tasks.inputs import Inputs, task_of
+from sft.tasks.prompting import PromptedRow, PromptMaker, StagePrompts
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 MOST_STEPS = 4
 """Halvings of an automatic size."""
@@ -27,8 +27,7 @@ class Asked:
     """What an infer stage asks of a model."""
 
     inputs: Inputs
-    builder: PromptBuilder
-    tokenizer: "PreTrainedTokenizerBase"
+    maker: PromptMaker
     model: "PreTrainedModel"
     rows: Mapping[str, Sequence[PromptedRow]]
     """By the split they belong to."""
@@ -65,7 +64,7 @@ class Answering(Protocol):
         """The most rows of a forward pass after `step` steps on a kind of device (`cpu`, `cuda`); None is no limit."""
         ...
 
-    def answer_tokens(self, inputs: Inputs, builder: PromptBuilder) -> int:
+    def answer_tokens(self, inputs: Inputs, prompts: StagePrompts) -> int:
         """The most tokens that an answer may need after its prompt."""
         ...
 

@@ -21,9 +21,10 @@ from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
-from sft.tasks.encoding import PromptedRow, model_source, prompt_builder, tokenizer_of
+from sft.tasks.encoding import model_source
 from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.tasks.planned import check_unchanged
+from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.tasks.row_sets import RowSet
 from sft.tasks.set_rows import prompted_set
 
@@ -39,18 +40,15 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     forget_warnings()
     inputs = inputs_of_job(record)
     folder = Path(record.config_folder)
-    revision = record.fingerprints["revisions"].get("model")
-    tokenizer = tokenizer_of(inputs.config, folder, revision)
-    model = _model(inputs, job, record, revision)
+    revisions = record.fingerprints["revisions"]
+    maker = PromptMaker(inputs.config, folder, revisions, inputs.labels)
+    maker.tokenizer  # noqa: B018  read before what was read is compared with the plan
+    model = _model(inputs, job, record, revisions.get("model"))
     check_unchanged(record, inputs.config)
-    template_revision = record.fingerprints["revisions"].get("chat_template")
-    prompting = inputs.config.inference_prompting
-    builder = prompt_builder(tokenizer, inputs.config, prompting, inputs.labels, folder, template_revision)
-    limit = prompt_limit(inputs, builder, context_length(model))
-    rows = prompted_set(inputs, builder, RowSet.parse(record.row_set), limit)
+    limit = prompt_limit(inputs, maker.inference, context_length(model))
+    rows = prompted_set(inputs, maker, RowSet.parse(record.row_set), limit)
     limits = _limits(inputs, record.memory_step, model)
-    asked = Asked(inputs, builder, tokenizer, model, rows, limits, progress)
-    answered = answering_of(inputs.config).answer(asked, job)
+    answered = answering_of(inputs.config).answer(Asked(inputs, maker, model, rows, limits, progress), job)
     _write_sample(job, rows)
     how = {"batch_size": limits.rows, "batch_tokens": limits.tokens, "slow_reason": answered.slow_reason}
     _write_record(job, record, rows, how | _model_facts(model), started)

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts import PromptBuilder
 from sft.inference.answering import MOST_STEPS, Answered, Asked
 from sft.inference.options import effective_generation_args, is_sampling, sampling_batch_size
 from sft.runs.atomic import write_json_lines
 from sft.runs.files import JobFolder
 from sft.tasks.inputs import Inputs
+from sft.tasks.prompting import StagePrompts
 
 ROWS: Mapping[str, int] = {"cpu": 8}
 ROWS_ELSEWHERE = 32
@@ -35,7 +35,7 @@ class Texts:
         rows = ROWS.get(device, ROWS_ELSEWHERE) if written is None else written
         return max(1, rows >> step)
 
-    def answer_tokens(self, inputs: Inputs, builder: PromptBuilder) -> int:
+    def answer_tokens(self, inputs: Inputs, prompts: StagePrompts) -> int:
         """Those that may be written."""
         return int(_arguments(inputs.config)["max_new_tokens"])
 
@@ -43,7 +43,7 @@ class Texts:
         """Write `texts.jsonl`."""
         from sft.inference.generation import GenerationSettings, generate_texts
 
-        config, builder = asked.inputs.config, asked.builder
+        config, builder = asked.inputs.config, asked.maker.inference.builder
         settings = GenerationSettings(
             generation_args=_arguments(config),
             stop_ids=builder.stop_ids,
@@ -53,7 +53,7 @@ class Texts:
             control_ids=builder.control_ids,
         )
         prompts = [prompt.prompt_ids for prompt in asked.prompts]
-        texts = generate_texts(asked.model, asked.tokenizer, prompts, settings, asked.progress)
+        texts = generate_texts(asked.model, asked.maker.tokenizer, prompts, settings, asked.progress)
         records = [
             {"split": split, "source_index": index, "text": text}
             for (split, index), text in zip(asked.places, texts, strict=True)

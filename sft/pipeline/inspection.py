@@ -12,8 +12,9 @@ from sft.models.token_text import completion_segments, prompt_segments
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.inspected_labels import label_ids_by_value, label_nodes
 from sft.pipeline.prompts import ExperimentPrompts
-from sft.tasks.encoding import PromptedRow, evaluated_rows, smallest, training_rows
+from sft.tasks.encoding import evaluated_rows, smallest, training_rows
 from sft.tasks.inputs import Inputs
+from sft.tasks.prompting import PromptedRow
 from sft.training.options import trainer_args_of
 
 
@@ -53,11 +54,11 @@ class _Inspection:
             rows = self.prompts.evaluated(split)
             encoded += [row.encoded for row in rows]
             shown += self._evaluated(split, rows[: self.rows])
-        values, labels = (self.inputs.labels.values if self.inputs.labels else ()), self.prompts.labels
+        values, labels = (self.inputs.labels.values if self.inputs.labels else ()), self.prompts.inference.labels
         return {
             "rows": shown,
             "label_ids": label_ids_by_value(values, labels),
-            "label_trie": label_nodes(values, labels, self.prompts.tokenizer),
+            "label_trie": label_nodes(values, labels, self.prompts.maker.tokenizer),
             "cost": asdict(self._cost(encoded)),
         }
 
@@ -68,7 +69,7 @@ class _Inspection:
 
     def _training(self) -> list[dict[str, Any]]:
         longest = smallest(trainer_args_of(self.inputs.config).get("max_length"), self.prompts.context)
-        encoded = training_rows(self.inputs, self.prompts.training_builder, longest)[: self.rows]
+        encoded = training_rows(self.inputs, self.prompts.maker, longest)[: self.rows]
         return [self._record("train", index, row, row.encoded) for index, row in enumerate(encoded)]
 
     def _evaluated(self, split: str, prompts: Sequence[PromptedRow]) -> list[dict[str, Any]]:
@@ -77,17 +78,17 @@ class _Inspection:
         selection = self.inputs.selection
         dev = None if selection.dev is None else selection.dev[: self.rows]
         few = replace(self.inputs, selection=replace(selection, dev=dev, test=selection.test[: self.rows]))
-        answered = evaluated_rows(few, self.prompts.builder, split, None, with_answer=True)
+        answered = evaluated_rows(few, self.prompts.maker, split, None, with_answer=True)
         pairs = zip(prompts, answered, strict=True)
         return [self._record(split, index, row, gold.encoded) for index, (row, gold) in enumerate(pairs)]
 
     def _record(self, split: str, index: int, row: PromptedRow, answered: Encoded) -> dict[str, Any]:
         encoded = row.encoded
-        completion = completion_segments(self.prompts.tokenizer, answered.answer_ids, answered.stop_ids)
+        completion = completion_segments(self.prompts.maker.tokenizer, answered.answer_ids, answered.stop_ids)
         own = "".join(segment.text for segment in completion) if encoded.answer_ids else ""
-        control_ids = self.prompts.builder.control_ids
+        control_ids = self.prompts.inference.builder.control_ids
         shown = encoded.text.removesuffix(own)
-        prompt = prompt_segments(self.prompts.tokenizer, encoded.prompt_ids, control_ids, shown)
+        prompt = prompt_segments(self.prompts.maker.tokenizer, encoded.prompt_ids, control_ids, shown)
         return {
             "split": split,
             "index": index,
@@ -106,10 +107,10 @@ class _Inspection:
         ids = [prompt.prompt_ids for prompt in encoded]
         if self.inputs.task.output != "label_scores":
             return generation_cost(ids, WORTH_SHARING)
-        self.prompts.builder.check_labels(encoded, self.prompts.labels)
+        self.prompts.inference.builder.check_labels(encoded, self.prompts.inference.labels)
         sizes = Sizes.of(self.prompts.model_config.get_text_config())
         limits = batch_limits(self.inputs.config, 0, sizes, "cpu", None)
         if limits is None:
             raise ValueError("an inference can always run as configured")
-        labels = [(label.answer_ids, label.stop_ids) for label in self.prompts.labels]
+        labels = [(label.answer_ids, label.stop_ids) for label in self.prompts.inference.labels]
         return scoring_cost(ids, labels, limits)

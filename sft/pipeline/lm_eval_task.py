@@ -15,7 +15,7 @@ from sft.errors import DataError, UserError
 from sft.pipeline.prompts import ExperimentPrompts
 from sft.runs.atomic import write_json_lines, write_text
 from sft.runs.files import slug
-from sft.tasks.encoding import PromptedRow
+from sft.tasks.prompting import PromptedRow
 from sft.wording import some
 
 if TYPE_CHECKING:
@@ -121,19 +121,19 @@ class _TaskMaker:
     @cached_property
     def _choices(self) -> list[tuple[str, tuple[int, ...]]]:
         """Each label as text and ids, with its stop where that is scored."""
-        builder = self.prompts.builder
+        builder = self.prompts.inference.builder
         stop = builder.stop_text if self._scores_stop else ""
         return [
             (
                 builder.label_text(label.word) + stop,
                 label.answer_ids + (label.stop_ids if self._scores_stop else ()),
             )
-            for label in self.prompts.labels
+            for label in self.prompts.inference.labels
         ]
 
     def _check(self, rows: Sequence[PromptedRow]) -> None:
         """Refuse rows that lm-eval would read as other ids."""
-        self.prompts.builder.check_labels([row.encoded for row in rows], self.prompts.labels)
+        self.prompts.inference.builder.check_labels([row.encoded for row in rows], self.prompts.inference.labels)
         wrong = [(row.row.source_index, row.encoded) for row in rows if not self._reads_equal(row.encoded)]
         if not wrong:
             return
@@ -146,7 +146,7 @@ class _TaskMaker:
         )
 
     def _reads_equal(self, encoded: Encoded) -> bool:
-        pairs = harness_pairs(self.prompts.tokenizer, encoded.text, [text for text, _ in self._choices])
+        pairs = harness_pairs(self.prompts.maker.tokenizer, encoded.text, [text for text, _ in self._choices])
         return all(
             context + continuation == encoded.prompt_ids + ids
             for (context, continuation), (_, ids) in zip(pairs, self._choices, strict=True)
@@ -158,8 +158,8 @@ class _TaskMaker:
                 "they hold control-token strings, which are characters here and control tokens to lm-eval; leave such "
                 "rows out of the test split"
             )
-        builder, label = self.prompts.builder, self.prompts.labels[0]
-        bare = next(harness_pairs(self.prompts.tokenizer, encoded.text, [builder.label_text(label.word)]))
+        builder, label = self.prompts.inference.builder, self.prompts.inference.labels[0]
+        bare = next(harness_pairs(self.prompts.maker.tokenizer, encoded.text, [builder.label_text(label.word)]))
         if self._scores_stop and bare[0] + bare[1] == encoded.prompt_ids + label.answer_ids:
             return (
                 f"the stop {builder.stop_text!r} at the end of a text is not its ids {list(builder.stop_ids)}; set "

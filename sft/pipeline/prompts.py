@@ -3,22 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sft.data.prompts import LabelIds, PromptBuilder
 from sft.inference.limits import prompt_limit
 from sft.models.loading import ModelSource, context_length, load_config
 from sft.pipeline.experiment import Experiment
-from sft.tasks.encoding import PromptedRow, evaluated_rows, prompt_builder, tokenizer_of
+from sft.tasks.encoding import evaluated_rows
 from sft.tasks.inputs import Inputs, load_inputs
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from sft.tasks.prompting import PromptedRow, PromptMaker, StagePrompts
 
 
 @dataclass(frozen=True)
 class ExperimentPrompts:
-    """Rows, tokenizer and prompt builders of one experiment; each is read once, when it is first asked for."""
+    """Rows and prompts of one experiment; each is read once, when it is first asked for."""
 
     experiment: Experiment
 
@@ -28,24 +25,14 @@ class ExperimentPrompts:
         return load_inputs(self.experiment.config, self.experiment.folder, self._revisions)
 
     @cached_property
-    def tokenizer(self) -> "PreTrainedTokenizerBase":
-        """The model's."""
-        return tokenizer_of(self.experiment.config, self.experiment.folder, self._revisions.get("model"))
+    def maker(self) -> PromptMaker:
+        """What makes its prompts, as in the stages."""
+        return PromptMaker(self.experiment.config, self.experiment.folder, self._revisions, self.inputs.labels)
 
-    @cached_property
-    def builder(self) -> PromptBuilder:
-        """Of the prompts at inference."""
-        return self._builder(at_inference=True)
-
-    @cached_property
-    def training_builder(self) -> PromptBuilder:
-        """Of the prompts in training."""
-        return self._builder(at_inference=False)
-
-    @cached_property
-    def labels(self) -> list[LabelIds]:
-        """The labels as they are scored; none in generation."""
-        return self.builder.label_ids(self.inputs.labels.words) if self.inputs.labels else []
+    @property
+    def inference(self) -> StagePrompts:
+        """Its prompts at inference."""
+        return self.maker.inference
 
     @cached_property
     def model_config(self) -> Any:
@@ -65,14 +52,9 @@ class ExperimentPrompts:
         Raises:
             DataError: a row is too long after all cuts.
         """
-        return evaluated_rows(self.inputs, self.builder, split, prompt_limit(self.inputs, self.builder, self.context))
+        limit = prompt_limit(self.inputs, self.inference, self.context)
+        return evaluated_rows(self.inputs, self.maker, split, limit)
 
     @property
     def _revisions(self) -> Mapping[str, str]:
         return self.experiment.fingerprints.revisions
-
-    def _builder(self, *, at_inference: bool) -> PromptBuilder:
-        config = self.experiment.config
-        prompting = config.inference_prompting if at_inference else config.prompting
-        template = self._revisions.get("chat_template")
-        return prompt_builder(self.tokenizer, config, prompting, self.inputs.labels, self.experiment.folder, template)

@@ -1,22 +1,24 @@
 """The prompts of a row set: evaluated rows, rows of the pool, or prompts without content."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
-from sft.data.prompts import PromptBuilder
+from sft.data.in_context import Round
 from sft.data.rows import Row, indices_of, picked
 from sft.data.sampling import random_for
 from sft.data.selection import sample
 from sft.errors import DataError
-from sft.tasks.encoding import Asker, PromptedRow, encode_all, evaluated_rows
+from sft.tasks.encoding import evaluated_rows
 from sft.tasks.examples import TRAIN, InferenceExamples
 from sft.tasks.inputs import Inputs
+from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.tasks.row_sets import RowSet
 
 CONTENT_FREE = "content_free"
 
 
 def prompted_set(
-    inputs: Inputs, builder: PromptBuilder, row_set: RowSet, limit: int | None
+    inputs: Inputs, maker: PromptMaker, row_set: RowSet, limit: int | None
 ) -> dict[str, list[PromptedRow]]:
     """The rows of a set as prompts, by the split they belong to.
 
@@ -27,18 +29,16 @@ def prompted_set(
         DataError: a row is too long after all cuts, or there are no rows.
     """
     if row_set.kind == "eval":
-        return {split: evaluated_rows(inputs, builder, split, limit) for split in inputs.evaluated()}
+        return {split: evaluated_rows(inputs, maker, split, limit) for split in inputs.evaluated()}
+    examples = InferenceExamples(inputs)
     if row_set.kind == "train":
-        return {TRAIN: _pool_prompts(inputs, builder, row_set, limit)}
+        rows = pool_rows(inputs, row_set)
+        return {TRAIN: maker.inference.rows(TRAIN, rows, partial(_of_others, examples), limit)}
     texts = list(_content_free_texts(inputs, row_set))
     if row_set.per_row:
-        return {split: _per_row(inputs, builder, split, texts, limit) for split in inputs.evaluated()}
-    examples = InferenceExamples(inputs).fixed()
-    asker = Asker(inputs, builder, inputs.config.inference_prompting)
+        return {split: _per_row(inputs, maker, split, texts, limit) for split in inputs.evaluated()}
     rows = [Row(number, text) for number, text in enumerate(texts)]
-    return {
-        CONTENT_FREE: encode_all(CONTENT_FREE, rows, lambda row: asker.encode(row, examples, limit, with_answer=False))
-    }
+    return {CONTENT_FREE: maker.inference.rows(CONTENT_FREE, rows, lambda row: examples.fixed(), limit)}
 
 
 def pool_rows(inputs: Inputs, row_set: RowSet) -> Sequence[Row]:
@@ -83,26 +83,20 @@ def check_row_set(inputs: Inputs, row_set: RowSet) -> None:
         list(_content_free_texts(inputs, row_set))
 
 
-def _pool_prompts(inputs: Inputs, builder: PromptBuilder, row_set: RowSet, limit: int | None) -> list[PromptedRow]:
-    examples = InferenceExamples(inputs)
-    asker = Asker(inputs, builder, inputs.config.inference_prompting)
-    return encode_all(
-        TRAIN,
-        pool_rows(inputs, row_set),
-        lambda row: asker.encode(row, examples.of(TRAIN, row, exclude=row.source_index), limit, with_answer=False),
-    )
+def _of_others(examples: InferenceExamples, row: Row) -> tuple[Round, ...]:
+    """The examples of a row of the pool, without itself."""
+    return examples.of(TRAIN, row, exclude=row.source_index)
 
 
 def _per_row(
-    inputs: Inputs, builder: PromptBuilder, split: str, texts: Sequence[dict[str, str]], limit: int | None
+    inputs: Inputs, maker: PromptMaker, split: str, texts: Sequence[dict[str, str]], limit: int | None
 ) -> list[PromptedRow]:
     examples = InferenceExamples(inputs)
-    asker = Asker(inputs, builder, inputs.config.inference_prompting)
     prompts: list[PromptedRow] = []
     for owner in inputs.evaluated()[split]:
         shown = examples.of(split, owner)
         rows = [Row(owner.source_index, text) for text in texts]
-        prompts += encode_all(split, rows, lambda row: asker.encode(row, shown, limit, with_answer=False))  # noqa: B023
+        prompts += maker.inference.rows(split, rows, lambda row, shown=shown: shown, limit)  # type: ignore[misc]
     return prompts
 
 

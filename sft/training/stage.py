@@ -12,8 +12,7 @@ from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapte
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import save_adapter
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts import Encoded, PromptBuilder
-from sft.data.prompts.train_row import IGNORED, TrainRow
+from sft.data.prompts.train_row import TrainRow
 from sft.errors import DataError, StageFailure
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
@@ -26,17 +25,10 @@ from sft.runs.manifest import is_done, write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
 from sft.runs.stopping import StopRequested, deferred
-from sft.tasks.encoding import (
-    PromptedRow,
-    model_source,
-    prompt_builder,
-    smallest,
-    tokenizer_of,
-    training_rows,
-    validation_rows,
-)
+from sft.tasks.encoding import model_source, smallest, training_rows, validation_rows
 from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.tasks.planned import check_unchanged
+from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.training.argument_files import with_paths
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.memory import CHECKPOINTING, batch_record, with_less_memory
@@ -57,7 +49,9 @@ class _Material:
     model: Any
     trainer_args: dict[str, Any]
     rows: list[PromptedRow]
-    dev: list[PromptedRow] | None
+    train: list[TrainRow]
+    """The same rows as they are trained on."""
+    dev: list[TrainRow] | None
 
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
@@ -100,11 +94,9 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
 def _train_and_save(
     job: JobFolder, record: JobRecord, material: _Material, model: Any, settings: TrainerSettings, progress: Progress
 ) -> None:
-    rows = _train_rows(material.rows)
-    dev = None if material.dev is None else _train_rows(material.dev)
     with reporting(material.trainer_args, job, record.name) as trainer_args:
         in_force = dataclasses.replace(settings, trainer_args=trainer_args)
-        trained = train_model(model, material.tokenizer, rows, dev, in_force, progress)
+        trained = train_model(model, material.tokenizer, material.train, material.dev, in_force, progress)
     exported = save_adapter(model, job.adapter)
     trainable, total = count_parameters(model)
     earlier = settings.resumed.piece.stage_seconds if settings.resumed else 0.0
@@ -131,7 +123,8 @@ def _train_and_save(
 def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Material:
     config, folder = inputs.config, Path(record.config_folder)
     revisions = record.fingerprints["revisions"]
-    tokenizer = tokenizer_of(config, folder, revisions.get("model"))
+    maker = PromptMaker(config, folder, revisions, inputs.labels)
+    tokenizer = maker.tokenizer
     progress.beat()
     objective = objective_named(inputs.task.objective)
     model = load_model(model_source(config, folder, revisions.get("model")), objective)
@@ -139,11 +132,9 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     progress.beat()
     trainer_args = with_paths(_trainer_args(config, record.memory_step, model), folder)
     limit = smallest(trainer_args.get("max_length"), context_length(model))
-    template_revision = revisions.get("chat_template")
-    builder = prompt_builder(tokenizer, config, config.prompting, inputs.labels, folder, template_revision)
-    rows = _rows(inputs, builder, limit)
-    dev = validation_rows(inputs, builder, limit) if evaluates_while_training(trainer_args) else None
-    return _Material(tokenizer, model, trainer_args, rows, dev or None)
+    rows = _rows(inputs, maker, limit)
+    dev = validation_rows(inputs, maker, limit) if evaluates_while_training(trainer_args) else []
+    return _Material(tokenizer, model, trainer_args, rows, _train_rows(rows), _train_rows(dev) or None)
 
 
 def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dict[str, Any]:
@@ -166,11 +157,11 @@ def _with_adapter(material: _Material, config: ExperimentConfig, folder: Path, s
             return continue_adapter(model, method, options, folder / config.model.adapter)
         if start is not None:
             return restore_adapter(model, method, options, start)
-        return attach_adapter(model, method, options, folder, config.seed_of("init"), _train_rows(material.rows))
+        return attach_adapter(model, method, options, folder, config.seed_of("init"), material.train)
 
 
-def _rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[PromptedRow]:
-    rows = training_rows(inputs, builder, limit)
+def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None) -> list[PromptedRow]:
+    rows = training_rows(inputs, maker, limit)
     untrainable = [row.row.source_index for row in rows if not row.encoded.completion_ids]
     if untrainable:
         raise DataError(f"train rows {untrainable} have no token to train on; give them an output")
@@ -178,11 +169,4 @@ def _rows(inputs: Inputs, builder: PromptBuilder, limit: int | None) -> list[Pro
 
 
 def _train_rows(rows: Sequence[PromptedRow]) -> list[TrainRow]:
-    return [_train_row(row.encoded) for row in rows]
-
-
-def _train_row(encoded: Encoded) -> TrainRow:
-    completion = encoded.completion_ids
-    return TrainRow(
-        input_ids=encoded.prompt_ids + completion, labels=(IGNORED,) * len(encoded.prompt_ids) + completion
-    )
+    return [TrainRow.of(row.encoded) for row in rows]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sft.data.prompts.style import Encoded
+
 IGNORED = -100
 """The label of a token without a loss."""
 
@@ -15,6 +17,12 @@ class TrainRow:
 
     labels: tuple[int, ...]
     """As long as `input_ids`; the id where a token is trained, -100 elsewhere."""
+
+    @staticmethod
+    def of(encoded: Encoded) -> "TrainRow":
+        """The row whose loss covers the completion."""
+        completion = encoded.completion_ids
+        return TrainRow(encoded.prompt_ids + completion, (IGNORED,) * len(encoded.prompt_ids) + completion)
 
     @property
     def n_trained(self) -> int:

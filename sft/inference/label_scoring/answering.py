@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts import PromptBuilder
 from sft.errors import StageFailure
 from sft.inference.answering import MOST_STEPS, Answered, Asked
 from sft.runs.atomic import atomic_file
 from sft.runs.files import JobFolder
 from sft.tasks.inputs import Inputs
+from sft.tasks.prompting import StagePrompts
 
 if TYPE_CHECKING:
     from sft.inference.label_scoring.scoring import LabelScores
@@ -27,10 +27,9 @@ class LabelScoring:
         written = config.inference.batch_size
         return None if written is None else max(1, written >> step)
 
-    def answer_tokens(self, inputs: Inputs, builder: PromptBuilder) -> int:
+    def answer_tokens(self, inputs: Inputs, prompts: StagePrompts) -> int:
         """Those of the longest label with its stop."""
-        labels = builder.label_ids(_words(inputs))
-        return max(len(label.answer_ids) + len(label.stop_ids) for label in labels)
+        return max(len(label.answer_ids) + len(label.stop_ids) for label in prompts.labels)
 
     def answer(self, asked: Asked, job: JobFolder) -> Answered:
         """Write `scores.npz`.
@@ -42,8 +41,8 @@ class LabelScoring:
 
         from sft.inference.label_scoring.scoring import score_labels
 
-        labels, prompts = asked.builder.label_ids(_words(asked.inputs)), asked.prompts
-        asked.builder.check_labels(prompts, labels)
+        labels, prompts = asked.maker.inference.labels, asked.prompts
+        asked.maker.inference.builder.check_labels(prompts, labels)
         ids = [(label.answer_ids, label.stop_ids) for label in labels]
         scores = score_labels(
             asked.model, [prompt.prompt_ids for prompt in prompts], ids, asked.limits, asked.progress
@@ -56,12 +55,6 @@ class LabelScoring:
 
 
 ANSWERING = LabelScoring()
-
-
-def _words(inputs: Inputs) -> tuple[str, ...]:
-    if inputs.labels is None:
-        raise ValueError("label scores need a label set")
-    return inputs.labels.words
 
 
 def _write(path: Path, asked: Asked, scores: "LabelScores") -> None:

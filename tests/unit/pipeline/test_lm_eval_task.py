@@ -47,21 +47,22 @@ def test_lm_eval_reads_the_ids_that_are_scored(
 ) -> None:
     config = raw(*patches)
     task, prompts = task_of(config), prompts_of(config)
-    labels, stopped = prompts.labels, WITHOUT_STOP not in patches
+    labels, stopped = prompts.inference.labels, WITHOUT_STOP not in patches
     rows = prompts.evaluated("test")
     assert (task.name, len(task.rows)) == ("sft-a-b-12345678", 9)
     for number, (written, row) in enumerate(zip(task.rows, rows, strict=True)):
         assert (written["index"], written["source_index"]) == (number, row.row.source_index)
         gold = written["choices"][written["gold"]]
-        assert gold.removesuffix(prompts.builder.stop_text if stopped else "").strip() == row.row.values["label"]
+        stop = prompts.inference.builder.stop_text if stopped else ""
+        assert gold.removesuffix(stop).strip() == row.row.values["label"]
         for choice, label in zip(written["choices"], labels, strict=True):
-            whole = prompts.tokenizer(written["prompt"] + choice, add_special_tokens=False)["input_ids"]
+            whole = prompts.maker.tokenizer(written["prompt"] + choice, add_special_tokens=False)["input_ids"]
             stop = label.stop_ids if stopped else ()
             assert tuple(whole) == row.encoded.prompt_ids + label.answer_ids + stop
 
 
 def test_blanks_at_the_end_of_a_prompt_count_to_every_choice(prompts_of: Callable[..., Any], raw: Raw) -> None:
-    tokenizer = prompts_of(raw()).tokenizer
+    tokenizer = prompts_of(raw()).maker.tokenizer
     (context, first), (same, second) = harness_pairs(tokenizer, "ab \n", ["c", "dd"])
     texts = [tokenizer.decode(list(ids)) for ids in (context, first, same, second)]
     assert texts == ["ab", " \nc", "ab", " \ndd"]

@@ -1,0 +1,190 @@
+"""Rows to token ids: one object makes them for training, scoring, generation, `inspect` and the checks of a plan."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.data.prompts import Encoded, Example, LabelIds, PromptBuilder, PromptStyle, TooLong, resolve_format
+from sft.data.rows import Row
+from sft.errors import DataError, UserError
+from sft.labels.label_set import LabelSet
+from sft.models.tokenizers import chat_template_in_force, default_template_args, load_tokenizer, own_chat_template
+from sft.runs.progress import beat
+from sft.tasks.inputs import task_of, with_labels
+from sft.wording import some
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+MAX_ROWS_NAMED = 10
+
+
+@dataclass(frozen=True)
+class PromptedRow:
+    """One row as the model sees it."""
+
+    row: Row
+    encoded: Encoded
+    examples: tuple[int, ...]
+    """`source_index` of its in-context examples, in order."""
+
+
+@dataclass(frozen=True)
+class PromptMaker:
+    """Makes the prompts of an experiment; tokenizer and builders are made when they are first asked for."""
+
+    config: ExperimentConfig
+    folder: Path
+    """The folder its local paths are relative to."""
+    revisions: Mapping[str, str | None]
+    """`model`, `chat_template` -> pinned hub commit, where there is one."""
+    labels: LabelSet | None
+
+    @cached_property
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
+        """The tokenizer of the model."""
+        return load_tokenizer(self.config.model.name, self.folder, self.revisions.get("model"))
+
+    @cached_property
+    def training(self) -> "StagePrompts":
+        """The prompts that are trained on."""
+        return StagePrompts(self, self.config.prompting)
+
+    @cached_property
+    def inference(self) -> "StagePrompts":
+        """The prompts at inference: `inference.prompting` lies over `prompting`."""
+        return StagePrompts(self, self.config.inference_prompting)
+
+
+class StagePrompts:
+    """The prompts of one stage of an experiment.
+
+    Attributes:
+        prompting: the section that they follow.
+    """
+
+    def __init__(self, maker: PromptMaker, prompting: PromptingConfig) -> None:
+        self.prompting = prompting
+        self._maker = maker
+        self._task = task_of(maker.config)
+        self._last: tuple[tuple[tuple[int, ...], ...], list[list[Example]]] = ((), [])
+        """The last rounds, as numbers in their pool and as examples; most often those of all rows."""
+
+    @cached_property
+    def builder(self) -> PromptBuilder:
+        """Writes and tokenises the prompts.
+
+        Raises:
+            UserError: tokenizer, chat template and prompting do not go together.
+        """
+        return PromptBuilder(self._maker.tokenizer, self._style())
+
+    @cached_property
+    def labels(self) -> Sequence[LabelIds]:
+        """The labels as they are scored, in the order of the label set; none where there is none.
+
+        Raises:
+            UserError: two labels have the same ids, or one has none or too many.
+        """
+        labels = self._maker.labels
+        return self.builder.label_ids(labels.words) if labels else ()
+
+    @property
+    def traits(self) -> list[str]:
+        """What of these prompts only the tokenizer tells, for `Fingerprints.prompt_traits`."""
+        traits = set(self.builder.traits)
+        if not self._task.uses("inference.generation_args"):
+            traits -= {"end_before_words", "stop_in_text"}
+        model, tokenizer = self._maker.config.model, self._maker.tokenizer
+        several = model.chat_template_from is None and isinstance(tokenizer.chat_template, dict)
+        if several and self.builder.format == "chat":
+            written = model.chat_template_args
+            default = default_template_args(own_chat_template(tokenizer) or "", written)
+            if self.prompting.format == "auto" or default != written:
+                traits.add("named_template")
+        return sorted(traits)
+
+    def rows(
+        self,
+        split: str,
+        rows: Sequence[Row],
+        rounds_of: Callable[[Row], Sequence[Sequence[Row]]],
+        limit: int | None,
+        *,
+        with_answer: bool = False,
+    ) -> list[PromptedRow]:
+        """Rows as prompts; each is a heartbeat.
+
+        Args:
+            split: the name of the rows in messages.
+            rows: what is asked about.
+            rounds_of: the in-context examples of a row; all are of one pool.
+            limit: tokens of prompt and completion together; None is no limit.
+            with_answer: whether the gold answer of a row is its completion.
+
+        Raises:
+            DataError: rows are too long after all cuts; names them.
+            UserError: tokenizer or template do not take a row; names it.
+        """
+        prompted: list[PromptedRow] = []
+        too_long: list[tuple[int, str]] = []
+        for row in rows:
+            beat()
+            try:
+                prompted.append(self._prompted(row, rounds_of(row), limit, with_answer))
+            except TooLong as error:
+                too_long.append((row.source_index, str(error)))
+            except UserError as error:
+                raise UserError(f"{split} row {row.source_index}: {error}", kind=error.kind) from error
+        if too_long:
+            named = some([str(index) for index, _ in too_long], MAX_ROWS_NAMED)
+            raise DataError(f"{split} rows {named} are too long after all cuts: {too_long[0][1]}")
+        return prompted
+
+    def encode(self, rounds: Sequence[Sequence[Example]], question: Example, limit: int | None) -> Encoded:
+        """One prompt from texts in place of rows, with a completion where the question has an output.
+
+        Raises:
+            TooLong: it does not fit after all cuts.
+            UserError: tokenizer or template do not take it.
+        """
+        return self.builder.encode(rounds, question, limit, cut_output=self._task.uses("prompting.max_output_length"))
+
+    def _prompted(
+        self, row: Row, rounds: Sequence[Sequence[Row]], limit: int | None, with_answer: bool
+    ) -> PromptedRow:
+        asked = tuple([tuple([example.source_index for example in examples]) for examples in rounds])
+        if asked != self._last[0]:
+            shown = [[self._example(example, with_answer=True) for example in examples] for examples in rounds]
+            self._last = (asked, shown)
+        encoded = self.encode(self._last[1], self._example(row, with_answer=with_answer), limit)
+        numbers = tuple(chain.from_iterable(asked))
+        return PromptedRow(row=row, encoded=encoded, examples=numbers[encoded.cut.examples :])
+
+    def _example(self, row: Row, *, with_answer: bool) -> Example:
+        prompting = self.prompting
+        output = self._task.answer(row, prompting.output_column, self._maker.labels) if with_answer else None
+        return Example(inputs={column: row.text(column) for column in prompting.input_columns}, output=output)
+
+    def _style(self) -> PromptStyle:
+        model, prompting = self._maker.config.model, self.prompting
+        template, named = None, model.chat_template_from
+        if prompting.format != "plain" or named is not None:
+            revision = self._maker.revisions.get("chat_template")
+            template = chat_template_in_force(self._maker.tokenizer, named, self._maker.folder, revision)
+        chat_format = resolve_format(prompting.format, template is not None)
+        template_args = default_template_args(template or "", model.chat_template_args)
+        return PromptStyle(
+            instruction=with_labels(prompting.instruction, self._maker.labels),
+            input_columns=tuple(prompting.input_columns),
+            input_template=prompting.input_template,
+            format=chat_format,
+            max_input_length=prompting.max_input_length,
+            max_output_length=prompting.max_output_length,
+            chat_template=template,
+            chat_template_args=template_args if chat_format == "chat" else {},
+        )
