@@ -13,13 +13,12 @@ from sft.calibration import calibration_registry
 from sft.calibration.calibrator import Calibrator
 from sft.calibration.own import own_calibrator, own_row_sets
 from sft.config.experiment import ExperimentConfig
+from sft.config.findings import PathMessage
 from sft.errors import UserError
 from sft.registry import import_object, is_own_code, nearest, unknown_name
 
 NAME = "calibration_fn"
 PER_ROW = "per_row"
-
-Finding = tuple[str, str]
 
 
 def calibrator_of(name: str, folder: Path) -> Calibrator[Any]:
@@ -47,7 +46,7 @@ def needed_row_sets(name: str, options: Mapping[str, Any], folder: Path) -> tupl
     return calibrator.row_sets(calibrator.options(**options))
 
 
-def check_calibration(name: str, options: Mapping[str, Any], folder: Path) -> list[Finding]:
+def check_calibration(name: str, options: Mapping[str, Any], folder: Path) -> list[PathMessage]:
     """Everything wrong with `calibration_args`, as (dotted path within them, message).
 
     Args:
@@ -95,7 +94,7 @@ def _unknown_option(key: str, name: str) -> str:
     return f"{name} has no option {key!r}{f' (did you mean {hint}?)' if hint else ''}; {there_are}"
 
 
-def _value_fault(fault: Any) -> Finding:
+def _value_fault(fault: Any) -> PathMessage:
     message = str(fault["msg"]).removeprefix("Value error, ")
     path = ".".join(str(part) for part in fault["loc"])
     return path, f"{fault['input']!r}: {message[0].lower()}{message[1:]}"

@@ -1,4 +1,4 @@
-"""Texts that stand on both sides of the line between what a model may see and what it is measured on."""
+"""When two rows have the same input, and how many stand on both sides: seen with their answer, and measured on."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,17 +9,18 @@ COLUMN_BREAK = "\x1f"
 
 
 def normalised_input(row: Row, columns: Sequence[str]) -> str:
-    """The normalised input of a row; empty when all its cells are missing or blank."""
+    """What rows of the same input have in common, column by column; empty when all cells are missing or blank."""
     cells = ["" if row.values.get(column) is None else normalised(row.text(column)) for column in columns]
     return COLUMN_BREAK.join(cells) if any(cells) else ""
 
 
-def count_leaks(used: Iterable[str], evaluated: Iterable[str]) -> int:
-    """How many of the `used` texts (shots, in-context examples) are found among the evaluated ones.
+def count_leaks(used: Iterable[Row], evaluated: Iterable[Row], columns: Sequence[str]) -> int:
+    """How many of the `used` rows (shots, in-context examples) have the input of an evaluated one.
 
     Args:
-        used: texts the model sees with their answer; each counts by itself.
-        evaluated: texts of the test and dev rows.
+        used: rows that the model sees with their answer; each counts by itself.
+        evaluated: the test and dev rows.
+        columns: the columns of the input.
     """
-    held_out = {normalised(text) for text in evaluated}
-    return sum(normalised(text) in held_out for text in used)
+    held_out = {normalised_input(row, columns) for row in evaluated}
+    return sum(normalised_input(row, columns) in held_out for row in used)

@@ -7,20 +7,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sft.config.findings import PathMessage
 from sft.errors import PackageMissing, UserError
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.hub import arguments_key, is_path
 from sft.evaluation.selection import entries_of, entry_of, result_name, source_of, stands_beside
 from sft.registry import nearest, own_code_tree
 
-Finding = tuple[str, str]
-
 _METRICS = "evaluation.metrics"
 
 
 def check_metrics(
     metrics: Sequence[str], task_type: str, extra_options: Mapping[str, Any], folder: Path
-) -> list[Finding]:
+) -> list[PathMessage]:
     """Dotted path and message of each fault.
 
     Args:
@@ -29,7 +28,7 @@ def check_metrics(
         extra_options: the keys of `evaluation` that are no field of its own: arguments of the metrics.
         folder: the folder of the grid file, for own code.
     """
-    findings: list[Finding] = []
+    findings: list[PathMessage] = []
     known: list[str] = []
     for name in metrics:
         message = _fault_of(name, task_type, folder)
@@ -66,7 +65,7 @@ def _fault_of(name: str, task_type: str, folder: Path) -> str | None:
     return None
 
 
-def _repeated(metrics: Sequence[str]) -> list[Finding]:
+def _repeated(metrics: Sequence[str]) -> list[PathMessage]:
     names = [result_name(name) for name in metrics]
     twice = dict.fromkeys(name for name in names if names.count(name) > 1)
     found = [(_METRICS, f"two metrics give a result called {name!r}; leave one out or rename one") for name in twice]
@@ -76,18 +75,18 @@ def _repeated(metrics: Sequence[str]) -> list[Finding]:
     ]
 
 
-def _without_rank(metrics: Sequence[str]) -> list[Finding]:
+def _without_rank(metrics: Sequence[str]) -> list[PathMessage]:
     first = metrics[0] if metrics else ""
     if first not in metric_registry or entry_of(first).results:
         return []
     return [(_METRICS, f"{first!r} gives no number to rank by; put another metric first")]
 
 
-def _option_faults(metrics: Sequence[str], written: Mapping[str, Any]) -> list[Finding]:
+def _option_faults(metrics: Sequence[str], written: Mapping[str, Any]) -> list[PathMessage]:
     entries = entries_of(metrics)
     owner = {key: entry for entry in entries for key in entry.options.model_fields}
     hub_keys = {arguments_key(result_name(name)) for name in metrics if source_of(name) == "hub"}
-    findings: list[Finding] = []
+    findings: list[PathMessage] = []
     for key, value in written.items():
         path = f"evaluation.{key}"
         if key in hub_keys:

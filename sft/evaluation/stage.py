@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import EVAL, JobRecord, read_json_or_none
-from sft.tasks.inputs import Inputs, inputs_of_job, row_text, rows_sha256
+from sft.tasks.inputs import Inputs, inputs_of_job, rows_sha256
 from sft.tasks.row_sets import RowSet
 from sft.tasks.set_rows import pool_rows
 
@@ -148,7 +149,6 @@ def _data_record(
     inputs: Inputs, inferences: Mapping[str, Mapping[str, Any]], training: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     inference, selection = inferences[EVAL], inputs.selection
-    prompting = inputs.config.prompting
     # Shots that are neither trained on nor shown are in no key: equal ids must not record different rows.
     shots = selection.shots if inputs.config.uses_shots else ()
     examples = [index for rows in inference["examples"].values() for row in rows for index in row]
@@ -156,7 +156,7 @@ def _data_record(
     sets = (RowSet.parse(name) for name in inferences)
     calibrated_on = (row for row_set in sets if row_set.kind == "train" for row in pool_rows(inputs, row_set))
     used = {*(row.source_index for row in (*shots, *calibrated_on)), *examples}
-    evaluated = [row_text(row, prompting) for rows in inputs.evaluated().values() for row in rows]
+    evaluated = chain.from_iterable(inputs.evaluated().values())
     seen = rows_at(selection.train, used)
     return {
         "train_indices": list(indices_of(shots)),
@@ -169,7 +169,7 @@ def _data_record(
         "labels": None if inputs.labels is None else list(inputs.labels.values),
         "test_rows_sha256": rows_sha256(selection.test),
         "dev_rows_sha256": None if selection.dev is None else rows_sha256(selection.dev),
-        "n_leaked": count_leaks([row_text(seen[index], prompting) for index in sorted(used)], evaluated),
+        "n_leaked": count_leaks([seen[index] for index in used], evaluated, inputs.config.prompting.input_columns),
         "n_truncated": _total("n_truncated", inference, training),
         **_trimmed(training),
         "n_special_in_text": _total("n_special_in_text", inference, training),

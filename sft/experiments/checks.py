@@ -15,6 +15,7 @@ from sft.adapters.options import check_adapter, check_continued
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.config.findings import PathMessage
 from sft.config.texts import quoted
 from sft.data.prompts.inputs import InputTemplate
 from sft.errors import UserError
@@ -36,7 +37,6 @@ from sft.training.argument_files import check_argument_files
 from sft.training.options import check_trainer_args, evaluates_while_training, trainer_args_of
 from sft.training.report_to import KEY, require_report_to
 
-PathMessage = tuple[str, str]
 ADAPTER_CONFIG = "adapter_config.json"
 LABELS_FIELD = "labels"
 

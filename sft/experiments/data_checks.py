@@ -5,10 +5,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from sft.config.experiment import ExperimentConfig
+from sft.config.findings import PathMessage
 from sft.config.texts import listed
 from sft.data.leaks import count_leaks
 from sft.data.rows import Row, Splits, texts_of
@@ -16,11 +18,9 @@ from sft.errors import UserError
 from sft.experiments.row_warnings import row_warnings
 from sft.pipeline.needed_rows import named_row_sets
 from sft.tasks.examples import example_source
-from sft.tasks.inputs import Inputs, read_splits, row_text, select_inputs, used_columns
+from sft.tasks.inputs import Inputs, read_splits, select_inputs, used_columns
 from sft.tasks.row_sets import RowSet
 from sft.tasks.set_rows import check_row_set, pool_rows
-
-PathMessage = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,8 @@ def _label_counts(inputs: Inputs) -> dict[str, int] | None:
 
 
 def _n_leaked(inputs: Inputs, folder: Path) -> int:
-    prompting = inputs.config.prompting
-    evaluated = (row_text(row, prompting) for rows in inputs.evaluated().values() for row in rows)
-    return count_leaks((row_text(row, prompting) for row in used_examples(inputs, folder)), evaluated)
+    evaluated = chain.from_iterable(inputs.evaluated().values())
+    return count_leaks(used_examples(inputs, folder), evaluated, inputs.config.prompting.input_columns)
 
 
 def _missing_gold(inputs: Inputs, with_gold: bool) -> list[PathMessage]:

@@ -18,11 +18,11 @@ MIB = 1 << 20
 ENOUGH_SHARED_MEMORY = 32 * MIB
 """Bytes; containers have twice as much unless they ask for another size."""
 
-LabelIds = tuple[tuple[int, ...], ...]
+AnswerIds = tuple[tuple[int, ...], ...]
 
 
 def plan_warnings(
-    experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, LabelIds | None]
+    experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, AnswerIds | None]
 ) -> Iterator[str]:
     """The warnings of a grid, each told once, for the first experiment that it holds for.
 
@@ -105,7 +105,7 @@ def _leaks(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
         yield f"{some(names, shown=1)}: {count} shots or in-context examples have the text of an evaluated row"
 
 
-def _labels(experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, LabelIds | None]) -> Iterator[str]:
+def _labels(experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, AnswerIds | None]) -> Iterator[str]:
     """One warning of a kind for each label set, whatever else differs between the experiments that use it."""
     texts: dict[tuple[tuple[str, ...], str], str] = {}
     names: dict[tuple[tuple[str, ...], str], list[str]] = {}
@@ -124,7 +124,7 @@ def _labels(experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, 
         yield f"{some(names[key], shown=1)}: {text}"
 
 
-def _scored(planned: "PlannedExperiment", ids: LabelIds | None) -> ScoredLabels | None:
+def _scored(planned: "PlannedExperiment", ids: AnswerIds | None) -> ScoredLabels | None:
     """The label set of an experiment that has one."""
     config, labels = planned.experiment.config, planned.data.labels
     if labels is None:

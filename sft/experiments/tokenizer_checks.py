@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from sft.config.findings import PathMessage
 from sft.experiments.child_answers import answer_of
 from sft.experiments.odd_texts import OddRow
 
-PathMessage = tuple[str, str]
 TIMEOUT_SECONDS = 300
 
 

@@ -11,6 +11,7 @@ if __name__ == "__main__":
     sys.modules["torch"] = None  # type: ignore[assignment]  # importing transformers would load it
 
 from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.config.findings import PathMessage
 from sft.data.prompts import Example, PromptBuilder
 from sft.errors import MachineError, UserError
 from sft.labels.label_set import LabelSet
@@ -22,8 +23,6 @@ from sft.pipeline.needed_rows import named_row_sets
 from sft.tasks.inputs import task_of
 from sft.tasks.prompting import PromptMaker, StagePrompts
 from sft.tasks.row_sets import RowSet
-
-PathMessage = tuple[str, str]
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sft.config.findings import PathMessage
 from sft.config.library_keys import popped_names
 from sft.registry import nearest
 
@@ -65,7 +66,7 @@ def sampling_batch_size(written: int | None) -> int:
     return SAMPLING_BATCH_SIZE if written is None else written
 
 
-def check_generation_args(args: Mapping[str, Any]) -> list[tuple[str, str]]:
+def check_generation_args(args: Mapping[str, Any]) -> list[PathMessage]:
     """Everything wrong with `generation_args`, as key and message.
 
     Keys are those that the installed transformers' `GenerationConfig` knows; read from its source, not imported.
@@ -93,7 +94,7 @@ def _wrong_key(key: str, value: object, known: frozenset[str]) -> str | None:
     return None
 
 
-def _without_effect(args: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _without_effect(args: Mapping[str, Any]) -> list[PathMessage]:
     findings = []
     if not is_sampling(args):
         for key in _set_away_from(args, _SAMPLING_NEUTRAL):

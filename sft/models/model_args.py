@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sft.config.findings import PathMessage
+
 OWN_KEYS = frozenset({"parallelize", "no_split_module_classes", "dtype", "torch_dtype"})
 REMOTE_CODE = "trust_remote_code"
 DEFAULTS: Mapping[str, Any] = {"parallelize": False, REMOTE_CODE: False}
@@ -19,7 +21,7 @@ REFUSED = {
 }
 
 
-def check_model_args(args: Mapping[str, Any]) -> list[tuple[str, str]]:
+def check_model_args(args: Mapping[str, Any]) -> list[PathMessage]:
     """What is wrong with `model_args`, as (key, message); keys that `from_pretrained` alone knows are not checked."""
     findings = [(key, f"refused: {reason}") for key, reason in REFUSED.items() if key in args]
     if "dtype" in args and "torch_dtype" in args:
@@ -43,7 +45,7 @@ def spreads_over_gpus(args: Mapping[str, Any]) -> bool:
     return args.get("parallelize") is True or "device_map" in args
 
 
-def _placement(args: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _placement(args: Mapping[str, Any]) -> list[PathMessage]:
     findings = []
     parallelize = args.get("parallelize", False)
     if not isinstance(parallelize, bool):

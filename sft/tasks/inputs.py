@@ -178,7 +178,7 @@ def _gold(rows: Sequence[Row], column: str) -> list[tuple[int, str]]:
 
 
 def row_text(row: Row, prompting: PromptingConfig) -> str:
-    """The row's input as one text, for comparing rows."""
+    """The row's input as one text, for what weighs its words; `normalised_input` tells whether two are the same."""
     return "\n".join(row.text(column) for column in prompting.input_columns)
 
 

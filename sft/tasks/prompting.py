@@ -95,7 +95,7 @@ class StagePrompts:
 
     @property
     def traits(self) -> list[str]:
-        """What of these prompts only the tokenizer tells, for `Fingerprints.prompt_traits`."""
+        """Names of facts about these prompts that only the tokenizer tells, for `Fingerprints.prompt_traits`."""
         traits = set(self.builder.traits)
         if not self._task.uses("inference.generation_args"):
             traits -= {"end_before_words", "stop_in_text"}

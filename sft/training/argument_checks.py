@@ -8,11 +8,11 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sft.config.findings import PathMessage
 from sft.config.library_keys import enum_values
 from sft.errors import PackageMissing
 
-Finding = tuple[str, str]
-Check = Callable[[Mapping[str, Any]], list[Finding]]
+Check = Callable[[Mapping[str, Any]], list[PathMessage]]
 
 BEST_METRICS = ("loss", "mean_token_accuracy", "entropy", "aux_loss")
 """What an evaluation of the trainer gives and a checkpoint can be chosen by; `eval_` before it says the same."""
@@ -44,7 +44,7 @@ _OPTIMIZER_PACKAGES: Mapping[str, tuple[str, str]] = {
 MIN_RATE = ("cosine_with_min_lr", "cosine_warmup_with_min_lr")
 
 
-def check_together(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
+def check_together(args: Mapping[str, Any], has_dev: bool) -> list[PathMessage]:
     """What is wrong between arguments, as (key, message).
 
     Args:
@@ -57,7 +57,7 @@ def check_together(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
     return list(dict(reversed(findings)).items())[::-1]
 
 
-def check_rows_fill_a_batch(args: Mapping[str, Any], n_train: int, n_dev: int | None) -> list[Finding]:
+def check_rows_fill_a_batch(args: Mapping[str, Any], n_train: int, n_dev: int | None) -> list[PathMessage]:
     """Whether `dataloader_drop_last` leaves no batch at all.
 
     Args:
@@ -78,7 +78,7 @@ def check_rows_fill_a_batch(args: Mapping[str, Any], n_train: int, n_dev: int | 
     return []
 
 
-def check_experts(args: Mapping[str, Any], config: Mapping[str, Any]) -> list[Finding]:
+def check_experts(args: Mapping[str, Any], config: Mapping[str, Any]) -> list[PathMessage]:
     """What only a mixture-of-experts model has: the loss that balances its experts.
 
     Args:
@@ -107,7 +107,7 @@ def require_trainer_packages(args: Mapping[str, Any]) -> None:
             raise PackageMissing(package, f"training.trainer_args.{key} {args[key]!r}", f"pip install {package}")
 
 
-def _check_evaluation(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
+def _check_evaluation(args: Mapping[str, Any], has_dev: bool) -> list[PathMessage]:
     findings = []
     evaluates = args.get("eval_strategy", "no") != "no"
     if (evaluates or args.get("eval_on_start")) and not has_dev:
@@ -119,7 +119,7 @@ def _check_evaluation(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
     return findings
 
 
-def _check_best(args: Mapping[str, Any]) -> list[Finding]:
+def _check_best(args: Mapping[str, Any]) -> list[PathMessage]:
     key, evaluated, saved = "load_best_model_at_end", args.get("eval_strategy", "no"), args.get("save_strategy", "no")
     if args.get(key) is not True:
         return []
@@ -139,7 +139,7 @@ def _is_multiple(saved: float, evaluated: float) -> bool:
     return saved < 1 and evaluated < 1 and (saved * MILLION) % (evaluated * MILLION) == 0
 
 
-def _check_best_metric(args: Mapping[str, Any]) -> list[Finding]:
+def _check_best_metric(args: Mapping[str, Any]) -> list[PathMessage]:
     key, metric = "metric_for_best_model", args.get("metric_for_best_model")
     known = ", ".join(BEST_METRICS)
     implied = args.get("load_best_model_at_end") is True or args.get("lr_scheduler_type") in NEEDS_EVALUATION
@@ -153,7 +153,7 @@ def _check_best_metric(args: Mapping[str, Any]) -> list[Finding]:
     return [(key, f"{text}; the trainer's evaluations have: {known}")]
 
 
-def _check_intervals(args: Mapping[str, Any]) -> list[Finding]:
+def _check_intervals(args: Mapping[str, Any]) -> list[PathMessage]:
     """A number of steps is whole, a share of all steps below 1."""
     findings = []
     for kind in ("logging", "eval", "save"):
@@ -164,7 +164,7 @@ def _check_intervals(args: Mapping[str, Any]) -> list[Finding]:
     return findings
 
 
-def _check_precision(args: Mapping[str, Any]) -> list[Finding]:
+def _check_precision(args: Mapping[str, Any]) -> list[PathMessage]:
     pairs = (("fp16", "bf16"), ("fp16_full_eval", "bf16_full_eval"))
     return [
         (one, f"{other} is true as well; choose one of them")
@@ -173,7 +173,7 @@ def _check_precision(args: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def _check_packing(args: Mapping[str, Any]) -> list[Finding]:
+def _check_packing(args: Mapping[str, Any]) -> list[PathMessage]:
     return [
         (key, "needs max_length, the length of a packed sequence in tokens")
         for key in ("packing", "eval_packing")
@@ -181,7 +181,7 @@ def _check_packing(args: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def _check_workers(args: Mapping[str, Any]) -> list[Finding]:
+def _check_workers(args: Mapping[str, Any]) -> list[PathMessage]:
     """What only other processes that read rows can have."""
     if args.get("dataloader_num_workers", 0):
         return []
@@ -193,7 +193,7 @@ def _check_workers(args: Mapping[str, Any]) -> list[Finding]:
     return [(key, "needs dataloader_num_workers above 0") for key, is_there in keys.items() if is_there]
 
 
-def _check_names(args: Mapping[str, Any]) -> list[Finding]:
+def _check_names(args: Mapping[str, Any]) -> list[PathMessage]:
     allowed = {
         "log_level": LOG_LEVELS,
         "log_level_replica": LOG_LEVELS,
@@ -210,7 +210,7 @@ def _check_names(args: Mapping[str, Any]) -> list[Finding]:
     return findings + [("debug", f"{name!r}; allowed: {', '.join(enum_values(DEBUG))}") for name in wrong]
 
 
-def _check_checkpointing(args: Mapping[str, Any]) -> list[Finding]:
+def _check_checkpointing(args: Mapping[str, Any]) -> list[PathMessage]:
     key, options = "gradient_checkpointing_kwargs", args.get("gradient_checkpointing_kwargs") or {}
     if not isinstance(options, Mapping):
         return []
@@ -222,7 +222,7 @@ def _check_checkpointing(args: Mapping[str, Any]) -> list[Finding]:
     return []
 
 
-def _check_schedule(args: Mapping[str, Any]) -> list[Finding]:
+def _check_schedule(args: Mapping[str, Any]) -> list[PathMessage]:
     """What schedules need of `lr_scheduler_kwargs`."""
     key, schedule = "lr_scheduler_kwargs", args.get("lr_scheduler_type")
     options = args.get(key) or {}
@@ -239,7 +239,7 @@ def _check_schedule(args: Mapping[str, Any]) -> list[Finding]:
     return []
 
 
-def _check_one_process(args: Mapping[str, Any]) -> list[Finding]:
+def _check_one_process(args: Mapping[str, Any]) -> list[PathMessage]:
     several = "needs several processes, and a training has one"
     return [(key, several) for key in ("fsdp", "ddp_backend") if args.get(key)]
 

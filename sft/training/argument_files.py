@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sft.config.findings import PathMessage
+
 KEYS = ("deepspeed", "accelerator_config", "fsdp_config")
 """Each takes a map, the same as JSON text, or the path of a JSON file."""
 
@@ -14,7 +16,7 @@ def argument_files(args: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in written.items() if not value.lstrip().startswith("{")}
 
 
-def check_argument_files(args: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
+def check_argument_files(args: Mapping[str, Any], folder: Path) -> list[PathMessage]:
     """The arguments whose file is not there, as (key, message)."""
     return [
         (key, f"{name!r}: no file {path}; paths are relative to the config")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sft.config.experiment import ExperimentConfig
+from sft.config.findings import PathMessage
 from sft.config.library_defaults import dataclass_defaults, without_defaults
 from sft.config.library_keys import SFT_CONFIG, dataclass_fields
 from sft.config.library_keys import enum_values as _enum_values
@@ -93,7 +94,6 @@ Count = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Strategy = Literal["no", "steps", "epoch"]
-Finding = tuple[str, str]
 
 
 class _Values(BaseModel):
@@ -130,7 +130,7 @@ class _Values(BaseModel):
     loss_type: Literal["nll", "dft"] = "nll"
 
 
-def check_trainer_args(args: Mapping[str, Any], has_dev: bool) -> list[Finding]:
+def check_trainer_args(args: Mapping[str, Any], has_dev: bool) -> list[PathMessage]:
     """What is wrong with `training.trainer_args`, as (key, message).
 
     Args:
@@ -210,7 +210,7 @@ def _named(args: Mapping[str, Any]) -> dict[str, Any]:
     return {ALIASES.get(key, key): value for key, value in args.items()}
 
 
-def _check_names(args: Mapping[str, Any]) -> list[Finding]:
+def _check_names(args: Mapping[str, Any]) -> list[PathMessage]:
     known = set(dataclass_fields(SFT_CONFIG)) | set(ALIASES)
     findings = []
     for key in args:
@@ -225,7 +225,7 @@ def _check_names(args: Mapping[str, Any]) -> list[Finding]:
     return findings
 
 
-def _check_values(args: Mapping[str, Any]) -> list[Finding]:
+def _check_values(args: Mapping[str, Any]) -> list[PathMessage]:
     findings: dict[str, str] = {}
     try:
         _Values.model_validate(dict(args))

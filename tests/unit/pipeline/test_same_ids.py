@@ -1,0 +1,166 @@
+"""Training, inference, inspection and the checks of a plan give one row the same ids, or this says who does not."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sft.config.experiment import ExperimentConfig
+from sft.data.prompts import Encoded, PromptBuilder
+from sft.experiments import tokenizer_child
+from sft.inference import generation as generating
+from sft.inference import stage as inference_stage
+from sft.inference.label_scoring import scoring
+from sft.inference.label_scoring.grouping import PassLimits
+from sft.pipeline import prompts
+from sft.pipeline.inspection import inspect_experiment
+from sft.pipeline.jobs import ExperimentFolders, jobs_of
+from sft.runs.files import ResultsFolder
+from sft.runs.progress import Progress
+from sft.tasks.prompting import PromptMaker
+from sft.training import stage as training_stage
+
+MAKERS: dict[str, ModuleType] = {
+    "training": training_stage,
+    "inference": inference_stage,
+    "inspection": prompts,
+    "plan": tokenizer_child,
+}
+Ids = tuple[tuple[int, ...], tuple[int, ...] | None]
+"""Prompt and completion of a row; None where its user makes no completion."""
+
+
+class _Handed(BaseException):
+    """What a stage hands to its model."""
+
+
+@dataclass(frozen=True)
+class Users:
+    """Those who make ids of the rows of one experiment, whose test rows are its train rows."""
+
+    experiment: Any
+    keys: Any
+    patch: pytest.MonkeyPatch
+
+    def ids(self) -> dict[str, list[Ids]]:
+        """The ids of all rows by user, in the order of the rows."""
+        return {
+            "training": self._training(),
+            "inference": self._inference(),
+            "inspection": self._inspected("test"),
+            "inspection of training": self._inspected("train"),
+            "plan": self._plan(),
+        }
+
+    def _training(self) -> list[Ids]:
+        self.patch.setattr(training_stage, "attach_adapter", lambda *arguments: arguments[0])
+        rows = self._handed("train", training_stage, "train_model")[2]
+        starts = [sum(label == -100 for label in row.labels) for row in rows]
+        return [(row.input_ids[:start], row.input_ids[start:]) for row, start in zip(rows, starts, strict=True)]
+
+    def _inference(self) -> list[Ids]:
+        self.patch.setattr(inference_stage, "_limits", lambda *arguments: PassLimits(tokens=64, rows=1))
+        if self.experiment.config.dataset.task_type == "generation":
+            return [(ids, None) for ids in self._handed("infer", generating, "generate_texts")[2]]
+        _, rows, labels, *_ = self._handed("infer", scoring, "score_labels")
+        golds = [["bad", "good", "mixed"].index(row["label"]) for row in self._rows()]
+        return [(ids, (*labels[gold][0], *labels[gold][1])) for ids, gold in zip(rows, golds, strict=True)]
+
+    def _inspected(self, split: str) -> list[Ids]:
+        rows = [row for row in inspect_experiment(self.experiment, 100)["rows"] if row["split"] == split]
+        return [(tuple(row["prompt_ids"]), tuple(row["completion_ids"])) for row in rows]
+
+    def _plan(self) -> list[Ids]:
+        made: dict[str, Encoded] = {}
+        encode = PromptBuilder.encode
+
+        def kept(builder: PromptBuilder, rounds: Any, row: Any, *limits: Any, **cut: Any) -> Encoded:
+            made[row.inputs["text"]] = encoded = encode(builder, rounds, row, *limits, **cut)
+            return encoded
+
+        rows, labels = self._rows(), self.experiment.fingerprints.labels
+        question = {
+            "config": self.experiment.config.resolved(),
+            "folder": str(self.experiment.folder),
+            "labels": labels,
+            "rows": [["", {"text": row["text"]}, row["label"]] for row in rows],
+            "revision": None,
+            "template_revision": None,
+        }
+        with self.patch.context() as patch:
+            patch.setattr(PromptBuilder, "encode", kept)
+            assert tokenizer_child.examine(question).findings == []
+        return [(made[row["text"]].prompt_ids, made[row["text"]].completion_ids) for row in rows]
+
+    def _handed(self, stage: str, home: ModuleType, model_call: str) -> Any:
+        def hand(*arguments: Any) -> None:
+            raise _Handed(arguments)
+
+        module = training_stage if stage == "train" else inference_stage
+        results = ResultsFolder(self.experiment.folder / "results")
+        jobs = jobs_of(self.experiment, self.keys, ExperimentFolders(results), results, "predictions")
+        job = next(job for job in jobs if job.record.stage == stage)
+        self.patch.setattr(module, "load_model", lambda *arguments: SimpleNamespace())
+        self.patch.setattr(module, "load_adapter", lambda model, folder: model, raising=False)
+        self.patch.setattr(module, "context_length", lambda model: None)
+        self.patch.setattr(home, model_call, hand)
+        with pytest.raises(_Handed) as caught:
+            module.run(job.folder, job.record, Progress(self.experiment.folder / "progress.json", stage), 0.0)
+        return caught.value.args[0]
+
+    def _rows(self) -> list[dict[str, Any]]:
+        lines = (self.experiment.folder / "data" / "test.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def users(
+    project: Path,
+    plan_of: Callable[..., Any],
+    raw: Callable[..., Any],
+    rewrite: Callable[..., None],
+    generation: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Users]:
+    def make(task: str, format: str) -> Users:
+        rows = [json.loads(line) for line in (project / "data" / "train.jsonl").read_text().splitlines()]
+        rewrite(project, "test", lambda _: rows)
+        changes = [{"dataset": {"shots": "all"}, "prompting": {"format": format}}]
+        changes += [generation] if task == "generation" else []
+        planned = plan_of(project, a=raw(*changes)).experiments[0]
+        return Users(planned.experiment, planned.keys, monkeypatch)
+
+    return make
+
+
+@pytest.mark.parametrize("format", ["chat", "plain"])
+@pytest.mark.parametrize("task", ["classification", "generation"])
+def test_all_users_give_a_row_the_same_ids(users: Callable[..., Users], task: str, format: str) -> None:
+    made = users(task, format).ids()
+    expected = made["inspection"]
+    assert len({prompt for prompt, _ in expected}) == len(expected) > 3
+    for user, rows in made.items():
+        assert [prompt for prompt, _ in rows] == [prompt for prompt, _ in expected], user
+        assert [completion or right for (_, completion), (_, right) in zip(rows, expected, strict=True)] == [
+            completion for _, completion in expected
+        ], user
+
+
+@pytest.mark.parametrize("altered", MAKERS)
+def test_the_comparison_sees_whoever_makes_others(
+    users: Callable[..., Users], altered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(config: ExperimentConfig, *arguments: Any) -> PromptMaker:
+        prompting = config.prompting.model_copy(update={"instruction": "Other."})
+        return PromptMaker(config.model_copy(update={"prompting": prompting}), *arguments)
+
+    monkeypatch.setattr(MAKERS[altered], "PromptMaker", other)
+    made = users("classification", "chat").ids()
+    right = [rows for user, rows in made.items() if not user.startswith(altered)]
+    wrong = [rows for user, rows in made.items() if user.startswith(altered)]
+    assert all(rows == right[0] for rows in right)
+    assert all(one != two for rows in wrong for one, two in zip(rows, right[0], strict=True))
