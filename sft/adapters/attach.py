@@ -36,7 +36,7 @@ def attach_adapter(
     Args:
         model: the loaded base model; it is changed in place.
         method: name of the adapter method.
-        options: that method's own options.
+        options: that method's own options, and `task_type`, PEFT's word for how the model answers.
         folder: the folder of the grid or config file, for own code.
         seed: of the initial weights; Python's, numpy's and torch's generators are set to it first.
         rows: the training rows, for initialisations that look at them.
@@ -79,7 +79,7 @@ def restore_adapter(model: Any, method: str, options: Mapping[str, Any], folder:
     Args:
         model: the loaded base model; it is changed in place.
         method: name of the adapter method.
-        options: that method's own options.
+        options: those that it was attached with.
         folder: what `save_start` wrote.
 
     Raises:

@@ -26,7 +26,7 @@ from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
 from sft.runs.stopping import StopRequested, deferred
 from sft.tasks.encoding import model_source, smallest, training_rows, validation_rows
-from sft.tasks.inputs import Inputs, inputs_of_job
+from sft.tasks.inputs import Inputs, inputs_of_job, task_of
 from sft.tasks.planned import check_unchanged
 from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.training.argument_files import with_paths
@@ -155,6 +155,7 @@ def _with_adapter(material: _Material, config: ExperimentConfig, folder: Path, s
     with loading_room("the adapter was made"):
         if config.model.adapter is not None:
             return continue_adapter(model, method, options, folder / config.model.adapter)
+        options = {"task_type": objective_named(task_of(config).objective).peft_task_type, **options}
         if start is not None:
             return restore_adapter(model, method, options, start)
         return attach_adapter(model, method, options, folder, config.seed_of("init"), material.train)

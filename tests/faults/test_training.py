@@ -441,6 +441,7 @@ def test_an_adapter_without_a_manifest_is_made_again(make, during_step):
     (training.folder.adapter / WEIGHTS).write_bytes(b"half")
     training.run()
     assert training.adapter == adapter
+    assert json.loads(adapter["adapter_config.json"])["task_type"] == "CAUSAL_LM"
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def _config(model: Any, options: Mapping[str, Any], choice: InitChoice) -> "Lora
     from peft import LoraConfig
 
     initialization = choice.name if choice.kind == "peft" else True
-    fixed = {"init_lora_weights": initialization, "task_type": "CAUSAL_LM"}
+    fixed = {"init_lora_weights": initialization}
     try:
         config = LoraConfig(**copy.deepcopy({**_own_defaults(model), **options, **fixed}))
         if choice.reads_rows:

@@ -55,7 +55,7 @@ def choose_targets(model: Any, config: "LoraConfig", init: str | None) -> None:
     """
     if config.target_modules != ALL_LINEAR or model.config.model_type in PASSED_WHOLE:
         return
-    whole = _all_linear(model)
+    whole = _all_linear(model, config.task_type)
     kept = {name for name in _passed(model, whole) if not _chooses(model, name) and _takes(config, model, name)}
     remaining = _with_experts(model, config, init)
     if remaining is not None:
@@ -103,12 +103,12 @@ def _converted(model: Any, config: "LoraConfig") -> "LoraConfig":
     return read
 
 
-def _all_linear(model: Any) -> set[str]:
+def _all_linear(model: Any, task_type: str | None) -> set[str]:
     """The names that PEFT finds for `all-linear`."""
     from peft import LoraConfig
     from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
 
-    asked = LoraConfig(target_modules=ALL_LINEAR, task_type="CAUSAL_LM")
+    asked = LoraConfig(target_modules=ALL_LINEAR, task_type=task_type)
     return set(_maybe_include_all_linear_layers(asked, model).target_modules or ())
 
 

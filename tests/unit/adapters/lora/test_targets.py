@@ -71,6 +71,17 @@ def test_a_plain_model_is_not_even_run(make_model: Any, monkeypatch: pytest.Monk
     assert len(targets(attach_adapter(model, "lora", {}, Path(), 1))) == 2 * 7
 
 
+@pytest.mark.parametrize("init", [True, "pissa"])
+def test_what_a_model_answers_is_said_by_the_task_type(make_model: Any, tmp_path: Path, init: Any) -> None:
+    options = {"task_type": "FEATURE_EXTRACTION", "init_lora_weights": init}
+    model = attach_adapter(make_model("fp32"), "lora", options, Path(), 1)
+    save_start(model, "lora", options, tmp_path)
+    again = restore_adapter(make_model("fp32"), "lora", options, tmp_path)
+    for found in (model, again):
+        assert type(found).__name__ == "PeftModelForFeatureExtraction"
+        assert found.peft_config["default"].task_type == "FEATURE_EXTRACTION"
+
+
 def test_repeated_layers_have_adapters_too(make: Any) -> None:
     sizes = {**HEADS, "num_local_experts": 3}
     found = targets(attached(make("Olmo2", **HEADS), layer_replication=[[0, 1], [0, 1]]))
@@ -202,7 +213,7 @@ def test_of_some_kinds_text_passes_every_layer(kind: str) -> None:
     ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     config = AutoConfig.for_model(kind, **(gpt2 if kind == "gpt2" else {**SHAPE, **HEADS}), **ends)
     model = AutoModelForCausalLM.from_config(config).eval()
-    whole = _all_linear(model)
+    whole = _all_linear(model, "CAUSAL_LM")
     assert len(whole) > 3
     assert _passed(model, whole) == whole
 
