@@ -31,7 +31,7 @@ from sft.reporting.building import leading_id
 from sft.reporting.leaderboard import board_folder, rebuild_leaderboard
 from sft.reporting.tracked import last_log, log_results, require_tracker
 from sft.reporting.views.view import ViewRequest, leaderboard_view
-from sft.runs.files import ResultsFolder
+from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 from sft.runs.hub_contact import asked_anew
 from sft.runs.lock import locked
 from sft.runs.notices import told_to
@@ -65,7 +65,6 @@ if TYPE_CHECKING:
 
 Grid = str | Path | Mapping[str, Any] | list[Any]
 
-DEFAULT_RESULTS = Path("results")
 DEFAULT_OPTIONS = GridOptions()
 DEFAULT_SETTINGS = RunSettings()
 

@@ -28,6 +28,7 @@ from sft.cli.run_options import (
     Timeout,
     Tracker,
 )
+from sft.runs.files import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from sft.api import GridRun, RunRequest
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from sft.experiments.settings import OnOutOfMemory, StartChoice
     from sft.runs.files import ResultsFolder
 
-RESULTS = Path("results")
 SHOWN_ROWS = 3
 
 
@@ -44,7 +44,7 @@ SHOWN_ROWS = 3
 def run_experiments(
     grid: Grid,
     *,
-    results_path: Results = RESULTS,
+    results_path: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     gpus: Gpus = "all",
     jobs_per_gpu: JobsPerGpu = 1,
@@ -87,7 +87,7 @@ def run_experiments(
 def run_experiment(
     config: Config,
     *,
-    results_path: Results = RESULTS,
+    results_path: Results = DEFAULT_RESULTS,
     do_eval: Annotated[bool, typer.Option(help="Compute metrics, or write predictions only.")] = True,
     options: Any,
 ) -> None:
@@ -98,7 +98,7 @@ def run_experiment(
 
 
 @reads_grid
-def train(config: Config, *, results_path: Results = RESULTS, options: Any) -> None:
+def train(config: Config, *, results_path: Results = DEFAULT_RESULTS, options: Any) -> None:
     """Train the adapter of one experiment and print its folder."""
     from sft import api
     from sft.wording import shown_path
@@ -119,7 +119,7 @@ def predict(config: Config, *, results_path: Results = Path("predictions"), opti
 
 
 @reads_grid
-def evaluate(config: Config, *, results_path: Results = RESULTS, options: Any) -> None:
+def evaluate(config: Config, *, results_path: Results = DEFAULT_RESULTS, options: Any) -> None:
     """Write predictions and metrics, with the adapter that train made."""
     from sft import api
 

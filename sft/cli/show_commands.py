@@ -12,8 +12,7 @@ from sft.cli.board_options import Diff, Figures, Folders, Full, GroupBy, Metric,
 from sft.cli.output import show
 from sft.cli.run_options import Tracker
 from sft.errors import UserError
-
-RESULTS = Path("results")
+from sft.runs.files import DEFAULT_RESULTS
 
 
 @reads_grid
@@ -23,7 +22,7 @@ def plan(
     why: Annotated[
         bool, typer.Option("--why", help="Tell which keys differ from the nearest finished stage.")
     ] = False,
-    results_path: Results = RESULTS,
+    results_path: Results = DEFAULT_RESULTS,
     options: Any,
 ) -> None:
     """Expand and check a grid; show what would run, is shared, is done, and every default in force."""
@@ -45,7 +44,7 @@ def inspect(
         Path | None,
         typer.Option("--lm-eval", metavar="DIR", help="Also write the test rows as a task for lm-evaluation-harness."),
     ] = None,
-    results_path: Results = RESULTS,
+    results_path: Results = DEFAULT_RESULTS,
     options: Any,
 ) -> None:
     """Show rows of each split as the model will see them: text, ids, loss mask, cuts, labels, cost."""

@@ -1,17 +1,15 @@
 """The commands that look after a results folder: status, logs, verify, clean."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sft.cli.arguments import Results
 from sft.cli.output import show
+from sft.runs.files import DEFAULT_RESULTS
 
-RESULTS = Path("results")
 
-
-def status(results_path: Results = RESULTS) -> None:
+def status(results_path: Results = DEFAULT_RESULTS) -> None:
     """Show how a results folder stands: counts by state, what runs, what failed and why, what the next run does."""
     from sft import api
 
@@ -20,7 +18,7 @@ def status(results_path: Results = RESULTS) -> None:
 
 def logs(
     experiment: Annotated[str, typer.Argument(metavar="ID", help="A name, the beginning of an id, or `best`.")],
-    results_path: Results = RESULTS,
+    results_path: Results = DEFAULT_RESULTS,
     lines: Annotated[int, typer.Option(min=0, help="Lines of each log.")] = 20,
 ) -> None:
     """Show the tries of every stage of an experiment: states, paths of the logs, the end of the last one."""
@@ -29,7 +27,7 @@ def logs(
     show("\n".join(api.logs(experiment, results_path, lines)))
 
 
-def verify(results_path: Results = RESULTS) -> None:
+def verify(results_path: Results = DEFAULT_RESULTS) -> None:
     """Compare result files with their manifests, metrics with the predictions; exit 1 when one differs."""
     from sft import api
     from sft.experiments.verification_view import verification_lines
@@ -41,7 +39,7 @@ def verify(results_path: Results = RESULTS) -> None:
 
 
 def clean(
-    results_path: Results = RESULTS,
+    results_path: Results = DEFAULT_RESULTS,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; else it is only shown.")] = False,
     adapters: Annotated[
         bool, typer.Option("--adapters", help="Also adapters whose experiments are all done.")

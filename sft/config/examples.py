@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from sft.config.experiment import ExampleSelection, ExperimentConfig, InferenceConfig, TrainingConfig
+from sft.config.experiment import ExperimentConfig
+from sft.config.inference import InferenceConfig
+from sft.config.training import ExampleSelection, TrainingConfig
 
 TRAINING, INFERENCE = "training", "inference"
 

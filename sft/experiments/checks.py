@@ -14,8 +14,9 @@ from sft.adapters.lora.target_checks import check_on_model
 from sft.adapters.options import check_adapter, check_continued
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
-from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
+from sft.config.prompting import PromptingConfig
 from sft.config.texts import quoted
 from sft.data.prompts.inputs import InputTemplate
 from sft.errors import UserError
@@ -89,7 +90,6 @@ class SectionChecks:
     def _adapter(self, config: ExperimentConfig) -> list[PathMessage]:
         if config.lora is None and config.adapter is None:
             return []
-        section = "lora" if config.lora is not None else "adapter"
         if config.adapter_method not in adapter_registry:
             return [("adapter.method", unknown_name("adapter method", config.adapter_method, adapter_registry))]
         found = check_adapter(config.adapter_method, config.adapter_options, self._folder)
@@ -99,6 +99,7 @@ class SectionChecks:
             found += check_on_model(config.adapter_options, self._model_config(config.model.name))
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)
+        section = config.adapter_section
         return [(f"{section}.{path}" if path else section, message) for path, message in found]
 
     def _model_config(self, name: str) -> Mapping[str, Any]:

@@ -6,23 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.experiments.outcomes import last_line, reason, story
-from sft.experiments.run_facts import WAITING, ExperimentFacts, RunFacts, State, experiment_facts, reuse_of
+from sft.experiments.run_facts import ExperimentFacts, RunFacts, experiment_facts, reuse_of
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord
+from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState
 from sft.wording import counted, duration, some, without_numbers
 
-STATES: tuple[State, ...] = (
-    "done",
-    "predicted",
-    "failed",
-    "timeout",
-    "interrupted",
-    "preempted",
-    "not started",
-    WAITING,
-)
-NOT_REACHED: tuple[State, ...] = ("failed", "timeout", WAITING)
-ENDS = ("done", "predicted", "failed", "timeout")
+STATES: tuple[ExperimentState, ...] = (*FINISHED, *FAILED, *STOPPED, "not started", WAITING)
+NOT_REACHED: tuple[ExperimentState, ...] = (*FAILED, WAITING)
 ALIKE_SHOWN = 3
 """Failures for the same reason that are shown whole; the others by name."""
 REASONS_SHOWN = 20
@@ -86,13 +77,13 @@ def _why_again(status: StatusRecord | None) -> str | None:
         return "lost"
     if status.state == "failed":
         return "failed" if status.error is None else status.error.kind
-    return "damaged" if status.state in ("done", "predicted") else status.state
+    return "damaged" if status.state in FINISHED else status.state
 
 
 def _stages_line(facts: RunFacts, ending: Ending) -> str:
     reuse = reuse_of(facts)
     ends = [status.state for path in facts.tried if (status := facts.statuses.get(path)) is not None]
-    ran = sum(state in ENDS for state in ends)
+    ran = sum(state in (*FINISHED, *FAILED) for state in ends)
     text = f"{counted(ran, 'stage')} run in {duration(ending.seconds)}, {reuse.stages} reused"
     return text + (f", which saved {duration(reuse.seconds)}" if reuse.seconds else "")
 

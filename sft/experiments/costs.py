@@ -10,8 +10,8 @@ from sft.experiments.stage_work import RowCounts, StageWork, assumed_rows, plann
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import MODEL_STAGES, JobRecord, StatusRecord, read_job, read_json_or_none, read_status
+from sft.runs.states import FINISHED
 
-MEASURED = ("done", "predicted")
 READ_PER_STAGE = 400
 """Finished stages that are read of a results folder; more would tell nothing new and take seconds to read."""
 
@@ -95,14 +95,14 @@ class StageCosts:
 
     def learn(self, job: PlannedJob, status: StatusRecord) -> None:
         """Take in a stage that ended in this run; one that did not finish tells nothing."""
-        if status.state in MEASURED and status.seconds is not None:
+        if status.state in FINISHED and status.seconds is not None:
             _add(self._now, self.described(job), status.seconds)
 
     def learn_from(self, results: ResultsFolder) -> None:
         """Take in the finished stages of a results folder, of very many only some."""
         for folder in _job_folders(results):
             status = read_status(folder.status)
-            if status is None or status.state not in MEASURED or status.seconds is None:
+            if status is None or status.state not in FINISHED or status.seconds is None:
                 continue
             try:
                 record = read_job(folder.job)

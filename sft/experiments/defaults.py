@@ -42,8 +42,7 @@ def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
 def _training_defaults(config: ExperimentConfig) -> Iterator[tuple[str, Any]]:
     written = config.training.trainer_args if config.training else {}
     yield from _added("training.trainer_args", written, trainer_args_of(config))
-    section = "lora" if config.lora is not None else "adapter"
-    yield from _added(section, config.adapter_options, adapter_method(config.adapter_method).defaults())
+    yield from _added(config.adapter_section, config.adapter_options, adapter_method(config.adapter_method).defaults())
 
 
 def _added(section: str, written: Mapping[str, Any], in_force: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

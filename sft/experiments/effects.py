@@ -4,7 +4,9 @@ from pydantic import BaseModel
 
 from sft.calibration.selection import PER_ROW, options_in_force
 from sft.config.examples import ExampleChoice, inference_choice, training_choice
-from sft.config.experiment import ExperimentConfig, InferenceConfig, TrainingConfig
+from sft.config.experiment import ExperimentConfig
+from sft.config.inference import InferenceConfig
+from sft.config.training import TrainingConfig
 from sft.pipeline.needed_rows import CALIBRATION, calibrates_on_pool
 from sft.tasks.inputs import task_of
 from sft.tasks.task import SETTINGS, Setting
@@ -27,7 +29,7 @@ def _training(config: ExperimentConfig) -> list[str]:
         return []
     found = [] if config.training is None else ["training"]
     if config.adapter_method != "none":
-        found.append("lora" if config.lora is not None else "adapter")
+        found.append(config.adapter_section)
     found += [f"seeds.{name}" for name in ("init", "training") if name in config.seeds.model_fields_set]
     return found
 

@@ -7,17 +7,16 @@ from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from sft.experiments.costs import MEASURED, StageCosts
+from sft.experiments.costs import StageCosts
 from sft.experiments.display import RunningJob
 from sft.experiments.schedule import needed_jobs
 from sft.experiments.stage_work import StageWork
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
+from sft.runs.states import FAILED, FINISHED, STOPPED, ExperimentState
 
 KEPT_ENDS = 20
-ExperimentState = Literal["done", "predicted", "failed", "timeout", "interrupted", "preempted", "running", "waiting"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class GridProgress:
             if self.was_started(job):
                 self.statuses[name] = status
                 self.spent[name] = self.spent.get(name, 0.0) + (status.seconds or 0.0)
-            if status.state not in MEASURED or self._is_goal(name, path):
+            if status.state not in FINISHED or self._is_goal(name, path):
                 self._end(name, _final(status))
             else:
                 self._put_back(name)
@@ -154,11 +153,4 @@ class GridProgress:
 
 
 def _final(status: StatusRecord) -> ExperimentState:
-    known: dict[str, ExperimentState] = {
-        "done": "done",
-        "predicted": "predicted",
-        "timeout": "timeout",
-        "interrupted": "interrupted",
-        "preempted": "preempted",
-    }
-    return known.get(status.state, "failed")
+    return status.state if status.state in (*FINISHED, *FAILED, *STOPPED) else "failed"

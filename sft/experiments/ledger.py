@@ -19,10 +19,8 @@ from sft.experiments.surroundings import Surroundings
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord, read_status
-from sft.runs.states import LOST
+from sft.runs.states import FINISHED, LOST, STOPPED
 
-FINISHED = ("done", "predicted")
-STOPPED = ("interrupted", "preempted")
 UNWRITTEN = "the disk is full: the last states of {count} stages could not be written. Free space and run again."
 
 
@@ -168,7 +166,7 @@ class Ledger:
         return summary
 
     def _can_shrink(self, job: PlannedJob) -> Callable[[int], bool]:
-        return lambda step: self._around.has_memory_step(job.record.stage, job.record.config, step)
+        return lambda step: self._around.has_memory_step(job.record, step)
 
     def _fail(self, job: PlannedJob, status: StatusRecord) -> None:
         """A job will not be done, and nothing that needs it: that gets its error and its log."""

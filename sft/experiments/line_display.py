@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from sft.experiments.costs import MEASURED, StageCosts
+from sft.experiments.costs import StageCosts
 from sft.experiments.display import Display, RunningJob
 from sft.experiments.grid_progress import GridProgress
 from sft.experiments.outcomes import reason
@@ -15,6 +15,7 @@ from sft.experiments.progress_text import counts_text, failure_line, left_text, 
 from sft.experiments.quiet_stream import QuietStream
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
+from sft.runs.states import FINISHED
 from sft.wording import duration, one_line
 
 INTERVAL_SECONDS = 30.0
@@ -85,7 +86,7 @@ class LineDisplay:
         elif self._progress.was_started(job):
             took = f" in {duration(status.seconds)}" if status.seconds is not None else ""
             why = f": {reason(status)}" if status.error is not None else ""
-            self._job_line(job, f"{status.state}{took}{why}{self._after() if status.state in MEASURED else ''}")
+            self._job_line(job, f"{status.state}{took}{why}{self._after() if status.state in FINISHED else ''}")
 
     def say(self, line: str) -> None:
         """Write a line that belongs to no job."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from sft.experiments.costs import MEASURED
 from sft.experiments.display import RunningJob
-from sft.experiments.grid_progress import ExperimentState, GridProgress
+from sft.experiments.grid_progress import GridProgress
 from sft.experiments.progress_text import counts_text, left_text, shared_name
+from sft.runs.states import FINISHED, ExperimentState
 from sft.wording import clock, duration, one_line, whole_clock
 
 ENDED_SHOWN = 8
@@ -103,7 +103,7 @@ def _experiment_row(progress: GridProgress, name: str) -> Row:
     state, status = progress.states[name], progress.statuses.get(name)
     if status is None or state == "waiting":
         return Row(one_line(name), state, ("",) * 6)
-    stage = "" if state in MEASURED else status.stage
+    stage = "" if state in FINISHED else status.stage
     return Row(one_line(name), state, (stage, "", "", clock(progress.spent[name]), "", gpus_text(status.gpus)))
 
 

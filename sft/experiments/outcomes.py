@@ -5,30 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.errors import ErrorKind
+from sft.runs.exit_codes import kind_of
 from sft.runs.files import ID_DIGITS, AttemptFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, read_error
-from sft.runs.states import JobState, error_in
+from sft.runs.states import STOPPED, JobState, error_in
 from sft.wording import one_line, shown_path
 
 _TAIL_BYTES = 8192
 _GIGABYTE = 1e9
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP)
 _SHELL_OFFSET = 128
-_STOPPED = ("interrupted", "preempted", "lost")
-
-KINDS_BY_CODE: dict[int, ErrorKind] = {
-    10: "config",
-    11: "data",
-    12: "oom_gpu",
-    13: "oom_host",
-    14: "diverged",
-    15: "network",
-    16: "checkpoint",
-    17: "disk_full",
-    18: "refused",
-    20: "exception",
-}
-"""What a worker's exit code says where it could not write `error.json`."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,7 @@ def error_of(attempt: AttemptFolder, exit_code: int, memory: MemorySeen = NOTHIN
     if 0 < number < signal.NSIG:
         return _signalled(number, memory)
     last = last_line(attempt.stderr)
-    kind = KINDS_BY_CODE.get(exit_code, "crash")
+    kind = kind_of(exit_code)
     return ErrorRecord(kind, f"worker ended with code {exit_code}" + (f": {last}" if last else ""))
 
 
@@ -131,9 +117,9 @@ def story(name: str, key: str, status: StatusRecord | None, state: JobState, res
         state: as its files tell it.
         results: the results folder.
     """
-    word = (state if state in (*_STOPPED, "damaged") else "failed").upper()
+    word = (state if state in (*STOPPED, "lost", "damaged") else "failed").upper()
     text = f"{word} {one_line(name)} [{key[:ID_DIGITS]}] {reason(status, state)}"
-    if status is None or status.log is None or state in _STOPPED:
+    if status is None or status.log is None or state in (*STOPPED, "lost"):
         return text
     log = results.path / status.log
     ending = "" if text.endswith((".", "!", "?")) else "."

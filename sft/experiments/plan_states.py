@@ -12,9 +12,7 @@ from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.experiments import Standings
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import lock_holder
-from sft.runs.states import FINISHED, Standing
-
-_TOLD_ELSEWHERE = (*FINISHED, "pending", "pruned")
+from sft.runs.states import FINISHED, UNTRIED, Standing
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class PlannedRun:
         return {
             path: standing
             for path, standing in self.standings.items()
-            if standing.state not in _TOLD_ELSEWHERE and not self._is_copy(path, standing)
+            if standing.state not in (*FINISHED, *UNTRIED) and not self._is_copy(path, standing)
         }
 
     def _is_copy(self, path: Path, standing: Standing) -> bool:

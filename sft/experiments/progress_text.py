@@ -1,22 +1,15 @@
 """What displays say of a grid and its jobs, as plain text."""
 
-from sft.experiments.grid_progress import ExperimentState, GridProgress, TimeLeft
+from sft.experiments.grid_progress import GridProgress, TimeLeft
 from sft.experiments.outcomes import reason
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ID_DIGITS
 from sft.runs.records import StatusRecord
+from sft.runs.states import FAILED, STOPPED, ExperimentState
 from sft.wording import duration, one_line
 
-FAILED = ("failed", "timeout")
-COUNTED: tuple[ExperimentState, ...] = (
-    "predicted",
-    "failed",
-    "timeout",
-    "interrupted",
-    "preempted",
-    "running",
-    "waiting",
-)
+COUNTED: tuple[ExperimentState, ...] = ("predicted", *FAILED, *STOPPED, "running", "waiting")
+"""Beside those that are done."""
 
 
 def counts_text(progress: GridProgress) -> str:

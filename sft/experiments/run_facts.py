@@ -3,16 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from sft.experiments.schedule import Experiments, needed_jobs
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
-
-State = Literal[
-    "done", "predicted", "failed", "timeout", "interrupted", "preempted", "not started", "waiting for --retry-failed"
-]
-WAITING: State = "waiting for --retry-failed"
+from sft.runs.states import FAILED, STOPPED, WAITING, ExperimentState
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class ExperimentFacts:
 
     name: str
     id: str
-    state: State
+    state: ExperimentState
     job: PlannedJob | None = None
     """The stage that it stands at; None where it is done."""
 
@@ -89,22 +84,16 @@ def _experiment(name: str, jobs: Sequence[PlannedJob], needed: Collection[Path],
     blocking = next((job for job in jobs if job.folder.path in needed), None)
     if blocking is None:
         status = facts.statuses.get(goal.folder.path)
-        state: State = "predicted" if status is not None and status.state == "predicted" else "done"
+        state: ExperimentState = "predicted" if status is not None and status.state == "predicted" else "done"
         return ExperimentFacts(name, goal.record.key, state)
     path = blocking.folder.path
     status = facts.statuses.get(path)
     return ExperimentFacts(name, goal.record.key, _state(path, status, facts), blocking, status)
 
 
-def _state(path: Path, status: StatusRecord | None, facts: RunFacts) -> State:
+def _state(path: Path, status: StatusRecord | None, facts: RunFacts) -> ExperimentState:
     if path in facts.earlier:
         return WAITING
     if status is None or path not in facts.tried:
         return "not started"
-    known: dict[str, State] = {
-        "failed": "failed",
-        "timeout": "timeout",
-        "interrupted": "interrupted",
-        "preempted": "preempted",
-    }
-    return known.get(status.state, "not started")
+    return status.state if status.state in (*FAILED, *STOPPED) else "not started"

@@ -14,7 +14,7 @@ from sft.experiments.executors.local.dealing import Dealing
 from sft.experiments.executors.local.gpu_memory import GpuMemory
 from sft.experiments.executors.local.leases import Grant, Leases, Need, gpus_needed
 from sft.experiments.executors.protocol import Executor, Submission
-from sft.experiments.ledger import FINISHED, Ledger
+from sft.experiments.ledger import Ledger
 from sft.experiments.limits import Limits, Watch
 from sft.experiments.logs import Logs
 from sft.experiments.retries import End, Tries
@@ -30,6 +30,7 @@ from sft.runs.fence import require_in_place
 from sft.runs.files import ResultsFolder
 from sft.runs.memory import oom_kills
 from sft.runs.records import ErrorRecord, StatusRecord
+from sft.runs.states import FINISHED
 
 REST_SECONDS = 0.1
 """Between two looks at the memory of GPUs that rest."""

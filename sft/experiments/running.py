@@ -32,7 +32,7 @@ from sft.experiments.sweeping import sweep
 from sft.pipeline.jobs import ExperimentFolders, Goal, PlannedJob, jobs_of, with_adapter
 from sft.pipeline.memory import has_memory_step
 from sft.registry import load
-from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
 from sft.runs.lock import settle
 from sft.runs.manifest import is_done
 from sft.runs.records import StatusRecord, read_status
@@ -47,8 +47,6 @@ __all__ = [
     "require_training",
     "run_plan",
 ]
-
-DEFAULT_RESULTS = Path("results")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.config.dataset import dev_cap
+from sft.config.experiment import adapter_section
 from sft.runs.records import JobRecord
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_named
@@ -80,8 +81,9 @@ def stage_work(record: JobRecord, rows: RowCounts | None = None) -> StageWork:
 
 def _training_likeness(record: JobRecord) -> tuple[str, ...]:
     config = record.config
-    adapter = config.get("lora") or config.get("adapter") or {}
-    method = "lora" if config.get("lora") is not None else str(adapter.get("method"))
+    section = adapter_section(config)
+    adapter = config.get(section) or {}
+    method = "lora" if section == "lora" else str(adapter.get("method"))
     args = dict(_trainer_args(record))
     passes = {key: args.pop(key, None) for key in ("num_train_epochs", "max_steps")}
     batch = {key: value for key, value in args.items() if "batch" in key or "checkpointing" in key or "length" in key}

@@ -13,25 +13,12 @@ from sft.experiments.retries import runs_again
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import JobFolder
 from sft.runs.records import StatusRecord, read_progress, stage_of
-from sft.runs.states import FINISHED, JobState, Standing
+from sft.runs.states import FAILED, FINISHED, ORDER, UNTRIED, WITHOUT_RESULT, Standing
 from sft.wording import counted, duration, one_line, shown_path, some
 
 SHOWN = 20
 PYTHON_SOURCE = "grid"
-ORDER: tuple[JobState, ...] = (
-    "done",
-    "predicted",
-    "running",
-    "failed",
-    "timeout",
-    "damaged",
-    "lost",
-    "interrupted",
-    "preempted",
-    "pending",
-)
 Found = Sequence[tuple[ListedExperiment, Standing]]
-TOLD: tuple[JobState, ...] = ("failed", "timeout", "damaged", "lost", "interrupted", "preempted")
 
 
 def status_lines(view: ResultsView) -> list[str]:
@@ -105,7 +92,7 @@ def _stopped_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
     """One line per stage that stopped, however many experiments need it."""
     users: dict[Path, list[tuple[ListedExperiment, Standing]]] = {}
     for item, standing in in_grid:
-        if standing.state in TOLD:
+        if standing.state in WITHOUT_RESULT:
             users.setdefault(_where(view, item, standing), []).append((item, standing))
     if users:
         yield "Not done:"
@@ -123,15 +110,14 @@ def _where(view: ResultsView, item: ListedExperiment, standing: Standing) -> Pat
     if status is None:
         return item.folder.path
     stages = [folder for name, folder in item.jobs().items() if stage_of(name) == status.stage]
-    not_stopped = (*FINISHED, "pending", "pruned")
-    stopped = (folder for folder in stages if view.standings.of(folder).state not in not_stopped)
+    stopped = (folder for folder in stages if view.standings.of(folder).state not in (*FINISHED, *UNTRIED))
     return next(stopped, item.folder).path
 
 
 def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
     if view.holder is not None:
         return
-    left = [standing for _, standing in in_grid if standing.state not in ("done", "predicted")]
+    left = [standing for _, standing in in_grid if standing.state not in FINISHED]
     again = Counter(standing.state for standing in left if _runs_again(standing))
     held = len(left) - again.total()
     command = _command(view)
@@ -144,7 +130,7 @@ def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
 
 def _runs_again(standing: Standing) -> bool:
     status = standing.status
-    return status is None or standing.state not in ("failed", "timeout") or runs_again(status, status.stage)
+    return status is None or standing.state not in FAILED or runs_again(status, status.stage)
 
 
 def _command(view: ResultsView) -> str:

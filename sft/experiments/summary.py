@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sft.runs.records import StatusRecord
+from sft.runs.states import FINISHED
 
 
 @dataclass
@@ -35,5 +36,5 @@ class RunSummary:
     @property
     def done(self) -> frozenset[Path]:
         """The jobs that have nothing to do any more."""
-        finished = (path for path, status in self.ended.items() if status.state in ("done", "predicted"))
+        finished = (path for path, status in self.ended.items() if status.state in FINISHED)
         return self.reused.union(finished)

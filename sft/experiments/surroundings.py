@@ -4,21 +4,20 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sft.experiments.executors.local.leases import Machine
 from sft.experiments.logs import LogSize
 from sft.experiments.schedule import CostOf, unknown_cost
 from sft.runs.memory import memory_limit, oom_counter
-from sft.runs.records import StageName
+from sft.runs.records import JobRecord
 from sft.runs.secrets_masking import mask, secret_values
 
-HasMemoryStep = Callable[[StageName, Mapping[str, Any], int], bool]
-"""Whether a stage with a config can need less memory at a step of its ladder."""
+HasMemoryStep = Callable[[JobRecord, int], bool]
+"""Whether a job can need less memory at a step of its ladder."""
 
 
-def no_memory_step(_stage: StageName, _config: Mapping[str, Any], _step: int) -> bool:
-    """The ladder of stages that have none."""
+def no_memory_step(_record: JobRecord, _step: int) -> bool:
+    """The ladder of jobs that have none."""
     return False
 
 

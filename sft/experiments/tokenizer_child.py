@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 if __name__ == "__main__":
     sys.modules["torch"] = None  # type: ignore[assignment]  # importing transformers would load it
 
-from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
+from sft.config.prompting import PromptingConfig
 from sft.data.prompts import Example, PromptBuilder
 from sft.errors import MachineError, UserError
 from sft.labels.label_set import LabelSet

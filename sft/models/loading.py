@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.config.experiment import QuantizationConfig
+from sft.config.model import QuantizationConfig
 from sft.errors import MachineError, SftError, UserError
 from sft.models.config_file import read_config, require_kind
 from sft.models.gguf import converted_gguf

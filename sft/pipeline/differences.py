@@ -12,6 +12,7 @@ from typing import Any
 
 from sft.config.canonical import canonical_json
 from sft.config.dataset import DatasetConfig
+from sft.config.experiment import adapter_section
 from sft.data.loading import data_names
 from sft.errors import SftError
 from sft.runs.records import MODEL_STAGES, JobRecord
@@ -139,8 +140,7 @@ def _config_key(field: str, record: JobRecord) -> str:
     if field in _OF_EITHER_SECTION:
         return f"training.{field}" if record.stage == "train" else f"inference.{field}"
     if field.split(".")[0] == "options":
-        section = "lora" if record.config.get("lora") is not None else "adapter"
-        return f"{section}{field.removeprefix('options')}"
+        return f"{adapter_section(record.config)}{field.removeprefix('options')}"
     parts = field.split(".")
     for length in range(len(parts), 0, -1):
         name = _NAMES.get(".".join(parts[:length]))

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from sft.calibration.selection import calibrator_of, options_in_force
 from sft.config.canonical import key_of
 from sft.config.dataset import DatasetConfig, SplitsConfig
-from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.config.experiment import ExperimentConfig
+from sft.config.prompting import PromptingConfig
 from sft.data.sources import BUILDERS
 from sft.inference.options import is_sampling, sampling_batch_size
 from sft.objectives import objective_named

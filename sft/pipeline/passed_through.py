@@ -32,7 +32,7 @@ class Section(NamedTuple):
 def adapter_section(config: ExperimentConfig) -> Section:
     """The options of the adapter method."""
     defaults = adapter_method(config.adapter_method).known_defaults(continued=config.model.adapter is not None)
-    return Section("adapter" if config.lora is None else "lora", config.adapter_options, defaults)
+    return Section(config.adapter_section, config.adapter_options, defaults)
 
 
 def quantization_section(config: ExperimentConfig) -> Section:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sft.config.experiment import ExperimentConfig
 from sft.errors import UserError
 from sft.reporting.finite import finite_number
 from sft.reporting.leaves import leaves
@@ -57,6 +58,15 @@ class ExperimentRecord:
     def settings(self) -> dict[str, Any]:
         """Every leaf of the config by dotted path."""
         return leaves(self.config)
+
+    @cached_property
+    def experiment(self) -> ExperimentConfig:
+        """The config as an object, read once.
+
+        Raises:
+            ValidationError: another version of this program wrote a config that this one does not take.
+        """
+        return ExperimentConfig.model_validate(self.config)
 
     @property
     def seed(self) -> int | None:

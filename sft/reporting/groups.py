@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
-from sft.config.experiment import ExperimentConfig
 from sft.errors import SftError
 from sft.pipeline.seed_effect import seed_has_effect
 from sft.reporting.collect import ExperimentRecord
@@ -163,7 +162,7 @@ def _group(part: _Part, expected: int, metric: str | None) -> Group:
 def _seed_has_effect(record: ExperimentRecord) -> bool:
     """By its config; one that this version cannot read counts as affected."""
     try:
-        return seed_has_effect(ExperimentConfig.model_validate(record.config))
+        return seed_has_effect(record.experiment)
     except (ValidationError, SftError, OSError):
         return True
 

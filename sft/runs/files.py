@@ -6,6 +6,9 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+DEFAULT_RESULTS = Path("results")
+"""Where results go when nobody says where."""
+
 SLUG_LENGTH = 60
 ID_DIGITS = 8
 

@@ -6,11 +6,15 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sft.errors import ErrorKind, MachineError
 from sft.runs.atomic import write_json
+
+if TYPE_CHECKING:
+    from sft.config.experiment import ExperimentConfig
 
 SCHEMA = 1
 MAX_BYTES = 1 << 20
@@ -66,6 +70,17 @@ class JobRecord:
     folder: str = ""
     """The job folder as the runner names it: with the links that it follows there, not resolved."""
     schema: int = SCHEMA
+
+    @cached_property
+    def experiment(self) -> "ExperimentConfig":
+        """The config as an object, read once.
+
+        Raises:
+            ValidationError: another version of this program wrote a config that this one does not take.
+        """
+        from sft.config.experiment import ExperimentConfig  # views of results read records and need no pydantic
+
+        return ExperimentConfig.model_validate(self.config)
 
     def input_folder(self, name: str, job_folder: Path) -> Path | None:
         """The folder of the finished stage that this job reads under a name (`inputs`), or None."""

@@ -6,7 +6,7 @@ last knew; where no runner holds the folder's lock, `running` means that the one
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from sft.runs.files import JobFolder
 from sft.runs.manifest import ListedFile, finished_files
@@ -15,7 +15,23 @@ from sft.runs.records import ErrorRecord, State, StatusRecord, read_status, stag
 JobState = State | Literal["lost", "damaged"]
 """A state as it is written, or as only a reader can tell it."""
 
-FINISHED: tuple[JobState, ...] = ("done", "predicted")
+WAITING: Final = "waiting for --retry-failed"
+ExperimentState = JobState | Literal["waiting", "not started", "waiting for --retry-failed"]
+"""How an experiment stands in a run: it may also wait for its turn, or be left as an earlier run left it."""
+
+FINISHED: tuple[State, ...] = ("done", "predicted")
+"""The results are there, and the seconds of the stage are those that it takes."""
+FAILED: tuple[State, ...] = ("failed", "timeout")
+"""The stage had its time and left no result."""
+STOPPED: tuple[State, ...] = ("interrupted", "preempted")
+"""The stage was asked to end; nothing is known against it."""
+UNTRIED: tuple[State, ...] = ("pending", "pruned")
+"""No try is over, or what it left was deleted on purpose."""
+WITHOUT_RESULT: tuple[JobState, ...] = (*FAILED, "damaged", "lost", *STOPPED)
+"""A try is over and its result is not there; the order in which they are counted."""
+ORDER: tuple[JobState, ...] = (*FINISHED, "running", *WITHOUT_RESULT, "pending")
+"""The order in which the experiments of a results folder are counted."""
+
 METRICS_FILE = "result/metrics.json"
 
 LOST = ErrorRecord("killed", "its runner ended without recording how")
@@ -99,7 +115,7 @@ def experiment_standing(own: Standing, stages: Mapping[str, Standing]) -> Standi
     running = next((stage for stage in (*stages.values(), own) if stage.state == "running"), None)
     if running is not None:
         return running
-    stopped = next((stage for stage in stages.values() if stage.state not in (*FINISHED, "pending", "pruned")), None)
+    stopped = next((stage for stage in stages.values() if stage.state not in (*FINISHED, *UNTRIED)), None)
     if stopped is not None:
         return stopped
     stage = None if own.status is None else own.status.stage

@@ -8,7 +8,8 @@ from typing import Any
 
 from sft.config.canonical import canonical_json
 from sft.config.examples import encoders_in_force
-from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.config.experiment import ExperimentConfig
+from sft.config.prompting import PromptingConfig
 from sft.data.loading import data_fingerprint, data_names, load_splits
 from sft.data.rows import Row, Splits, indices_of, texts_of
 from sft.data.selection import Selection, select
@@ -109,7 +110,7 @@ def inputs_of_job(record: JobRecord) -> Inputs:
     Raises:
         DataError: something changed since the plan.
     """
-    config, folder = ExperimentConfig.model_validate(record.config), Path(record.config_folder)
+    config, folder = record.experiment, Path(record.config_folder)
     run_snapshots(record.code, folder)
     check_unchanged(record, config)
     return planned_inputs(config, folder, record.fingerprints)

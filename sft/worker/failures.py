@@ -1,35 +1,14 @@
-"""What an exception of a stage means: the kind of error that is recorded, one line for people, the exit code."""
+"""What an exception of a stage means: the kind of error that is recorded, and one line for people."""
 
 import errno
 import os
 import shutil
 from pathlib import Path
 
-from sft.errors import ErrorKind, LoadingOutOfMemory, SftError, machine_kind
+from sft.errors import LoadingOutOfMemory, SftError, machine_kind
 from sft.runs.records import ErrorRecord
 
-EXIT_CODES: dict[ErrorKind, int] = {
-    "config": 10,
-    "data": 11,
-    "oom_gpu": 12,
-    "oom_host": 13,
-    "diverged": 14,
-    "network": 15,
-    "checkpoint": 16,
-    "disk_full": 17,
-    "refused": 18,
-    "model": 20,
-    "tokenizer": 20,
-    "exception": 20,
-}
-"""They repeat the kind that `error.json` holds, for the case that the file could not be written."""
-
 _MB = 1_000_000
-
-
-def exit_code_of(kind: ErrorKind) -> int:
-    """The exit code of a worker whose stage failed."""
-    return EXIT_CODES.get(kind, EXIT_CODES["exception"])
 
 
 def error_record(error: BaseException) -> ErrorRecord:

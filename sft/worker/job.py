@@ -19,13 +19,14 @@ from sft.pipeline import stage_registry
 from sft.processes.visible_gpus import VISIBLE_GPUS, first_only
 from sft.registry import load
 from sft.runs import fault_injection, stopping
+from sft.runs.exit_codes import exit_code_of
 from sft.runs.fence import holding
 from sft.runs.file_systems import flock
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord, StageName, read_job, write_record
 from sft.runs.secrets_masking import mask, secret_values
-from sft.worker.failures import error_record, exit_code_of
+from sft.worker.failures import error_record
 
 LOCK_SECONDS = 10.0
 """How long the process of an earlier try may take to die."""

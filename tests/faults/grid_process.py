@@ -109,7 +109,7 @@ def _around(spec: dict[str, Any]) -> Surroundings:
     machine = {name: tuple(value) if isinstance(value, list) else value for name, value in machine.items()}
     ladder = spec.get("ladder", 0)
     return Surroundings(
-        machine=Machine(**machine), has_memory_step=lambda _stage, _config, step: step <= ladder, **(QUICK | given)
+        machine=Machine(**machine), has_memory_step=lambda _record, step: step <= ladder, **(QUICK | given)
     )
 
 

@@ -385,7 +385,7 @@ def test_out_of_memory_in_the_stage_is_answered_by_less_of_it__row_15(make, duri
 
     during_step.do = too_large
     for step in range(3):
-        assert has_memory_step("train", small.record.config, step + 1)
+        assert has_memory_step(small.record, step + 1)
         with pytest.raises(torch.OutOfMemoryError) as raised:
             small.run(memory_step=step)
         assert error_record(raised.value).kind == "oom_gpu"

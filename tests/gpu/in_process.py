@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sft.adapters.attach import attach_adapter
-from sft.config.experiment import QuantizationConfig
+from sft.config.model import QuantizationConfig
 from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import LabelScores, score_labels

@@ -4,7 +4,7 @@ import importlib.util
 from typing import Any
 
 from sft.adapters.saving import load_adapter, save_adapter
-from sft.config.experiment import QuantizationConfig
+from sft.config.model import QuantizationConfig
 from tests.gpu.bench import Bench
 from tests.gpu.in_process import adapted, apart, loaded, scored, train
 from tests.gpu.report import Findings, Skipped

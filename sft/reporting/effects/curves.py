@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sft.config.experiment import ExperimentConfig
 from sft.errors import SftError
 from sft.pipeline.needed_rows import calibrates_on_pool
 from sft.reporting.collect import ExperimentRecord
@@ -98,7 +97,7 @@ def _sees_no_rows(run: ExperimentRecord) -> bool:
     if run.setting("inference.icl_examples"):
         return False
     try:
-        return not calibrates_on_pool(ExperimentConfig.model_validate(run.config))
+        return not calibrates_on_pool(run.experiment)
     except (ValidationError, SftError, OSError):  # a config that this version cannot read
         return False
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sft.config.experiment import QuantizationConfig
+from sft.config.model import QuantizationConfig
 from sft.errors import MachineError, PackageMissing, UserError
 from sft.models import quantization
 from sft.models.loading import ModelSource, context_length, load_model

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sft.pipeline.memory import has_memory_step
+from sft.runs.records import JobRecord
 
 Raw = Callable[..., dict[str, Any]]
 
@@ -17,7 +18,8 @@ def count(project: Path, raw: Raw, plan_of: Callable[..., Any]) -> Callable[...,
 
     def steps(stage: Any, *patches: dict[str, Any]) -> int:
         config = plan_of(project, a=raw(*patches)).experiments[0].experiment.resolved_config()
-        found = [has_memory_step(stage, config, step) for step in range(12)]
+        record = JobRecord(stage, "0" * 16, "a", config, str(project), {})
+        found = [has_memory_step(record, step) for step in range(12)]
         assert found == sorted(found, reverse=True), "no step is left out"
         return sum(found) - 1
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sft.errors import DataError, MachineError, StageFailure, UserError
-from sft.worker.failures import error_record, exit_code_of
+from sft.runs.exit_codes import exit_code_of
+from sft.worker.failures import error_record
 
 
 class OutOfMemoryError(RuntimeError):
@@ -42,11 +43,6 @@ def test_every_kind_of_failure_and_its_exit_code(error: Exception, kind: str, co
     record = error_record(error)
     assert (record.kind, exit_code_of(record.kind)) == (kind, code)
     assert "\n" not in record.message
-
-
-@pytest.mark.parametrize("kind", ["killed", "crash", "timeout", "stall", "no_result"])
-def test_kinds_that_no_worker_tells_have_the_code_of_any_exception(kind: str) -> None:
-    assert exit_code_of(kind) == 20
 
 
 def test_the_message_of_an_explained_error_is_its_own_and_that_of_another_names_its_type() -> None:

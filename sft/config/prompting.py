@@ -1,0 +1,56 @@
+"""The `prompting` section: how a row becomes a prompt, and what of it may differ at inference."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sft.config.section import Section
+
+Tokens = Annotated[int, Field(ge=1)]
+
+
+class PromptingConfig(Section):
+    """How a row becomes a prompt."""
+
+    instruction: str | None = None
+    """System turn, or first paragraph of the plain format; `{labels}` becomes the label words; default none."""
+
+    input_columns: Annotated[list[str], Field(min_length=1)]
+    """Columns the model reads; several become `Column: text` lines."""
+
+    input_template: str | None = None
+    """Text with a `{column}` field for each in place of the lines; `{{`, `}}` are literal braces; default none."""
+
+    output_column: str
+    """Column with the gold label or reference text."""
+
+    max_input_length: Tokens | None = None
+    """Tokens kept of each input column, from its start; default all."""
+
+    max_output_length: Tokens | None = None
+    """Tokens kept of the output in prompts and training, never of a reference; default all. A label is never cut."""
+
+    format: Literal["auto", "chat", "plain"] = "auto"
+    """`chat`: the chat template; `plain`: question and `Answer:`; default auto: chat where there is a template."""
+
+
+class PromptingOverrides(Section):
+    """Keys of `prompting` that differ at inference; one that is left out stays as in `prompting`."""
+
+    instruction: str | None = None
+    """As `prompting.instruction`."""
+
+    input_columns: Annotated[list[str], Field(min_length=1)] | None = None
+    """As `prompting.input_columns`."""
+
+    input_template: str | None = None
+    """As `prompting.input_template`."""
+
+    max_input_length: Tokens | None = None
+    """As `prompting.max_input_length`."""
+
+    max_output_length: Tokens | None = None
+    """As `prompting.max_output_length`."""
+
+    format: Literal["auto", "chat", "plain"] | None = None
+    """As `prompting.format`."""

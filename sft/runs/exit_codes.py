@@ -1,0 +1,32 @@
+"""The exit codes of a worker whose stage failed, one for each kind of error that others must tell apart.
+
+They repeat the kind that `error.json` holds, for the case that the file could not be written.
+"""
+
+from sft.errors import ErrorKind
+
+EXIT_CODES: dict[ErrorKind, int] = {
+    "config": 10,
+    "data": 11,
+    "oom_gpu": 12,
+    "oom_host": 13,
+    "diverged": 14,
+    "network": 15,
+    "checkpoint": 16,
+    "disk_full": 17,
+    "refused": 18,
+    "model": 20,
+    "tokenizer": 20,
+    "exception": 20,
+}
+_KINDS = {code: kind for kind, code in EXIT_CODES.items()}  # of several kinds with one code the last
+
+
+def exit_code_of(kind: ErrorKind) -> int:
+    """The exit code of a worker whose stage failed."""
+    return EXIT_CODES.get(kind, EXIT_CODES["exception"])
+
+
+def kind_of(exit_code: int) -> ErrorKind:
+    """What the exit code of a worker says; `crash` where it is none that a worker chooses."""
+    return _KINDS.get(exit_code, "crash")
