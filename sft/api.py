@@ -11,6 +11,7 @@ from sft.experiments.board_process import BASELINES, UNDER_WAY, board_starter, n
 from sft.experiments.board_refresh import last_refresh
 from sft.experiments.costs import StageCosts, row_counts
 from sft.experiments.display import Display
+from sft.experiments.grid_files import read_grid
 from sft.experiments.line_display import display_for
 from sft.experiments.loading import GridOptions, load_grid, load_one
 from sft.experiments.methods import method_lines
@@ -21,7 +22,6 @@ from sft.experiments.running import (
     RunRequest,
     Watchers,
     commits_in_force,
-    pinned_commits,
     require_adapters,
     require_training,
     run_plan,
@@ -260,7 +260,7 @@ def _folder(results_path: str | Path) -> ResultsFolder:
 
 
 def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True, may_train: bool = True) -> GridPlan:
-    return plan_grid(grid, pinned_commits(folder), with_gold=with_gold, may_train=may_train)
+    return plan_grid(grid, read_grid(folder).pinned, with_gold=with_gold, may_train=may_train)
 
 
 @asked_anew()

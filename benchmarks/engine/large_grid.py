@@ -18,6 +18,7 @@ from benchmarks.reporting.board_10000 import make
 from sft.experiments.ledger import Ledger
 from sft.experiments.line_display import LineDisplay
 from sft.experiments.logs import mask_log
+from sft.experiments.schedule import workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.surroundings import Surroundings, masking
 from sft.pipeline.jobs import PlannedJob
@@ -80,7 +81,7 @@ def _earlier_failures(path: Path) -> float:
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         ledger = Ledger(results, LineDisplay(nowhere), RunSettings(), Surroundings(), lambda: None)
         began = time.process_time()
-        ledger.begin(experiments)
+        ledger.begin(workload(experiments))
         return time.process_time() - began
 
 

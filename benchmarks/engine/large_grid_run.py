@@ -8,6 +8,7 @@ from sft.experiments.board_process import UNDER_WAY, board_starter
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.line_display import display_for
 from sft.experiments.runner import Runner
+from sft.experiments.schedule import workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.surroundings import Surroundings
 from sft.pipeline.jobs import PlannedJob
@@ -41,7 +42,7 @@ def main(results: ResultsFolder) -> None:
     with locked(results):
         around = Surroundings(board_seconds=0.0)
         start = board_starter(results, UNDER_WAY)
-        Runner(results, LocalExecutor("fresh"), display_for(), start, RunSettings(), around).run(jobs)
+        Runner(results, LocalExecutor("fresh"), display_for(), start, RunSettings(), around).run(workload(jobs))
 
 
 if __name__ == "__main__":

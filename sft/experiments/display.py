@@ -1,10 +1,11 @@
 """What shows how a run goes."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
+from sft.experiments.run_facts import RunFacts
+from sft.experiments.schedule import Workload
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import ProgressRecord, StatusRecord
 
@@ -25,8 +26,11 @@ class RunningJob:
 class Display(Protocol):
     """Shows the jobs of a grid; all calls come from the runner's one loop."""
 
-    def began(self, experiments: Mapping[str, Sequence[PlannedJob]], done: Collection[Path]) -> None:
-        """Before the first job: experiment name -> its jobs, and the folders of those jobs that are done already."""
+    def began(self, work: Workload) -> None:
+        """Before the first job: the experiments, and their jobs that are to be done."""
+
+    def opened(self, found: RunFacts) -> None:
+        """After `began`, where there is something to do: what earlier runs left."""
 
     def started(self, job: PlannedJob, status: StatusRecord) -> None:
         """A job was started."""

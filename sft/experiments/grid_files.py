@@ -1,6 +1,7 @@
 """What a run writes about its grid before the first job: `grid.json`, and `config.json` of every experiment."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,27 @@ JobsByName = Mapping[str, Sequence[PlannedJob]]
 """Experiment name -> its jobs; the last one's folder is that of the experiment."""
 
 
-def pinned_commits(results: ResultsFolder) -> dict[str, str]:
-    """The hub commits that a results folder has pinned.
+@dataclass(frozen=True)
+class GridRecord:
+    """What `grid.json` holds."""
+
+    configs: Mapping[str, Any] = field(default_factory=dict)
+    """The experiments of the folder's boards by name."""
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    """Hub commits in force."""
+
+
+def read_grid(results: ResultsFolder) -> GridRecord:
+    """The grid of a results folder; empty where it has none.
 
     Raises:
         MachineError: a newer version wrote the folder.
     """
     record = read_json_or_none(results.grid)
     refuse_newer(results.grid, record, SCHEMA)
-    return dict(record.get("pinned", {})) if isinstance(record, dict) else {}
+    if not isinstance(record, dict):
+        return GridRecord()
+    return GridRecord(record.get("configs", {}), record.get("pinned", {}))
 
 
 def write_grid(
@@ -39,8 +52,9 @@ def write_grid(
         sets_grid: whether the plan takes the place of what was there.
         adds_to_grid: whether its experiments stand on the folder's boards.
     """
-    previous = read_json_or_none(results.grid)
-    kept: dict[str, Any] = {} if sets_grid or not isinstance(previous, dict) else previous.get("configs", {})
+    # Not what the plan was made by: until the lock was taken, another run may have written the file.
+    previous = read_grid(results)
+    kept = {} if sets_grid else dict(previous.configs)
     added = {}
     if adds_to_grid:
         added = {
@@ -51,7 +65,7 @@ def write_grid(
             }
             for planned in plan.experiments
         }
-    pinned = pinned_commits(results) | dict(plan.pinned)
+    pinned = {**previous.pinned, **plan.pinned}
     write_json(results.grid, {"schema": SCHEMA, "source": plan.source, "configs": kept | added, "pinned": pinned})
 
 

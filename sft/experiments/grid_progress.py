@@ -4,13 +4,13 @@ It is told what displays are told, and asked by them; every call is cheap enough
 """
 
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import RunningJob
-from sft.experiments.schedule import needed_jobs
+from sft.experiments.schedule import Workload
 from sft.experiments.stage_work import StageWork
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
@@ -32,7 +32,7 @@ class GridProgress:
     """Follows the jobs of a grid."""
 
     def __init__(self, costs: StageCosts) -> None:
-        """Take the costs, which learn from what ends here."""
+        """Take the costs, which learn elsewhere from the jobs that end."""
         self.costs = costs
         self.experiments: Mapping[str, Sequence[PlannedJob]] = {}
         self.states: dict[str, ExperimentState] = {}
@@ -51,11 +51,11 @@ class GridProgress:
         self._started: set[Path] = set()
         self._at_once = 1
 
-    def began(self, experiments: Mapping[str, Sequence[PlannedJob]], done: Collection[Path]) -> None:
-        """Take the experiments, and the folders of their jobs that are done."""
-        self.experiments = experiments
-        self._open = needed_jobs(experiments, lambda job: job.folder.path in done)
-        for name, jobs in experiments.items():
+    def began(self, work: Workload) -> None:
+        """Take the experiments and their jobs that are to be done."""
+        self.experiments = work.experiments
+        self._open = dict(work.needed)
+        for name, jobs in work.experiments.items():
             for job in jobs:
                 self._users.setdefault(job.folder.path, []).append(name)
             self._move(name, "waiting" if any(job.folder.path in self._open for job in jobs) else "done")
@@ -83,7 +83,6 @@ class GridProgress:
         """A job ended, will not start, or was put back."""
         path = job.folder.path
         self.running.pop(path, None)
-        self.costs.learn(job, status)
         if status.state in ("pending", "running"):
             for name in self.users(job):
                 self._put_back(name)

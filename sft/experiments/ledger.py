@@ -5,14 +5,13 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from sft.experiments.closing import opening_line
 from sft.experiments.display import Display
 from sft.experiments.earlier import Earlier, look_back
 from sft.experiments.halting import Halt
 from sft.experiments.journal import Journal
 from sft.experiments.retries import End, RetryPolicy, Tries
 from sft.experiments.run_facts import RunFacts
-from sft.experiments.schedule import Experiments, Schedule, by_priority, needed_jobs, unique_jobs
+from sft.experiments.schedule import Schedule, Workload, by_priority
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
@@ -56,18 +55,16 @@ class Ledger:
         self._summary = RunSummary()
         self.halt = Halt(fail_fast=settings.fail_fast)
 
-    def begin(self, experiments: Experiments) -> Earlier:
+    def begin(self, work: Workload) -> Earlier:
         """Take the jobs that are needed and what earlier runs left of them; returns the latter."""
-        needed = needed_jobs(experiments, lambda job: job.is_done)
-        idle = frozenset(unique_jobs(experiments)) - frozenset(needed)
-        self._summary.reused = idle
+        needed = work.needed
+        self._summary.reused = work.idle
         earlier = look_back(needed, retry_failed=self._retry_failed)
         self._tries = earlier.tries
-        self._schedule = Schedule(by_priority(experiments, needed, self._around.cost))
-        self._display.began(experiments, idle)
+        self._schedule = Schedule(by_priority(work.experiments, needed, self._around.cost))
+        self._display.began(work)
         if needed:
-            facts = RunFacts(experiments, idle, earlier.statuses, frozenset(earlier.left))
-            self._display.say(opening_line(facts))
+            self._display.opened(RunFacts(work.experiments, needed, earlier.statuses, frozenset(earlier.left)))
         for job in earlier.lost:
             # It runs no more, whatever comes of it in this run.
             status = earlier.statuses[job.folder.path]
@@ -134,6 +131,7 @@ class Ledger:
         self._summary.ended[job.folder.path] = status
         if status.state in FINISHED:
             self.halt.went_on(status.stage)
+            self._around.learn(job, status)
             self._schedule.finish(job)
             self._tell(job, status)
             return

@@ -2,17 +2,20 @@
 
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from sft.experiments.closing import opening_line
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import Display, RunningJob
 from sft.experiments.grid_progress import GridProgress
 from sft.experiments.outcomes import reason
 from sft.experiments.progress_text import counts_text, failure_line, left_text, shared_name
 from sft.experiments.quiet_stream import QuietStream
+from sft.experiments.run_facts import RunFacts
+from sft.experiments.schedule import Workload
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
 from sft.runs.states import FINISHED
@@ -57,9 +60,13 @@ class LineDisplay:
         self._progress = GridProgress(costs or StageCosts())
         self._told_at: dict[Path, float] = {}
 
-    def began(self, experiments: Mapping[str, Sequence[PlannedJob]], done: Collection[Path]) -> None:
+    def began(self, work: Workload) -> None:
         """Take the grid."""
-        self._progress.began(experiments, done)
+        self._progress.began(work)
+
+    def opened(self, found: RunFacts) -> None:
+        """Say what earlier runs left."""
+        self.say(opening_line(found))
 
     def started(self, job: PlannedJob, status: StatusRecord) -> None:
         """Say that a job was started."""

@@ -1,18 +1,20 @@
 """How a run looks on a terminal: a table of the grid that is drawn again as it goes, and the failures above it."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
+from sft.experiments.closing import opening_line
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import RunningJob
 from sft.experiments.grid_progress import GridProgress
 from sft.experiments.live_table import frame
 from sft.experiments.progress_text import failure_line
+from sft.experiments.run_facts import RunFacts
+from sft.experiments.schedule import Workload
 from sft.experiments.terminal import LiveRegion
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
@@ -45,11 +47,15 @@ class LiveDisplay:
         self._began_at = now()
         self._drawn_at = float("-inf")
 
-    def began(self, experiments: Mapping[str, Sequence[PlannedJob]], done: Collection[Path]) -> None:
+    def began(self, work: Workload) -> None:
         """Show the grid before its first job."""
         self._began_at = self._now()
-        self._progress.began(experiments, done)
+        self._progress.began(work)
         self._draw()
+
+    def opened(self, found: RunFacts) -> None:
+        """Say above the table what earlier runs left."""
+        self.say(opening_line(found))
 
     def started(self, job: PlannedJob, status: StatusRecord) -> None:
         """Show that a job was started."""

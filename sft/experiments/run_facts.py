@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sft.experiments.schedule import Experiments, needed_jobs
+from sft.experiments.schedule import Experiments
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
 from sft.runs.states import FAILED, STOPPED, WAITING, ExperimentState
@@ -17,8 +17,8 @@ class RunFacts:
     experiments: Experiments
     """Name -> jobs in the order of their stages."""
 
-    done: frozenset[Path]
-    """Folders of the jobs that are done."""
+    open: Collection[Path]
+    """Folders of the jobs that are to be done."""
 
     statuses: Mapping[Path, StatusRecord] = field(default_factory=dict)
     """Job folder -> status, where there is one; of the done jobs too, for their seconds."""
@@ -57,8 +57,7 @@ class Reuse:
 
 def experiment_facts(facts: RunFacts) -> list[ExperimentFacts]:
     """How each experiment stands."""
-    needed = needed_jobs(facts.experiments, lambda job: job.folder.path in facts.done)
-    return [_experiment(name, jobs, needed, facts) for name, jobs in facts.experiments.items() if jobs]
+    return [_experiment(name, jobs, facts) for name, jobs in facts.experiments.items() if jobs]
 
 
 def reuse_of(facts: RunFacts) -> Reuse:
@@ -68,7 +67,7 @@ def reuse_of(facts: RunFacts) -> Reuse:
     for jobs in facts.experiments.values():
         for job in jobs:
             path = job.folder.path
-            if path not in facts.done:
+            if path in facts.open:
                 continue
             if path in paid:
                 paid.remove(path)
@@ -79,9 +78,9 @@ def reuse_of(facts: RunFacts) -> Reuse:
     return Reuse(n_uses, seconds)
 
 
-def _experiment(name: str, jobs: Sequence[PlannedJob], needed: Collection[Path], facts: RunFacts) -> ExperimentFacts:
+def _experiment(name: str, jobs: Sequence[PlannedJob], facts: RunFacts) -> ExperimentFacts:
     goal = jobs[-1]
-    blocking = next((job for job in jobs if job.folder.path in needed), None)
+    blocking = next((job for job in jobs if job.folder.path in facts.open), None)
     if blocking is None:
         status = facts.statuses.get(goal.folder.path)
         state: ExperimentState = "predicted" if status is not None and status.state == "predicted" else "done"

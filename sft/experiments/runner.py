@@ -19,7 +19,7 @@ from sft.experiments.limits import Limits, Watch
 from sft.experiments.logs import Logs
 from sft.experiments.retries import End, Tries
 from sft.experiments.running_job import ActiveJob
-from sft.experiments.schedule import Experiments
+from sft.experiments.schedule import Workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.stops import StopSignals
 from sft.experiments.summary import RunSummary
@@ -70,8 +70,8 @@ class Runner:
         self._next_tick = 0.0
         self._told_stop = False
 
-    def run(self, experiments: Experiments) -> RunSummary:
-        """Run what is not done and leads to an experiment that is not done, each job after those it needs.
+    def run(self, work: Workload) -> RunSummary:
+        """Run what is to be done, each job after those it needs.
 
         Raises:
             InternalError: a bug; everything that ran was ended.
@@ -79,7 +79,7 @@ class Runner:
         """
         with self._stops:
             try:
-                earlier = self._ledger.begin(experiments)
+                earlier = self._ledger.begin(work)
                 for job in earlier.lost:
                     self._close_lost(job)
                 self._loop()

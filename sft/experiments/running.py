@@ -20,11 +20,11 @@ from sft.experiments.executors.local.preload import Preload, preload_of
 from sft.experiments.executors.local.reused_devices import device_warnings
 from sft.experiments.executors.protocol import Executor
 from sft.experiments.executors.start_limits import StartLimits
-from sft.experiments.grid_files import pinned_commits, write_configs, write_grid
+from sft.experiments.grid_files import read_grid, write_configs, write_grid
 from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.experiments.run_facts import RunFacts
 from sft.experiments.runner import Runner
-from sft.experiments.schedule import Experiments, needed_jobs, unique_jobs
+from sft.experiments.schedule import Workload, workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
@@ -42,7 +42,6 @@ __all__ = [
     "RunRequest",
     "Watchers",
     "commits_in_force",
-    "pinned_commits",
     "require_adapters",
     "require_training",
     "run_plan",
@@ -71,7 +70,7 @@ class Watchers:
     display: Display
     start_board: StartBoard
     costs: StageCosts
-    """What the display learns from is what jobs are ordered by."""
+    """What jobs are ordered by, and what the display tells of the time that is left."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,8 @@ class RunOutcome:
     """Experiment name -> its folder; for the goal `adapter` that of its train stage."""
     statuses: dict[str, StatusRecord]
     """Experiment name -> status, of those that did not reach the goal."""
-    experiments: Experiments
-    """Experiment name -> its jobs."""
+    work: Workload
+    """The jobs as the run found them."""
     seconds: float
     """The jobs took, together with all between them."""
     unwritten: tuple[str, ...] = ()
@@ -100,8 +99,8 @@ class RunOutcome:
             if status is not None:
                 statuses[path] = status
         return RunFacts(
-            self.experiments,
-            self.summary.done,
+            self.work.experiments,
+            frozenset(self.work.needed) - self.summary.finished,
             statuses | self.summary.ended,
             self.summary.earlier,
             frozenset(self.summary.ended),
@@ -119,10 +118,11 @@ def run_plan(
     """
     folders = ExperimentFolders(results)
     jobs = {planned.experiment.name: _jobs(planned, folders, results, request) for planned in plan.experiments}
-    needed = needed_jobs(jobs, lambda job: job.is_done)
+    work = workload(jobs)
+    needed = work.needed
     gpus = _usable_gpus(settings, bool(needed), watchers.display.say)
     machine = _machine(settings, needed, gpus)
-    for warning in _about_gpus(jobs, needed, gpus):
+    for warning in _about_gpus(work, gpus):
         watchers.display.say(f"warning: {warning}")
     sweep(results, [job.folder for job in needed.values()], watchers.display.say)
     write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
@@ -131,10 +131,11 @@ def run_plan(
     if request.adds_to_grid:
         settle(results)
     executor = _executor(settings, preload_of(job.record for job in needed.values()), machine, watchers.display.say)
-    surroundings = Surroundings(machine=machine, cost=watchers.costs.cost, has_memory_step=has_memory_step)
+    costs = watchers.costs
+    surroundings = Surroundings(machine, costs.cost, costs.learn, has_memory_step)
     runner = Runner(results, executor, watchers.display, watchers.start_board, settings, surroundings)
     began = time.monotonic()
-    summary = runner.run(jobs)
+    summary = runner.run(work)
     ends = {name: planned[-1] for name, planned in jobs.items() if planned}
     return RunOutcome(
         summary=summary,
@@ -142,7 +143,7 @@ def run_plan(
         statuses={
             name: summary.failed[job.folder.path] for name, job in ends.items() if job.folder.path in summary.failed
         },
-        experiments=jobs,
+        work=work,
         seconds=time.monotonic() - began,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
     )
@@ -159,11 +160,10 @@ def _usable_gpus(settings: RunSettings, is_needed: bool, say: Callable[[str], No
         return None
 
 
-def _about_gpus(jobs: Experiments, needed: Mapping[Path, PlannedJob], gpus: Sequence[Gpu] | None) -> list[str]:
+def _about_gpus(work: Workload, gpus: Sequence[Gpu] | None) -> list[str]:
     """What a user should know of the GPUs before the first job."""
-    done = frozenset(unique_jobs(jobs)) - frozenset(needed)
-    taken = taken_by_others(gpus or ()) if needed else None
-    return [*device_warnings(jobs, done, lambda: gpus), *([] if taken is None else [taken])]
+    taken = taken_by_others(gpus or ()) if work.needed else None
+    return [*device_warnings(work.experiments, work.idle, lambda: gpus), *([] if taken is None else [taken])]
 
 
 def _executor(settings: RunSettings, preload: Preload, machine: Machine, say: Callable[[str], None]) -> Executor:
@@ -206,8 +206,8 @@ def find_adapter(planned: PlannedExperiment, results: ResultsFolder) -> JobFolde
 
 def commits_in_force(results: ResultsFolder, request: RunRequest) -> dict[str, str]:
     """The hub commits to keep: the folder's own, over those of the folder in which an adapter is looked for."""
-    looked_in = {} if request.trains else pinned_commits(ResultsFolder(DEFAULT_RESULTS))
-    return looked_in | pinned_commits(results)
+    looked_in = {} if request.trains else read_grid(ResultsFolder(DEFAULT_RESULTS)).pinned
+    return {**looked_in, **read_grid(results).pinned}
 
 
 def require_adapters(plan: GridPlan, results: ResultsFolder) -> None:

@@ -8,6 +8,8 @@ it), and an experiment that was begun is finished before the next.
 import bisect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sft.pipeline.jobs import PlannedJob
@@ -51,6 +53,25 @@ def needed_jobs(experiments: Experiments, is_done: Callable[[PlannedJob], bool])
             needed[path] = known[path]
             waiting += direct_needs(known[path], known)
     return {path: job for path, job in known.items() if path in needed}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The experiments of a run and what of them is to be done, worked out once: it asks every manifest on the disk."""
+
+    experiments: Experiments
+    needed: Mapping[Path, PlannedJob]
+    """By folder, the jobs that are not done and lead to a goal that is not done."""
+
+    @cached_property
+    def idle(self) -> frozenset[Path]:
+        """Folders of the jobs that have nothing to do: they, or all that need them, were done before."""
+        return frozenset(unique_jobs(self.experiments)) - frozenset(self.needed)
+
+
+def workload(experiments: Experiments, is_done: Callable[[PlannedJob], bool] = lambda job: job.is_done) -> Workload:
+    """What is to be done of experiments, by default by the files of their jobs."""
+    return Workload(experiments, needed_jobs(experiments, is_done))
 
 
 def direct_needs(job: PlannedJob, known: Mapping[Path, PlannedJob]) -> list[Path]:

@@ -34,7 +34,6 @@ class RunSummary:
     """What the machine must change, in one line, where that is what went wrong."""
 
     @property
-    def done(self) -> frozenset[Path]:
-        """The jobs that have nothing to do any more."""
-        finished = (path for path, status in self.ended.items() if status.state in FINISHED)
-        return self.reused.union(finished)
+    def finished(self) -> frozenset[Path]:
+        """The jobs that have their results since this run."""
+        return frozenset(path for path, status in self.ended.items() if status.state in FINISHED)

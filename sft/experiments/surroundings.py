@@ -8,8 +8,9 @@ from pathlib import Path
 from sft.experiments.executors.local.leases import Machine
 from sft.experiments.logs import LogSize
 from sft.experiments.schedule import CostOf, unknown_cost
+from sft.pipeline.jobs import PlannedJob
 from sft.runs.memory import memory_limit, oom_counter
-from sft.runs.records import JobRecord
+from sft.runs.records import JobRecord, StatusRecord
 from sft.runs.secrets_masking import mask, secret_values
 
 HasMemoryStep = Callable[[JobRecord, int], bool]
@@ -34,6 +35,9 @@ class Surroundings:
     machine: Machine = field(default_factory=Machine)
     cost: CostOf = unknown_cost
     """Seconds a job is expected to take."""
+
+    learn: Callable[[PlannedJob, StatusRecord], None] = lambda _job, _status: None
+    """Takes in what a finished job took, so that `cost` knows more."""
 
     has_memory_step: HasMemoryStep = no_memory_step
     mask: Callable[[str], str] = field(default_factory=lambda: masking(os.environ))

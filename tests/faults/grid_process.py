@@ -28,7 +28,7 @@ from sft.experiments.line_display import display_for
 from sft.experiments.logs import LogSize
 from sft.experiments.runner import Runner
 from sft.experiments.running import RunOutcome
-from sft.experiments.schedule import needed_jobs, unique_jobs
+from sft.experiments.schedule import unique_jobs, workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.surroundings import Surroundings
 from sft.experiments.sweeping import sweep
@@ -69,15 +69,16 @@ def _run(results: ResultsFolder, spec: dict[str, Any]) -> RunOutcome:
     settings = RunSettings(**spec.get("settings", {}))
     display = display_for()
     records = (job.record for job in unique_jobs(experiments).values())
-    sweep(results, [job.folder for job in needed_jobs(experiments, lambda job: job.is_done).values()], display.say)
+    work = workload(experiments)
+    sweep(results, [job.folder for job in work.needed.values()], display.say)
     limits = StartLimits(settings.start_timeout, settings.fork_timeout)
     preload = preload_of(records) if spec.get("preload") else None
     executor = LocalExecutor(settings.start, preload, display.say, limits=limits)
     began = time.monotonic()
-    summary = Runner(results, executor, display, _board(spec), settings, _around(spec)).run(experiments)
+    summary = Runner(results, executor, display, _board(spec), settings, _around(spec)).run(work)
     ends = {name: jobs[-1].folder for name, jobs in experiments.items()}
     statuses = {name: summary.failed[end.path] for name, end in ends.items() if end.path in summary.failed}
-    return RunOutcome(summary, ends, statuses, experiments, time.monotonic() - began)
+    return RunOutcome(summary, ends, statuses, work, time.monotonic() - began)
 
 
 def planned(results: ResultsFolder, name: str, jobs: Sequence[dict[str, Any]]) -> list[PlannedJob]:

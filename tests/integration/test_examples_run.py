@@ -49,8 +49,11 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
 class Silent:
     """Shows nothing while the jobs run."""
 
-    def began(self, experiments: object, done: object) -> None:
+    def began(self, work: object) -> None:
         """Before the first job."""
+
+    def opened(self, found: object) -> None:
+        """What earlier runs left."""
 
     def started(self, job: object, status: StatusRecord) -> None:
         """A job was started."""

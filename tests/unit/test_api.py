@@ -17,6 +17,7 @@ from sft.experiments.board_process import GuardedBoard
 from sft.experiments.executors.local import gpus
 from sft.experiments.executors.local.gpu_question import Gpu, GpuAnswer
 from sft.experiments.runner import Runner
+from sft.experiments.schedule import Workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
 from sft.experiments.tokenizer_checks import TokenizerAnswer
@@ -50,8 +51,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The settings and the experiments of each run."""
     found: list[Any] = []
 
-    def run(self: Any, experiments: Any) -> RunSummary:
-        found.append((self._settings, experiments))
+    def run(self: Any, work: Any) -> RunSummary:
+        found.append((self._settings, work.experiments))
         return RunSummary()
 
     monkeypatch.setattr(Runner, "run", run)
@@ -94,7 +95,7 @@ def test_a_driver_that_does_not_work_keeps_nobody_from_what_is_done(
     monkeypatch.setattr(gpus, "ask_for_gpus", lambda _: GpuAnswer(broken="it is ill"))
     with pytest.raises(MachineError, match="it is ill"):
         sft.run(grid, "results")
-    monkeypatch.setattr(running, "needed_jobs", lambda *_: {})
+    monkeypatch.setattr(running, "workload", lambda jobs: Workload(jobs, {}))
     sft.run(grid, "results")
     assert capsys.readouterr().err.count("warning: the driver of the GPUs does not work: it is ill") == 1
 

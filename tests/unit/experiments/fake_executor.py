@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from sft.experiments.board_process import BoardFailure
+from sft.experiments.closing import opening_line
 from sft.experiments.display import RunningJob
 from sft.experiments.executors.protocol import Lease, Submission
+from sft.experiments.run_facts import RunFacts
+from sft.experiments.schedule import Workload
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest
@@ -146,8 +149,11 @@ class Shown:
         self.ticks: list[Sequence[RunningJob]] = []
         self.closings = 0
 
-    def began(self, _experiments: Any, done: Any) -> None:
-        self.done = set(done)
+    def began(self, work: Workload) -> None:
+        self.done = set(work.idle)
+
+    def opened(self, found: RunFacts) -> None:
+        self.said.append(opening_line(found))
 
     def started(self, job: PlannedJob, status: StatusRecord) -> None:
         self.lines.append(f"{job.folder.path.name} {status.state}")

@@ -8,6 +8,7 @@ import pytest
 
 from sft.experiments.closing import Ending, closing_lines, opening_line
 from sft.experiments.run_facts import RunFacts, experiment_facts, reuse_of
+from sft.experiments.schedule import needed_jobs
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
 from sft.runs.records import ErrorRecord, State, StatusRecord
@@ -48,9 +49,8 @@ class Told:
 
     @property
     def facts(self) -> RunFacts:
-        return RunFacts(
-            self.experiments, frozenset(self.done), self.statuses, frozenset(self.earlier), frozenset(self.tried)
-        )
+        needed = needed_jobs(self.experiments, lambda job: job.folder.path in self.done)
+        return RunFacts(self.experiments, needed, self.statuses, frozenset(self.earlier), frozenset(self.tried))
 
 
 def states(told: Told) -> dict[str, str]:

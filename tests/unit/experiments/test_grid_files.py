@@ -10,7 +10,7 @@ import pytest
 from sft.errors import MachineError
 from sft.experiments import adapter_copies
 from sft.experiments.adapter_copies import copy_adapters
-from sft.experiments.grid_files import pinned_commits, write_configs, write_grid
+from sft.experiments.grid_files import read_grid, write_configs, write_grid
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
 from sft.runs.atomic import write_json
 from sft.runs.files import ResultsFolder
@@ -50,7 +50,7 @@ def test_a_grid_takes_the_place_of_the_last_one_or_adds_to_it(results: ResultsFo
     assert grid_names(results) == {"c"}
     write(planned(d={"seed": 3}), results, sets_grid=False, adds_to_grid=False)
     assert grid_names(results) == {"c"}
-    assert pinned_commits(results) == {}
+    assert read_grid(results).pinned == {}
 
 
 def test_equal_experiments_share_a_folder_that_knows_all_names(results: ResultsFolder, planned: Any) -> None:
@@ -113,4 +113,4 @@ def test_adapters_are_copied_and_what_could_not_be_is_told(
 def test_a_grid_of_a_newer_version_is_refused(results: ResultsFolder) -> None:
     write_json(results.grid, {"schema": 2, "pinned": {}})
     with pytest.raises(MachineError, match=r"grid.json: was written by a newer version of sft \(schema 2"):
-        pinned_commits(results)
+        read_grid(results)

@@ -7,6 +7,7 @@ import pytest
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import RunningJob
 from sft.experiments.grid_progress import GridProgress, TimeLeft
+from sft.experiments.schedule import workload
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import ErrorRecord, ProgressRecord, StageName, State, StatusRecord
 
@@ -23,17 +24,23 @@ def at(job: PlannedJob, seconds: float, step: int = 0, total: int = 0) -> Runnin
     return RunningJob(job, status(job, "running"), told, seconds)
 
 
+def finish(progress: GridProgress, job: PlannedJob, seconds: float = 1.0) -> None:
+    """Let a job finish; what it took is known from then on."""
+    progress.costs.learn(job, status(job, "done", seconds))
+    progress.ended(job, status(job, "done", seconds))
+
+
 def play(progress: GridProgress, *jobs: PlannedJob, seconds: float = 1.0) -> None:
     """Start each job and let it finish."""
     for job in jobs:
         progress.started(job, status(job, "running"))
-        progress.ended(job, status(job, "done", seconds))
+        finish(progress, job, seconds)
 
 
 def begun(*experiments: list[PlannedJob], done: tuple[PlannedJob, ...] = ()) -> GridProgress:
     progress = GridProgress(StageCosts())
     named = {jobs[-1].record.name: jobs for jobs in experiments}
-    progress.began(named, {job.folder.path for job in done})
+    progress.began(workload(named, lambda job: job in done))
     return progress
 
 
@@ -47,7 +54,7 @@ def test_an_experiment_goes_from_waiting_to_done(chain: Chain) -> None:
     assert counts(progress) == {"waiting": 2}
     progress.started(jobs[0], status(jobs[0], "running"))
     assert counts(progress) == {"running": 1, "waiting": 1}
-    progress.ended(jobs[0], status(jobs[0], "done", 2.0))
+    finish(progress, jobs[0], 2.0)
     assert counts(progress) == {"waiting": 2}
     play(progress, *jobs[1:])
     assert counts(progress) == {"done": 1, "waiting": 1}

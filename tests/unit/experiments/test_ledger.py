@@ -1,8 +1,10 @@
-"""What the ledger writes of earlier runs before the first job."""
+"""What the ledger writes of earlier runs before the first job, and what is learnt of jobs that end."""
 
 from fake_executor import Shown, job
 
+from sft.experiments.costs import StageCosts
 from sft.experiments.ledger import Ledger
+from sft.experiments.schedule import workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.surroundings import Surroundings
 from sft.runs.files import ResultsFolder
@@ -14,10 +16,21 @@ def test_what_an_earlier_runner_left_running_runs_no_more(results: ResultsFolder
     planned = job(results, "train", "t")
     write_record(planned.folder.status, StatusRecord("running", "train", attempt=2, memory_step=1))
     shown = Shown()
-    earlier = Ledger(results, shown, RunSettings(), Surroundings(oom_counter=None), lambda: None).begin(
-        {"a": [planned]}
-    )
+    ledger = Ledger(results, shown, RunSettings(), Surroundings(oom_counter=None), lambda: None)
+    earlier = ledger.begin(workload({"a": [planned]}))
     assert earlier.lost == [planned]
     status = read_status(planned.folder.status)
     assert status is not None
     assert (status.state, status.error, status.attempt, status.memory_step) == ("interrupted", LOST, 2, 1)
+
+
+def test_what_a_job_took_is_learnt_whatever_displays_do_with_it(results: ResultsFolder) -> None:
+    costs, jobs = StageCosts(), [job(results, "infer", key) for key in ("first", "failed", "next")]
+    around = Surroundings(cost=costs.cost, learn=costs.learn, oom_counter=None)
+    ledger = Ledger(results, Shown(), RunSettings(), around, lambda: None)
+    ledger.begin(workload({planned.record.key: [planned] for planned in jobs}))
+    assert costs.seconds(jobs[2]) is None
+    for planned, state, seconds in zip(jobs, ("done", "failed"), (40.0, 900.0), strict=False):
+        ledger.started(planned, StatusRecord("running", "infer"))
+        ledger.ended(planned, StatusRecord(state, "infer", seconds=seconds), None, now=0.0)
+    assert costs.seconds(jobs[2]) == 40.0

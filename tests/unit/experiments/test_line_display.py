@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from sft.experiments.costs import StageCosts
 from sft.experiments.display import RunningJob
 from sft.experiments.line_display import LineDisplay, display_for
 from sft.experiments.live_display import LiveDisplay
+from sft.experiments.run_facts import RunFacts
+from sft.experiments.schedule import workload
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import ErrorRecord, ProgressRecord, State, StatusRecord
 
@@ -26,8 +29,13 @@ def stream() -> io.StringIO:
 
 
 @pytest.fixture
-def display(stream: io.StringIO) -> LineDisplay:
-    return LineDisplay(stream)
+def costs() -> StageCosts:
+    return StageCosts()
+
+
+@pytest.fixture
+def display(stream: io.StringIO, costs: StageCosts) -> LineDisplay:
+    return LineDisplay(stream, costs)
 
 
 def lines(stream: io.StringIO) -> list[str]:
@@ -42,14 +50,20 @@ def ended(job: PlannedJob, state: State, seconds: float | None = None, message: 
     return StatusRecord(state, job.record.stage, seconds=seconds, error=error)
 
 
-def test_a_job_has_a_line_at_its_start_and_at_its_end(chain: Chain, stream: io.StringIO, display: LineDisplay) -> None:
+def test_a_job_has_a_line_at_its_start_and_at_its_end(
+    chain: Chain, stream: io.StringIO, display: LineDisplay, costs: StageCosts
+) -> None:
     a, b = chain("a", train="t"), chain("b", train="t")
-    display.began({"a": a, "b": b}, ())
+    work = workload({"a": a, "b": b})
+    display.began(work)
+    display.opened(RunFacts(work.experiments, work.needed))
     display.started(a[0], StatusRecord("running", "train", gpus=("0", "1")))
     display.ended(a[0], ended(a[0], "done", 12.34))
     display.started(a[1], StatusRecord("running", "infer"))
+    costs.learn(a[1], ended(a[1], "done", 3.0))
     display.ended(a[1], ended(a[1], "done", 3.0))
     assert lines(stream) == [
+        "done 0, retry 0, new 2",
         "train    a (+1) started on 0, 1",
         "train    a (+1) done in 12 s (0 of 2 done, 2 waiting)",
         "infer    a started",
@@ -61,7 +75,7 @@ def test_a_failure_is_told_once_for_all_that_needed_it(
     chain: Chain, stream: io.StringIO, display: LineDisplay
 ) -> None:
     a, b = chain("a", train="t"), chain("b", train="t")
-    display.began({"a": a, "b": b}, ())
+    display.began(workload({"a": a, "b": b}))
     display.started(a[0], StatusRecord("running", "train"))
     failure = ended(a[0], "failed", 1.0, "no rows\nat all")
     display.ended(a[0], failure)
@@ -72,7 +86,7 @@ def test_a_failure_is_told_once_for_all_that_needed_it(
 
 def test_stops_and_further_tries_are_told(chain: Chain, stream: io.StringIO, display: LineDisplay) -> None:
     a = chain("a")
-    display.began({"a": a}, ())
+    display.began(workload({"a": a}))
     for state in ("pending", "interrupted"):
         display.started(a[0], StatusRecord("running", "train"))
         display.ended(a[0], ended(a[0], state, 2.0, "worker was ended"))
@@ -86,7 +100,7 @@ def test_progress_is_told_every_half_minute_of_each_job(
     chain: Chain, stream: io.StringIO, display: LineDisplay
 ) -> None:
     a, b = chain("a"), chain("b")
-    display.began({"a": a, "b": b}, ())
+    display.began(workload({"a": a, "b": b}))
     running = StatusRecord("running", "train")
     display.started(a[0], running)
     display.started(b[0], running)
@@ -110,7 +124,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(chain: Chain) -> None:
     stream = io.StringIO()
     display = LineDisplay(stream)
     stream.close()
-    display.began({"a": chain("a")}, ())
+    display.began(workload({"a": chain("a")}))
     display.say("word")
 
 

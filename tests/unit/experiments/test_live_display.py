@@ -11,6 +11,8 @@ from rich.text import Text
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import RunningJob
 from sft.experiments.live_display import LiveDisplay
+from sft.experiments.run_facts import RunFacts
+from sft.experiments.schedule import workload
 from sft.experiments.terminal import LiveRegion
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import ErrorRecord, StatusRecord
@@ -86,7 +88,7 @@ def running(job: PlannedJob) -> StatusRecord:
 
 def test_the_table_is_drawn_in_place(chain: Chain, screen: Screen, display: LiveDisplay) -> None:
     a, b = chain("a"), chain("b")
-    display.began({"a": a, "b": b}, ())
+    display.began(workload({"a": a, "b": b}))
     assert [line.split()[:2] for line in screen.text[1:]] == [
         ["experiment", "state"],
         ["a", "waiting"],
@@ -100,8 +102,9 @@ def test_the_table_is_drawn_in_place(chain: Chain, screen: Screen, display: Live
 
 def test_failures_and_words_stay_above_the_table(chain: Chain, screen: Screen, display: LiveDisplay) -> None:
     a, b = chain("a", train="t"), chain("b", train="t")
-    display.began({"a": a, "b": b}, ())
-    display.say("done 0, retry 0, new 2")
+    work = workload({"a": a, "b": b})
+    display.began(work)
+    display.opened(RunFacts(work.experiments, work.needed))
     display.started(a[0], running(a[0]))
     error = ErrorRecord("exception", "ValueError: [bold]\nno rows")
     display.ended(a[0], StatusRecord("failed", "train", error=error, seconds=3.0))
@@ -117,7 +120,7 @@ def test_failures_and_words_stay_above_the_table(chain: Chain, screen: Screen, d
 
 
 def test_nothing_of_the_table_is_left_in_the_end(chain: Chain, screen: Screen, display: LiveDisplay) -> None:
-    display.began({"a": chain("a")}, ())
+    display.began(workload({"a": chain("a")}))
     display.say("a word")
     display.closed()
     screen.write("$ ")
@@ -126,7 +129,7 @@ def test_nothing_of_the_table_is_left_in_the_end(chain: Chain, screen: Screen, d
 
 def test_stops_are_no_failures(chain: Chain, screen: Screen, display: LiveDisplay) -> None:
     a = chain("a")
-    display.began({"a": a}, ())
+    display.began(workload({"a": a}))
     display.started(a[0], running(a[0]))
     display.ended(a[0], StatusRecord("interrupted", "train", error=ErrorRecord("killed", "stopped by SIGINT")))
     assert not any("FAILED" in line for line in screen.text)
@@ -136,7 +139,7 @@ def test_stops_are_no_failures(chain: Chain, screen: Screen, display: LiveDispla
 def test_many_ends_at_once_are_drawn_once(chain: Chain, screen: Screen) -> None:
     display = LiveDisplay(screen, StageCosts(), console(), lambda: 5.0)
     a = chain("a")
-    display.began({"a": a}, ())
+    display.began(workload({"a": a}))
     before = list(screen.text)
     display.started(a[0], running(a[0]))
     assert screen.text == before
@@ -193,7 +196,7 @@ class Gone(Screen):
 def test_a_terminal_that_is_gone_ends_nothing(chain: Chain, error: OSError) -> None:
     display = LiveDisplay(Gone(error), StageCosts(), now=Clock())
     a = chain("a")
-    display.began({"a": a}, ())
+    display.began(workload({"a": a}))
     display.started(a[0], running(a[0]))
     display.say("word")
     display.ended(a[0], StatusRecord("failed", "train", error=ErrorRecord("data", "x")))

@@ -9,6 +9,7 @@ from sft.experiments.costs import StageCosts
 from sft.experiments.display import RunningJob
 from sft.experiments.grid_progress import GridProgress
 from sft.experiments.live_table import cut_middle, frame, gpus_text
+from sft.experiments.schedule import workload
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import ErrorRecord, ProgressRecord, State, StatusRecord
 
@@ -21,7 +22,7 @@ class Played:
 
     def __init__(self, *experiments: list[PlannedJob]) -> None:
         self.progress = GridProgress(StageCosts())
-        self.progress.began({jobs[-1].record.name: jobs for jobs in experiments}, ())
+        self.progress.began(workload({jobs[-1].record.name: jobs for jobs in experiments}))
 
     def run(self, job: PlannedJob, gpus: tuple[str, ...] = (), step: int = 0, loss: float | None = None) -> None:
         status = StatusRecord("running", job.record.stage, gpus=gpus)
@@ -32,7 +33,9 @@ class Played:
     def end(self, job: PlannedJob, state: State = "done", seconds: float = 2.0) -> None:
         self.run(job)
         error = ErrorRecord("oom_gpu", "out of memory") if state == "failed" else None
-        self.progress.ended(job, StatusRecord(state, job.record.stage, seconds=seconds, error=error))
+        status = StatusRecord(state, job.record.stage, seconds=seconds, error=error)
+        self.progress.costs.learn(job, status)
+        self.progress.ended(job, status)
 
     def lines(self, width: int = 100, height: int = 24, elapsed: float = 61.0) -> list[str]:
         return [line.plain for line in frame(self.progress, width, height, elapsed)]
@@ -94,7 +97,7 @@ def test_every_frame_fits(chain: Chain, width: int, height: int) -> None:
     names = ["qwen2.5-0.5b-" * 8, "日本語の実験" * 12, "a\nb\x1b[31mred", *(f"seed{number}" for number in range(20))]
     experiments = [chain(f"e{number}") for number in range(len(names))]
     progress = GridProgress(StageCosts())
-    progress.began(dict(zip(names, experiments, strict=True)), ())
+    progress.began(workload(dict(zip(names, experiments, strict=True))))
     played = Played()
     played.progress = progress
     for jobs in experiments[:3]:

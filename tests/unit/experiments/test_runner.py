@@ -17,6 +17,7 @@ from sft.experiments.board_process import BoardFailure
 from sft.experiments.executors.local.leases import Machine
 from sft.experiments.executors.protocol import Submission
 from sft.experiments.runner import Runner
+from sft.experiments.schedule import workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
@@ -41,7 +42,7 @@ def run(
     experiments = jobs if isinstance(jobs, dict) else {"a": jobs}
     chosen = RunSettings(**settings)
     runner = Runner(results, executor, display or Shown(), lambda: None, chosen, surroundings or around())
-    return runner.run(experiments)
+    return runner.run(workload(experiments))
 
 
 def end_by(code: int, *, before: int) -> Any:
@@ -94,7 +95,7 @@ def test_stages_run_in_order_and_everything_is_written(results: ResultsFolder) -
     jobs, executor, display = chain(results), FakeExecutor(), Shown()
     summary = run(results, jobs, executor, display)
     assert executor.order == ["t", "i", "e"]
-    assert summary.done == {planned.folder.path for planned in jobs}
+    assert summary.reused | summary.finished == {planned.folder.path for planned in jobs}
     assert (summary.reused, summary.failed, summary.stopped_by, summary.machine) == (frozenset(), {}, None, None)
     assert states(jobs) == ["done"] * 3
     status = status_of(jobs[0])
@@ -150,7 +151,7 @@ def test_a_folder_in_the_place_of_a_record_is_moved_and_ends_no_grid(results: Re
     if name != "status":
         (place / "kept").mkdir(parents=True)
     summary = run(results, [planned], FakeExecutor({"i": block}), display)
-    assert summary.done == {planned.folder.path}
+    assert summary.reused | summary.finished == {planned.folder.path}
     (said,) = [line for line in display.said if "was a folder" in line]
     assert (Path(said.rpartition(" ")[2]) / "kept").is_dir()
 
@@ -260,7 +261,7 @@ def test_jobs_run_side_by_side_each_with_its_share_of_the_cores(results: Results
     executor = FakeExecutor()
     machine = Machine(jobs=2, cores=(0, 1, 2, 3), n_cores=4)
     summary = run(results, many(results, 5), executor, surroundings=around(machine=machine))
-    assert len(summary.done) == 5
+    assert len(summary.reused | summary.finished) == 5
     assert max(map(len, executor.together)) == 2
     assert {(lease.cores, lease.threads) for lease in executor.leases.values()} == {((0, 1), 2), ((2, 3), 2)}
 
@@ -691,7 +692,7 @@ def test_the_board_is_refreshed_when_something_changed_and_its_failure_is_told_o
 
     display = Shown()
     surroundings = around(tick_seconds=0.0)
-    Runner(results, FakeExecutor(), display, start, RunSettings(), surroundings).run(many(results, 4))
+    Runner(results, FakeExecutor(), display, start, RunSettings(), surroundings).run(workload(many(results, 4)))
     assert len(boards) > 1
     assert all(board.ended for board in boards)
     assert [line for line in display.said if "leaderboard" in line] == [
@@ -707,7 +708,7 @@ def test_a_board_that_never_ends_holds_up_no_job_and_none_is_started_beside_it(r
         return boards[-1]
 
     runner = Runner(results, FakeExecutor(), Shown(), start, RunSettings(), around(tick_seconds=0.0))
-    assert len(runner.run(many(results, 4)).ended) == 4
+    assert len(runner.run(workload(many(results, 4))).ended) == 4
     assert [board.ended for board in boards] == [True]
 
 
@@ -730,7 +731,7 @@ def test_a_run_that_is_stopped_ends_its_board_after_it_has_passed_the_signal_on(
         return boards[-1]
 
     executor.while_waiting = stop_once_a_board_is_written
-    Runner(results, executor, Shown(), start, RunSettings(), around(tick_seconds=0.0)).run(many(results, 2))
+    Runner(results, executor, Shown(), start, RunSettings(), around(tick_seconds=0.0)).run(workload(many(results, 2)))
     assert order[0] == [RunSettings().grace]
 
 
