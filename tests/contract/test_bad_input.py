@@ -11,10 +11,11 @@ import pytest
 from bad_configs import CASES, TRAINED
 from tiny_project import config, write_bad_data, write_project
 
-from sft import api, cli
+from sft import GridOptions, api, cli
 from sft.errors import InvalidExperiments, MachineError, SftError, UserError
 from sft.experiments.jsonnet import JsonnetOptions
-from sft.experiments.loading import GridOptions
+
+NO_OPTIONS = GridOptions()
 
 Refused = Callable[..., SftError]
 
@@ -26,7 +27,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
     write_bad_data(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
-    def run(grid: Any, options: GridOptions = api.DEFAULT_OPTIONS, file: str = "grid.json") -> SftError:
+    def run(grid: Any, options: GridOptions = NO_OPTIONS, file: str = "grid.json") -> SftError:
         text = grid if isinstance(grid, str) else json.dumps(grid)
         (tmp_path / file).write_text(text, "utf-8")
         with pytest.raises(SftError) as told:

@@ -11,6 +11,7 @@ import pytest
 
 import sft
 from sft import api
+from sft.api import grids
 from sft.errors import MachineError, PackageMissing, UserError
 from sft.experiments import planning, running
 from sft.experiments.board_process import GuardedBoard
@@ -43,7 +44,7 @@ def board_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return write
 
-    monkeypatch.setattr(api, "board_starter", start)
+    monkeypatch.setattr(grids, "board_starter", start)
 
 
 @pytest.fixture
@@ -57,6 +58,22 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(Runner, "run", run)
     return found
+
+
+def test_all_that_import_sft_offers_is_there() -> None:
+    assert {"GridOptions", "RunSettings"} < set(dir(sft))
+    assert [getattr(sft, name) is getattr(api, name) for name in sft.__all__] == [True] * len(sft.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = sft.nothing
+
+
+def test_options_and_settings_reach_the_run(grid: dict[str, Any], seen: list[Any]) -> None:
+    options = sft.GridOptions(overrides=("seed=7",), only="b")
+    sft.run(grid, "results", options, sft.RunSettings(jobs=2))
+    ((settings, experiments),) = seen
+    assert (settings.jobs, list(experiments)) == (2, ["b"])
+    assert experiments["b"][0].record.experiment.seed == 7
+    assert list(sft.plan(grid, options).named()) == ["b"]
 
 
 def test_settings_reach_the_run(grid: dict[str, Any], seen: list[Any]) -> None:
@@ -121,15 +138,15 @@ def test_baselines_are_measured_at_the_end_of_a_run_that_was_not_stopped_only(
     grid: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stopped_by: int | None, expected: list[bool]
 ) -> None:
     written: list[bool] = []
-    original = api.run_plan
+    original = grids.run_plan
 
     def run(checked: Any, results: Any, request: Any, settings: Any, watchers: Any) -> Any:
         watchers.start_board()
         return original(checked, results, request, settings, watchers)
 
     monkeypatch.setattr(Runner, "run", lambda *_: RunSummary(stopped_by=stopped_by))
-    monkeypatch.setattr(api, "run_plan", run)
-    monkeypatch.setattr(api, "board_starter", lambda _, option: lambda: written.append(option == "--baselines"))
+    monkeypatch.setattr(grids, "run_plan", run)
+    monkeypatch.setattr(grids, "board_starter", lambda _, option: lambda: written.append(option == "--baselines"))
     sft.run(grid, "results")
     assert written == expected
 
@@ -155,7 +172,7 @@ def test_a_board_that_cannot_be_written_at_the_end_is_told_and_loses_no_run(
     unwritten: str | None,
     warnings: str | None,
 ) -> None:
-    monkeypatch.setattr(api, "board_starter", lambda *_: lambda: GuardedBoard([sys.executable, "-c", program]))
+    monkeypatch.setattr(grids, "board_starter", lambda *_: lambda: GuardedBoard([sys.executable, "-c", program]))
     outcome = sft.run(grid, "results").outcome
     assert outcome.unwritten == (() if unwritten is None else (unwritten,))
     assert (len(outcome.warnings), bool(warnings)) in ((0, False), (1, True))
@@ -186,8 +203,8 @@ def test_a_run_is_logged_when_it_has_ended_unless_it_was_stopped(
         return ("not logged",)
 
     monkeypatch.setattr(Runner, "run", lambda *_: RunSummary(stopped_by=stopped_by))
-    monkeypatch.setattr(api, "require_tracker", lambda name: None)
-    monkeypatch.setattr(api, "last_log", log)
+    monkeypatch.setattr(grids, "require_tracker", lambda name: None)
+    monkeypatch.setattr(grids, "last_log", log)
     ended = sft.run(grid, "results", tracker="mine")
     assert logged == [(Path("results").resolve(), "mine", True)] * calls, "after the board, and while it is locked"
     assert ended.outcome.unwritten == ("not logged",) * calls

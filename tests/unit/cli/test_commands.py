@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sft import api, cli
+from sft.api import grids
 from sft.cli import app, main, run_commands
 from sft.cli.arguments import pairs
 from sft.errors import FolderInUse, MachineError, UserError
@@ -171,7 +172,7 @@ def test_hub_commits_are_those_of_the_folder_else_of_the_one_with_the_adapter(
         seen.append(dict(pinned))
         raise UserError("seen")
 
-    monkeypatch.setattr(api, "plan_grid", stop)
+    monkeypatch.setattr(grids, "plan_grid", stop)
     call(command, "grid.json", "--only", "a", "--results-path", "out")
     assert [pinned.get("model:x@") for pinned in seen] == [expected]
 

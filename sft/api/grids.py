@@ -1,10 +1,10 @@
-"""What the commands and `import sft` offer; every command calls one function of this module."""
+"""What takes a grid: check it, run it, look into one experiment of it; and what may be written in one."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sft.config.schema import config_schema
 from sft.experiments.board_process import BASELINES, UNDER_WAY, board_starter, no_board
@@ -16,7 +16,6 @@ from sft.experiments.line_display import display_for
 from sft.experiments.loading import GridOptions, load_grid, load_one
 from sft.experiments.methods import method_lines
 from sft.experiments.planning import GridPlan, RawGrid, plan_grid
-from sft.experiments.results_view import view_of
 from sft.experiments.running import (
     RunOutcome,
     RunRequest,
@@ -27,41 +26,11 @@ from sft.experiments.running import (
     run_plan,
 )
 from sft.experiments.settings import RunSettings
-from sft.reporting.building import leading_id
-from sft.reporting.leaderboard import board_folder, rebuild_leaderboard
-from sft.reporting.tracked import last_log, log_results, require_tracker
-from sft.reporting.views.view import ViewRequest, leaderboard_view
+from sft.reporting.tracked import last_log, require_tracker
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 from sft.runs.hub_contact import asked_anew
 from sft.runs.lock import locked
 from sft.runs.notices import told_to
-
-__all__ = [
-    "GridRun",
-    "RunRequest",
-    "RunSettings",
-    "ViewRequest",
-    "clean",
-    "inspect",
-    "leaderboard",
-    "leaderboard_view",
-    "logs",
-    "methods",
-    "plan",
-    "require_tracker",
-    "results",
-    "run",
-    "run_one",
-    "schema",
-    "status",
-    "track",
-    "verify",
-]
-
-if TYPE_CHECKING:
-    import pandas
-
-    from sft.experiments.verification import Verification
 
 Grid = str | Path | Mapping[str, Any] | list[Any]
 
@@ -137,87 +106,6 @@ def run_one(
     return _run(load_one(config, options), results_path, request, settings, display)
 
 
-def results(*folders: str | Path) -> "pandas.DataFrame":
-    """One row per experiment of one or several results folders: settings, results, seconds, memory."""
-    from sft.reporting.frame import results_frame
-
-    return results_frame([Path(folder) for folder in folders or (DEFAULT_RESULTS,)])
-
-
-def leaderboard(
-    folders: Sequence[Path],
-    to: Path | None = None,
-    *,
-    full: bool = False,
-    with_texts: bool = True,
-    figures: Path | None = None,
-) -> Path:
-    """Rebuild the leaderboard files of results folders and return the folder they lie in.
-
-    With `full` all groups get intervals and tests, else the 50 best of each board; without `with_texts` the page shows
-    no texts of the data; `figures` is a folder for the charts as SVG files.
-
-    Raises:
-        UserError: a folder is not there, or several are joined and none is given to write to.
-        MachineError: the package that draws figures is not installed.
-    """
-    return rebuild_leaderboard(folders, board_folder(folders, to), full=full, with_texts=with_texts, figures=figures)
-
-
-def track(folders: Sequence[Path], tracker: str, to: Path | None = None) -> str:
-    """Log the experiments of results folders, those that failed too; a line that says what was done and where.
-
-    Raises:
-        UserError: there is no such tracker or folder, or several are joined and none is given to write to.
-        MachineError: the tracker's package is not installed, or it could not log.
-    """
-    return log_results([ResultsFolder(folder) for folder in folders], board_folder(folders, to), tracker)
-
-
-def status(results_path: str | Path = DEFAULT_RESULTS) -> list[str]:
-    """How a results folder stands, in lines: counts by state, what runs, what failed and why, what comes next."""
-    from sft.experiments.status_view import status_lines
-
-    return status_lines(view_of(_folder(results_path)))
-
-
-def logs(experiment: str, results_path: str | Path = DEFAULT_RESULTS, lines: int = 20) -> list[str]:
-    """The tries of every stage of an experiment: their states, their logs, and the end of the last one.
-
-    Args:
-        experiment: its name, the beginning of its id, or `best`.
-        results_path: the results folder.
-        lines: how many lines of each log are shown.
-
-    Raises:
-        UserError: none, or several, are meant.
-    """
-    from sft.experiments.log_view import logs_of
-
-    folder = _folder(results_path)
-    return logs_of(view_of(folder), experiment, lambda: leading_id(folder), lines)
-
-
-def verify(results_path: str | Path = DEFAULT_RESULTS) -> "Verification":
-    """Compare every result file of a results folder with its manifest; nothing is written."""
-    from sft.experiments.verification import verify as verify_view
-
-    return verify_view(view_of(_folder(results_path)))
-
-
-def clean(results_path: str | Path = DEFAULT_RESULTS, *, delete: bool = False, adapters: bool = False) -> list[str]:
-    """Say in lines what a results folder holds that its grid does not need, or `delete` it.
-
-    With `adapters` those go too of which every experiment is done.
-
-    Raises:
-        FolderInUse: adapters are to go while a run is active.
-    """
-    from sft.experiments.cleaning import clean as clean_folder
-
-    return clean_folder(_folder(results_path), delete=delete, adapters=adapters)
-
-
 @asked_anew()
 def inspect(
     config: Grid,
@@ -253,10 +141,6 @@ def schema() -> dict[str, Any]:
 def methods() -> str:
     """Adapters, initialisers, metrics and tasks by name, with what each supports."""
     return "\n".join(method_lines())
-
-
-def _folder(results_path: str | Path) -> ResultsFolder:
-    return ResultsFolder(Path(results_path).resolve())
 
 
 def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True, may_train: bool = True) -> GridPlan:

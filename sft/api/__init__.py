@@ -1,0 +1,32 @@
+"""What the commands and `import sft` offer; every command calls one function of this package."""
+
+from sft.api.folders import clean, leaderboard, logs, results, status, track, verify
+from sft.api.grids import GridRun, inspect, methods, plan, run, run_one, schema
+from sft.experiments.loading import GridOptions
+from sft.experiments.running import RunRequest
+from sft.experiments.settings import RunSettings
+from sft.reporting.tracked import require_tracker
+from sft.reporting.views.view import ViewRequest, leaderboard_view
+
+__all__ = [
+    "GridOptions",
+    "GridRun",
+    "RunRequest",
+    "RunSettings",
+    "ViewRequest",
+    "clean",
+    "inspect",
+    "leaderboard",
+    "leaderboard_view",
+    "logs",
+    "methods",
+    "plan",
+    "require_tracker",
+    "results",
+    "run",
+    "run_one",
+    "schema",
+    "status",
+    "track",
+    "verify",
+]

@@ -1,0 +1,101 @@
+"""What takes a results folder: its numbers, its boards, how it stands, and what can go."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sft.experiments.results_view import view_of
+from sft.reporting.building import leading_id
+from sft.reporting.leaderboard import board_folder, rebuild_leaderboard
+from sft.reporting.tracked import log_results
+from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
+
+if TYPE_CHECKING:
+    import pandas
+
+    from sft.experiments.verification import Verification
+
+
+def results(*folders: str | Path) -> "pandas.DataFrame":
+    """One row per experiment of one or several results folders: settings, results, seconds, memory."""
+    from sft.reporting.frame import results_frame
+
+    return results_frame([Path(folder) for folder in folders or (DEFAULT_RESULTS,)])
+
+
+def leaderboard(
+    folders: Sequence[Path],
+    to: Path | None = None,
+    *,
+    full: bool = False,
+    with_texts: bool = True,
+    figures: Path | None = None,
+) -> Path:
+    """Rebuild the leaderboard files of results folders and return the folder they lie in.
+
+    With `full` all groups get intervals and tests, else the 50 best of each board; without `with_texts` the page shows
+    no texts of the data; `figures` is a folder for the charts as SVG files.
+
+    Raises:
+        UserError: a folder is not there, or several are joined and none is given to write to.
+        MachineError: the package that draws figures is not installed.
+    """
+    return rebuild_leaderboard(folders, board_folder(folders, to), full=full, with_texts=with_texts, figures=figures)
+
+
+def track(folders: Sequence[Path], tracker: str, to: Path | None = None) -> str:
+    """Log the experiments of results folders, those that failed too; a line that says what was done and where.
+
+    Raises:
+        UserError: there is no such tracker or folder, or several are joined and none is given to write to.
+        MachineError: the tracker's package is not installed, or it could not log.
+    """
+    return log_results([ResultsFolder(folder) for folder in folders], board_folder(folders, to), tracker)
+
+
+def status(results_path: str | Path = DEFAULT_RESULTS) -> list[str]:
+    """How a results folder stands, in lines: counts by state, what runs, what failed and why, what comes next."""
+    from sft.experiments.status_view import status_lines
+
+    return status_lines(view_of(_folder(results_path)))
+
+
+def logs(experiment: str, results_path: str | Path = DEFAULT_RESULTS, lines: int = 20) -> list[str]:
+    """The tries of every stage of an experiment: their states, their logs, and the end of the last one.
+
+    Args:
+        experiment: its name, the beginning of its id, or `best`.
+        results_path: the results folder.
+        lines: how many lines of each log are shown.
+
+    Raises:
+        UserError: none, or several, are meant.
+    """
+    from sft.experiments.log_view import logs_of
+
+    folder = _folder(results_path)
+    return logs_of(view_of(folder), experiment, lambda: leading_id(folder), lines)
+
+
+def verify(results_path: str | Path = DEFAULT_RESULTS) -> "Verification":
+    """Compare every result file of a results folder with its manifest; nothing is written."""
+    from sft.experiments.verification import verify as verify_view
+
+    return verify_view(view_of(_folder(results_path)))
+
+
+def clean(results_path: str | Path = DEFAULT_RESULTS, *, delete: bool = False, adapters: bool = False) -> list[str]:
+    """Say in lines what a results folder holds that its grid does not need, or `delete` it.
+
+    With `adapters` those go too of which every experiment is done.
+
+    Raises:
+        FolderInUse: adapters are to go while a run is active.
+    """
+    from sft.experiments.cleaning import clean as clean_folder
+
+    return clean_folder(_folder(results_path), delete=delete, adapters=adapters)
+
+
+def _folder(results_path: str | Path) -> ResultsFolder:
+    return ResultsFolder(Path(results_path).resolve())
