@@ -225,14 +225,14 @@ class Ended:
         self.signals: list[int] = []
         self.settings: list[RunSettings] = []
         self.summary = RunSummary()
-        monkeypatch.setattr(runner.Runner, "run", lambda own, experiments: self._run(own, experiments))
+        monkeypatch.setattr(runner.Runner, "run", lambda own, work: self._run(own, work))
         monkeypatch.setattr(run_commands, "end_by", self.signals.append)
 
-    def _run(self, own: Any, experiments: Any) -> RunSummary:
+    def _run(self, own: Any, work: Any) -> RunSummary:
         self.settings.append(own._settings)
         if self.summary.failed:
             (failed,) = self.summary.failed.values()
-            train, *_, goal = next(iter(experiments.values()))
+            train, *_, goal = next(iter(work.experiments.values()))
             self.summary.failed = {train.folder.path: failed, goal.folder.path: failed}
             self.summary.ended = {train.folder.path: failed}
         return self.summary

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,17 @@ def test_a_job_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_job(tmp_path / "job.json") == JOB
     assert JOB.input_folder("train", Path("/r/stages/infer/k")) == Path("/r/stages/train/k")
     assert JOB.input_folder("infer", Path("/r/stages/infer/k")) is None
+
+
+def test_the_config_of_a_job_is_read_once_and_is_no_part_of_its_file(
+    tmp_path: Path, raw: Callable[..., dict[str, Any]]
+) -> None:
+    job = dataclasses.replace(JOB, config=raw({"seed": 7}))
+    assert job.experiment.seed == 7
+    assert job.experiment is job.experiment
+    write_record(tmp_path / "job.json", job)
+    assert "experiment" not in json.loads((tmp_path / "job.json").read_text())
+    assert dataclasses.replace(job, config=raw()).experiment.seed == 13
 
 
 @pytest.mark.parametrize("status", [STATUS, StatusRecord("pending", "infer")])
