@@ -102,9 +102,11 @@ def test_its_settings_and_key_fields_are_in_the_plan(words: Any) -> None:
 def test_its_memory_steps_are_asked(words: Any) -> None:
     from sft.inference.memory import Sizes, batch_limits
     from sft.pipeline.memory import has_memory_step
+    from sft.runs.records import JobRecord
 
     config = words.experiment.config
-    asked = [has_memory_step("infer", config.model_dump(mode="json"), step) for step in (0, 6, 7)]
+    record = JobRecord("infer", "0" * 16, "a", config.model_dump(mode="json"), "", {})
+    asked = [has_memory_step(record, step) for step in (0, 6, 7)]
     assert asked == [True, True, False]
     limits = batch_limits(config, 2, Sizes(10, 10, 10, 1), "cpu", None)
     assert limits is not None
