@@ -16,6 +16,7 @@ from sft.experiments import board_refresh, running_job
 from sft.experiments.board_process import BoardFailure
 from sft.experiments.executors.local.leases import Machine
 from sft.experiments.executors.protocol import Submission
+from sft.experiments.line_display import LineDisplay
 from sft.experiments.runner import Runner
 from sft.experiments.schedule import workload
 from sft.experiments.settings import RunSettings
@@ -345,6 +346,17 @@ def test_a_job_whose_wait_is_over_does_not_make_the_loop_spin_while_the_slots_ar
     run(results, experiments, executor, surroundings=around(backoff_seconds=0.02, tick_seconds=0.1))
     assert executor.order == ["i0", "i1", "i0"]
     assert sum(timeout == 0 for timeout in executor.timeouts) < 5
+
+
+def test_what_is_to_be_done_is_asked_of_the_disk_once_before_the_run(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[PlannedJob] = []
+    work = workload({"a": chain(results)})
+    monkeypatch.setattr(PlannedJob, "is_done", property(asked.append))
+    executor = FakeExecutor()
+    assert len(Runner(results, executor, LineDisplay(), lambda: None, RunSettings(), around()).run(work).finished) == 3
+    assert asked == []
 
 
 def test_a_lasting_fault_is_not_tried_again_but_by_request(results: ResultsFolder) -> None:
