@@ -7,7 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sft.config.experiment import ExperimentConfig, PromptingConfig
+from sft.config.experiment import ExperimentConfig
+from sft.config.prompting import PromptingConfig
 from sft.data.prompts import Encoded, Example, LabelIds, PromptBuilder, PromptStyle, TooLong, resolve_format
 from sft.data.rows import Row
 from sft.errors import DataError, UserError
