@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -86,17 +85,10 @@ def section(name: str, title: str) -> str:
     return DOCUMENTS[name].split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-@cache
-def source_files() -> tuple[Path, ...]:
-    """The program's own Python files."""
-    return tuple(sorted((ROOT / "sft").rglob("*.py")))
-
-
 def shell_lines(text: str) -> Iterator[str]:
     """The lines that are typed into a shell, one for each command, also those inside `$(...)`."""
     for block in blocks(text):
         if block.kind in ("bash", "sh", "indented"):
             for line in block.text.replace("\\\n", " ").splitlines():
-                yield from (
-                    part.strip() for part in [*re.split(r"&&|\|\||;", line), *re.findall(r"\$\((.*?)\)", line)]
-                )
+                parts = [*re.split(r"&&|\|\||;", line), *re.findall(r"\$\((.*?)\)", line)]
+                yield from (part.strip() for part in parts)
