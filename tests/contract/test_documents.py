@@ -1,5 +1,6 @@
 """The documents hang together: links and headings, the map of the README, files that are named."""
 
+import importlib
 import re
 
 import pytest
@@ -21,6 +22,7 @@ MAP = "Documentation"
 PAGES = [name for name in DOCUMENTS if name.startswith("docs/")]
 PLACE = re.compile(r"(?:docs|benchmarks|etc|sft|tests)/[\w./-]*\w")
 DOCUMENT = re.compile(r"\b(?:docs|benchmarks|etc|sft|tests)/[\w./-]+\.md\b")
+CLASS = re.compile(r"\b(sft(?:\.\w+)+)\.([A-Z]\w+)")
 
 
 def missing_places(text: str) -> list[str]:
@@ -108,6 +110,15 @@ def test_named_files_exist(name: str) -> None:
 def test_a_named_file_that_does_not_exist_is_noticed() -> None:
     text = "`sft/errors.py`, `sft/nothing.py`, `tests/contract/`, `tests/nothing.py::test_it`, `data/nothing.py`"
     assert missing_places(text) == ["sft/nothing.py", "tests/nothing.py"]
+
+
+def test_named_classes_exist() -> None:
+    """By their path; the changelog names what was there once."""
+    texts = [text for name, text in DOCUMENTS.items() if name != "CHANGELOG.md"]
+    named = {place for text in texts for place in CLASS.findall(prose(text))}
+    assert named
+    for module, name in named:
+        assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
 
 
 def test_documents_that_the_program_names_exist() -> None:
