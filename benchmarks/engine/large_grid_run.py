@@ -42,7 +42,8 @@ def main(results: ResultsFolder) -> None:
     with locked(results):
         around = Surroundings(board_seconds=0.0)
         start = board_starter(results, UNDER_WAY)
-        Runner(results, LocalExecutor("fresh"), display_for(), start, RunSettings(), around).run(workload(jobs))
+        settings = RunSettings(start="fresh")
+        Runner(results, LocalExecutor(settings), display_for(), start, settings, around).run(workload(jobs))
 
 
 if __name__ == "__main__":

@@ -32,9 +32,10 @@ from sft.runs.files import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from sft.api import GridRun, RunRequest
+    from sft.experiments.executors.protocol import StartChoice
     from sft.experiments.loading import GridOptions
     from sft.experiments.running import RunOutcome
-    from sft.experiments.settings import OnOutOfMemory, StartChoice
+    from sft.experiments.settings import OnOutOfMemory
     from sft.runs.files import ResultsFolder
 
 SHOWN_ROWS = 3

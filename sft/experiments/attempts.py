@@ -5,8 +5,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from sft.experiments.executors.protocol import Handle
-from sft.experiments.outcomes import NOTHING_SEEN, MemorySeen, error_of
+from sft.experiments.executors.protocol import Outcome
+from sft.experiments.outcomes import error_of
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.file_systems import make_folder
 from sft.runs.files import AttemptFolder, JobFolder
@@ -59,38 +59,36 @@ def number_of(attempt: AttemptFolder) -> int:
 
 
 def judge(
-    job: PlannedJob, handle: Handle, running: StatusRecord, asked: Asked, memory: MemorySeen = NOTHING_SEEN
+    job: PlannedJob, attempt: AttemptFolder, outcome: Outcome, running: StatusRecord, asked: Asked
 ) -> StatusRecord:
     """How a try that has ended leaves its job; a valid manifest counts before everything else.
 
     Args:
         job: what ran.
-        handle: its process.
+        attempt: the try.
+        outcome: how it ended, as the machine tells it.
         running: its status so far.
         asked: why it was asked to end.
-        memory: what was seen of memory meanwhile.
     """
-    status = dataclasses.replace(running, pid=handle.pid or running.pid, start=handle.start)
     if job.is_done:
         predicted = job.record.stage == "evaluate" and not job.record.with_metrics
-        return dataclasses.replace(status, state="predicted" if predicted else "done", device=_device(job.folder))
-    attempt, code = handle.submission.attempt, handle.exit_code() or 0
+        return dataclasses.replace(running, state="predicted" if predicted else "done", device=_device(job.folder))
     if read_error(attempt.error) is None:
         if asked.why is not None:
-            return dataclasses.replace(status, state=asked.state, error=_asked_end(asked.why, handle, code))
-        if handle.error is not None:
-            return dataclasses.replace(status, state="failed", error=handle.error)
-        if code == STOPPED_EXIT_CODE:
+            return dataclasses.replace(running, state=asked.state, error=_asked_end(asked.why, outcome))
+        if outcome.error is not None:
+            return dataclasses.replace(running, state="failed", error=outcome.error)
+        if outcome.code == STOPPED_EXIT_CODE:
             error = ErrorRecord("killed", "stopped by a signal that this program did not send")
-            return dataclasses.replace(status, state="preempted", error=error)
-    return dataclasses.replace(status, state="failed", error=error_of(attempt, code, memory))
+            return dataclasses.replace(running, state="preempted", error=error)
+    return dataclasses.replace(running, state="failed", error=error_of(attempt, outcome.code, outcome.memory))
 
 
-def _asked_end(why: ErrorRecord, handle: Handle, code: int) -> ErrorRecord:
+def _asked_end(why: ErrorRecord, outcome: Outcome) -> ErrorRecord:
     """The reason, and what happened when the job did not heed it."""
-    if handle.error is not None:
-        return ErrorRecord(why.kind, f"{why.message}; {handle.error.message}")
-    if code in _KILLED_CODES:
+    if outcome.error is not None:
+        return ErrorRecord(why.kind, f"{why.message}; {outcome.error.message}")
+    if outcome.code in _KILLED_CODES:
         return ErrorRecord(why.kind, f"{why.message}; it did not end when asked and was killed")
     return why
 

@@ -1,10 +1,10 @@
 """Why a job stands where it stands, in one line; one place, so that every view says the same."""
 
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 
 from sft.errors import ErrorKind
+from sft.experiments.executors.protocol import MemorySeen
 from sft.runs.exit_codes import kind_of
 from sft.runs.files import ID_DIGITS, AttemptFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, read_error
@@ -17,22 +17,7 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal
 _SHELL_OFFSET = 128
 
 
-@dataclass(frozen=True)
-class MemorySeen:
-    """What the runner saw of memory while a job ran."""
-
-    peak_bytes: int | None = None
-    """The most that the worker had."""
-    limit_bytes: int | None = None
-    """What there is for all processes."""
-    oom_kills: int = 0
-    """How often the system killed a process for want of memory meanwhile."""
-
-
-NOTHING_SEEN = MemorySeen()
-
-
-def error_of(attempt: AttemptFolder, exit_code: int, memory: MemorySeen = NOTHING_SEEN) -> ErrorRecord:
+def error_of(attempt: AttemptFolder, exit_code: int, memory: MemorySeen | None = None) -> ErrorRecord:
     """The error of a try that ended without a valid manifest, and that nobody asked to end.
 
     Args:
@@ -47,7 +32,7 @@ def error_of(attempt: AttemptFolder, exit_code: int, memory: MemorySeen = NOTHIN
         return ErrorRecord("no_result", "worker ended with code 0 but wrote no manifest; treated as failed.")
     number = -exit_code if exit_code < 0 else exit_code - _SHELL_OFFSET
     if 0 < number < signal.NSIG:
-        return _signalled(number, memory)
+        return _signalled(number, memory or MemorySeen())
     last = last_line(attempt.stderr)
     kind = kind_of(exit_code)
     return ErrorRecord(kind, f"worker ended with code {exit_code}" + (f": {last}" if last else ""))

@@ -1,6 +1,5 @@
 """A plan as text: what would run, what is shared, what is done, what has no effect, and every default in force."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
@@ -8,8 +7,8 @@ from sft.config.experiment import ExperimentConfig
 from sft.errors import MachineError
 from sft.experiments.defaults import default_lines
 from sft.experiments.effects import without_effect
-from sft.experiments.executors.local.gpus import usable_gpus
-from sft.experiments.executors.local.reused_devices import device_warnings
+from sft.experiments.executors import make_executor
+from sft.experiments.executors.protocol import ExecutorOptions
 from sft.experiments.library_versions import version_warnings
 from sft.experiments.outcomes import reason, story
 from sft.experiments.plan_states import PlannedRun, planned_run
@@ -52,7 +51,7 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
 
 def _device_warnings(run: PlannedRun) -> list[str]:
     try:
-        return device_warnings(run.experiments, run.done, lambda: usable_gpus("all", os.environ))
+        return make_executor(ExecutorOptions(), lambda _: None).warnings(run.experiments, run.done)
     except MachineError as error:
         return [str(error)]
 

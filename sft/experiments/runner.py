@@ -10,10 +10,7 @@ from sft.experiments.board_process import StartBoard
 from sft.experiments.board_refresh import BoardRefresh
 from sft.experiments.crash_report import crashed
 from sft.experiments.display import Display
-from sft.experiments.executors.local.dealing import Dealing
-from sft.experiments.executors.local.gpu_memory import GpuMemory
-from sft.experiments.executors.local.leases import Grant, Leases, Need, gpus_needed
-from sft.experiments.executors.protocol import Executor, Submission
+from sft.experiments.executors.protocol import Executor, JobAttempt, Outcome, Request
 from sft.experiments.ledger import Ledger
 from sft.experiments.limits import Limits, Watch
 from sft.experiments.logs import Logs
@@ -24,16 +21,13 @@ from sft.experiments.settings import RunSettings
 from sft.experiments.stops import StopSignals
 from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
+from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.events import utc_now
 from sft.runs.fence import require_in_place
 from sft.runs.files import ResultsFolder
-from sft.runs.memory import oom_kills
 from sft.runs.records import ErrorRecord, StatusRecord
 from sft.runs.states import FINISHED
-
-REST_SECONDS = 0.1
-"""Between two looks at the memory of GPUs that rest."""
 
 STOPPING = "{name}: stopping {count} running, at most {grace:g} s; once more ends them at once"
 
@@ -55,17 +49,12 @@ class Runner:
         self._display = display
         self._settings = settings
         self._around = surroundings
-        machine = surroundings.machine
         self._board = BoardRefresh(start_board, display.say, surroundings.board_seconds)
         self._ledger = Ledger(results, display, settings, surroundings, self._board.changed)
-        self._leases = Leases(machine)
-        self._dealing = Dealing(self._leases, self._need)
-        self._gpu_memory = GpuMemory(machine.gpus or (), time.monotonic(), surroundings.gpu_rest_seconds)
-        self._n_gpus = len(machine.gpus or ())
         self._limits = Limits(settings.timeout, settings.stall_timeout)
         self._stops = StopSignals()
         self._active: dict[Path, ActiveJob] = {}
-        self._needs: dict[Path, tuple[Tries, Need]] = {}
+        self._requests: dict[Path, tuple[Tries, Request]] = {}
         """Worked out once for each state of a job's tries: thousands may wait, and are looked at again and again."""
         self._next_tick = 0.0
         self._told_stop = False
@@ -93,7 +82,6 @@ class Runner:
             finally:
                 self._executor.close()
                 self._board.end()
-                self._gpu_memory.close()
                 self._display.closed()
 
     def _loop(self) -> None:
@@ -108,11 +96,10 @@ class Runner:
             if not self._stops.heeded:
                 self._heed_signals()  # one that went to every process must be known before what it ended is judged
             for handle in ended:
-                self._end(self._active.pop(handle.submission.folder.path))
+                self._end(self._active.pop(handle.chain[0].folder.path))
             now = time.monotonic()
             for active in self._active.values():
                 active.check_limits(now, self._settings.grace)
-            self._gpu_memory.look(now)
             if now >= self._next_tick:
                 self._tick(now)
 
@@ -125,15 +112,13 @@ class Runner:
         if self._is_stopping:
             return False
         ready, is_delayed = self._ledger.ready, self._ledger.next_due < float("inf")
-        if ready and not (is_delayed or self._gpu_memory.resting):
-            raise RuntimeError(f"no lease fits {ready[0].record.stage} {ready[0].record.name}")
+        if ready and not (is_delayed or self._executor.capacity().is_settling):
+            raise RuntimeError(f"the executor has no place for {ready[0].record.stage} {ready[0].record.name}")
         return bool(ready) or is_delayed
 
     def _seconds_to_wait(self) -> float:
         now = time.monotonic()
         moments = [self._next_tick, self._ledger.next_due, *(active.deadline for active in self._active.values())]
-        if self._gpu_memory.resting:
-            moments.append(now + REST_SECONDS)
         return max(0.0, min(moments) - now)
 
     def _heed_signals(self) -> None:
@@ -151,43 +136,47 @@ class Runner:
     # starting
 
     def _start_what_can(self) -> None:
-        if self._is_stopping or self._leases.is_full:
+        if self._is_stopping or self._executor.capacity().is_full:
             return  # without a look at thousands that wait
-        for job, grant in self._dealing.round(self._ledger.ready, self._gpu_memory.resting):
-            self._start(job, grant)
+        for job in self._executor.startable(self._ledger.ready, self._request):
+            self._start(job)
             if self._is_stopping:
                 return
 
-    def _need(self, job: PlannedJob) -> Need:
+    def _request(self, job: PlannedJob) -> Request:
         tries = self._ledger.tries_of(job)
-        known = self._needs.get(job.folder.path)
+        known = self._requests.get(job.folder.path)
         if known is None or known[0] is not tries:
             stage = job.record.stage
-            gpus = gpus_needed(stage, job.record.config, self._n_gpus)
-            need = Need(gpus, tries.own_gpus, tries.alone, has_model=stage != "evaluate")
-            known = self._needs[job.folder.path] = (tries, need)
+            gpus = gpus_needed(stage, job.record.config, self._executor.capacity().gpus)
+            request = Request(gpus, tries.own_gpus, tries.alone, has_model=stage != "evaluate")
+            known = self._requests[job.folder.path] = (tries, request)
         return known[1]
 
-    def _start(self, job: PlannedJob, grant: Grant) -> None:
+    def _start(self, job: PlannedJob) -> None:
         memory_step = self._ledger.tries_of(job).memory_step
-        status = StatusRecord("running", job.record.stage, memory_step=memory_step, gpus=grant.lease.gpus or ())
-        kills = oom_kills(self._around.oom_counter)
+        status = StatusRecord("running", job.record.stage, memory_step=memory_step)
         try:
             self._ledger.make_room(job)
             attempt = prepare(job, memory_step)
-            handle = self._executor.submit(Submission(job.folder, attempt, grant.lease))
+            handle = self._executor.submit([JobAttempt(job.folder, attempt)], self._request(job))
         except OSError as error:
             if error.errno not in NO_SPACE_ERRNOS:
                 raise
-            self._leases.release(grant)
             self._ledger.refuse(job, dataclasses.replace(status, state="failed", error=_no_space(error)))
             return
+        place = handle.placement
         status = dataclasses.replace(
-            status, attempt=number_of(attempt), started=utc_now(), pid=handle.pid, start=handle.start
+            status,
+            attempt=number_of(attempt),
+            started=utc_now(),
+            pid=place.pid,
+            start=place.start,
+            gpus=place.lease.gpus or (),
         )
         watch = Watch(self._limits, job.record.stage, time.monotonic())
         logs = Logs(attempt, self._around.log_size)
-        self._active[job.folder.path] = ActiveJob(job, handle, grant, status, watch, logs, kills)
+        self._active[job.folder.path] = ActiveJob(job, handle, status, watch, logs)
         self._ledger.started(job, status)
 
     # while they run, and at their end
@@ -205,28 +194,29 @@ class Runner:
     def _end(self, active: ActiveJob) -> None:
         now = time.monotonic()
         active.logs.close(self._around.mask)
-        status = self._judged(active, now)
-        company = End(
+        outcome = active.outcome
+        status = self._judged(active, outcome, now)
+        end = End(
             status.state,
             "exception" if status.error is None else status.error.kind,
-            had_company=self._leases.had_company(active.grant),
-            shared_gpu=self._leases.shared_gpu(active.grant),
+            had_company=outcome.had_company,
+            shared_gpu=outcome.shared_gpu,
             at_loading=status.error is not None and status.error.at_loading,
         )
-        self._gpu_memory.freed(self._leases.release(active.grant), now)
         if status.state not in FINISHED:
             self._ledger.halt.tried(status, made_progress=active.made_progress)
         was_stopped = active.asked.why is not None and status.state == active.asked.state
-        self._ledger.ended(active.job, status, None if was_stopped else company, now)
+        self._ledger.ended(active.job, status, None if was_stopped else end, now)
 
-    def _judged(self, active: ActiveJob, now: float) -> StatusRecord:
-        memory = active.memory_seen(self._around.oom_counter, self._around.memory_limit)
-        status = judge(active.job, active.handle, active.status, active.asked, memory)
+    def _judged(self, active: ActiveJob, outcome: Outcome, now: float) -> StatusRecord:
+        attempt, place = active.attempt, active.handle.placement
+        running = dataclasses.replace(active.status, pid=place.pid or active.status.pid, start=place.start)
+        status = judge(active.job, attempt, outcome, running, active.asked)
         status = dataclasses.replace(status, ended=utc_now(), seconds=round(active.watch.seconds(now), 3))
         if status.error is None:
             return status
         error = dataclasses.replace(status.error, message=self._around.mask(status.error.message))
-        log = log_of(active.handle.submission.attempt, self._results.path)
+        log = log_of(attempt, self._results.path)
         return dataclasses.replace(status, error=error, log=log)
 
     def _close_lost(self, job: PlannedJob) -> None:

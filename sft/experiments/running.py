@@ -1,25 +1,14 @@
 """Runs a plan in a results folder: its records, its jobs, and the adapters that users asked to have elsewhere."""
 
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from sft.errors import MachineError, UserError
+from sft.errors import UserError
 from sft.experiments.adapter_copies import copy_adapters
 from sft.experiments.board_process import StartBoard
 from sft.experiments.costs import StageCosts
 from sft.experiments.display import Display
-from sft.experiments.executors import executor_registry
-from sft.experiments.executors.local.gpu_memory import taken_by_others
-from sft.experiments.executors.local.gpu_question import Gpu
-from sft.experiments.executors.local.gpus import names_of, require_gpus, usable_gpus
-from sft.experiments.executors.local.leases import Machine, gpus_needed, this_machine
-from sft.experiments.executors.local.preload import Preload, preload_of
-from sft.experiments.executors.local.reused_devices import device_warnings
-from sft.experiments.executors.protocol import Executor
-from sft.experiments.executors.start_limits import StartLimits
+from sft.experiments.executors import make_executor
 from sft.experiments.grid_files import read_grid, write_configs, write_grid
 from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.experiments.run_facts import RunFacts
@@ -31,7 +20,6 @@ from sft.experiments.surroundings import Surroundings
 from sft.experiments.sweeping import sweep
 from sft.pipeline.jobs import ExperimentFolders, Goal, PlannedJob, jobs_of, with_adapter
 from sft.pipeline.memory import has_memory_step
-from sft.registry import load
 from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
 from sft.runs.lock import settle
 from sft.runs.manifest import is_done
@@ -120,9 +108,9 @@ def run_plan(
     jobs = {planned.experiment.name: _jobs(planned, folders, results, request) for planned in plan.experiments}
     work = workload(jobs)
     needed = work.needed
-    gpus = _usable_gpus(settings, bool(needed), watchers.display.say)
-    machine = _machine(settings, needed, gpus)
-    for warning in _about_gpus(work, gpus):
+    executor = make_executor(settings, watchers.display.say)
+    executor.expect(list(needed.values()))
+    for warning in executor.warnings(work.experiments, work.idle):
         watchers.display.say(f"warning: {warning}")
     sweep(results, [job.folder for job in needed.values()], watchers.display.say)
     write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
@@ -130,9 +118,8 @@ def run_plan(
         write_configs(plan, jobs)
     if request.adds_to_grid:
         settle(results)
-    executor = _executor(settings, preload_of(job.record for job in needed.values()), machine, watchers.display.say)
     costs = watchers.costs
-    surroundings = Surroundings(machine, costs.cost, costs.learn, has_memory_step)
+    surroundings = Surroundings(costs.cost, costs.learn, has_memory_step)
     runner = Runner(results, executor, watchers.display, watchers.start_board, settings, surroundings)
     began = time.monotonic()
     summary = runner.run(work)
@@ -147,42 +134,6 @@ def run_plan(
         seconds=time.monotonic() - began,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
     )
-
-
-def _usable_gpus(settings: RunSettings, is_needed: bool, say: Callable[[str], None]) -> Sequence[Gpu] | None:
-    """The GPUs; a driver that does not work keeps nobody from the board of what is done."""
-    try:
-        return usable_gpus(settings.gpus, os.environ)
-    except MachineError as error:
-        if is_needed:
-            raise
-        say(f"warning: {error}")
-        return None
-
-
-def _about_gpus(work: Workload, gpus: Sequence[Gpu] | None) -> list[str]:
-    """What a user should know of the GPUs before the first job."""
-    taken = taken_by_others(gpus or ()) if work.needed else None
-    return [*device_warnings(work.experiments, work.idle, lambda: gpus), *([] if taken is None else [taken])]
-
-
-def _executor(settings: RunSettings, preload: Preload, machine: Machine, say: Callable[[str], None]) -> Executor:
-    limits = StartLimits(settings.start_timeout, settings.fork_timeout)
-    made: Executor = load(executor_registry, "local", "executor")(settings.start, preload, say, machine.gpus, limits)
-    return made
-
-
-def _machine(settings: RunSettings, needed: Mapping[Path, PlannedJob], found: Sequence[Gpu] | None) -> Machine:
-    """The machine that the run shares out; what asks for more than it has is refused before anything starts."""
-    gpus = names_of(found)
-    count = len(gpus or ())
-    asked: dict[str, int] = {}
-    for job in needed.values():
-        name, own = job.record.name, gpus_needed(job.record.stage, job.record.config, count)
-        asked[name] = max(own, asked.get(name, 0))
-    require_gpus(asked, gpus)
-    jobs = settings.jobs or max(1, count * settings.jobs_per_gpu)
-    return this_machine(jobs, gpus, settings.jobs_per_gpu, os.environ)
 
 
 def _jobs(

@@ -1,4 +1,4 @@
-"""A job while it runs: its limits, its logs, its heartbeat, its memory."""
+"""A job while it runs: its limits, its logs, its heartbeat."""
 
 import dataclasses
 import signal
@@ -7,13 +7,11 @@ from pathlib import Path
 
 from sft.experiments.attempts import Asked
 from sft.experiments.display import RunningJob
-from sft.experiments.executors.local.leases import Grant
-from sft.experiments.executors.protocol import Handle
+from sft.experiments.executors.protocol import Handle, Outcome
 from sft.experiments.limits import Sign, Watch
 from sft.experiments.logs import Logs
-from sft.experiments.outcomes import MemorySeen
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.memory import oom_kills, peak_memory
+from sft.runs.files import AttemptFolder
 from sft.runs.records import StatusRecord, read_progress
 
 DUMP_SECONDS = 0.3
@@ -26,14 +24,10 @@ class ActiveJob:
 
     job: PlannedJob
     handle: Handle
-    grant: Grant
     status: StatusRecord
     watch: Watch
     logs: Logs
-    kills_before: int | None = None
-    """Processes that the system had killed for want of memory when it began."""
     asked: Asked = field(default_factory=Asked)
-    _peak_bytes: int | None = None
     _grace: float = float("inf")
     _stop_at: float = float("inf")
 
@@ -51,7 +45,7 @@ class ActiveJob:
 
     def check_limits(self, now: float, grace: float) -> None:
         """End it if it is over a limit; the stacks of its threads go to its log first."""
-        if self.handle.pid is None and self.handle.exit_code() is None:
+        if self.handle.placement.pid is None and self.handle.outcome() is None:
             self.watch.wait(now)
         self.watch.hear(_sign(self.job.folder.progress), now)
         if now >= self._stop_at:
@@ -70,20 +64,28 @@ class ActiveJob:
             self._stop_at = now + DUMP_SECONDS
 
     def look(self) -> bool:
-        """Cap its logs, note its memory; whether its process is another one than was recorded."""
+        """Cap its logs; whether its process is another one than was recorded."""
         self.logs.cap()
-        pid = self.handle.pid
-        if pid is not None:
-            self._peak_bytes = max(peak_memory(pid) or 0, self._peak_bytes or 0) or None
-        before = self.status
-        self.status = dataclasses.replace(before, pid=pid, start=self.handle.start)
+        before, place = self.status, self.handle.placement
+        self.status = dataclasses.replace(before, pid=place.pid, start=place.start)
         return self.status != before
 
-    def memory_seen(self, counter: Path | None, limit: int | None) -> MemorySeen:
-        """What was seen of memory, after its end."""
-        kills = oom_kills(counter)
-        risen = 0 if kills is None or self.kills_before is None else kills - self.kills_before
-        return MemorySeen(self._peak_bytes, limit, risen)
+    @property
+    def attempt(self) -> AttemptFolder:
+        """The try that runs."""
+        return self.handle.chain[0].attempt
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended.
+
+        Raises:
+            RuntimeError: it has not.
+        """
+        outcome = self.handle.outcome()
+        if outcome is None:
+            raise RuntimeError(f"{self.job.folder.path} still runs")
+        return outcome
 
     def shown(self, now: float) -> RunningJob:
         """As the display gets it."""

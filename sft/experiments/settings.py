@@ -4,40 +4,20 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sft.errors import UserError
+from sft.experiments.executors.protocol import ExecutorOptions, StartChoice
 
-StartChoice = Literal["auto", "warm", "fresh"]
 OnOutOfMemory = Literal["ladder", "fail"]
 
 
 @dataclass(frozen=True)
-class RunSettings:
+class RunSettings(ExecutorOptions):
     """The options of `run-experiments`."""
-
-    jobs: int | None = None
-    """Stages that run at the same time, with GPUs those that use some; default one per GPU slot, 1 on a CPU."""
-
-    gpus: str = "all"
-    """`all`, `none`, or indices such as `0,1` among those that CUDA_VISIBLE_DEVICES allows."""
-
-    jobs_per_gpu: int = 1
-    """Stages that share a GPU."""
-
-    start: StartChoice = "auto"
-    """How processes start: forked from a preloaded server, fresh, or warm where that is safe."""
 
     timeout: float | None = None
     """Seconds a stage may take; default no limit."""
 
     stall_timeout: float | None = None
     """Seconds a stage may take without progress; default no limit."""
-
-    start_timeout: float | None = None
-    """Seconds that the imports of a stage's process, or of the server of warm starts, may take; default 1200 for the
-    first process of each stage, then five times what that took, at least 120."""
-
-    fork_timeout: float | None = None
-    """Seconds that a process forked by the server may take to its first line; default five times what the server or
-    the first fork of the stage took, at least 20."""
 
     grace: float = 30.0
     """Seconds between the request to stop and SIGKILL."""

@@ -1,15 +1,12 @@
-"""What a run finds around it: the machine, and what is known of stages; tests put their own in its place."""
+"""What a run finds around it, and what is known of stages; tests put their own in its place."""
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from sft.experiments.executors.local.leases import Machine
 from sft.experiments.logs import LogSize
 from sft.experiments.schedule import CostOf, unknown_cost
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.memory import memory_limit, oom_counter
 from sft.runs.records import JobRecord, StatusRecord
 from sft.runs.secrets_masking import mask, secret_values
 
@@ -32,7 +29,6 @@ def masking(environment: Mapping[str, str]) -> Callable[[str], str]:
 class Surroundings:
     """Beside the settings, which a user chooses."""
 
-    machine: Machine = field(default_factory=Machine)
     cost: CostOf = unknown_cost
     """Seconds a job is expected to take."""
 
@@ -43,12 +39,6 @@ class Surroundings:
     mask: Callable[[str], str] = field(default_factory=lambda: masking(os.environ))
     """Takes the secrets out of a text."""
 
-    oom_counter: Path | None = field(default_factory=oom_counter)
-    """Where the system counts the processes that it killed for want of memory."""
-
-    memory_limit: int | None = field(default_factory=memory_limit)
-    """Bytes that all processes can have together."""
-
     log_size: LogSize = field(default_factory=LogSize)
     tick_seconds: float = 1.0
     """Between two looks at what runs."""
@@ -58,6 +48,3 @@ class Surroundings:
 
     board_seconds: float = 10.0
     """At least, between two refreshes of the board."""
-
-    gpu_rest_seconds: float = 60.0
-    """At most, until a GPU whose memory does not become free is leased again."""

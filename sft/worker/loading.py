@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from sft.experiments.executors.local.preload import Preload
+from sft.experiments.executors.warm import Preload
 from sft.objectives import objective_named, objective_registry
 from sft.runs import fault_injection
 from sft.runs.records import StageName

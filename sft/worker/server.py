@@ -23,7 +23,7 @@ from typing import Any
 
 from sft.experiments.executors import guard
 from sft.experiments.executors.environment import THREAD_COUNTS
-from sft.experiments.executors.local.preload import Preload
+from sft.experiments.executors.warm import Preload
 from sft.processes.visible_gpus import VISIBLE_GPUS, shows_none
 from sft.worker.forked import run_forked
 from sft.worker.loading import load_beforehand

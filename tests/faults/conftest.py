@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.executors.local.executor import LocalExecutor
-from sft.experiments.executors.protocol import Lease, Submission
+from sft.experiments.executors.handle import Submission
+from sft.experiments.executors.local.processes import JobProcesses
+from sft.experiments.executors.protocol import Lease
 from sft.runs.fault_injection import VARIABLE
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, write_record
@@ -85,11 +86,11 @@ class Jobs:
     def __init__(self, results: ResultsFolder) -> None:
         self.results = results
         self.said: list[str] = []
-        self._executors: list[LocalExecutor] = []
+        self._executors: list[JobProcesses] = []
 
-    def executor(self, start: Any, **settings: Any) -> LocalExecutor:
+    def executor(self, start: Any, **settings: Any) -> JobProcesses:
         """An executor that is closed at the end of the test; what it says is in `said`."""
-        made = LocalExecutor(start, say=self.said.append, **settings)
+        made = JobProcesses(start, say=self.said.append, **settings)
         self._executors.append(made)
         return made
 
@@ -102,11 +103,11 @@ class Jobs:
         write_record(folder.job, record)
         return Submission(folder, attempt, lease or Lease())
 
-    def run(self, executor: LocalExecutor, job: Submission, seconds: float = PATIENCE) -> Any:
+    def run(self, executor: JobProcesses, job: Submission, seconds: float = PATIENCE) -> Any:
         """Submit a job and wait for its end."""
         return self.end(executor, executor.submit(job), seconds)
 
-    def end(self, executor: LocalExecutor, handle: Any, seconds: float = PATIENCE) -> Any:
+    def end(self, executor: JobProcesses, handle: Any, seconds: float = PATIENCE) -> Any:
         """Wait for the end of a job."""
         deadline = time.monotonic() + seconds
         while handle.exit_code() is None:

@@ -22,13 +22,11 @@ from sft.errors import SftError
 from sft.experiments.board_process import GuardedBoard, StartBoard
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine
-from sft.experiments.executors.local.preload import preload_of
-from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.line_display import display_for
 from sft.experiments.logs import LogSize
 from sft.experiments.runner import Runner
 from sft.experiments.running import RunOutcome
-from sft.experiments.schedule import unique_jobs, workload
+from sft.experiments.schedule import workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.surroundings import Surroundings
 from sft.experiments.sweeping import sweep
@@ -36,6 +34,7 @@ from sft.pipeline.jobs import PlannedJob
 from sft.runs.events import EventLog
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import locked
+from sft.runs.memory import memory_limit, oom_counter
 from sft.runs.records import JobRecord, StatusRecord, read_status
 
 QUICK: dict[str, Any] = {"tick_seconds": 0.05, "backoff_seconds": 0.05, "board_seconds": 0.0}
@@ -68,12 +67,9 @@ def _run(results: ResultsFolder, spec: dict[str, Any]) -> RunOutcome:
     experiments = {name: planned(results, name, jobs) for name, jobs in spec["experiments"].items()}
     settings = RunSettings(**spec.get("settings", {}))
     display = display_for()
-    records = (job.record for job in unique_jobs(experiments).values())
     work = workload(experiments)
     sweep(results, [job.folder for job in work.needed.values()], display.say)
-    limits = StartLimits(settings.start_timeout, settings.fork_timeout)
-    preload = preload_of(records) if spec.get("preload") else None
-    executor = LocalExecutor(settings.start, preload, display.say, limits=limits)
+    executor = LocalExecutor(settings, display.say, _machine(spec))
     began = time.monotonic()
     summary = Runner(results, executor, display, _board(spec), settings, _around(spec)).run(work)
     ends = {name: jobs[-1].folder for name, jobs in experiments.items()}
@@ -104,14 +100,15 @@ def _around(spec: dict[str, Any]) -> Surroundings:
     given = dict(spec.get("around", {}))
     if "log_size" in given:
         given["log_size"] = LogSize(*given["log_size"])
-    if "oom_counter" in given:
-        given["oom_counter"] = Path(given["oom_counter"])
-    machine = {"cores": tuple(sorted(os.sched_getaffinity(0))), "n_cores": 2, "jobs": 1} | spec.get("machine", {})
-    machine = {name: tuple(value) if isinstance(value, list) else value for name, value in machine.items()}
     ladder = spec.get("ladder", 0)
-    return Surroundings(
-        machine=Machine(**machine), has_memory_step=lambda _record, step: step <= ladder, **(QUICK | given)
-    )
+    return Surroundings(has_memory_step=lambda _record, step: step <= ladder, **(QUICK | given))
+
+
+def _machine(spec: dict[str, Any]) -> Machine:
+    given = {"cores": tuple(sorted(os.sched_getaffinity(0))), "n_cores": 2, "jobs": 1} | spec.get("machine", {})
+    counter = Path(given.pop("oom_counter")) if "oom_counter" in given else oom_counter()
+    shared = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return Machine(oom_counter=counter, memory_limit=memory_limit(), **shared)
 
 
 class Grid:

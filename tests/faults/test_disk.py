@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.executors.local import executor as local
+from sft.experiments.executors.local import processes
 from sft.experiments.logs import LogSize
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import is_done
@@ -176,6 +176,6 @@ def test_no_inode_left_for_the_files_of_a_worker_is_a_full_disk(jobs: Any, monke
     def refuse(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(local, "start_fresh", refuse)
+    monkeypatch.setattr(processes, "start_fresh", refuse)
     handle = jobs.run(jobs.executor("fresh"), jobs.job("succeed"))
     assert handle.error.kind == "disk_full"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.executors.local.preload import Preload
 from sft.experiments.executors.protocol import Lease
+from sft.experiments.executors.warm import Preload
 from sft.runs.records import JobRecord, read_json_or_none, write_record
 
 BOTH_STARTS = pytest.mark.parametrize("start", ["warm", pytest.param("fresh", marks=pytest.mark.slow)])

@@ -100,7 +100,7 @@ def test_a_killed_worker_is_tried_again_alone__row_16(grid: Any, start: str, ris
     counter.write_text("oom 0\noom_kill 0\n")
     victim = grid.add("victim", "sleep")
     beside = [grid.add(f"beside-{number}", "sleep") for number in range(2)]
-    grid.spec = {"machine": {"jobs": 2}, "around": {"oom_counter": str(counter)}}
+    grid.spec = {"machine": {"jobs": 2, "oom_counter": str(counter)}}
     process = grid.start(start=start)
     wait_until((victim.path / "marker-started").exists)
     if rises:
@@ -147,7 +147,7 @@ def test_a_gpu_is_leased_again_when_its_memory_is_back__row_17(grid: Any, nvidia
 def test_the_wait_for_memory_is_bounded__row_17(grid: Any, nvidia_smi: Callable[..., int]) -> None:
     first = grid.add("first", "sleep")
     grid.add("second")
-    grid.spec = {"machine": {"jobs": 1, "gpus": FOUR_GPUS[:1]}, "around": {"gpu_rest_seconds": 0.5}}
+    grid.spec = {"machine": {"jobs": 1, "gpus": FOUR_GPUS[:1], "gpu_rest_seconds": 0.5}}
     process = grid.start()
     wait_until((first.path / "marker-started").exists)
     nvidia_smi(10_000)

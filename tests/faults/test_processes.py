@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from sft.experiments.executors import guarded_process, handle, start_limits, warm
-from sft.experiments.executors.local.preload import Preload
 from sft.experiments.executors.protocol import Lease
 from sft.experiments.executors.start_limits import StartLimits
+from sft.experiments.executors.warm import Preload
 from sft.runs.records import read_error, read_json_or_none, read_progress
 
 SCRIPT = Path(__file__).parent / "executor_process.py"

@@ -9,9 +9,10 @@ import torch
 
 from sft import api
 from sft.experiments.executors import guard
-from sft.experiments.executors.local.executor import LocalExecutor
+from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local.preload import preload_of
-from sft.experiments.executors.protocol import Submission
+from sft.experiments.executors.local.processes import JobProcesses
+from sft.experiments.executors.protocol import Lease
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import ResultsFolder
 from sft.runs.records import write_record
@@ -32,7 +33,7 @@ def run(bench: Bench, found: Findings) -> None:
     """Train and infer in turns, each in a process forked from one server; this process watches the memory."""
     jobs = list(_jobs(bench, (STAGES if bench.sizes.layers > 2 else STAGES_OF_TINY) // 2))
     used = _used_on_gpu if bench.on_gpu else _used_by_children
-    executor = LocalExecutor("warm", preload_of(job.record for job in jobs))
+    executor = JobProcesses("warm", preload_of(job.record for job in jobs))
     peak, left, waits = 0.0, [], []
     baseline = used()
     try:
@@ -65,12 +66,12 @@ def _jobs(bench: Bench, count: int) -> Iterator[PlannedJob]:
                 yield job
 
 
-def _run(executor: LocalExecutor, job: PlannedJob, used: Callable[[], float]) -> float:
+def _run(executor: JobProcesses, job: PlannedJob, used: Callable[[], float]) -> float:
     """Run one stage to its end; the most memory that was seen meanwhile."""
     attempt = job.folder.attempt(1)
     attempt.path.mkdir(parents=True)
     write_record(job.folder.job, job.record)
-    handle = executor.submit(Submission(job.folder, attempt))
+    handle = executor.submit(Submission(job.folder, attempt, Lease()))
     peak = 0.0
     while handle.exit_code() is None:
         executor.ended(PAUSE_SECONDS)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from sft import api
-from sft.experiments.executors.local.executor import LocalExecutor
+from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local.preload import preload_of
-from sft.experiments.executors.protocol import Lease, Submission
+from sft.experiments.executors.local.processes import JobProcesses
+from sft.experiments.executors.protocol import Lease
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import write_record
@@ -24,7 +25,7 @@ def planned_jobs(place: Any, results: str, **sections: Any) -> list[PlannedJob]:
     return jobs_of(planned.experiment, planned.keys, ExperimentFolders(folder), folder, "metrics")
 
 
-def run(executor: LocalExecutor, job: PlannedJob, threads: int) -> None:
+def run(executor: JobProcesses, job: PlannedJob, threads: int) -> None:
     attempt = job.folder.attempt(1)
     attempt.path.mkdir(parents=True)
     write_record(job.folder.job, job.record)
@@ -66,7 +67,7 @@ def test_results_are_equal_warm_and_fresh_and_after_other_jobs(make_place: Calla
         for start in ("fresh", "warm")
     }
     records = [job.record for job in chains["warm", 1]]
-    executors = {start: LocalExecutor(start, preload_of(records)) for start in ("fresh", "warm")}
+    executors = {start: JobProcesses(start, preload_of(records)) for start in ("fresh", "warm")}
     for (start, threads), chain in chains.items():
         for job in chain:
             run(executors[start], job, threads)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from sft.experiments.executors import guard
-from sft.experiments.executors.protocol import Submission
+from sft.experiments.executors.handle import Submission
 from sft.processes.child import module_command
 from sft.processes.working_folder import is_imported_from
 

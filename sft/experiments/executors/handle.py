@@ -1,15 +1,23 @@
 """A job of this machine, and the steps by which one that does not end is ended."""
 
 import time
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sft.experiments.executors import guard
-from sft.experiments.executors.protocol import Submission
+from sft.experiments.executors.protocol import JobAttempt, Lease
 from sft.runs.records import ErrorRecord, StartMode
 
 Step = Literal["kill_all", "kill_guard", "give_up"]
 STEPS: tuple[tuple[float, Step], ...] = ((0.0, "kill_all"), (5.0, "kill_guard"), (10.0, "give_up"))
 """Seconds after the end of the grace, and what is done then."""
+
+
+@dataclass(frozen=True)
+class Submission(JobAttempt):
+    """One try of one job, with its share of this machine."""
+
+    lease: Lease
 
 
 class StartedProcess(Protocol):
@@ -53,7 +61,7 @@ class Escalation:
 
 
 class LocalHandle:
-    """A job that was submitted to the local executor."""
+    """The process of a job on this machine."""
 
     def __init__(self, submission: Submission) -> None:
         self.submission = submission

@@ -1,19 +1,83 @@
-"""What the runner asks of an executor."""
+"""What the runner asks of an executor: the runner knows requests and handles, the executor knows the machines.
 
-from collections.abc import Sequence
+A new executor is a folder beside `local` and a line in `executor_registry`.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.records import ErrorRecord, StartMode
 
+if TYPE_CHECKING:
+    from sft.pipeline.jobs import PlannedJob  # workers import this module, and nothing that plans
+
+StartChoice = Literal["auto", "warm", "fresh"]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """What a user says of the machine and of how processes start on it."""
+
+    jobs: int | None = None
+    """Stages that run at the same time, with GPUs those that use some; default one per GPU slot, 1 on a CPU."""
+
+    gpus: str = "all"
+    """`all`, `none`, or indices such as `0,1` among those that CUDA_VISIBLE_DEVICES allows."""
+
+    jobs_per_gpu: int = 1
+    """Stages that share a GPU."""
+
+    start: StartChoice = "auto"
+    """How processes start: forked from a preloaded server, fresh, or warm where that is safe."""
+
+    start_timeout: float | None = None
+    """Seconds that the imports of a stage's process, or of the server of warm starts, may take; default 1200 for the
+    first process of each stage, then five times what that took, at least 120."""
+
+    fork_timeout: float | None = None
+    """Seconds that a process forked by the server may take to its first line; default five times what the server or
+    the first fork of the stage took, at least 20."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a job asks of the machine it will run on."""
+
+    gpus: int = 0
+    own_gpus: bool = False
+    """Whether no other job may use its GPUs."""
+
+    alone: bool = False
+    """Whether nothing else may run."""
+
+    has_model: bool = True
+    """Whether it loads a model, onto the CPU where it asks for no GPU."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What an executor has to give."""
+
+    gpus: int = 0
+    """The most GPUs that a job can be given."""
+
+    is_full: bool = False
+    """Whether no job can start, whatever it asks for."""
+
+    is_settling: bool = False
+    """Whether more will fit soon though no job has to end first."""
+
 
 @dataclass(frozen=True)
 class Lease:
-    """What a job may use of the machine."""
+    """What a job may use of the machine it runs on."""
 
     cores: tuple[int, ...] = ()
-    """CPU numbers; empty: all that the runner has."""
+    """CPU numbers; empty: all that there are."""
 
     threads: int | None = None
     """Threads of its computations; None: as the environment says."""
@@ -23,40 +87,77 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Submission:
+class Placement:
+    """Where a job runs, and what it was granted there."""
+
+    host: str
+    lease: Lease
+    pid: int | None
+    """Process id of the worker on its host, None while it is not known."""
+
+    start: StartMode
+    """How its process was started."""
+
+
+@dataclass(frozen=True)
+class MemorySeen:
+    """What the executor saw of memory while a job ran."""
+
+    peak_bytes: int | None = None
+    """The most that the worker had."""
+
+    limit_bytes: int | None = None
+    """What there is for all processes."""
+
+    oom_kills: int = 0
+    """How often the system killed a process for want of memory meanwhile."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended, as its machine tells it; what the worker tells stands in the files of the attempt."""
+
+    code: int
+    """The exit code, negative for a signal."""
+
+    error: ErrorRecord | None
+    """Why the executor itself ended or lost the job; None where the worker's own files and code tell."""
+
+    memory: MemorySeen
+    had_company: bool = False
+    """Whether another job ran on its machine at some time while this one did."""
+
+    shared_gpu: bool = False
+    """Whether another job used one of its GPUs meanwhile."""
+
+
+@dataclass(frozen=True)
+class JobAttempt:
     """One try of one job."""
 
     folder: JobFolder
     attempt: AttemptFolder
-    lease: Lease = Lease()
 
 
 class Handle(Protocol):
-    """A job that was submitted."""
-
-    submission: Submission
+    """A chain of jobs that was submitted."""
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the worker, None while it is not known."""
+    def chain(self) -> Sequence[JobAttempt]:
+        """What was submitted."""
         ...
 
     @property
-    def start(self) -> StartMode:
-        """How its process was started."""
+    def placement(self) -> Placement:
+        """Where it runs, as far as that is known by now."""
         ...
 
-    @property
-    def error(self) -> ErrorRecord | None:
-        """Why the executor itself ended or lost the job; None where the worker's own files and code tell."""
-        ...
-
-    def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; None while the job runs. Does not wait."""
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it runs. Does not wait."""
         ...
 
     def stop(self, grace: float) -> None:
-        """Ask the job to end; it is killed with all its descendants `grace` seconds later. Does not wait.
+        """Ask it to end; it is killed with all its descendants `grace` seconds later. Does not wait.
 
         A second call can only bring the end nearer; 0 kills at once.
         """
@@ -68,19 +169,66 @@ class Handle(Protocol):
 
 
 class Executor(Protocol):
-    """Runs `python -m sft.worker JOB_FOLDER` for each job, each in a process of its own."""
+    """Runs `python -m sft.worker JOB_FOLDER ATTEMPT` for each job, each in a process of its own."""
 
-    def submit(self, job: Submission) -> Handle:
-        """Start a job; its output goes to the files of the attempt."""
+    def expect(self, jobs: Sequence["PlannedJob"]) -> None:
+        """Be told of all jobs of a run, before the first is submitted and before anything is written.
+
+        Raises:
+            UserError: the options name no machine.
+            MachineError: one asks for what it can never be given.
+        """
+        ...
+
+    def warnings(self, experiments: Mapping[str, Sequence["PlannedJob"]], reused: Collection[Path]) -> list[str]:
+        """What a user should know of the machine, one line each.
+
+        Args:
+            experiments: name -> its jobs.
+            reused: the folders of the jobs that are finished already.
+
+        Raises:
+            MachineError: the machine does not tell.
+        """
+        ...
+
+    def capacity(self) -> Capacity:
+        """What there is to give now."""
+        ...
+
+    def startable(self, waiting: Sequence[Item], request_of: Callable[[Item], Request]) -> Iterator[Item]:
+        """Those that can start now, one after the other: each is submitted, or given up, before the next is asked for.
+
+        Args:
+            waiting: what wants to start, first come first; small ones may go before one that finds no room.
+            request_of: what each asks for.
+        """
+        ...
+
+    def submit(self, chain: Sequence[JobAttempt], request: Request) -> Handle:
+        """Start jobs one after the other; their output goes to the files of their attempts.
+
+        Args:
+            chain: the jobs; an executor that runs single jobs refuses more than one.
+            request: what `startable` found room for.
+
+        Raises:
+            OSError: no files or processes could be made.
+        """
         ...
 
     def ended(self, timeout: float) -> Sequence[Handle]:
-        """The jobs that have ended since the last call; waits for any, at most `timeout` seconds.
+        """What has ended since the last call; waits for any, at most `timeout` seconds.
 
-        Returns early, with nothing, when a signal was handled. A job has ended when none of its processes is left.
+        Returns early, with nothing, when a signal was handled or when more may be startable. A job has ended when none
+        of its processes is left.
         """
         ...
 
     def close(self) -> None:
         """End everything that still runs."""
         ...
+
+
+MakeExecutor = Callable[[ExecutorOptions, Callable[[str], None]], Executor]
+"""An entry of the registry: takes the options, and what shows a line to the user."""

@@ -7,16 +7,25 @@ import signal
 import socket
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sft.experiments.executors.guard import KILL_ALL
 from sft.experiments.executors.guarded_process import Command, Guarded, GuardedProcess, worker_command
-from sft.experiments.executors.local.preload import Preload
-from sft.experiments.executors.protocol import Submission
+from sft.experiments.executors.handle import Submission
+from sft.runs.records import StageName
 
 CANNOT_FORK = 76
 """What a forked worker ends with that finds before its first line that it should have been started fresh."""
 _TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Preload:
+    """Stages whose modules, and model types whose classes, are imported once."""
+
+    stages: tuple[StageName, ...] = ()
+    model_types: tuple[str, ...] = ()
 
 
 class WarmProcess(Guarded):

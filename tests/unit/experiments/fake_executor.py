@@ -1,4 +1,4 @@
-"""An executor that plays worker, and jobs for it; nothing is started."""
+"""Processes that are played, as the executor of this machine starts them, and jobs for them; nothing is started."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -8,7 +8,8 @@ from typing import Any
 from sft.experiments.board_process import BoardFailure
 from sft.experiments.closing import opening_line
 from sft.experiments.display import RunningJob
-from sft.experiments.executors.protocol import Lease, Submission
+from sft.experiments.executors.handle import Submission
+from sft.experiments.executors.protocol import Lease
 from sft.experiments.run_facts import RunFacts
 from sft.experiments.schedule import Workload
 from sft.pipeline.jobs import PlannedJob

@@ -16,7 +16,7 @@ def test_what_an_earlier_runner_left_running_runs_no_more(results: ResultsFolder
     planned = job(results, "train", "t")
     write_record(planned.folder.status, StatusRecord("running", "train", attempt=2, memory_step=1))
     shown = Shown()
-    ledger = Ledger(results, shown, RunSettings(), Surroundings(oom_counter=None), lambda: None)
+    ledger = Ledger(results, shown, RunSettings(), Surroundings(), lambda: None)
     earlier = ledger.begin(workload({"a": [planned]}))
     assert earlier.lost == [planned]
     status = read_status(planned.folder.status)
@@ -26,7 +26,7 @@ def test_what_an_earlier_runner_left_running_runs_no_more(results: ResultsFolder
 
 def test_what_a_job_took_is_learnt_whatever_displays_do_with_it(results: ResultsFolder) -> None:
     costs, jobs = StageCosts(), [job(results, "infer", key) for key in ("first", "failed", "next")]
-    around = Surroundings(cost=costs.cost, learn=costs.learn, oom_counter=None)
+    around = Surroundings(cost=costs.cost, learn=costs.learn)
     ledger = Ledger(results, Shown(), RunSettings(), around, lambda: None)
     ledger.begin(workload({planned.record.key: [planned] for planned in jobs}))
     assert costs.seconds(jobs[2]) is None

@@ -14,8 +14,9 @@ from fake_executor import FakeBoard, FakeExecutor, Shown, chain, fail, fail_time
 from sft.errors import InternalError
 from sft.experiments import board_refresh, running_job
 from sft.experiments.board_process import BoardFailure
+from sft.experiments.executors.handle import Submission
+from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine
-from sft.experiments.executors.protocol import Submission
 from sft.experiments.line_display import LineDisplay
 from sft.experiments.runner import Runner
 from sft.experiments.schedule import workload
@@ -28,8 +29,13 @@ from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, read_job
 
 
 def around(**more: Any) -> Surroundings:
-    quick = {"backoff_seconds": 0.0, "tick_seconds": 0.01, "board_seconds": 0.0, "mask": str, "oom_counter": None}
-    return Surroundings(**{**quick, "memory_limit": None, **more})
+    quick = {"backoff_seconds": 0.0, "tick_seconds": 0.01, "board_seconds": 0.0, "mask": str}
+    return Surroundings(**{**quick, **more})
+
+
+def local(processes: FakeExecutor, machine: Machine | None = None) -> LocalExecutor:
+    """The executor of this machine, with processes that are played."""
+    return LocalExecutor(machine=machine or Machine(), processes=processes)
 
 
 def run(
@@ -38,11 +44,14 @@ def run(
     executor: FakeExecutor,
     display: Shown | None = None,
     surroundings: Surroundings | None = None,
+    machine: Machine | None = None,
     **settings: Any,
 ) -> RunSummary:
     experiments = jobs if isinstance(jobs, dict) else {"a": jobs}
     chosen = RunSettings(**settings)
-    runner = Runner(results, executor, display or Shown(), lambda: None, chosen, surroundings or around())
+    runner = Runner(
+        results, local(executor, machine), display or Shown(), lambda: None, chosen, surroundings or around()
+    )
     return runner.run(workload(experiments))
 
 
@@ -261,7 +270,7 @@ def test_metrics_after_predictions_run_the_evaluate_stage_again(results: Results
 def test_jobs_run_side_by_side_each_with_its_share_of_the_cores(results: ResultsFolder) -> None:
     executor = FakeExecutor()
     machine = Machine(jobs=2, cores=(0, 1, 2, 3), n_cores=4)
-    summary = run(results, many(results, 5), executor, surroundings=around(machine=machine))
+    summary = run(results, many(results, 5), executor, machine=machine)
     assert len(summary.reused | summary.finished) == 5
     assert max(map(len, executor.together)) == 2
     assert {(lease.cores, lease.threads) for lease in executor.leases.values()} == {((0, 1), 2), ((2, 3), 2)}
@@ -279,7 +288,7 @@ def test_no_slot_waits_for_a_shared_stage_while_other_jobs_are_ready(results: Re
             executor.handles[0].code = succeed(executor.handles[0].submission)
 
     executor.while_waiting = end_shared_last
-    run(results, experiments, executor, surroundings=around(machine=Machine(jobs=2)))
+    run(results, experiments, executor, machine=Machine(jobs=2))
     assert executor.order[:3] == ["shared", "own0", "own1"]
     assert executor.together[:2] == [{"shared", "own0"}, {"shared", "own1"}]
     assert sorted(executor.order[3:]) == ["i0", "i1", "i2", "i3"]
@@ -355,7 +364,10 @@ def test_what_is_to_be_done_is_asked_of_the_disk_once_before_the_run(
     work = workload({"a": chain(results)})
     monkeypatch.setattr(PlannedJob, "is_done", property(asked.append))
     executor = FakeExecutor()
-    assert len(Runner(results, executor, LineDisplay(), lambda: None, RunSettings(), around()).run(work).finished) == 3
+    assert (
+        len(Runner(results, local(executor), LineDisplay(), lambda: None, RunSettings(), around()).run(work).finished)
+        == 3
+    )
     assert asked == []
 
 
@@ -400,7 +412,7 @@ def test_a_job_that_was_running_when_its_runner_was_killed_runs_again_and_its_lo
 def test_fail_fast_starts_nothing_after_a_failure_and_lets_what_runs_end(results: ResultsFolder) -> None:
     executor = FakeExecutor({"i0": fail()})
     machine = Machine(jobs=2)
-    summary = run(results, many(results, 6), executor, surroundings=around(machine=machine), fail_fast=True)
+    summary = run(results, many(results, 6), executor, machine=machine, fail_fast=True)
     assert executor.order == ["i0", "i1"]
     assert kinds(summary) == {"i0": "data"}
     assert summary.halted is not None
@@ -469,13 +481,13 @@ def test_on_oom_fail_fails(results: ResultsFolder) -> None:
 
 def test_a_killed_job_is_tried_again_when_nothing_else_runs(results: ResultsFolder) -> None:
     executor = FakeExecutor({"i0": end_by(-9, before=2)})
-    run(results, many(results, 5), executor, surroundings=around(machine=Machine(jobs=3)))
+    run(results, many(results, 5), executor, machine=Machine(jobs=3))
     assert executor.order[-1] == "i0"
     assert executor.together[-1] == {"i0"}
 
 
 def test_a_job_that_shared_its_gpu_has_it_alone_before_it_needs_less(results: ResultsFolder) -> None:
-    machine = Machine(jobs=4, gpus=("GPU-a", "GPU-b"), jobs_per_gpu=2)
+    machine = Machine(jobs=4, gpus=("GPU-a", "GPU-b"), jobs_per_gpu=2, gpu_rest_seconds=0.0)
     steps: list[int] = []
 
     def play(submission: Submission) -> int:
@@ -483,8 +495,8 @@ def test_a_job_that_shared_its_gpu_has_it_alone_before_it_needs_less(results: Re
         return fail("oom_gpu")(submission) or 0 if submission.attempt.path.name == "01" else succeed(submission)
 
     executor = FakeExecutor({"i0": play})
-    ready = around(machine=machine, gpu_rest_seconds=0.0, has_memory_step=lambda *_: True)
-    run(results, many(results, 6), executor, surroundings=ready)
+    ready = around(has_memory_step=lambda *_: True)
+    run(results, many(results, 6), executor, surroundings=ready, machine=machine)
     assert steps == [0, 0]
     assert executor.together[-1] == {"i0"}
 
@@ -509,7 +521,7 @@ def test_a_stop_signal_ends_the_running_jobs_and_starts_no_other(
     experiments = many(results, 4)
     executor = FakeExecutor({"i0": run_on, "i1": run_on})
     executor.while_waiting = lambda: os.kill(os.getpid(), number)
-    summary = run(results, experiments, executor, surroundings=around(machine=Machine(jobs=2)))
+    summary = run(results, experiments, executor, machine=Machine(jobs=2))
     assert executor.order == ["i0", "i1"]
     assert [handle.stopped for handle in executor.handles] == [[30.0], [30.0]]
     jobs = [planned for jobs in experiments.values() for planned in jobs]
@@ -704,7 +716,7 @@ def test_the_board_is_refreshed_when_something_changed_and_its_failure_is_told_o
 
     display = Shown()
     surroundings = around(tick_seconds=0.0)
-    Runner(results, FakeExecutor(), display, start, RunSettings(), surroundings).run(workload(many(results, 4)))
+    Runner(results, local(FakeExecutor()), display, start, RunSettings(), surroundings).run(workload(many(results, 4)))
     assert len(boards) > 1
     assert all(board.ended for board in boards)
     assert [line for line in display.said if "leaderboard" in line] == [
@@ -719,7 +731,7 @@ def test_a_board_that_never_ends_holds_up_no_job_and_none_is_started_beside_it(r
         boards.append(FakeBoard(is_written=False))
         return boards[-1]
 
-    runner = Runner(results, FakeExecutor(), Shown(), start, RunSettings(), around(tick_seconds=0.0))
+    runner = Runner(results, local(FakeExecutor()), Shown(), start, RunSettings(), around(tick_seconds=0.0))
     assert len(runner.run(workload(many(results, 4))).ended) == 4
     assert [board.ended for board in boards] == [True]
 
@@ -743,7 +755,9 @@ def test_a_run_that_is_stopped_ends_its_board_after_it_has_passed_the_signal_on(
         return boards[-1]
 
     executor.while_waiting = stop_once_a_board_is_written
-    Runner(results, executor, Shown(), start, RunSettings(), around(tick_seconds=0.0)).run(workload(many(results, 2)))
+    Runner(results, local(executor), Shown(), start, RunSettings(), around(tick_seconds=0.0)).run(
+        workload(many(results, 2))
+    )
     assert order[0] == [RunSettings().grace]
 
 

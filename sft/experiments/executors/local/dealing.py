@@ -1,58 +1,62 @@
-"""Which of the jobs that may start gets which part of the machine; pure, the runner starts them."""
+"""Which of the jobs that may start get a part of the machine; pure, the executor starts them."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from sft.experiments.executors.local.leases import Grant, Leases, Need
-from sft.pipeline.jobs import PlannedJob
+from sft.experiments.executors.local.leases import Leases
+from sft.experiments.executors.protocol import Item, Request
 
 
 class Dealing:
-    """Gives leases by priority, and keeps GPUs for a job that needs several.
+    """Finds who may take a lease, by priority, and keeps GPUs for a job that needs several.
 
     Such a job gets all or none, and as single GPUs become free one by one it would wait until nothing else is left.
     So GPUs are kept for it from when it is next in line: those that become free first, until it has them all. Only one
     job has GPUs kept for it, until it starts, whoever comes before it meanwhile.
     """
 
-    def __init__(self, leases: Leases, need_of: Callable[[PlannedJob], Need]) -> None:
+    def __init__(self, leases: Leases) -> None:
         self._leases = leases
-        self._need_of = need_of
-        self._waiting: PlannedJob | None = None
+        self._waiting: object | None = None
         """Whom GPUs are kept for."""
-        self._seen: tuple[Sequence[PlannedJob], frozenset[str], int] | None = None
+        self._seen: tuple[Sequence[object], frozenset[str], int] | None = None
         """What the last round found; where nothing is different, thousands need not be looked at again."""
+        self.blocked: frozenset[str] = frozenset()
+        """The GPUs that the job which was given last may not take."""
 
-    def round(self, ready: Sequence[PlannedJob], resting: Collection[str]) -> Iterator[tuple[PlannedJob, Grant]]:
-        """The jobs that can start now, each with its lease, which is taken when it is given.
+    def round(
+        self, ready: Sequence[Item], request_of: Callable[[Item], Request], resting: Collection[str]
+    ) -> Iterator[Item]:
+        """The jobs that can start now; each takes its lease before the next is asked for, or never.
 
         Args:
             ready: the jobs that may start, first come first.
+            request_of: what each asks for.
             resting: GPUs that may not be leased yet.
         """
         found = (tuple(ready), frozenset(resting), self._leases.changes)
         if found == self._seen:
             return
         kept: frozenset[str] = frozenset()
-        refused: set[Need] = set()
+        refused: set[Request] = set()
         for job in self._in_turn(ready):
-            need = self._need_of(job)
-            grant = None if need in refused else self._leases.take(need, kept.union(resting))
-            if grant is not None:
-                yield job, grant
+            request = request_of(job)
+            self.blocked = kept.union(resting)
+            if request not in refused and self._leases.fits(request, self.blocked):
+                yield job
                 if self._leases.is_full:
                     return
                 continue
             is_next = self._waiting is None and not any(other.gpus for other in refused)
-            refused.add(need)
-            if is_next and need.gpus > 1 and not need.alone:
+            refused.add(request)
+            if is_next and request.gpus > 1 and not request.alone:
                 self._waiting = job
-                kept = self._leases.kept_for(need, resting)
+                kept = self._leases.kept_for(request, resting)
         self._seen = found
 
-    def _in_turn(self, ready: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
+    def _in_turn(self, ready: Sequence[Item]) -> Iterator[Item]:
         """The one that waits, then all others."""
         first, self._waiting = self._waiting, None
-        is_there = first is not None and any(job is first for job in ready)
-        if first is not None and is_there:
-            yield first
-        yield from (job for job in ready if not is_there or job is not first)
+        at = next((number for number, job in enumerate(ready) if job is first), None)
+        if at is not None:
+            yield ready[at]
+        yield from (job for number, job in enumerate(ready) if number != at)

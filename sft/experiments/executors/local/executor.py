@@ -1,285 +1,251 @@
-"""Jobs as processes of this machine, forked from a preloaded server or started fresh."""
+"""The executor of this machine: shares it out among the jobs, and says what it saw of each."""
 
 import os
-import signal
-import sys
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
-from sft.errors import MachineError, machine_kind
-from sft.experiments.executors.environment import server_environment, worker_environment
-from sft.experiments.executors.guard import NOT_STARTED
-from sft.experiments.executors.guarded_process import Guarded, GuardedProcess, start_fresh
-from sft.experiments.executors.handle import LocalHandle
-from sft.experiments.executors.local.preload import Preload
-from sft.experiments.executors.protocol import Submission
+from sft.errors import MachineError
+from sft.experiments.executors.handle import Submission
+from sft.experiments.executors.local.dealing import Dealing
+from sft.experiments.executors.local.gpu_memory import GpuMemory, taken_by_others
+from sft.experiments.executors.local.gpu_question import Gpu
+from sft.experiments.executors.local.gpus import names_of, require_gpus, usable_gpus
+from sft.experiments.executors.local.leases import Grant, Leases, Machine, this_machine
+from sft.experiments.executors.local.preload import preload_of
+from sft.experiments.executors.local.processes import JobProcesses, to_stderr
+from sft.experiments.executors.local.reused_devices import device_warnings
+from sft.experiments.executors.protocol import (
+    Capacity,
+    ExecutorOptions,
+    Item,
+    JobAttempt,
+    MemorySeen,
+    Outcome,
+    Placement,
+    Request,
+)
 from sft.experiments.executors.start_limits import StartLimits
-from sft.experiments.executors.waiting import Waiter
-from sft.experiments.executors.warm import CANNOT_FORK, WarmProcess, WarmServer
-from sft.experiments.quiet_stream import QuietStream
-from sft.experiments.settings import StartChoice
-from sft.processes.isolation import left_out
-from sft.runs.records import ErrorRecord
+from sft.experiments.executors.warm import Preload
+from sft.pipeline.gpus import gpus_needed
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.memory import oom_kills, peak_memory
+from sft.runs.records import ErrorRecord, StartMode
 
-KILLED = -int(signal.SIGKILL)
-CLOSE_SECONDS = 5.0
-UNANSWERED = "the server of warm starts does not answer"
-
-
-def to_stderr(notice: str) -> None:
-    """Say something to the user."""
-    QuietStream(sys.stderr).write(f"{notice}\n")
+LOOK_SECONDS = 1.0
+"""Between two looks at the memory of the workers."""
+REST_SECONDS = 0.1
+"""Between two looks at the memory of GPUs that rest."""
 
 
-class LocalExecutor:
-    """Starts each job under a guard; one loop without threads. Everything is to be called from one thread."""
+class JobProcess(Protocol):
+    """The process of a job."""
 
-    def __init__(
-        self,
-        start: StartChoice = "auto",
-        preload: Preload | None = None,
-        say: Callable[[str], None] = to_stderr,
-        gpus: Sequence[str] | None = None,
-        limits: StartLimits | None = None,
-    ) -> None:
-        """An executor without jobs; nothing starts before the first.
+    start: StartMode
+    error: ErrorRecord | None
 
-        Args:
-            start: how jobs start; `auto` gives up warm starts for good when one fails.
-            preload: what warm starts import beforehand.
-            say: called with a line for the user.
-            gpus: all that jobs are given; None where they are not managed.
-            limits: in which a worker writes its first line, and the server gets ready; default learnt.
-        """
-        self._start = start
-        self._preload = preload or Preload()
-        self._say = say
-        self._gpus = gpus
-        self._limits = limits or StartLimits()
-        self._has_told_left_out = False
-        self._warm = start == "warm" or (start == "auto" and sys.platform == "linux")
-        self._server: WarmServer | None = None
-        self._server_began, self._server_by = 0.0, float("inf")
-        self._retired: list[WarmServer] = []
-        """Servers that have stopped to answer; each is killed when the last of its jobs has ended."""
-        self._waiter = Waiter()
-        self._jobs: list[LocalHandle] = []
-        self._ended: list[LocalHandle] = []
-        self._guards: list[Guarded] = []
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker, None while it is not known."""
 
-    def submit(self, job: Submission) -> LocalHandle:
-        """Start a job, or have it wait until the server is ready."""
-        if self._start == "warm" and sys.platform != "linux":
-            raise MachineError("warm starts need Linux; choose --start fresh")
-        self._waiter.hear_signals()
-        self._tell_left_out()
-        handle = LocalHandle(job)
-        self._jobs.append(handle)
-        self._begin(handle)
-        return handle
+    def exit_code(self) -> int | None:
+        """The exit code, negative for a signal; None while the job runs."""
 
-    def ended(self, timeout: float) -> Sequence[LocalHandle]:
+    def stop(self, grace: float) -> None:
+        """Ask the job to end; it is killed `grace` seconds later."""
+
+    def dump_stacks(self) -> None:
+        """Have the worker write the stacks of all its threads to its stderr."""
+
+
+class Processes(Protocol):
+    """Starts the processes of jobs."""
+
+    def submit(self, job: Submission) -> JobProcess:
+        """Start a job with its lease."""
+
+    def ended(self, timeout: float) -> Sequence[JobProcess]:
         """The jobs that have ended since the last call; waits for any, at most `timeout` seconds."""
-        deadline = time.monotonic() + timeout
-        is_over = False
-        while True:
-            now = time.monotonic()
-            self._tend_all(now)
-            if self._ended or is_over:
-                found, self._ended = self._ended, []
-                return found
-            due = min([deadline, self._server_by, *(handle.due_at for handle in self._jobs)])
-            is_over = self._waiter.wait(due - now) or now >= deadline
 
     def close(self) -> None:
         """End everything that still runs."""
-        for guarded in self._guards:
-            guarded.hang_up()
-        for server in [*self._retired, *([] if self._server is None else [self._server])]:
-            server.close()
-            self._guards.append(server.guarded)
-        deadline = time.monotonic() + CLOSE_SECONDS
-        for guarded in self._guards:
-            if isinstance(guarded, GuardedProcess):
-                guarded.await_end(deadline - time.monotonic())
-        for handle in self._jobs:
-            handle.finish(KILLED)
-        self._jobs, self._guards, self._server, self._retired = [], [], None, []
-        self._waiter.close()
 
-    def _tell_left_out(self) -> None:
-        names = [] if self._has_told_left_out else left_out(os.environ)
-        self._has_told_left_out = True
-        if names:
-            self._say(f"not passed on to stages, as it could change their results: {', '.join(names)}")
 
-    def _begin(self, handle: LocalHandle) -> None:
+class LocalJob:
+    """A job on this machine, with its lease and what was seen of its memory."""
+
+    def __init__(
+        self, chain: Sequence[JobAttempt], process: JobProcess, grant: Grant, kills_before: int | None
+    ) -> None:
+        self.chain = chain
+        self.process = process
+        self.grant = grant
+        self._kills_before = kills_before
+        """Processes that the system had killed for want of memory when it began."""
+        self._peak_bytes: int | None = None
+        self._outcome: Outcome | None = None
+
+    @property
+    def placement(self) -> Placement:
+        """This machine, and the lease."""
+        return Placement(socket.gethostname(), self.grant.lease, self.process.pid, self.process.start)
+
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it runs."""
+        return self._outcome
+
+    def stop(self, grace: float) -> None:
+        """Ask the job to end; it is killed with all its descendants `grace` seconds later."""
+        self.process.stop(grace)
+
+    def dump_stacks(self) -> None:
+        """Have the worker write the stacks of all its threads to its stderr."""
+        self.process.dump_stacks()
+
+    def look(self) -> None:
+        """Take note of the memory that its worker has."""
+        if self.process.pid is not None:
+            self._peak_bytes = max(peak_memory(self.process.pid) or 0, self._peak_bytes or 0) or None
+
+    def finish(self, machine: Machine, leases: Leases) -> None:
+        """It has ended; its lease is still taken."""
+        kills = oom_kills(machine.oom_counter)
+        risen = 0 if kills is None or self._kills_before is None else kills - self._kills_before
+        self._outcome = Outcome(
+            code=self.process.exit_code() or 0,
+            error=self.process.error,
+            memory=MemorySeen(self._peak_bytes, machine.memory_limit, risen),
+            had_company=leases.had_company(self.grant),
+            shared_gpu=leases.shared_gpu(self.grant),
+        )
+
+
+class LocalExecutor:
+    """Runs single jobs as processes of this machine; everything is to be called from one thread."""
+
+    def __init__(
+        self,
+        options: ExecutorOptions | None = None,
+        say: Callable[[str], None] = to_stderr,
+        machine: Machine | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        """Nothing is asked or started yet.
+
+        Args:
+            options: what the user chose.
+            say: called with a line for the user.
+            machine: what is shared out; default what this machine has, which `expect` finds out.
+            processes: starts the jobs; default guarded processes of this machine.
+        """
+        self._options = options or ExecutorOptions()
+        self._say = say
+        self._finds_machine = machine is None
+        self._processes = processes
+        self._preload = Preload()
+        self._found: Sequence[Gpu] | None = None
+        self._has_looked = False
+        self._tells_memory = False
+        self._jobs: dict[JobProcess, LocalJob] = {}
+        self._next_look = 0.0
+        self._share_out(machine or Machine())
+
+    def expect(self, jobs: Sequence[PlannedJob]) -> None:
+        """Find out what this machine has, unless that was given; what asks for more than it has is refused."""
+        self._preload = preload_of(job.record for job in jobs)
+        if not self._finds_machine:
+            return
         try:
-            # Whether the worker has written its first line is seen by this file.
-            handle.submission.folder.progress.unlink(missing_ok=True)
-            handle.submission.attempt.work.mkdir(parents=True, exist_ok=True)
-            if self._warm:
-                self._begin_warm(handle)
-            else:
-                self._begin_fresh(handle)
-        except OSError as error:
-            kind = machine_kind(error) or "crash"
-            self._finish(handle, NOT_STARTED, ErrorRecord(kind, f"the worker could not be started: {error}"))
+            gpus = names_of(self._gpus())
+        except MachineError as error:
+            if jobs:
+                raise
+            # A driver that does not work keeps nobody from the board of what is done.
+            self._say(f"warning: {error}")
+            gpus, self._has_looked = None, True
+        count = len(gpus or ())
+        asked: dict[str, int] = {}
+        for job in jobs:
+            own = gpus_needed(job.record.stage, job.record.config, count)
+            asked[job.record.name] = max(own, asked.get(job.record.name, 0))
+        require_gpus(asked, gpus)
+        self._tells_memory = bool(jobs)
+        at_once = self._options.jobs or max(1, count * self._options.jobs_per_gpu)
+        self._share_out(this_machine(at_once, gpus, self._options.jobs_per_gpu, os.environ))
 
-    def _begin_warm(self, handle: LocalHandle) -> None:
-        handle.start = "warm"
-        server = self._server or self._start_server()
-        if server.is_ready:
-            process = server.submit(handle.submission, self._environment(handle.submission))
-            handle.process = process
-            handle.await_hello(self._limits.seconds("fork", handle.kind))
-            if process.code is None:
-                self._watch(process)
+    def warnings(self, experiments: Mapping[str, Sequence[PlannedJob]], reused: Collection[Path]) -> list[str]:
+        """Stages that were computed on another device than this machine gives, and GPUs that others use."""
+        taken = taken_by_others(self._found or ()) if self._tells_memory else None
+        return [*device_warnings(experiments, reused, self._gpus), *([] if taken is None else [taken])]
 
-    def _begin_fresh(self, handle: LocalHandle) -> None:
-        handle.start = "fresh"
-        guarded = start_fresh(handle.submission, self._environment(handle.submission))
-        handle.process = guarded
-        handle.await_hello(self._limits.seconds("fresh", handle.kind))
-        self._watch(guarded)
+    def capacity(self) -> Capacity:
+        """What there is to give now; GPUs that rest are being settled."""
+        return Capacity(len(self._machine.gpus or ()), self._leases.is_full, bool(self._gpu_memory.resting))
 
-    def _environment(self, job: Submission) -> dict[str, str]:
-        return worker_environment(os.environ, Path.cwd(), job.lease)
+    def startable(self, waiting: Sequence[Item], request_of: Callable[[Item], Request]) -> Iterator[Item]:
+        """Those that can start now, by priority; GPUs are kept for one that needs several."""
+        return self._dealing.round(waiting, request_of, self._gpu_memory.resting)
 
-    def _watch(self, guarded: Guarded) -> None:
-        self._guards.append(guarded)
-        self._waiter.watch(guarded.socket, lambda: self._read_guard(guarded))
+    def submit(self, chain: Sequence[JobAttempt], request: Request) -> LocalJob:
+        """Start a single job with a lease of this machine."""
+        if len(chain) != 1:
+            raise ValueError(f"this machine runs single jobs, not a chain of {len(chain)}")
+        grant = self._leases.take(request, self._dealing.blocked)
+        if grant is None:
+            raise ValueError(f"there is no room for {chain[0].folder.path}; `startable` tells what there is room for")
+        kills = oom_kills(self._machine.oom_counter)
+        try:
+            process = self._started.submit(Submission(chain[0].folder, chain[0].attempt, grant.lease))
+        except OSError:
+            self._leases.release(grant)
+            raise
+        job = self._jobs[process] = LocalJob(chain, process, grant, kills)
+        return job
 
-    def _read_guard(self, guarded: Guarded) -> None:
-        if not guarded.read():
-            self._release(guarded)
+    def ended(self, timeout: float) -> Sequence[LocalJob]:
+        """The jobs that have ended; returns early where GPUs rest."""
+        resting = bool(self._gpu_memory.resting)
+        ended = self._started.ended(min(timeout, REST_SECONDS) if resting else timeout)
+        now = time.monotonic()
+        jobs = [self._jobs.pop(process) for process in ended]
+        for job in jobs:
+            job.finish(self._machine, self._leases)
+            self._gpu_memory.freed(self._leases.release(job.grant), now)
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            for job in self._jobs.values():
+                job.look()
+        self._gpu_memory.look(now)
+        return jobs
 
-    def _release(self, guarded: Guarded) -> None:
-        self._waiter.unwatch(guarded.socket)
-        self._guards.remove(guarded)
-        guarded.hang_up()
+    def close(self) -> None:
+        """End everything that still runs."""
+        if self._processes is not None:
+            self._processes.close()
+        self._gpu_memory.close()
 
-    def _tend_all(self, now: float) -> None:
-        if self._server is not None and now >= self._server_by:
-            seconds = self._server_by - self._server_began
-            self._server_by = float("inf")
-            self._server.kill(
-                f"the server of warm starts was not ready within {seconds:g} s (run-experiments --start-timeout)"
-            )
-        for server in self._retired:
-            if server.is_idle:
-                server.kill(UNANSWERED)
-        for handle in list(self._jobs):
-            self._tend(handle, now)
+    def _share_out(self, machine: Machine) -> None:
+        self._machine = machine
+        self._leases = Leases(machine)
+        self._dealing = Dealing(self._leases)
 
-    def _tend(self, handle: LocalHandle, now: float) -> None:
-        if handle.hello_by is not None and handle.submission.folder.progress.exists():
-            handle.hello_by = None
-            self._limits.took("fork" if handle.start == "warm" else "fresh", now - handle.began, handle.kind)
-        if handle.process is None:
-            if handle.stop_asked:
-                self._finish(handle, -signal.SIGTERM)
-        elif handle.process.code is not None:
-            self._on_end(handle, handle.process.code)
-        elif handle.stop_asked and isinstance(handle.process, WarmProcess) and handle.process.pid is None:
-            self._release(handle.process)
-            self._finish(handle, -signal.SIGTERM)
-        elif handle.escalate(now):
-            self._finish(handle, KILLED, ErrorRecord("killed", "the job could not be stopped"))
-        elif handle.hello_by is not None and now >= handle.hello_by:
-            self._look_for_hello(handle)
+    def _gpus(self) -> Sequence[Gpu] | None:
+        if not self._has_looked:
+            self._found, self._has_looked = usable_gpus(self._options.gpus, os.environ), True
+        return self._found
 
-    def _look_for_hello(self, handle: LocalHandle) -> None:
-        handle.hello_by = None
-        process = handle.process
-        if handle.is_being_killed:
-            return
-        if isinstance(process, WarmProcess) and process.pid is None:
-            self._release(process)
-            process.refuse(UNANSWERED)
-            self._retire_server()
-            return
-        reason = f"worker did not start within {handle.hello_seconds:g} s"
-        if handle.start == "warm":
-            self._on_failed_fork(handle, f"{reason} of its fork (run-experiments --fork-timeout)")
-        else:
-            handle.error = ErrorRecord("crash", f"{reason} (run-experiments --start-timeout)")
-        handle.kill()
+    @cached_property
+    def _gpu_memory(self) -> GpuMemory:
+        """Made when jobs are to start, as the time in which a GPU may rest begins then."""
+        return GpuMemory(self._machine.gpus or (), time.monotonic(), self._machine.gpu_rest_seconds)
 
-    def _on_end(self, handle: LocalHandle, code: int) -> None:
-        process = handle.process
-        if isinstance(process, WarmProcess) and code == CANNOT_FORK and not handle.stop_asked:
-            self._on_failed_fork(handle, process.refusal or "a forked process could not start CUDA")
-        if handle.restarts and not handle.stop_asked:
-            handle.restart()
-            self._begin(handle)
-            return
-        lost = process is not None and process.lost_guard and not handle.is_being_killed
-        error = ErrorRecord("killed", "the process that guards the worker was killed") if lost else None
-        self._finish(handle, KILLED if lost else code, error)
-
-    def _finish(self, handle: LocalHandle, code: int, error: ErrorRecord | None = None) -> None:
-        handle.finish(code, error)
-        self._jobs.remove(handle)
-        self._ended.append(handle)
-
-    # the server of warm starts
-
-    def _start_server(self) -> WarmServer:
-        server = WarmServer(self._preload, server_environment(os.environ, Path.cwd(), self._gpus))
-        self._server = server
-        self._server_began = time.monotonic()
-        self._server_by = self._server_began + self._limits.seconds("server")
-        self._waiter.watch(server.socket, lambda: self._read_server(server))
-        self._waiter.watch(server.guarded.socket, lambda: self._read_server_guard(server))
-        return server
-
-    def _read_server(self, server: WarmServer) -> None:
-        if not server.read():
-            self._waiter.unwatch(server.socket)  # what is submitted now waits for the guard's word
-        elif server is self._server:
-            self._limits.took("server", time.monotonic() - self._server_began)
-            self._server_by = float("inf")
-            for handle in self._waiting():
-                self._begin(handle)
-
-    def _read_server_guard(self, server: WarmServer) -> None:
-        if server.read_guard():
-            return
-        self._waiter.unwatch(server.guarded.socket)
-        self._waiter.unwatch(server.socket)
-        reason = server.why_it_ended()
-        server.close()
-        if server in self._retired:
-            self._retired.remove(server)
-            return
-        self._server, self._server_by = None, float("inf")
-        for handle in self._waiting():
-            self._on_failed_fork(handle, reason)
-        if self._start == "auto":
-            self._give_up_warm(reason)
-
-    def _retire_server(self) -> None:
-        """Have no more to do with a server that does not answer; the jobs that it forked go on."""
-        if self._server is not None:
-            self._retired.append(self._server)
-            self._server = None
-
-    def _waiting(self) -> list[LocalHandle]:
-        return [handle for handle in self._jobs if handle.process is None and not handle.stop_asked]
-
-    def _on_failed_fork(self, handle: LocalHandle, reason: str) -> None:
-        """A warm start failed: `auto` starts this job and all later ones fresh, `warm` fails it."""
-        if self._start == "auto":
-            self._give_up_warm(reason)
-            handle.restarts = True
-        else:
-            handle.error = ErrorRecord("crash", f"warm start failed: {reason}")
-        if handle.process is None:
-            self._on_end(handle, CANNOT_FORK)
-
-    def _give_up_warm(self, reason: str) -> None:
-        if self._warm:
-            self._warm = False
-            self._say(f"jobs start fresh from here on: {reason}")
+    @property
+    def _started(self) -> Processes:
+        if self._processes is None:
+            limits = StartLimits(self._options.start_timeout, self._options.fork_timeout)
+            start, gpus = self._options.start, self._machine.gpus
+            self._processes = JobProcesses(start, self._preload, self._say, gpus, limits)
+        return self._processes

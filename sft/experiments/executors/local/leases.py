@@ -1,13 +1,13 @@
-"""Who has which part of the machine: slots, CPU cores, threads, GPUs; pure, the runner starts the jobs."""
+"""Who has which part of the machine: slots, CPU cores, threads, GPUs; pure, the executor starts the jobs."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
-from sft.evaluation.selection import on_gpu
-from sft.experiments.executors.protocol import Lease
+from sft.experiments.executors.protocol import Lease, Request
 from sft.processes.cpus import allowed_cpus, usable_cpus
-from sft.runs.records import StageName
+from sft.runs.memory import memory_limit, oom_counter
 
 MOST_EVALUATIONS = 8
 """Evaluations beside jobs on GPUs; each holds the predictions of an experiment in memory."""
@@ -42,27 +42,14 @@ class Machine:
     jobs_per_gpu: int = 1
     """Jobs that share a GPU."""
 
+    gpu_rest_seconds: float = 60.0
+    """At most, until a GPU whose memory does not become free is leased again."""
 
-@dataclass(frozen=True)
-class Need:
-    """What a job asks for."""
+    oom_counter: Path | None = None
+    """Where the system counts the processes that it killed for want of memory."""
 
-    gpus: int = 0
-    own_gpus: bool = False
-    """Whether no other job may use its GPUs."""
-
-    alone: bool = False
-    """Whether nothing else may run."""
-
-    has_model: bool = True
-    """Whether it loads a model, onto the CPU where it asks for no GPU."""
-
-    @property
-    def kind(self) -> Kind:
-        """Which slots it takes where there are GPUs."""
-        if self.gpus:
-            return "gpu"
-        return "cpu" if self.has_model else "evaluation"
+    memory_limit: int | None = None
+    """Bytes that all processes can have together."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +57,7 @@ class Grant:
     """A lease that was taken, and the slot it occupies."""
 
     slot: tuple[Kind, int]
-    need: Need
+    request: Request
     lease: Lease
 
 
@@ -94,6 +81,8 @@ def this_machine(
         max_threads=allowed_threads(environment),
         gpus=gpus,
         jobs_per_gpu=jobs_per_gpu,
+        oom_counter=oom_counter(),
+        memory_limit=memory_limit(),
     )
 
 
@@ -101,24 +90,6 @@ def allowed_threads(environment: Mapping[str, str]) -> int | None:
     """The user's `OMP_NUM_THREADS`, of a list the outermost level; None where it is not set to a number."""
     written = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(written) if written.isdecimal() and int(written) > 0 else None
-
-
-def gpus_needed(stage: StageName, config: Mapping[str, Any], n_gpus: int) -> int:
-    """How many GPUs a stage asks for: an evaluation one at most, where a metric computes with a model.
-
-    Args:
-        stage: its name.
-        config: the resolved config.
-        n_gpus: how many there are.
-    """
-    asked = config.get("resources", {}).get("gpus")
-    if stage == "evaluate":
-        is_wanted = asked != 0 and on_gpu(config.get("evaluation", {}).get("metrics") or ())
-        return min(1, n_gpus) if is_wanted else 0
-    if asked is not None:
-        return int(asked)
-    spread = bool(config.get("model", {}).get("model_args", {}).get("parallelize"))
-    return n_gpus if spread else min(1, n_gpus)
 
 
 class Leases:
@@ -140,40 +111,42 @@ class Leases:
         """Whether every slot is taken."""
         return len(self._held) >= sum(self._slots.values())
 
-    def take(self, need: Need, blocked: Collection[str] = ()) -> Grant | None:
+    def fits(self, request: Request, blocked: Collection[str] = ()) -> bool:
+        """Whether `take` would give a lease."""
+        return self._place(request, blocked) is not None
+
+    def take(self, request: Request, blocked: Collection[str] = ()) -> Grant | None:
         """A lease for a job, None when it has to wait.
 
         Args:
-            need: what it asks for.
+            request: what it asks for.
             blocked: GPUs that may not be leased yet.
         """
-        slot = self._free_slot(need.kind if need.kind in self._slots else "cpu")
-        if slot is None or (need.alone and self._held) or any(grant.need.alone for grant in self._held.values()):
+        place = self._place(request, blocked)
+        if place is None:
             return None
-        chosen = self._choose(need, blocked)
-        if chosen is None:
-            return None
+        slot, chosen = place
         gpus = None if self._machine.gpus is None else chosen
-        grant = Grant(slot, need, Lease(self._cores(slot), self._threads(slot[0]), gpus))
+        grant = Grant(slot, request, Lease(self._cores(slot), self._threads(slot[0]), gpus))
         self._note_sharing(grant)
         self._held[slot] = grant
         self.changes += 1
         return grant
 
-    def kept_for(self, need: Need, resting: Collection[str] = ()) -> frozenset[str]:
+    def kept_for(self, request: Request, resting: Collection[str] = ()) -> frozenset[str]:
         """The GPUs that a job which has to wait for several will take: those that are free now or likely soon.
 
         Kept from all others, they become its own one by one.
 
         Args:
-            need: what it asks for.
+            request: what it asks for.
             resting: GPUs that may not be leased yet.
         """
 
         def wait(gpu: str) -> tuple[bool, bool, int]:
-            return not self._has_room(gpu, need), gpu in resting, len(self._users(gpu))
+            return not self._has_room(gpu, request), gpu in resting, len(self._users(gpu))
 
-        return frozenset(sorted(self._machine.gpus or (), key=wait)[: need.gpus])
+        return frozenset(sorted(self._machine.gpus or (), key=wait)[: request.gpus])
 
     def release(self, grant: Grant) -> list[str]:
         """Take a lease back; returns its GPUs that no job uses any more."""
@@ -189,20 +162,30 @@ class Leases:
         """Whether another job used one of its GPUs at some time while this one did."""
         return bool(self._shared[grant.slot] - {"machine"})
 
+    def _place(self, request: Request, blocked: Collection[str]) -> tuple[tuple[Kind, int], tuple[str, ...]] | None:
+        """The slot and the GPUs that a job would get."""
+        kind = kind_of(request)
+        slot = self._free_slot(kind if kind in self._slots else "cpu")
+        is_alone = any(grant.request.alone for grant in self._held.values())
+        if slot is None or is_alone or (request.alone and self._held):
+            return None
+        chosen = self._choose(request, blocked)
+        return None if chosen is None else (slot, chosen)
+
     def _free_slot(self, kind: Kind) -> tuple[Kind, int] | None:
         return next(((kind, number) for number in range(self._slots[kind]) if (kind, number) not in self._held), None)
 
-    def _choose(self, need: Need, blocked: Collection[str]) -> tuple[str, ...] | None:
+    def _choose(self, request: Request, blocked: Collection[str]) -> tuple[str, ...] | None:
         """The least used GPUs that have room."""
-        if not need.gpus:
+        if not request.gpus:
             return ()
-        free = [gpu for gpu in self._machine.gpus or () if gpu not in blocked and self._has_room(gpu, need)]
+        free = [gpu for gpu in self._machine.gpus or () if gpu not in blocked and self._has_room(gpu, request)]
         free.sort(key=lambda gpu: len(self._users(gpu)))
-        return tuple(free[: need.gpus]) if len(free) >= need.gpus else None
+        return tuple(free[: request.gpus]) if len(free) >= request.gpus else None
 
-    def _has_room(self, gpu: str, need: Need) -> bool:
+    def _has_room(self, gpu: str, request: Request) -> bool:
         users = self._users(gpu)
-        if users and (need.own_gpus or any(grant.need.own_gpus for grant in users)):
+        if users and (request.own_gpus or any(grant.request.own_gpus for grant in users)):
             return False
         return len(users) < self._machine.jobs_per_gpu
 
@@ -232,3 +215,10 @@ class Leases:
         if jobs > len(cores):
             return (cores[number % len(cores)],)
         return cores[number * len(cores) // jobs : (number + 1) * len(cores) // jobs]
+
+
+def kind_of(request: Request) -> Kind:
+    """Which slots a job takes where there are GPUs."""
+    if request.gpus:
+        return "gpu"
+    return "cpu" if request.has_model else "evaluation"

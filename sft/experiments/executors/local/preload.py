@@ -2,18 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from sft.experiments.executors.warm import Preload
 from sft.runs.records import JobRecord, StageName
-
-
-@dataclass(frozen=True)
-class Preload:
-    """Stages whose modules, and model types whose classes, are imported once."""
-
-    stages: tuple[StageName, ...] = ()
-    model_types: tuple[str, ...] = ()
 
 
 def preload_of(records: Iterable[JobRecord]) -> Preload:

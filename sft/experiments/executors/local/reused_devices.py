@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.experiments.executors.local.gpu_question import Gpu
-from sft.experiments.executors.local.leases import gpus_needed
-from sft.experiments.schedule import Experiments
+from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import read_json_or_none
 from sft.wording import counted, some
@@ -20,7 +19,9 @@ MACHINES_CHOICE = ("bfloat16", "float32")
 
 
 def device_warnings(
-    experiments: Experiments, reused: Collection[Path], ask: Callable[[], Sequence[Gpu] | None]
+    experiments: Mapping[str, Sequence[PlannedJob]],
+    reused: Collection[Path],
+    ask: Callable[[], Sequence[Gpu] | None],
 ) -> list[str]:
     """One line for each device or data type that this machine would not give, with the experiments it stands behind.
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from sft.experiments.executors import guard
-from sft.experiments.executors.handle import Escalation, LocalHandle
-from sft.experiments.executors.protocol import Submission
+from sft.experiments.executors.handle import Escalation, LocalHandle, Submission
+from sft.experiments.executors.protocol import Lease
 from sft.runs.files import JobFolder
 from sft.runs.records import ErrorRecord
 
@@ -30,7 +30,7 @@ class FakeProcess:
 @pytest.fixture
 def handle() -> LocalHandle:
     folder = JobFolder(Path("/nowhere"))
-    made = LocalHandle(Submission(folder, folder.attempt(1)))
+    made = LocalHandle(Submission(folder, folder.attempt(1), Lease()))
     made.process = FakeProcess()
     return made
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sft.experiments.executors.local.dealing import Dealing
-from sft.experiments.executors.local.leases import Grant, Leases, Machine, Need
+from sft.experiments.executors.local.leases import Grant, Leases, Machine
+from sft.experiments.executors.protocol import Request
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder
 from sft.runs.records import JobRecord
@@ -26,7 +27,8 @@ class Simulation:
         self.seconds = [seconds for _, seconds in jobs]
         self.gpus = [gpus for gpus, _ in jobs]
         self.leases = Leases(machine)
-        self.dealing = Dealing(self.leases, lambda job: Need(self.gpus[self.number[id(job)]]))
+        self.dealing = Dealing(self.leases)
+        self.request_of = lambda job: Request(self.gpus[self.number[id(job)]])
         self.now = 0
         self.running: list[tuple[int, int, Grant]] = []
         """Ends, number, grant."""
@@ -37,8 +39,10 @@ class Simulation:
     def start(self, ready: Sequence[int], resting: Sequence[str] = ()) -> None:
         """Let what can start of these."""
         waiting = [self.jobs[number] for number in ready if number not in self.started]
-        for job, grant in self.dealing.round(waiting, resting):
+        for job in self.dealing.round(waiting, self.request_of, resting):
             number = self.number[id(job)]
+            grant = self.leases.take(Request(self.gpus[number]), self.dealing.blocked)
+            assert grant is not None
             self.started[number] = self.now
             self.running.append((self.now + self.seconds[number], number, grant))
 
@@ -114,11 +118,11 @@ def test_where_nothing_has_changed_nobody_is_asked_again() -> None:
     simulation = Simulation(Machine(jobs=1, gpus=("GPU-a",)), [(1, 5), (1, 1), (1, 1)])
     asked: list[int] = []
 
-    def need_of(job: PlannedJob) -> Need:
+    def request_of(job: PlannedJob) -> Request:
         asked.append(simulation.number[id(job)])
-        return Need(1)
+        return Request(1)
 
-    simulation.dealing = Dealing(simulation.leases, need_of)
+    simulation.request_of = request_of
     for resting in (["GPU-a"], ["GPU-a"], []):
         simulation.start([0], resting)
     simulation.start([1])
