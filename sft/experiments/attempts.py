@@ -8,7 +8,7 @@ from pathlib import Path
 from sft.experiments.executors.protocol import Outcome
 from sft.experiments.outcomes import error_of
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.file_systems import make_folder
+from sft.runs.attempts import begin_attempt
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.records import ErrorRecord, State, StatusRecord, read_error, read_json_or_none, write_record
 from sft.runs.stopping import STOPPED_EXIT_CODE
@@ -40,22 +40,18 @@ class Asked:
 
 
 def prepare(job: PlannedJob, memory_step: int) -> AttemptFolder:
-    """Make the folder of the next try, with nothing around of the last one that could be taken for its own.
+    """Make the folder of the next try, which is in force from here on, with nothing around of the last one that could
+    be taken for its own.
 
     Args:
         job: what will run.
         memory_step: how often its stage ran out of memory.
     """
-    attempt = _new_attempt(job.folder)
+    attempt = begin_attempt(job.folder)
     job.folder.manifest.unlink(missing_ok=True)
     job.folder.progress.unlink(missing_ok=True)
     write_record(job.folder.job, dataclasses.replace(job.record, memory_step=memory_step))
     return attempt
-
-
-def number_of(attempt: AttemptFolder) -> int:
-    """Which try it is, from 1; 0 for a folder that is none."""
-    return int(attempt.path.name) if attempt.path.name.isdecimal() else 0
 
 
 def judge(
@@ -91,20 +87,6 @@ def _asked_end(why: ErrorRecord, outcome: Outcome) -> ErrorRecord:
     if outcome.code in _KILLED_CODES:
         return ErrorRecord(why.kind, f"{why.message}; it did not end when asked and was killed")
     return why
-
-
-def _new_attempt(folder: JobFolder) -> AttemptFolder:
-    """A folder that was not there: no two tries share one, whoever starts them."""
-    number = max((number_of(attempt) for attempt in folder.attempts()), default=0) + 1
-    while True:
-        attempt = folder.attempt(number)
-        make_folder(attempt.path.parent)
-        try:
-            attempt.path.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return attempt
 
 
 def _device(folder: JobFolder) -> str | None:

@@ -190,13 +190,14 @@ def _unneeded(view: ResultsView, needed: set[Path]) -> list[Path]:
 
 
 def _leftovers(view: ResultsView, gone: set[Path]) -> list[Path]:
-    """Scratch folders of tries, checkpoints of trainings that are done, temporary files elsewhere."""
+    """Scratch folders of tries, what grew in tries of stages that are done, temporary files elsewhere."""
     folders = []
     for _, folder in view.jobs():
         if folder.path not in gone and is_within(view.results, folder.job):
             folders += [attempt.work for attempt in folder.attempts() if _holds_something(attempt.work)]
             has_ended = view.standings.of(folder).state in (*FINISHED, "pruned")
-            folders += [folder.checkpoints] if has_ended and folder.checkpoints.exists() else []
+            grown = (folder.checkpoints, *(attempt.out for attempt in folder.attempts()))
+            folders += [path for path in grown if has_ended and path.exists()]
     covered = (*folders, *gone)
     return [*folders, *(path for path in temporary_files(view.results) if not any(map(path.is_relative_to, covered)))]
 

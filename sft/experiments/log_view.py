@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from sft.experiments.attempts import number_of
 from sft.experiments.outcomes import again, reason, story
 from sft.experiments.results_view import ResultsView, find_experiment, name_of, unknown
+from sft.runs.attempts import number_of
 from sft.runs.events import EventLog
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import AttemptFolder, JobFolder

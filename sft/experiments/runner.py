@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from sft.errors import MACHINE_ERRNOS, NO_SPACE_ERRNOS, SftError
-from sft.experiments.attempts import judge, log_of, number_of, prepare
+from sft.experiments.attempts import judge, log_of, prepare
 from sft.experiments.board_process import StartBoard
 from sft.experiments.board_refresh import BoardRefresh
 from sft.experiments.crash_report import crashed
@@ -23,6 +23,7 @@ from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
 from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
+from sft.runs.attempts import number_of
 from sft.runs.events import utc_now
 from sft.runs.fence import require_in_place
 from sft.runs.files import ResultsFolder

@@ -1,7 +1,8 @@
-"""Folders that this process holds by an open lock file: nothing is written where another folder took their place.
+"""Where this process may not write any more: a folder that was replaced, a job that another try works on.
 
 A folder that is renamed, deleted or replaced under way leaves its path to someone else, while a lock holds on to the
-file it was taken on; so path and file are compared.
+file it was taken on; so path and file are compared. A job has a file that names the try in force; a process of an
+earlier try, on a node that was given up, writes in its own folder only.
 """
 
 import contextlib
@@ -13,6 +14,9 @@ from sft.errors import MachineError
 
 _held: dict[int, Path] = {}
 """Descriptor -> the lock file's path."""
+
+_tries: dict[Path, Path] = {}
+"""File that names the try in force -> the folder of the one that this process works for."""
 
 
 @contextlib.contextmanager
@@ -28,6 +32,21 @@ def holding(lock: Path, descriptor: int) -> Iterator[None]:
         yield
     finally:
         del _held[descriptor]
+
+
+@contextlib.contextmanager
+def working_for(attempt: Path, in_force: Path) -> Iterator[None]:
+    """In this block, writes below a job's folder, but in the try's own, need that try to be in force.
+
+    Args:
+        attempt: the folder of the try.
+        in_force: the file beside its parent that names the try in force.
+    """
+    _tries[in_force] = attempt
+    try:
+        yield
+    finally:
+        del _tries[in_force]
 
 
 @contextlib.contextmanager
@@ -49,7 +68,7 @@ def require_in_place(path: Path) -> None:
     """Refuse to go on at a path whose folder is not the one that is held.
 
     Raises:
-        MachineError: it was moved, deleted or replaced.
+        MachineError: it was moved, deleted or replaced, or another try is in force there.
     """
     for descriptor, lock in list(_held.items()):
         if path.is_relative_to(lock.parent) and not _is_in_place(lock, descriptor):
@@ -59,6 +78,21 @@ def require_in_place(path: Path) -> None:
                 "now, and run the same command.",
                 kind="refused",
             )
+    for in_force, attempt in list(_tries.items()):
+        is_theirs = path.is_relative_to(in_force.parent) and not path.is_relative_to(attempt)
+        if is_theirs and (named := _named(in_force)) != attempt.name:
+            raise MachineError(
+                f"{in_force.parent}: try {named or 'none'} is in force there, and this is try {attempt.name}; it "
+                "writes nothing more.",
+                kind="refused",
+            )
+
+
+def _named(in_force: Path) -> str | None:
+    try:
+        return in_force.read_text("utf-8").strip()
+    except OSError:
+        return None
 
 
 def _is_in_place(lock: Path, descriptor: int) -> bool:

@@ -18,6 +18,12 @@ class JobFolder:
     """The folder of one stage: what to run, how it went, and its results."""
 
     path: Path
+    out: Path | None = None
+    """Where results and checkpoints grow before they are published; None: in place."""
+
+    def growing_in(self, attempt: "AttemptFolder") -> "JobFolder":
+        """The same folder, whose results and checkpoints grow in a try."""
+        return JobFolder(self.path, attempt.out)
 
     @property
     def job(self) -> Path:
@@ -37,50 +43,63 @@ class JobFolder:
 
     def attempt(self, number: int) -> "AttemptFolder":
         """The folder of one try, numbered from 1."""
-        return AttemptFolder(self.path / "attempts" / f"{number:02d}")
+        return AttemptFolder(self.attempts_path / f"{number:02d}")
+
+    @property
+    def attempts_path(self) -> Path:
+        return self.path / "attempts"
 
     def attempts(self) -> list["AttemptFolder"]:
         """The tries there are, oldest first."""
-        folder = self.path / "attempts"
+        folder = self.attempts_path
         found = sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)) if folder.is_dir() else []
         return [AttemptFolder(path) for path in found]
+
+    @property
+    def in_force(self) -> Path:
+        """Names the try that may publish its results."""
+        return self.path / "attempt"
 
     @property
     def lock(self) -> Path:
         """Held by the worker while it runs."""
         return self.path / "lock"
 
+    @property
+    def _growing(self) -> Path:
+        return self.path if self.out is None else self.out
+
     # of a train stage: what a killed training goes on from, and its results
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self._growing / "checkpoints"
 
     @property
     def adapter(self) -> Path:
-        return self.path / "adapter"
+        return self._growing / "adapter"
 
     @property
     def training(self) -> Path:
-        return self.path / "training.json"
+        return self._growing / "training.json"
 
     # results of an infer stage
 
     @property
     def scores(self) -> Path:
-        return self.path / "scores.npz"
+        return self._growing / "scores.npz"
 
     @property
     def texts(self) -> Path:
-        return self.path / "texts.jsonl"
+        return self._growing / "texts.jsonl"
 
     @property
     def inference(self) -> Path:
-        return self.path / "inference.json"
+        return self._growing / "inference.json"
 
     @property
     def sample(self) -> Path:
-        return self.path / "sample.json"
+        return self._growing / "sample.json"
 
     def outputs(self) -> list[Path]:
         """Everything that a stage may leave as its results."""
@@ -95,7 +114,7 @@ class JobFolder:
 
     @property
     def result(self) -> Path:
-        return self.path / "result"
+        return self._growing / "result"
 
     @property
     def metrics(self) -> Path:
@@ -113,7 +132,7 @@ class JobFolder:
 
 @dataclass(frozen=True)
 class AttemptFolder:
-    """What one try of a stage printed and how it failed."""
+    """What one try of a stage printed, how it failed, and what grows in it."""
 
     path: Path
 
@@ -128,6 +147,11 @@ class AttemptFolder:
     @property
     def error(self) -> Path:
         return self.path / "error.json"
+
+    @property
+    def out(self) -> Path:
+        """Where its results and checkpoints grow; gone when they are published."""
+        return self.path / "out"
 
     @property
     def work(self) -> Path:

@@ -1,12 +1,15 @@
 """The manifest: written last, it lists every result file with size and sha256, and makes a job done."""
 
 import hashlib
+import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sft.runs.atomic import flush, write_json
+from sft.runs.fence import require_in_place
+from sft.runs.file_systems import make_folder
 from sft.runs.files import JobFolder
 from sft.runs.records import read_json_or_none, refuse_newer
 
@@ -32,10 +35,14 @@ def sha256_of(path: Path) -> str:
 
 
 def write_manifest(job: JobFolder, results: Iterable[Path]) -> None:
-    """List the result files (folders with all that is in them) of a finished job.
+    """Publish the result files of a finished job (folders with all that is in them), and list them.
 
     What it lists is flushed to the disk first, so that a manifest that survives a power loss tells the truth.
+
+    Raises:
+        MachineError: another try of the job is in force, or its folder is not in its place.
     """
+    results = [_published(job, result) for result in results]
     files = sorted(path for result in results for path in _files_of(result))
     entries = {
         path.relative_to(job.path).as_posix(): {"size": path.stat().st_size, "sha256": sha256_of(path)}
@@ -46,6 +53,19 @@ def write_manifest(job: JobFolder, results: Iterable[Path]) -> None:
     for folder in {folder for path in files for folder in _folders_up_to(path, job.path)}:
         flush(folder)
     write_json(job.manifest, {"schema": SCHEMA, "files": entries})
+
+
+def _published(job: JobFolder, result: Path) -> Path:
+    """The place of a result in the job's folder, to which it is moved from where it grew."""
+    if job.out is None or not result.is_relative_to(job.out):
+        return result
+    place = job.path / result.relative_to(job.out)
+    require_in_place(place)
+    make_folder(place.parent)
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    result.replace(place)
+    return place
 
 
 def listed_files(job: JobFolder) -> dict[str, ListedFile] | None:

@@ -1,1 +1,1 @@
-"""`python -m sft.worker JOB_FOLDER`: one stage in one process."""
+"""`python -m sft.worker JOB_FOLDER [ATTEMPT]`: one stage in one process."""

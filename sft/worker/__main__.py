@@ -1,4 +1,6 @@
-"""`python -m sft.worker JOB_FOLDER`: run one stage, report by files and exit code only.
+"""`python -m sft.worker JOB_FOLDER [ATTEMPT]`: run one stage, report by files and exit code only.
+
+Started by a runner, it is told which attempt it is; by hand, it is the next one.
 
 `python -m sft.worker --serve SOCKET PRELOAD` is the server of warm starts, which the runner starts for itself.
 """
@@ -15,7 +17,7 @@ SERVE = "--serve"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the job of the folder given as the only argument; the exit code says how it went."""
+    """Run the job of the folder that is given, as the attempt that is; the exit code says how it went."""
     started = time.perf_counter()
     # What this process starts has another parent: the variable must not reach it.
     guard = os.environ.pop(GUARD_PID, None)
@@ -26,10 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
         from sft.worker.server import serve
 
         return serve(int(arguments[1]), arguments[2])
-    if len(arguments) != 1:
+    if len(arguments) not in (1, 2):
         sys.stderr.write("usage: python -m sft.worker JOB_FOLDER\n")
         return 2
-    return run_job(Path(arguments[0]).absolute(), started)
+    return run_job(Path(arguments[0]).absolute(), started, arguments[1] if len(arguments) == 2 else "")
 
 
 if __name__ == "__main__":

@@ -49,10 +49,11 @@ def _work(message: Mapping[str, Any], parent: int, started: float) -> None:
         guard.end_with_parent(parent)
         _reset_signals()
         _set_variables(message["environment"])
-        os.chdir(AttemptFolder(Path(message["attempt"])).work)
+        attempt = AttemptFolder(Path(message["attempt"]))
+        os.chdir(attempt.work)
         _reseed()
-        sys.argv = [sys.argv[0], message["folder"]]
-        code = run_job(Path(message["folder"]), started, _check_fork)
+        sys.argv = [sys.argv[0], message["folder"], attempt.path.name]
+        code = run_job(Path(message["folder"]), started, attempt.path.name, _check_fork)
     except BaseException:  # noqa: BLE001  nothing of the server may run in this process
         traceback.print_exc()
     finally:

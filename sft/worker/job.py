@@ -19,8 +19,9 @@ from sft.pipeline import stage_registry
 from sft.processes.visible_gpus import VISIBLE_GPUS, first_only
 from sft.registry import load
 from sft.runs import fault_injection, stopping
+from sft.runs.attempts import begin_attempt, discard_growing, take_over
 from sft.runs.exit_codes import exit_code_of
-from sft.runs.fence import holding
+from sft.runs.fence import holding, require_in_place, working_for
 from sft.runs.file_systems import flock
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.progress import Progress
@@ -33,20 +34,22 @@ LOCK_SECONDS = 10.0
 USAGE = 2
 
 
-def run_job(folder: Path, started: float, before_hello: Callable[[], None] = lambda: None) -> int:
+def run_job(
+    folder: Path, started: float, attempt_name: str = "", before_hello: Callable[[], None] = lambda: None
+) -> int:
     """Run the job of a folder; a failure is left as `error.json` and as a traceback.
 
     Args:
         folder: a job folder.
         started: `time.perf_counter()` at the start of the process.
+        attempt_name: of the folder of the try that this is; without one it is the next.
         before_hello: called when the stage is imported, before the first line of progress.
     """
     job = JobFolder(folder)
     if not job.job.is_file():
         sys.stderr.write(f"{job.path}: not a job folder (no {job.job.name})\n")
         return USAGE
-    attempts = job.attempts()
-    attempt = attempts[-1] if attempts else job.attempt(1)
+    attempt = AttemptFolder(job.attempts_path / attempt_name) if attempt_name else None
     _write_utf8()
     stopping.listen()
     faulthandler.enable()
@@ -54,8 +57,10 @@ def run_job(folder: Path, started: float, before_hello: Callable[[], None] = lam
     fault_injection.begin_worker()
     try:
         with _locked(job):
+            attempt = attempt or begin_attempt(job)
             try:
-                _run_stage(job, started, before_hello)
+                with working_for(attempt.path, job.in_force):
+                    _run_stage(job, attempt, started, before_hello)
             except Exception as error:  # noqa: BLE001  any bug of a stage is that stage's result
                 return _failed(attempt, error)
     except stopping.StopRequested:
@@ -96,7 +101,8 @@ def _see_one_gpu(record: JobRecord) -> None:
         os.environ[VISIBLE_GPUS] = first_only(os.environ.get(VISIBLE_GPUS))
 
 
-def _run_stage(job: JobFolder, started: float, before_hello: Callable[[], None]) -> None:
+def _run_stage(job: JobFolder, attempt: AttemptFolder, started: float, before_hello: Callable[[], None]) -> None:
+    require_in_place(job.path)
     record = read_job(job.job)
     _see_one_gpu(record)
     run = stage_function(record.stage)
@@ -104,7 +110,9 @@ def _run_stage(job: JobFolder, started: float, before_hello: Callable[[], None])
     before_hello()
     progress = Progress(job.progress, record.stage)
     progress.hello()
-    run(job, record, progress, started)
+    take_over(job, attempt)
+    run(job.growing_in(attempt), record, progress, started)
+    discard_growing(attempt)
 
 
 @contextlib.contextmanager
@@ -131,12 +139,14 @@ def _taken(descriptor: int, job: JobFolder) -> bool:
     return True
 
 
-def _failed(attempt: AttemptFolder, error: Exception) -> int:
+def _failed(attempt: AttemptFolder | None, error: Exception) -> int:
     secrets = secret_values(os.environ)
     told = error_record(error)
     record = dataclasses.replace(told, message=mask(told.message, secrets))
     trace = "".join(traceback.format_exception(error))
     sys.stderr.write(mask(trace, secrets) + f"{record.message}\n")
+    if attempt is None:
+        return exit_code_of(record.kind)
     try:
         write_record(attempt.error, record)
     except (OSError, MachineError) as failure:

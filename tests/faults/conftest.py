@@ -14,6 +14,7 @@ import pytest
 from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local.processes import JobProcesses
 from sft.experiments.executors.protocol import Lease
+from sft.runs.attempts import begin_attempt
 from sft.runs.fault_injection import VARIABLE
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, write_record
@@ -97,8 +98,7 @@ class Jobs:
     def job(self, do: str, key: str = "", lease: Lease | None = None, **options: Any) -> Submission:
         """A job that is ready to be submitted, as its next attempt."""
         folder = self.results.stage("infer", key or do)
-        attempt = folder.attempt(len(folder.attempts()) + 1)
-        attempt.path.mkdir(parents=True)
+        attempt = begin_attempt(folder)
         record = JobRecord("infer", key or do, do, STUB.config(do, **options), str(self.results.path), {})
         write_record(folder.job, record)
         return Submission(folder, attempt, lease or Lease())

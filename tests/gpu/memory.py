@@ -14,6 +14,7 @@ from sft.experiments.executors.local.preload import preload_of
 from sft.experiments.executors.local.processes import JobProcesses
 from sft.experiments.executors.protocol import Lease
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
+from sft.runs.attempts import begin_attempt
 from sft.runs.files import ResultsFolder
 from sft.runs.records import write_record
 from tests.gpu.bench import Bench
@@ -68,8 +69,7 @@ def _jobs(bench: Bench, count: int) -> Iterator[PlannedJob]:
 
 def _run(executor: JobProcesses, job: PlannedJob, used: Callable[[], float]) -> float:
     """Run one stage to its end; the most memory that was seen meanwhile."""
-    attempt = job.folder.attempt(1)
-    attempt.path.mkdir(parents=True)
+    attempt = begin_attempt(job.folder)
     write_record(job.folder.job, job.record)
     handle = executor.submit(Submission(job.folder, attempt, Lease()))
     peak = 0.0

@@ -13,6 +13,7 @@ from sft.experiments.executors.local.preload import preload_of
 from sft.experiments.executors.local.processes import JobProcesses
 from sft.experiments.executors.protocol import Lease
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
+from sft.runs.attempts import begin_attempt
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import write_record
 
@@ -26,8 +27,7 @@ def planned_jobs(place: Any, results: str, **sections: Any) -> list[PlannedJob]:
 
 
 def run(executor: JobProcesses, job: PlannedJob, threads: int) -> None:
-    attempt = job.folder.attempt(1)
-    attempt.path.mkdir(parents=True)
+    attempt = begin_attempt(job.folder)
     write_record(job.folder.job, job.record)
     handle = executor.submit(Submission(job.folder, attempt, Lease(threads=threads)))
     while handle.exit_code() is None:

@@ -137,9 +137,9 @@ def worker_command(*arguments: str) -> list[str]:
 
 
 def start_fresh(job: Submission, environment: Mapping[str, str]) -> GuardedProcess:
-    """Start `python -m sft.worker JOB_FOLDER` under a guard, in the attempt's work folder, its output in files."""
+    """Start the worker of a job under a guard, in the attempt's work folder, its output in files."""
     command = Command(
-        words=worker_command(str(job.folder.path.absolute())),
+        words=worker_command(str(job.folder.path.absolute()), job.attempt.path.name),
         environment=environment,
         folder=job.attempt.work,
         cores=job.lease.cores,

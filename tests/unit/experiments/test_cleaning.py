@@ -87,12 +87,13 @@ def test_leftovers_go_and_checkpoints_only_of_what_is_done(grid: Any) -> None:
         (folder.checkpoints / "step-4").mkdir(parents=True)
         folder.attempt(1).work.mkdir(parents=True)
         (folder.attempt(1).work / "scratch").write_text("x")
+        (folder.attempt(1).out / "checkpoints").mkdir(parents=True)
         (folder.path / ".tmp-abc").write_text("half")
     (grid.results.trash / "old").mkdir(parents=True)
     t, u = "stages/train/t000000000000000", "stages/train/u000000000000000"
     assert gone(grid) == {
-        "experiments/.trash", f"{t}/.tmp-abc", f"{t}/attempts/01/work", f"{t}/checkpoints", f"{u}/.tmp-abc",
-        f"{u}/attempts/01/work",
+        "experiments/.trash", f"{t}/.tmp-abc", f"{t}/attempts/01/work", f"{t}/attempts/01/out",
+        f"{t}/checkpoints", f"{u}/.tmp-abc", f"{u}/attempts/01/work",
     }  # fmt: skip
 
 

@@ -13,8 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from sft.runs import stopping
+from sft.runs.attempts import begin_attempt
 from sft.runs.fault_injection import VARIABLE
 from sft.runs.files import JobFolder
+from sft.runs.manifest import finished_files, is_done
 from sft.runs.records import JobRecord, read_error, read_progress, write_record
 from sft.worker import job as job_module
 from sft.worker.job import run_job, settle_threads
@@ -50,6 +52,19 @@ def outlive(job, record, progress, started):
     job.path.rename(job.path.with_name("moved"))
     job.attempt(1).path.mkdir(parents=True)
     progress(1, 1)
+
+def publish(job, record, progress, started):
+    from sft.runs.atomic import write_json
+    from sft.runs.manifest import write_manifest
+    (job.adapter / "deep").mkdir(parents=True)
+    (job.adapter / "deep" / "weights").write_text(record.name)
+    write_json(job.training, record.name)
+    write_manifest(job, [job.adapter, job.training])
+
+def late(job, record, progress, started):
+    from sft.runs.attempts import begin_attempt
+    begin_attempt(job)
+    publish(job, record, progress, started)
 """
 
 
@@ -62,17 +77,17 @@ def signals_kept() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals_kept: None) -> Callable[[str], int]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals_kept: None) -> Callable[..., int]:
     """Runs one of the functions above as the stage of a job in the folder `job`."""
     (tmp_path / "stage.py").write_text(STAGE)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     folder = JobFolder(tmp_path / "job")
-    folder.attempt(1).path.mkdir(parents=True)
+    begin_attempt(folder)
     write_record(folder.job, JobRecord("infer", "k", "a", {}, str(tmp_path), {}))
 
-    def run_function(name: str) -> int:
+    def run_function(name: str, attempt: str = "01") -> int:
         monkeypatch.setenv(VARIABLE, json.dumps({"stage": f"{tmp_path / 'stage.py'}:{name}"}))
-        return run_job(folder.path, 0.0)
+        return run_job(folder.path, 0.0, attempt)
 
     return run_function
 
@@ -140,6 +155,38 @@ def test_a_second_process_in_a_job_folder_is_refused(
 def test_a_job_whose_folder_was_replaced_writes_nothing_there(run: Callable[[str], int], tmp_path: Path) -> None:
     assert run("outlive") == 18
     assert [path for path in (tmp_path / "job").rglob("*") if path.is_file()] == []
+
+
+def test_results_grow_in_the_attempt_and_are_published(run: Callable[..., int], tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "job")
+    (folder.adapter / "old").mkdir(parents=True)
+    assert run("publish") == 0
+    assert set(finished_files(folder)) == {"adapter/deep/weights", "training.json"}
+    assert not (folder.adapter / "old").exists()
+    assert not folder.attempt(1).out.exists()
+
+
+def test_an_attempt_that_is_not_in_force_any_more_publishes_nothing(run: Callable[..., int], tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "job")
+    before = {path.name for path in folder.path.iterdir()}
+    assert run("late") == 18
+    assert {path.name for path in folder.path.iterdir()} - before == {"lock", "progress.json"}
+    error = read_error(folder.attempt(1).error)
+    assert error is not None
+    assert (error.kind, "try 02 is in force there, and this is try 01" in error.message) == ("refused", True)
+    assert run("succeed", "01") == 18
+    assert run("publish", "02") == 0
+    assert is_done(folder)
+    assert not folder.attempt(1).out.exists()
+
+
+def test_started_by_hand_it_is_the_next_attempt(run: Callable[..., int], tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "job")
+    assert run("refuse", "") == 20
+    assert read_error(folder.attempt(1).error) is None
+    assert read_error(folder.attempt(2).error) is not None
+    assert run("publish", "") == 0
+    assert (folder.in_force.read_text(), is_done(folder)) == ("03\n", True)
 
 
 def test_a_folder_without_a_job_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

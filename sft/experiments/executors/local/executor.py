@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from sft.errors import MachineError
-from sft.experiments.executors.handle import Submission
+from sft.experiments.executors.handle import LocalHandle, Submission
 from sft.experiments.executors.local.dealing import Dealing
 from sft.experiments.executors.local.gpu_memory import GpuMemory, taken_by_others
 from sft.experiments.executors.local.gpu_question import Gpu
@@ -33,7 +32,6 @@ from sft.experiments.executors.warm import Preload
 from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.memory import oom_kills, peak_memory
-from sft.runs.records import ErrorRecord, StartMode
 
 LOOK_SECONDS = 1.0
 """Between two looks at the memory of the workers."""
@@ -41,44 +39,11 @@ REST_SECONDS = 0.1
 """Between two looks at the memory of GPUs that rest."""
 
 
-class JobProcess(Protocol):
-    """The process of a job."""
-
-    start: StartMode
-    error: ErrorRecord | None
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the worker, None while it is not known."""
-
-    def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; None while the job runs."""
-
-    def stop(self, grace: float) -> None:
-        """Ask the job to end; it is killed `grace` seconds later."""
-
-    def dump_stacks(self) -> None:
-        """Have the worker write the stacks of all its threads to its stderr."""
-
-
-class Processes(Protocol):
-    """Starts the processes of jobs."""
-
-    def submit(self, job: Submission) -> JobProcess:
-        """Start a job with its lease."""
-
-    def ended(self, timeout: float) -> Sequence[JobProcess]:
-        """The jobs that have ended since the last call; waits for any, at most `timeout` seconds."""
-
-    def close(self) -> None:
-        """End everything that still runs."""
-
-
 class LocalJob:
     """A job on this machine, with its lease and what was seen of its memory."""
 
     def __init__(
-        self, chain: Sequence[JobAttempt], process: JobProcess, grant: Grant, kills_before: int | None
+        self, chain: Sequence[JobAttempt], process: LocalHandle, grant: Grant, kills_before: int | None
     ) -> None:
         self.chain = chain
         self.process = process
@@ -131,7 +96,7 @@ class LocalExecutor:
         options: ExecutorOptions | None = None,
         say: Callable[[str], None] = to_stderr,
         machine: Machine | None = None,
-        processes: Processes | None = None,
+        processes: JobProcesses | None = None,
     ) -> None:
         """Nothing is asked or started yet.
 
@@ -149,7 +114,7 @@ class LocalExecutor:
         self._found: Sequence[Gpu] | None = None
         self._has_looked = False
         self._tells_memory = False
-        self._jobs: dict[JobProcess, LocalJob] = {}
+        self._jobs: dict[LocalHandle, LocalJob] = {}
         self._next_look = 0.0
         self._share_out(machine or Machine())
 
@@ -243,7 +208,7 @@ class LocalExecutor:
         return GpuMemory(self._machine.gpus or (), time.monotonic(), self._machine.gpu_rest_seconds)
 
     @property
-    def _started(self) -> Processes:
+    def _started(self) -> JobProcesses:
         if self._processes is None:
             limits = StartLimits(self._options.start_timeout, self._options.fork_timeout)
             start, gpus = self._options.start, self._machine.gpus

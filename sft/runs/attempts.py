@@ -1,0 +1,57 @@
+"""The tries of a job: which of them is in force, and what it takes over from those before it.
+
+Results and checkpoints grow in the folder of a try. The file `attempt` of the job names the one try that may publish
+them; a process of an earlier one, which may still be writing on a node that was given up, is held back by the fence.
+"""
+
+import shutil
+
+from sft.runs.atomic import write_text
+from sft.runs.file_systems import make_folder
+from sft.runs.files import AttemptFolder, JobFolder
+
+
+def number_of(attempt: AttemptFolder) -> int:
+    """Which try it is, from 1; 0 for a folder that is none."""
+    return int(attempt.path.name) if attempt.path.name.isdecimal() else 0
+
+
+def begin_attempt(folder: JobFolder) -> AttemptFolder:
+    """Make the folder of the next try, and have it in force; no two tries share one, whoever starts them."""
+    number = max((number_of(attempt) for attempt in folder.attempts()), default=0) + 1
+    while True:
+        attempt = folder.attempt(number)
+        make_folder(attempt.path.parent)
+        try:
+            attempt.path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            write_text(folder.in_force, f"{attempt.path.name}\n")
+            return attempt
+
+
+def take_over(folder: JobFolder, attempt: AttemptFolder) -> None:
+    """Move the checkpoints of the newest try that left some to this one, and remove what others left half done.
+
+    Args:
+        folder: the job's folder, whose lock is held.
+        attempt: the try in force.
+    """
+    own = folder.growing_in(attempt).checkpoints
+    earlier = [other for other in reversed(folder.attempts()) if other.path != attempt.path]
+    for left in (*(folder.growing_in(other).checkpoints for other in earlier), folder.checkpoints):
+        is_link = left.is_symlink() or left.parent.is_symlink()
+        if left.is_dir() and not is_link and not own.exists():
+            make_folder(own.parent)
+            left.rename(own)
+    for other in earlier:
+        discard_growing(other)
+
+
+def discard_growing(attempt: AttemptFolder) -> None:
+    """Remove what grew in a try and was not published."""
+    if attempt.out.is_symlink():
+        attempt.out.unlink()
+    else:
+        shutil.rmtree(attempt.out, ignore_errors=True)  # a process that was given up may be writing there
