@@ -4,23 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.options import adapter_method
-from sft.adapters.parameters import count_parameters
-from sft.adapters.saving import load_adapter, save_adapter
+from sft.adapters.method import adapter_method
 from sft.data.prompts.train_row import TrainRow
 
 SEED_LIMIT = 2**32
 """NumPy takes seeds below this; larger ones are folded into the range."""
-
-__all__ = [
-    "attach_adapter",
-    "continue_adapter",
-    "count_parameters",
-    "load_adapter",
-    "restore_adapter",
-    "save_adapter",
-    "save_start",
-]
 
 
 def attach_adapter(
@@ -65,22 +53,14 @@ def continue_adapter(model: Any, method: str, options: Mapping[str, Any], adapte
     return _ready(adapter_method(method).continued(model, options, adapter))
 
 
-def save_start(model: Any, method: str, options: Mapping[str, Any], folder: Path) -> None:
-    """Write to `folder` what `restore_adapter` needs of a model that `attach_adapter` made.
-
-    The base weights and what is frozen never change, so this may be called at any moment of the training.
-    """
-    adapter_method(method).save_start(model, options, folder)
-
-
 def restore_adapter(model: Any, method: str, options: Mapping[str, Any], folder: Path) -> Any:
-    """The model as `attach_adapter` left it, but for the adapter's own tensors (`load_adapter_tensors`).
+    """The model as `attach_adapter` left it, but for the values of the method's own tensors.
 
     Args:
         model: the loaded base model; it is changed in place.
         method: name of the adapter method.
         options: those that it was attached with.
-        folder: what `save_start` wrote.
+        folder: what the method's `save_start` wrote.
 
     Raises:
         UserError: the options do not fit the model, or the folder is of another one.

@@ -1,10 +1,17 @@
-"""What an adapter method must offer."""
+"""What an adapter method must offer, and the method of a name."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from pydantic import BaseModel
+
+from sft.adapters import adapter_registry
 from sft.data.prompts.train_row import TrainRow
+from sft.registry import load
+
+if TYPE_CHECKING:
+    import torch
 
 
 class OptionFinding(NamedTuple):
@@ -20,12 +27,26 @@ class OptionFinding(NamedTuple):
 class AdapterMethod(Protocol):
     """One way to train a model; its module imports nothing heavy."""
 
+    options: type[BaseModel]
+    """What is written beside `method`; the default of a field is in force where the user writes none."""
+
+    saved_as: str
+    """The file by which a folder is known to hold an adapter of this method; empty where nothing is ever saved."""
+
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """Everything wrong with `options`, without importing torch; own code is relative to `folder`."""
         ...
 
-    def defaults(self) -> dict[str, Any]:
-        """Options in force where the user writes none."""
+    def require_packages(self, options: Mapping[str, Any]) -> None:
+        """Check that the optional packages of sound `options` are there.
+
+        Raises:
+            PackageMissing: one is not, with the command that installs it.
+        """
+        ...
+
+    def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
+        """What of sound `options` does not go with a model, of which `config.json` says `config`; without torch."""
         ...
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
@@ -34,6 +55,10 @@ class AdapterMethod(Protocol):
         Options without a default that holds for every model are left out. `continued` says that the method goes on
         from a trained adapter, which then gives what is not written.
         """
+        ...
+
+    def own_code(self, options: Mapping[str, Any]) -> Mapping[str, str]:
+        """The options that name a user's own code, each as it is written."""
         ...
 
     def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TrainRow]) -> Any:
@@ -51,13 +76,51 @@ class AdapterMethod(Protocol):
         """The model with the trained adapter in the folder `adapter`, ready to be trained on."""
         ...
 
+    def own_tensors(self, model: Any) -> "dict[str, torch.Tensor]":
+        """By name, every tensor of an attached model beyond its base: what is trained, and what stays fixed."""
+        ...
+
+    def save(self, model: Any, folder: Path) -> dict[str, Any]:
+        """Write to `folder`, which is new, what `load` makes the trained model of, among it the file `saved_as`.
+
+        Returns:
+            What the record of the training says of it beside its curves.
+        """
+        ...
+
+    def load(self, model: Any, folder: Path) -> Any:
+        """The untouched base `model` with the adapter that `save` wrote to `folder`, in eval mode.
+
+        Raises:
+            UserError: the files are damaged, or do not fit the model.
+        """
+        ...
+
     def save_start(self, model: Any, options: Mapping[str, Any], folder: Path) -> None:
-        """Write to `folder` what `restored` needs; the base and what is frozen are as `attach` left them."""
+        """Write to `folder` what `restored` needs; the base and what is frozen are as `attach` left them.
+
+        They never change, so this may be called at any moment of the training.
+        """
         ...
 
     def restored(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
-        """The model as `attach` left it, but for the values of the adapter's own tensors, which the caller has.
+        """The model as `attach` left it, but for the values of `own_tensors`, which the caller has.
 
         From what `save_start` wrote, without looking at rows or decomposing a weight a second time.
         """
         ...
+
+
+def adapter_method(name: str) -> AdapterMethod:
+    """The registry's entry of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    method: AdapterMethod = load(adapter_registry, name, "adapter method")
+    return method
+
+
+def option_defaults(options: type[BaseModel]) -> dict[str, Any]:
+    """Options in force where the user writes none."""
+    return {name: field.default for name, field in options.model_fields.items() if field.default is not None}

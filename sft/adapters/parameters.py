@@ -1,4 +1,4 @@
-"""The parameters of a model in training: how many, and which of them are its own."""
+"""The parameters of a model in training: how many, which of them are trained, and how they are set back."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sft.errors import StageFailure
-from sft.initialization.layers import ADAPTER, ANCHOR
+from sft.initialization.layers import ANCHOR
 from sft.models.storages import stored_numbers
 
 
@@ -39,29 +39,27 @@ def count_parameters(model: nn.Module) -> ParameterCounts:
     return ParameterCounts(trainable, total)
 
 
-def adapter_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Every tensor that is trained or belongs to the adapter, frozen parts and buffers included, by name."""
-    named = [*model.named_parameters(), *model.named_buffers()]
-    return {name: tensor.data for name, tensor in named if tensor.requires_grad or _is_adapters(name)}
+def trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Every tensor that is trained, by name."""
+    return {name: weight.data for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def load_adapter_tensors(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Give the tensors of `adapter_tensors` the values they had, to the last bit.
+def set_tensors(own: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor]) -> None:
+    """Give the tensors of a model's adapter the values they had, to the last bit.
+
+    Args:
+        own: the tensors in the model, by name.
+        values: what they were, by the same names.
 
     Raises:
         StageFailure: of kind `checkpoint`: names, shapes or precisions are others.
     """
-    own = adapter_tensors(model)
-    others = sorted(set(own) ^ set(tensors))
-    others += [name for name in own if name in tensors and _form(own[name]) != _form(tensors[name])]
+    others = sorted(set(own) ^ set(values))
+    others += [name for name in own if name in values and _form(own[name]) != _form(values[name])]
     if others:
         raise StageFailure(f"the saved tensors do not fit the model: {others[0]} differs", kind="checkpoint")
     for name, tensor in own.items():
-        tensor.copy_(tensors[name])
-
-
-def _is_adapters(name: str) -> bool:
-    return ADAPTER in name.split(".")
+        tensor.copy_(values[name])
 
 
 def _form(tensor: torch.Tensor) -> tuple[torch.Size, torch.dtype]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters import adapter_registry
-from sft.adapters.lora.target_checks import check_on_model
-from sft.adapters.options import check_adapter, check_continued
+from sft.adapters.method import OptionFinding, adapter_method
+from sft.adapters.saving import adapter_files, method_of
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
@@ -23,7 +23,6 @@ from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
 from sft.experiments.metric_checks import require_loadable
 from sft.inference.options import check_generation_args
-from sft.initialization.initializers import require_initializer_package
 from sft.models.config_file import local_config
 from sft.models.model_args import check_model_args, spreads_over_gpus
 from sft.models.quantization import check_quantization, require_package
@@ -38,7 +37,6 @@ from sft.training.argument_files import check_argument_files
 from sft.training.options import check_trainer_args, evaluates_while_training, trainer_args_of
 from sft.training.report_to import KEY, require_report_to
 
-ADAPTER_CONFIG = "adapter_config.json"
 LABELS_FIELD = "labels"
 
 
@@ -92,11 +90,11 @@ class SectionChecks:
             return []
         if config.adapter_method not in adapter_registry:
             return [("adapter.method", unknown_name("adapter method", config.adapter_method, adapter_registry))]
-        found = check_adapter(config.adapter_method, config.adapter_options, self._folder)
+        method, options = adapter_method(config.adapter_method), config.adapter_options
+        found = method.check(options, self._folder)
         if not found:
-            require_initializer_package(config.adapter_options.get("init_lora_weights"))
-        if not found:
-            found += check_on_model(config.adapter_options, self._model_config(config.model.name))
+            method.require_packages(options)
+            found = method.check_on_model(options, self._model_config(config.model.name))
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)
         section = config.adapter_section
@@ -110,9 +108,9 @@ class SectionChecks:
         return {} if local is None else local_config(local)
 
     @staticmethod
-    def _continued(config: ExperimentConfig, adapter: Path) -> list[PathMessage]:
+    def _continued(config: ExperimentConfig, adapter: Path) -> list[OptionFinding]:
         try:
-            return check_continued(config.adapter_method, config.adapter_options, adapter)
+            return adapter_method(config.adapter_method).check_continued(config.adapter_options, adapter)
         except UserError:
             return []  # told as a finding of the model section
 
@@ -159,7 +157,7 @@ class SectionChecks:
             path = locate(name, self._folder)
         except UserError as error:
             return [("model.name", str(error))]
-        if path is not None and (path / ADAPTER_CONFIG).is_file():
+        if path is not None and method_of(path) is not None:
             message = f"{name!r} is an adapter's folder: name it in model.adapter, and its base in model.name"
             return [("model.name", message)]
         return []
@@ -176,8 +174,8 @@ class SectionChecks:
             if not wrong:
                 require_package(model.quantization.config_class)
         found += self._model_reference(model.name)
-        if model.adapter is not None and not (self._folder / model.adapter / ADAPTER_CONFIG).is_file():
-            found.append(("model.adapter", f"{model.adapter!r}: no {ADAPTER_CONFIG} there; name an adapter's folder"))
+        if model.adapter is not None and method_of(self._folder / model.adapter) is None:
+            found.append(("model.adapter", f"{model.adapter!r}: no {adapter_files()} there; name an adapter's folder"))
         return found
 
     def _encoders(self, encoders: Mapping[str, str]) -> list[PathMessage]:

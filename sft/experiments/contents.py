@@ -6,6 +6,7 @@ from importlib.util import decode_source
 from pathlib import Path
 from typing import Any
 
+from sft.adapters.method import adapter_method
 from sft.config.dataset import DatasetConfig
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
@@ -129,7 +130,8 @@ class Contents:
 
 
 def own_code(config: ExperimentConfig) -> list[str]:
-    """The own code that an experiment names: its initialiser, metrics, and calibrator where there are label scores."""
+    """The own code that an experiment names: its adapter's, metrics, and calibrator where there are label scores."""
     calibrator = [config.calibration] if task_of(config).uses("inference.calibration_args") else []
-    named = [config.adapter_options.get("init_lora_weights"), *(config.evaluation.metrics or []), *calibrator]
-    return [name for name in named if isinstance(name, str) and is_own_code(name)]
+    named = [*(config.evaluation.metrics or []), *calibrator]
+    own = adapter_method(config.adapter_method).own_code(config.adapter_options)
+    return [*own.values(), *(name for name in named if is_own_code(name))]

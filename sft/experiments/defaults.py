@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sft.adapters.options import adapter_method
+from sft.adapters.method import adapter_method, option_defaults
 from sft.config.experiment import ExperimentConfig
 from sft.experiments.planning import PlannedExperiment
 from sft.inference.options import effective_generation_args, sampling_batch_size
@@ -42,7 +42,8 @@ def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
 def _training_defaults(config: ExperimentConfig) -> Iterator[tuple[str, Any]]:
     written = config.training.trainer_args if config.training else {}
     yield from _added("training.trainer_args", written, trainer_args_of(config))
-    yield from _added(config.adapter_section, config.adapter_options, adapter_method(config.adapter_method).defaults())
+    defaults = option_defaults(adapter_method(config.adapter_method).options)
+    yield from _added(config.adapter_section, config.adapter_options, defaults)
 
 
 def _added(section: str, written: Mapping[str, Any], in_force: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

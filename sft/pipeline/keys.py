@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sft.adapters.method import adapter_method
 from sft.calibration.selection import calibrator_of, options_in_force
 from sft.config.canonical import key_of
 from sft.config.dataset import DatasetConfig, SplitsConfig
@@ -264,12 +265,10 @@ def _generation(config: ExperimentConfig) -> Fields:
 
 
 def _with_code(experiment: Experiment, options: Fields) -> Fields:
-    """The adapter's options, with the content of an own initialiser in place of its file."""
-    initialiser = options.get("init_lora_weights")
-    if not (isinstance(initialiser, str) and is_own_code(initialiser)):
-        return options
-    function = initialiser.rpartition(":")[2]
-    return options | {"init_lora_weights": [function, experiment.fingerprints.code[initialiser]]}
+    """The adapter's options, with the content of own code in place of its file."""
+    code = experiment.fingerprints.code
+    own = adapter_method(experiment.config.adapter_method).own_code(options)
+    return options | {key: [name.rpartition(":")[2], code[name]] for key, name in own.items()}
 
 
 def _written(section: BaseModel) -> Fields:

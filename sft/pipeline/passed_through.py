@@ -6,7 +6,7 @@ The default is ours where we have one, else that of the installed class.
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sft.adapters.options import adapter_method
+from sft.adapters.method import adapter_method
 from sft.config.experiment import ExperimentConfig
 from sft.config.library_defaults import generation_defaults, init_defaults, is_default, without_defaults
 from sft.config.library_keys import QUANTIZATION_MODULE

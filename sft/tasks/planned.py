@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sft.adapters.method import adapter_method
 from sft.config.examples import INFERENCE, TRAINING, encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.errors import DataError, UserError
@@ -39,9 +40,9 @@ def check_unchanged(record: JobRecord, config: ExperimentConfig) -> None:
 
 
 def own_code_of(stage: StageName, config: ExperimentConfig, names: Iterable[str]) -> list[str]:
-    """Those names of own code that a stage runs: its initialiser in training, metrics and calibrator at the end."""
-    initialiser = config.adapter_options.get("init_lora_weights")
-    runs_in = {name: "train" if name == initialiser else "evaluate" for name in names}
+    """Those names of own code that a stage runs: its adapter's in training, metrics and calibrator at the end."""
+    trained_by = adapter_method(config.adapter_method).own_code(config.adapter_options).values()
+    runs_in = {name: "train" if name in trained_by else "evaluate" for name in names}
     return [name for name in names if runs_in[name] == stage]
 
 

@@ -21,7 +21,7 @@ from transformers import TrainerCallback
 from trl import SFTTrainer
 
 from sft.adapters.masters import head_as_computed
-from sft.adapters.parameters import adapter_tensors, load_adapter_tensors
+from sft.adapters.parameters import set_tensors
 from sft.runs.stopping import StopRequested, stop_requested
 from sft.training.callbacks import check_finite
 from sft.training.checkpoints import TENSORS, Checkpoint, CheckpointFolder, Piece, write_piece
@@ -37,6 +37,9 @@ class Saving:
 
     save_start: Callable[[Path], None]
     """Writes what of the model before the first step cannot be computed again."""
+
+    own_tensors: Callable[[torch.nn.Module], dict[str, torch.Tensor]]
+    """The tensors of a model that a checkpoint holds, by name."""
 
     resumed: Checkpoint | None
     stage_started: float
@@ -151,7 +154,7 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         """The adapter's tensors as they are trained; a PEFT folder would not hold all of them as they are."""
         from safetensors.torch import save_file
 
-        tensors = {name: tensor.contiguous() for name, tensor in adapter_tensors(self.model).items()}
+        tensors = {name: tensor.contiguous() for name, tensor in self.saving.own_tensors(self.model).items()}
         save_file(tensors, Path(str(output_dir), TENSORS))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -164,7 +167,7 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     def _load_tensors(self, folder: Path) -> None:
         from safetensors.torch import load_file
 
-        load_adapter_tensors(self.model, load_file(folder / TENSORS))
+        set_tensors(self.saving.own_tensors(self.model), load_file(folder / TENSORS))
 
     def _piece(self) -> Piece:
         return Piece(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter, save_start
+from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
+from sft.adapters.method import adapter_method
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import save_adapter
 from sft.config.experiment import ExperimentConfig
@@ -45,6 +46,7 @@ logger = logging.getLogger(__name__)
 class _Material:
     """What a training works on."""
 
+    config: ExperimentConfig
     tokenizer: Any
     model: Any
     trainer_args: dict[str, Any]
@@ -69,12 +71,14 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     resumed = checkpoints.newest()
     material = _material(inputs, record, progress)
     start = checkpoints.start if resumed else None
-    model = _with_adapter(material, config, Path(record.config_folder), start)
+    model = _with_adapter(material, Path(record.config_folder), start)
+    method = adapter_method(config.adapter_method)
     settings = TrainerSettings(
         material.trainer_args,
         config.seed_of("training"),
         checkpoints,
-        save_start=lambda place: save_start(model, config.adapter_method, config.adapter_options, place),
+        save_start=lambda place: method.save_start(model, config.adapter_options, place),
+        own_tensors=method.own_tensors,
         resumed=resumed,
         stage_started=started,
     )
@@ -97,7 +101,7 @@ def _train_and_save(
     with reporting(material.trainer_args, job, record.name) as trainer_args:
         in_force = dataclasses.replace(settings, trainer_args=trainer_args)
         trained = train_model(model, material.tokenizer, material.train, material.dev, in_force, progress)
-    exported = save_adapter(model, job.adapter)
+    exported = save_adapter(model, material.config.adapter_method, job.adapter)
     trainable, total = count_parameters(model)
     earlier = settings.resumed.piece.stage_seconds if settings.resumed else 0.0
     training = {
@@ -134,7 +138,7 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     limit = smallest(trainer_args.get("max_length"), context_length(model))
     rows = _rows(inputs, maker, limit)
     dev = validation_rows(inputs, maker, limit) if evaluates_while_training(trainer_args) else []
-    return _Material(tokenizer, model, trainer_args, rows, _train_rows(rows), _train_rows(dev) or None)
+    return _Material(config, tokenizer, model, trainer_args, rows, _train_rows(rows), _train_rows(dev) or None)
 
 
 def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dict[str, Any]:
@@ -149,9 +153,10 @@ def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dic
     return args
 
 
-def _with_adapter(material: _Material, config: ExperimentConfig, folder: Path, start: Path | None) -> Any:
+def _with_adapter(material: _Material, folder: Path, start: Path | None) -> Any:
     """The model with its adapter; `start` is what an interrupted training left of it before the first step."""
-    model, method, options = material.model, config.adapter_method, config.adapter_options
+    model, config = material.model, material.config
+    method, options = config.adapter_method, config.adapter_options
     with loading_room("the adapter was made"):
         if config.model.adapter is not None:
             return continue_adapter(model, method, options, folder / config.model.adapter)

@@ -17,10 +17,12 @@ import datasets
 import torch
 from datasets import Dataset
 from peft import PeftModel
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, set_seed
 from trl import SFTConfig
 
 from sft.adapters.attach import SEED_LIMIT
+from sft.adapters.parameters import trained_tensors
 from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.errors import DataError, StageFailure
 from sft.models.devices import has_bf16
@@ -51,6 +53,9 @@ class TrainerSettings:
 
     save_start: Callable[[Path], None] = field(default=lambda folder: None)
     """Writes to a folder what of the model before the first step cannot be computed again."""
+
+    own_tensors: Callable[[nn.Module], dict[str, torch.Tensor]] = trained_tensors
+    """The tensors of the model that a checkpoint holds, by name: what is trained, and what else the adapter has."""
 
     resumed: Checkpoint | None = None
     """What the training goes on from; the model is as it was before the first step, but for the adapter's tensors."""
@@ -149,6 +154,7 @@ def _saving(settings: TrainerSettings) -> Saving:
         folder=settings.checkpoints,
         keep=settings.trainer_args.get("save_total_limit"),
         save_start=settings.save_start,
+        own_tensors=settings.own_tensors,
         resumed=settings.resumed,
         stage_started=settings.stage_started,
     )

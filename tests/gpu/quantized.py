@@ -44,7 +44,7 @@ def _run(bench: Bench, name: str, layer: str, arguments: dict[str, Any], found: 
     )
     trained = scored(bench, model)
     folder = bench.folder / f"adapter-{name}"
-    save_adapter(model, folder)
+    save_adapter(model, "lora", folder)
     del model
     bench.release()
     reloaded = scored(bench, load_adapter(loaded(bench, quantization=quantization), folder))

@@ -224,7 +224,8 @@ def greedily(model: Any, prompt: Sequence[int], steps: int) -> list[int]:
 def test_a_kind_of_model(kind: str, init: Any, bases: Any, tokenizer: Any, tmp_path: Path) -> None:
     import torch
 
-    from sft.adapters.attach import attach_adapter, load_adapter, save_adapter
+    from sft.adapters.attach import attach_adapter
+    from sft.adapters.saving import load_adapter, save_adapter
 
     base = loaded(bases(kind))
     before, first = logits(base), loss(base)
@@ -235,7 +236,7 @@ def test_a_kind_of_model(kind: str, init: Any, bases: Any, tokenizer: Any, tmp_p
     assert [name for name, weight in model.named_parameters() if name in start and weight.equal(start[name])] == []
     after = logits(model)
     assert not torch.allclose(after, before, atol=1e-2)
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     again = load_adapter(loaded(bases(kind)), tmp_path / "adapter")
     assert float((logits(again) - after).abs().max()) < 1e-3
     check_answers(kind, again, tokenizer)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from sft.adapters.lora.continuing import disagreements
 from sft.adapters.lora.data_driven import add_settings, measure
 from sft.adapters.lora.fit import require_patterns
 from sft.adapters.lora.initialization import InitChoice
+from sft.adapters.lora.options import disagreements
+from sft.adapters.lora.peft_folder import load_peft
 from sft.adapters.lora.target_checks import ON_HEAD, TWICE, check_on_model
 from sft.adapters.lora.targets import choose_targets, joined_targets, weighs_experts
-from sft.adapters.saving import ADAPTER, load_adapter
 from sft.data.prompts.train_row import TrainRow
 from sft.errors import UserError
 from sft.initialization.apply import anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
-from sft.initialization.layers import adapter_layers
+from sft.initialization.layers import ADAPTER, adapter_layers
 from sft.models.library_warnings import judged_warnings
 from sft.models.storages import HALF_TYPES, is_conv1d, known_storage
 from sft.registry import load
@@ -129,7 +129,7 @@ def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         if not finding.path:
             raise UserError(finding.message, kind="model")
         raise UserError(f"lora.{finding.path} is {finding.message}")
-    return load_adapter(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
+    return load_peft(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
 
 
 def _one_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 from sft.adapters.method import OptionFinding
 from sft.errors import UserError
 from sft.initialization.initializers import initializer_registry
-from sft.registry import is_own_code, own_code_file, unknown_name
+from sft.registry import is_own_code, own_code_tree, unknown_name
 
 KEY = "init_lora_weights"
 PEFT_PREFIX = "peft:"
@@ -60,8 +61,20 @@ class InitChoice:
         return self.kind == "peft" and isinstance(self.name, str) and self.name.startswith(MOVES_BASE)
 
 
-def check_init(choice: InitChoice, folder: Path) -> list[OptionFinding]:
-    """What is wrong with the choice; own code is parsed, never imported."""
+def check_initialization(options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
+    """What is wrong with `init_lora_weights`, alone and beside other options; own code is parsed, never imported."""
+    choice = InitChoice.of(options.get(KEY, True))
+    findings = _check_choice(choice, folder)
+    name = options.get(KEY)
+    if choice.kind != "peft":
+        text = f"does not go with init_lora_weights {name}, which knows linear layers without adapter biases"
+        findings += [OptionFinding(key, text) for key in ("lora_bias", "target_parameters") if options.get(key)]
+    if options.get("use_dora") and choice.name in ("pissa_simplified", "mica"):
+        findings.append(OptionFinding("use_dora", f"does not go with init_lora_weights {name}"))
+    return findings + _check_repeated(options, choice)
+
+
+def _check_choice(choice: InitChoice, folder: Path) -> list[OptionFinding]:
     if choice.kind == "peft" and choice.name in UNSUPPORTED:
         return [OptionFinding(KEY, f"{choice.name}: {UNSUPPORTED[choice.name]}")]
     if choice.kind == "unknown":
@@ -71,27 +84,25 @@ def check_init(choice: InitChoice, folder: Path) -> list[OptionFinding]:
 
 
 def _check_own(name: str, folder: Path) -> list[OptionFinding]:
-    function = name.rpartition(":")[2]
     try:
-        file = own_code_file(name, folder)
-        source = ast.parse(file.read_text("utf-8"))
+        source = own_code_tree(name, folder)
     except UserError as error:
         return [OptionFinding(KEY, str(error))]
-    except (SyntaxError, UnicodeDecodeError) as error:
-        return [OptionFinding(KEY, f"{name}: not valid Python: {error}")]
+    function = name.rpartition(":")[2]
     for node in source.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             enough = len(node.args.posonlyargs) + len(node.args.args) >= 2 or node.args.vararg is not None
             return [] if enough else [OptionFinding(KEY, f"{name}: must take (layer, rank, dtype)")]
-        if function in _names(node):
-            return []
-    return [OptionFinding(KEY, f"{name}: {file} defines no {function!r}")]
+    return []
 
 
-def _names(node: ast.stmt) -> set[str]:
-    """Names that an assignment or import at module level binds."""
-    if isinstance(node, ast.Assign):
-        return {target.id for target in node.targets if isinstance(target, ast.Name)}
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {alias.asname or alias.name for alias in node.names}
-    return set()
+def _check_repeated(options: Mapping[str, Any], choice: InitChoice) -> list[OptionFinding]:
+    """Repeated layers share their weights, from which nothing can be taken off for one of them."""
+    if not options.get("layer_replication"):
+        return []
+    if choice.moves_base:
+        text = f"does not go with PEFT's {choice.name}, which would move the repeated layers' weights once for each"
+        return [OptionFinding("layer_replication", f"{text}; init_lora_weights pissa takes them")]
+    if options.get("use_dora") and choice.name == "pissa":
+        return [OptionFinding("layer_replication", "does not go with pissa and use_dora; leave one of them out")]
+    return []

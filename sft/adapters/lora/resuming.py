@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
 from sft.adapters.lora.attach import build_lora
 from sft.adapters.lora.initialization import InitChoice
 from sft.errors import UserError
 from sft.initialization.apply import anchor_rounded, holding_residual, initialize_from, write_factors
 from sft.initialization.factors import initial_factors, load_factors, save_factors
-from sft.initialization.layers import adapter_layers
+from sft.initialization.layers import ADAPTER, adapter_layers
 
 FACTORS = "factors.safetensors"
 BASE = "base.safetensors"
@@ -32,12 +36,16 @@ def save_start(model: Any, options: Mapping[str, Any], folder: Path) -> None:
         return
     save_factors(model, folder / FACTORS)
     if InitChoice.of(options.get("init_lora_weights", True)).moves_base:
-        from safetensors.torch import save_file
-
         layers = adapter_layers(model)
         moved = holding_residual(model, layers)
         weights = {layer.name: layer.base_weight.contiguous() for layer in layers if layer.name in moved}
         save_file(weights, folder / BASE)
+
+
+def own_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Every tensor that is trained or belongs to the adapter, frozen parts and buffers included, by name."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {name: tensor.data for name, tensor in named if tensor.requires_grad or ADAPTER in name.split(".")}
 
 
 def restored_lora(model: Any, options: Mapping[str, Any], folder: Path) -> Any:
@@ -67,8 +75,6 @@ def restored_lora(model: Any, options: Mapping[str, Any], folder: Path) -> Any:
 
 
 def _put_back(model: Any, file: Path) -> None:
-    from safetensors.torch import load_file
-
     weights, layers = load_file(file), adapter_layers(model)
     moved = holding_residual(model, layers)
     for layer in layers:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from peft import PeftModel
 
-from sft.adapters.attach import attach_adapter, continue_adapter, save_adapter
-from sft.adapters.lora.attach import adapter_layers
+from sft.adapters.attach import attach_adapter, continue_adapter
+from sft.adapters.saving import save_adapter
+from sft.initialization.layers import adapter_layers
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 OPTIONS: list[dict[str, Any]] = [
@@ -73,7 +74,7 @@ def test_a_bf16_model_trains_fp32_masters_and_reloads_as_it_was(
     assert not [name for name in moved(model, before) if "token_adapter" not in name]
     train_steps(model)
     expected = logits(model)
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     loaded = PeftModel.from_pretrained(made(make_model, "bf16", is_tied), tmp_path / "adapter")
     assert torch.equal(logits(loaded), expected)
     taken_up = continue_adapter(made(make_model, "bf16", is_tied), "lora", {}, tmp_path / "adapter")
@@ -88,7 +89,7 @@ def test_biases_of_a_bf16_model_train_and_reload(
     model = attach_adapter(made(make_model, "gpt2"), "lora", {"bias": bias}, Path(), 1)
     train_steps(model)
     expected = logits(model)
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     assert torch.equal(logits(PeftModel.from_pretrained(made(make_model, "gpt2"), tmp_path / "adapter")), expected)
 
 
@@ -122,7 +123,7 @@ def test_a_half_precision_base_rounds_nothing_of_what_is_taken_off_it(
         assert (weight - start[name]).abs().max() < 1e-6
     assert (logits(model) - before).abs().max() < 0.02 * before.abs().max()
     train_steps(model)
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     loaded = computed(PeftModel.from_pretrained(made(make_model, kind), str(tmp_path / "adapter")))
     for name, weight in computed(model).items():
         assert (weight - loaded[name]).abs().max() < 2e-5

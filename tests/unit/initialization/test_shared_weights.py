@@ -8,7 +8,9 @@ import torch
 from peft import PeftModel, get_peft_model
 from peft.tuners.lora import LoraConfig
 
-from sft.adapters.attach import attach_adapter, restore_adapter, save_adapter, save_start
+from sft.adapters.attach import attach_adapter, restore_adapter
+from sft.adapters.method import adapter_method
+from sft.adapters.saving import save_adapter
 from sft.errors import UserError
 
 OWN = """
@@ -49,13 +51,13 @@ def test_the_function_stays_and_the_reloaded_model_is_the_trained_one(
     model = attach_adapter(make(), "lora", {"r": 4, "init_lora_weights": init, **options}, tmp_path, 1)
     assert (logits(model) - before).abs().max() < 1e-4
     (tmp_path / "start").mkdir()
-    save_start(model, "lora", {"init_lora_weights": init, **options}, tmp_path / "start")
+    adapter_method("lora").save_start(model, {"init_lora_weights": init, **options}, tmp_path / "start")
     again = restore_adapter(make(), "lora", {"r": 4, "init_lora_weights": init, **options}, tmp_path / "start")
     assert torch.equal(logits(again), logits(model))
     train_steps(model)
     expected = logits(model)
     assert (expected - before).abs().max() > 0.1
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     apart = (logits(PeftModel.from_pretrained(make(), tmp_path / "adapter")) - expected).abs()
     assert apart.max() < (0.05 if kind == "bf16" else 1e-4)
     assert apart.median() < 1e-4

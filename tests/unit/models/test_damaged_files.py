@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sft.adapters.attach import attach_adapter, load_adapter, save_adapter
+from sft.adapters.attach import attach_adapter
+from sft.adapters.saving import load_adapter, save_adapter
 from sft.errors import UserError
 from sft.models.loading import ModelSource, load_config, load_model
 from sft.models.tokenizers import load_tokenizer
@@ -144,7 +145,7 @@ def test_a_tokenizer_of_such_files_is_told_in_a_line(
 def test_an_adapter_of_such_files_is_told_in_a_line(
     damage: Change, message: str, make_model: Any, tmp_path: Path
 ) -> None:
-    save_adapter(attach_adapter(make_model("fp32"), "lora", {"r": 2}, Path(), 1), tmp_path / "adapter")
+    save_adapter(attach_adapter(make_model("fp32"), "lora", {"r": 2}, Path(), 1), "lora", tmp_path / "adapter")
     damage(tmp_path / "adapter")
     with pytest.raises(UserError, match=message) as told:
         load_adapter(make_model("fp32"), tmp_path / "adapter")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from sft.adapters.attach import attach_adapter, load_adapter, save_adapter
+from sft.adapters.attach import attach_adapter
+from sft.adapters.saving import load_adapter, save_adapter
 from sft.errors import LoadingOutOfMemory, MachineError, UserError
 from sft.models.loading import ModelSource, load_model
 from sft.models.room import loading_room
@@ -57,7 +58,7 @@ def test_a_model_that_finds_no_room(
 def test_an_adapter_that_finds_none(make_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import peft
 
-    save_adapter(attach_adapter(make_model("fp32"), "lora", {"r": 2}, Path(), 1), tmp_path / "adapter")
+    save_adapter(attach_adapter(make_model("fp32"), "lora", {"r": 2}, Path(), 1), "lora", tmp_path / "adapter")
     monkeypatch.setattr(peft.PeftModel, "from_pretrained", raising(GPU))
     with pytest.raises(LoadingOutOfMemory, match=r"ran out while the adapter .* was loaded"):
         load_adapter(make_model("fp32"), tmp_path / "adapter")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from sft.adapters.attach import attach_adapter, restore_adapter, save_start
-from sft.adapters.parameters import adapter_tensors
+from sft.adapters.attach import attach_adapter, restore_adapter
+from sft.adapters.method import adapter_method
 from sft.runs.progress import Progress
 from sft.runs.stopping import StopRequested
 from sft.training import checked_trainer
@@ -48,7 +48,8 @@ class Watched:
             effective_trainer_args(self.args, "lora"),
             13,
             checkpoints,
-            lambda place: save_start(model, "lora", LORA, place),
+            lambda place: adapter_method("lora").save_start(model, LORA, place),
+            adapter_method("lora").own_tensors,
             resumed,
         )
         progress = Progress(self.folder / "progress.json", "train")
@@ -57,7 +58,7 @@ class Watched:
 
 
 def copied(model: Any) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in adapter_tensors(model).items()}
+    return {name: tensor.detach().clone() for name, tensor in adapter_method("lora").own_tensors(model).items()}
 
 
 @pytest.fixture

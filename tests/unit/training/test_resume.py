@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter, save_adapter, save_start
+from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
+from sft.adapters.method import adapter_method
+from sft.adapters.saving import save_adapter
 from sft.data.prompts.train_row import TrainRow
 from sft.errors import StageFailure
 from sft.runs.progress import Progress
@@ -51,7 +53,8 @@ class Trainings:
             effective_trainer_args(args, "lora"),
             13,
             self.checkpoints,
-            lambda place: save_start(model, "lora", options, place),
+            lambda place: adapter_method("lora").save_start(model, options, place),
+            adapter_method("lora").own_tensors,
             resumed,
         )
         self._stop.at, self._stop.requested = stop_at, False
@@ -68,7 +71,7 @@ class Trainings:
         model, record = self.piece(make, options, args, None, start)
         assert record.n_resumed_from == (stops[-1] if stops else None)
         self.checkpoints.remove()
-        save_adapter(model, self._folder / "adapter")
+        save_adapter(model, "lora", self._folder / "adapter")
         return {path.name: path.read_bytes() for path in (self._folder / "adapter").iterdir()}, record
 
     def check(self, make: Any, options: Any, args: Any, *stops: tuple[int, ...], start: Any = None) -> TrainingRecord:
@@ -145,7 +148,7 @@ def test_every_kind_of_base_is_taken_up_to_the_last_bit(trainings, make_model, k
 @pytest.mark.filterwarnings("ignore")
 def test_a_continued_adapter_is_taken_up_to_the_last_bit(trainings, make_model, tmp_path):
     trained = attach_adapter(make_model("fp32"), "lora", {"r": 2, "init_lora_weights": "pissa"}, Path(), 1)
-    save_adapter(trained, tmp_path / "earlier")
+    save_adapter(trained, "lora", tmp_path / "earlier")
     options = {**LORA, "lora_alpha": 16}
     trainings.check(lambda: make_model("fp32"), options, ARGS, (2, 4), start=tmp_path / "earlier")
 
@@ -191,7 +194,7 @@ def test_a_killed_training_goes_on_from_its_newest_checkpoint(trainings, make_mo
     model, resumed = trainings.piece(lambda: make_model("fp32"), LORA, args, None)
     assert resumed.n_resumed_from == 2
     assert (resumed.loss_curve, resumed.n_steps) == (record.loss_curve, record.n_steps)
-    save_adapter(model, trainings.checkpoints.path.parent / "adapter")
+    save_adapter(model, "lora", trainings.checkpoints.path.parent / "adapter")
     weights = (trainings.checkpoints.path.parent / "adapter" / "adapter_model.safetensors").read_bytes()
     assert weights == whole["adapter_model.safetensors"]
 

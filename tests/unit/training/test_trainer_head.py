@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from sft.adapters.attach import attach_adapter, save_adapter
+from sft.adapters.attach import attach_adapter
+from sft.adapters.saving import save_adapter
 from sft.data.prompts.train_row import IGNORED
 from sft.errors import UserError
 
@@ -56,7 +57,7 @@ def test_options_that_touch_the_head_train_with_the_loss_of_the_model(
     assert record.loss_curve[0].loss == pytest.approx(expected, abs=1e-4 if dtype == torch.float32 else 0.05)
     own = dict(model.named_parameters())
     assert not [name for name, tensor in before.items() if torch.equal(own[name], tensor)]
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     loaded = PeftModel.from_pretrained(make(), tmp_path / "adapter").eval()
     assert mean_loss(loaded, rows) == pytest.approx(mean_loss(model, rows), abs=1e-5)
     assert "get_output_embeddings" not in vars(model.get_base_model())

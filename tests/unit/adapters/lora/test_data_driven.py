@@ -53,7 +53,7 @@ def test_the_function_stays_and_the_saved_adapter_is_the_trained_model(
     train_steps(model)
     trained = logits(model)
     assert (trained - before).abs().max() > 0.1
-    assert save_adapter(model, tmp_path / "adapter")["exported_rank"] == 8
+    assert save_adapter(model, "lora", tmp_path / "adapter")["exported_rank"] == 8
     loaded = PeftModel.from_pretrained(make_model(kind), str(tmp_path / "adapter"))
     assert torch.allclose(logits(loaded), trained, atol=1e-4)
 

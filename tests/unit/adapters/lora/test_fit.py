@@ -42,7 +42,7 @@ def change(make_model: Any, tmp_path: Path) -> Callable[..., Path]:
     from safetensors.torch import load_file, save_file
 
     def made(options: dict[str, Any], how: Callable[[Tensors], Tensors]) -> Path:
-        save_adapter(attach_adapter(make_model("fp32"), "lora", options, Path(), 1), tmp_path)
+        save_adapter(attach_adapter(make_model("fp32"), "lora", options, Path(), 1), "lora", tmp_path)
         file = tmp_path / "adapter_model.safetensors"
         save_file(how(load_file(file)), file, metadata={"format": "pt"})
         return tmp_path
@@ -164,7 +164,7 @@ def test_adapters_on_joined_experts(options: dict[str, Any], make_mixtral: Calla
 
     get_peft_model(make_mixtral(), lora(**options)).save_pretrained(tmp_path / "plain")
     load_adapter(make_mixtral(), tmp_path / "plain")
-    save_adapter(attach_adapter(make_mixtral(), "lora", {"r": 2, **options}, Path(), 1), tmp_path / "ours")
+    save_adapter(attach_adapter(make_mixtral(), "lora", {"r": 2, **options}, Path(), 1), "lora", tmp_path / "ours")
     load_adapter(make_mixtral(), tmp_path / "ours")
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from sft.adapters.lora.initialization import InitChoice
-from sft.adapters.lora.method import LoraOptions
-from sft.adapters.options import check_adapter
+from sft.adapters.lora.options import LoraOptions
+from sft.adapters.method import adapter_method
 from sft.config.library_keys import LORA_CONFIG, dataclass_fields
 from sft.errors import UserError
 
 
 def messages(options, folder=Path()):
-    return [f"{path}: {message}" for path, message in check_adapter("lora", options, folder)]
+    return [f"{path}: {message}" for path, message in adapter_method("lora").check(options, folder)]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ OWN = "import torch\n\ndef good(layer, rank, dtype=None):\n    pass\n\ndef few(l
         ("own.py:missing", "defines no 'missing'"),
         ("own.py:few", "must take (layer, rank, dtype)"),
         ("nowhere.py:good", "no file"),
-        ("broken.py:good", "not valid Python"),
+        ("broken.py:good", "is not Python"),
         ("no_such_module_anywhere:good", "no module no_such_module_anywhere"),
     ],
 )
@@ -136,10 +136,10 @@ def test_our_names_win_and_the_prefix_reaches_peft():
 
 
 def test_method_none_takes_no_options_and_an_unknown_method_is_told():
-    assert check_adapter("none", {}, Path()) == []
-    assert check_adapter("none", {"r": 8}, Path()) == [("r", "method none takes no options; leave it out")]
+    assert adapter_method("none").check({}, Path()) == []
+    assert adapter_method("none").check({"r": 8}, Path()) == [("r", "method none takes no options; leave it out")]
     with pytest.raises(UserError, match="did you mean lora"):
-        check_adapter("lorra", {}, Path())
+        adapter_method("lorra")
 
 
 def test_the_checked_keys_are_keys_of_peft_with_its_defaults():
@@ -153,8 +153,8 @@ def test_the_checked_keys_are_keys_of_peft_with_its_defaults():
 def test_checking_imports_neither_torch_nor_peft():
     code = (
         "import sys; sys.modules['torch'] = None; from pathlib import Path;"
-        "from sft.adapters.options import check_adapter;"
-        "print(check_adapter('lora', {'init_lora_weights': 'pissa'}, Path()), 'peft' in sys.modules)"
+        "from sft.adapters.method import adapter_method;"
+        "print(adapter_method('lora').check({'init_lora_weights': 'pissa'}, Path()), 'peft' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "[] False\n"

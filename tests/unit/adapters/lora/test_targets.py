@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from sft.adapters.attach import attach_adapter, load_adapter, restore_adapter, save_adapter, save_start
+from sft.adapters.attach import attach_adapter, restore_adapter
 from sft.adapters.lora.targets import PASSED_WHOLE, _all_linear, _chooses, _passed
+from sft.adapters.method import adapter_method
+from sft.adapters.saving import load_adapter, save_adapter
 from sft.data.prompts.train_row import TrainRow
 from sft.errors import UserError
 from sft.initialization.layers import adapter_layers, split_factors
@@ -75,7 +77,7 @@ def test_a_plain_model_is_not_even_run(make_model: Any, monkeypatch: pytest.Monk
 def test_what_a_model_answers_is_said_by_the_task_type(make_model: Any, tmp_path: Path, init: Any) -> None:
     options = {"task_type": "FEATURE_EXTRACTION", "init_lora_weights": init}
     model = attach_adapter(make_model("fp32"), "lora", options, Path(), 1)
-    save_start(model, "lora", options, tmp_path)
+    adapter_method("lora").save_start(model, options, tmp_path)
     again = restore_adapter(make_model("fp32"), "lora", options, tmp_path)
     for found in (model, again):
         assert type(found).__name__ == "PeftModelForFeatureExtraction"
@@ -106,7 +108,7 @@ def test_initialisations_of_peft_leave_experts_out(name: str, make: Any, tmp_pat
     assert noted_warnings() == [f"{LEFT_OUT}init_lora_weights {name}"]
     assert torch.allclose(logits(model), before, atol=1e-4)
     after = logits(learned(model))
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     assert torch.allclose(logits(load_adapter(make(), tmp_path / "adapter")), after, atol=1e-4)
 
 
@@ -140,7 +142,7 @@ def test_each_expert_has_factors_of_its_own(name: str, scaling: Any, make: Any, 
             assert torch.allclose(now, weight - taken, atol=1e-5)
             assert b.any() == (name != "pca")
     after = logits(learned(model))
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     assert torch.allclose(logits(load_adapter(make(), tmp_path / "adapter")), after, atol=1e-4)
 
 
@@ -153,7 +155,7 @@ def _nothing() -> Any:
 def test_a_training_on_experts_is_taken_up_again(make: Any, tmp_path: Path) -> None:
     options = {"r": 2, "init_lora_weights": "pissa"}
     model = attach_adapter(make(), "lora", options, Path(), 1)
-    save_start(model, "lora", options, tmp_path)
+    adapter_method("lora").save_start(model, options, tmp_path)
     again = restore_adapter(make(), "lora", options, tmp_path)
     assert all(one.equal(other) for one, other in zip(model.parameters(), again.parameters(), strict=True))
 
@@ -167,7 +169,7 @@ def test_experts_of_16_bits_stay_as_they_were(make: Any, tmp_path: Path) -> None
     start = {layer.name: layer.copied_factors() for layer in adapter_layers(model)}
     assert {name for name, pair in start.items() if not pair.b.any()} == set(EXPERTS)
     after = logits(learned(model))
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     again = logits(load_adapter(make().to(torch.bfloat16), tmp_path / "adapter"))
     assert float((again - after).abs().max()) < 0.1 * float((after - before).abs().max())
 

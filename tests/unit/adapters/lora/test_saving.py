@@ -8,8 +8,11 @@ import pytest
 import torch
 from peft import PeftModel
 
-from sft.adapters.attach import attach_adapter, continue_adapter, count_parameters, load_adapter, save_adapter
-from sft.adapters.saving import _refactored
+from sft.adapters.attach import attach_adapter, continue_adapter
+from sft.adapters.lora.peft_folder import load_peft
+from sft.adapters.lora.saving import _refactored
+from sft.adapters.parameters import count_parameters
+from sft.adapters.saving import load_adapter, save_adapter
 from sft.errors import UserError
 
 EXACT = 2e-4
@@ -54,7 +57,7 @@ def test_plain_peft_loads_the_trained_model(kind, options, exported, make_model,
     before = logits(make_model(kind))
     model = trained(make_model, train_steps, kind, options)
     expected = logits(model)
-    assert save_adapter(model, tmp_path / "adapter") == {"exported_rank": exported}
+    assert save_adapter(model, "lora", tmp_path / "adapter") == {"exported_rank": exported}
     loaded = PeftModel.from_pretrained(make_model(kind), tmp_path / "adapter")
     apart = (logits(loaded) - expected).abs()
     # An int8 layer rounds its input to 256 steps: the last bit of a float now and then moves one of them.
@@ -91,8 +94,8 @@ def test_a_layer_narrower_than_twice_the_rank_keeps_the_shapes():
 
 def test_a_saved_adapter_has_the_same_bytes_whenever_it_is_saved(make_model, train_steps, tmp_path):
     model = trained(make_model, train_steps, "fp32", {"init_lora_weights": "pissa"})
-    save_adapter(model, tmp_path / "one")
-    save_adapter(model, tmp_path / "two")
+    save_adapter(model, "lora", tmp_path / "one")
+    save_adapter(model, "lora", tmp_path / "two")
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     config = json.loads((tmp_path / "one" / "adapter_config.json").read_text())
@@ -112,7 +115,7 @@ def test_the_same_seed_gives_the_same_adapter_and_another_seed_another(make_mode
 
 def test_continuing_starts_from_the_trained_model_and_trains_it(make_model, train_steps, logits, tmp_path):
     model = trained(make_model, train_steps, "fp32", {"init_lora_weights": "pissa", "lora_alpha": 16})
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     options = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.25, "target_modules": "all-linear"}
     taken_up = continue_adapter(make_model("fp32"), "lora", options, tmp_path / "adapter")
     assert (logits(taken_up) - logits(model)).abs().max() < EXACT
@@ -132,7 +135,7 @@ def test_continuing_starts_from_the_trained_model_and_trains_it(make_model, trai
 )
 def test_continuing_with_another_shape_is_an_error(options, message, make_model, tmp_path):
     model = attach_adapter(make_model("fp32"), "lora", {"init_lora_weights": "pissa", "lora_alpha": 16}, Path(), 1)
-    save_adapter(model, tmp_path / "adapter")
+    save_adapter(model, "lora", tmp_path / "adapter")
     with pytest.raises(UserError, match=message):
         continue_adapter(make_model("fp32"), "lora", options, tmp_path / "adapter")
 
@@ -140,7 +143,7 @@ def test_continuing_with_another_shape_is_an_error(options, message, make_model,
 def test_loading_needs_an_adapter_in_safetensors_that_fits(make_model, tmp_path):
     with pytest.raises(UserError, match=r"holds no trained adapter: it has no adapter_config\.json"):
         load_adapter(make_model("fp32"), tmp_path)
-    save_adapter(attach_adapter(make_model("fp32"), "lora", {}, Path(), 1), tmp_path / "adapter")
+    save_adapter(attach_adapter(make_model("fp32"), "lora", {}, Path(), 1), "lora", tmp_path / "adapter")
     with pytest.raises(UserError, match="does not fit the model"):
         load_adapter(make_model("gpt2"), tmp_path / "adapter")
     pickled = shutil.copytree(tmp_path / "adapter", tmp_path / "pickled")
@@ -150,11 +153,11 @@ def test_loading_needs_an_adapter_in_safetensors_that_fits(make_model, tmp_path)
 
 
 def test_a_loaded_adapter_trains_only_when_asked(make_model, tmp_path):
-    save_adapter(attach_adapter(make_model("fp32"), "lora", {}, Path(), 1), tmp_path / "adapter")
+    save_adapter(attach_adapter(make_model("fp32"), "lora", {}, Path(), 1), "lora", tmp_path / "adapter")
     measured = load_adapter(make_model("fp32"), tmp_path / "adapter")
     assert count_parameters(measured).trainable == 0
     assert not measured.training
-    assert count_parameters(load_adapter(make_model("fp32"), tmp_path / "adapter", trainable=True)).trainable > 0
+    assert count_parameters(load_peft(make_model("fp32"), tmp_path / "adapter", trainable=True)).trainable > 0
 
 
 @pytest.mark.parametrize("kind", ["fp32", "nf4", "int8"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sft.adapters.options import check_continued
+from sft.adapters.method import adapter_method
 from sft.errors import UserError
 
 
@@ -31,14 +31,14 @@ def adapter(tmp_path: Path) -> Path:
     ],
 )
 def test_options_that_disagree(adapter: Path, options: dict[str, Any], paths: list[str]):
-    assert [path for path, _ in check_continued("lora", options, adapter)] == paths
+    assert [path for path, _ in adapter_method("lora").check_continued(options, adapter)] == paths
 
 
 def test_the_message_gives_the_value_to_write(adapter: Path):
-    ((_, message),) = check_continued("lora", {"r": 8}, adapter)
+    ((_, message),) = adapter_method("lora").check_continued({"r": 8}, adapter)
     assert message == "8, but model.adapter has exported_rank 16; write r: 16"
 
 
 def test_no_adapter(tmp_path: Path):
     with pytest.raises(UserError, match="holds no trained adapter"):
-        check_continued("lora", {}, tmp_path)
+        adapter_method("lora").check_continued({}, tmp_path)

@@ -1,0 +1,140 @@
+"""The options of LoRA: their values, and whether a trained adapter can be trained on under them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sft.adapters.lora.peft_folder import adapter_config
+from sft.adapters.method import OptionFinding
+from sft.config.library_keys import LORA_CONFIG, dataclass_fields
+from sft.registry import nearest
+
+SET_BY_US = "set by the program"
+REFUSED = {
+    "task_type": SET_BY_US,
+    "peft_type": SET_BY_US,
+    "auto_mapping": SET_BY_US,
+    "peft_version": SET_BY_US,
+    "base_model_name_or_path": "it is model.name",
+    "revision": "the commit of a hub model is pinned by the results folder",
+    "inference_mode": SET_BY_US,
+    "runtime_config": SET_BY_US,
+    "kasa_config": "it destroys part of the base weights, so that the saved adapter is not the trained model",
+    "eva_config": "init_lora_weights eva is not supported",
+    "arrow_config": "it routes between several trained adapters",
+    "megatron_config": "Megatron models are not trained here",
+    "megatron_core": "Megatron models are not trained here",
+    "loftq_config": "init_lora_weights loftq is not supported",
+}
+Rank = Annotated[int, Field(ge=1)]
+Alpha = Annotated[float, Field(gt=0)]
+
+FREELY_CHANGED = ("lora_dropout",)
+"""Options that may be others than those of the trained adapter that is trained on."""
+
+
+class LoraOptions(BaseModel):
+    """The keys of `peft.LoraConfig` that are checked by value; its other keys are passed on as they are."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    r: Rank = 8
+    """Rank; default 8."""
+
+    lora_alpha: Alpha = 8
+    """Scaling numerator: s = lora_alpha / r, with use_rslora lora_alpha / sqrt(r); default 8."""
+
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the adapter's inputs that is dropped in training; default 0."""
+
+    target_modules: str | list[str] = "all-linear"
+    """Names, or a pattern, of the layers that get an adapter; default all-linear: every linear layer but the head."""
+
+    init_lora_weights: bool | str = True
+    """An initialiser (pca, pissa, pissa_simplified, umap), `peft:NAME`, or own code; default true: Kaiming."""
+
+    bias: Literal["none", "all", "lora_only"] = "none"
+    """Which biases of the base are trained; default none."""
+
+    use_rslora: bool = False
+    """Scale by 1 / sqrt(r) instead of 1 / r; default false."""
+
+    use_dora: bool = False
+    """Train magnitude and direction apart (DoRA); default false."""
+
+    lora_bias: bool = False
+    """A bias in the adapter itself; default false."""
+
+    rank_pattern: dict[str, Rank] | None = None
+    """Ranks of single layers by name pattern; default none."""
+
+    alpha_pattern: dict[str, Alpha] | None = None
+    """`lora_alpha` of single layers by name pattern; default none."""
+
+    modules_to_save: list[str] | None = None
+    """Modules that are trained in full and saved with the adapter; default none."""
+
+
+def check_keys(options: Mapping[str, Any]) -> list[OptionFinding]:
+    """Unknown and refused keys."""
+    return [finding for key in options if (finding := _check_key(key)) is not None]
+
+
+def check_values(options: Mapping[str, Any]) -> list[OptionFinding]:
+    """Values of a wrong type or out of range."""
+    try:
+        LoraOptions.model_validate(dict(options))
+    except ValidationError as error:
+        return [_shape_finding(problem) for problem in error.errors()]
+    return []
+
+
+def disagreements(options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
+    """The options that say otherwise than the adapter; it keeps its own shape.
+
+    Args:
+        options: of the new training, as written.
+        adapter: folder of the trained adapter.
+
+    Raises:
+        UserError: the folder holds no adapter.
+    """
+    saved = adapter_config(adapter)
+    if saved.get("peft_type") != "LORA":
+        return [OptionFinding("", f"model.adapter: {adapter} is a {saved.get('peft_type')} adapter, not lora")]
+    found = []
+    for key, value in {"r": LoraOptions.model_fields["r"].default, **options}.items():
+        if value is not None and key not in FREELY_CHANGED and not _agrees(key, value, saved):
+            name, known = ("exported_rank" if key == "r" else key), saved.get(key)
+            message = f"{value!r}, but model.adapter has {name} {known!r}; write {key}: {known!r}"
+            found.append(OptionFinding(key, message))
+    return found
+
+
+def _agrees(key: str, value: Any, saved: Mapping[str, Any]) -> bool:
+    if key == "init_lora_weights":
+        return value is True
+    if key == "target_modules" and value == "all-linear":
+        return True
+    found = saved.get(key)
+    if isinstance(value, list) and isinstance(found, list):
+        return sorted(map(str, value)) == sorted(map(str, found))
+    return bool(value == found)
+
+
+def _check_key(key: str) -> OptionFinding | None:
+    if key in REFUSED:
+        return OptionFinding(key, f"refused: {REFUSED[key]}")
+    known = dataclass_fields(LORA_CONFIG)
+    if key in known:
+        return None
+    hint = nearest(key, known)
+    suggestion = f" (did you mean {hint}?)" if hint else ""
+    return OptionFinding(key, f"unknown key{suggestion}; allowed: what peft.LoraConfig takes")
+
+
+def _shape_finding(problem: Any) -> OptionFinding:
+    path = ".".join(str(part) for part in problem["loc"])
+    return OptionFinding(path, f"{problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")

@@ -1,0 +1,89 @@
+"""A folder that PEFT wrote, whatever its method: what it says of itself, and a base model with what it holds."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sft.adapters.lora.fit import TARGETS, require_fit, require_known_options, require_patterns, told_fault
+from sft.errors import UserError, machine_kind
+from sft.models.library_warnings import judged_warnings
+from sft.models.reading import reading_error
+from sft.models.room import loading_room
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+
+
+def load_peft(model: Any, folder: Path, trainable: bool = False, dropout: float | None = None) -> Any:
+    """The `PeftModel` of a base model with the adapter saved in `folder`, in eval mode unless `trainable`.
+
+    Args:
+        model: the untouched base.
+        folder: a PEFT folder with safetensors.
+        trainable: whether its weights can be trained on.
+        dropout: replaces the adapter's own LoRA dropout; None leaves it.
+
+    Raises:
+        UserError: there is no adapter, it is not in safetensors, or it does not fit the model.
+    """
+    from peft import PeftModel
+
+    from sft.initialization.layers import ADAPTER
+
+    saved = adapter_config(folder)
+    try:
+        config = _config(folder, saved, trainable, dropout)
+        with (
+            loading_room(f"the adapter {folder} was loaded"),
+            judged_warnings(f"model.adapter: {folder}", left=TARGETS),
+        ):
+            loaded = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=trainable)
+            require_fit(loaded, ADAPTER, folder)
+        require_patterns(loaded, ADAPTER, f"model.adapter: {folder}: ", ("alpha_pattern",))
+    except (RuntimeError, ValueError, KeyError) as error:
+        if machine_kind(error) is not None:
+            raise
+        raise UserError(
+            f"model.adapter: {folder} does not fit the model: {told_fault(error)}", kind="model"
+        ) from error
+    except Exception as error:
+        told = reading_error(f"model.adapter: {folder} cannot be loaded", str(folder), folder, error)
+        if told is None:
+            raise
+        raise told from error
+    return loaded.train() if trainable else loaded.eval()
+
+
+def adapter_config(folder: Path) -> dict[str, Any]:
+    """What `adapter_config.json` of a trained adapter says.
+
+    Raises:
+        UserError: there is no adapter in `folder`, or not in safetensors, which alone are read.
+    """
+    file = folder / CONFIG
+    if not file.is_file():
+        raise UserError(f"model.adapter: {folder} holds no trained adapter: it has no {CONFIG}", kind="model")
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"model.adapter: {folder} has no {WEIGHTS}; only safetensors are read", kind="model")
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"model.adapter: {file} is not JSON ({error}); copy it again", kind="model") from error
+    if not isinstance(config, dict):
+        raise UserError(f"model.adapter: {file} is no object of settings", kind="model")
+    return config
+
+
+def _config(folder: Path, saved: Mapping[str, Any], trainable: bool, dropout: float | None) -> "PeftConfig":
+    from peft import PeftConfig
+
+    config = PeftConfig.from_pretrained(str(folder))
+    require_known_options(folder, saved, config)
+    if dropout is not None:
+        config.lora_dropout = dropout
+    config.inference_mode = not trainable
+    return config
