@@ -1,12 +1,13 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts import Example
+from sft.data.prompts import Example, PromptBuilder
 from sft.errors import DataError, UserError
+from sft.inference.limits import prompt_limit
 from sft.tasks import prompting
 from sft.tasks.encoding import evaluated_rows, training_rows, validation_rows
 from sft.tasks.inputs import Inputs, load_inputs
@@ -154,3 +155,17 @@ def test_every_row_that_is_prompted_is_a_heartbeat(
     monkeypatch.setattr(prompting, "beat", lambda: beats.append(None))
     rows = evaluated_rows(*loaded(raw()), "test", None)
     assert len(beats) == len(rows) > 1
+
+
+def test_labels_are_tokenised_once_for_the_room_of_a_prompt_and_for_their_scores(
+    loaded: Callable[..., Any], raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Sequence[str]] = []
+    tokenise = PromptBuilder.label_ids
+    monkeypatch.setattr(
+        PromptBuilder, "label_ids", lambda builder, words: (calls.append(words), tokenise(builder, words))[1]
+    )
+    inputs, maker = loaded(raw())
+    longest = max(len(label.answer_ids) + len(label.stop_ids) for label in maker.inference.labels)
+    assert prompt_limit(inputs, maker.inference, 500) == 500 - longest
+    assert calls == [("bad", "good", "mixed")]
