@@ -31,6 +31,8 @@ class Objective:
     """The kinds of model that can answer so."""
     peft_task_type: str
     """`peft.TaskType` of an adapter."""
+    trainer: str
+    """What trains a model on its rows, as `package.module:object` (as `sft.training.trainer.train_model`)."""
     answers: Mapping[Output, Answers]
     """What a task may want of a model -> how it is computed and read."""
     key_fields: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ OBJECTIVE = Objective(
     classes="MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
     model_kinds=("decoder",),
     peft_task_type="CAUSAL_LM",
+    trainer="sft.training.trainer:train_model",
     answers={
         "label_scores": Answers(
             infer="sft.inference.label_scoring.answering:ANSWERING", read="sft.evaluation.outputs:from_scores"

@@ -17,8 +17,10 @@ from sft.data.prompts.train_row import TrainRow
 from sft.errors import DataError, StageFailure
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
+from sft.models.objective import Objective
 from sft.models.room import loading_room
 from sft.objectives import objective_named
+from sft.registry import import_object
 from sft.runs.atomic import write_json
 from sft.runs.environment import device_record, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
@@ -27,7 +29,7 @@ from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
 from sft.runs.stopping import StopRequested, deferred
 from sft.tasks.encoding import model_source, smallest, training_rows, validation_rows
-from sft.tasks.inputs import Inputs, inputs_of_job, task_of
+from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.tasks.planned import check_unchanged
 from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.training.argument_files import with_paths
@@ -35,7 +37,7 @@ from sft.training.checkpoints import CheckpointFolder
 from sft.training.memory import CHECKPOINTING, batch_record, with_less_memory
 from sft.training.options import evaluates_while_training, trainer_args_of
 from sft.training.report_to import reporting
-from sft.training.trainer import TrainerSettings, train_model
+from sft.training.trainer import TrainerSettings, TrainingRecord
 
 SCHEMA = 1
 
@@ -47,6 +49,7 @@ class _Material:
     """What a training works on."""
 
     config: ExperimentConfig
+    objective: Objective
     tokenizer: Any
     model: Any
     trainer_args: dict[str, Any]
@@ -100,7 +103,8 @@ def _train_and_save(
 ) -> None:
     with reporting(material.trainer_args, job, record.name) as trainer_args:
         in_force = dataclasses.replace(settings, trainer_args=trainer_args)
-        trained = train_model(model, material.tokenizer, material.train, material.dev, in_force, progress)
+        train = import_object(material.objective.trainer)
+        trained: TrainingRecord = train(model, material.tokenizer, material.train, material.dev, in_force, progress)
     exported = save_adapter(model, material.config.adapter_method, job.adapter)
     trainable, total = count_parameters(model)
     earlier = settings.resumed.piece.stage_seconds if settings.resumed else 0.0
@@ -138,7 +142,9 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     limit = smallest(trainer_args.get("max_length"), context_length(model))
     rows = _rows(inputs, maker, limit)
     dev = validation_rows(inputs, maker, limit) if evaluates_while_training(trainer_args) else []
-    return _Material(config, tokenizer, model, trainer_args, rows, _train_rows(rows), _train_rows(dev) or None)
+    return _Material(
+        config, objective, tokenizer, model, trainer_args, rows, _train_rows(rows), _train_rows(dev) or None
+    )
 
 
 def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dict[str, Any]:
@@ -160,7 +166,7 @@ def _with_adapter(material: _Material, folder: Path, start: Path | None) -> Any:
     with loading_room("the adapter was made"):
         if config.model.adapter is not None:
             return continue_adapter(model, method, options, folder / config.model.adapter)
-        options = {"task_type": objective_named(task_of(config).objective).peft_task_type, **options}
+        options = {"task_type": material.objective.peft_task_type, **options}
         if start is not None:
             return restore_adapter(model, method, options, start)
         return attach_adapter(model, method, options, folder, config.seed_of("init"), material.train)

@@ -122,6 +122,8 @@ def test_an_objective_names_classes_of_its_libraries(name: str) -> None:
     import peft
     import transformers
 
+    from sft.training.trainer import train_model
+
     objective = _entry("objectives", name)
     assert isinstance(objective, Objective)
     assert objective.name == name
@@ -130,6 +132,8 @@ def test_an_objective_names_classes_of_its_libraries(name: str) -> None:
     assert objective.peft_task_type in peft.TaskType.__members__
     assert set(objective.model_kinds) <= set(FAULTS)
     assert objective.class_of("no such model") is None
+    asked, offered = (inspect.signature(trainer) for trainer in (train_model, import_object(objective.trainer)))
+    assert list(asked.parameters) == list(offered.parameters)
     for answers in objective.answers.values():
         infer, read = import_object(answers.infer), import_object(answers.read)
         for method, wanted in _methods(Answering).items():

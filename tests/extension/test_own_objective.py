@@ -40,6 +40,10 @@ class LastWord:
 ANSWERING = LastWord()
 
 
+def refuse(model, tokenizer, rows, dev_rows, settings, progress):
+    raise NotImplementedError(f"{model.peft_config['default'].task_type} of {len(rows)} rows")
+
+
 def read_words(infers, inputs, folder):
     return {"test": SplitOutput(infers[EVAL].texts.read_text().split())}
 
@@ -49,7 +53,8 @@ OBJECTIVE = Objective(
     auto_class="AutoModelForCausalLM",
     classes="MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
     model_kinds=("decoder",),
-    peft_task_type="CAUSAL_LM",
+    peft_task_type="FEATURE_EXTRACTION",
+    trainer=f"{__name__}:refuse",
     answers={"texts": Answers(infer=f"{__name__}:ANSWERING", read=f"{__name__}:read_words")},
     key_fields={"objective": "last_word"},
 )
@@ -114,8 +119,6 @@ def test_its_memory_steps_are_asked(words: Any) -> None:
 
 
 def test_its_answers_are_written_read_and_scored(words: Any, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     from sft.evaluation.stage import run as evaluate
     from sft.inference import stage
     from sft.pipeline.jobs import ExperimentFolders, jobs_of
@@ -123,13 +126,7 @@ def test_its_answers_are_written_read_and_scored(words: Any, project: Path, monk
     from sft.runs.progress import Progress
 
     asked: list[str] = []
-
-    def load(source: Any, objective: Any) -> Any:
-        asked.append(objective.name)
-        sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-        return LlamaForCausalLM(LlamaConfig(**sizes, vocab_size=20))
-
-    monkeypatch.setattr(stage, "load_model", load)
+    monkeypatch.setattr(stage, "load_model", lambda source, objective: _model(asked, objective))
     results = ResultsFolder(project / "results")
     jobs = jobs_of(words.experiment, words.keys, ExperimentFolders(results), results, "metrics")
     for job, run in zip(jobs, (stage.run, evaluate), strict=True):
@@ -139,3 +136,31 @@ def test_its_answers_are_written_read_and_scored(words: Any, project: Path, monk
     inference = json.loads(jobs[0].folder.inference.read_text())
     assert (inference["batch_size"], inference["slow_reason"]) == (70, "words are read one by one")
     assert json.loads(jobs[1].folder.metrics.read_text())["results"]["share_of_hits"] == 1
+
+
+def test_its_trainer_gets_the_model_with_an_adapter_of_its_task_type(
+    words: Any, project: Path, raw: Callable[..., Any], plan_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sft.pipeline.jobs import ExperimentFolders, jobs_of
+    from sft.runs.files import ResultsFolder
+    from sft.runs.progress import Progress
+    from sft.training import stage
+
+    asked: list[str] = []
+    monkeypatch.setattr(stage, "load_model", lambda source, objective: _model(asked, objective))
+    patch = {"dataset": {"task_type": "word"}, "evaluation": {"metrics": ["words_of_mine:share_of_hits"]}}
+    planned = plan_of(project, a=raw(patch)).experiments[0]
+    results = ResultsFolder(project / "results")
+    (job,) = jobs_of(planned.experiment, planned.keys, ExperimentFolders(results), results, "adapter")
+    job.folder.path.mkdir(parents=True)
+    with pytest.raises(NotImplementedError, match="FEATURE_EXTRACTION of 2 rows"):
+        stage.run(job.folder, job.record, Progress(job.folder.progress, "train"), time.perf_counter())
+    assert asked == ["last_word"]
+
+
+def _model(asked: list[str], objective: Any) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    asked.append(objective.name)
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    return LlamaForCausalLM(LlamaConfig(**sizes, vocab_size=20))

@@ -36,7 +36,7 @@ def loaded(
 
 def adapted(bench: Bench, model: Any) -> Any:
     """The model with a new LoRA adapter."""
-    return attach_adapter(model, "lora", LORA, bench.folder, 13)
+    return attach_adapter(model, "lora", {"task_type": "CAUSAL_LM", **LORA}, bench.folder, 13)
 
 
 def train_rows(bench: Bench) -> list[TrainRow]:

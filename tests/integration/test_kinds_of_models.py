@@ -229,7 +229,7 @@ def test_a_kind_of_model(kind: str, init: Any, bases: Any, tokenizer: Any, tmp_p
 
     base = loaded(bases(kind))
     before, first = logits(base), loss(base)
-    model = attach_adapter(base, "lora", {"r": 2, "init_lora_weights": init}, tmp_path, 3)
+    model = attach_adapter(base, "lora", {"r": 2, "init_lora_weights": init, "task_type": "CAUSAL_LM"}, tmp_path, 3)
     assert torch.allclose(logits(model.eval()), before, atol=1e-3)
     start = {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
     assert trained(kind, model.train(), tokenizer, tmp_path) == pytest.approx(first, abs=1e-3)
