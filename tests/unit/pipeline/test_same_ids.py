@@ -23,6 +23,7 @@ from sft.runs.files import ResultsFolder
 from sft.runs.progress import Progress
 from sft.tasks.prompting import PromptMaker
 from sft.training import stage as training_stage
+from sft.training import trainer
 
 MAKERS: dict[str, ModuleType] = {
     "training": training_stage,
@@ -58,7 +59,7 @@ class Users:
 
     def _training(self) -> list[Ids]:
         self.patch.setattr(training_stage, "attach_adapter", lambda *arguments: arguments[0])
-        rows = self._handed("train", training_stage, "train_model")[2]
+        rows = self._handed("train", trainer, "train_model")[2]
         starts = [sum(label == -100 for label in row.labels) for row in rows]
         return [(row.input_ids[:start], row.input_ids[start:]) for row, start in zip(rows, starts, strict=True)]
 
