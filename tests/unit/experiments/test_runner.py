@@ -1,10 +1,12 @@
 """The runner with an executor that plays worker: what is run, in which order, and what is written about it."""
 
+import io
 import json
 import os
 import signal
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from fake_executor import FakeBoard, FakeExecutor, Shown, chain, fail, fail_time
 from sft.errors import InternalError
 from sft.experiments import board_refresh, running_job
 from sft.experiments.board_process import BoardFailure
+from sft.experiments.display import Display
 from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine
@@ -25,6 +28,7 @@ from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
+from sft.runs.manifest import finished_files
 from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, read_job, read_status, write_record
 
 
@@ -42,7 +46,7 @@ def run(
     results: ResultsFolder,
     jobs: list[PlannedJob] | dict[str, list[PlannedJob]],
     executor: FakeExecutor,
-    display: Shown | None = None,
+    display: Display | None = None,
     surroundings: Surroundings | None = None,
     machine: Machine | None = None,
     **settings: Any,
@@ -357,18 +361,20 @@ def test_a_job_whose_wait_is_over_does_not_make_the_loop_spin_while_the_slots_ar
     assert sum(timeout == 0 for timeout in executor.timeouts) < 5
 
 
-def test_what_is_to_be_done_is_asked_of_the_disk_once_before_the_run(
+def test_whether_a_job_is_done_is_asked_of_the_disk_once_before_the_run_and_once_at_its_end(
     results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[PlannedJob] = []
-    work = workload({"a": chain(results)})
-    monkeypatch.setattr(PlannedJob, "is_done", property(asked.append))
-    executor = FakeExecutor()
-    assert (
-        len(Runner(results, local(executor), LineDisplay(), lambda: None, RunSettings(), around()).run(work).finished)
-        == 3
-    )
-    assert asked == []
+    asked: list[str] = []
+
+    def is_done(planned: PlannedJob) -> bool:
+        asked.append(planned.record.stage)
+        return planned.is_made_by(finished_files(planned.folder))
+
+    monkeypatch.setattr(PlannedJob, "is_done", property(is_done))
+    jobs = chain(results)
+    summary = run(results, jobs, FakeExecutor(), LineDisplay(io.StringIO()))
+    assert len(summary.finished) == 3
+    assert Counter(asked) == {"train": 2, "infer": 2, "evaluate": 2}
 
 
 def test_a_lasting_fault_is_not_tried_again_but_by_request(results: ResultsFolder) -> None:
