@@ -1,17 +1,16 @@
 """A small project on disk (data, a tokenizer, a model's config) and configs over it; no heavy package is imported."""
 
 import copy
-import importlib.util
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.support.results import ResultsBuilder
 
 # A shell that starts the tests in the background has them ignore these, and the commands under test with them.
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -40,20 +39,6 @@ MODEL_CONFIG = {
     "max_position_embeddings": 256,
     "vocab_size": 300,
 }
-
-
-def _beside(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-MADE_RESULTS = _beside("made_results")
-MADE_GRID = _beside("made_grid")
 
 
 def rows_of(split: str) -> list[dict[str, Any]]:
@@ -140,10 +125,10 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ResultsBuilder:
     """A results folder made by hand: `results` of the working directory."""
     monkeypatch.chdir(tmp_path)
-    return MADE_RESULTS.MadeResults(tmp_path / "results")
+    return ResultsBuilder(tmp_path / "results")
 
 
 @pytest.fixture
@@ -183,20 +168,20 @@ def rewrite() -> Callable[..., None]:
 
 
 @pytest.fixture
-def plan_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Plans `name -> raw config` in a folder; no child process is started, the tokenizer is not asked."""
+def no_tokenizer_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans without asking a tokenizer in a child process: nothing is wrong, and nothing is known."""
     from sft.experiments import planning
     from sft.experiments.tokenizer_checks import TokenizerAnswer
 
     monkeypatch.setattr(planning, "ask", lambda questions: [TokenizerAnswer() for _ in questions])
 
+
+@pytest.fixture
+def plan_of(no_tokenizer_child: None) -> Callable[..., Any]:
+    """Plans `name -> raw config` in a folder."""
+    from sft.experiments import planning
+
     def plan(folder: Path, **configs: dict[str, Any]) -> Any:
         return planning.plan_grid(planning.RawGrid(configs, "grid.json", folder), {})
 
     return plan
-
-
-@pytest.fixture(scope="session")
-def made_grid() -> ModuleType:
-    """A finished grid with every file that a board reads."""
-    return MADE_GRID

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_configs import CASES, TRAINED
-from tiny_project import config, write_bad_data, write_project
 
 from sft import GridOptions, api, cli
 from sft.errors import InvalidExperiments, MachineError, SftError, UserError
 from sft.experiments.jsonnet import JsonnetOptions
+from tests.contract.bad_configs import CASES, TRAINED
+from tests.contract.tiny_project import config, write_bad_data, write_project
 
 NO_OPTIONS = GridOptions()
 

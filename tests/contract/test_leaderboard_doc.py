@@ -10,6 +10,7 @@ from sft.reporting.building import build_leaderboard, with_statistics
 from sft.reporting.collect import ExperimentError
 from sft.reporting.formats.json import leaderboard_record
 from sft.reporting.records import Baseline, Baselines, LeftOut, ShotSetBaseline
+from tests.support import grids
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard-json.md").read_text("utf-8")
 FREE = frozenset({"settings", "results", "timing", "resources"})
@@ -29,8 +30,8 @@ def keys(value: Any) -> set[str]:
     return set(value).union(*inner)
 
 
-def test_it_names_the_keys_of_the_file(tmp_path: Path, made_grid: Any) -> None:
-    grid = made_grid.MadeGrid(tmp_path, n_rows=40)
+def test_it_names_the_keys_of_the_file(tmp_path: Path) -> None:
+    grid = grids.MadeGrid(tmp_path, n_rows=40)
     leaderboard = with_statistics(build_leaderboard([grid.results]))
     found = leaderboard_record(leaderboard)
     board = found["boards"][0]

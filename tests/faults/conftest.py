@@ -1,12 +1,10 @@
 """Jobs that run the stub, and a look at every process that was started meanwhile."""
 
-import importlib.util
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,35 +16,10 @@ from sft.runs.attempts import begin_attempt
 from sft.runs.fault_injection import VARIABLE
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, write_record
+from tests.faults import grid_process, stub
+from tests.support.waiting import PATIENCE, wait_until
 
 MARK = "SFT_TEST_MARK"
-PATIENCE = 30.0
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-STUB = _load("stub")
-GRIDS = _load("grid_process")
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """What the condition gives as soon as it is true.
-
-    Raises:
-        AssertionError: it never is.
-    """
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
-        time.sleep(0.005)
-    return found
 
 
 def is_alive(pid: int) -> bool:
@@ -99,7 +72,7 @@ class Jobs:
         """A job that is ready to be submitted, as its next attempt."""
         folder = self.results.stage("infer", key or do)
         attempt = begin_attempt(folder)
-        record = JobRecord("infer", key or do, do, STUB.config(do, **options), str(self.results.path), {})
+        record = JobRecord("infer", key or do, do, stub.config(do, **options), str(self.results.path), {})
         write_record(folder.job, record)
         return Submission(folder, attempt, lease or Lease())
 
@@ -138,7 +111,7 @@ def stub_faults(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Has every stage run the stub, and further faults happen."""
 
     def set_faults(**more: Any) -> None:
-        monkeypatch.setenv(VARIABLE, STUB.faults(**more))
+        monkeypatch.setenv(VARIABLE, stub.faults(**more))
 
     set_faults()
     return set_faults
@@ -158,7 +131,7 @@ def grid(
     tmp_path: Path, stub_faults: Callable[..., None], no_process_left: Callable[[], dict[int, str]]
 ) -> Iterator[Any]:
     """A grid of stub jobs that is run by a real runner in a process of its own."""
-    made = GRIDS.Grid(tmp_path, STUB.config)
+    made = grid_process.Grid(tmp_path, stub.config)
     yield made
     made.close()
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,10 @@ from sft import api
 from sft.errors import MachineError
 from sft.experiments.settings import RunSettings
 from sft.experiments.tokenizer_checks import TokenizerAnswer
+from tests.support.waiting import wait_until
 
 BOTH_STARTS = pytest.mark.parametrize("start", ["warm", pytest.param("fresh", marks=pytest.mark.slow)])
 FOUR_GPUS = [f"GPU-{number}" for number in range(4)]
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.005)
-    return found
 
 
 @pytest.fixture

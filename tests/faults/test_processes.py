@@ -18,6 +18,7 @@ from sft.experiments.executors.protocol import Lease
 from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.executors.warm import Preload
 from sft.runs.records import read_error, read_json_or_none, read_progress
+from tests.support.waiting import wait_until
 
 SCRIPT = Path(__file__).parent / "executor_process.py"
 MARK = "SFT_TEST_MARK"
@@ -30,14 +31,6 @@ def parent_of(pid: int) -> int:
 
 def marker(job: Any, name: str) -> Path:
     return Path(job.folder.path / f"marker-{name}")
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.005)
-    return found
 
 
 def pid_in(job: Any, name: str) -> int:

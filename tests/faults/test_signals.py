@@ -11,16 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import wait_until
+
 BOTH_STARTS = pytest.mark.parametrize("start", ["warm", pytest.param("fresh", marks=pytest.mark.slow)])
 SAVING = 20.0
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.005)
-    return found
 
 
 def marker(folder: Any, name: str) -> Path:

@@ -469,7 +469,7 @@ def canary(tmp_path: Path) -> Iterator[Path]:
 
 def test_nothing_is_deleted_through_a_link__row_49(made: Any, canary: Path) -> None:
     train = made.finish(made.stage("train", "t"), "train")
-    made.finish(made.experiment("one", "a", train="t", infer="i"), "evaluate")
+    made.finish(made.planned("one", "a", train="t", infer="i"), "evaluate")
     train.attempt(1).path.mkdir(parents=True)
     (made.results.path / "stages" / "infer").symlink_to(canary)
     made.results.trash.symlink_to(canary)

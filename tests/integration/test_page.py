@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sft.reporting.leaderboard import write_leaderboard
+from tests.support import grids
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = "NO BROWSER: the page was NOT tested; install Debian's packages chromium and chromium-driver"
@@ -37,10 +38,10 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, made_grid: Any) -> Path:
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of 36 experiments and one that failed, whose texts would run if they were markup."""
-    grid = made_grid.MadeGrid(tmp_path_factory.mktemp("grid"))
-    grid.fail(f"{made_grid.HOSTILE}/seed0", made_grid.config("big", 0, {"dataset": {"shots": 32}}), made_grid.HOSTILE)
+    grid = grids.MadeGrid(tmp_path_factory.mktemp("grid"))
+    grid.fail(f"{grids.HOSTILE}/seed0", grids.config("big", 0, {"dataset": {"shots": 32}}), grids.HOSTILE)
     grid.write_grid()
     write_leaderboard([grid.results], grid.results.path)
     return grid.results.leaderboard("html")
@@ -131,12 +132,12 @@ def test_words_and_settings_filter(opened: Any) -> None:
     assert opened.execute_script("return document.querySelector('[role=status]').textContent") == "1 of 12 rows"
 
 
-def test_the_details_of_an_experiment_by_mouse(opened: Any, made_grid: Any) -> None:
+def test_the_details_of_an_experiment_by_mouse(opened: Any) -> None:
     click(opened, "button.link")
     assert is_open(opened)
     assert wait_for_charts(opened, "dialog") == 3
     text = opened.execute_script("return document.getElementById('details').textContent")
-    assert made_grid.HOSTILE in text
+    assert grids.HOSTILE in text
     assert "none: its settings are those of the best" in text
     click(opened, "button[aria-label='next experiment']")
     assert "in the best" in opened.execute_script("return document.getElementById('details').textContent")
@@ -193,7 +194,7 @@ def test_a_phone_shows_cards_with_names_before_numbers(opened: Any) -> None:
     assert opened.execute_script("return getComputedStyle(document.querySelector('.narrow')).display") != "none"
 
 
-def test_a_page_of_10000_experiments_opens(browser: Any, tmp_path: Path, made_grid: Any) -> None:
+def test_a_page_of_10000_experiments_opens(browser: Any, tmp_path: Path) -> None:
     """Built from its data alone: it is the page that is looked at here, not the reading of results."""
     from sft.reporting.page.rendering import data_text, filled
 

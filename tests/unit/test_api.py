@@ -13,7 +13,7 @@ import sft
 from sft import api
 from sft.api import grids
 from sft.errors import MachineError, PackageMissing, UserError
-from sft.experiments import planning, running
+from sft.experiments import running
 from sft.experiments.board_process import GuardedBoard
 from sft.experiments.executors.local import gpus
 from sft.experiments.executors.local.gpu_question import Gpu, GpuAnswer
@@ -21,15 +21,15 @@ from sft.experiments.runner import Runner
 from sft.experiments.schedule import Workload
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
-from sft.experiments.tokenizer_checks import TokenizerAnswer
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import write_manifest
 
 
 @pytest.fixture
-def grid(project: Path, raw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(planning, "ask", lambda questions: [TokenizerAnswer() for _ in questions])
+def grid(
+    project: Path, raw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, no_tokenizer_child: None
+) -> dict[str, Any]:
     monkeypatch.chdir(project)
     return {"configs": {"a": raw(), "b": raw({"seed": 5})}}
 
@@ -222,7 +222,7 @@ def test_results_that_are_there_can_be_logged(made: Any, tmp_path: Path) -> None
     made.write_grid()
     with pytest.raises(MachineError, match=r"could not be logged to mine.py:Lines: OSError: nothing there"):
         api.track([Path("results")], "mine.py:Lines")
-    made.finish(made.experiment("one", "a"), "evaluate")
+    made.finish(made.planned("one", "a"), "evaluate")
     assert api.track([Path("results")], "mine.py:Lines") == "grid: ['one'] in results"
     with pytest.raises(UserError, match="no such results folder"):
         api.track([Path("nowhere")], "mine.py:Lines")

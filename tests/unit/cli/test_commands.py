@@ -44,11 +44,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.fixture
-def grid(project: Path, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> Path:
-    from sft.experiments import planning
-    from sft.experiments.tokenizer_checks import TokenizerAnswer
-
-    monkeypatch.setattr(planning, "ask", lambda questions: [TokenizerAnswer() for _ in questions])
+def grid(project: Path, raw: Raw, monkeypatch: pytest.MonkeyPatch, no_tokenizer_child: None) -> Path:
     monkeypatch.chdir(project)
     path = project / "grid.json"
     path.write_text(json.dumps({"configs": {"a": raw(), "b": raw({"seed": 5})}}))

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.results import SMALL
+
 Call = Callable[..., tuple[int, str, str]]
 HOSTILE = "b[red]\x1b[31m"
 FILES = "results/leaderboard.md\nresults/leaderboard.html\n"
@@ -21,7 +23,9 @@ def call(call: Call) -> Call:
 def grid(made: Any) -> Any:
     for name, key, shots, value in (("a", "a", 4, 0.5), (HOSTILE, "b", 8, 0.75)):
         results = json.dumps({"results": {"macro_f1": value, "ece": value}, "data": {}, "details": {}})
-        job = made.experiment(name, key, dataset={"path": "tweets", "task_type": "classification", "shots": shots})
+        job = made.planned(
+            name, key, SMALL | {"dataset": {"path": "tweets", "task_type": "classification", "shots": shots}}
+        )
         made.finish(job, "evaluate", results)
     return made
 
@@ -80,7 +84,7 @@ def test_diff_needs_two_names(grid: Any, call: Call) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--metric", "x"), ("--group-by", "x"), ("--diff", "a", "b")])
 def test_without_a_result_it_says_so_and_ends_well(made: Any, call: Call, arguments: tuple[str, ...]) -> None:
-    made.experiment("waiting", "c")
+    made.planned("waiting", "c")
     code, out, err = call(*arguments)
     assert (code, err) == (0, "")
     assert out == f"waiting: pending\n{FILES}"

@@ -15,9 +15,9 @@ RESULT = '{"results": {"macro_f1": 0.5}, "data": {}, "details": {}}'
 @pytest.fixture
 def grid(made: Any) -> Any:
     """One experiment is done, the training of the other failed."""
-    made.finish(made.experiment("good", "a"), "evaluate", RESULT)
+    made.finish(made.planned("good", "a"), "evaluate", RESULT)
     made.finish(made.stage("infer", "a"), "infer")
-    made.experiment("bad", "b", train="t")
+    made.planned("bad", "b", train="t")
     made.stop(made.stage("train", "t"), "train", "failed", ErrorRecord("data", "no rows"))
     return made
 
@@ -46,7 +46,7 @@ def test_logs_take_names_ids_and_best(grid: Any, call: Call, wanted: str, head: 
 
 
 def test_logs_of_none_and_of_several_are_the_user_s(grid: Any, call: Call) -> None:
-    grid.experiment("more", "ab")
+    grid.planned("more", "ab")
     assert call("logs", "nothing")[0] == 2
     code, _, err = call("logs", "a")
     assert code == 2

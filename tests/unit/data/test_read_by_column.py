@@ -14,13 +14,13 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
-import slow_rows
 
 from sft.config.dataset import DatasetConfig
 from sft.data.loading import load_splits
 from sft.data.rows import Row, Splits
 from sft.data.selection import Selection, select
 from sft.errors import UserError
+from tests.support import slow_rows
 
 TEXTS = (
     "good day",

@@ -1,7 +1,5 @@
 """Planned experiments without a grid: a train, an infer and an evaluate job each."""
 
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,6 @@ from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, StageName
 
 Chain = Callable[..., list[PlannedJob]]
-
-_spec = importlib.util.spec_from_file_location("fake_executor", Path(__file__).with_name("fake_executor.py"))
-assert _spec is not None
-assert _spec.loader is not None
-sys.modules["fake_executor"] = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(sys.modules["fake_executor"])
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from sft.runs.events import EventLog
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked, settle
 from sft.runs.records import StatusRecord, read_status, write_record
+from tests.support.results import SMALL
 
 RESULT = '{"results": {"macro_f1": 0.5}, "data": {}, "details": {}}'
 
@@ -24,7 +25,7 @@ RESULT = '{"results": {"macro_f1": 0.5}, "data": {}, "details": {}}'
 def grid(made: Any) -> Any:
     """Two finished experiments that share a training, and leftovers of every kind."""
     for name, key in (("one", "a"), ("two", "b")):
-        made.finish(made.experiment(name, key, train="t", infer=f"i{key}"), "evaluate", RESULT)
+        made.finish(made.planned(name, key, train="t", infer=f"i{key}"), "evaluate", RESULT)
         made.finish(made.stage("infer", f"i{key}"), "infer")
     made.finish(made.stage("train", "t"), "train")
     return made
@@ -58,7 +59,7 @@ def test_a_grid_needs_all_of_its_stages(grid: Any) -> None:
 
 
 def test_what_the_grid_does_not_hold_goes(grid: Any) -> None:
-    grid.finish(grid.experiment("old", "c", train="t", infer="ic", in_grid=False), "evaluate")
+    grid.finish(grid.planned("old", "c", train="t", infer="ic", in_grid=False), "evaluate")
     grid.finish(grid.stage("infer", "ic"), "infer")
     grid.stop(grid.stage("train", "u"), "train", "failed")
     (grid.results.experiments / "stray").mkdir()
@@ -81,7 +82,7 @@ def test_sizes_are_told_before_and_after(grid: Any) -> None:
 
 def test_leftovers_go_and_checkpoints_only_of_what_is_done(grid: Any) -> None:
     done = grid.stage("train", "t")
-    grid.experiment("three", "c", train="u", infer="ic")
+    grid.planned("three", "c", train="u", infer="ic")
     stopped = grid.stop(grid.stage("train", "u"), "train", "interrupted")
     for folder in (done, stopped):
         (folder.checkpoints / "step-4").mkdir(parents=True)
@@ -113,20 +114,22 @@ def test_adapters_of_finished_experiments_are_pruned_and_their_results_count(gri
 
 
 def test_an_adapter_stays_while_an_experiment_needs_it(grid: Any) -> None:
-    grid.experiment("three", "c", train="t", infer="ic")
+    grid.planned("three", "c", train="t", infer="ic")
     assert gone(grid, adapters=True) == set()
 
 
 def test_an_adapter_that_others_start_from_stays(grid: Any) -> None:
     adapter = str(grid.stage("train", "t").adapter)
-    grid.finish(grid.experiment("three", "c", infer="ic", model={"adapter": adapter}), "evaluate")
+    grid.finish(grid.planned("three", "c", SMALL | {"model": {"adapter": adapter}}, infer="ic"), "evaluate")
     grid.finish(grid.stage("infer", "ic"), "infer")
     assert gone(grid, adapters=True) == set()
 
 
 def test_a_training_that_the_grid_starts_from_is_needed(grid: Any) -> None:
     alone = grid.finish(grid.stage("train", "u"), "train")
-    folder = grid.experiment("three", "c", infer="ic", model={"adapter": "stages/train/u000000000000000/adapter"})
+    folder = grid.planned(
+        "three", "c", SMALL | {"model": {"adapter": "stages/train/u000000000000000/adapter"}}, infer="ic"
+    )
     record = json.loads(folder.config.read_text()) | {"config_folder": str(grid.results.path)}
     folder.config.write_text(json.dumps(record))
     assert gone(grid) == set()
@@ -134,12 +137,12 @@ def test_a_training_that_the_grid_starts_from_is_needed(grid: Any) -> None:
 
 
 def test_while_a_run_is_active_only_what_it_cannot_need_goes(used: Any) -> None:
-    used.finish(used.experiment("old", "c", in_grid=False, infer="ic"), "evaluate")
+    used.finish(used.planned("old", "c", in_grid=False, infer="ic"), "evaluate")
     used.finish(used.stage("infer", "ic"), "infer")
     training = used.stage("train", "u")
     used.job(training, "train")
     write_record(training.status, StatusRecord("running", "train", attempt=1))
-    used.experiment("asked", "d", in_grid=False, train="u", infer="id")
+    used.planned("asked", "d", in_grid=False, train="u", infer="id")
     used.finish(used.stage("infer", "ie"), "infer")
     used.finish(used.stage("infer", "id"), "infer")
     (used.stage("train", "t").path / ".tmp-abc").write_text("half")

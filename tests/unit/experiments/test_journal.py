@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_executor import job
 
 from sft.experiments import journal as journal_module
 from sft.experiments.journal import Journal
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord, read_status
+from tests.support.fake_executor import job
 
 RUNNING = StatusRecord("running", "infer", attempt=1)
 DONE = StatusRecord("done", "infer", attempt=1)

@@ -1,7 +1,5 @@
 """What the ledger writes of earlier runs before the first job, and what is learnt of jobs that end."""
 
-from fake_executor import Shown, job
-
 from sft.experiments.costs import StageCosts
 from sft.experiments.ledger import Ledger
 from sft.experiments.schedule import workload
@@ -10,6 +8,7 @@ from sft.experiments.surroundings import Surroundings
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord, read_status, write_record
 from sft.runs.states import LOST
+from tests.support.fake_executor import Shown, job
 
 
 def test_what_an_earlier_runner_left_running_runs_no_more(results: ResultsFolder) -> None:

@@ -18,7 +18,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def finished(made: Any, key: str, versions: Any, stage: StageName = "train") -> PlannedJob:
     text = json.dumps({"environment": {"versions": versions}})
-    folder = made.experiment(key, key) if stage == "evaluate" else made.stage(stage, key)
+    folder = made.planned(key, key) if stage == "evaluate" else made.stage(stage, key)
     return PlannedJob(made.finish(folder, stage, text), JobRecord(stage, key, key, {}, "/", {}), ())
 
 

@@ -26,7 +26,7 @@ def logs(made: Any, wanted: str, lines: int = 20) -> list[str]:
 def named(made: Any) -> Any:
     """Experiments whose names and ids are easily taken for each other."""
     for name, key in (("lora", "abcd1"), ("abcd2", "ef01"), ("icl", "abcd2")):
-        made.experiment(name, key)
+        made.planned(name, key)
     return made
 
 
@@ -60,13 +60,13 @@ def test_none_is_told_with_what_there_is(named: Any, wanted: str, said: str) -> 
 
 
 def test_the_grid_s_own_experiment_counts_before_an_older_one_of_its_name(made: Any) -> None:
-    made.experiment("one", "b", in_grid=False)
-    made.experiment("one", "a")
+    made.planned("one", "b", in_grid=False)
+    made.planned("one", "a")
     assert logs(made, "one")[0] == "pending one [a0000000]"
 
 
 def test_every_try_of_every_stage_is_shown(made: Any) -> None:
-    made.experiment("one", "a", train="t", infer="i")
+    made.planned("one", "a", train="t", infer="i")
     train = made.stop(made.stage("train", "t"), "train", "failed", FAILED)
     events = EventLog(made.results.events)
     for number, kind in ((1, "network"), (2, "data")):
@@ -90,7 +90,7 @@ def test_every_try_of_every_stage_is_shown(made: Any) -> None:
 
 
 def test_a_stage_that_only_waited_for_another_shows_no_failure_of_its_own(made: Any) -> None:
-    folder = made.experiment("one", "a", train="t")
+    folder = made.planned("one", "a", train="t")
     made.stop(made.stage("train", "t"), "train", "failed", FAILED)
     made.stop(folder, "train", "failed", FAILED)
     (folder.attempt(1).stderr).unlink()
@@ -106,7 +106,7 @@ def test_a_training_that_no_experiment_needs_is_found_by_name_and_key(made: Any)
 
 
 def test_stdout_is_shown_where_stderr_is_empty(made: Any) -> None:
-    folder = made.stop(made.experiment("one", "a"), "evaluate", "failed", FAILED)
+    folder = made.stop(made.planned("one", "a"), "evaluate", "failed", FAILED)
     folder.attempt(1).stderr.write_text("\n")
     folder.attempt(1).stdout.write_text("only here\n")
     assert "  last lines of results/experiments/one-a0000000/attempts/01/stdout.log:" in logs(made, "one")

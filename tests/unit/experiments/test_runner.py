@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_executor import FakeBoard, FakeExecutor, Shown, chain, fail, fail_times, job, run_on, succeed
 
 from sft.errors import InternalError
 from sft.experiments import board_refresh, running_job
@@ -30,6 +29,7 @@ from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import finished_files
 from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, read_job, read_status, write_record
+from tests.support.fake_executor import FakeBoard, FakeExecutor, Shown, chain, fail, fail_times, job, run_on, succeed
 
 
 def around(**more: Any) -> Surroundings:

@@ -4,11 +4,11 @@ from pathlib import PurePath
 from typing import Any
 
 import pytest
-from fake_executor import chain, job
 
 from sft.experiments.schedule import Schedule, by_priority, direct_needs, needed_jobs, seed_ranks, unique_jobs
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
+from tests.support.fake_executor import chain, job
 
 
 def keys(jobs: Any) -> list[str]:

@@ -21,8 +21,8 @@ def lines_of(made: Any) -> list[str]:
 
 
 def test_a_finished_grid(made: Any) -> None:
-    made.finish(made.experiment("one", "a"), "evaluate")
-    made.finish(made.experiment("old", "b", in_grid=False), "evaluate")
+    made.finish(made.planned("one", "a"), "evaluate")
+    made.finish(made.planned("old", "b", in_grid=False), "evaluate")
     assert lines_of(made) == [
         "results: no run is active",
         "1 experiment of grid.jsonnet: 1 done; 1 more not in this grid",
@@ -30,14 +30,14 @@ def test_a_finished_grid(made: Any) -> None:
 
 
 def test_counts_reasons_and_the_next_command(made: Any) -> None:
-    made.finish(made.experiment("good", "a"), "evaluate")
+    made.finish(made.planned("good", "a"), "evaluate")
     for number in range(3):
-        made.experiment(f"bad-{number}", f"b{number}", train="t")
+        made.planned(f"bad-{number}", f"b{number}", train="t")
     made.stop(made.stage("train", "t"), "train", "failed", OOM)
-    made.experiment("killed", "c", train="u")
+    made.planned("killed", "c", train="u")
     made.stop(made.stage("train", "u"), "train", "failed", KILLED)
-    made.stop(made.experiment("stopped", "d"), "evaluate", "interrupted", ErrorRecord("killed", "stopped by SIGINT"))
-    made.experiment("new", "e")
+    made.stop(made.planned("stopped", "d"), "evaluate", "interrupted", ErrorRecord("killed", "stopped by SIGINT"))
+    made.planned("new", "e")
     lines = lines_of(made)
     assert lines[1] == "7 experiments of grid.jsonnet: 1 done, 4 failed, 1 interrupted, 1 pending"
     assert lines[2:5] == [
@@ -59,7 +59,7 @@ def test_counts_reasons_and_the_next_command(made: Any) -> None:
 
 def test_what_runs_shows_how_far_it_is(made: Any) -> None:
     started = (datetime.now(UTC) - timedelta(seconds=75)).isoformat()
-    made.experiment("one", "a", train="t", infer="i")
+    made.planned("one", "a", train="t", infer="i")
     train, infer = made.stage("train", "t"), made.stage("infer", "i")
     made.job(train, "train")
     made.job(infer, "infer", "two\nlines")
@@ -81,14 +81,14 @@ def test_what_runs_shows_how_far_it_is(made: Any) -> None:
 
 
 def test_a_grid_given_as_a_value_names_no_file(made: Any) -> None:
-    made.experiment("one", "a")
+    made.planned("one", "a")
     made.write_grid("grid")
     assert lines_of(made)[-1] == "Next: the same run again runs 1 experiment (1 pending)"
 
 
 def test_a_status_that_cannot_be_read_is_one_warning(made: Any) -> None:
     for key in "abc":
-        made.finish(made.experiment(key, key), "evaluate").status.write_text("{")
+        made.finish(made.planned(key, key), "evaluate").status.write_text("{")
     lines = lines_of(made)
     assert "3 done" in lines[1]
     warnings = [line for line in lines if line.startswith("warning: ")]
@@ -98,7 +98,7 @@ def test_a_status_that_cannot_be_read_is_one_warning(made: Any) -> None:
 
 def test_many_failures_are_cut(made: Any) -> None:
     for number in range(30):
-        made.stop(made.experiment(f"e{number:02}", f"{number:02}"), "evaluate", "failed", OOM)
+        made.stop(made.planned(f"e{number:02}", f"{number:02}"), "evaluate", "failed", OOM)
     lines = lines_of(made)
     assert sum(line.startswith("  FAILED") for line in lines) == 20
     assert any("... and 10 stages more" in line for line in lines)

@@ -53,9 +53,9 @@ def test_the_runner_looks_after_its_own_jobs(made: Any, said: list[str]) -> None
 
 
 def test_results_that_are_about_to_be_replaced_are_kept(made: Any, said: list[str]) -> None:
-    folder = made.finish(made.experiment("one", "a"), "evaluate")
+    folder = made.finish(made.planned("one", "a"), "evaluate")
     folder.metrics.write_text("edited by hand")
-    other = made.finish(made.experiment("two", "b"), "evaluate")
+    other = made.finish(made.planned("two", "b"), "evaluate")
     other.metrics.write_text("edited too, but nothing replaces it")
     sweep(made.results, [folder], said.append)
     assert not folder.result.exists()

@@ -28,7 +28,7 @@ def lines(found: Verification) -> tuple[str, ...]:
 
 @pytest.fixture
 def train(made: Any) -> JobFolder:
-    made.finish(made.experiment("one", "a", train="t"), "evaluate", name="one")
+    made.finish(made.planned("one", "a", train="t"), "evaluate", name="one")
     folder: JobFolder = made.finish(made.stage("train", "t"), "train", name="one")
     return folder
 

@@ -112,13 +112,11 @@ def test_generations_are_refused(task_of: Callable[..., LmEvalTask], raw: Raw, g
 
 
 def test_rows_without_labels_are_refused(
-    project: Path, plan_of: Callable[..., Any], raw: Raw, rewrite: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    project: Path, no_tokenizer_child: None, raw: Raw, rewrite: Callable[..., None]
 ) -> None:
     from sft.experiments import planning
-    from sft.experiments.tokenizer_checks import TokenizerAnswer
 
     rewrite(project, "test", lambda rows: [{"id": row["id"], "text": row["text"]} for row in rows])
-    monkeypatch.setattr(planning, "ask", lambda questions: [TokenizerAnswer() for _ in questions])
     plan = planning.plan_grid(planning.RawGrid({"a": raw()}, "grid.json", project), {}, with_gold=False)
     with pytest.raises(DataError, match="test rows have no column 'label'"):
         lm_eval_task(ExperimentPrompts(plan.experiments[0].experiment), "12345678")

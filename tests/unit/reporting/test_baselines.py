@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results_folders import Folder, config, metrics
 
 from sft.cli.board import board_text
 from sft.config.experiment import ExperimentConfig
@@ -20,6 +19,8 @@ from sft.reporting.baselines.classifiers import LabelledTexts, majority, tfidf_r
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.atomic import write_json
 from sft.tasks.inputs import load_inputs, rows_sha256
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 NAMES = ["majority class", "TF-IDF + logistic regression"]
 RESULTS = {"macro_f1": 0.9, "accuracy": 0.9, "log_loss": 0.1, "ece": 0.1, "label_mass": 1.0}
@@ -31,7 +32,7 @@ class Grid:
 
     def __init__(self, path: Path) -> None:
         self.data = path / "data"
-        self.folder = Folder(path / "results")
+        self.folder = ResultsBuilder(path / "results")
         for split, pos, neg in (("train", 9, 4), ("dev", 3, 2), ("test", 4, 2)):
             self.write(split, [("pos", number) for number in range(pos)] + [("neg", number) for number in range(neg)])
 
@@ -147,7 +148,7 @@ def test_equal_data_are_read_once_for_all_sets_of_shots(grid: Grid, reads: list[
         (lambda grid: grid.write("train", [("pos", 50), ("neg", 51)] * 9), "train.jsonl changed since the plan"),
         (lambda grid: grid.write("test", [("pos", 50)]), "test.jsonl changed since the plan"),
         (lambda grid: (grid.data / "test.jsonl").unlink(), "test"),
-        (lambda grid: grid.folder.job("a", "0" * 16).config.unlink(), "config.json cannot be read"),
+        (lambda grid: grid.folder.experiment("a", "0" * 16).config.unlink(), "config.json cannot be read"),
     ],
 )
 def test_data_that_changed_or_are_gone_leave_the_baseline_out_with_a_reason(

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from results_folders import Folder, config, metrics
 
 from sft.reporting.board import Board, Leaderboard
 from sft.reporting.building import build_leaderboard
 from sft.runs.records import ErrorRecord
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 
 def ranking(board: Board) -> list[tuple[int | None, str]]:
@@ -16,7 +17,7 @@ def ranking(board: Board) -> list[tuple[int | None, str]]:
 
 
 def build(tmp_path: Path, rows: dict[str, dict[str, Any]], **changes: Any) -> Leaderboard:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     for number, (name, record) in enumerate(rows.items()):
         folder.done(name, f"{number:016x}", config(seed=number, **changes), record)
     return build_leaderboard([folder.results])
@@ -135,7 +136,7 @@ def test_what_metrics_cannot_see_is_told(tmp_path: Path) -> None:
 
 
 def test_failed_experiments_are_on_no_board(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     folder.failed("bad", "a" * 16, config(), ErrorRecord("crash", "why"))
     leaderboard = build_leaderboard([folder.results])
     assert leaderboard.boards == ()

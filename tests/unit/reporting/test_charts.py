@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_grid import MadeGrid
 
 from sft.errors import MachineError, UserError
 from sft.reporting.building import build_leaderboard, with_statistics
@@ -13,6 +12,7 @@ from sft.reporting.charts.learning_curve import learning_curve_chart
 from sft.reporting.charts.loss import thinned
 from sft.reporting.charts.pareto import pareto_charts
 from sft.reporting.figures import require_figures, svg, write_figures
+from tests.support.grids import MadeGrid
 
 EFFECT = {
     "axis": "lora.init_lora_weights", "reference": "default", "value": "pca", "difference": 0.008, "low": 0.001,

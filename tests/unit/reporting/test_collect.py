@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from results_folders import Folder, config, metrics
 
 from sft.errors import UserError
 from sft.reporting.collect import ExperimentError, collect
@@ -12,18 +11,20 @@ from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
 from sft.runs.manifest import write_manifest
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 
 def test_every_state_is_told_apart(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     folder.done("good", "a" * 16, config(), metrics({"macro_f1": 0.5}))
     folder.failed("bad", "b" * 16, config(seed=1), ErrorRecord("oom_gpu", "no memory"))
-    folder.add("waiting", "c" * 16, config(seed=2))
-    running = folder.add("running", "d" * 16, config(seed=3))
+    folder.planned("waiting", "c" * 16, config(seed=2))
+    running = folder.planned("running", "d" * 16, config(seed=3))
     write_record(running.status, StatusRecord("running", "evaluate"))
     damaged = folder.done("damaged", "e" * 16, config(seed=4), metrics({"macro_f1": 0.9}))
     damaged.metrics.write_text("{}")
-    predicted = folder.add("predicted", "f" * 16, config(seed=5))
+    predicted = folder.planned("predicted", "f" * 16, config(seed=5))
     predicted.predictions("test", "jsonl").parent.mkdir(parents=True)
     predicted.predictions("test", "jsonl").write_text("{}\n")
     write_manifest(predicted, [predicted.predictions("test", "jsonl")])
@@ -41,7 +42,7 @@ def test_every_state_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_results_without_a_manifest_do_not_count(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     job = folder.done("half", "a" * 16, config(), metrics({"macro_f1": 0.5}))
     job.manifest.unlink()
     write_record(job.status, StatusRecord("running", "evaluate"))
@@ -54,8 +55,8 @@ def test_results_without_a_manifest_do_not_count(tmp_path: Path) -> None:
 
 
 def test_an_experiment_stands_as_the_stage_that_runs_or_stopped(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    job = folder.add("one", "a" * 16, config())
+    folder = ResultsBuilder(tmp_path)
+    job = folder.planned("one", "a" * 16, config())
     write_json(job.config, {"id": "a" * 16, "names": ["one"], "stages": {"train": "t" * 16, "infer": "i" * 16}})
     train = folder.results.stage("train", "t" * 16)
     error = ErrorRecord("oom_gpu", "no memory")
@@ -68,7 +69,7 @@ def test_an_experiment_stands_as_the_stage_that_runs_or_stopped(tmp_path: Path) 
 
 
 def test_metrics_of_the_right_size_with_another_content_do_not_count(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     job = folder.done("one", "a" * 16, config(), metrics({"macro_f1": 0.5}))
     job.metrics.write_text(job.metrics.read_text().replace("0.5", "0.9"))
     (record,) = collect([folder.results]).in_grid
@@ -77,7 +78,7 @@ def test_metrics_of_the_right_size_with_another_content_do_not_count(tmp_path: P
 
 
 def test_what_the_grid_does_not_hold_stands_apart(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     folder.done("now", "a" * 16, config(), metrics({"macro_f1": 0.5}))
     folder.done("before", "b" * 16, config(seed=1), metrics({"macro_f1": 0.6}), in_grid=False)
     collected = collect([folder.results])
@@ -86,7 +87,7 @@ def test_what_the_grid_does_not_hold_stands_apart(tmp_path: Path) -> None:
 
 
 def test_equal_experiments_keep_each_name_with_its_own_config(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     job = folder.done("one", "a" * 16, config(seed=1), metrics({"macro_f1": 0.5}))
     folder.alias("two", "a" * 16, config(seed=2), job)
     records = collect([folder.results]).in_grid
@@ -94,7 +95,7 @@ def test_equal_experiments_keep_each_name_with_its_own_config(tmp_path: Path) ->
 
 
 def test_a_folder_without_grid_gives_all_its_experiments(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     folder.done("one", "a" * 16, config(), metrics({"macro_f1": 0.5}), in_grid=False)
     assert [record.name for record in collect([folder.results]).in_grid] == ["one"]
     folder.results.grid.write_text("{ half")
@@ -102,8 +103,8 @@ def test_a_folder_without_grid_gives_all_its_experiments(tmp_path: Path) -> None
 
 
 def test_joined_folders_keep_an_experiment_once_and_finished(tmp_path: Path) -> None:
-    first, second = Folder(tmp_path / "one"), Folder(tmp_path / "two")
-    first.add("both", "a" * 16, config())
+    first, second = ResultsBuilder(tmp_path / "one"), ResultsBuilder(tmp_path / "two")
+    first.planned("both", "a" * 16, config())
     second.done("both", "a" * 16, config(), metrics({"macro_f1": 0.5}))
     second.done("other", "b" * 16, config(seed=2), metrics({"macro_f1": 0.4}))
     records = collect([first.results, second.results]).in_grid
@@ -111,8 +112,8 @@ def test_joined_folders_keep_an_experiment_once_and_finished(tmp_path: Path) -> 
 
 
 def test_broken_files_are_survived(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    job = folder.add("odd", "a" * 16, config())
+    folder = ResultsBuilder(tmp_path)
+    job = folder.planned("odd", "a" * 16, config())
     job.status.write_text("[1")
     (folder.results.experiments / "stray").mkdir()
     write_json(folder.results.experiments / "list" / "config.json", [1])

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import pandas
 import pytest
-from results_folders import Folder, config, metrics
 
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.records import ErrorRecord
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 
-def rows_of(folder: Folder) -> list[dict[str, str]]:
+def rows_of(folder: ResultsBuilder) -> list[dict[str, str]]:
     write_leaderboard([folder.results], folder.results.path)
     with folder.results.leaderboard("csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_every_experiment_has_a_row_with_its_settings_and_numbers(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     folder.done("low", "a" * 16, config(), metrics({"macro_f1": 0.1 + 0.2, "log_loss": None}))
     folder.done("high", "b" * 16, config(seed=7), metrics({"macro_f1": 0.5, "mcc": -0.25}))
     folder.failed("bad", "c" * 16, config(seed=8), ErrorRecord("oom_gpu", "no memory"))
@@ -41,7 +42,7 @@ def test_every_experiment_has_a_row_with_its_settings_and_numbers(tmp_path: Path
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_text_that_would_run_as_a_formula_does_not(tmp_path: Path, text: str) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     own = config(prompting={"instruction": text})
     folder.done(text, "a" * 16, own, metrics({"macro_f1": -0.5}))
     (row,) = rows_of(folder)
@@ -50,7 +51,7 @@ def test_text_that_would_run_as_a_formula_does_not(tmp_path: Path, text: str) ->
 
 @pytest.mark.parametrize("text", ["a,b", 'say "x"', "two\nlines", "\ud83d", "ä 日本", "'quoted", "NA"])
 def test_any_text_is_one_cell(tmp_path: Path, text: str) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     folder.done(text, "a" * 16, config(), metrics({"macro_f1": 0.5}))
     (row,) = rows_of(folder)
     assert row["name"] == text.encode("utf-8", "backslashreplace").decode()
@@ -59,6 +60,6 @@ def test_any_text_is_one_cell(tmp_path: Path, text: str) -> None:
 
 
 def test_a_folder_without_experiments_has_a_header(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     assert rows_of(folder) == []
     assert folder.results.leaderboard("csv").read_bytes() == b"rank,board,name,id,state,seed,error\r\n"

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_grid import HOSTILE, LABELS, MadeGrid
-from results_folders import Folder, config, metrics
 
 from sft.evaluation.metrics.formulas import calibration_bins
 from sft.reporting.collect import ExperimentRecord, collect
@@ -15,6 +13,9 @@ from sft.reporting.details.experiment import UNWRITTEN, experiment_details
 from sft.reporting.details.reliability import reliability
 from sft.reporting.details.sources import PredictedRow, predicted_rows
 from sft.runs.files import JobFolder
+from tests.support.grids import HOSTILE, LABELS, MadeGrid
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_details_of_an_experiment(records: dict[str, ExperimentRecord]) -> None:
 
 
 def test_files_that_are_gone_or_damaged_leave_their_part_empty(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     job = folder.done("a", "a" * 16, config(), metrics({"macro_f1": 0.5}))
     record = collect([folder.results]).in_grid[0]
     details = experiment_details(record, record)
@@ -122,7 +123,7 @@ def test_an_input_column_with_one_of_our_names_is_read() -> None:
 
 
 def test_a_data_column_with_one_of_our_names(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     job = folder.done("a", "a" * 16, config(prompting={"output_column": "predictions"}), metrics({"macro_f1": 0.5}))
     job.predictions("test", "jsonl").write_text(
         '{"text": "t", "data.predictions": 1, "predictions": "2", "index": 0}\n'

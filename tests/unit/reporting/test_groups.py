@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from results_folders import Folder, config, metrics
 
 from sft.cli.board import board_text
 from sft.evaluation.rows import EvaluatedRows, write_rows
@@ -19,6 +18,8 @@ from sft.reporting.leaderboard import write_leaderboard
 from sft.reporting.statistics import mcnemar_p
 from sft.runs.manifest import write_manifest
 from sft.runs.records import ErrorRecord
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 GOLD = np.arange(200) % 2
 ZERO: dict[str, Any] = {"lora": None, "training": None, "dataset": {"shots": 0}}
@@ -36,7 +37,7 @@ class Board200:
     """A results folder with runs of 200 test rows."""
 
     def __init__(self, path: Path) -> None:
-        self.folder = Folder(path)
+        self.folder = ResultsBuilder(path)
         self.path = path
         self._ids = (f"{number:08x}{0:08x}" for number in itertools.count())
 
@@ -111,7 +112,7 @@ def test_a_seed_that_failed_is_missing(made: Board200) -> None:
 def test_where_no_seed_has_effect_one_run_is_all(made: Board200) -> None:
     made.seeds("lora", [10, 20, 30])
     made.run("zero/seed0", made.config(seed=0, **ZERO), rows(90, start=50))
-    job = made.folder.job("zero/seed0", f"{3:08x}{0:08x}")
+    job = made.folder.experiment("zero/seed0", f"{3:08x}{0:08x}")
     for seed in (1, 2):
         made.folder.alias(f"zero/seed{seed}", f"{3:08x}{0:08x}", made.config(seed=seed, **ZERO), job)
     zero = made.groups()["zero"]

@@ -12,14 +12,15 @@ from sft.errors import UserError
 from sft.reporting.building import build_leaderboard, with_statistics
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.files import ResultsFolder
+from tests.support import grids
 
 N_ADDED = 12
 
 
-def test_a_board_can_be_made_at_any_moment_of_a_run(tmp_path: Path, made_grid: Any) -> None:
-    grid = made_grid.MadeGrid(tmp_path, models=("small",), n_seeds=1, n_rows=20)
+def test_a_board_can_be_made_at_any_moment_of_a_run(tmp_path: Path) -> None:
+    grid = grids.MadeGrid(tmp_path, models=("small",), n_seeds=1, n_rows=20)
     for seed in range(1, N_ADDED + 1):
-        grid.plan(f"small/lora-8/seed{seed}", made_grid.config("small", seed, {}))
+        grid.plan(f"small/lora-8/seed{seed}", grids.config("small", seed, {}))
     grid.write_grid()
     writer = threading.Thread(
         target=lambda: [grid.finish(f"small/lora-8/seed{seed}") for seed in range(1, N_ADDED + 1)]
@@ -42,8 +43,8 @@ def n_done(grid: Any) -> int:
     return states.count("done")
 
 
-def test_a_board_of_10000_test_rows_has_intervals(tmp_path: Path, made_grid: Any) -> None:
-    grid = made_grid.MadeGrid(tmp_path, models=("small",), n_seeds=1, n_rows=10_000)
+def test_a_board_of_10000_test_rows_has_intervals(tmp_path: Path) -> None:
+    grid = grids.MadeGrid(tmp_path, models=("small",), n_seeds=1, n_rows=10_000)
     board = with_statistics(build_leaderboard([grid.results])).boards[0]
     assert board.statistics is not None
     assert board.statistics.n_rows == 10_000

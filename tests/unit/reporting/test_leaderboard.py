@@ -8,23 +8,24 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
-from results_folders import Folder, config, metrics
 
 from sft.reporting.formats.markdown import escaped
 from sft.reporting.frame import results_frame
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.records import ErrorRecord
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 NASTY = "a|b\nc `x` <b>&amp;</b> *s* [l](u) \\ \u2028 \ud83d"
 
 
-def board(tmp_path: Path) -> Folder:
-    folder = Folder(tmp_path)
+def board(tmp_path: Path) -> ResultsBuilder:
+    folder = ResultsBuilder(tmp_path)
     folder.done("lora", "a" * 16, config(), metrics({"macro_f1": 0.61234, "log_loss": None}))
     zero = config(lora=None, dataset={"shots": 0}, training=None)
     folder.done("zero", "b" * 16, zero, metrics({"macro_f1": 0.3, "log_loss": 1.5}, timing={"train": None}))
     folder.failed(NASTY, "c" * 16, config(seed=7), ErrorRecord("exception", f"it broke: {NASTY}"))
-    folder.add("waiting", "d" * 16, config(seed=8))
+    folder.planned("waiting", "d" * 16, config(seed=8))
     folder.done("old", "e" * 16, config(seed=9), metrics({"macro_f1": 1.0}), in_grid=False)
     return folder
 
@@ -99,7 +100,7 @@ def test_markdown_shows_every_row_with_its_settings(tmp_path: Path) -> None:
 
 
 def test_the_metric_that_ranks_stands_beside_itself_without_the_calibrator(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     results = dict.fromkeys(("accuracy", "macro_f1", "uncalibrated_macro_f1", "label_mass"), 0.5)
     results |= {f"dev_{name}": 0.5 for name in results}
     folder.done("a", "a" * 16, config(), metrics(results, details={"higher_is_better": dict.fromkeys(results, True)}))
@@ -110,14 +111,14 @@ def test_the_metric_that_ranks_stands_beside_itself_without_the_calibrator(tmp_p
 
 
 def test_the_default_learning_rate_is_shown_in_numbers(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     folder.done("a", "a" * 16, config(training=None), metrics({"macro_f1": 0.5}))
     write_leaderboard([folder.results], tmp_path)
     assert "learning rate = 0.0002" in (tmp_path / "leaderboard.md").read_text()
 
 
 def test_what_all_rows_share_is_said_once(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     for number in range(2):
         own = config(seed=number, prompting={"instruction": "Say | it."}, lora={"r": 4 + number})
         folder.done(f"n{number}", f"{number:016x}", own, metrics({"macro_f1": 0.5}))
@@ -132,7 +133,7 @@ def test_what_all_rows_share_is_said_once(tmp_path: Path) -> None:
 
 
 def test_code_that_was_allowed_to_run_is_shown(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     trusting = config(seed=1, model={"model_args": {"trust_remote_code": True}})
     for number, own in enumerate((trusting, config())):
         folder.done(f"n{number}", f"{number:016x}", own, metrics({"macro_f1": 0.5}))
@@ -145,7 +146,7 @@ def test_code_that_was_allowed_to_run_is_shown(tmp_path: Path) -> None:
 
 
 def test_boards_stand_apart(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     folder.done("a", "a" * 16, config(), metrics({"macro_f1": 0.5}))
     folder.done("b", "b" * 16, config(seed=2), metrics({"macro_f1": 0.6}, data={"test_rows_sha256": "zz"}))
     write_leaderboard([folder.results], tmp_path)
@@ -163,7 +164,7 @@ def test_escaped_text_reads_as_it_was_written(text: str) -> None:
 
 
 def test_empty_and_failed_grids_have_files_too(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     write_leaderboard([folder.results], tmp_path)
     assert json.loads((tmp_path / "leaderboard.json").read_text())["rows"] == []
     assert "No experiment has a result yet." in (tmp_path / "leaderboard.md").read_text()

@@ -6,15 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
-from made_grid import HOSTILE, MadeGrid, config
-from results_folders import Folder, metrics
-from results_folders import config as small_config
 
 from sft.reporting.building import build_leaderboard, with_statistics
 from sft.reporting.leaderboard import write_leaderboard
 from sft.reporting.page import experiments
 from sft.reporting.page.boards import headline
 from sft.reporting.page.rendering import filled, page_data, page_text
+from tests.support.grids import HOSTILE, MadeGrid, config
+from tests.support.records import config as small_config
+from tests.support.records import metrics
+from tests.support.results import ResultsBuilder
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_a_page_of_200_experiments_is_below_3_mb() -> None:
 
 
 def test_long_texts_are_cut_and_give_way(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     job = folder.done("a", "a" * 16, small_config(), metrics({"macro_f1": 0.5}))
     line = {"text": "é" * 5000, "label": "x" * 5000, "predictions": "y" * 5000}
     rows = [json.dumps(line | {"index": place, "probabilities": {}}) for place in range(20)]
@@ -124,12 +125,12 @@ def test_of_many_experiments_the_best_have_details(grid: MadeGrid, monkeypatch: 
 
 
 def test_an_empty_folder_has_a_page(tmp_path: Path) -> None:
-    write_leaderboard([Folder(tmp_path).results], tmp_path)
+    write_leaderboard([ResultsBuilder(tmp_path).results], tmp_path)
     assert embedded((tmp_path / "leaderboard.html").read_text())["boards"] == []
 
 
 def test_lone_surrogates_do_not_stop_the_page(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     folder.done("a\ud800", "a" * 16, small_config(), metrics({"macro_f1": None}))
     write_leaderboard([folder.results], tmp_path)
     assert embedded((tmp_path / "leaderboard.html").read_text())["experiments"]["a" * 16]["name"] == "a\\ud800"
@@ -167,7 +168,7 @@ def test_labels_that_are_many_or_long_leave_room_for_errors(tmp_path: Path, n_la
     numbers = {"precision": 0.123456, "recall": 0.123456, "f1": 0.123456, "support": n_labels}
     per_label = dict.fromkeys(labels, numbers)
     details = {"labels": labels, "confusion_matrix": counts, "per_label": per_label}
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     job = folder.done("a", "a" * 16, small_config(), metrics({"macro_f1": 0.5}, details=details))
     probabilities = dict.fromkeys(labels, 1 / n_labels)
     line = {"text": "x" * 150, "label": labels[0], "predictions": labels[1], "probabilities": probabilities}
@@ -178,7 +179,7 @@ def test_labels_that_are_many_or_long_leave_room_for_errors(tmp_path: Path, n_la
 
 
 def test_the_first_of_several_names_is_shown(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     job = folder.done("alpha", "a" * 16, small_config(), metrics({"macro_f1": 0.5}))
     folder.alias("beta", "a" * 16, small_config(), job)
     assert page_data(build_leaderboard([folder.results]))["experiments"]["a" * 16]["name"] == "alpha"

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from results_folders import Folder, config, metrics
 
 from sft.cli.board.view import view_text
 from sft.cli.screen import Screen
@@ -16,6 +15,8 @@ from sft.reporting.statistics import mcnemar_p
 from sft.reporting.views.view import ViewRequest, leaderboard_view
 from sft.runs.manifest import write_manifest
 from sft.runs.records import ErrorRecord
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 N = 40
 GOLD = ["pos", "neg"] * (N // 2)
@@ -33,7 +34,7 @@ def own(**changes: Any) -> dict[str, Any]:
     return config(**{"evaluation": {"metrics": ["accuracy", "log_loss"]}} | changes)
 
 
-class Made(Folder):
+class Made(ResultsBuilder):
     def run(self, name: str, places: Sequence[int], own_config: dict[str, Any], **parts: Any) -> str:
         key = f"{len(self.configs) + 1:x}" * 16
         self.answered(name, key, own_config, wrong(places), COLUMNS, **parts)
@@ -218,7 +219,7 @@ def test_a_group_and_one_seed_of_another_are_refused(seeds: Made) -> None:
 def test_one_run_without_any_effect_of_seeds_is_compared_with_a_group(seeds: Made) -> None:
     key = seeds.run("zero/seed0", range(30), own(seed=0, **ZERO))
     for seed in (1, 2):
-        seeds.alias(f"zero/seed{seed}", key, own(seed=seed, **ZERO), seeds.job("zero/seed0", key))
+        seeds.alias(f"zero/seed{seed}", key, own(seed=seed, **ZERO), seeds.experiment("zero/seed0", key))
     pair = seeds.pair("good", "zero")
     assert pair.difference is not None
     assert pair.difference.comparison.difference == pytest.approx((30 - 3) / N)
@@ -252,7 +253,7 @@ def test_columns_with_our_names_and_several_columns_are_read(tmp_path: Path) -> 
 
 
 def test_what_older_versions_left_is_compared_as_far_as_it_goes(made: Made) -> None:
-    job = made.job("small", "1" * 16)
+    job = made.experiment("small", "1" * 16)
     job.rows.unlink()
     write_manifest(job, [job.result])
     pair = made.pair("small", "large")

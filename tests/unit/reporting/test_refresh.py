@@ -4,22 +4,23 @@ import json
 from pathlib import Path
 
 import pytest
-from results_folders import Folder, config, metrics
 
 from sft.experiments import board_process
 from sft.reporting import leaderboard, refresh
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ResultsBuilder:
     monkeypatch.setattr("os.nice", lambda _: 0)
-    made = Folder(tmp_path)
+    made = ResultsBuilder(tmp_path)
     for seed in (1, 2):
         made.done(f"lora/{seed}", str(seed) * 16, config(seed=seed), metrics({"accuracy": 0.1 * seed}))
     return made
 
 
-def written(folder: Folder) -> dict[str, object]:
+def written(folder: ResultsBuilder) -> dict[str, object]:
     (board,) = json.loads(folder.results.leaderboard("json").read_text())["boards"]
     return dict(board)
 
@@ -29,7 +30,7 @@ def test_the_runner_knows_it_by_its_names() -> None:
     assert (board_process.UNDER_WAY, board_process.BASELINES) == (refresh.UNDER_WAY, refresh.BASELINES)
 
 
-def test_many_experiments_under_way_are_ranked_only(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_experiments_under_way_are_ranked_only(folder: ResultsBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaderboard, "RANKS_ONLY_ABOVE", 1)
     assert refresh.main([str(folder.results.path)]) == 0
     whole = written(folder)
@@ -40,7 +41,7 @@ def test_many_experiments_under_way_are_ranked_only(folder: Folder, monkeypatch:
 
 
 def test_what_the_machine_must_change_is_one_line_and_a_bug_is_raised(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: ResultsBuilder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(number: int) -> None:
         def write(*_: object, **__: object) -> None:

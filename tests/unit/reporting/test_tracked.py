@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from results_folders import Folder, config, metrics
 
 from sft.errors import MachineError, PackageMissing, UserError
 from sft.reporting import tracked
@@ -12,27 +11,29 @@ from sft.reporting.tracked import last_log, log_results, require_tracker, tracke
 from sft.runs.atomic import write_json
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
 from sft.tracking.tracker import Point, TrackedExperiment, TrackedGrid
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 A, B = "a" * 16, "b" * 16
 CURVE = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": None}, {"step": 3, "loss": 1.5}]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "results")
+def folder(tmp_path: Path) -> ResultsBuilder:
+    return ResultsBuilder(tmp_path / "results")
 
 
-def grid_of(folder: Folder, source: str = "tickets.jsonnet") -> TrackedGrid:
+def grid_of(folder: ResultsBuilder, source: str = "tickets.jsonnet") -> TrackedGrid:
     write_json(folder.results.grid, {"schema": 1, "source": source, "configs": folder.configs, "pinned": {}})
     return tracked_grid([folder.results], folder.results)
 
 
-def only(folder: Folder) -> TrackedExperiment:
+def only(folder: ResultsBuilder) -> TrackedExperiment:
     (experiment,) = grid_of(folder).experiments
     return experiment
 
 
-def test_a_finished_experiment_is_settings_numbers_tags_and_files(folder: Folder) -> None:
+def test_a_finished_experiment_is_settings_numbers_tags_and_files(folder: ResultsBuilder) -> None:
     own = config(dataset={"labels": {"C++": "good"}})
     job = folder.done("lora", A, own, metrics({"macro_f1": 0.5, "ece": None, "n": 3}))
     job.predictions("test", "jsonl").write_text("{}\n")
@@ -54,7 +55,7 @@ def test_a_finished_experiment_is_settings_numbers_tags_and_files(folder: Folder
     assert found.started == pytest.approx(60.5 - 18.34)
 
 
-def test_the_curves_and_the_adapter_are_those_of_its_training(folder: Folder) -> None:
+def test_the_curves_and_the_adapter_are_those_of_its_training(folder: ResultsBuilder) -> None:
     job = folder.done("lora", A, config(), metrics({"macro_f1": 0.5}))
     write_json(
         job.config, {"schema": 1, "id": A, "names": ["lora"], "config": config(), "stages": {"train": "t" * 16}}
@@ -68,16 +69,16 @@ def test_the_curves_and_the_adapter_are_those_of_its_training(folder: Folder) ->
     assert not any(path.is_relative_to(training.path) for path in found.artifacts)
 
 
-def test_several_names_of_an_id_are_one_experiment(folder: Folder) -> None:
+def test_several_names_of_an_id_are_one_experiment(folder: ResultsBuilder) -> None:
     job = folder.done("one", A, config(), metrics({"macro_f1": 0.5}))
     folder.alias("two", A, config(), job)
     found = only(folder)
     assert (found.name, found.tags["names"]) == ("one", '["one", "two"]')
 
 
-def test_a_failure_says_why_and_what_has_not_begun_is_left_out(folder: Folder) -> None:
+def test_a_failure_says_why_and_what_has_not_begun_is_left_out(folder: ResultsBuilder) -> None:
     folder.failed("bad", B, config(), ErrorRecord("oom_gpu", "no memory"))
-    folder.add("waiting", A, config(seed=2))
+    folder.planned("waiting", A, config(seed=2))
     found = only(folder)
     assert (found.state, found.metrics, found.curves) == ("failed", {}, {})
     told = {key: text for key, text in found.tags.items() if key.startswith("error.")}
@@ -87,15 +88,17 @@ def test_a_failure_says_why_and_what_has_not_begun_is_left_out(folder: Folder) -
 @pytest.mark.parametrize(
     ("source", "name"), [("grids/tickets.jsonnet", "tickets"), ("a.b.json", "a.b"), ("grid", "results")]
 )
-def test_a_grid_has_the_name_of_its_file(folder: Folder, source: str, name: str) -> None:
+def test_a_grid_has_the_name_of_its_file(folder: ResultsBuilder, source: str, name: str) -> None:
     assert grid_of(folder, source).name == name
 
 
-def test_joined_folders_are_one_grid_under_the_name_of_where_they_are_joined(tmp_path: Path, folder: Folder) -> None:
-    other = Folder(tmp_path / "other")
+def test_joined_folders_are_one_grid_under_the_name_of_where_they_are_joined(
+    tmp_path: Path, folder: ResultsBuilder
+) -> None:
+    other = ResultsBuilder(tmp_path / "other")
     folder.done("one", A, config(), metrics({"macro_f1": 0.5}))
     other.done("two", B, config(seed=2), metrics({"macro_f1": 0.6}))
-    target = Folder(tmp_path / "both").results
+    target = ResultsBuilder(tmp_path / "both").results
     found = tracked_grid([folder.results, other.results], target)
     assert (found.name, [item.name for item in found.experiments]) == ("both", ["one", "two"])
 
@@ -115,12 +118,12 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracked, "require_tracker", lambda name: Broken())
 
 
-def test_a_tracker_that_fails_is_told_in_one_line(folder: Folder, broken: None) -> None:
+def test_a_tracker_that_fails_is_told_in_one_line(folder: ResultsBuilder, broken: None) -> None:
     with pytest.raises(MachineError, match=r"^the results could not be logged to mine: ConnectionError: no answer$"):
         log_results([folder.results], folder.results.path, "mine")
 
 
-def test_a_run_that_has_ended_is_not_ended_again_by_its_tracker(folder: Folder, broken: None) -> None:
+def test_a_run_that_has_ended_is_not_ended_again_by_its_tracker(folder: ResultsBuilder, broken: None) -> None:
     (line,) = last_log(folder.results, "mine", print)
     assert line.endswith(f"nothing is lost, log them with: sft leaderboard {folder.results.path} --tracker mine")
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from results_folders import Folder, config, metrics
 
 from sft.cli.board.view import view_text
 from sft.cli.screen import Screen
@@ -15,6 +14,8 @@ from sft.reporting.collect import ExperimentRecord
 from sft.reporting.leaderboard import write_leaderboard
 from sft.reporting.views.combinations import ABSENT, Combinations
 from sft.reporting.views.view import LeaderboardView, ViewRequest, leaderboard_view
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 WORDS = ["pos", "neg"] * 20
 COLUMNS = {"text": [f"row {row}" for row in range(40)], "label": WORDS}
@@ -29,18 +30,18 @@ def own(**changes: Any) -> dict[str, Any]:
     return config(**{"evaluation": {"metrics": ["accuracy", "log_loss"]}} | changes)
 
 
-def view(folder: Folder, **request: Any) -> LeaderboardView:
+def view(folder: ResultsBuilder, **request: Any) -> LeaderboardView:
     return leaderboard_view([folder.results.path], folder.results.path, ViewRequest(**request))
 
 
-def text(folder: Folder, **request: Any) -> str:
+def text(folder: ResultsBuilder, **request: Any) -> str:
     return view_text(view(folder, **request), Screen())
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(tmp_path: Path) -> ResultsBuilder:
     """Four runs; `sure` is right most often, `calm` has the lowest log-loss as it is written."""
-    made = Folder(tmp_path)
+    made = ResultsBuilder(tmp_path)
     for place, (name, wrong, loss) in enumerate([("sure", 4, 0.9), ("calm", 8, 0.2), ("bad", 30, 1.4)]):
         record = metrics({"accuracy": 1 - wrong / 40, "log_loss": loss, "macro_f1": 0.5})
         made.done(name, f"{place}" * 16, own(lora={"r": 4 * (place + 1)}), record)
@@ -48,7 +49,7 @@ def folder(tmp_path: Path) -> Folder:
     return made
 
 
-def test_another_metric_ranks_in_its_own_direction(folder: Folder) -> None:
+def test_another_metric_ranks_in_its_own_direction(folder: ResultsBuilder) -> None:
     (board,) = view(folder, metric="log_loss").leaderboard.boards
     assert [record.name for record in board.records] == ["calm", "sure", "bad", "zero"]
     assert [row.rank for row in board.rows] == [1, 2, 3, None]
@@ -57,7 +58,7 @@ def test_another_metric_ranks_in_its_own_direction(folder: Folder) -> None:
     assert "ranked by log_loss (lower is better)" in text(folder, metric="log_loss")
 
 
-def test_the_files_stay_ranked_by_the_board_s_own_metric(folder: Folder) -> None:
+def test_the_files_stay_ranked_by_the_board_s_own_metric(folder: ResultsBuilder) -> None:
     write_leaderboard([folder.results], folder.results.path)
     before = folder.results.leaderboard("json").read_bytes()
     view(folder, metric="log_loss")
@@ -65,7 +66,7 @@ def test_the_files_stay_ranked_by_the_board_s_own_metric(folder: Folder) -> None
 
 
 def test_another_metric_has_its_own_intervals_and_tests(tmp_path: Path) -> None:
-    made = Folder(tmp_path)
+    made = ResultsBuilder(tmp_path)
     for place, wrong in enumerate((4, 12)):
         made.answered(f"e{place}", f"{place}" * 16, own(lora={"r": place + 1}), answers(wrong), COLUMNS)
     by = {metric: view(made, metric=metric).leaderboard.boards[0] for metric in ("accuracy", "log_loss")}
@@ -79,12 +80,12 @@ def test_another_metric_has_its_own_intervals_and_tests(tmp_path: Path) -> None:
     assert tests == {"accuracy": ("mcnemar", False), "log_loss": ("bootstrap", True)}
 
 
-def test_an_unknown_metric_is_one_line_with_the_nearest(folder: Folder) -> None:
+def test_an_unknown_metric_is_one_line_with_the_nearest(folder: ResultsBuilder) -> None:
     with pytest.raises(UserError, match=r"^--metric: .*'acuracy' \(did you mean accuracy\?\); known: accuracy, log_l"):
         view(folder, metric="acuracy")
 
 
-def test_a_board_without_that_metric_stays_and_says_so(folder: Folder) -> None:
+def test_a_board_without_that_metric_stays_and_says_so(folder: ResultsBuilder) -> None:
     folder.done("text", "8" * 16, own(dataset={"task_type": "generation"}), metrics({"rougeL": 0.5}))
     boards = view(folder, metric="log_loss").leaderboard.boards
     assert [board.metric for board in boards] == ["log_loss", "rougeL"]
@@ -92,7 +93,7 @@ def test_a_board_without_that_metric_stays_and_says_so(folder: Folder) -> None:
 
 
 def test_ranking_on_test_rows_where_there_are_dev_rows_is_said(tmp_path: Path) -> None:
-    made = Folder(tmp_path)
+    made = ResultsBuilder(tmp_path)
     made.done("a", "a" * 16, own(), metrics({"accuracy": 0.5, "dev_accuracy": 0.6}, data={"dev_rows_sha256": "dd"}))
     warnings = {
         metric: view(made, metric=metric).leaderboard.boards[0].warnings for metric in ("accuracy", "dev_accuracy")
@@ -108,13 +109,13 @@ def test_every_form_of_a_result_has_its_direction(key: str) -> None:
     assert direction(record, key.replace("log_loss", "macro_f1")) is True
 
 
-def grouped(folder: Folder, *keys: str, metric: str | None = None) -> Combinations:
+def grouped(folder: ResultsBuilder, *keys: str, metric: str | None = None) -> Combinations:
     (found,) = view(folder, group_by=keys, metric=metric).combinations
     return found
 
 
 def test_runs_with_equal_settings_are_put_together(tmp_path: Path) -> None:
-    made = Folder(tmp_path)
+    made = ResultsBuilder(tmp_path)
     numbers = {"a": (4, 8, 0.5), "b": (4, 16, 0.7), "c": (8, 8, 0.9)}
     for name, (shots, rank, value) in numbers.items():
         made.done(name, name * 16, own(dataset={"shots": shots}, lora={"r": rank}), metrics({"accuracy": value}))
@@ -131,7 +132,7 @@ def test_runs_with_equal_settings_are_put_together(tmp_path: Path) -> None:
     assert [line.split()[:2] for line in shown.splitlines()[4:7]] == [["8", "1"], ["0", "1"], ["4", "2"]]
 
 
-def test_lower_is_better_puts_the_lowest_mean_first_and_no_number_last(folder: Folder) -> None:
+def test_lower_is_better_puts_the_lowest_mean_first_and_no_number_last(folder: ResultsBuilder) -> None:
     found = grouped(folder, "lora.r", metric="log_loss")
     assert [(item.values[0], item.mean) for item in found.found] == [
         (8, 0.2), (4, 0.9), (12, 1.4), (ABSENT, None),
@@ -139,7 +140,7 @@ def test_lower_is_better_puts_the_lowest_mean_first_and_no_number_last(folder: F
     assert found.found[0].best == "calm"
 
 
-def test_null_and_absent_and_sections_are_told_apart(folder: Folder) -> None:
+def test_null_and_absent_and_sections_are_told_apart(folder: ResultsBuilder) -> None:
     assert {repr(item.values[0]) for item in grouped(folder, "lora").found if item.values[0] is not ABSENT} >= {
         "{'r': 4}", "{'r': 8}",
     }  # fmt: skip
@@ -147,7 +148,7 @@ def test_null_and_absent_and_sections_are_told_apart(folder: Folder) -> None:
 
 
 def test_an_experiment_with_several_names_counts_once_in_a_line(tmp_path: Path) -> None:
-    made = Folder(tmp_path)
+    made = ResultsBuilder(tmp_path)
     zero = own(seed=0, **ZERO)
     job = made.done("zero/seed0", "a" * 16, zero, metrics({"accuracy": 0.5}))
     made.alias("zero/seed1", "a" * 16, own(seed=1, **ZERO), job)
@@ -157,7 +158,7 @@ def test_an_experiment_with_several_names_counts_once_in_a_line(tmp_path: Path) 
 
 
 def test_where_only_seeds_differ_within_a_line_that_is_said(tmp_path: Path) -> None:
-    made = Folder(tmp_path)
+    made = ResultsBuilder(tmp_path)
     for seed in range(2):
         made.done(f"a/{seed}", f"{seed}" * 16, own(seed=seed), metrics({"accuracy": 0.5 + seed / 10}))
     assert "Within a line only seeds differ." in text(made, group_by=("lora.r",))
@@ -166,7 +167,7 @@ def test_where_only_seeds_differ_within_a_line_that_is_said(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("key", "hint"), [("max_n_test", "did you mean dataset.max_n_test"), ("lora.rr", "did you mean lora.r?")]
 )
-def test_an_unknown_setting_is_one_line_with_the_nearest(folder: Folder, key: str, hint: str) -> None:
+def test_an_unknown_setting_is_one_line_with_the_nearest(folder: ResultsBuilder, key: str, hint: str) -> None:
     with pytest.raises(UserError) as error:
         view(folder, group_by=(key,))
     assert hint in str(error.value)
@@ -181,13 +182,13 @@ def test_two_views_at_once_are_refused() -> None:
 
 @pytest.mark.parametrize("request_", [{"metric": "x"}, {"group_by": ("x",)}, {"diff": ("x", "y")}])
 def test_without_any_result_the_rows_are_told_and_nothing_is_refused(tmp_path: Path, request_: dict[str, Any]) -> None:
-    made = Folder(tmp_path)
-    made.add("waiting", "a" * 16, own())
+    made = ResultsBuilder(tmp_path)
+    made.planned("waiting", "a" * 16, own())
     assert text(made, **request_) == "waiting: pending"
 
 
 def test_best_is_the_best_run_of_the_leading_group_and_not_a_lucky_seed(tmp_path: Path) -> None:
-    made = Folder(tmp_path)
+    made = ResultsBuilder(tmp_path)
     for name, rank, values in (("steady", 4, (0.7, 0.8)), ("lucky", 8, (0.1, 0.9))):
         for seed, value in enumerate(values):
             key = f"{rank}{seed}" * 8

@@ -10,9 +10,9 @@ from sft.runs.experiments import Standings, grid_entries, listed_experiments
 
 
 def test_the_grid_comes_first_in_its_order_then_the_others(made: Any) -> None:
-    made.experiment("z", "1", train="t1", infer="i1")
-    made.experiment("old", "3", in_grid=False)
-    made.experiment("a", "2", infer="i2")
+    made.planned("z", "1", train="t1", infer="i1")
+    made.planned("old", "3", in_grid=False)
+    made.planned("a", "2", infer="i2")
     listed = listed_experiments(made.results)
     assert [(item.name, item.key[:1], item.in_grid) for item in listed] == [
         ("z", "1", True), ("a", "2", True), ("old", "3", False),
@@ -23,7 +23,7 @@ def test_the_grid_comes_first_in_its_order_then_the_others(made: Any) -> None:
 
 
 def test_every_name_of_an_experiment_is_listed(made: Any) -> None:
-    folder = made.experiment("one", "1")
+    folder = made.planned("one", "1")
     made.configs["two"] = {**made.configs["one"], "config": {"seed": 2}}
     made.write_grid()
     listed = listed_experiments(made.results)
@@ -33,7 +33,7 @@ def test_every_name_of_an_experiment_is_listed(made: Any) -> None:
 
 
 def test_without_a_grid_all_count(made: Any) -> None:
-    made.experiment("one", "1", in_grid=False)
+    made.planned("one", "1", in_grid=False)
     made.results.grid.write_text("{ half")
     assert grid_entries(made.results) is None
     assert [item.in_grid for item in listed_experiments(made.results)] == [True]
@@ -48,14 +48,14 @@ def test_an_experiment_of_the_grid_without_a_folder_is_listed(made: Any) -> None
 
 @pytest.mark.parametrize("place", ["grid.json", "experiments/one-10000000/config.json"])
 def test_what_a_newer_version_wrote_is_refused(made: Any, place: str) -> None:
-    made.experiment("one", "1")
+    made.planned("one", "1")
     write_json(made.results.path / place, {"schema": 2, "configs": {}})
     with pytest.raises(MachineError, match=r"newer version of sft \(schema 2"):
         listed_experiments(made.results)
 
 
 def test_a_job_is_looked_at_once(made: Any) -> None:
-    folder = made.finish(made.experiment("one", "1", train="t", infer="i"), "evaluate")
+    folder = made.finish(made.planned("one", "1", train="t", infer="i"), "evaluate")
     standings = Standings(is_locked=False)
     (item,) = listed_experiments(made.results)
     assert standings.of_experiment(item).state == "done"

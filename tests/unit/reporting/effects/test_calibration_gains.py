@@ -4,24 +4,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from results_folders import ScoredFolder, outcome
 
 from sft.evaluation.rows import DEV, EvaluatedRows, read_rows, write_rows
 from sft.reporting.statistics import SAMPLES, resamples
+from tests.support.records import outcome
+from tests.support.results import ResultsBuilder
 
 BATCH = {"inference": {"calibration_args": {"calibration_fn": "batch"}}}
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> ScoredFolder:
-    return ScoredFolder(tmp_path)
+def made(tmp_path: Path) -> ResultsBuilder:
+    return ResultsBuilder(tmp_path)
 
 
-def test_a_gain_is_what_explicit_resampling_of_the_rows_gives(made: ScoredFolder) -> None:
+def test_a_gain_is_what_explicit_resampling_of_the_rows_gives(made: ResultsBuilder) -> None:
     rng = np.random.default_rng(1)
     after, before = rng.random(60) < 0.8, rng.random(60) < 0.6
-    made.run("a", outcome(after, before), BATCH, results={"uncalibrated_accuracy": float(before.mean())})
-    made.run("b", outcome(after), {})
+    made.scored("a", outcome(after, before), BATCH, results={"uncalibrated_accuracy": float(before.mean())})
+    made.scored("b", outcome(after), {})
     (gain,) = made.board().calibration_gains
     assert (gain.group, gain.calibrator, gain.metric, gain.n) == ("a", "batch", "accuracy", 1)
     assert (gain.calibrated, gain.uncalibrated) == (after.mean(), before.mean())
@@ -35,12 +36,12 @@ def test_a_gain_is_what_explicit_resampling_of_the_rows_gives(made: ScoredFolder
     assert gain.p_holm == gain.certainty.p
 
 
-def test_several_seeds_are_one_gain_and_several_gains_one_family(made: ScoredFolder) -> None:
+def test_several_seeds_are_one_gain_and_several_gains_one_family(made: ResultsBuilder) -> None:
     for name, calibrator in (("a", "batch"), ("b", "contextual")):
         own = {"inference": {"calibration_args": {"calibration_fn": calibrator}}}
         for seed in (1, 2, 3):
             before, after = (np.arange(200) < number for number in (100, 110 + seed))
-            made.run(
+            made.scored(
                 f"{name}/seed{seed}",
                 outcome(after, before),
                 {"seed": seed, **own},
@@ -57,11 +58,11 @@ def test_several_seeds_are_one_gain_and_several_gains_one_family(made: ScoredFol
 
 
 @pytest.mark.parametrize("case", ["old file", "other number", "no number", "no calibrator"])
-def test_what_is_not_known_is_left_out(made: ScoredFolder, case: str) -> None:
+def test_what_is_not_known_is_left_out(made: ResultsBuilder, case: str) -> None:
     before, after = np.arange(200) < 100, np.arange(200) < 120
     results = {} if case == "no number" else {"uncalibrated_accuracy": 0.7 if case == "other number" else 0.5}
     rows = outcome(after, None if case == "old file" else before)
-    made.run("a", rows, {} if case == "no calibrator" else BATCH, results=results)
+    made.scored("a", rows, {} if case == "no calibrator" else BATCH, results=results)
     gains = made.board().calibration_gains
     assert [gain.certainty for gain in gains] == ([None] if case in ("old file", "other number") else [])
 

@@ -5,25 +5,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results_folders import Folder, config, metrics
 
 from sft.reporting.board import Board
 from sft.reporting.building import build_leaderboard, with_statistics
 from sft.reporting.records import ParetoFront, ParetoPoint
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
 
 GIB = 1 << 30
 
 
-def board(folder: Folder) -> Board:
+def board(folder: ResultsBuilder) -> Board:
     return with_statistics(build_leaderboard([folder.results])).boards[0]
 
 
-def add(folder: Folder, name: str, value: float | None, metric: str = "macro_f1", **parts: Any) -> None:
+def add(folder: ResultsBuilder, name: str, value: float | None, metric: str = "macro_f1", **parts: Any) -> None:
     own = config(model={"name": name.split("/")[0]}, evaluation={"metrics": [metric]}, seed=len(folder.configs))
     folder.done(name, f"{len(folder.configs):016x}", own, metrics({metric: value}, **parts))
 
 
-def front(folder: Folder, cost: str) -> ParetoFront:
+def front(folder: ResultsBuilder, cost: str) -> ParetoFront:
     return next(found for found in board(folder).pareto if found.cost == cost)
 
 
@@ -34,7 +35,7 @@ def beats(one: ParetoPoint, other: ParetoPoint, sign: float) -> bool:
 
 @pytest.mark.parametrize(("metric", "sign"), [("macro_f1", 1.0), ("log_loss", -1.0)])
 def test_on_the_front_is_what_no_other_one_beats(tmp_path: Path, metric: str, sign: float) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     rng = np.random.default_rng(1)
     for number in range(30):  # few numbers, so that many are equal
         timing = {"train": float(rng.integers(0, 5)), "infer": 1.0}
@@ -48,7 +49,7 @@ def test_on_the_front_is_what_no_other_one_beats(tmp_path: Path, metric: str, si
 
 
 def test_costs_are_means_over_runs_and_shared_stages_count_in_full(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     for seed, seconds in enumerate((10.0, 30.0)):
         timing = {"train": seconds, "infer": 5.0, "evaluate": 100.0}
         resources = {"peak_rss_bytes": (1 + seed) * GIB, "trainable_parameters": 64}
@@ -58,7 +59,7 @@ def test_costs_are_means_over_runs_and_shared_stages_count_in_full(tmp_path: Pat
 
 
 def test_memory_is_the_gpus_where_any_run_used_one(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     add(folder, "a", 0.5, resources={"peak_gpu_bytes": 3 * GIB})
     add(folder, "b", 0.6)
     points = front(folder, "peak memory").points
@@ -66,7 +67,7 @@ def test_memory_is_the_gpus_where_any_run_used_one(tmp_path: Path) -> None:
 
 
 def test_nothing_trained_has_no_parameters_and_no_seconds_of_training(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     own = config(lora=None, training=None, dataset={"shots": 0})
     record = metrics({"macro_f1": 0.4}, timing={"train": None, "infer": 2.0})
     folder.done("zero", "f" * 16, own, record)
@@ -76,7 +77,7 @@ def test_nothing_trained_has_no_parameters_and_no_seconds_of_training(tmp_path: 
 
 
 def test_groups_without_a_rank_are_no_points(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     add(folder, "a/seed0", 0.5)
     add(folder, "a/seed1", 0.6)
     add(folder, "b/seed0", 0.9)
@@ -85,7 +86,7 @@ def test_groups_without_a_rank_are_no_points(tmp_path: Path) -> None:
 
 
 def test_what_ranks_decides_also_on_dev_rows(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ResultsBuilder(tmp_path)
     for name, dev, test in (("a", 0.9, 0.1), ("b", 0.2, 0.8)):
         results = {"macro_f1": test, "dev_macro_f1": dev}
         data = {"dev_rows_sha256": "dd"}

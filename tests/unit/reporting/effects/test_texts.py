@@ -7,28 +7,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results_folders import ScoredFolder, outcome
 
 from sft.cli.board import board_text
 from sft.reporting.formats.effect_text import effect_text, short_lines
+from tests.support.records import outcome
+from tests.support.results import ResultsBuilder
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> ScoredFolder:
-    return ScoredFolder(tmp_path)
+def made(tmp_path: Path) -> ResultsBuilder:
+    return ResultsBuilder(tmp_path)
 
 
-def fill(folder: ScoredFolder, inits: list[str]) -> None:
+def fill(folder: ResultsBuilder, inits: list[str]) -> None:
     for number, (init, shots, seed) in enumerate(itertools.product(inits, (4, 8), (1, 2))):
         lora = {} if init == "default" else {"init_lora_weights": init}
         after, before = (np.arange(200) < count for count in (100 + 3 * number, 90))
         own = {"lora": {"r": 8} | lora, "dataset": {"shots": shots}, "seed": seed}
         own["inference"] = {"calibration_args": {"calibration_fn": "batch"}}
         parts: dict[str, Any] = {"results": {"uncalibrated_accuracy": 0.45}, "timing": {"train": 10.0 + number}}
-        folder.run(f"{init}/{shots}/seed{seed}", outcome(after, before), own, **parts)
+        folder.scored(f"{init}/{shots}/seed{seed}", outcome(after, before), own, **parts)
 
 
-def test_json_has_the_keys_that_were_promised(made: ScoredFolder) -> None:
+def test_json_has_the_keys_that_were_promised(made: ResultsBuilder) -> None:
     fill(made, ["default", "pca"])
     board = made.record()
     assert set(board["effects"][0]) == {
@@ -61,7 +62,7 @@ def test_an_effect_reads_as_a_sentence() -> None:
     assert effect_text(named | {"also": ["lora.r"]}).startswith("with-pca over plain: ")
 
 
-def test_the_terminal_and_the_page_show_them(made: ScoredFolder) -> None:
+def test_the_terminal_and_the_page_show_them(made: ResultsBuilder) -> None:
     fill(made, ["default", "pca"])
     board = made.record()
     shown = board_text(json.loads((made.path / "leaderboard.json").read_text()), 200)
@@ -75,7 +76,7 @@ def test_the_terminal_and_the_page_show_them(made: ScoredFolder) -> None:
         assert text in page
 
 
-def test_a_terminal_shows_a_dozen_lines_and_says_what_it_left_out(made: ScoredFolder) -> None:
+def test_a_terminal_shows_a_dozen_lines_and_says_what_it_left_out(made: ResultsBuilder) -> None:
     fill(made, ["default", *(f"own{number}" for number in range(12))])
     lines = short_lines(made.record())
     assert len(lines) <= 12
@@ -83,8 +84,8 @@ def test_a_terminal_shows_a_dozen_lines_and_says_what_it_left_out(made: ScoredFo
     assert any(line.startswith("(6 of 13,") for line in lines)
 
 
-def test_a_board_without_any_has_no_lines(made: ScoredFolder) -> None:
-    made.run("a", outcome(np.arange(200) < 100), {})
+def test_a_board_without_any_has_no_lines(made: ResultsBuilder) -> None:
+    made.scored("a", outcome(np.arange(200) < 100), {})
     board = made.record()
     assert short_lines(board) == []
     assert (board["effects"], board["learning_curves"], board["calibration_gains"]) == ([], [], [])
