@@ -1,12 +1,10 @@
 """The runner with an executor that plays worker: what is run, in which order, and what is written about it."""
 
-import io
 import json
 import os
 import signal
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,9 @@ import pytest
 from sft.errors import InternalError
 from sft.experiments import board_refresh, running_job
 from sft.experiments.board_process import BoardFailure
-from sft.experiments.display import Display
 from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine
-from sft.experiments.line_display import LineDisplay
 from sft.experiments.runner import Runner
 from sft.experiments.schedule import workload
 from sft.experiments.settings import RunSettings
@@ -27,7 +23,6 @@ from sft.experiments.summary import RunSummary
 from sft.experiments.surroundings import Surroundings
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
-from sft.runs.manifest import finished_files
 from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, read_job, read_status, write_record
 from tests.support.fake_executor import FakeBoard, FakeExecutor, Shown, chain, fail, fail_times, job, run_on, succeed
 
@@ -46,7 +41,7 @@ def run(
     results: ResultsFolder,
     jobs: list[PlannedJob] | dict[str, list[PlannedJob]],
     executor: FakeExecutor,
-    display: Display | None = None,
+    display: Shown | None = None,
     surroundings: Surroundings | None = None,
     machine: Machine | None = None,
     **settings: Any,
@@ -359,22 +354,6 @@ def test_a_job_whose_wait_is_over_does_not_make_the_loop_spin_while_the_slots_ar
     run(results, experiments, executor, surroundings=around(backoff_seconds=0.02, tick_seconds=0.1))
     assert executor.order == ["i0", "i1", "i0"]
     assert sum(timeout == 0 for timeout in executor.timeouts) < 5
-
-
-def test_whether_a_job_is_done_is_asked_of_the_disk_once_before_the_run_and_once_at_its_end(
-    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def is_done(planned: PlannedJob) -> bool:
-        asked.append(planned.record.stage)
-        return planned.is_made_by(finished_files(planned.folder))
-
-    monkeypatch.setattr(PlannedJob, "is_done", property(is_done))
-    jobs = chain(results)
-    summary = run(results, jobs, FakeExecutor(), LineDisplay(io.StringIO()))
-    assert len(summary.finished) == 3
-    assert Counter(asked) == {"train": 2, "infer": 2, "evaluate": 2}
 
 
 def test_a_lasting_fault_is_not_tried_again_but_by_request(results: ResultsFolder) -> None:
