@@ -6,7 +6,7 @@ from sft.experiments.loading import GridOptions
 from sft.experiments.running import RunRequest
 from sft.experiments.settings import RunSettings
 from sft.reporting.tracked import require_tracker
-from sft.reporting.views.view import ViewRequest, leaderboard_view
+from sft.reporting.views.view import ViewRequest
 
 __all__ = [
     "GridOptions",
@@ -17,7 +17,6 @@ __all__ = [
     "clean",
     "inspect",
     "leaderboard",
-    "leaderboard_view",
     "logs",
     "methods",
     "plan",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sft.experiments.results_view import view_of
 from sft.reporting.building import leading_id
-from sft.reporting.leaderboard import board_folder, rebuild_leaderboard
+from sft.reporting.collect import collect
+from sft.reporting.leaderboard import WrittenLeaderboard, board_folder, rebuild_leaderboard
 from sft.reporting.tracked import log_results
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 
@@ -30,8 +31,8 @@ def leaderboard(
     full: bool = False,
     with_texts: bool = True,
     figures: Path | None = None,
-) -> Path:
-    """Rebuild the leaderboard files of results folders and return the folder they lie in.
+) -> WrittenLeaderboard:
+    """Rebuild the leaderboard files of results folders; what is in them can be viewed in other ways and logged.
 
     With `full` all groups get intervals and tests, else the 50 best of each board; without `with_texts` the page shows
     no texts of the data; `figures` is a folder for the charts as SVG files.
@@ -50,7 +51,9 @@ def track(folders: Sequence[Path], tracker: str, to: Path | None = None) -> str:
         UserError: there is no such tracker or folder, or several are joined and none is given to write to.
         MachineError: the tracker's package is not installed, or it could not log.
     """
-    return log_results([ResultsFolder(folder) for folder in folders], board_folder(folders, to), tracker)
+    written = board_folder(folders, to)
+    joined = [ResultsFolder(folder) for folder in folders]
+    return log_results(collect(joined).in_grid, joined, written, tracker)
 
 
 def status(results_path: str | Path = DEFAULT_RESULTS) -> list[str]:

@@ -71,21 +71,19 @@ def leaderboard(
     from sft.cli.board import board_text
     from sft.cli.board.view import view_text
     from sft.cli.screen import screen_of
-    from sft.runs.files import ResultsFolder
-    from sft.runs.records import read_json_or_none
 
     request = api.ViewRequest(metric, _parts(group_by), diff)
     if tracker is not None:
         api.require_tracker(tracker)
-    written = ResultsFolder(api.leaderboard(results, to, full=full, with_texts=not no_texts, figures=figures))
+    written = api.leaderboard(results, to, full=full, with_texts=not no_texts, figures=figures)
     screen = screen_of(sys.stdout)
     if request.is_plain:
-        text = board_text(read_json_or_none(written.leaderboard("json")), screen.width, colour=screen.colour)
+        text = board_text(written.report.record, screen.width, colour=screen.colour)
     else:
-        text = view_text(api.leaderboard_view(results, written.path, request, full=full), screen)
-    show(f"{text}\n{written.leaderboard('md')}\n{written.leaderboard('html')}")
+        text = view_text(written.view(request, full=full), screen)
+    show(f"{text}\n{written.to.leaderboard('md')}\n{written.to.leaderboard('html')}")
     if tracker is not None:
-        show(api.track(results, tracker, to))
+        show(written.track(tracker))
 
 
 def schema() -> None:

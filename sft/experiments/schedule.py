@@ -6,12 +6,12 @@ it), and an experiment that was begun is finished before the next.
 """
 
 import bisect
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from sft.config.seeds import without_seeds
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StageName
 
@@ -109,8 +109,7 @@ def seed_ranks(experiments: Experiments) -> dict[str, int]:
     ranks: dict[str, int] = {}
     for name, jobs in experiments.items():
         config = jobs[-1].record.config if jobs else {}
-        own = {key: value for key, value in config.items() if key not in ("name", "seed", "seeds")}
-        setting = json.dumps(own, sort_keys=True)
+        setting = without_seeds(config)
         ranks[name] = counts.get(setting, 0)
         counts[setting] = ranks[name] + 1
     return ranks

@@ -91,6 +91,8 @@ class Leaderboard:
     baselines: Baselines = field(default_factory=Baselines)
     with_texts: bool = True
     """Whether reports may show texts of the data."""
+    in_grid: tuple[ExperimentRecord, ...] = ()
+    """The experiments of the grid in its order, with a result or without."""
 
 
 def rank(collected: Collected) -> Leaderboard:
@@ -102,9 +104,8 @@ def rank(collected: Collected) -> Leaderboard:
             groups.setdefault(board_id(record), []).append(record)
         else:
             without.append(record)
-    return Leaderboard(
-        tuple(_board(key, records) for key, records in groups.items()), tuple(without), collected.others
-    )
+    boards = tuple(_board(key, records) for key, records in groups.items())
+    return Leaderboard(boards, tuple(without), collected.others, in_grid=collected.in_grid)
 
 
 def with_ranks(leaderboard: Leaderboard) -> Leaderboard:

@@ -1,12 +1,12 @@
 """The charts of boards and of their best experiments as SVG files, for papers and slides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from sft.errors import MachineError, UserError
-from sft.reporting.board import Board, Leaderboard, best_run
+from sft.reporting.board import Board, best_run
 from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.confusion import confusion_chart
 from sft.reporting.charts.reliability import reliability_chart
@@ -14,7 +14,7 @@ from sft.reporting.charts.theme import LIGHT, theme
 from sft.reporting.details.confusion import Confusion
 from sft.reporting.details.experiment import experiment_details
 from sft.reporting.flat import all_storable
-from sft.reporting.formats.json import board_record
+from sft.reporting.formats.report_format import Report
 from sft.reporting.page.boards import board_charts
 from sft.runs.atomic import write_text
 from sft.runs.files import slug
@@ -44,12 +44,13 @@ def require_figures(folder: Path) -> None:
         )
 
 
-def write_figures(leaderboard: Leaderboard, folder: Path) -> list[Path]:
+def write_figures(report: Report, folder: Path) -> list[Path]:
     """Write the charts of every board, and return their files."""
     written = []
-    for number, board in enumerate(leaderboard.boards, 1):
-        prefix = "" if len(leaderboard.boards) == 1 else f"board{number}-"
-        for name, one in _charts(board):
+    boards = report.leaderboard.boards
+    for number, (board, record) in enumerate(zip(boards, report.record["boards"], strict=True), 1):
+        prefix = "" if len(boards) == 1 else f"board{number}-"
+        for name, one in _charts(board, record):
             path = folder / f"{prefix}{name}.svg"
             write_text(path, svg(one))
             written.append(path)
@@ -70,9 +71,9 @@ def _is_drawn(confusion: Confusion | None) -> TypeGuard[Confusion]:
     return confusion is not None and len(confusion.labels) <= MOST_LABELS
 
 
-def _charts(board: Board) -> Iterator[tuple[str, Chart]]:
+def _charts(board: Board, record: Mapping[str, Any]) -> Iterator[tuple[str, Chart]]:
     """(file name, chart): of the board, then of its best set-ups."""
-    yield from ((one.name, one) for one in board_charts(board_record(board)))
+    yield from ((one.name, one) for one in board_charts(record))
     for group in board.groups[:BEST_GROUPS]:
         best = group.runs[0]
         details = experiment_details(best, best_run(board))

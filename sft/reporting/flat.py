@@ -1,42 +1,38 @@
 """A leaderboard as flat rows: one per experiment, one column per number or setting."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
-from sft.reporting.board import Board, Leaderboard
-from sft.reporting.collect import ExperimentRecord
 
-
-def flat_rows(leaderboard: Leaderboard) -> Iterator[dict[str, Any]]:
+def flat_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Column -> value of each experiment of the grid, best first on each board, then those without a result.
 
     Columns are name, id, state, board and rank, then metrics by name, settings by dotted key, `seconds.<stage>`,
     resources and the error; the earlier one keeps a name that two of them have.
+
+    Args:
+        record: the content of `leaderboard.json`.
     """
-    for board in leaderboard.boards:
-        yield from (_flat(row.record, board, row.rank) for row in board.rows)
-    yield from (_flat(record, None, None) for record in leaderboard.without_result)
+    ranks = (place["rank"] for board in record["boards"] for place in board["ranking"])
+    for row, rank in zip_longest(record["rows"], ranks):
+        yield _flat(row, rank)
 
 
-def _flat(record: ExperimentRecord, board: Board | None, place: int | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "name": record.name,
-        "id": record.id,
-        "state": record.state,
-        "board": board.id if board else None,
-        "rank": place,
-    }
-    parts = (
-        record.part("results"),
-        record.settings,
-        {f"seconds.{stage}": seconds for stage, seconds in record.part("timing").items()},
-        record.part("resources"),
-        {"error": f"{record.error.kind}: {record.error.message}" if record.error else None},
+def _flat(row: Mapping[str, Any], rank: int | None) -> dict[str, Any]:
+    flat: dict[str, Any] = {key: row[key] for key in ("name", "id", "state", "board")} | {"rank": rank}
+    error = row["error"]
+    parts: tuple[Mapping[str, Any], ...] = (
+        row["results"],
+        row["settings"],
+        {f"seconds.{stage}": seconds for stage, seconds in row["timing"].items()},
+        row["resources"],
+        {"error": f"{error['kind']}: {error['message']}" if error else None},
     )
     for part in parts:
         for key, value in part.items():
-            row.setdefault(key, value)
-    return {storable(key): storable(value) for key, value in row.items()}
+            flat.setdefault(key, value)
+    return {storable(key): storable(value) for key, value in flat.items()}
 
 
 def storable(value: Any) -> Any:

@@ -7,6 +7,7 @@ import pandas
 
 from sft.reporting.building import build_leaderboard
 from sft.reporting.flat import flat_rows
+from sft.reporting.formats.json import leaderboard_record
 from sft.runs.files import ResultsFolder
 
 
@@ -16,5 +17,5 @@ def results_frame(folders: Sequence[Path]) -> pandas.DataFrame:
     Raises:
         UserError: a folder is not there.
     """
-    rows = list(flat_rows(build_leaderboard([ResultsFolder(folder) for folder in folders])))
+    rows = list(flat_rows(leaderboard_record(build_leaderboard([ResultsFolder(folder) for folder in folders]))))
     return pandas.DataFrame(rows, columns=None if rows else ["name", "id", "state", "board", "rank"])

@@ -1,6 +1,5 @@
 """Groups of a board: experiments that differ only in their seeds, ranked by the mean over them."""
 
-import json
 import math
 import statistics as numbers
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,14 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
+from sft.config.seeds import without_seeds
 from sft.errors import SftError
 from sft.pipeline.seed_effect import seed_has_effect
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.finite import finite_number
+from sft.reporting.finite import finite_numbers
 from sft.reporting.records import ROWS, ROWS_AND_SEEDS, Comparison, Interval, SeedKey, Summary
-
-SEED_SECTIONS = frozenset({"name", "seed", "seeds"})
-"""What groups differ in and nothing else of a config."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def groups_of(
     gathered = _gathered(records)
     planned: dict[str, set[SeedKey]] = {key: set() for key in gathered}
     for record in (*records, *unfinished):
-        key = settings_key(record)
+        key = without_seeds(record.config)
         if key in planned:
             planned[key].add(seeds_of(record))
     expected = max(map(len, planned.values()), default=0)
@@ -91,17 +88,11 @@ def groups_of(
 
 def summary(runs: Sequence[ExperimentRecord], name: str) -> Summary | None:
     """One result over runs; None where none of them has a number."""
-    values = [value for run in runs if (value := finite_number(run.part("results").get(name))) is not None]
+    values = finite_numbers(run.part("results").get(name) for run in runs)
     if not values:
         return None
     deviation = numbers.stdev(values) if len(values) > 1 else None
     return Summary(len(values), numbers.fmean(values), deviation, numbers.median(values))
-
-
-def settings_key(record: ExperimentRecord) -> str:
-    """The same for rows whose settings differ at most in seeds."""
-    settings = {key: value for key, value in record.config.items() if key not in SEED_SECTIONS}
-    return json.dumps(settings, sort_keys=True)
 
 
 def seeds_of(record: ExperimentRecord) -> SeedKey:
@@ -134,7 +125,7 @@ def _gathered(records: Sequence[ExperimentRecord]) -> dict[str, list[_Part]]:
     """Parts by settings; equal settings and seeds with another id (other data, say) are another part."""
     gathered: dict[str, list[_Part]] = {}
     for record in records:
-        parts = gathered.setdefault(settings_key(record), [])
+        parts = gathered.setdefault(without_seeds(record.config), [])
         part = next((part for part in parts if part.takes(record)), None)
         if part is None:
             part = _Part()

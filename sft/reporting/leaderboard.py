@@ -2,16 +2,20 @@
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sft.errors import UserError
 from sft.registry import import_object
 from sft.reporting.baselines.building import baselines_of
-from sft.reporting.board import Leaderboard, with_ranks
+from sft.reporting.board import with_ranks
 from sft.reporting.building import build_leaderboard, with_statistics, without_search_for_cycles
 from sft.reporting.figures import require_figures, write_figures
 from sft.reporting.formats import report_format_registry
-from sft.reporting.formats.report_format import ReportFormat
+from sft.reporting.formats.json import report_of
+from sft.reporting.formats.report_format import Report, ReportFormat
+from sft.reporting.tracked import log_results
+from sft.reporting.views.view import LeaderboardView, ViewRequest, leaderboard_view
 from sft.runs.atomic import write_text
 from sft.runs.files import ResultsFolder
 
@@ -37,6 +41,42 @@ def board_folder(folders: Sequence[Path], to: Path | None) -> Path:
     return to or folders[0]
 
 
+@dataclass(frozen=True)
+class WrittenLeaderboard:
+    """A leaderboard whose files were just written, to be looked at in other ways and to be logged.
+
+    Attributes:
+        folders: the results folders.
+        to: the folder of the files.
+        report: what is in them.
+    """
+
+    folders: tuple[ResultsFolder, ...]
+    to: ResultsFolder
+    report: Report
+
+    def view(self, request: ViewRequest, *, full: bool = False) -> LeaderboardView:
+        """The boards in the way that was asked for.
+
+        Args:
+            request: what is asked for.
+            full: statistics of all groups; else of the best ones of each board.
+
+        Raises:
+            UserError: a metric, setting or name is not there, or two experiments cannot be compared.
+        """
+        return leaderboard_view(self.report.leaderboard, self.folders, self.to, request, full=full)
+
+    def track(self, tracker: str) -> str:
+        """Log the experiments; a line that says what was done and where.
+
+        Raises:
+            UserError: there is no such tracker.
+            MachineError: the tracker's package is not installed, or it could not log.
+        """
+        return log_results(self.report.leaderboard.in_grid, self.folders, self.to.path, tracker)
+
+
 @without_search_for_cycles()
 def write_leaderboard(
     folders: Sequence[ResultsFolder],
@@ -46,7 +86,7 @@ def write_leaderboard(
     full: bool = False,
     with_texts: bool = True,
     under_way: bool = False,
-) -> Leaderboard:
+) -> WrittenLeaderboard:
     """Write `leaderboard.json`, `leaderboard.md`, ... of the folders into `to`, each atomically.
 
     Works at any moment: with no experiment, with failed ones only, and while a grid runs.
@@ -63,18 +103,19 @@ def write_leaderboard(
     ranked = build_leaderboard(folders)
     ranks_only = under_way and sum(len(board.rows) for board in ranked.boards) > RANKS_ONLY_ABOVE
     leaderboard = with_ranks(ranked) if ranks_only else with_statistics(ranked, full=full)
-    baselines = baselines_of(leaderboard.boards, folders, ResultsFolder(to), measures=measures_baselines)
-    leaderboard = dataclasses.replace(leaderboard, baselines=baselines, with_texts=with_texts)
+    written = ResultsFolder(to)
+    baselines = baselines_of(leaderboard.boards, folders, written, measures=measures_baselines)
+    report = report_of(dataclasses.replace(leaderboard, baselines=baselines, with_texts=with_texts))
     for target in report_format_registry.values():
-        report: ReportFormat = import_object(target)
-        write_text(ResultsFolder(to).leaderboard(report.ending), report.render(leaderboard))
-    return leaderboard
+        kind: ReportFormat = import_object(target)
+        write_text(written.leaderboard(kind.ending), kind.render(report))
+    return WrittenLeaderboard(tuple(folders), written, report)
 
 
 def rebuild_leaderboard(
     folders: Sequence[Path], to: Path, *, full: bool, with_texts: bool, figures: Path | None
-) -> Path:
-    """Write the leaderboard of results folders with its baselines into `to`, which is returned, and its figures.
+) -> WrittenLeaderboard:
+    """Write the leaderboard of results folders with its baselines into `to`, and its figures.
 
     Raises:
         UserError: the place for figures is a file.
@@ -83,7 +124,7 @@ def rebuild_leaderboard(
     if figures is not None:
         require_figures(figures)
     joined = [ResultsFolder(folder) for folder in folders]
-    leaderboard = write_leaderboard(joined, to, measures_baselines=True, full=full, with_texts=with_texts)
+    written = write_leaderboard(joined, to, measures_baselines=True, full=full, with_texts=with_texts)
     if figures is not None:
-        write_figures(leaderboard, figures)
-    return to
+        write_figures(written.report, figures)
+    return written

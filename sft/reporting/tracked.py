@@ -33,10 +33,11 @@ def require_tracker(name: str) -> Tracker:
     return tracker
 
 
-def log_results(folders: Sequence[ResultsFolder], to: Path, tracker: str) -> str:
+def log_results(records: Sequence[ExperimentRecord], folders: Sequence[ResultsFolder], to: Path, tracker: str) -> str:
     """Log the experiments of results folders; a line that says what was done and where.
 
     Args:
+        records: the experiments of the folders' grids.
         folders: the results folders.
         to: the folder of their leaderboard.
         tracker: its name.
@@ -47,7 +48,7 @@ def log_results(folders: Sequence[ResultsFolder], to: Path, tracker: str) -> str
     """
     made = require_tracker(tracker)
     try:
-        return made.log(tracked_grid(folders, ResultsFolder(to)), to)
+        return made.log(tracked_grid(records, folders, ResultsFolder(to)), to)
     except UserError:
         raise
     except Exception as error:  # every tracker raises errors of its own
@@ -58,33 +59,33 @@ def log_results(folders: Sequence[ResultsFolder], to: Path, tracker: str) -> str
 def last_log(results: ResultsFolder, tracker: str, say: Callable[[str], None]) -> tuple[str, ...]:
     """Log the results of a run that has ended; what the machine must change where that fails: they are there."""
     try:
-        say(log_results([results], results.path, tracker))
+        say(log_results(collect([results]).in_grid, [results], results.path, tracker))
     except SftError as error:
         return (f"{error}; nothing is lost, log them with: sft leaderboard {results.path} --tracker {tracker}",)
     return ()
 
 
-def tracked_grid(folders: Sequence[ResultsFolder], to: ResultsFolder) -> TrackedGrid:
-    """The experiments of the folders' grids that have begun, each id once, under the grid's name.
+def tracked_grid(
+    records: Sequence[ExperimentRecord], folders: Sequence[ResultsFolder], to: ResultsFolder
+) -> TrackedGrid:
+    """The experiments that have begun, each id once, under the grid's name.
 
     Args:
+        records: the experiments of the folders' grids.
         folders: the results folders.
         to: where their leaderboard lies; names the grid where several are joined.
-
-    Raises:
-        UserError: a folder is not there.
     """
-    records: dict[str, list[ExperimentRecord]] = {}
-    for record in collect(folders).in_grid:
+    begun: dict[str, list[ExperimentRecord]] = {}
+    for record in records:
         if record.state != NOT_BEGUN:
-            records.setdefault(record.id, []).append(record)
+            begun.setdefault(record.id, []).append(record)
     trainings = {
         experiment.folder.path: experiment.stages["train"]
         for results in folders
         for experiment in listed_experiments(results)
         if "train" in experiment.stages
     }
-    found = (_tracked(same, trainings.get(same[0].folder)) for same in records.values())
+    found = (_tracked(same, trainings.get(same[0].folder)) for same in begun.values())
     return TrackedGrid(_grid_name(folders, to), tuple(found))
 
 

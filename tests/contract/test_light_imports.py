@@ -37,7 +37,7 @@ for name in json.loads(sys.argv[1]):
 from pathlib import Path
 from sft import api
 api.status(), api.logs("a"), api.logs("0123"), api.verify(), api.clean()
-print(api.leaderboard([Path("results")]))
+print(api.leaderboard([Path("results")]).to.path)
 """
 IMPORTED = """
 import json, sys

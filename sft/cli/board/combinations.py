@@ -8,12 +8,12 @@ from rich.text import Text
 
 from sft.cli.board.numbers import MISSING, number
 from sft.cli.screen import LEADER, WARNING, Column, Screen, line, table
+from sft.config.seeds import is_seed
 from sft.reporting.views.combinations import ABSENT, Combinations
 from sft.wording import plain_text, some
 
 VALUE_WIDTH = 12
 """Values of settings are not folded to less."""
-_SEEDS = ("seed", "seeds.shots", "seeds.icl", "seeds.init", "seeds.training")
 
 
 def combinations_parts(found: Combinations, screen: Screen) -> list[Table | Text]:
@@ -51,7 +51,7 @@ def setting_text(value: Any) -> str:
 
 
 def _meaning(also_differ: Sequence[str]) -> Iterator[str]:
-    others = [path for path in also_differ if path not in _SEEDS]
+    others = [path for path in also_differ if not is_seed(path)]
     if others:
         yield (
             f"note: means over unlike set-ups, no controlled comparison: {some(others)} "

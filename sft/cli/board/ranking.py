@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 from rich.table import Table
@@ -135,10 +134,11 @@ def _seconds(rows: Sequence[Mapping[str, float | None]]) -> list[Column]:
 
 def _mean_seconds(groups: Sequence[Row], ranked: Ranked) -> list[Mapping[str, float | None]]:
     """Stage -> mean over the runs of each group."""
+    from sft.reporting.finite import mean
+
     timing = {row["id"]: row["timing"] for _, row in ranked}
     found: list[Mapping[str, float | None]] = []
     for group in groups:
         runs = [timing.get(run, {}) for run in dict.fromkeys(row["id"] for row in group["rows"])]
-        known = {stage: [run[stage] for run in runs if run.get(stage) is not None] for stage in MODEL_STAGES}
-        found.append({stage: fmean(values) if values else None for stage, values in known.items()})
+        found.append({stage: mean(run.get(stage) for run in runs) for stage in MODEL_STAGES})
     return found

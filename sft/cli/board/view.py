@@ -12,7 +12,7 @@ def view_text(view: LeaderboardView, screen: Screen) -> str:
     """The pair or the combinations where they were asked for, else the boards as they are ranked.
 
     Args:
-        view: as `sft.api.leaderboard_view` gives it.
+        view: of a leaderboard that was just written.
         screen: what it is made for.
     """
     if view.pair is not None:

@@ -9,7 +9,7 @@ from sft.reporting.details.confusion import Confusion, confusion
 from sft.reporting.details.errors import WrongRow, worst_errors
 from sft.reporting.details.reliability import ConfidenceBin, reliability
 from sft.reporting.details.sources import input_columns, loss_curve, predicted_rows, sample_prompts
-from sft.reporting.settings import differing
+from sft.reporting.setting_differences import differing
 
 ERRORS = 10
 UNWRITTEN = "not written"
@@ -65,7 +65,7 @@ def setting_differences(record: ExperimentRecord, best: ExperimentRecord) -> lis
     """The leaves that two experiments do not share, in the order of the configs."""
     return [
         SettingDifference(path, _value(record.settings, path), _value(best.settings, path))
-        for path in differing([record, best])
+        for path in differing([record.settings, best.settings])
     ]
 
 

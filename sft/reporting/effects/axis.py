@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.effects.setting_columns import setting_columns
 from sft.reporting.groups import seeds_of
 from sft.reporting.records import SeedKey
+from sft.reporting.setting_differences import setting_columns
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class GridRow:
 
 def grid_rows(records: Sequence[ExperimentRecord]) -> list[GridRow]:
     """The rows of one board, in the same order."""
-    columns = setting_columns(records)
+    columns = setting_columns([record.settings for record in records])
     keys = zip(*columns.values(), strict=True) if columns else [()] * len(records)
     return [
         GridRow(record, seeds_of(record), dict(zip(columns, own, strict=True)))

@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sft.config.seeds import is_seed
 from sft.errors import SftError
 from sft.pipeline.needed_rows import calibrates_on_pool
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.effects.setting_columns import SECTION, setting_columns
-from sft.reporting.groups import SEED_SECTIONS, Group, common_name
+from sft.reporting.groups import Group, common_name
+from sft.reporting.setting_differences import SECTION, setting_columns
 from sft.reporting.settings import adapter_method
 from sft.wording import plain_text
 
@@ -74,8 +75,12 @@ def shots_of(group: Group) -> int | str:
 
 def _rest(run: ExperimentRecord, left_out: Sequence[str]) -> object:
     """What is equal in the groups of a curve."""
-    skipped = frozenset((*left_out, *SEED_SECTIONS))
-    return frozenset((path, repr(value)) for path, value in run.settings.items() if not _is_within(path, skipped))
+    skipped = frozenset(left_out)
+    return frozenset(
+        (path, repr(value))
+        for path, value in run.settings.items()
+        if not is_seed(path) and not _is_within(path, skipped)
+    )
 
 
 @cache
@@ -105,7 +110,7 @@ def _sees_no_rows(run: ExperimentRecord) -> bool:
 def _named(curves: Sequence[tuple[Group, ...]]) -> list[PlannedCurve]:
     """The curves by what their groups' names have in common, else by the settings in which the curves differ."""
     runs = [groups[-1].runs[0] for groups in curves]
-    columns = setting_columns(runs)
+    columns = setting_columns([run.settings for run in runs])
     paths = [path for path, keys in columns.items() if path != SHOTS and SECTION not in keys]
     settings = [{path: value for path in paths if (value := run.settings.get(path)) is not None} for run in runs]
     names = [common_name([group.name for group in groups if shots_of(group) != 0]) for groups in curves]

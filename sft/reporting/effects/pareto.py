@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from statistics import fmean
 
 from sft.reporting.collect import ExperimentRecord
+from sft.reporting.finite import mean
 from sft.reporting.groups import Group
 from sft.reporting.records import ParetoFront, ParetoPoint
 from sft.reporting.settings import trains
@@ -41,9 +41,9 @@ def _front(groups: Sequence[Group], cost: _Cost, metric: str, higher: bool) -> P
     found = []
     for group in groups:
         costs = [cost.of(run) for run in group.runs]
-        known = [number for number in costs if number is not None]
-        if group.value is not None and len(known) == len(costs):
-            found.append(ParetoPoint(group.name, fmean(known), group.value, on_front=False))
+        spent = None if None in costs else mean(costs)
+        if group.value is not None and spent is not None:
+            found.append(ParetoPoint(group.name, spent, group.value, on_front=False))
     return ParetoFront(cost.name, cost.unit, metric, tuple(_marked(found, higher)))
 
 

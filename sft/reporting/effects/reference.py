@@ -4,7 +4,7 @@ import re
 from collections.abc import Hashable, Sequence
 
 from sft.reporting.effects.axis import AxisValue
-from sft.reporting.effects.setting_columns import SECTION, value_key
+from sft.reporting.setting_differences import SECTION, value_key
 from sft.reporting.settings import default_settings
 
 _NUMBERED = re.compile(r"(\D*)(\d+(?:\.\d+)?)(\D*)", re.ASCII)

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from sft.reporting.effects.axis import Axis, AxisValue, GridRow, blocks_of
 from sft.reporting.effects.reference import is_default, reference_of
-from sft.reporting.effects.setting_columns import SECTION, written_value
+from sft.reporting.setting_differences import SECTION, together, written_value
 from sft.reporting.settings import default_settings
 from sft.wording import plain_text
 
@@ -18,17 +18,8 @@ def setting_axes(rows: Sequence[GridRow]) -> list[Axis]:
         rows: in the grid's order.
     """
     columns = {path: [row.settings[path] for row in rows] for path in (rows[0].settings if rows else ())}
-    together: dict[tuple[int, ...], list[str]] = {}
-    for path, values in columns.items():
-        together.setdefault(_partition(values), []).append(path)
-    axes = (_axis(paths, columns, rows) for paths in together.values())
+    axes = (_axis(paths, columns, rows) for paths in together(columns))
     return [axis for axis in axes if axis is not None]
-
-
-def _partition(values: Sequence[Hashable]) -> tuple[int, ...]:
-    """The same for leaves that are equal in the same rows."""
-    places: dict[Hashable, int] = {}
-    return tuple(places.setdefault(value, len(places)) for value in values)
 
 
 def _axis(paths: Sequence[str], columns: Columns, rows: Sequence[GridRow]) -> Axis | None:

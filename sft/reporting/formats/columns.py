@@ -7,7 +7,8 @@ from typing import Any
 from sft.evaluation.rows import DEV
 from sft.reporting.board import Board, RankedRow, direction, uncalibrated
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.settings import differing, learning_rate, shared, trains
+from sft.reporting.setting_differences import differing
+from sft.reporting.settings import learning_rate, shared, trains
 from sft.runs.records import STAGES
 from sft.wording import GIB, UNSET, plain_text
 
@@ -65,7 +66,7 @@ def constants(board: Board) -> list[tuple[str, str]]:
 
 
 def _all_columns(board: Board) -> list[Column]:
-    others = [path for path in differing(board.records) if path not in _SHOWN]
+    others = [path for path in differing([record.settings for record in board.records]) if path not in _SHOWN]
     return [
         Column("#", lambda row: NOT_APPLICABLE if row.rank is None else str(row.rank), is_kept=True),
         Column("experiment", lambda row: row.record.name, is_kept=True),

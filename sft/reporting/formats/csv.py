@@ -11,17 +11,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sft.reporting.board import Leaderboard
 from sft.reporting.flat import flat_rows
-from sft.reporting.formats.report_format import ReportFormat
+from sft.reporting.formats.report_format import Report, ReportFormat
 
 _FIRST = ("rank", "board", "name", "id", "state", "seed", "error")
 _FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def render(leaderboard: Leaderboard) -> str:
+def render(report: Report) -> str:
     """The whole file: a header, then the boards' rows best first, then the rows without a result."""
-    rows = list(flat_rows(leaderboard))
+    rows = list(flat_rows(report.record))
     columns = dict.fromkeys([*_FIRST, *(column for row in rows for column in row)])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")  # with "\n" alone a cell that holds "\r" is not quoted

@@ -8,32 +8,43 @@ from sft.reporting.board import Board, Leaderboard
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.formats.effect_records import effect_parts
 from sft.reporting.formats.group_records import group_record, statistics_record
-from sft.reporting.formats.report_format import ReportFormat
+from sft.reporting.formats.report_format import Report, ReportFormat
 from sft.reporting.records import Baseline
 
 SCHEMA = 1
 
 
-def render(leaderboard: Leaderboard) -> str:
+def render(report: Report) -> str:
     """Indented JSON; non-finite numbers never reach it."""
-    return json.dumps(leaderboard_record(leaderboard), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    return json.dumps(report.record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def report_of(leaderboard: Leaderboard) -> Report:
+    """What the formats are given of a leaderboard."""
+    return Report(leaderboard_record(leaderboard), leaderboard)
 
 
 def leaderboard_record(leaderboard: Leaderboard) -> dict[str, Any]:
     """The content of the file."""
-    rows = [_row(record, board.id) for board in leaderboard.boards for record in board.records]
-    rows += [_row(record, None) for record in leaderboard.without_result]
+    rows = [experiment_row(record, board.id) for board in leaderboard.boards for record in board.records]
+    rows += [experiment_row(record, None) for record in leaderboard.without_result]
     return {
         "schema": SCHEMA,
         "rows": rows,
-        "others": [_row(record, None) | {"reason": "not in this grid"} for record in leaderboard.others],
-        "boards": [board_record(board) for board in leaderboard.boards],
+        "others": [experiment_row(record, None) | {"reason": "not in this grid"} for record in leaderboard.others],
+        "boards": [_board(board) for board in leaderboard.boards],
         "baselines": [_baseline(baseline) for baseline in leaderboard.baselines.found],
         "baselines_left_out": [dataclasses.asdict(item) for item in leaderboard.baselines.left_out],
     }
 
 
-def _row(record: ExperimentRecord, board: str | None) -> dict[str, Any]:
+def experiment_row(record: ExperimentRecord, board: str | None) -> dict[str, Any]:
+    """An experiment as it stands under `rows`.
+
+    Args:
+        record: the experiment.
+        board: id of its board; None where it has no result.
+    """
     return {
         "name": record.name,
         "id": record.id,
@@ -48,8 +59,7 @@ def _row(record: ExperimentRecord, board: str | None) -> dict[str, Any]:
     }
 
 
-def board_record(board: Board) -> dict[str, Any]:
-    """A board as it stands under `boards`."""
+def _board(board: Board) -> dict[str, Any]:
     return {
         "board": board.id,
         "task_type": board.task_type,

@@ -1,33 +1,37 @@
 """`leaderboard.md`: one table per board, for people."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sft.reporting.board import Board, Leaderboard
-from sft.reporting.collect import ExperimentRecord
+from sft.reporting.board import Board
 from sft.reporting.formats.columns import NOT_APPLICABLE, columns, constants
 from sft.reporting.formats.effect_tables import EffectTable, effect_sections
 from sft.reporting.formats.group_table import group_cells, group_headers, statistics_lines
-from sft.reporting.formats.json import board_record
-from sft.reporting.formats.report_format import ReportFormat
-from sft.reporting.records import Baselines
+from sft.reporting.formats.report_format import Report, ReportFormat, of_board
+from sft.runs.files import ID_DIGITS
+from sft.wording import counted
+
+Record = Mapping[str, Any]
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKS = re.compile(r"[\\`*_\[\]|~$]")
 
 
-def render(leaderboard: Leaderboard) -> str:
+def render(report: Report) -> str:
     """The whole page; also of a leaderboard without any row."""
+    record, boards = report.record, report.leaderboard.boards
     parts = ["# Leaderboard"]
-    if not leaderboard.boards:
+    if not boards:
         parts.append("No experiment has a result yet.")
-    for number, board in enumerate(leaderboard.boards, 1):
-        parts += _board(board, number if len(leaderboard.boards) > 1 else None)
-        parts += _baselines(board, leaderboard.baselines)
-    if leaderboard.without_result:
-        parts += ["## Without a result", _states(leaderboard.without_result)]
-    if leaderboard.others:
-        parts += ["## Not in this grid", _states(leaderboard.others)]
+    for number, (board, found) in enumerate(zip(boards, record["boards"], strict=True), 1):
+        parts += _board(board, found, number if len(boards) > 1 else None)
+        parts += _baselines(found, record)
+    without_result = [row for row in record["rows"] if row["board"] is None]
+    if without_result:
+        parts += ["## Without a result", _states(without_result)]
+    if record["others"]:
+        parts += ["## Not in this grid", _states(record["others"])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -45,34 +49,34 @@ def _mark(match: re.Match[str], text: str) -> str:
     return match[0] if match[0] == "_" and len(around) == 2 and around.isalnum() else f"\\{match[0]}"
 
 
-def _board(board: Board, number: int | None) -> list[str]:
-    title = f"{board.task_type} of {board.output_column}"
+def _board(board: Board, record: Record, number: int | None) -> list[str]:
+    title = f"{record['task_type']} of {record['output_column']}"
     heading = f"## {escaped(title)}" if number is None else f"## Board {number}: {escaped(title)}"
-    parts = [heading, _ranking_line(board)]
-    parts += [f"**Note:** {escaped(warning)}." for warning in board.warnings]
+    parts = [heading, _ranking_line(record)]
+    parts += [f"**Note:** {escaped(warning)}." for warning in record["warnings"]]
     constant = constants(board)
     if constant:
         listed = ", ".join(f"{escaped(name)} = {escaped(value)}" for name, value in constant)
         parts.append(f"The same in all rows: {listed}.")
-    parts += _groups(board)
+    parts += _groups(record)
     shown = columns(board)
     rows = [[escaped(column.value(row)) for column in shown] for row in board.rows]
     parts.append(_table([escaped(column.header) for column in shown], rows))
     return parts
 
 
-def _baselines(board: Board, baselines: Baselines) -> list[str]:
+def _baselines(board: Record, record: Record) -> list[str]:
     """What stands below a board's table: baselines on the same shots and rows, without a rank."""
-    found = baselines.of(board.id)
+    found = of_board(record, "baselines", board["board"])
     parts = []
     if found:
-        metrics = list(dict.fromkeys(metric for baseline in found for metric in baseline.results))
-        metrics.sort(key=lambda metric: metric != board.metric)
-        rows = [[baseline.title, *(_number(baseline.results.get(metric)) for metric in metrics)] for baseline in found]
+        metrics = list(dict.fromkeys(metric for baseline in found for metric in baseline["results"]))
+        metrics.sort(key=lambda metric: metric != board["metric"])
+        rows = [[one["title"], *(_number(one["results"].get(metric)) for metric in metrics)] for one in found]
         headers = ["baseline", *(escaped(metric) for metric in metrics)]
         parts += ["Baselines on the same shots and evaluated rows, not ranked:", _table(headers, rows)]
-    for item in baselines.left_out_of(board.id):
-        text = f"{item.name} of shots {item.shots} left out: {item.reason}"
+    for item in of_board(record, "baselines_left_out", board["board"]):
+        text = f"{item['name']} of shots {item['shots']} left out: {item['reason']}"
         parts.append(f"**Note:** {escaped(text)}.")
     return parts
 
@@ -81,11 +85,10 @@ def _number(value: float | None) -> str:
     return NOT_APPLICABLE if value is None else f"{value:.4f}"
 
 
-def _groups(board: Board) -> list[str]:
+def _groups(record: Record) -> list[str]:
     """The groups, and what their numbers are; nothing where no number ranks."""
-    if board.metric is None or not board.groups:
+    if record["metric"] is None or not record["groups"]:
         return []
-    record = board_record(board)
     rows = [[escaped(cell) for cell in group_cells(group, record)] for group in record["groups"]]
     lines = [f"{escaped(line)}." for line in statistics_lines(record)]
     table = _table([escaped(header) for header in group_headers(record)], rows)
@@ -99,30 +102,24 @@ def _effect_table(table: EffectTable) -> str:
     )
 
 
-def _ranking_line(board: Board) -> str:
-    if board.metric is None:
+def _ranking_line(record: Record) -> str:
+    metric, labels = record["metric"], record["labels"]
+    if metric is None:
         return "Not ranked: the first experiment has no metric."
-    labels = (
-        "" if board.labels is None else f" Labels: {', '.join(escaped(label) or '(empty)' for label in board.labels)}."
-    )
-    count = "1 row" if len(board.rows) == 1 else f"{len(board.rows)} rows"
-    better = "higher" if board.higher_is_better else "lower"
-    return f"Ranked by {escaped(board.metric)} ({better} is better), {count}.{labels}"
+    named = "" if labels is None else f" Labels: {', '.join(escaped(label) or '(empty)' for label in labels)}."
+    better = "higher" if record["higher_is_better"] else "lower"
+    return f"Ranked by {escaped(metric)} ({better} is better), {counted(len(record['ranking']), 'row')}.{named}"
 
 
-def _states(records: Sequence[ExperimentRecord]) -> str:
-    rows = [
-        [
-            escaped(record.name),
-            record.id[:8],
-            record.state,
-            record.error.stage or NOT_APPLICABLE if record.error else NOT_APPLICABLE,
-            record.error.kind if record.error else NOT_APPLICABLE,
-            escaped(record.error.message) if record.error else NOT_APPLICABLE,
-        ]
-        for record in records
-    ]
-    return _table(["experiment", "id", "state", "stage", "kind", "reason"], rows)
+def _states(rows: Sequence[Record]) -> str:
+    cells = [[escaped(row["name"]), row["id"][:ID_DIGITS], row["state"], *_error(row["error"])] for row in rows]
+    return _table(["experiment", "id", "state", "stage", "kind", "reason"], cells)
+
+
+def _error(error: Record | None) -> list[str]:
+    if error is None:
+        return [NOT_APPLICABLE] * 3
+    return [error["stage"] or NOT_APPLICABLE, error["kind"], escaped(error["message"])]
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,9 +1,23 @@
-"""What a report format is."""
+"""What a report format is, and what it is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sft.reporting.board import Leaderboard
+
+
+@dataclass(frozen=True)
+class Report:
+    """A leaderboard as formats write it.
+
+    Attributes:
+        record: the content of `leaderboard.json`, made once for all formats; numbers are printed from it.
+        leaderboard: what the record is made of, with the files of the experiments.
+    """
+
+    record: Mapping[str, Any]
+    leaderboard: Leaderboard
 
 
 @dataclass(frozen=True)
@@ -16,4 +30,15 @@ class ReportFormat:
     """
 
     ending: str
-    render: Callable[[Leaderboard], str]
+    render: Callable[[Report], str]
+
+
+def of_board(record: Mapping[str, Any], part: str, board: str) -> list[Mapping[str, Any]]:
+    """The entries of `rows`, `baselines` or `baselines_left_out` that stand on a board.
+
+    Args:
+        record: the content of `leaderboard.json`.
+        part: its key.
+        board: the id.
+    """
+    return [entry for entry in record.get(part, []) if entry["board"] == board]

@@ -12,35 +12,43 @@ from sft.reporting.charts.pareto import pareto_charts
 from sft.reporting.formats.columns import constants
 from sft.reporting.formats.effect_tables import EffectTable, effect_sections
 from sft.reporting.formats.group_table import interval_text, p_text, statistics_lines
-from sft.reporting.formats.json import board_record
+from sft.reporting.formats.report_format import of_board
 from sft.reporting.page.tables import groups_table, runs_table, short
-from sft.reporting.records import Baselines, LeftOut
+
+Record = Mapping[str, Any]
 
 
-def page_board(board: Board, baselines: Baselines) -> dict[str, Any]:
-    """Everything that the page shows of a board but the details of its experiments."""
-    record = board_record(board)
-    runs = runs_table(board)
+def page_board(board: Board, record: Record, leaderboard: Record) -> dict[str, Any]:
+    """Everything that the page shows of a board but the details of its experiments.
+
+    Args:
+        board: the experiments.
+        record: the board under `boards` of `leaderboard.json`.
+        leaderboard: the content of `leaderboard.json`.
+    """
+    rows = of_board(leaderboard, "rows", record["board"])
+    runs = runs_table(board, record, rows)
     return {
-        "title": f"{board.task_type} of {board.output_column}",
-        "metric": board.metric,
+        "title": f"{record['task_type']} of {record['output_column']}",
+        "metric": record["metric"],
         "headline": headline(record),
-        "labels": None if board.labels is None else list(board.labels),
-        "warnings": list(board.warnings),
+        "labels": record["labels"],
+        "warnings": record["warnings"],
         "notes": statistics_lines(record),
         "constants": [list(pair) for pair in constants(board)],
-        "groups": groups_table(board).record(),
+        "groups": groups_table(board, record, rows).record(),
         "runs": None if runs is None else runs.record(),
         "charts": [{"name": one.name, "title": one.title, "spec": one.spec} for one in board_charts(record)],
         "numbers": [_section(part) for part in effect_sections(record)],
         "baselines": [
-            [one.title, {name: short(value) for name, value in one.results.items()}] for one in baselines.of(board.id)
+            [one["title"], {name: short(value) for name, value in one["results"].items()}]
+            for one in of_board(leaderboard, "baselines", record["board"])
         ],
-        "left_out": _left_out(baselines.left_out_of(board.id)),
+        "left_out": _left_out(of_board(leaderboard, "baselines_left_out", record["board"])),
     }
 
 
-def board_charts(record: Mapping[str, Any]) -> list[Chart]:
+def board_charts(record: Record) -> list[Chart]:
     """The charts of a board in `leaderboard.json`."""
     metric = tested_metric(record)
     single = [
@@ -50,12 +58,12 @@ def board_charts(record: Mapping[str, Any]) -> list[Chart]:
     return [*(one for one in single if one is not None), *pareto_charts(record["pareto"])]
 
 
-def tested_metric(record: Mapping[str, Any]) -> str:
+def tested_metric(record: Record) -> str:
     """The board's metric on test rows."""
     return str(record["metric"] or "").removeprefix(DEV)
 
 
-def headline(record: Mapping[str, Any]) -> str:
+def headline(record: Record) -> str:
     """What won, by how much, and whether that is real, in one or two sentences."""
     ranked = [group for group in record["groups"] if group["rank"] is not None]
     if not ranked:
@@ -89,9 +97,9 @@ def _section(part: str | EffectTable) -> str | dict[str, Any]:
     return part if isinstance(part, str) else {"headers": list(part.headers), "rows": list(map(list, part.rows))}
 
 
-def _left_out(items: Sequence[LeftOut]) -> list[str]:
+def _left_out(items: Sequence[Record]) -> list[str]:
     """Why baselines are missing, each reason once."""
     shots: dict[tuple[str, str], list[str]] = {}
     for item in items:
-        shots.setdefault((item.name, item.reason), []).append(str(item.shots))
+        shots.setdefault((item["name"], item["reason"]), []).append(str(item["shots"]))
     return [f"{name} of shots {', '.join(own)} left out: {reason}" for (name, reason), own in shots.items()]

@@ -3,15 +3,13 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from sft.reporting.board import Leaderboard
 from sft.reporting.charts.theme import DARK, LIGHT, theme
-from sft.reporting.collect import ExperimentRecord
 from sft.reporting.flat import all_storable
-from sft.reporting.formats.report_format import ReportFormat
+from sft.reporting.formats.report_format import Report, ReportFormat
 from sft.reporting.page.boards import page_board
 from sft.reporting.page.experiments import experiments_record, templates
 
@@ -21,9 +19,9 @@ SCRIPTS = ("elements.js", "charts.js", "table.js", "details.js", "page.js")
 _MOST_UNFINISHED = 200
 
 
-def page_text(leaderboard: Leaderboard) -> str:
+def page_text(report: Report) -> str:
     """The whole file."""
-    return filled(data_text(page_data(leaderboard)))
+    return filled(data_text(page_data(report)))
 
 
 def data_text(data: dict[str, Any]) -> str:
@@ -43,17 +41,18 @@ def filled(data: str) -> str:
     return "".join(parts.get(piece, piece) for piece in re.split(r"({{\w+}})", text))
 
 
-def page_data(leaderboard: Leaderboard) -> dict[str, Any]:
+def page_data(report: Report) -> dict[str, Any]:
     """What the page shows, as JSON can hold it."""
-    boards = leaderboard.boards
-    states = Counter(record.state for record in leaderboard.without_result)
+    record, leaderboard = report.record, report.leaderboard
+    unfinished = [row for row in record["rows"] if row["board"] is None]
+    boards = zip(leaderboard.boards, record["boards"], strict=True)
     found = {
-        "done": sum(len(board.rows) for board in boards),
-        "states": dict(states),
-        "boards": [page_board(board, leaderboard.baselines) for board in boards],
-        "experiments": experiments_record(boards, with_texts=leaderboard.with_texts),
-        "unfinished": _unfinished(leaderboard.without_result, with_texts=leaderboard.with_texts),
-        "others": len(leaderboard.others),
+        "done": len(record["rows"]) - len(unfinished),
+        "states": dict(Counter(row["state"] for row in unfinished)),
+        "boards": [page_board(board, own, record) for board, own in boards],
+        "experiments": experiments_record(leaderboard.boards, with_texts=leaderboard.with_texts),
+        "unfinished": _unfinished(unfinished, with_texts=leaderboard.with_texts),
+        "others": len(record["others"]),
         "templates": templates(),
         "themes": {"light": theme(LIGHT), "dark": theme(DARK)},
         "texts": leaderboard.with_texts,
@@ -61,25 +60,19 @@ def page_data(leaderboard: Leaderboard) -> dict[str, Any]:
     return {key: all_storable(value) for key, value in found.items()}
 
 
-def _unfinished(records: Sequence[ExperimentRecord], *, with_texts: bool) -> list[list[str]]:
+def _unfinished(rows: Sequence[Mapping[str, Any]], *, with_texts: bool) -> list[list[str]]:
     """[name, state, stage, kind, message] of the first experiments without a result."""
     return [
-        [
-            record.name,
-            record.state,
-            (record.error.stage or "") if record.error else "",
-            record.error.kind if record.error else "",
-            _message(record, with_texts=with_texts),
-        ]
-        for record in records[:_MOST_UNFINISHED]
+        [row["name"], row["state"], *_error(row["error"], with_texts=with_texts)] for row in rows[:_MOST_UNFINISHED]
     ]
 
 
-def _message(record: ExperimentRecord, *, with_texts: bool) -> str:
+def _error(error: Mapping[str, Any] | None, *, with_texts: bool) -> list[str]:
     """Why an experiment has no result; what is wrong with data may quote them."""
-    if record.error is None:
-        return ""
-    return record.error.message if with_texts or record.error.kind != "data" else "see leaderboard.md"
+    if error is None:
+        return ["", "", ""]
+    message = error["message"] if with_texts or error["kind"] != "data" else "see leaderboard.md"
+    return [error["stage"] or "", error["kind"], message]
 
 
 def _asset(name: str) -> str:

@@ -2,27 +2,27 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sft.config.seeds import is_seed
 from sft.evaluation.rows import DEV
 from sft.reporting.board import Board
-from sft.reporting.collect import ExperimentRecord
+from sft.reporting.finite import mean
 from sft.reporting.formats.columns import metric_names, metric_title
-from sft.reporting.formats.group_table import interval_way
-from sft.reporting.groups import Group
-from sft.reporting.settings import differing
+from sft.reporting.formats.group_table import TIE, interval_way
+from sft.reporting.setting_differences import differing, together
 from sft.wording import GIB, plain_text
 
+Record = Mapping[str, Any]
 Kind = Literal["rank", "name", "number", "interval", "difference", "setting", "mark"]
 Cell = Any
 """A number, a text, `[low, high]`, `[difference, low, high]`, or None."""
 
-SEEDS = frozenset({"seed", "seeds", "seeds.shots", "seeds.icl", "seeds.init", "seeds.training"})
-TIE, BEST, UNRANKED = "≈ best", "best", "seeds missing"
+BEST, UNRANKED = "best", "seeds missing"
 _SIGNIFICANT_DIGITS = 6
-_UNSHOWN = frozenset({"evaluation.metrics"})
+_UNSHOWN = "evaluation.metrics"
 _ABSENT = "no such setting"
 _EMPTY = (None, "")
 _NOTHING = {"n": (1, None)}
@@ -80,21 +80,27 @@ def short(value: Any) -> Any:
     return float(f"{value:.{_SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value
 
 
-def groups_table(board: Board) -> PageTable:
-    """A row per set-up, best first."""
-    tested = (board.metric or "").removeprefix(DEV)
-    names = metric_names(board)
-    others = [name for name in names if name not in (board.metric, tested)]
-    bundles = setting_bundles([group.runs[0] for group in board.groups])
-    settings = list(bundles)
+def groups_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTable:
+    """A row per set-up, best first.
+
+    Args:
+        board: the experiments.
+        record: the board under `boards` of `leaderboard.json`.
+        rows: the experiments of the board under `rows`.
+    """
+    metric = record["metric"] or ""
+    tested = metric.removeprefix(DEV)
+    others = [name for name in metric_names(board) if name not in (metric, tested)]
+    groups = [(group, _runs(group, rows)) for group in record["groups"]]
+    bundles = setting_bundles([runs[0]["settings"] for _, runs in groups], with_seeds=False)
     columns = [
         PageColumn("#", "rank", 0, is_main=True),
         PageColumn("set-up", "name", is_main=True),
         PageColumn("n", "number", 0, "runs with different seeds", is_main=True),
-        *([PageColumn(_titled(board, board.metric), "number")] if board.metric != tested and board.metric else []),
+        *([PageColumn(_titled(board, metric), "number")] if metric != tested else []),
         PageColumn(_titled(board, tested), "number", hint="mean over seeds, on test rows", is_main=True),
         PageColumn("sd", "number", hint="over seeds"),
-        PageColumn("95 % interval", "interval", hint=_interval_hint(board), is_main=True),
+        PageColumn("95 % interval", "interval", hint=_interval_hint(record), is_main=True),
         PageColumn(
             "to the best", "difference", hint="paired difference on the same test rows, 95 % interval", is_main=True
         ),
@@ -103,96 +109,109 @@ def groups_table(board: Board) -> PageTable:
         ),
         PageColumn("", "mark", is_main=True),
         *(PageColumn(_titled(board, name), "number") for name in others),
-        *(PageColumn(path, "setting", hint=_changing_with(others)) for path, others in bundles.items()),
+        *_setting_columns(bundles),
         *_cost_columns(),
     ]
-    rows = [_group_cells(group, board, tested, others, settings) for group in board.groups]
-    return PageTable(columns, rows, [group.runs[0].id for group in board.groups]).without_empty()
+    cells = [
+        [
+            *_group_cells(group, metric),
+            *(short(group["results"].get(name, {}).get("mean")) for name in others),
+            *(_setting(runs[0]["settings"], path) for path in bundles),
+            *_costs(runs),
+        ]
+        for group, runs in groups
+    ]
+    return PageTable(columns, cells, [runs[0]["id"] for _, runs in groups]).without_empty()
 
 
-def runs_table(board: Board) -> PageTable | None:
-    """A row per experiment, best first; None where the set-ups are the experiments."""
-    if len(board.rows) == len(board.groups):
+def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTable | None:
+    """A row per experiment, best first; None where the set-ups are the experiments.
+
+    Args:
+        board: the experiments.
+        record: the board under `boards` of `leaderboard.json`.
+        rows: the experiments of the board under `rows`.
+    """
+    if len(rows) == len(record["groups"]):
         return None
     names = metric_names(board)
-    bundles = setting_bundles(board.records, without=_UNSHOWN)
-    settings = list(bundles)
+    bundles = setting_bundles([row["settings"] for row in rows], with_seeds=True)
     columns = [
         PageColumn("#", "rank", 0, is_main=True),
         PageColumn("experiment", "name", is_main=True),
-        *(PageColumn(_titled(board, name), "number", is_main=name == board.metric) for name in names),
-        *(PageColumn(path, "setting", hint=_changing_with(others)) for path, others in bundles.items()),
+        *(PageColumn(_titled(board, name), "number", is_main=name == record["metric"]) for name in names),
+        *_setting_columns(bundles),
         *_cost_columns(),
     ]
-    rows = [
+    cells = [
         [
-            row.rank,
-            row.record.name,
-            *(short(row.record.part("results").get(name)) for name in names),
-            *(_setting(row.record, path) for path in settings),
-            *_costs([row.record]),
+            place["rank"],
+            row["name"],
+            *(short(row["results"].get(name)) for name in names),
+            *(_setting(row["settings"], path) for path in bundles),
+            *_costs([row]),
         ]
-        for row in board.rows
+        for place, row in zip(record["ranking"], rows, strict=True)
     ]
-    return PageTable(columns, rows, [row.record.id for row in board.rows]).without_empty()
+    return PageTable(columns, cells, [row["id"] for row in rows]).without_empty()
 
 
-def setting_bundles(
-    records: Sequence[ExperimentRecord], without: frozenset[str] = SEEDS | _UNSHOWN
-) -> dict[str, list[str]]:
+def setting_bundles(settings: Sequence[Record], *, with_seeds: bool) -> dict[str, list[str]]:
     """Settings in which experiments differ, by the first of those that always change together with it.
 
     Args:
-        records: the experiments.
-        without: paths that are left out.
+        settings: of the experiments, by dotted path.
+        with_seeds: whether seeds are among them.
     """
-    bundles: dict[tuple[int, ...], list[str]] = {}
-    for path in differing(records):
-        if path not in without:
-            places: dict[str, int] = {}
-            values = (json.dumps(record.settings.get(path, _ABSENT)) for record in records)
-            partition = tuple(places.setdefault(value, len(places)) for value in values)
-            bundles.setdefault(partition, []).append(path)
-    return {paths[0]: paths[1:] for paths in bundles.values()}
+    columns = {
+        path: [json.dumps(own.get(path, _ABSENT)) for own in settings]
+        for path in differing(settings)
+        if path != _UNSHOWN and (with_seeds or not is_seed(path))
+    }
+    return {paths[0]: paths[1:] for paths in together(columns)}
 
 
-def _changing_with(others: Sequence[str]) -> str:
-    return f"changes together with {', '.join(others)}" if others else ""
+def _runs(group: Record, rows: Sequence[Record]) -> list[Record]:
+    """The experiments of a group, each run once, best first."""
+    named = {(row["name"], row["id"]): row for row in rows}
+    runs: dict[str, Record] = {}
+    for row in group["rows"]:
+        runs.setdefault(row["id"], named[row["name"], row["id"]])
+    return list(runs.values())
 
 
-def _group_cells(
-    group: Group, board: Board, tested: str, others: Sequence[str], settings: Sequence[str]
-) -> list[Cell]:
-    results, interval, against = group.results(), group.interval, group.against_best
-    means = {name: short(summary.mean) for name, summary in results.items()}
-    deviation = results[tested].sd if tested in results else None
+def _setting_columns(bundles: Mapping[str, Sequence[str]]) -> list[PageColumn]:
     return [
-        group.rank,
-        group.name,
-        len(group.runs),
-        *([short(group.value)] if board.metric != tested and board.metric else []),
-        means.get(tested),
-        short(deviation),
-        None if interval is None else [short(interval.low), short(interval.high)],
-        None if against is None else [short(x) for x in (against.difference, *_ends(against.interval))],
-        None if against is None else short(against.p_holm),
-        _mark(group),
-        *(means.get(name) for name in others),
-        *(_setting(group.runs[0], path) for path in settings),
-        *_costs(group.runs),
+        PageColumn(path, "setting", hint=f"changes together with {', '.join(others)}" if others else "")
+        for path, others in bundles.items()
     ]
 
 
-def _mark(group: Group) -> str:
-    if group.rank is None:
-        return "" if group.is_complete else f"{UNRANKED}: {group.n_seeds}/{group.expected_seeds}"
-    if group.rank == 1:
+def _group_cells(group: Record, metric: str) -> list[Cell]:
+    """The cells from the rank to the mark."""
+    tested = metric.removeprefix(DEV)
+    interval, against = group["interval"], group["against_best"]
+    summary = group["results"].get(tested, {})
+    return [
+        group["rank"],
+        group["name"],
+        group["n"],
+        *([short(group["value"])] if metric != tested else []),
+        short(summary.get("mean")),
+        short(summary.get("sd")),
+        None if interval is None else [short(interval[end]) for end in ("low", "high")],
+        None if against is None else [short(against[name]) for name in ("difference", "low", "high")],
+        None if against is None else short(against["p_holm"]),
+        _mark(group),
+    ]
+
+
+def _mark(group: Record) -> str:
+    if group["rank"] is None:
+        return "" if group["complete"] else f"{UNRANKED}: {group['n_seeds']}/{group['expected_seeds']}"
+    if group["rank"] == 1:
         return BEST
-    return TIE if group.against_best is not None and group.against_best.is_tie else ""
-
-
-def _ends(interval: Any) -> tuple[float, float]:
-    return interval.low, interval.high
+    return TIE if group["against_best"] is not None and group["against_best"]["tie"] else ""
 
 
 def _cost_columns() -> list[PageColumn]:
@@ -204,35 +223,34 @@ def _cost_columns() -> list[PageColumn]:
     ]
 
 
-def _costs(runs: Sequence[ExperimentRecord]) -> list[Cell]:
-    def mean(value: Callable[[ExperimentRecord], Any]) -> Any:
-        known = [number for run in runs if isinstance(number := value(run), int | float)]
-        return short(sum(known) / len(known)) if known else None
-
-    def memory(run: ExperimentRecord) -> Any:
-        resources = run.part("resources")
-        size = resources.get("peak_gpu_bytes") or resources.get("peak_rss_bytes")
-        return None if size is None else size / GIB
-
-    return [
-        mean(lambda run: run.part("timing").get("train")),
-        mean(lambda run: run.part("timing").get("infer")),
-        mean(memory),
-        mean(lambda run: run.part("resources").get("trainable_parameters")),
+def _costs(runs: Sequence[Record]) -> list[Cell]:
+    """The mean over runs of what stands below each of the columns of costs."""
+    costs = [
+        [run["timing"].get("train") for run in runs],
+        [run["timing"].get("infer") for run in runs],
+        [_memory(run["resources"]) for run in runs],
+        [run["resources"].get("trainable_parameters") for run in runs],
     ]
+    return [short(mean(values)) for values in costs]
 
 
-def _setting(record: ExperimentRecord, path: str) -> Cell:
-    value = record.settings.get(path)
+def _memory(resources: Record) -> float | None:
+    """GiB."""
+    size = resources.get("peak_gpu_bytes") or resources.get("peak_rss_bytes")
+    return None if size is None else size / GIB
+
+
+def _setting(settings: Record, path: str) -> Cell:
+    value = settings.get(path)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return short(value)
-    return plain_text(value) if path in record.settings else None
+    return plain_text(value) if path in settings else None
 
 
 def _titled(board: Board, name: str) -> str:
     return metric_title(board, name) if name else ""
 
 
-def _interval_hint(board: Board) -> str:
-    covers = dict.fromkeys(group.interval_covers for group in board.groups if group.interval is not None)
+def _interval_hint(record: Record) -> str:
+    covers = dict.fromkeys(group["interval"]["covers"] for group in record["groups"] if group["interval"] is not None)
     return " or ".join(map(interval_way, covers))

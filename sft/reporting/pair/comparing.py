@@ -1,19 +1,20 @@
 """Everything that tells two experiments, or two groups, apart."""
 
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Any
 
+from sft.config.seeds import is_seed
 from sft.evaluation.rows import DEV
 from sft.reporting.board import Leaderboard, direction
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.comparison import BoardStatistics, compared
+from sft.reporting.finite import mean
 from sft.reporting.groups import Group
 from sft.reporting.pair.rows import RowsApart, rows_apart
 from sft.reporting.pair.sides import Sides, sides_of
 from sft.reporting.records import Comparison, SeedKey, Summary
 from sft.reporting.samples import run_samples
-from sft.reporting.settings import differing
+from sft.reporting.setting_differences import differing
 from sft.runs.records import STAGES
 
 
@@ -123,7 +124,7 @@ def _order(seeds: SeedKey) -> list[int]:
 
 def _settings(sides: Sides, runs: tuple[ExperimentRecord, ExperimentRecord]) -> list[Setting]:
     first, second = runs
-    is_seed = {"seed"} if _several(sides) else set()
+    shows_seeds = not _several(sides)
     return [
         Setting(
             path,
@@ -132,8 +133,8 @@ def _settings(sides: Sides, runs: tuple[ExperimentRecord, ExperimentRecord]) -> 
             path in first.settings,
             path in second.settings,
         )
-        for path in differing(runs)
-        if path not in is_seed and not (is_seed and path.startswith("seeds."))
+        for path in differing([run.settings for run in runs])
+        if shows_seeds or not is_seed(path)
     ]
 
 
@@ -166,9 +167,7 @@ def _costs(sides: Sides) -> list[Cost]:
 
 
 def _mean(group: Group, part: str, name: str) -> float | None:
-    values = [run.part(part).get(name) for run in group.runs]
-    known = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    return fmean(known) if known else None
+    return mean(run.part(part).get(name) for run in group.runs)
 
 
 def _difference(sides: Sides, metric: str | None) -> PairedDifference | None:

@@ -1,7 +1,7 @@
 """The runs of a board put together by some of their settings, whatever their other settings are."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ from sft.errors import UserError
 from sft.registry import nearest
 from sft.reporting.board import Board, RankedRow
 from sft.reporting.collect import ExperimentRecord
-from sft.reporting.settings import differing
+from sft.reporting.finite import finite_numbers
+from sft.reporting.setting_differences import differing
 from sft.wording import some
 
 MOST_NAMED = 12
@@ -79,7 +80,7 @@ def combinations(board: Board, keys: Sequence[str]) -> Combinations:
     found = [_combination(rows, keys) for rows in parts]
     sign = -1.0 if board.higher_is_better else 1.0
     found.sort(key=lambda item: (item.mean is None, sign * (item.mean or 0.0)))
-    unlike = dict.fromkeys(path for rows in parts for path in differing([row.record for row in rows]))
+    unlike = dict.fromkeys(path for rows in parts for path in differing([row.record.settings for row in rows]))
     others = tuple(path for path in unlike if not any(path == key or path.startswith(f"{key}.") for key in keys))
     return Combinations(board, tuple(keys), tuple(found), others)
 
@@ -95,7 +96,7 @@ def require_settings(keys: Iterable[str], records: Sequence[ExperimentRecord]) -
         if key not in known and not any(path.startswith(f"{key}.") for path in known):
             near = _near(key, known)
             hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-            differ = differing(records)
+            differ = differing([record.settings for record in records])
             there = f"; settings that differ here: {some(differ, MOST_NAMED)}" if differ else ""
             raise UserError(f"--group-by: no experiment has a setting {key!r}{hint}{there}")
 
@@ -121,13 +122,9 @@ def _comparable(record: ExperimentRecord, key: str) -> list[Any]:
 
 def _combination(rows: Sequence[RankedRow], keys: Sequence[str]) -> Combination:
     values = tuple(_value(rows[0].record, key) for key in keys)
-    numbers = list(_numbers(rows))
+    numbers = finite_numbers(row.value for row in rows)
     if not numbers:
         return Combination(values)
     sd = statistics.stdev(numbers) if len(numbers) > 1 else None
     mean, lowest, highest = statistics.fmean(numbers), min(numbers), max(numbers)
     return Combination(values, len(numbers), mean, sd, lowest, highest, rows[0].record.name)
-
-
-def _numbers(rows: Sequence[RankedRow]) -> Iterator[float]:
-    yield from (row.value for row in rows if row.value is not None)

@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sft.errors import UserError
 from sft.reporting.baselines.building import baselines_of
-from sft.reporting.board import Leaderboard
-from sft.reporting.building import build_leaderboard, with_statistics
+from sft.reporting.board import Leaderboard, with_ranks
+from sft.reporting.building import with_statistics
 from sft.reporting.pair.comparing import Pair, compare_pair
 from sft.reporting.views.by_metric import by_metric
 from sft.reporting.views.combinations import Combinations, combinations, require_settings
@@ -55,31 +54,36 @@ class LeaderboardView:
 
 
 def leaderboard_view(
-    folders: Sequence[Path], written: Path, request: ViewRequest, *, full: bool = False
+    leaderboard: Leaderboard,
+    folders: Sequence[ResultsFolder],
+    to: ResultsFolder,
+    request: ViewRequest,
+    *,
+    full: bool = False,
 ) -> LeaderboardView:
-    """The boards of results folders in the way that was asked for; nothing is written.
+    """A leaderboard in the way that was asked for; nothing is written.
 
     Args:
-        folders: the results folders.
-        written: the folder of their leaderboard files, with the baselines that are known.
+        leaderboard: with its statistics and baselines.
+        folders: the results folders, of which baselines may be known.
+        to: the folder of their leaderboard, likewise.
         request: what is asked for.
         full: statistics of all groups; else of the best ones of each board.
 
     Raises:
         UserError: a metric, setting or name is not there, or two experiments cannot be compared.
     """
-    joined = [ResultsFolder(folder) for folder in folders]
-    leaderboard = build_leaderboard(joined)
     if request.metric is not None:
         leaderboard = by_metric(leaderboard, request.metric)
     if request.group_by and leaderboard.boards:
         require_settings(request.group_by, [record for board in leaderboard.boards for record in board.records])
-        return LeaderboardView(
-            leaderboard, tuple(combinations(board, request.group_by) for board in leaderboard.boards)
-        )
-    leaderboard = with_statistics(leaderboard, full=full)
-    if request.diff is not None:
-        pair = compare_pair(leaderboard, *request.diff) if leaderboard.boards else None
-        return LeaderboardView(leaderboard, pair=pair)
-    baselines = baselines_of(leaderboard.boards, joined, ResultsFolder(written), measures=False)
-    return LeaderboardView(dataclasses.replace(leaderboard, baselines=baselines))
+        found = tuple(combinations(board, request.group_by) for board in leaderboard.boards)
+        return LeaderboardView(leaderboard, combinations=found)
+    if request.diff is not None and leaderboard.boards:
+        ranked = leaderboard if request.metric is None else with_ranks(leaderboard)
+        return LeaderboardView(ranked, pair=compare_pair(ranked, *request.diff))
+    if request.metric is not None:
+        leaderboard = with_statistics(leaderboard, full=full)
+        baselines = baselines_of(leaderboard.boards, folders, to, measures=False)
+        leaderboard = dataclasses.replace(leaderboard, baselines=baselines)
+    return LeaderboardView(leaderboard)

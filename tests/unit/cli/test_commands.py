@@ -18,6 +18,7 @@ from sft.errors import FolderInUse, MachineError, UserError
 from sft.experiments import ledger, runner, running
 from sft.experiments.settings import RunSettings
 from sft.experiments.summary import RunSummary
+from sft.reporting.leaderboard import WrittenLeaderboard, write_leaderboard
 from sft.runs.records import ErrorRecord, StatusRecord
 
 COMMANDS = (
@@ -374,7 +375,11 @@ def test_full_asks_for_the_statistics_of_all_groups(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
     asked = []
-    monkeypatch.setattr("sft.reporting.leaderboard.write_leaderboard", lambda *_, **given: asked.append(given["full"]))
-    (tmp_path / "leaderboard.json").write_text('{"boards": [], "rows": []}')
+
+    def write(*places: Any, **given: Any) -> WrittenLeaderboard:
+        asked.append(given["full"])
+        return write_leaderboard(*places, **given)
+
+    monkeypatch.setattr("sft.reporting.leaderboard.write_leaderboard", write)
     assert call("leaderboard", str(tmp_path), *(["--full"] if full else [])) == 0
     assert asked == [full]

@@ -12,6 +12,7 @@ from sft.reporting.charts.learning_curve import learning_curve_chart
 from sft.reporting.charts.loss import thinned
 from sft.reporting.charts.pareto import pareto_charts
 from sft.reporting.figures import require_figures, svg, write_figures
+from sft.reporting.formats.json import report_of
 from tests.support.grids import MadeGrid
 
 EFFECT = {
@@ -67,7 +68,7 @@ def test_a_thinned_curve_keeps_its_ends() -> None:
 
 def test_figures_of_a_board(tmp_path: Path) -> None:
     grid = MadeGrid(tmp_path, models=("small",), n_seeds=1, n_rows=20)
-    files = write_figures(with_statistics(build_leaderboard([grid.results])), tmp_path / "figures")
+    files = write_figures(report_of(with_statistics(build_leaderboard([grid.results]))), tmp_path / "figures")
     names = [path.name for path in files]
     assert sum(name.startswith("reliability-") for name in names) == 6
     assert sum(name.startswith("confusion-") for name in names) == 6

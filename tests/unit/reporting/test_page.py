@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sft.reporting.building import build_leaderboard, with_statistics
+from sft.reporting.formats.json import report_of
 from sft.reporting.leaderboard import write_leaderboard
 from sft.reporting.page import experiments
 from sft.reporting.page.boards import headline
@@ -28,7 +29,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> MadeGrid:
 
 @pytest.fixture(scope="module")
 def data(grid: MadeGrid) -> dict:
-    return page_data(with_statistics(build_leaderboard([grid.results])))
+    return page_data(report_of(with_statistics(build_leaderboard([grid.results]))))
 
 
 def embedded(text: str) -> dict:
@@ -50,7 +51,7 @@ def test_the_page_is_one_file_that_names_no_other(grid: MadeGrid) -> None:
 
 
 def test_text_of_the_data_is_never_markup(grid: MadeGrid) -> None:
-    text = page_text(with_statistics(build_leaderboard([grid.results])))
+    text = page_text(report_of(with_statistics(build_leaderboard([grid.results]))))
     part = text[text.index('id="data">') : text.index("</script>", text.index('id="data">'))]
     assert "<" not in part[len('id="data">') :]
     assert HOSTILE in json.dumps(embedded(text), ensure_ascii=False).replace('\\"', '"')
@@ -78,7 +79,7 @@ def test_settings_that_always_change_together_are_one_column(data: dict) -> None
 
 def test_columns_without_any_value_are_left_out(tmp_path: Path) -> None:
     one_seed = MadeGrid(tmp_path, models=("small",), n_seeds=1)
-    board = page_data(with_statistics(build_leaderboard([one_seed.results])))["boards"][0]
+    board = page_data(report_of(with_statistics(build_leaderboard([one_seed.results]))))["boards"][0]
     titles = [one["title"] for one in board["groups"]["columns"]]
     assert "n" not in titles
     assert "sd" not in titles
@@ -101,7 +102,7 @@ def test_long_texts_are_cut_and_give_way(tmp_path: Path) -> None:
     line = {"text": "é" * 5000, "label": "x" * 5000, "predictions": "y" * 5000}
     rows = [json.dumps(line | {"index": place, "probabilities": {}}) for place in range(20)]
     job.predictions("test", "jsonl").write_text("\n".join(rows))
-    found = page_data(build_leaderboard([folder.results]))["experiments"]["a" * 16]
+    found = page_data(report_of(build_leaderboard([folder.results])))["experiments"]["a" * 16]
     assert len(json.dumps(found)) <= experiments.MOST_BYTES
     assert found["counts"] == [20, 200]
     assert 0 < len(found["errors"]) < 10
@@ -120,7 +121,7 @@ def test_of_many_experiments_the_best_have_details(grid: MadeGrid, monkeypatch: 
     monkeypatch.setattr(experiments, "MANY", 30)
     monkeypatch.setattr(experiments, "BEST", 5)
     leaderboard = build_leaderboard([grid.results])
-    found = page_data(leaderboard)["experiments"]
+    found = page_data(report_of(leaderboard))["experiments"]
     assert list(found) == [record.id for record in leaderboard.boards[0].records[:5]]
 
 
@@ -173,7 +174,7 @@ def test_labels_that_are_many_or_long_leave_room_for_errors(tmp_path: Path, n_la
     probabilities = dict.fromkeys(labels, 1 / n_labels)
     line = {"text": "x" * 150, "label": labels[0], "predictions": labels[1], "probabilities": probabilities}
     job.predictions("test", "jsonl").write_text("\n".join(json.dumps(line | {"index": place}) for place in range(20)))
-    found = page_data(build_leaderboard([folder.results]))["experiments"]["a" * 16]
+    found = page_data(report_of(build_leaderboard([folder.results])))["experiments"]["a" * 16]
     assert len(json.dumps(found)) <= experiments.MOST_BYTES
     assert len(found["errors"]) >= 3
 
@@ -182,9 +183,9 @@ def test_the_first_of_several_names_is_shown(tmp_path: Path) -> None:
     folder = ResultsBuilder(tmp_path)
     job = folder.done("alpha", "a" * 16, small_config(), metrics({"macro_f1": 0.5}))
     folder.alias("beta", "a" * 16, small_config(), job)
-    assert page_data(build_leaderboard([folder.results]))["experiments"]["a" * 16]["name"] == "alpha"
+    assert page_data(report_of(build_leaderboard([folder.results])))["experiments"]["a" * 16]["name"] == "alpha"
 
 
 def test_errors_in_data_are_not_quoted_without_texts(grid: MadeGrid) -> None:
     leaderboard = dataclasses.replace(build_leaderboard([grid.results]), with_texts=False)
-    assert HOSTILE not in json.dumps(page_data(leaderboard)["unfinished"])
+    assert HOSTILE not in json.dumps(page_data(report_of(leaderboard))["unfinished"])

@@ -9,10 +9,11 @@ import pytest
 from sft.cli.board.view import view_text
 from sft.cli.screen import Screen
 from sft.errors import UserError
+from sft.reporting.building import build_leaderboard, with_statistics
 from sft.reporting.pair.comparing import Pair
 from sft.reporting.pair.rows import Disagreement
 from sft.reporting.statistics import mcnemar_p
-from sft.reporting.views.view import ViewRequest, leaderboard_view
+from sft.reporting.views.view import LeaderboardView, ViewRequest, leaderboard_view
 from sft.runs.manifest import write_manifest
 from sft.runs.records import ErrorRecord
 from tests.support.records import config, metrics
@@ -42,13 +43,17 @@ class Made(ResultsBuilder):
 
     def pair(self, first: str, second: str, metric: str | None = None) -> Pair:
         request = ViewRequest(metric=metric, diff=(first, second))
-        pair = leaderboard_view([self.results.path], self.results.path, request).pair
+        pair = self.view(request).pair
         assert pair is not None
         return pair
 
+    def view(self, request: ViewRequest) -> LeaderboardView:
+        leaderboard = with_statistics(build_leaderboard([self.results]))
+        return leaderboard_view(leaderboard, [self.results], self.results, request)
+
     def text(self, first: str, second: str, **options: Any) -> str:
         request = ViewRequest(diff=(first, second), **options)
-        return view_text(leaderboard_view([self.results.path], self.results.path, request), Screen())
+        return view_text(self.view(request), Screen())
 
     def refused(self, first: str, second: str) -> str:
         with pytest.raises(UserError) as error:

@@ -7,6 +7,7 @@ import pytest
 
 from sft.errors import MachineError, PackageMissing, UserError
 from sft.reporting import tracked
+from sft.reporting.collect import collect
 from sft.reporting.tracked import last_log, log_results, require_tracker, tracked_grid
 from sft.runs.atomic import write_json
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
@@ -25,7 +26,7 @@ def folder(tmp_path: Path) -> ResultsBuilder:
 
 def grid_of(folder: ResultsBuilder, source: str = "tickets.jsonnet") -> TrackedGrid:
     write_json(folder.results.grid, {"schema": 1, "source": source, "configs": folder.configs, "pinned": {}})
-    return tracked_grid([folder.results], folder.results)
+    return tracked_grid(collect([folder.results]).in_grid, [folder.results], folder.results)
 
 
 def only(folder: ResultsBuilder) -> TrackedExperiment:
@@ -99,7 +100,8 @@ def test_joined_folders_are_one_grid_under_the_name_of_where_they_are_joined(
     folder.done("one", A, config(), metrics({"macro_f1": 0.5}))
     other.done("two", B, config(seed=2), metrics({"macro_f1": 0.6}))
     target = ResultsBuilder(tmp_path / "both").results
-    found = tracked_grid([folder.results, other.results], target)
+    folders = [folder.results, other.results]
+    found = tracked_grid(collect(folders).in_grid, folders, target)
     assert (found.name, [item.name for item in found.experiments]) == ("both", ["one", "two"])
 
 
@@ -120,7 +122,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_tracker_that_fails_is_told_in_one_line(folder: ResultsBuilder, broken: None) -> None:
     with pytest.raises(MachineError, match=r"^the results could not be logged to mine: ConnectionError: no answer$"):
-        log_results([folder.results], folder.results.path, "mine")
+        log_results((), [folder.results], folder.results.path, "mine")
 
 
 def test_a_run_that_has_ended_is_not_ended_again_by_its_tracker(folder: ResultsBuilder, broken: None) -> None:

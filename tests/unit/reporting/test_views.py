@@ -9,7 +9,7 @@ from sft.cli.board.view import view_text
 from sft.cli.screen import Screen
 from sft.errors import UserError
 from sft.reporting.board import direction
-from sft.reporting.building import leading_id
+from sft.reporting.building import build_leaderboard, leading_id, with_statistics
 from sft.reporting.collect import ExperimentRecord
 from sft.reporting.leaderboard import write_leaderboard
 from sft.reporting.views.combinations import ABSENT, Combinations
@@ -31,7 +31,8 @@ def own(**changes: Any) -> dict[str, Any]:
 
 
 def view(folder: ResultsBuilder, **request: Any) -> LeaderboardView:
-    return leaderboard_view([folder.results.path], folder.results.path, ViewRequest(**request))
+    leaderboard = with_statistics(build_leaderboard([folder.results]))
+    return leaderboard_view(leaderboard, [folder.results], folder.results, ViewRequest(**request))
 
 
 def text(folder: ResultsBuilder, **request: Any) -> str:

@@ -1,30 +1,61 @@
-"""The settings in which the rows of a board differ, one column each, cheap for ten thousand rows."""
+"""The settings in which experiments differ, one column each."""
 
 import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sft.reporting.collect import ExperimentRecord
-from sft.reporting.groups import SEED_SECTIONS
+from sft.config.seeds import is_seed
+
+Settings = Mapping[str, Any]
+"""The leaves of a config by dotted path."""
 
 SECTION = ("section",)
 """Key of a section that is there, whatever it holds."""
 
 
-def setting_columns(records: Sequence[ExperimentRecord]) -> dict[str, list[Hashable]]:
+def differing(settings: Sequence[Settings]) -> list[str]:
+    """Paths of the leaves that are not equal in all experiments, seeds among them, in the order of the configs.
+
+    A section that one experiment leaves out and another fills differs by the leaves of the fuller one.
+
+    Args:
+        settings: of the experiments, by dotted path.
+    """
+    columns = setting_columns(settings, with_seeds=True)
+    outer = {path.rpartition(".")[0] for path in columns}
+    return [path for path in columns if path not in outer and any(own.get(path) is not None for own in settings)]
+
+
+def together(columns: Mapping[str, Sequence[Hashable]]) -> list[list[str]]:
+    """The paths of columns, those in one list that are equal in the same rows: they always change together.
+
+    Args:
+        columns: path -> a key of its value in each row.
+    """
+    found: dict[tuple[int, ...], list[str]] = {}
+    for path, keys in columns.items():
+        places: dict[Hashable, int] = {}
+        found.setdefault(tuple(places.setdefault(key, len(places)) for key in keys), []).append(path)
+    return list(found.values())
+
+
+def setting_columns(settings: Sequence[Settings], *, with_seeds: bool = False) -> dict[str, list[Hashable]]:
     """Dotted path -> a key of its value in each row; of what is not equal in all, in the order of the configs.
 
     What is null and what is not there have the key None. A section that only some rows have is a column too, so that
-    an empty one is not like none. Seeds are no settings.
+    an empty one is not like none. Cheap for ten thousand rows.
+
+    Args:
+        settings: of the rows, by dotted path.
+        with_seeds: whether seeds count as settings.
     """
-    settings = [record.settings for record in records]
     counts = Counter(path for own in settings for path in own)
-    paths = [path for path in counts if path.partition(".")[0] not in SEED_SECTIONS]
+    paths = [path for path in counts if with_seeds or not is_seed(path)]
     columns = {}
     for path in paths:
         written = [own.get(path) for own in settings]
-        if any(value != written[0] or type(value) is not type(written[0]) for value in written):
+        if written.count(written[0]) < len(written) or len(set(map(type, written))) > 1:
             columns[path] = [value_key(value) for value in written]
     for section in _optional_sections(paths, counts, len(settings)):
         present: list[Hashable] = [SECTION if _has(own, section) else None for own in settings]
@@ -61,7 +92,7 @@ def _optional_sections(paths: Sequence[str], counts: Mapping[str, int], n_rows: 
     return {section: None for section, leaves in inner.items() if all(counts[leaf] < n_rows for leaf in leaves)}
 
 
-def _has(settings: Mapping[str, Any], section: str) -> bool:
+def _has(settings: Settings, section: str) -> bool:
     """Whether a row has a section: one without entries is a leaf."""
     if section in settings:
         return settings[section] is not None
