@@ -15,7 +15,8 @@ from sft.experiments.grid_files import read_grid
 from sft.experiments.line_display import display_for
 from sft.experiments.loading import GridOptions, load_grid, load_one
 from sft.experiments.methods import method_lines
-from sft.experiments.planning import GridPlan, RawGrid, plan_grid
+from sft.experiments.plan import GridPlan
+from sft.experiments.planning import RawGrid, plan_grid
 from sft.experiments.running import (
     RunOutcome,
     RunRequest,

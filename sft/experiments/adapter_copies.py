@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sft.experiments.planning import PlannedExperiment
+from sft.experiments.plan import PlannedExperiment
 from sft.runs.file_systems import copy_folder
 from sft.runs.files import ID_DIGITS, ResultsFolder, slug
 from sft.runs.manifest import is_done

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.experiments.planning import PlannedExperiment
+from sft.experiments.plan import PlannedExperiment
 from sft.experiments.stage_work import RowCounts, StageWork, assumed_rows, planned_rows, stage_work
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from sft.adapters.method import adapter_method, option_defaults
 from sft.config.experiment import ExperimentConfig
-from sft.experiments.planning import PlannedExperiment
+from sft.experiments.plan import PlannedExperiment
 from sft.inference.options import effective_generation_args, sampling_batch_size
 from sft.pipeline.seed_effect import samples_texts
 from sft.tasks.inputs import task_of

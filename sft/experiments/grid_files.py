@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sft.experiments.planning import GridPlan, PlannedExperiment
+from sft.experiments.plan import GridPlan, PlannedExperiment
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder

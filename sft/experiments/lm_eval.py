@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.evaluation.selection import UNCALIBRATED
-from sft.experiments.planning import GridPlan, PlannedExperiment
+from sft.experiments.plan import GridPlan, PlannedExperiment
 from sft.experiments.running import find_adapter, require_adapters
 from sft.models.loading import dtype_name, local_model
 from sft.pipeline.jobs import ExperimentFolders

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from sft.experiments.planning import GridPlan
+from sft.experiments.plan import GridPlan
 from sft.experiments.retries import runs_again
 from sft.experiments.schedule import direct_needs, needed_jobs, unique_jobs
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of

@@ -11,8 +11,8 @@ from sft.experiments.executors import make_executor
 from sft.experiments.executors.protocol import ExecutorOptions
 from sft.experiments.library_versions import version_warnings
 from sft.experiments.outcomes import reason, story
+from sft.experiments.plan import GridPlan, PlannedExperiment
 from sft.experiments.plan_states import PlannedRun, planned_run
-from sft.experiments.planning import GridPlan, PlannedExperiment
 from sft.experiments.why import why_lines
 from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob

@@ -2,15 +2,12 @@
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from sft.evaluation.selection import source_of
+from sft.experiments.plan import PlannedExperiment
 from sft.labels.ambiguity import ScoredLabels, label_warnings
 from sft.models.model_args import runs_remote_code
 from sft.wording import some
-
-if TYPE_CHECKING:
-    from sft.experiments.planning import PlannedExperiment
 
 SHARED_MEMORY = "/dev/shm"
 WORKERS = "dataloader_num_workers"
@@ -22,7 +19,7 @@ AnswerIds = tuple[tuple[int, ...], ...]
 
 
 def plan_warnings(
-    experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, AnswerIds | None]
+    experiments: Sequence[PlannedExperiment], label_ids: Mapping[str, AnswerIds | None]
 ) -> Iterator[str]:
     """The warnings of a grid, each told once, for the first experiment that it holds for.
 
@@ -38,7 +35,7 @@ def plan_warnings(
     yield from _labels(experiments, label_ids)
 
 
-def _trust(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+def _trust(experiments: Sequence[PlannedExperiment]) -> Iterator[str]:
     trusting: dict[str, list[str]] = {}
     for planned in experiments:
         model = planned.experiment.config.model
@@ -51,7 +48,7 @@ def _trust(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
         )
 
 
-def _workers(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+def _workers(experiments: Sequence[PlannedExperiment]) -> Iterator[str]:
     """Processes that read rows hand batches over in shared memory; where that is full, torch waits for ever."""
     names: dict[int, list[str]] = {}
     for planned in experiments:
@@ -66,7 +63,7 @@ def _workers(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
         yield f"{text} leaves the training waiting for ever; give --stall-timeout SECONDS{_little_shared_memory()}"
 
 
-def _hub_metrics(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+def _hub_metrics(experiments: Sequence[PlannedExperiment]) -> Iterator[str]:
     """The library loads the newest or cached version of such a metric, and gives no commit to pin."""
     names: dict[str, list[str]] = {}
     for planned in experiments:
@@ -87,7 +84,7 @@ def _little_shared_memory() -> str:
     return f" ({SHARED_MEMORY} has {free // MIB} MiB free, which is little)" if free < ENOUGH_SHARED_MEMORY else ""
 
 
-def _rows(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+def _rows(experiments: Sequence[PlannedExperiment]) -> Iterator[str]:
     names: dict[str, list[str]] = {}
     for planned in experiments:
         for text in planned.data.warnings:
@@ -96,7 +93,7 @@ def _rows(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
         yield f"{some(named, shown=1)}: {text}"
 
 
-def _leaks(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
+def _leaks(experiments: Sequence[PlannedExperiment]) -> Iterator[str]:
     leaks: dict[int, list[str]] = {}
     for planned in experiments:
         if planned.data.n_leaked:
@@ -105,7 +102,7 @@ def _leaks(experiments: Sequence["PlannedExperiment"]) -> Iterator[str]:
         yield f"{some(names, shown=1)}: {count} shots or in-context examples have the text of an evaluated row"
 
 
-def _labels(experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, AnswerIds | None]) -> Iterator[str]:
+def _labels(experiments: Sequence[PlannedExperiment], label_ids: Mapping[str, AnswerIds | None]) -> Iterator[str]:
     """One warning of a kind for each label set, whatever else differs between the experiments that use it."""
     texts: dict[tuple[tuple[str, ...], str], str] = {}
     names: dict[tuple[tuple[str, ...], str], list[str]] = {}
@@ -124,7 +121,7 @@ def _labels(experiments: Sequence["PlannedExperiment"], label_ids: Mapping[str, 
         yield f"{some(names[key], shown=1)}: {text}"
 
 
-def _scored(planned: "PlannedExperiment", ids: AnswerIds | None) -> ScoredLabels | None:
+def _scored(planned: PlannedExperiment, ids: AnswerIds | None) -> ScoredLabels | None:
     """The label set of an experiment that has one."""
     config, labels = planned.experiment.config, planned.data.labels
     if labels is None:

@@ -15,10 +15,11 @@ from sft.experiments.checks import SectionChecks, batch_findings
 from sft.experiments.contents import Contents
 from sft.experiments.data_checks import DataChecks, DataFacts
 from sft.experiments.odd_texts import OddRow, OddTexts
+from sft.experiments.plan import GridPlan, PlannedExperiment
 from sft.experiments.plan_warnings import plan_warnings
 from sft.experiments.tokenizer_checks import TokenizerAnswer, TokenizerQuestion, ask
 from sft.pipeline.experiment import Experiment
-from sft.pipeline.keys import StageKeys, stage_keys
+from sft.pipeline.keys import stage_keys
 
 TEMPLATE = "model.chat_template_from"
 
@@ -34,31 +35,6 @@ class RawGrid:
     folder: Path
     """What its local paths are relative to."""
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PlannedExperiment:
-    """An experiment with its keys and what the plan shows of its data."""
-
-    experiment: Experiment
-    keys: StageKeys
-    data: DataFacts
-
-
-@dataclass(frozen=True)
-class GridPlan:
-    """A grid that can be run."""
-
-    source: str
-    folder: Path
-    experiments: tuple[PlannedExperiment, ...]
-    pinned: Mapping[str, str]
-    """Hub commits in force."""
-    warnings: tuple[str, ...]
-
-    def named(self) -> dict[str, PlannedExperiment]:
-        """The experiments by name."""
-        return {planned.experiment.name: planned for planned in self.experiments}
 
 
 def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = True, may_train: bool = True) -> GridPlan:

@@ -10,7 +10,7 @@ from sft.experiments.costs import StageCosts
 from sft.experiments.display import Display
 from sft.experiments.executors import make_executor
 from sft.experiments.grid_files import read_grid, write_configs, write_grid
-from sft.experiments.planning import GridPlan, PlannedExperiment
+from sft.experiments.plan import GridPlan, PlannedExperiment
 from sft.experiments.run_facts import RunFacts
 from sft.experiments.runner import Runner
 from sft.experiments.schedule import Workload, workload

@@ -1,7 +1,7 @@
 """The shape of the house: imports go down only, heavy packages stay out of what checks import, files stay small."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -76,6 +76,59 @@ def test_imports_go_down_only() -> None:
 )
 def test_the_import_rule_sees_what_it_must(place: str, text: str, is_upward: bool) -> None:
     assert bool(upward_imports(PACKAGE / place, text)) is is_upward
+
+
+def arrows(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Module -> the modules of `sources` (text by dotted name) that it imports anywhere, for type checks too."""
+    return {
+        module: {
+            name
+            for imported in imported_modules(ast.parse(text))
+            for name in (imported, imported.rpartition(".")[0])
+            if name in sources and name != module
+        }
+        for module, text in sources.items()
+    }
+
+
+def circles(found: Mapping[str, set[str]]) -> list[str]:
+    """The modules that lead back to themselves, each with those that it leads to and that lead to it."""
+    reached: dict[str, set[str]] = {}
+    for module in found:
+        seen: set[str] = set()
+        ahead = [module]
+        while ahead:
+            new = found[ahead.pop()] - seen
+            seen |= new
+            ahead += new
+        reached[module] = seen
+    return [
+        " <-> ".join(sorted(other for other in reached[module] if module in reached[other]))
+        for module in found
+        if module in reached[module]
+    ]
+
+
+def test_no_circle_between_files() -> None:
+    sources = {dotted(path): path.read_text() for path in FILES}
+    found = sorted(set(circles(arrows(sources))))
+    assert not found, "\n".join(found)
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        ({"sft.a": "from sft.b import f", "sft.b": "def f():\n    import sft.c", "sft.c": "from sft import a"}, True),
+        ({"sft.a": "if TYPE_CHECKING:\n    from sft.b import B", "sft.b": "from sft.a import A"}, True),
+        ({"sft.a": "from sft.b import f", "sft.b": "from sft.c import f", "sft.c": ""}, False),
+    ],
+)
+def test_a_circle_is_seen(sources: dict[str, str], found: bool) -> None:
+    assert bool(circles(arrows(sources))) is found
 
 
 def test_heavy_packages_have_one_home() -> None:

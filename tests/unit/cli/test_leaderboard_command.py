@@ -1,7 +1,10 @@
 """`sft leaderboard` and its views: output, exit codes, and that the files are rebuilt in any case."""
 
+import importlib
 import json
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,16 @@ from tests.support.results import SMALL
 Call = Callable[..., tuple[int, str, str]]
 HOSTILE = "b[red]\x1b[31m"
 FILES = "results/leaderboard.md\nresults/leaderboard.html\n"
+TRACKER = """
+class Lines:
+    def require(self): pass
+    def log(self, grid, folder): return f"logged {len(grid.experiments)}"
+"""
+ONCE = [
+    ("sft.reporting.building", "collect"),
+    ("sft.reporting.building", "compared"),
+    ("sft.reporting.formats.json", "leaderboard_record"),
+]
 
 
 @pytest.fixture
@@ -102,3 +115,28 @@ def test_figures_need_a_folder(grid: Any, call: Call) -> None:
     code, out, err = call("--figures", "results/grid.json")
     assert (code, out) == (2, "")
     assert "--figures results/grid.json: is a file" in err
+
+
+@pytest.mark.parametrize("arguments", [(), ("--diff", "a", "best"), ("--group-by", "dataset.shots")])
+def test_results_are_read_and_counted_once_whatever_is_shown(
+    grid: Any, call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "mine.py").write_text(TRACKER)
+    counts: Counter[str] = Counter()
+    for module, name in ONCE:
+        watch(monkeypatch, module, name, counts)
+    code, out, _ = call(*arguments, "--tracker", "mine.py:Lines")
+    assert code == 0
+    assert out.endswith("logged 2\n")
+    assert counts == {name: 1 for _, name in ONCE}
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, module: str, name: str, counts: Counter[str]) -> None:
+    """Count the calls of a function under the name by which a module knows it."""
+    known = getattr(importlib.import_module(module), name)
+
+    def counting(*places: Any, **names: Any) -> Any:
+        counts[name] += 1
+        return known(*places, **names)
+
+    monkeypatch.setattr(f"{module}.{name}", counting)
