@@ -26,6 +26,8 @@ _UNSHOWN = "evaluation.metrics"
 _ABSENT = "no such setting"
 _EMPTY = (None, "")
 _NOTHING = {"n": (1, None)}
+_DIFFERENCE = "paired difference on the same test rows, 95 % interval"
+_CORRECTED = "of no difference to the best, corrected for the number of set-ups"
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,8 @@ def groups_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTa
         PageColumn(_titled(board, tested), "number", hint="mean over seeds, on test rows", is_main=True),
         PageColumn("sd", "number", hint="over seeds"),
         PageColumn("95 % interval", "interval", hint=_interval_hint(record), is_main=True),
-        PageColumn(
-            "to the best", "difference", hint="paired difference on the same test rows, 95 % interval", is_main=True
-        ),
-        PageColumn(
-            "p (Holm)", "number", 3, "of no difference to the best, corrected for the number of set-ups", is_main=True
-        ),
+        PageColumn("to the best", "difference", hint=_DIFFERENCE, is_main=True),
+        PageColumn("p (Holm)", "number", 3, _CORRECTED, is_main=True),
         PageColumn("", "mark", is_main=True),
         *(PageColumn(_titled(board, name), "number") for name in others),
         *_setting_columns(bundles),
