@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from results_folders import config
 
 from sft.config.seeds import is_seed, without_seeds
 from sft.reporting.leaves import leaves
 from sft.reporting.setting_differences import differing, setting_columns, together
+from tests.support.records import config
 
 
 @pytest.mark.parametrize(
