@@ -198,7 +198,7 @@ from pathlib import Path
 from sft.reporting.leaderboard import write_leaderboard
 from sft.runs.files import ResultsFolder
 folder = Path({str(tmp_path)!r})
-print(len(write_leaderboard([ResultsFolder(folder)], folder).boards))
+print(len(write_leaderboard([ResultsFolder(folder)], folder).report.leaderboard.boards))
 """
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout == "1\n"
