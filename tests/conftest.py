@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sft.experiments.grids.loading import RawGrid
 from tests.support.results import ResultsBuilder
 
 # A shell that starts the tests in the background has them ignore these, and the commands under test with them.
@@ -170,8 +171,8 @@ def rewrite() -> Callable[..., None]:
 @pytest.fixture
 def no_tokenizer_child(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans without asking a tokenizer in a child process: nothing is wrong, and nothing is known."""
-    from sft.experiments import planning
-    from sft.experiments.tokenizer_checks import TokenizerAnswer
+    from sft.experiments.planning import planning
+    from sft.experiments.planning.checks.tokenizers import TokenizerAnswer
 
     monkeypatch.setattr(planning, "ask", lambda questions: [TokenizerAnswer() for _ in questions])
 
@@ -179,9 +180,9 @@ def no_tokenizer_child(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def plan_of(no_tokenizer_child: None) -> Callable[..., Any]:
     """Plans `name -> raw config` in a folder."""
-    from sft.experiments import planning
+    from sft.experiments.planning import planning
 
     def plan(folder: Path, **configs: dict[str, Any]) -> Any:
-        return planning.plan_grid(planning.RawGrid(configs, "grid.json", folder), {})
+        return planning.plan_grid(RawGrid(configs, "grid.json", folder), {})
 
     return plan

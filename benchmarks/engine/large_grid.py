@@ -15,17 +15,16 @@ from pathlib import Path
 
 from benchmarks.report import Figure
 from benchmarks.reporting.board_10000 import make
-from sft.experiments.ledger import Ledger
-from sft.experiments.line_display import LineDisplay
-from sft.experiments.logs import mask_log
-from sft.experiments.schedule import workload
-from sft.experiments.settings import RunSettings
-from sft.experiments.surroundings import Surroundings, masking
+from sft.experiments.running.bookkeeping import Ledger
+from sft.experiments.running.log_files import mask_log
+from sft.experiments.running.schedule import workload
+from sft.experiments.running.settings import RunSettings, Surroundings, masking
 from sft.pipeline.jobs import PlannedJob
+from sft.processes.fault_injection import VARIABLE
 from sft.runs.atomic import write_json
-from sft.runs.fault_injection import VARIABLE
 from sft.runs.files import ResultsFolder
 from sft.runs.records import ErrorRecord, JobRecord, StatusRecord, write_record
+from sft.terminal.live.lines import LineDisplay
 
 COUNT, N_ROWS = 10_000, 200
 BOARD_CPU_SECONDS = 2.0

@@ -4,20 +4,19 @@ import sys
 import time
 from pathlib import Path
 
-from sft.experiments.board_process import UNDER_WAY, board_starter
 from sft.experiments.executors.local.executor import LocalExecutor
-from sft.experiments.line_display import display_for
-from sft.experiments.runner import Runner
-from sft.experiments.schedule import workload
-from sft.experiments.settings import RunSettings
-from sft.experiments.surroundings import Surroundings
+from sft.experiments.running.board_refresh import UNDER_WAY, board_starter
+from sft.experiments.running.runner import Runner
+from sft.experiments.running.schedule import workload
+from sft.experiments.running.settings import RunSettings, Surroundings
 from sft.pipeline.jobs import PlannedJob
+from sft.processes.signals import StopRequested
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import locked
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
-from sft.runs.stopping import StopRequested
+from sft.terminal.live.lines import display_for
 
 
 def stage(job: JobFolder, record: JobRecord, _progress: Progress, _started: float) -> None:

@@ -66,7 +66,7 @@ def measure(folder: Path, stage: str) -> list[Any]:
 
 
 def _planned(config: Any, folder: Path) -> str:
-    from sft.experiments.data_checks import DataChecks, DataFacts
+    from sft.experiments.planning.checks.data import DataChecks, DataFacts
 
     facts = DataChecks(folder, lambda config: None).facts(config, with_gold=True)
     if not isinstance(facts, DataFacts):
@@ -96,7 +96,7 @@ def _import_all() -> None:
 
     import sft.data.loading
     import sft.evaluation.predictions
-    import sft.experiments.data_checks  # noqa: F401
+    import sft.experiments.planning.checks.data  # noqa: F401
 
 
 def _reset_peak() -> float:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from sft.config.experiment import ExperimentConfig
-from sft.reporting.building import build_leaderboard, with_statistics
-from sft.reporting.leaderboard import write_leaderboard
+from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.reporting.files import write_leaderboard
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest

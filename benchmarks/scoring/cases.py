@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.commands import DEMO
-from sft.data.prompts import Example, PromptBuilder, PromptStyle
 from sft.models.tokenizers import load_tokenizer
+from sft.prompts import Example, PromptBuilder, PromptStyle
 
 MODEL = DEMO / "SmolLM2-135M-Instruct"
 SENTIMENTS = ("negative", "neutral", "positive")

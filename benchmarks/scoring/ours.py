@@ -13,7 +13,7 @@ from sft.inference.label_scoring.scoring import score_labels
 from sft.inference.memory import Sizes, batch_limits
 from sft.models.loading import ModelSource, load_model
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
-from sft.runs.environment import device_memory_bytes
+from sft.processes.environment import device_memory_bytes
 
 WARM_UP_TWEETS, WARM_UP_LABELS = 2, 4
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters.method import adapter_method
-from sft.data.prompts.train_row import TrainRow
+from sft.prompts.train_row import TrainRow
 
 SEED_LIMIT = 2**32
 """NumPy takes seeds below this; larger ones are folded into the range."""

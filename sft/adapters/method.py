@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from pydantic import BaseModel
 
 from sft.adapters import adapter_registry
-from sft.data.prompts.train_row import TrainRow
+from sft.prompts.train_row import TrainRow
 from sft.registry import load
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 
 from sft.adapters.method import OptionFinding
-from sft.data.prompts.train_row import TrainRow
 from sft.errors import UserError
+from sft.prompts.train_row import TrainRow
 
 
 class NoOptions(BaseModel):

@@ -2,11 +2,10 @@
 
 from sft.api.folders import clean, leaderboard, logs, results, status, track, verify
 from sft.api.grids import GridRun, inspect, methods, plan, run, run_one, schema
-from sft.experiments.loading import GridOptions
-from sft.experiments.running import RunRequest
-from sft.experiments.settings import RunSettings
+from sft.experiments.grids.loading import GridOptions
+from sft.experiments.running.settings import RunRequest, RunSettings
+from sft.leaderboard.views.view import ViewRequest
 from sft.reporting.tracked import require_tracker
-from sft.reporting.views.view import ViewRequest
 
 __all__ = [
     "GridOptions",

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sft.experiments.results_view import view_of
-from sft.reporting.building import leading_id
-from sft.reporting.collect import collect
-from sft.reporting.leaderboard import WrittenLeaderboard, board_folder, rebuild_leaderboard
+from sft.experiments.upkeep.results_view import view_of
+from sft.leaderboard.building import leading_id
+from sft.leaderboard.collect import collect
+from sft.reporting.files import WrittenLeaderboard, board_folder, rebuild_leaderboard
 from sft.reporting.tracked import log_results
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 
 if TYPE_CHECKING:
     import pandas
 
-    from sft.experiments.verification import Verification
+    from sft.experiments.upkeep.verification import Verification
 
 
 def results(*folders: str | Path) -> "pandas.DataFrame":
     """One row per experiment of one or several results folders: settings, results, seconds, memory."""
-    from sft.reporting.frame import results_frame
+    from sft.reporting.flat import results_frame
 
     return results_frame([Path(folder) for folder in folders or (DEFAULT_RESULTS,)])
 
@@ -58,7 +58,7 @@ def track(folders: Sequence[Path], tracker: str, to: Path | None = None) -> str:
 
 def status(results_path: str | Path = DEFAULT_RESULTS) -> list[str]:
     """How a results folder stands, in lines: counts by state, what runs, what failed and why, what comes next."""
-    from sft.experiments.status_view import status_lines
+    from sft.terminal.status import status_lines
 
     return status_lines(view_of(_folder(results_path)))
 
@@ -74,7 +74,7 @@ def logs(experiment: str, results_path: str | Path = DEFAULT_RESULTS, lines: int
     Raises:
         UserError: none, or several, are meant.
     """
-    from sft.experiments.log_view import logs_of
+    from sft.terminal.logs import logs_of
 
     folder = _folder(results_path)
     return logs_of(view_of(folder), experiment, lambda: leading_id(folder), lines)
@@ -82,7 +82,7 @@ def logs(experiment: str, results_path: str | Path = DEFAULT_RESULTS, lines: int
 
 def verify(results_path: str | Path = DEFAULT_RESULTS) -> "Verification":
     """Compare every result file of a results folder with its manifest; nothing is written."""
-    from sft.experiments.verification import verify as verify_view
+    from sft.experiments.upkeep.verification import verify as verify_view
 
     return verify_view(view_of(_folder(results_path)))
 
@@ -95,7 +95,7 @@ def clean(results_path: str | Path = DEFAULT_RESULTS, *, delete: bool = False, a
     Raises:
         FolderInUse: adapters are to go while a run is active.
     """
-    from sft.experiments.cleaning import clean as clean_folder
+    from sft.experiments.upkeep.cleaning import clean as clean_folder
 
     return clean_folder(_folder(results_path), delete=delete, adapters=adapters)
 

@@ -7,31 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from sft.config.schema import config_schema
-from sft.experiments.board_process import BASELINES, UNDER_WAY, board_starter, no_board
-from sft.experiments.board_refresh import last_refresh
-from sft.experiments.costs import StageCosts, row_counts
-from sft.experiments.display import Display
-from sft.experiments.grid_files import read_grid
-from sft.experiments.line_display import display_for
-from sft.experiments.loading import GridOptions, load_grid, load_one
-from sft.experiments.methods import method_lines
-from sft.experiments.plan import GridPlan
-from sft.experiments.planning import RawGrid, plan_grid
-from sft.experiments.running import (
-    RunOutcome,
-    RunRequest,
-    Watchers,
-    commits_in_force,
-    require_adapters,
-    require_training,
-    run_plan,
-)
-from sft.experiments.settings import RunSettings
+from sft.experiments.grids.loading import GridOptions, RawGrid, load_grid, load_one
+from sft.experiments.planning.plan import GridPlan
+from sft.experiments.planning.planning import plan_grid
+from sft.experiments.running.board_refresh import BASELINES, UNDER_WAY, board_starter, last_refresh, no_board
+from sft.experiments.running.display import Display
+from sft.experiments.running.grid_files import read_grid
+from sft.experiments.running.run_plan import RunOutcome, Watchers, commits_in_force, run_plan
+from sft.experiments.running.settings import RunRequest, RunSettings
+from sft.experiments.running.stage_costs import StageCosts, row_counts
+from sft.experiments.running.trained_adapters import require_adapters, require_training
 from sft.reporting.tracked import last_log, require_tracker
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 from sft.runs.hub_contact import asked_anew
 from sft.runs.lock import locked
 from sft.runs.notices import told_to
+from sft.terminal.live.lines import display_for
+from sft.terminal.methods import method_lines
 
 Grid = str | Path | Mapping[str, Any] | list[Any]
 
@@ -125,7 +117,7 @@ def inspect(
         lm_eval: a folder for the test rows as a task of lm-evaluation-harness; `lm_eval` of the result says how to run
             it. The adapter must be trained, and lm-eval must read every row as the same ids.
     """
-    from sft.experiments.lm_eval import write_lm_eval_task
+    from sft.deployment.lm_eval_command import write_lm_eval_task
     from sft.pipeline.inspection import inspect_experiment
 
     folder = ResultsFolder(Path(results_path))

@@ -14,8 +14,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from sft.calibration.calibrator import Calibrated, Calibrator, Options, RowSetScores, Scores
-from sft.calibration.fitting import LABELLED_ROWS, labelled_rows, mean_log_loss
-from sft.calibration.priors import Space, prior_of_rows, without_prior
+from sft.calibration.priors import LABELLED_ROWS, Space, labelled_rows, mean_log_loss, prior_of_rows, without_prior
 
 DIGITS = 12
 """Log losses that agree so far are equal: what differs beyond is rounding."""

@@ -1,15 +1,22 @@
-"""What the model favours, estimated from scores, and taken off them; everything in fp64 and in logarithms."""
+"""What the model favours, estimated from scores or fitted on labelled rows, and taken off them; everything in fp64 and
+in logarithms.
+"""
 
 from typing import Literal
 
 import numpy as np
 
-from sft.calibration.calibrator import Calibrated, Scores
+from sft.calibration.calibrator import Calibrated, RowSetScores, Scores
 
 Space = Literal["logit", "log_ratio", "prob"]
 
+
 LOWEST = -700.0
 """Log-probabilities are clamped here, in nats: below, exp() leaves the normal numbers of fp64."""
+
+
+LABELLED_ROWS = 64
+"""Labelled rows by default: one number is fitted, and more cost as much time as evaluated rows do."""
 
 
 def log_probabilities(scores: Scores) -> Scores:
@@ -80,3 +87,21 @@ def without_prior(scores: Scores, prior: Scores, space: Space, strength: float =
         return log_probabilities(logs - strength * prior)
     shifted = np.exp(logs) - strength * prior + strength / scores.shape[-1]
     return log_probabilities(np.log(np.maximum(shifted, np.exp(LOWEST))))
+
+
+def labelled_rows(count: int) -> str:
+    """The name of the row set with at most `count` labelled rows."""
+    return f"train:{count}"
+
+
+def mean_log_loss(scores: Scores, rows: RowSetScores) -> float:
+    """Mean of -log p(gold label), in nats.
+
+    Args:
+        scores: (rows, labels).
+        rows: where the gold labels stand.
+    """
+    if rows.gold is None:
+        raise ValueError("these rows have no gold labels")
+    logs = log_probabilities(scores)
+    return float(-logs[np.arange(len(logs)), rows.gold].mean())

@@ -12,8 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from sft.calibration.calibrator import Calibrated, Calibrator, Options, RowSetScores, Scores
-from sft.calibration.fitting import LABELLED_ROWS, labelled_rows, mean_log_loss
-from sft.calibration.priors import log_probabilities
+from sft.calibration.priors import LABELLED_ROWS, labelled_rows, log_probabilities, mean_log_loss
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
 """Bounds: rows that are all right would have T = 0, rows that no T makes likelier T = infinity."""

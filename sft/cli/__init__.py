@@ -8,13 +8,13 @@ from typing import NoReturn
 
 import typer
 
-from sft.cli.ending import end_by, end_on_early_signals
-from sft.cli.output import steady_streams, write_err
 from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
 from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
 from sft.cli.state_commands import clean, logs, status, verify
-from sft.cli.visible import visible
 from sft.errors import MACHINE_ERRNOS, MachineError, SftError, machine_kind
+from sft.processes.signals import end_by, end_on_early_signals
+from sft.terminal.screen import visible
+from sft.terminal.streams import steady_streams, write_err
 
 app = typer.Typer(
     name="sft",

@@ -11,7 +11,7 @@ import typer
 from sft.errors import UserError
 
 if TYPE_CHECKING:
-    from sft.experiments.loading import GridOptions
+    from sft.experiments.grids.loading import GridOptions
 
 Grid = Annotated[Path, typer.Argument(metavar="GRID", help="Jsonnet or JSON file: a grid, a list, or one config.")]
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="Jsonnet or JSON file; a grid with --only NAME.")]
@@ -81,9 +81,9 @@ def reads_grid(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _grid_options(given: Mapping[str, Any]) -> "GridOptions":
-    from sft.experiments.grid import MAX_EXPERIMENTS
-    from sft.experiments.jsonnet import JsonnetOptions
-    from sft.experiments.loading import GridOptions
+    from sft.experiments.grids.expand import MAX_EXPERIMENTS
+    from sft.experiments.grids.jsonnet import JsonnetOptions
+    from sft.experiments.grids.loading import GridOptions
 
     return GridOptions(
         overrides=tuple(given["set_"] or ()),

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
-from sft.cli.command_line import shown_command
-from sft.cli.ending import end_by
-from sft.cli.output import write_err, write_out
-from sft.cli.run_options import (
+from sft.cli.options import (
     FailFast,
     ForkTimeout,
     Gpus,
@@ -28,14 +25,17 @@ from sft.cli.run_options import (
     Timeout,
     Tracker,
 )
+from sft.processes.signals import end_by
 from sft.runs.files import DEFAULT_RESULTS
+from sft.terminal.command_line import shown_command
+from sft.terminal.streams import write_err, write_out
 
 if TYPE_CHECKING:
     from sft.api import GridRun, RunRequest
     from sft.experiments.executors.protocol import StartChoice
-    from sft.experiments.loading import GridOptions
-    from sft.experiments.running import RunOutcome
-    from sft.experiments.settings import OnOutOfMemory
+    from sft.experiments.grids.loading import GridOptions
+    from sft.experiments.running.run_plan import RunOutcome
+    from sft.experiments.running.settings import OnOutOfMemory
     from sft.runs.files import ResultsFolder
 
 SHOWN_ROWS = 3
@@ -128,7 +128,7 @@ def evaluate(config: Config, *, results_path: Results = DEFAULT_RESULTS, options
 
 
 def _run_one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> None:
-    from sft.cli.tables import experiment_text
+    from sft.terminal.experiment import experiment_text
     from sft.wording import shown_path
 
     ended = _one(config, results_path, options, request)
@@ -151,9 +151,9 @@ def _finished(ended: "GridRun") -> bool:
 
 
 def _show_board(ended: "GridRun") -> None:
-    from sft.cli.board import board_text
-    from sft.cli.screen import screen_of
     from sft.runs.records import read_json_or_none
+    from sft.terminal.board import board_text
+    from sft.terminal.screen import screen_of
     from sft.wording import shown_path
 
     board = read_json_or_none(ended.results.leaderboard("json"))
@@ -175,7 +175,7 @@ def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = N
         retry: the command that runs again what failed.
     """
     from sft.errors import MachineError
-    from sft.experiments.closing import Ending, closing_lines
+    from sft.terminal.run_summary import Ending, closing_lines
 
     summary = outcome.summary
     stopped = summary.stopped_by is not None

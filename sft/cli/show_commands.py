@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
-from sft.cli.board_options import Diff, Figures, Folders, Full, GroupBy, Metric, NoTexts, To
-from sft.cli.output import show
-from sft.cli.run_options import Tracker
+from sft.cli.options import Diff, Figures, Folders, Full, GroupBy, Metric, NoTexts, To, Tracker
 from sft.errors import UserError
 from sft.runs.files import DEFAULT_RESULTS
+from sft.terminal.streams import show
 
 
 @reads_grid
@@ -27,8 +26,8 @@ def plan(
 ) -> None:
     """Expand and check a grid; show what would run, is shared, is done, and every default in force."""
     from sft import api
-    from sft.experiments.plan_view import plan_lines
     from sft.runs.files import ResultsFolder
+    from sft.terminal.plan import plan_lines
 
     checked = api.plan(grid, options, results_path)
     show("\n".join(plan_lines(checked, ResultsFolder(results_path.resolve()), why=why)))
@@ -49,7 +48,8 @@ def inspect(
 ) -> None:
     """Show rows of each split as the model will see them: text, ids, loss mask, cuts, labels, cost."""
     from sft import api
-    from sft.cli.inspection import inspection_text, wants_colour
+    from sft.terminal.inspection import inspection_text
+    from sft.terminal.screen import wants_colour
 
     found = api.inspect(config, rows, options, results_path, lm_eval)
     show(json.dumps(found) if json_ else inspection_text(found, colour=wants_colour(sys.stdout)))
@@ -68,9 +68,9 @@ def leaderboard(
 ) -> None:
     """Rebuild the leaderboard files of results folders, then show the ranking or another view of it."""
     from sft import api
-    from sft.cli.board import board_text
-    from sft.cli.board.view import view_text
-    from sft.cli.screen import screen_of
+    from sft.terminal.board import board_text
+    from sft.terminal.board.boards import view_text
+    from sft.terminal.screen import screen_of
 
     request = api.ViewRequest(metric, _parts(group_by), diff)
     if tracker is not None:

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from sft.cli.arguments import Results
-from sft.cli.output import show
 from sft.runs.files import DEFAULT_RESULTS
+from sft.terminal.streams import show
 
 
 def status(results_path: Results = DEFAULT_RESULTS) -> None:
@@ -30,7 +30,7 @@ def logs(
 def verify(results_path: Results = DEFAULT_RESULTS) -> None:
     """Compare result files with their manifests, metrics with the predictions; exit 1 when one differs."""
     from sft import api
-    from sft.experiments.verification_view import verification_lines
+    from sft.terminal.verification import verification_lines
 
     verified = api.verify(results_path)
     show("\n".join(verification_lines(verified)))

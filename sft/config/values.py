@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from sft.config.secrets import ADVICE, is_secret
-from sft.config.texts import LONE_SURROGATE
+from sft.wording import LONE_SURROGATE
 
 INTEGER_LIMIT = 2**53
 MAX_DEPTH = 100

@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sft.config.texts import quoted
 from sft.data.arrow_columns import BINARY, BytesColumn, UnreadColumn, arrow_column
 from sft.data.tables import Column, Table
 from sft.errors import DataError, MachineError
+from sft.wording import quoted
 
 
 class ArrowTable(Table):

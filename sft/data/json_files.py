@@ -4,18 +4,42 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sft.config.dataset import ReadOptions
-from sft.config.texts import LONE_SURROGATE, json_kind, listed, quoted
-from sft.data.json_columns import RecordColumns
-from sft.data.tables import Table
+from sft.data.tables import ListColumn, ReadTable, Table
 from sft.data.text_files import OddText, decoded, is_plain, lone_surrogate, plain_blocks
 from sft.errors import DataError
+from sft.wording import LONE_SURROGATE, json_kind, listed, quoted
 
 JSON_BLANKS = " \t\r\n"
+
+
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text} is too large")
+    return number
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        twice = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
+        raise ValueError(f"the key {quoted(twice)} stands twice in one object")
+    return record
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object)
 
 
 def read_jsonl(path: Path, read: ReadOptions) -> Table:
@@ -158,28 +182,6 @@ def _half_character(value: Any) -> re.Match[str] | None:
     return LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False))
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {text} is too large")
-    return number
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        twice = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
-        raise ValueError(f"the key {quoted(twice)} stands twice in one object")
-    return record
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object)
-
-
 def _parse(text: str) -> Any:
     return _DECODER.decode(text)
 
@@ -207,3 +209,43 @@ def _check_is_row(path: Path, record: Mapping[str, Any]) -> None:
             f"{path.name}: one JSON object with {max(sizes)} values under each of {listed(record)}: columns, and "
             "not rows; save it as a list of objects, {column: value} for each row"
         )
+
+
+class RecordColumns:
+    """Takes records (column -> JSON value) in their order; a column that a record lacks is missing there."""
+
+    def __init__(self) -> None:
+        self._cells: dict[str, list[Any]] = {}
+        self._orders: dict[int, tuple[str, ...]] = {}
+        self._known_orders: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._n_rows = 0
+
+    def add(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Take the next records."""
+        if all(map(tuple(self._cells).__eq__, map(tuple, records))):
+            for column, cells in self._cells.items():
+                cells.extend(map(itemgetter(column), records))
+        else:
+            self._add_others(records)
+        self._n_rows += len(records)
+
+    def finished(self) -> ReadTable:
+        """All of them as a table."""
+        columns = tuple(self._cells)
+        cells = {column: ListColumn(cells) for column, cells in self._cells.items()}
+        orders = {
+            index: order for index, order in self._orders.items() if len(order) == len(columns) and order != columns
+        }
+        return ReadTable(self._n_rows, cells, (), orders)
+
+    def _add_others(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Take records of which some lack columns, have new ones, or have them in another order."""
+        for column in dict.fromkeys(column for record in records for column in record):
+            if column not in self._cells:
+                self._cells[column] = [None] * self._n_rows
+        for column, cells in self._cells.items():
+            cells.extend([record.get(column) for record in records])
+        columns = tuple(self._cells)
+        for index, order in enumerate(map(tuple, records), start=self._n_rows):
+            if len(order) == len(columns) and order != columns:
+                self._orders[index] = self._known_orders.setdefault(order, order)

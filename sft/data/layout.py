@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig, SplitsConfig
-from sft.config.texts import listed
 from sft.data.folders import names_file
 from sft.data.sources import SplitSource, file_split
 from sft.errors import DataError, UserError
+from sft.wording import listed
 
 SHARE_LINE = "splits: {test: 0.3}"
 DEFAULT_TRAIN = SplitsConfig().train

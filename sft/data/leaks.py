@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from sft.config.texts import normalised
 from sft.data.rows import Row
+from sft.wording import normalised
 
 COLUMN_BREAK = "\x1f"
 

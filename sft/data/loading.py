@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig
-from sft.config.texts import listed, quoted, shown
 from sft.data.arrow_tables import read_parquet
 from sft.data.delimited import WITH_QUOTING, has_no_quoting, read_csv
 from sft.data.fingerprints import holds_byte, source_sha256
@@ -26,7 +25,7 @@ from sft.data.sources import (
 )
 from sft.data.tables import ColumnNames, Table, merged
 from sft.errors import DataError, UserError
-from sft.wording import some
+from sft.wording import listed, quoted, shown, some
 
 __all__ = ["data_fingerprint", "data_names", "hub_commit", "kept_quotes", "load_splits", "local_source"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 
 from sft.config.canonical import json_text
-from sft.config.texts import listed
 from sft.data.tables import Record, Table
 from sft.errors import DataError
+from sft.wording import listed
 
 
 @dataclass(frozen=True)

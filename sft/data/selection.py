@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sft.config.dataset import DatasetConfig
-from sft.config.texts import listed, shown
 from sft.data.rows import Row, Split, Splits, indices_of, picked, texts_of
 from sft.data.sampling import nested_positions, random_for, shuffled
 from sft.errors import DataError
-from sft.wording import and_more
+from sft.wording import and_more, listed, shown
 
 SHOWN_VALUES = 10
 

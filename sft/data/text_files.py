@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
-from sft.config.texts import LONE_SURROGATE
 from sft.errors import DataError, MachineError, UserError
+from sft.wording import LONE_SURROGATE
 
 LIKELY_ENCODINGS = ("utf-8", "cp1252", "shift_jis", "gb18030", "latin-1")
 BYTE_ORDER_MARK = "\ufeff"

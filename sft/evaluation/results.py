@@ -1,14 +1,14 @@
 """The numbers of one split: its metrics, those without the calibrator beside them, and the label mass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from sft.errors import DataError
 from sft.evaluation.computation import MetricInputs, MetricResults, compute_metrics
 from sft.evaluation.normalization import Scores
 from sft.evaluation.outputs import SplitOutput
 from sft.evaluation.selection import LABEL_MASS, UNCALIBRATED
-from sft.evaluation.words import word_splitter
 from sft.models.tokenizers import load_tokenizer
 from sft.runs.records import JobRecord
 from sft.tasks.inputs import Inputs
@@ -61,3 +61,19 @@ def _metrics(
     )
     names = config.evaluation.metrics or list(inputs.task.default_metrics)
     return compute_metrics(names, inputs.task.name, metric_inputs, config.evaluation.model_extra or {}, folder)
+
+
+class Tokenizer(Protocol):
+    """The part of a Hugging Face tokenizer that is used."""
+
+    def tokenize(self, text: str) -> list[str]:
+        """The tokens of a text, without special tokens."""
+
+
+def word_splitter(tokenizer: Tokenizer) -> Callable[[str], list[str]]:
+    """A function that splits a text into the tokenizer's tokens, each as its text."""
+
+    def split(text: str) -> list[str]:
+        return list(tokenizer.tokenize(text))
+
+    return split

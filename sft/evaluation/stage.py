@@ -13,15 +13,14 @@ from sft.evaluation.outputs import SplitOutput, read_outputs
 from sft.evaluation.predictions import Prediction, kept_columns, prediction_record, write_predictions
 from sft.evaluation.results import split_results
 from sft.evaluation.rows import evaluated_rows, write_rows
+from sft.processes.environment import git_commit, peak_rss_bytes, versions
 from sft.runs.atomic import write_json
-from sft.runs.environment import git_commit, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import EVAL, JobRecord, read_json_or_none
 from sft.tasks.inputs import Inputs, inputs_of_job, rows_sha256
-from sft.tasks.row_sets import RowSet
-from sft.tasks.set_rows import pool_rows
+from sft.tasks.row_sets import RowSet, pool_rows
 
 SCHEMA = 1
 LIBRARY_WARNINGS = "library_warnings"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts import Encoded
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.objectives import objective_named
+from sft.prompts import Encoded
 from sft.registry import import_object
 from sft.runs.files import JobFolder
 from sft.runs.progress import Progress

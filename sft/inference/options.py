@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sft.config.findings import PathMessage
-from sft.config.library_keys import popped_names
+from sft.config.library.keys import popped_names
 from sft.registry import nearest
 
 _CLASS = "transformers.generation.configuration_utils:GenerationConfig"

@@ -15,8 +15,8 @@ from sft.inference.memory import Sizes, batch_limits
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
 from sft.objectives import objective_named
+from sft.processes.environment import device_memory_bytes, device_record, peak_rss_bytes, versions
 from sft.runs.atomic import write_json
-from sft.runs.environment import device_memory_bytes, device_record, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
@@ -25,8 +25,7 @@ from sft.tasks.encoding import model_source
 from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.tasks.planned import check_unchanged
 from sft.tasks.prompting import PromptedRow, PromptMaker
-from sft.tasks.row_sets import RowSet
-from sft.tasks.set_rows import prompted_set
+from sft.tasks.row_sets import RowSet, prompted_set
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sft.config.texts import as_seen, normalised
-from sft.wording import some
+from sft.wording import as_seen, normalised, some
 
 SHOWN_GROUPS = 3
 UNEVEN = 3

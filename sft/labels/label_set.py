@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from sft.config.canonical import json_text
-from sft.config.texts import as_seen, listed, normalised, quoted
 from sft.errors import DataError, UserError
+from sft.wording import as_seen, listed, normalised, quoted
 
 SHOWN = 20
 

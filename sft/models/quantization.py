@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sft.config.library_keys import quantization_classes, quantization_parameters
+from sft.config.library.keys import quantization_classes, quantization_parameters
 from sft.config.model import QuantizationConfig
 from sft.errors import PackageMissing, UserError
 from sft.registry import nearest, unknown_name

@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sft.data.prompts import Encoded
 from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost
 from sft.inference.label_scoring.grouping import WORTH_SHARING
 from sft.inference.memory import Sizes, batch_limits
-from sft.models.token_text import completion_segments, prompt_segments
+from sft.labels.token_trie import ROOT, TokenTrie
+from sft.models.token_text import completion_segments, prompt_segments, token_text
 from sft.pipeline.experiment import Experiment
-from sft.pipeline.inspected_labels import label_ids_by_value, label_nodes
 from sft.pipeline.prompts import ExperimentPrompts
+from sft.prompts import Encoded, LabelIds
 from sft.tasks.encoding import evaluated_rows, smallest, training_rows
 from sft.tasks.inputs import Inputs
 from sft.tasks.prompting import PromptedRow
 from sft.training.options import trainer_args_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
@@ -114,3 +117,42 @@ class _Inspection:
             raise ValueError("an inference can always run as configured")
         labels = [(label.answer_ids, label.stop_ids) for label in self.prompts.inference.labels]
         return scoring_cost(ids, labels, limits)
+
+
+def label_ids_by_value(values: Sequence[str], labels: Sequence[LabelIds]) -> dict[str, list[int]]:
+    """The ids of each label with its stop's, by gold value, as predictions have it."""
+    pairs = zip(values, labels, strict=True)
+    return {value: [*label.answer_ids, *label.stop_ids] for value, label in pairs}
+
+
+def label_nodes(
+    values: Sequence[str], labels: Sequence[LabelIds], tokenizer: "PreTrainedTokenizerBase"
+) -> list[dict[str, Any]]:
+    """The nodes of the tree of the labels with their stops, a parent before its children.
+
+    Args:
+        values: gold values.
+        labels: as they are scored, in the same order.
+        tokenizer: of the model.
+
+    Returns:
+        for each node `{id, text, parent, is_stop, labels}`: `parent` is the place of a node in the list, null at the
+        first token; `labels` are the gold values whose last token it is, the stop included.
+    """
+    trie = TokenTrie.of([[*label.answer_ids, *label.stop_ids] for label in labels])
+    ends: dict[int, list[str]] = {}
+    stops: set[int] = set()
+    for value, label, path in zip(values, labels, trie.paths, strict=True):
+        ends.setdefault(path[-1], []).append(value)
+        stops.update(path[len(label.answer_ids) :])
+    texts = {token: token_text(tokenizer, token) for token in set(trie.tokens)}
+    return [
+        {
+            "id": token,
+            "text": texts[token],
+            "parent": None if parent == ROOT else parent,
+            "is_stop": node in stops,
+            "labels": ends.get(node, []),
+        }
+        for node, (token, parent) in enumerate(zip(trie.tokens, trie.parents, strict=True))
+    ]

@@ -1,9 +1,13 @@
-"""Which row sets an experiment needs beside its evaluated rows, and which key of its config names each."""
+"""What an experiment depends on by its config alone: row sets beside its evaluated rows, and whether a seed changes
+anything.
+"""
 
 from pathlib import Path
 
 from sft.calibration.selection import needed_row_sets, options_in_force
+from sft.config.examples import inference_choice
 from sft.config.experiment import ExperimentConfig
+from sft.inference.options import is_sampling
 from sft.registry import is_own_code
 from sft.runs.records import EVAL
 from sft.tasks.inputs import task_of
@@ -11,6 +15,8 @@ from sft.tasks.row_sets import PMI_ROWS, RowSet
 from sft.tasks.task import Setting
 
 NORMALIZATION = "inference.label_scoring.normalization"
+
+
 CALIBRATION: Setting = "inference.calibration_args"
 
 
@@ -38,3 +44,16 @@ def calibrates_on_pool(config: ExperimentConfig) -> bool:
         return True
     named = needed_row_sets(config.calibration, options_in_force(config), Path())
     return any(row_set.kind == "train" or row_set.content == "domain" for row_set in map(RowSet.parse, named))
+
+
+def samples_texts(config: ExperimentConfig) -> bool:
+    """Whether the experiment writes texts that are drawn at random."""
+    return task_of(config).uses("inference.generation_args") and is_sampling(config.inference.generation_args)
+
+
+def seed_has_effect(config: ExperimentConfig) -> bool:
+    """Whether any seed changes what the experiment computes."""
+    choice = inference_choice(config)
+    reads_pool = choice.k > 0 or calibrates_on_pool(config)
+    draws_pool = reads_pool and config.dataset.shots not in (0, "all")
+    return config.trains or samples_texts(config) or draws_pool or choice.is_seeded(task_of(config).counts_per_label)

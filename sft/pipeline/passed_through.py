@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from sft.adapters.method import adapter_method
 from sft.config.experiment import ExperimentConfig
-from sft.config.library_defaults import generation_defaults, init_defaults, is_default, without_defaults
-from sft.config.library_keys import QUANTIZATION_MODULE
+from sft.config.library.defaults import generation_defaults, init_defaults, is_default, without_defaults
+from sft.config.library.keys import QUANTIZATION_MODULE
 from sft.inference.options import effective_generation_args
 from sft.models.model_args import DEFAULTS as MODEL_ARGS
 from sft.tasks.inputs import task_of

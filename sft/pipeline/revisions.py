@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sft.adapters.lora.initialization import InitChoice
-from sft.config.library_defaults import dataclass_defaults
-from sft.config.library_keys import SFT_CONFIG
+from sft.config.library.defaults import dataclass_defaults
+from sft.config.library.keys import SFT_CONFIG
 from sft.config.model import ModelConfig
 from sft.config.prompting import PromptingConfig
 from sft.pipeline.experiment import Experiment

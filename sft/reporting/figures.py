@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from sft.errors import MachineError, UserError
-from sft.reporting.board import Board, best_run
+from sft.leaderboard.board import Board, best_run
+from sft.leaderboard.details.details import Confusion, experiment_details
 from sft.reporting.charts.chart import Chart
-from sft.reporting.charts.confusion import confusion_chart
-from sft.reporting.charts.reliability import reliability_chart
+from sft.reporting.charts.experiment_charts import confusion_chart, reliability_chart
 from sft.reporting.charts.theme import LIGHT, theme
-from sft.reporting.details.confusion import Confusion
-from sft.reporting.details.experiment import experiment_details
 from sft.reporting.flat import all_storable
 from sft.reporting.formats.report_format import Report
 from sft.reporting.page.boards import board_charts

@@ -1,7 +1,16 @@
 """A leaderboard as flat rows: one per experiment, one column per number or setting."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sft.leaderboard.building import build_leaderboard
+from sft.reporting.formats.json import leaderboard_record
+from sft.runs.files import ResultsFolder
+
+if TYPE_CHECKING:
+    import pandas
 from typing import Any
 
 
@@ -49,3 +58,15 @@ def all_storable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [all_storable(item) for item in value]
     return storable(value)
+
+
+def results_frame(folders: Sequence[Path]) -> "pandas.DataFrame":
+    """One row per experiment, best first on each board: its metrics, settings by dotted key, seconds and resources.
+
+    Raises:
+        UserError: a folder is not there.
+    """
+    import pandas
+
+    rows = list(flat_rows(leaderboard_record(build_leaderboard([ResultsFolder(folder) for folder in folders]))))
+    return pandas.DataFrame(rows, columns=None if rows else ["name", "id", "state", "board", "rank"])

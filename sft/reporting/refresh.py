@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from sft.errors import MACHINE_ERRNOS, MachineError, SftError
-from sft.reporting.leaderboard import write_leaderboard
+from sft.reporting.files import write_leaderboard
 from sft.runs.fence import holding_read
 from sft.runs.files import ResultsFolder
 

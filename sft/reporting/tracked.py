@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sft.errors import MachineError, SftError, UserError
+from sft.leaderboard.board import board_id
+from sft.leaderboard.collect import ExperimentRecord, collect, finite_number
 from sft.registry import load
-from sft.reporting.board import board_id
-from sft.reporting.collect import ExperimentRecord, collect
-from sft.reporting.finite import finite_number
 from sft.runs.experiments import listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import read_json_or_none, read_status

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sft.runs import fault_injection
+from sft.processes import fault_injection
 from sft.runs.fence import require_in_place
 from sft.runs.file_systems import chmod, fsync, make_folder
 

@@ -8,35 +8,62 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from sft.errors import ErrorKind
 from sft.runs.files import JobFolder
 from sft.runs.manifest import ListedFile, finished_files
-from sft.runs.records import ErrorRecord, State, StatusRecord, read_status, stage_of
+from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_status, stage_of
 
 JobState = State | Literal["lost", "damaged"]
 """A state as it is written, or as only a reader can tell it."""
 
+
 WAITING: Final = "waiting for --retry-failed"
+
+
 ExperimentState = JobState | Literal["waiting", "not started", "waiting for --retry-failed"]
 """How an experiment stands in a run: it may also wait for its turn, or be left as an earlier run left it."""
 
+
 FINISHED: tuple[State, ...] = ("done", "predicted")
 """The results are there, and the seconds of the stage are those that it takes."""
+
+
 FAILED: tuple[State, ...] = ("failed", "timeout")
 """The stage had its time and left no result."""
+
+
 STOPPED: tuple[State, ...] = ("interrupted", "preempted")
 """The stage was asked to end; nothing is known against it."""
+
+
 UNTRIED: tuple[State, ...] = ("pending", "pruned")
 """No try is over, or what it left was deleted on purpose."""
+
+
 WITHOUT_RESULT: tuple[JobState, ...] = (*FAILED, "damaged", "lost", *STOPPED)
 """A try is over and its result is not there; the order in which they are counted."""
+
+
 ORDER: tuple[JobState, ...] = (*FINISHED, "running", *WITHOUT_RESULT, "pending")
 """The order in which the experiments of a results folder are counted."""
 
+
 METRICS_FILE = "result/metrics.json"
 
+
 LOST = ErrorRecord("killed", "its runner ended without recording how")
+
+
 DAMAGED = ErrorRecord("no_result", "its result files are not those of its manifest")
+
+
 _READERS_ERRORS: Mapping[JobState, ErrorRecord] = {"lost": LOST, "damaged": DAMAGED}
+
+
+LASTING: frozenset[ErrorKind] = frozenset(
+    {"config", "data", "model", "tokenizer", "diverged", "oom_gpu", "exception", "timeout", "stall"}
+)
+"""Kinds that the same command would meet again: a later run leaves them as they are, unless it is told to retry."""
 
 
 @dataclass(frozen=True)
@@ -122,3 +149,13 @@ def experiment_standing(own: Standing, stages: Mapping[str, Standing]) -> Standi
     blamed = [standing for name, standing in stages.items() if stage_of(name) == stage]
     is_over = bool(blamed) and all(standing.state in FINISHED for standing in blamed)
     return Standing("pending", is_unreadable=own.is_unreadable) if is_over else own
+
+
+def is_own_failure(status: StatusRecord, stage: StageName) -> bool:
+    """Whether a job's status tells of its own failure, not of one it waited for."""
+    return status.stage == stage and status.state in ("failed", "timeout") and status.error is not None
+
+
+def runs_again(status: StatusRecord, stage: StageName) -> bool:
+    """Whether a later run takes up a job that is not done, without being told to retry."""
+    return not (is_own_failure(status, stage) and status.error is not None and status.error.kind in LASTING)

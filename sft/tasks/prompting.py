@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
-from sft.data.prompts import Encoded, Example, LabelIds, PromptBuilder, PromptStyle, TooLong, resolve_format
 from sft.data.rows import Row
 from sft.errors import DataError, UserError
 from sft.labels.label_set import LabelSet
 from sft.models.tokenizers import chat_template_in_force, default_template_args, load_tokenizer, own_chat_template
+from sft.prompts import Encoded, Example, LabelIds, PromptBuilder, PromptStyle, TooLong, resolve_format
 from sft.runs.progress import beat
 from sft.tasks.inputs import task_of, with_labels
 from sft.wording import some

@@ -2,4 +2,4 @@
 
 from sft.registry import Registry
 
-tracker_registry: Registry = {"mlflow": "sft.tracking.mlflow:Mlflow"}
+tracker_registry: Registry = {"mlflow": "sft.tracking.mlflow.tracker:Mlflow"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sft.config.findings import PathMessage
-from sft.config.library_keys import enum_values
+from sft.config.library.keys import enum_values
 from sft.errors import PackageMissing
 
 Check = Callable[[Mapping[str, Any]], list[PathMessage]]

@@ -22,7 +22,7 @@ from trl import SFTTrainer
 
 from sft.adapters.masters import head_as_computed
 from sft.adapters.parameters import set_tensors
-from sft.runs.stopping import StopRequested, stop_requested
+from sft.processes.signals import StopRequested, stop_requested
 from sft.training.callbacks import check_finite
 from sft.training.checkpoints import TENSORS, Checkpoint, CheckpointFolder, Piece, write_piece
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
-from sft.config.library_defaults import dataclass_defaults, without_defaults
-from sft.config.library_keys import SFT_CONFIG, dataclass_fields
-from sft.config.library_keys import enum_values as _enum_values
+from sft.config.library.defaults import dataclass_defaults, without_defaults
+from sft.config.library.keys import SFT_CONFIG, dataclass_fields
+from sft.config.library.keys import enum_values as _enum_values
 from sft.registry import nearest, unknown_name
 from sft.training.argument_checks import check_together
 from sft.training.report_to import KEY, check_report_to

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sft.errors import PackageMissing
+from sft.processes.variables import variables
 from sft.registry import unknown_name
 from sft.runs.files import ID_DIGITS, JobFolder, results_of, slug
-from sft.runs.variables import variables
-from sft.tracking.mlflow_store import require_mlflow
-from sft.tracking.mlflow_training import trainer_store
+from sft.tracking.mlflow.store import require_mlflow
+from sft.tracking.mlflow.training import trainer_store
 
 KEY = "report_to"
 NONE, ALL, MLFLOW = "none", "all", "mlflow"

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from sft.data.prompts.train_row import TrainRow
 from sft.errors import DataError
+from sft.prompts.train_row import TrainRow
 from sft.wording import some
 
 SHOWN_ROWS = 10

@@ -13,21 +13,21 @@ from sft.adapters.method import adapter_method
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import save_adapter
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts.train_row import TrainRow
 from sft.errors import DataError, StageFailure
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
 from sft.models.objective import Objective
 from sft.models.room import loading_room
 from sft.objectives import objective_named
+from sft.processes.environment import device_record, peak_rss_bytes, versions
+from sft.processes.signals import StopRequested, deferred
+from sft.prompts.train_row import TrainRow
 from sft.registry import import_object
 from sft.runs.atomic import write_json
-from sft.runs.environment import device_record, peak_rss_bytes, versions
 from sft.runs.files import JobFolder
 from sft.runs.manifest import is_done, write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
-from sft.runs.stopping import StopRequested, deferred
 from sft.tasks.encoding import model_source, smallest, training_rows, validation_rows
 from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.tasks.planned import check_unchanged

@@ -23,11 +23,11 @@ from trl import SFTConfig
 
 from sft.adapters.attach import SEED_LIMIT
 from sft.adapters.parameters import trained_tensors
-from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.errors import DataError, StageFailure
 from sft.models.devices import has_bf16
 from sft.models.library_warnings import judged_warnings
 from sft.models.storages import HALF_TYPES
+from sft.prompts.train_row import IGNORED, TrainRow
 from sft.runs.progress import Progress
 from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
@@ -123,7 +123,7 @@ def train_model(
     Raises:
         DataError: a row has no trainable token or is longer than `max_length`.
         StageFailure: the loss or a gradient is no longer finite, or no gradient reaches the adapter.
-        StopRequested: the process was asked to stop (`sft.runs.stopping.deferred`); a checkpoint was saved.
+        StopRequested: the process was asked to stop (`sft.processes.signals.deferred`); a checkpoint was saved.
     """
     check_rows(rows, "training", settings.trainer_args.get("max_length"))
     if dev_rows is not None:

@@ -16,9 +16,9 @@ from sft.errors import MachineError, StageFailure
 from sft.experiments.executors.guard import STACKS
 from sft.models.model_args import spreads_over_gpus
 from sft.pipeline import stage_registry
+from sft.processes import fault_injection, signals
 from sft.processes.visible_gpus import VISIBLE_GPUS, first_only
 from sft.registry import load
-from sft.runs import fault_injection, stopping
 from sft.runs.attempts import begin_attempt, discard_growing, take_over
 from sft.runs.exit_codes import exit_code_of
 from sft.runs.fence import holding, require_in_place, working_for
@@ -51,7 +51,7 @@ def run_job(
         return USAGE
     attempt = AttemptFolder(job.attempts_path / attempt_name) if attempt_name else None
     _write_utf8()
-    stopping.listen()
+    signals.listen()
     faulthandler.enable()
     faulthandler.register(STACKS)
     fault_injection.begin_worker()
@@ -63,8 +63,8 @@ def run_job(
                     _run_stage(job, attempt, started, before_hello)
             except Exception as error:  # noqa: BLE001  any bug of a stage is that stage's result
                 return _failed(attempt, error)
-    except stopping.StopRequested:
-        return stopping.STOPPED_EXIT_CODE
+    except signals.StopRequested:
+        return signals.STOPPED_EXIT_CODE
     except Exception as error:  # noqa: BLE001  what keeps the lock away is too
         return _failed(attempt, error)
     return 0

@@ -8,6 +8,7 @@ So a job that was forked does not depend on whether the server still answers.
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import select
@@ -24,15 +25,29 @@ from typing import Any
 from sft.experiments.executors import guard
 from sft.experiments.executors.environment import THREAD_COUNTS
 from sft.experiments.executors.warm import Preload
+from sft.objectives import objective_named, objective_registry
+from sft.processes import fault_injection
 from sft.processes.visible_gpus import VISIBLE_GPUS, shows_none
+from sft.runs.records import StageName
 from sft.worker.forked import run_forked
-from sft.worker.loading import load_beforehand
+from sft.worker.job import stage_function
 
 PER_JOB = (*THREAD_COUNTS, VISIBLE_GPUS)
 """Variables that a job may have otherwise than the server; libraries read others while they are imported."""
+
+
 CUDA_STARTED = "the server has started CUDA"
+
+
 CUDA_DEVICE = "/dev/nvidia-uvm"
 """Open in every process that has started CUDA, in no other."""
+
+
+USED_BY: dict[StageName, tuple[str, ...]] = {
+    "infer": ("sft.inference.label_scoring.scoring", "sft.inference.generation"),
+    "evaluate": ("evaluate",),
+}
+"""What a stage imports only when it needs it, which most of its jobs do."""
 
 
 def serve(descriptor: int, preload: str) -> int:
@@ -154,3 +169,31 @@ def _holds(device: str) -> bool:
 
 def _native_threads() -> int:
     return len(os.listdir("/proc/self/task"))
+
+
+def load_beforehand(preload: Preload) -> None:
+    """Import the modules of stages and of model types."""
+    for stage in preload.stages:
+        stage_function(stage)
+        for package in () if fault_injection.replaced_stage() else USED_BY.get(stage, ()):
+            importlib.import_module(package)
+    for model_type in preload.model_types:
+        _load_model_type(model_type)
+    if fault_injection.server_computes():
+        import torch
+
+        torch.set_num_threads(2)
+        ones = torch.ones(1024, 1024)
+        (ones @ ones).sum()
+
+
+def _load_model_type(model_type: str) -> None:
+    """Import the classes of a model type; one that cannot be is told by the jobs that need it."""
+    import transformers
+
+    try:
+        for name in objective_registry:
+            objective = objective_named(name)
+            getattr(transformers, objective.class_of(model_type) or objective.auto_class)
+    except (ImportError, AttributeError, RuntimeError) as error:
+        sys.stderr.write(f"model type {model_type} is not loaded beforehand: {error}\n")

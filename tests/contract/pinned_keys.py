@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sft.config.reading import read_experiment
 from sft.data.loading import local_source
-from sft.experiments.contents import Contents
-from sft.experiments.data_checks import DataChecks, DataFacts
-from sft.experiments.loading import GridOptions, load_grid
+from sft.experiments.grids.loading import GridOptions, load_grid
+from sft.experiments.planning.checks.data import DataChecks, DataFacts
+from sft.experiments.planning.fingerprinting import Contents
 from sft.models.references import locate
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys, stage_keys

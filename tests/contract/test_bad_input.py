@@ -11,7 +11,7 @@ import pytest
 
 from sft import GridOptions, api, cli
 from sft.errors import InvalidExperiments, MachineError, SftError, UserError
-from sft.experiments.jsonnet import JsonnetOptions
+from sft.experiments.grids.jsonnet import JsonnetOptions
 from tests.contract.bad_configs import CASES, TRAINED
 from tests.contract.tiny_project import config, write_bad_data, write_project
 

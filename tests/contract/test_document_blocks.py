@@ -8,8 +8,8 @@ import pytest
 
 from sft.calibration.calibrator import RowSetScores
 from sft.config.reading import read_experiment
-from sft.experiments.grid import expand
-from sft.experiments.jsonnet import JsonnetOptions, evaluate_jsonnet
+from sft.experiments.grids.expand import expand
+from sft.experiments.grids.jsonnet import JsonnetOptions, evaluate_jsonnet
 from sft.tracking.tracker import TrackedExperiment, TrackedGrid
 from tests.contract.documents import DOCUMENTS, README, blocks, section
 
@@ -99,8 +99,8 @@ def test_python_example_uses_what_there_is() -> None:
 
 def test_the_shown_ranking_is_drawn_as_the_program_draws_it() -> None:
     """From its own numbers."""
-    from sft.cli.board.ranking import experiments_table
-    from sft.cli.screen import Screen, drawn
+    from sft.terminal.board.ranking import experiments_table
+    from sft.terminal.screen import Screen, drawn
 
     shown = README.split("```\n")[1].split("\nIntervals: ")[0].splitlines()[2:]
     header, _, *lines = (re.split(" {2,}", line) for line in shown)

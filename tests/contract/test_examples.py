@@ -7,9 +7,9 @@ import pytest
 from sft.config.experiment import ExperimentConfig
 from sft.config.reading import read_experiment
 from sft.data.loading import local_source
-from sft.experiments.checks import SectionChecks
-from sft.experiments.data_checks import DataChecks, DataFacts
-from sft.experiments.loading import GridOptions, load_grid
+from sft.experiments.grids.loading import GridOptions, load_grid
+from sft.experiments.planning.checks.data import DataChecks, DataFacts
+from sft.experiments.planning.checks.sections import SectionChecks
 from sft.models.references import locate
 from sft.registry import is_own_code
 

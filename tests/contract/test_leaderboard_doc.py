@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sft.reporting.building import build_leaderboard, with_statistics
-from sft.reporting.collect import ExperimentError
+from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.collect import ExperimentError
+from sft.leaderboard.records import Baseline, Baselines, LeftOut, ShotSetBaseline
 from sft.reporting.formats.json import leaderboard_record
-from sft.reporting.records import Baseline, Baselines, LeftOut, ShotSetBaseline
 from tests.support import grids
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard-json.md").read_text("utf-8")

@@ -19,7 +19,7 @@ for name in blocked:
     sys.modules[name] = None
 from pathlib import Path
 from sft import api
-from sft.experiments.plan_view import plan_lines
+from sft.terminal.plan import plan_lines
 from sft.runs.files import ResultsFolder
 results = ResultsFolder(Path("results"))
 plan = api.plan("grid.json")

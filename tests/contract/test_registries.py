@@ -17,9 +17,9 @@ from sft.config.experiment import ExperimentConfig
 from sft.evaluation.checks import check_metrics
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.entry import MetricEntry
-from sft.experiments.checks import SectionChecks
 from sft.experiments.executors import executor_registry
 from sft.experiments.executors.protocol import Executor
+from sft.experiments.planning.checks.sections import SectionChecks
 from sft.inference.answering import Answering
 from sft.initialization.initializers import initializer_registry
 from sft.models.config_file import FAULTS

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sft import api
-from sft.experiments.plan import GridPlan
-from sft.experiments.plan_states import planned_run
+from sft.experiments.planning.plan import GridPlan
+from sft.experiments.planning.reuse import planned_run
 from sft.runs.files import ResultsFolder
 
 KEPT = Path(__file__).resolve().parents[1] / "support" / "results_before"

@@ -1,16 +1,17 @@
-"""The shape of the house: imports go down only, heavy packages stay out of what checks import, files stay small."""
+"""The shape of the house: imports go down only, in no circle; heavy packages have one home; everything stays small."""
 
 import ast
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[2] / "sft"
+from tests.support.structure import PACKAGE, circles, import_graph, imported_modules, module_of
+
 LEVELS = [
-    {"cli", "worker"},
+    {"cli"},
     {"api"},
-    {"experiments", "reporting", "deployment"},
+    {"terminal"},
+    {"worker", "deployment", "reporting"},
+    {"experiments", "leaderboard"},
     {"pipeline"},
     {"training", "inference", "evaluation"},
     {"tasks", "objectives", "calibration", "tracking"},
@@ -19,116 +20,93 @@ LEVELS = [
     {"labels", "models", "data"},
     {"runs"},
     {"config"},
-    {"registry"},
+    {"prompts", "registry"},
     {"errors", "neighbours", "processes", "wording"},
 ]
-LEVEL_OF = {unit: number for number, units in enumerate(LEVELS) for unit in units}
+INSIDE = {
+    "experiments": [{"upkeep"}, {"running"}, {"planning"}, {"executors", "grids"}],
+    "leaderboard": [
+        {"views"},
+        {"building", "baselines"},
+        {"board"},
+        {"effects", "details", "board_warnings"},
+        {"statistics"},
+        {"groups"},
+        {"settings"},
+        {"records", "collect", "setting_differences"},
+    ],
+}
+"""Levels of the parts of a unit: its folders, and files that lie beside them."""
+
 FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 40
+MAX_FILES_IN_A_FOLDER = 20
 ONLY_HOME = {"trl": "training"}
 
 
-def unit_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+def level_of(levels: list[set[str]], part: str) -> int | None:
+    return next((number for number, parts in enumerate(levels) if part in parts), None)
 
 
-def imported_modules(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def upward_imports(path: Path, text: str) -> list[str]:
-    """Imports of `text`, standing at `path`, that go up or to a sibling."""
-    unit = unit_of(path)
+def upward_imports(module: str, imported: list[str]) -> list[str]:
+    """The imports of a module that go up or to a sibling; both by dotted names."""
+    own = module.split(".")[1:]
     found = []
-    for module in imported_modules(ast.parse(text)):
-        parts = module.split(".")
-        if parts[0] != "sft" or len(parts) < 2:
+    for other in imported:
+        parts = other.split(".")[1:]
+        if not own or not parts:
             continue
-        other = parts[1]
-        if other in LEVEL_OF and other != unit and LEVEL_OF[other] <= LEVEL_OF[unit]:
-            found.append(f"{path.relative_to(PACKAGE)} imports sft.{other}")
+        if parts[0] != own[0]:
+            mine, others = level_of(LEVELS, own[0]), level_of(LEVELS, parts[0])
+        elif own[0] in INSIDE and len(own) > 1 and len(parts) > 1 and parts[1] != own[1]:
+            mine, others = level_of(INSIDE[own[0]], own[1]), level_of(INSIDE[own[0]], parts[1])
+        else:
+            continue
+        if mine is not None and others is not None and others <= mine:
+            found.append(f"{module} imports {other}")
     return found
 
 
 def test_every_unit_has_a_level() -> None:
-    units = {unit_of(path) for path in FILES} - {"__init__"}
-    assert units <= set(LEVEL_OF), units - set(LEVEL_OF)
+    parts = {
+        tuple(module_of(path).split(".")[1:3]) for path in FILES if path.parent != PACKAGE or path.stem != "__init__"
+    }
+    assert {part[0] for part in parts} <= set().union(*LEVELS)
+    for unit, levels in INSIDE.items():
+        assert {part[1] for part in parts if part[0] == unit and len(part) > 1} <= set().union(*levels)
 
 
 def test_imports_go_down_only() -> None:
-    found = [line for path in FILES if unit_of(path) != "__init__" for line in upward_imports(path, path.read_text())]
+    found = [line for module, others in import_graph().items() for line in upward_imports(module, sorted(others))]
     assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(
-    ("place", "text", "is_upward"),
+    ("module", "imported", "is_upward"),
     [
-        ("data/rows.py", "from sft.models import loading", True),
-        ("runs/files.py", "def f():\n    import sft.api", True),
-        ("data/rows.py", "from sft.runs import files", False),
-        ("training/stage.py", "from sft.inference.limits import prompt_limit", True),
+        ("sft.data.rows", "sft.models.loading", True),
+        ("sft.runs.files", "sft.api", True),
+        ("sft.data.rows", "sft.runs.files", False),
+        ("sft.training.stage", "sft.inference.limits", True),
+        ("sft.experiments.grids.loading", "sft.experiments.planning.planning", True),
+        ("sft.experiments.running.runner", "sft.experiments.executors.protocol", False),
+        ("sft.leaderboard.records", "sft.leaderboard.collect", True),
+        ("sft.leaderboard.views.pair", "sft.leaderboard.board", False),
+        ("sft.leaderboard.board", "sft.reporting.files", True),
     ],
 )
-def test_the_import_rule_sees_what_it_must(place: str, text: str, is_upward: bool) -> None:
-    assert bool(upward_imports(PACKAGE / place, text)) is is_upward
+def test_the_import_rule_sees_what_it_must(module: str, imported: str, is_upward: bool) -> None:
+    assert bool(upward_imports(module, [imported])) is is_upward
 
 
-def arrows(sources: Mapping[str, str]) -> dict[str, set[str]]:
-    """Module -> the modules of `sources` (text by dotted name) that it imports anywhere, for type checks too."""
-    return {
-        module: {
-            name
-            for imported in imported_modules(ast.parse(text))
-            for name in (imported, imported.rpartition(".")[0])
-            if name in sources and name != module
-        }
-        for module, text in sources.items()
-    }
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circles(import_graph()) == []
 
 
-def circles(found: Mapping[str, set[str]]) -> list[str]:
-    """The modules that lead back to themselves, each with those that it leads to and that lead to it."""
-    reached: dict[str, set[str]] = {}
-    for module in found:
-        seen: set[str] = set()
-        ahead = [module]
-        while ahead:
-            new = found[ahead.pop()] - seen
-            seen |= new
-            ahead += new
-        reached[module] = seen
-    return [
-        " <-> ".join(sorted(other for other in reached[module] if module in reached[other]))
-        for module in found
-        if module in reached[module]
-    ]
-
-
-def test_no_circle_between_files() -> None:
-    sources = {dotted(path): path.read_text() for path in FILES}
-    found = sorted(set(circles(arrows(sources))))
-    assert not found, "\n".join(found)
-
-
-def dotted(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-
-
-@pytest.mark.parametrize(
-    ("sources", "found"),
-    [
-        ({"sft.a": "from sft.b import f", "sft.b": "def f():\n    import sft.c", "sft.c": "from sft import a"}, True),
-        ({"sft.a": "if TYPE_CHECKING:\n    from sft.b import B", "sft.b": "from sft.a import A"}, True),
-        ({"sft.a": "from sft.b import f", "sft.b": "from sft.c import f", "sft.c": ""}, False),
-    ],
-)
-def test_a_circle_is_seen(sources: dict[str, str], found: bool) -> None:
-    assert bool(circles(arrows(sources))) is found
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e"}}
+    assert circles(graph) == [["b", "c"]]
 
 
 def test_heavy_packages_have_one_home() -> None:
@@ -136,7 +114,7 @@ def test_heavy_packages_have_one_home() -> None:
     for path in FILES:
         for module in imported_modules(ast.parse(path.read_text())):
             home = ONLY_HOME.get(module.split(".")[0])
-            if home is not None and unit_of(path) != home:
+            if home is not None and module_of(path).split(".")[1] != home:
                 found.append(f"{path.relative_to(PACKAGE)} imports {module}")
     assert not found, found
 
@@ -153,3 +131,8 @@ def test_files_and_functions_stay_small() -> None:
                 if lines > MAX_FUNCTION_LINES:
                     found.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}: {lines} lines")
     assert not found, "\n".join(found)
+
+
+def test_folders_stay_small() -> None:
+    sizes = {folder: len(list(folder.glob("*.py"))) for folder in {path.parent for path in FILES}}
+    assert {str(folder.relative_to(PACKAGE)): n for folder, n in sizes.items() if n > MAX_FILES_IN_A_FOLDER} == {}

@@ -16,7 +16,7 @@ EVALUATE = """
 import json, sys
 from pathlib import Path
 import sft
-from sft.experiments.jsonnet import JsonnetOptions, evaluate_jsonnet
+from sft.experiments.grids.jsonnet import JsonnetOptions, evaluate_jsonnet
 print(json.dumps([sft.__file__, evaluate_jsonnet(Path(sys.argv[1]), JsonnetOptions())]))
 """
 

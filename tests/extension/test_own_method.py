@@ -168,7 +168,7 @@ def test_what_is_measured_is_what_was_trained(shift: Any, run: Run, raw: Raw, pr
 def test_an_interrupted_training_ends_as_a_whole_one(
     shift: Any, run: Run, raw: Raw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sft.runs.stopping import StopRequested
+    from sft.processes.signals import StopRequested
     from sft.training import checked_trainer
 
     whole = run("whole", raw(TRAINED), "adapter")["train"]

@@ -12,8 +12,8 @@ import pytest
 from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local.processes import JobProcesses
 from sft.experiments.executors.protocol import Lease
+from sft.processes.fault_injection import VARIABLE
 from sft.runs.attempts import begin_attempt
-from sft.runs.fault_injection import VARIABLE
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, write_record
 from tests.faults import grid_process, stub

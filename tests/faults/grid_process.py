@@ -16,26 +16,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.cli.output import steady_streams, write_err
 from sft.cli.run_commands import close
 from sft.errors import SftError
-from sft.experiments.board_process import GuardedBoard, StartBoard
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine
-from sft.experiments.line_display import display_for
-from sft.experiments.logs import LogSize
-from sft.experiments.runner import Runner
-from sft.experiments.running import RunOutcome
-from sft.experiments.schedule import workload
-from sft.experiments.settings import RunSettings
-from sft.experiments.surroundings import Surroundings
-from sft.experiments.sweeping import sweep
+from sft.experiments.running.board_refresh import GuardedBoard, StartBoard
+from sft.experiments.running.log_files import LogSize
+from sft.experiments.running.recovery import sweep
+from sft.experiments.running.run_plan import RunOutcome
+from sft.experiments.running.runner import Runner
+from sft.experiments.running.schedule import workload
+from sft.experiments.running.settings import RunSettings, Surroundings
 from sft.pipeline.jobs import PlannedJob
+from sft.processes.memory import memory_limit, oom_counter
 from sft.runs.events import EventLog
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import locked
-from sft.runs.memory import memory_limit, oom_counter
 from sft.runs.records import JobRecord, StatusRecord, read_status
+from sft.terminal.live.lines import display_for
+from sft.terminal.streams import steady_streams, write_err
 
 QUICK: dict[str, Any] = {"tick_seconds": 0.05, "backoff_seconds": 0.05, "board_seconds": 0.0}
 PATIENCE = 60.0

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.errors import LoadingOutOfMemory, StageFailure
-from sft.runs import stopping
+from sft.processes import signals
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
@@ -89,10 +89,10 @@ def _ignore_term(work: Work) -> None:
 
 def _save_on_term(work: Work) -> None:
     """As a training does: goes on to the next moment at which its work can be kept."""
-    with stopping.deferred():
+    with signals.deferred():
         work.mark("working")
         deadline = time.monotonic() + PATIENCE
-        while not stopping.stop_requested() and time.monotonic() < deadline:
+        while not signals.stop_requested() and time.monotonic() < deadline:
             time.sleep(0.01)
         work.mark("saved")
 

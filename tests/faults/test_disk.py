@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sft.experiments.executors.local import processes
-from sft.experiments.logs import LogSize
+from sft.experiments.running.log_files import LogSize
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import is_done
 

@@ -11,8 +11,8 @@ import pytest
 
 from sft import api
 from sft.errors import MachineError
-from sft.experiments.settings import RunSettings
-from sft.experiments.tokenizer_checks import TokenizerAnswer
+from sft.experiments.planning.checks.tokenizers import TokenizerAnswer
+from sft.experiments.running.settings import RunSettings
 from tests.support.waiting import wait_until
 
 BOTH_STARTS = pytest.mark.parametrize("start", ["warm", pytest.param("fresh", marks=pytest.mark.slow)])
@@ -189,7 +189,9 @@ def test_gpus_that_are_not_there_are_told_before_anything_starts__row_19(
     resources: dict[str, Any],
     message: str,
 ) -> None:
-    monkeypatch.setattr("sft.experiments.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions])
+    monkeypatch.setattr(
+        "sft.experiments.planning.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions]
+    )
     monkeypatch.setenv("PATH", "/nowhere")
     (project / "grid.json").write_text(json.dumps({"configs": {"a": raw(resources)}}))
     with pytest.raises(MachineError, match=message) as error:
@@ -207,7 +209,9 @@ def test_a_driver_that_does_not_work_is_no_machine_without_gpus__row_19(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr("sft.experiments.executors.local.gpus.QUERY_TIMEOUT_SECONDS", 2)
-    monkeypatch.setattr("sft.experiments.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions])
+    monkeypatch.setattr(
+        "sft.experiments.planning.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions]
+    )
     (project / "grid.json").write_text(json.dumps({"configs": {"a": raw()}}))
     why = "nvidia-smi ends with code 15: Unable to" if dead == "exit 15" else "it does not answer within 2 s"
     with pytest.raises(MachineError, match=f"the driver of the GPUs does not work: {why}.*--gpus none") as error:
@@ -225,7 +229,9 @@ def test_a_gpu_that_is_not_allowed_is_told_with_those_that_are__row_19(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
-    monkeypatch.setattr("sft.experiments.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions])
+    monkeypatch.setattr(
+        "sft.experiments.planning.planning.ask", lambda questions: [TokenizerAnswer() for _ in questions]
+    )
     (project / "grid.json").write_text(json.dumps({"configs": {"a": raw()}}))
     with pytest.raises(MachineError, match="GPU 0 is not there or not allowed; allowed: 1, 2"):
         api.run(project / "grid.json", project / "results", settings=RunSettings(gpus="0"))

@@ -13,13 +13,11 @@ from typing import Any
 import pytest
 
 from sft import api
-from sft.experiments import library_versions
-from sft.experiments.grid_files import write_configs, write_grid
-from sft.experiments.plan_view import plan_lines
-from sft.experiments.sweeping import sweep
-from sft.experiments.verification_view import verification_lines
+from sft.experiments.planning import plan_warnings
+from sft.experiments.running.grid_files import write_configs, write_grid
+from sft.experiments.running.recovery import sweep
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
-from sft.reporting.leaderboard import write_leaderboard
+from sft.reporting.files import write_leaderboard
 from sft.runs import atomic, events, progress
 from sft.runs.atomic import write_json, write_text
 from sft.runs.events import EventLog
@@ -28,6 +26,8 @@ from sft.runs.lock import locked
 from sft.runs.manifest import finished_files, is_done, write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import ErrorRecord, StatusRecord, read_json_or_none, read_status, write_record
+from sft.terminal.plan import plan_lines
+from sft.terminal.verification import verification_lines
 
 BOTH_STARTS = pytest.mark.parametrize("start", ["warm", pytest.param("fresh", marks=pytest.mark.slow)])
 RESULT = {"results": {"macro_f1": 0.5}, "data": {}, "details": {}}
@@ -398,7 +398,7 @@ def test_other_library_versions_are_told_and_nothing_runs_again__row_46(
     planned: Callable[..., Planned], raw: Raw, results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid = planned(one=raw(), two=raw({"seed": 14})).finish({"peft": "0.20.0", "torch": "2.9"})
-    monkeypatch.setattr(library_versions, "versions", lambda: {"peft": "0.21.0", "torch": "2.9"})
+    monkeypatch.setattr(plan_warnings, "versions", lambda: {"peft": "0.21.0", "torch": "2.9"})
     lines = plan_lines(grid.plan, results)
     assert "0 of 6 stages to run; saved: 0 shared, 6 done" in lines
     warnings = [line for line in lines if line.startswith("warning: ")]
@@ -446,7 +446,7 @@ def test_no_name_leads_out_of_the_folder_and_every_report_has_it_as_it_is__row_4
 
 def test_a_name_that_no_file_can_hold_is_refused__row_48() -> None:
     from sft.errors import UserError
-    from sft.experiments.grid import expand
+    from sft.experiments.grids.expand import expand
 
     for name in ("a\0b", "", "\ud83d"):
         with pytest.raises(UserError, match="the name"):

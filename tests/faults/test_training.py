@@ -23,13 +23,13 @@ from sft.errors import StageFailure, UserError
 from sft.pipeline import stage_registry
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
 from sft.pipeline.memory import has_memory_step
+from sft.processes import signals
+from sft.processes.signals import STOPPED_EXIT_CODE, StopRequested
 from sft.registry import load
-from sft.runs import stopping
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord, read_progress, write_record
-from sft.runs.stopping import STOPPED_EXIT_CODE, StopRequested
 
 ARGS = {"learning_rate": 1e-3, "num_train_epochs": 3, "per_device_train_batch_size": 2}
 """Of 6 rows: 9 steps."""
@@ -146,9 +146,9 @@ def during_step(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def listening() -> Iterator[None]:
     """Answers SIGTERM as a worker does."""
     before = signal.getsignal(signal.SIGTERM)
-    stopping.listen()
+    signals.listen()
     yield
-    stopping.listen()  # forgets the request
+    signals.listen()  # forgets the request
     signal.signal(signal.SIGTERM, before)
 
 
@@ -181,7 +181,7 @@ def test_on_sigterm_a_training_saves_and_goes_on_later__row_8(make, during_step,
         stopped.run()
     stopped.assert_nothing_made()
     assert {path.name for path in stopped.folder.checkpoints.iterdir()} == {"start", "checkpoint-4"}
-    stopping.listen()
+    signals.listen()
     during_step.do = lambda *_: None
     stopped.run()
     assert stopped.adapter == whole.adapter

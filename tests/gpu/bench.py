@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from sft.runs import fault_injection
+from sft.processes import fault_injection
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("billing", "technical support", "praise", "other")

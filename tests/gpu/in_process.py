@@ -9,11 +9,11 @@ import torch
 
 from sft.adapters.attach import attach_adapter
 from sft.config.model import QuantizationConfig
-from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
 from sft.models.loading import ModelSource, load_model
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
+from sft.prompts.train_row import IGNORED, TrainRow
 from sft.runs.progress import Progress
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.options import effective_trainer_args

@@ -10,8 +10,8 @@ from typing import Any
 
 import sft.training.stage  # noqa: F401  the server of warm starts imports it before its forks, as without a fault
 from sft.pipeline import stage_registry
+from sft.processes import fault_injection
 from sft.registry import load
-from sft.runs import fault_injection
 from sft.runs.files import JobFolder
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord

@@ -90,7 +90,7 @@ class Report:
 
     def begin(self, model: str) -> None:
         """Say what this runs on."""
-        from sft.runs.environment import device_record, versions
+        from sft.processes.environment import device_record, versions
         from tests.gpu.machine import versions_outside
 
         self._machine = {"device": self._device, "model": model, "platform": platform.platform()}

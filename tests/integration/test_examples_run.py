@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import sft
-from sft.experiments.loading import GridOptions
+from sft.experiments.grids.loading import GridOptions
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord
 

@@ -138,7 +138,7 @@ def loaded(folder: Path) -> Any:
 
 
 def rows() -> list[Any]:
-    from sft.data.prompts.train_row import IGNORED, TrainRow
+    from sft.prompts.train_row import IGNORED, TrainRow
 
     made = []
     for number in range(8):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sft.reporting.leaderboard import write_leaderboard
+from sft.reporting.files import write_leaderboard
 from tests.support import grids
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

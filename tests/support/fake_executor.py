@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.experiments.board_process import BoardFailure
-from sft.experiments.closing import opening_line
-from sft.experiments.display import RunningJob
 from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.protocol import Lease
-from sft.experiments.run_facts import RunFacts
-from sft.experiments.schedule import Workload
+from sft.experiments.running.board_refresh import BoardFailure
+from sft.experiments.running.display import RunningJob
+from sft.experiments.running.schedule import Workload
+from sft.experiments.running.summary import RunFacts
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.records import ErrorRecord, JobRecord, StartMode, StatusRecord, read_job, write_record
+from sft.terminal.run_summary import opening_line
 
 MOST_WAITS = 20_000
 

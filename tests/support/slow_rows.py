@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sft.config.dataset import DatasetConfig
-from sft.config.texts import listed, quoted, shown
 from sft.data.arrow_columns import BINARY, _cells, _has_binary
 from sft.data.delimited import (
     WITH_QUOTING,
@@ -30,6 +29,7 @@ from sft.data.shares import cut
 from sft.data.sources import FileSplit, SavedSplit, local_splits
 from sft.data.text_files import decoded
 from sft.errors import DataError
+from sft.wording import listed, quoted, shown
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ import sft
 from sft import api
 from sft.api import grids
 from sft.errors import MachineError, PackageMissing, UserError
-from sft.experiments import running
-from sft.experiments.board_process import GuardedBoard
 from sft.experiments.executors.local import gpus
 from sft.experiments.executors.local.gpu_question import Gpu, GpuAnswer
-from sft.experiments.runner import Runner
-from sft.experiments.schedule import Workload
-from sft.experiments.settings import RunSettings
-from sft.experiments.summary import RunSummary
-from sft.reporting.leaderboard import write_leaderboard
+from sft.experiments.running import run_plan
+from sft.experiments.running.board_refresh import GuardedBoard
+from sft.experiments.running.runner import Runner
+from sft.experiments.running.schedule import Workload
+from sft.experiments.running.settings import RunSettings
+from sft.experiments.running.summary import RunSummary
+from sft.reporting.files import write_leaderboard
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import write_manifest
 
@@ -112,7 +112,7 @@ def test_a_driver_that_does_not_work_keeps_nobody_from_what_is_done(
     monkeypatch.setattr(gpus, "ask_for_gpus", lambda _: GpuAnswer(broken="it is ill"))
     with pytest.raises(MachineError, match="it is ill"):
         sft.run(grid, "results")
-    monkeypatch.setattr(running, "workload", lambda jobs: Workload(jobs, {}))
+    monkeypatch.setattr(run_plan, "workload", lambda jobs: Workload(jobs, {}))
     sft.run(grid, "results")
     assert capsys.readouterr().err.count("warning: the driver of the GPUs does not work: it is ill") == 1
 

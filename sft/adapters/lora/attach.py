@@ -15,13 +15,13 @@ from sft.adapters.lora.options import disagreements
 from sft.adapters.lora.peft_folder import load_peft
 from sft.adapters.lora.target_checks import ON_HEAD, TWICE, check_on_model
 from sft.adapters.lora.targets import choose_targets, joined_targets, weighs_experts
-from sft.data.prompts.train_row import TrainRow
 from sft.errors import UserError
 from sft.initialization.apply import anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
 from sft.initialization.layers import ADAPTER, adapter_layers
 from sft.models.library_warnings import judged_warnings
 from sft.models.storages import HALF_TYPES, is_conv1d, known_storage
+from sft.prompts.train_row import TrainRow
 from sft.registry import load
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ answers for LoRA-GA (arXiv:2407.05000).
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.errors import UserError
+from sft.prompts.train_row import IGNORED, TrainRow
 from sft.runs.progress import beat
 
 if TYPE_CHECKING:

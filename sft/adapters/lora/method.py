@@ -11,10 +11,10 @@ from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_keys, c
 from sft.adapters.lora.peft_folder import CONFIG, load_peft
 from sft.adapters.lora.target_checks import check_on_model, check_targets
 from sft.adapters.method import OptionFinding, option_defaults
-from sft.config.library_defaults import dataclass_defaults
-from sft.config.library_keys import LORA_CONFIG
-from sft.data.prompts.train_row import TrainRow
+from sft.config.library.defaults import dataclass_defaults
+from sft.config.library.keys import LORA_CONFIG
 from sft.initialization.initializers import require_initializer_package
+from sft.prompts.train_row import TrainRow
 from sft.registry import is_own_code
 
 if TYPE_CHECKING:

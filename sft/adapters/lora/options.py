@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sft.adapters.lora.peft_folder import adapter_config
 from sft.adapters.method import OptionFinding
-from sft.config.library_keys import LORA_CONFIG, dataclass_fields
+from sft.config.library.keys import LORA_CONFIG, dataclass_fields
 from sft.registry import nearest
 
 SET_BY_US = "set by the program"

@@ -8,7 +8,7 @@ from sft.experiments.executors.protocol import Lease
 from sft.processes.cpus import usable_cpus
 from sft.processes.isolation import isolated
 from sft.processes.visible_gpus import VISIBLE_GPUS
-from sft.tracking.mlflow_store import STORE, absolute_store
+from sft.tracking.mlflow.store import STORE, absolute_store
 
 PLACES = (
     "HF_HOME",

@@ -4,12 +4,13 @@ import dataclasses
 import json
 from typing import Any
 
-from sft.reporting.board import Board, Leaderboard
-from sft.reporting.collect import ExperimentRecord
-from sft.reporting.formats.effect_records import effect_parts
-from sft.reporting.formats.group_records import group_record, statistics_record
+from sft.leaderboard.board import Board, Leaderboard
+from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.groups import Group
+from sft.leaderboard.records import Baseline, CalibrationGain, Certainty, Comparison, Effect
+from sft.leaderboard.statistics.comparison import BoardStatistics
+from sft.leaderboard.statistics.formulas import POWER
 from sft.reporting.formats.report_format import Report, ReportFormat
-from sft.reporting.records import Baseline
 
 SCHEMA = 1
 
@@ -17,6 +18,9 @@ SCHEMA = 1
 def render(report: Report) -> str:
     """Indented JSON; non-finite numbers never reach it."""
     return json.dumps(report.record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+FORMAT = ReportFormat(ending="json", render=render)
 
 
 def report_of(leaderboard: Leaderboard) -> Report:
@@ -89,4 +93,95 @@ def _baseline(baseline: Baseline) -> dict[str, Any]:
     }
 
 
-FORMAT = ReportFormat(ending="json", render=render)
+def effect_parts(board: Board) -> dict[str, Any]:
+    """The keys of a board that hold effects."""
+    return {
+        "effects": [_effect(effect) for effect in board.effects],
+        "learning_curves": [
+            dataclasses.asdict(curve) | {"points": [dataclasses.asdict(point) for point in curve.points]}
+            for curve in board.learning_curves
+        ],
+        "calibration_gains": [_gain(gain) for gain in board.calibration_gains],
+        "pareto": [
+            dataclasses.asdict(front)
+            | {
+                "higher_is_better": board.higher_is_better,
+                "points": [dataclasses.asdict(point) for point in front.points],
+            }
+            for front in board.pareto
+        ],
+    }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {
+        "axis": effect.axis,
+        "also": list(effect.also),
+        "kind": effect.kind,
+        "reference": effect.reference,
+        "value": effect.value,
+        "reference_name": effect.reference_name,
+        "value_name": effect.value_name,
+        "metric": effect.metric,
+        "difference": effect.difference,
+        **_certainty(effect.certainty),
+        "p_holm": effect.p_holm,
+        "n_pairs": effect.n_pairs,
+        "n_seeds": effect.n_seeds,
+    }
+
+
+def _gain(gain: CalibrationGain) -> dict[str, Any]:
+    return {
+        "group": gain.group,
+        "calibrator": gain.calibrator,
+        "metric": gain.metric,
+        "uncalibrated": gain.uncalibrated,
+        "calibrated": gain.calibrated,
+        "difference": gain.difference,
+        **_certainty(gain.certainty),
+        "p_holm": gain.p_holm,
+        "n": gain.n,
+    }
+
+
+def _certainty(certainty: Certainty | None) -> dict[str, Any]:
+    if certainty is None:
+        return {"low": None, "high": None, "p": None, "covers": None}
+    return {**dataclasses.asdict(certainty.interval), "p": certainty.p, "covers": certainty.covers}
+
+
+def group_record(group: Group) -> dict[str, Any]:
+    """One group."""
+    interval = group.interval
+    return {
+        "name": group.name,
+        "rank": group.rank,
+        "n": len(group.runs),
+        "n_seeds": group.n_seeds,
+        "expected_seeds": group.expected_seeds,
+        "complete": group.is_complete,
+        "no_seed_effect": group.no_seed_effect,
+        "seeds": [run.seed for run in group.runs],
+        "rows": [{"name": row.name, "id": row.id} for row in group.rows],
+        "value": group.value,
+        "results": {name: dataclasses.asdict(summary) for name, summary in group.results().items()},
+        "interval": None if interval is None else dataclasses.asdict(interval) | {"covers": group.interval_covers},
+        "against_best": None if group.against_best is None else _comparison(group.against_best),
+    }
+
+
+def statistics_record(statistics: BoardStatistics | None) -> dict[str, Any] | None:
+    """What holds for all groups of a board."""
+    return None if statistics is None else dataclasses.asdict(statistics) | {"power": POWER}
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "difference": comparison.difference,
+        **dataclasses.asdict(comparison.interval),
+        "p": comparison.p,
+        "p_holm": comparison.p_holm,
+        "test": comparison.test,
+        "tie": comparison.is_tie,
+    }

@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sft.reporting.board import Board
-from sft.reporting.formats.columns import NOT_APPLICABLE, columns, constants
-from sft.reporting.formats.effect_tables import EffectTable, effect_sections
-from sft.reporting.formats.group_table import group_cells, group_headers, statistics_lines
+from sft.leaderboard.board import Board
 from sft.reporting.formats.report_format import Report, ReportFormat, of_board
+from sft.reporting.tables.columns import NOT_APPLICABLE, columns, constants
+from sft.reporting.tables.effects import EffectTable, effect_sections
+from sft.reporting.tables.groups import group_cells, group_headers, statistics_lines
 from sft.runs.files import ID_DIGITS
 from sft.wording import counted
 

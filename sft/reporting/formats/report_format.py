@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sft.reporting.board import Leaderboard
+from sft.leaderboard.board import Leaderboard
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sft.evaluation.rows import DEV
-from sft.reporting.board import Board
+from sft.leaderboard.board import Board
+from sft.reporting.charts.board_charts import effects_chart, learning_curve_chart, pareto_charts
 from sft.reporting.charts.chart import Chart
-from sft.reporting.charts.effects import effects_chart
-from sft.reporting.charts.learning_curve import learning_curve_chart
-from sft.reporting.charts.pareto import pareto_charts
-from sft.reporting.formats.columns import constants
-from sft.reporting.formats.effect_tables import EffectTable, effect_sections
-from sft.reporting.formats.group_table import interval_text, p_text, statistics_lines
 from sft.reporting.formats.report_format import of_board
 from sft.reporting.page.tables import groups_table, runs_table, short
+from sft.reporting.tables.columns import constants
+from sft.reporting.tables.effects import EffectTable, effect_sections
+from sft.reporting.tables.groups import interval_text, p_text, statistics_lines
 
 Record = Mapping[str, Any]
 

@@ -5,15 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from sft.reporting.board import Board, best_run
+from sft.leaderboard.board import Board, best_run
+from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.details.details import Confusion, ExperimentDetails, WrongRow, experiment_details
 from sft.reporting.charts.chart import Chart
-from sft.reporting.charts.confusion import confusion_chart
-from sft.reporting.charts.loss import loss_chart, thinned
-from sft.reporting.charts.reliability import reliability_chart
-from sft.reporting.collect import ExperimentRecord
-from sft.reporting.details.confusion import Confusion
-from sft.reporting.details.errors import WrongRow
-from sft.reporting.details.experiment import ExperimentDetails, experiment_details
+from sft.reporting.charts.experiment_charts import confusion_chart, loss_chart, reliability_chart, thinned
 from sft.reporting.page.tables import short
 from sft.wording import plain_text
 

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from sft.config.seeds import is_seed
 from sft.evaluation.rows import DEV
-from sft.reporting.board import Board
-from sft.reporting.finite import mean
-from sft.reporting.formats.columns import metric_names, metric_title
-from sft.reporting.formats.group_table import TIE, interval_way
-from sft.reporting.setting_differences import differing, together
+from sft.leaderboard.board import Board
+from sft.leaderboard.collect import mean
+from sft.leaderboard.setting_differences import differing, together
+from sft.reporting.tables.columns import metric_names, metric_title
+from sft.reporting.tables.groups import TIE, interval_way
 from sft.wording import GIB, plain_text
 
 Record = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sft.cli.board import board_text
+from sft.terminal.board import board_text
 
 
 def row(name: str, state: str, message: str | None = None) -> dict[str, Any]:

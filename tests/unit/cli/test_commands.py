@@ -15,10 +15,10 @@ from sft.api import grids
 from sft.cli import app, main, run_commands
 from sft.cli.arguments import pairs
 from sft.errors import FolderInUse, MachineError, UserError
-from sft.experiments import ledger, runner, running
-from sft.experiments.settings import RunSettings
-from sft.experiments.summary import RunSummary
-from sft.reporting.leaderboard import WrittenLeaderboard, write_leaderboard
+from sft.experiments.running import bookkeeping, run_plan, runner
+from sft.experiments.running.settings import RunSettings
+from sft.experiments.running.summary import RunSummary
+from sft.reporting.files import WrittenLeaderboard, write_leaderboard
 from sft.runs.records import ErrorRecord, StatusRecord
 
 COMMANDS = (
@@ -303,7 +303,7 @@ def test_a_signal_comes_before_what_the_machine_must_change(
 def test_a_copy_that_fails_is_5_after_the_board_is_written(
     call: Call, grid: Path, ended: Ended, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(running, "copy_adapters", lambda *_: ['"a": its adapter could not be copied: no'])
+    monkeypatch.setattr(run_plan, "copy_adapters", lambda *_: ['"a": its adapter could not be copied: no'])
     assert call("run-experiments", "grid.json") == 5
     assert '"a": its adapter could not be copied: no' in capsys.readouterr().err
     assert (grid.parent / "results" / "leaderboard.json").exists()
@@ -362,7 +362,7 @@ def test_a_bug_in_a_run_is_4_with_a_short_text(
     def explode(*_: Any) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(ledger.Ledger, "begin", explode)
+    monkeypatch.setattr(bookkeeping.Ledger, "begin", explode)
     assert call("run-experiments", "grid.json") == 4
     error = capsys.readouterr().err
     assert "internal error: KeyError: 'a bug'" in error
@@ -380,6 +380,6 @@ def test_full_asks_for_the_statistics_of_all_groups(
         asked.append(given["full"])
         return write_leaderboard(*places, **given)
 
-    monkeypatch.setattr("sft.reporting.leaderboard.write_leaderboard", write)
+    monkeypatch.setattr("sft.reporting.files.write_leaderboard", write)
     assert call("leaderboard", str(tmp_path), *(["--full"] if full else [])) == 0
     assert asked == [full]

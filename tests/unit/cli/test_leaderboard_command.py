@@ -20,8 +20,8 @@ class Lines:
     def log(self, grid, folder): return f"logged {len(grid.experiments)}"
 """
 ONCE = [
-    ("sft.reporting.building", "collect"),
-    ("sft.reporting.building", "compared"),
+    ("sft.leaderboard.building", "collect"),
+    ("sft.leaderboard.building", "compared"),
     ("sft.reporting.formats.json", "leaderboard_record"),
 ]
 

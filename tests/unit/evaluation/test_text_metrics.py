@@ -11,7 +11,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from sft.errors import PackageMissing
 from sft.evaluation.computation import MetricInputs, MetricResults, compute_metrics
-from sft.evaluation.words import word_splitter
+from sft.evaluation.results import word_splitter
 
 GOLD = ["The cat sat on the mat.", "It rained all day\nand all night.", "Stocks fell 3.5 %, again"]
 TEXTS = ["The cat sat on a mat.", "It rained all night\nand all day.", ""]

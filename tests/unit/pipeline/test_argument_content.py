@@ -9,7 +9,7 @@ import pytest
 
 from sft.config.experiment import ExperimentConfig
 from sft.errors import DataError
-from sft.experiments.checks import SectionChecks
+from sft.experiments.planning.checks.sections import SectionChecks
 from sft.runs.records import JobRecord
 from sft.tasks.planned import check_unchanged
 from sft.training.argument_files import check_argument_files, with_paths

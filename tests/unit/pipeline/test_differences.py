@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.experiments import checks
+from sft.experiments.planning.checks import sections
 from sft.pipeline.differences import Difference, differences, leaves
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
 from sft.runs.files import ResultsFolder
@@ -34,7 +34,7 @@ def record_of(plan_of: Callable[..., Any], project: Path) -> Callable[..., JobRe
 @pytest.fixture
 def encoder_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the package of sentence-embedding models were there."""
-    monkeypatch.setattr(checks, "require_encoder_package", lambda needed_for: None)
+    monkeypatch.setattr(sections, "require_encoder_package", lambda needed_for: None)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sft.data.prompts import PromptBuilder
 from sft.errors import UserError
 from sft.models.tokenizers import load_tokenizer
 from sft.pipeline.inspection import inspect_experiment
+from sft.prompts import PromptBuilder
 
 Raw = Callable[..., dict[str, Any]]
 DEV = {"dataset": {"splits": {"dev": "dev"}}}

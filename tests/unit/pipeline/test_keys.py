@@ -178,7 +178,7 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
 @pytest.fixture
 def keys(project: Path, plan_of: Plan, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], StageKeys]:
     """The keys of one config; only what is known of the config's inputs is checked."""
-    from sft.experiments.checks import SectionChecks
+    from sft.experiments.planning.checks.sections import SectionChecks
 
     monkeypatch.setattr(SectionChecks, "findings", lambda self, config: [])
     return lambda config: plan_of(project, a=config).experiments[0].keys

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts import Encoded, PromptBuilder
-from sft.experiments import tokenizer_child
+from sft.experiments.planning.checks import tokenizer_child
 from sft.inference import generation as generating
 from sft.inference import stage as inference_stage
 from sft.inference.label_scoring import scoring
@@ -19,6 +18,7 @@ from sft.inference.label_scoring.grouping import PassLimits
 from sft.pipeline import prompts
 from sft.pipeline.inspection import inspect_experiment
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
+from sft.prompts import Encoded, PromptBuilder
 from sft.runs.files import ResultsFolder
 from sft.runs.progress import Progress
 from sft.tasks.prompting import PromptMaker

@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 
 from sft.errors import MachineError, UserError
-from sft.reporting.building import build_leaderboard, with_statistics
-from sft.reporting.charts.effects import effects_chart
-from sft.reporting.charts.learning_curve import learning_curve_chart
-from sft.reporting.charts.loss import thinned
-from sft.reporting.charts.pareto import pareto_charts
+from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.reporting.charts.board_charts import effects_chart, learning_curve_chart, pareto_charts
+from sft.reporting.charts.experiment_charts import thinned
 from sft.reporting.figures import require_figures, svg, write_figures
 from sft.reporting.formats.json import report_of
 from tests.support.grids import MadeGrid

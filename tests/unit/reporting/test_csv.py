@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from sft.reporting.leaderboard import write_leaderboard
+from sft.reporting.files import write_leaderboard
 from sft.runs.records import ErrorRecord
 from tests.support.records import config, metrics
 from tests.support.results import ResultsBuilder

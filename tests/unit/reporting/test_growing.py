@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sft.errors import UserError
-from sft.reporting.building import build_leaderboard, with_statistics
-from sft.reporting.leaderboard import write_leaderboard
+from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.reporting.files import write_leaderboard
 from sft.runs.files import ResultsFolder
 from tests.support import grids
 

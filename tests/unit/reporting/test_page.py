@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sft.reporting.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.reporting.files import write_leaderboard
 from sft.reporting.formats.json import report_of
-from sft.reporting.leaderboard import write_leaderboard
 from sft.reporting.page import experiments
 from sft.reporting.page.boards import headline
 from sft.reporting.page.rendering import filled, page_data, page_text

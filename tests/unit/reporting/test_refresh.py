@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sft.experiments import board_process
-from sft.reporting import leaderboard, refresh
+from sft.experiments.running import board_refresh
+from sft.reporting import files, refresh
 from tests.support.records import config, metrics
 from tests.support.results import ResultsBuilder
 
@@ -26,12 +26,12 @@ def written(folder: ResultsBuilder) -> dict[str, object]:
 
 
 def test_the_runner_knows_it_by_its_names() -> None:
-    assert refresh.__name__ == board_process.MODULE
-    assert (board_process.UNDER_WAY, board_process.BASELINES) == (refresh.UNDER_WAY, refresh.BASELINES)
+    assert refresh.__name__ == board_refresh.MODULE
+    assert (board_refresh.UNDER_WAY, board_refresh.BASELINES) == (refresh.UNDER_WAY, refresh.BASELINES)
 
 
 def test_many_experiments_under_way_are_ranked_only(folder: ResultsBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaderboard, "RANKS_ONLY_ABOVE", 1)
+    monkeypatch.setattr(files, "RANKS_ONLY_ABOVE", 1)
     assert refresh.main([str(folder.results.path)]) == 0
     whole = written(folder)
     assert refresh.main([str(folder.results.path), refresh.UNDER_WAY]) == 0

@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import constants
 
 from sft.errors import MachineError
-from sft.experiments.contents import Contents
+from sft.experiments.planning.fingerprinting import Contents
 from sft.models.references import not_reachable
 from sft.runs import notices
 from sft.runs.hub_contact import CONSTANTS, OFFLINE, SILENT, asked_anew, is_silent, note_silence, probe, tell_silence

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.data.prompts import Example, PromptBuilder
 from sft.errors import DataError, UserError
 from sft.inference.limits import prompt_limit
+from sft.prompts import Example, PromptBuilder
 from sft.tasks import prompting
 from sft.tasks.encoding import evaluated_rows, training_rows, validation_rows
 from sft.tasks.inputs import Inputs, load_inputs

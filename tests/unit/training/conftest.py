@@ -55,7 +55,7 @@ def adapted() -> Callable[..., Any]:
 @pytest.fixture
 def rows() -> list[Any]:
     """12 rows with prompts of 3 to 6 tokens, an answer of one token and two stop tokens."""
-    from sft.data.prompts.train_row import IGNORED, TrainRow
+    from sft.prompts.train_row import IGNORED, TrainRow
 
     made = []
     for number in range(12):

@@ -10,8 +10,8 @@ import torch
 
 from sft.adapters.attach import attach_adapter, restore_adapter
 from sft.adapters.method import adapter_method
+from sft.processes.signals import StopRequested
 from sft.runs.progress import Progress
-from sft.runs.stopping import StopRequested
 from sft.training import checked_trainer
 from sft.training.checked_trainer import CheckedTrainer
 from sft.training.checkpoints import CheckpointFolder

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sft.config.library_source import find_class
+from sft.config.library.source import find_class
 from sft.errors import InvalidExperiments, MachineError, PackageMissing
 from sft.runs.files import JobFolder
 from sft.training import report_to

@@ -12,10 +12,10 @@ import torch
 from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
 from sft.adapters.method import adapter_method
 from sft.adapters.saving import save_adapter
-from sft.data.prompts.train_row import TrainRow
 from sft.errors import StageFailure
+from sft.processes.signals import StopRequested
+from sft.prompts.train_row import TrainRow
 from sft.runs.progress import Progress
-from sft.runs.stopping import StopRequested
 from sft.training import checked_trainer
 from sft.training.checked_trainer import CheckedTrainer
 from sft.training.checkpoints import CheckpointFolder

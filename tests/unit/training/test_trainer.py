@@ -9,8 +9,8 @@ import torch
 from accelerate.state import AcceleratorState
 from torch.nn.functional import cross_entropy
 
-from sft.data.prompts.train_row import IGNORED, TrainRow
 from sft.errors import DataError, StageFailure
+from sft.prompts.train_row import IGNORED, TrainRow
 from sft.training import callbacks
 from sft.training.checkpoints import CheckpointFolder
 

@@ -9,8 +9,8 @@ from torch.nn.functional import cross_entropy
 
 from sft.adapters.attach import attach_adapter
 from sft.adapters.saving import save_adapter
-from sft.data.prompts.train_row import IGNORED
 from sft.errors import UserError
+from sft.prompts.train_row import IGNORED
 
 TOKENS = [30, 31, 32]
 CASES = [

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from sft.config.library_keys import SFT_CONFIG, dataclass_fields
-from sft.data.prompts.train_row import IGNORED, TrainRow
+from sft.config.library.keys import SFT_CONFIG, dataclass_fields
 from sft.errors import DataError
+from sft.prompts.train_row import IGNORED, TrainRow
 from sft.training import options
 from sft.training.options import (
     check_trainer_args,

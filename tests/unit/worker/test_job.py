@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from sft.runs import stopping
+from sft.processes import signals
+from sft.processes.fault_injection import VARIABLE
 from sft.runs.attempts import begin_attempt
-from sft.runs.fault_injection import VARIABLE
 from sft.runs.files import JobFolder
 from sft.runs.manifest import finished_files, is_done
 from sft.runs.records import JobRecord, read_error, read_progress, write_record
@@ -122,12 +122,12 @@ def test_a_stage_may_print_any_text_in_any_locale(run: Callable[[str], int], mon
 
 
 def test_a_request_to_stop_is_code_75_and_no_error(run: Callable[[str], int], tmp_path: Path) -> None:
-    assert run("stopped") == stopping.STOPPED_EXIT_CODE
+    assert run("stopped") == signals.STOPPED_EXIT_CODE
     assert not JobFolder(tmp_path / "job").attempt(1).error.exists()
 
 
 def test_a_second_request_does_not_disturb_what_the_first_ends(run: Callable[[str], int], tmp_path: Path) -> None:
-    assert run("stopped_twice") == stopping.STOPPED_EXIT_CODE
+    assert run("stopped_twice") == signals.STOPPED_EXIT_CODE
     assert (tmp_path / "job" / "kept").exists()
     os.kill(os.getpid(), signal.SIGTERM)  # a worker that has ended its stage must not die of it either
 

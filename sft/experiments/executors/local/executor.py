@@ -31,7 +31,7 @@ from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.executors.warm import Preload
 from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.memory import oom_kills, peak_memory
+from sft.processes.memory import oom_kills, peak_memory
 
 LOOK_SECONDS = 1.0
 """Between two looks at the memory of the workers."""

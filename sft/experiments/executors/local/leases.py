@@ -7,7 +7,7 @@ from typing import Literal
 
 from sft.experiments.executors.protocol import Lease, Request
 from sft.processes.cpus import allowed_cpus, usable_cpus
-from sft.runs.memory import memory_limit, oom_counter
+from sft.processes.memory import memory_limit, oom_counter
 
 MOST_EVALUATIONS = 8
 """Evaluations beside jobs on GPUs; each holds the predictions of an experiment in memory."""

@@ -8,8 +8,8 @@ import torch
 
 from sft.adapters.attach import attach_adapter
 from sft.adapters.saving import save_adapter
-from sft.data.prompts.train_row import TrainRow
 from sft.errors import UserError
+from sft.prompts.train_row import TrainRow
 
 FOLDER = Path()
 

@@ -9,7 +9,7 @@ import pytest
 from sft.adapters.lora.initialization import InitChoice
 from sft.adapters.lora.options import LoraOptions
 from sft.adapters.method import adapter_method
-from sft.config.library_keys import LORA_CONFIG, dataclass_fields
+from sft.config.library.keys import LORA_CONFIG, dataclass_fields
 from sft.errors import UserError
 
 

@@ -11,10 +11,10 @@ from sft.adapters.attach import attach_adapter, restore_adapter
 from sft.adapters.lora.targets import PASSED_WHOLE, _all_linear, _chooses, _passed
 from sft.adapters.method import adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
-from sft.data.prompts.train_row import TrainRow
 from sft.errors import UserError
 from sft.initialization.layers import adapter_layers, split_factors
 from sft.models.library_warnings import noted_warnings
+from sft.prompts.train_row import TrainRow
 
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 1, "vocab_size": 50}
 HEADS = {"intermediate_size": 24, "num_attention_heads": 2, "num_key_value_heads": 1}

@@ -13,7 +13,7 @@ from sft.experiments.executors.protocol import ExecutorOptions
 
 PACKAGE = Path(sft.__file__).parent
 EXECUTORS = PACKAGE / "experiments" / "executors"
-OF_A_MACHINE = ("sft.processes.gpu_query", "sft.runs.memory", "pynvml")
+OF_A_MACHINE = ("sft.processes.gpu_query", "sft.processes.memory", "pynvml")
 
 
 def imports(path: Path) -> set[str]:

@@ -1,0 +1,1 @@
+"""What installed libraries accept, read from their source without importing them."""

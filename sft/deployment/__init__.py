@@ -1,0 +1,1 @@
+"""A trained adapter in other programs."""

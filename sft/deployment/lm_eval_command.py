@@ -1,0 +1,122 @@
+"""The command that has lm-evaluation-harness measure an experiment's adapter, and what its numbers are to equal."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sft.deployment.lm_eval_task import lm_eval_task
+from sft.evaluation.selection import UNCALIBRATED
+from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.experiments.running.trained_adapters import find_adapter, require_adapters
+from sft.models.loading import dtype_name, local_model
+from sft.pipeline.jobs import ExperimentFolders
+from sft.pipeline.prompts import ExperimentPrompts
+from sft.runs.files import ID_DIGITS, ResultsFolder
+from sft.runs.manifest import difference, finished_files
+from sft.runs.records import read_json_or_none
+
+BATCH_SIZE = 8
+"""Of lm-eval, where the config leaves it to the machine."""
+
+_NOT_FOR_LM_EVAL = frozenset({"dtype", "torch_dtype", "no_split_module_classes"})
+
+
+def write_lm_eval_task(plan: GridPlan, results: ResultsFolder, folder: Path) -> dict[str, Any]:
+    """Write the test rows of a plan's one experiment as a task for lm-eval, and say how to run it.
+
+    Args:
+        plan: of one experiment.
+        results: where its adapter and, once it is evaluated, its accuracy are looked for.
+        folder: where the task goes.
+
+    Returns:
+        `{task, rows, files, command, metric, accuracy, notes}`: `accuracy` is what this experiment has as `metric` in
+        that results folder, which lm-eval's `acc` is to equal; both are null where the two differ by design, and
+        `accuracy` is where it is not measured yet. `notes` say what makes numbers differ.
+
+    Raises:
+        UserError: the adapter is not trained yet, the experiment is a generation, or lm-eval would read rows as other
+            ids.
+        DataError: the test rows have no labels, or are too long.
+    """
+    require_adapters(plan, results)
+    (planned,) = plan.experiments
+    prompts = ExperimentPrompts(planned.experiment)
+    task = lm_eval_task(prompts, planned.keys.experiment_id[:ID_DIGITS])
+    files = task.write(folder)
+    measured = _measured(planned, results)
+    metric = _metric(planned)
+    arguments = _model_arguments(planned, results, measured)
+    return {
+        "task": task.name,
+        "rows": len(task.rows),
+        "files": [str(path) for path in files],
+        "command": _command(
+            folder, task.name, arguments, planned.experiment.config.inference.batch_size or BATCH_SIZE
+        ),
+        "metric": metric,
+        "accuracy": None if metric is None else measured.get("results", {}).get(metric),
+        "notes": list(_notes(prompts, has_adapter="peft" in arguments)),
+    }
+
+
+def _measured(planned: PlannedExperiment, results: ResultsFolder) -> dict[str, Any]:
+    """The experiment's `metrics.json`; empty where it is not evaluated yet, or damaged."""
+    folder = ExperimentFolders(results).folder(planned.keys.experiment_id, planned.experiment.name)
+    listed = finished_files(folder).get(folder.metrics.relative_to(folder.path).as_posix())
+    if listed is None or difference(folder.metrics, listed) is not None:
+        return {}
+    record = read_json_or_none(folder.metrics)
+    return record if isinstance(record, dict) else {}
+
+
+def _metric(planned: PlannedExperiment) -> str | None:
+    """The metric of ours that `acc` equals: plain sums of log-probabilities, the highest wins."""
+    config = planned.experiment.config
+    if config.inference.label_scoring.normalization != "sum":
+        return None
+    return "accuracy" if config.calibration == "none" else f"{UNCALIBRATED}accuracy"
+
+
+def _model_arguments(planned: PlannedExperiment, results: ResultsFolder, measured: dict[str, Any]) -> dict[str, Any]:
+    experiment = planned.experiment
+    model = experiment.config.model
+    local = local_model(model.name, experiment.folder)
+    arguments: dict[str, Any] = {"pretrained": model.name if local is None else str(local.resolve())}
+    revision = experiment.fingerprints.revisions.get("model")
+    if local is None and revision:
+        arguments["revision"] = revision
+    trained = find_adapter(planned, results)
+    if trained is not None:
+        arguments["peft"] = str(trained.adapter.resolve())
+    elif model.adapter is not None:
+        arguments["peft"] = str((experiment.folder / model.adapter).resolve())
+    arguments["dtype"] = measured.get("environment", {}).get("dtype") or dtype_name(model.model_args)
+    arguments["add_bos_token"] = False
+    return arguments | {key: value for key, value in model.model_args.items() if key not in _NOT_FOR_LM_EVAL}
+
+
+def _command(folder: Path, task: str, arguments: dict[str, Any], batch_size: int) -> str:
+    """As JSON the arguments may hold any path; by `key=value` lm-eval would read `1e5` or a comma in one."""
+    words = ["lm_eval", "--model", "hf", "--model_args", json.dumps(arguments), "--tasks", task]
+    words += ["--include_path", ".", "--batch_size", str(batch_size)]
+    return f"cd {shlex.quote(str(folder))} && {shlex.join(words)}"
+
+
+def _notes(prompts: ExperimentPrompts, *, has_adapter: bool) -> Iterator[str]:
+    config = prompts.experiment.config
+    normalization = config.inference.label_scoring.normalization
+    if normalization != "sum":
+        yield f"lm-eval compares sums of log-probabilities, and this experiment ranks labels by {normalization}"
+    if config.calibration != "none":
+        yield f"lm-eval does not calibrate: its acc is {UNCALIBRATED}accuracy, not that of {config.calibration}"
+    if config.model.quantization is not None:
+        yield "lm-eval has no argument for model.quantization: it measures on the base as it is stored, unquantised"
+    n_outputs, n_tokens = prompts.model_config.get_text_config().vocab_size, len(prompts.maker.tokenizer)
+    if has_adapter and n_outputs != n_tokens:
+        yield (
+            f"before it loads an adapter, lm-eval resizes the model's {n_outputs:,} outputs to the tokenizer's "
+            f"{n_tokens:,} tokens, which may move log-probabilities a little"
+        )

@@ -1,0 +1,1 @@
+"""From configs to experiments that are checked, fingerprinted and keyed."""

@@ -1,0 +1,1 @@
+"""Checks of configs before anything runs: names and options, data, tokenizers, metrics."""

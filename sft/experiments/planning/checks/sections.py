@@ -1,0 +1,273 @@
+"""What can be wrong with a config beyond its shape: names, options and keys, held against the registries.
+
+Nothing heavy is imported. Equal sections are checked once, so that a grid of thousands costs little.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sft.adapters import adapter_registry
+from sft.adapters.method import OptionFinding, adapter_method
+from sft.adapters.saving import adapter_files, method_of
+from sft.calibration.selection import NAME, check_calibration, needed_row_sets
+from sft.config.examples import encoders_in_force
+from sft.config.experiment import ExperimentConfig
+from sft.config.findings import PathMessage
+from sft.config.prompting import PromptingConfig
+from sft.errors import UserError
+from sft.evaluation.checks import check_metrics, require_packages
+from sft.experiments.planning.checks.metrics import require_loadable
+from sft.inference.options import check_generation_args
+from sft.models.config_file import local_config
+from sft.models.model_args import check_model_args, spreads_over_gpus
+from sft.models.quantization import check_quantization, require_package
+from sft.models.references import locate
+from sft.models.sentence_encoder import check_encoder, require_encoder_package
+from sft.prompts.inputs import InputTemplate
+from sft.registry import nearest, unknown_name
+from sft.tasks import task_registry
+from sft.tasks.inputs import task_of
+from sft.tasks.row_sets import row_set_fault
+from sft.training.argument_checks import check_experts, check_rows_fill_a_batch, require_trainer_packages
+from sft.training.argument_files import check_argument_files
+from sft.training.options import check_trainer_args, evaluates_while_training, trainer_args_of
+from sft.training.report_to import KEY, require_report_to
+from sft.wording import quoted
+
+LABELS_FIELD = "labels"
+
+
+class SectionChecks:
+    """Checks configs of one grid folder, each distinct section once."""
+
+    def __init__(self, folder: Path, *, may_train: bool = True) -> None:
+        """
+        Args:
+            folder: what local paths are relative to.
+            may_train: whether a `training` section without an adapter is a mistake; evaluate, say, trains nothing.
+        """
+        self._folder = folder
+        self._may_train = may_train
+        self._seen: dict[tuple[str, str], list[PathMessage]] = {}
+
+    def findings(self, config: ExperimentConfig) -> list[PathMessage]:
+        """Dotted path and message of everything wrong with a config."""
+        task_type = config.dataset.task_type
+        if task_type not in task_registry:
+            return [("dataset.task_type", unknown_name("task type", task_type, task_registry))]
+        found = _check_what_trains(config) if self._may_train else []
+        found += self._once("adapter", self._adapter_fields(config), lambda: self._adapter(config))
+        found += self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
+        found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
+        found += self._once("model", config.model.model_dump(mode="json"), lambda: self._model(config))
+        found += self._once(
+            "generation", [task_type, config.inference.generation_args], lambda: _generation_args(config)
+        )
+        found += _resources(config)
+        encoders = encoders_in_force(config)
+        found += self._once("encoders", encoders, lambda: self._encoders(encoders))
+        found += self._once("calibration", config.inference.calibration_args, lambda: self._calibration(config))
+        found += _answers_among_inputs(config)
+        found += _prompting_findings(config)
+        return list(dict.fromkeys(found))
+
+    def _once(self, kind: str, section: Any, check: Callable[[], list[PathMessage]]) -> list[PathMessage]:
+        key = (kind, json.dumps(section, sort_keys=True))
+        if key not in self._seen:
+            self._seen[key] = check()
+        return self._seen[key]
+
+    @staticmethod
+    def _adapter_fields(config: ExperimentConfig) -> list[Any]:
+        model = config.model
+        return [config.adapter_method, config.adapter_options, config.trains, model.adapter, model.name]
+
+    def _adapter(self, config: ExperimentConfig) -> list[PathMessage]:
+        if config.lora is None and config.adapter is None:
+            return []
+        if config.adapter_method not in adapter_registry:
+            return [("adapter.method", unknown_name("adapter method", config.adapter_method, adapter_registry))]
+        method, options = adapter_method(config.adapter_method), config.adapter_options
+        found = method.check(options, self._folder)
+        if not found:
+            method.require_packages(options)
+            found = method.check_on_model(options, self._model_config(config.model.name))
+        if config.trains and config.model.adapter is not None and not found:
+            found = self._continued(config, self._folder / config.model.adapter)
+        section = config.adapter_section
+        return [(f"{section}.{path}" if path else section, message) for path, message in found]
+
+    def _model_config(self, name: str) -> Mapping[str, Any]:
+        try:
+            local = locate(name, self._folder)
+        except UserError:
+            return {}  # told as a finding of the model section
+        return {} if local is None else local_config(local)
+
+    @staticmethod
+    def _continued(config: ExperimentConfig, adapter: Path) -> list[OptionFinding]:
+        try:
+            return adapter_method(config.adapter_method).check_continued(config.adapter_options, adapter)
+        except UserError:
+            return []  # told as a finding of the model section
+
+    def _calibration(self, config: ExperimentConfig) -> list[PathMessage]:
+        name, options = config.calibration, config.calibration_options
+        found = check_calibration(name, options, self._folder)
+        if not found:
+            named = needed_row_sets(name, options, self._folder)
+            found = [(NAME, message) for row_set in named if (message := row_set_fault(row_set)) is not None]
+        return [(f"inference.calibration_args.{path}", message) for path, message in found]
+
+    @staticmethod
+    def _trainer_fields(config: ExperimentConfig) -> list[Any]:
+        args = config.training.trainer_args if config.training else {}
+        return [args, config.dataset.splits.dev is not None, config.model.name]
+
+    def _trainer_args(self, config: ExperimentConfig) -> list[PathMessage]:
+        if config.training is None:
+            return []
+        found = check_trainer_args(config.training.trainer_args, has_dev=config.dataset.splits.dev is not None)
+        found += check_argument_files(config.training.trainer_args, self._folder)
+        found += check_experts(config.training.trainer_args, self._model_config(config.model.name))
+        if not found:
+            require_report_to(config.training.trainer_args.get(KEY))
+            require_trainer_packages(config.training.trainer_args)
+        return [(f"training.trainer_args.{key}", message) for key, message in found]
+
+    @staticmethod
+    def _metric_fields(config: ExperimentConfig) -> list[Any]:
+        return [config.dataset.task_type, config.evaluation.model_dump(mode="json")]
+
+    def _metrics(self, config: ExperimentConfig) -> list[PathMessage]:
+        task = task_of(config)
+        metrics = config.evaluation.metrics or list(task.default_metrics)
+        extra: Mapping[str, Any] = config.evaluation.model_extra or {}
+        found = check_metrics(metrics, task.name, extra, self._folder)
+        if not found:
+            require_packages(metrics)
+            require_loadable(metrics, extra, self._folder)
+        return found
+
+    def _model_reference(self, name: str) -> list[PathMessage]:
+        try:
+            path = locate(name, self._folder)
+        except UserError as error:
+            return [("model.name", str(error))]
+        if path is not None and method_of(path) is not None:
+            message = f"{name!r} is an adapter's folder: name it in model.adapter, and its base in model.name"
+            return [("model.name", message)]
+        return []
+
+    def _model(self, config: ExperimentConfig) -> list[PathMessage]:
+        model = config.model
+        found = [
+            (f"model.model_args.{key}" if key else "model.model_args", message)
+            for key, message in check_model_args(model.model_args)
+        ]
+        if model.quantization is not None:
+            wrong = check_quantization(model.quantization)
+            found += [("model.quantization", message) for message in wrong]
+            if not wrong:
+                require_package(model.quantization.config_class)
+        found += self._model_reference(model.name)
+        if model.adapter is not None and method_of(self._folder / model.adapter) is None:
+            found.append(("model.adapter", f"{model.adapter!r}: no {adapter_files()} there; name an adapter's folder"))
+        return found
+
+    def _encoders(self, encoders: Mapping[str, str]) -> list[PathMessage]:
+        found = []
+        for section, name in encoders.items():
+            message = check_encoder(name, self._folder)
+            if message is not None:
+                found.append((f"{section}.icl_encoder", message))
+        if encoders and not found:
+            require_encoder_package(f"{next(iter(encoders))}.icl_encoder")
+        return found
+
+
+def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:
+    unsaid = config.lora is None and config.adapter is None
+    if config.training is not None and config.dataset.shots != 0 and unsaid:
+        message = "training is set but nothing is trained: add `lora: {}`, or say so with `adapter: {method: 'none'}`"
+        return [("training", message)]
+    return []
+
+
+def _resources(config: ExperimentConfig) -> list[PathMessage]:
+    asked = config.resources.gpus or 0
+    if asked < 2 or spreads_over_gpus(config.model.model_args):
+        return []
+    return [
+        ("resources.gpus", f"{asked}, but a process uses one GPU; add model.model_args.parallelize: true, or write 1")
+    ]
+
+
+def batch_findings(config: ExperimentConfig, n_train: int, n_dev: int | None) -> list[PathMessage]:
+    """Whether the rows of an experiment fill the batches of its training.
+
+    Args:
+        config: the experiment.
+        n_train: its training rows.
+        n_dev: its dev rows; None where it has none.
+    """
+    if not config.trains or config.training is None:
+        return []
+    args = trainer_args_of(config)
+    seen = n_dev if evaluates_while_training(args) else None
+    found = check_rows_fill_a_batch(args, n_train, seen)
+    return [(f"training.trainer_args.{key}", message) for key, message in found]
+
+
+def _generation_args(config: ExperimentConfig) -> list[PathMessage]:
+    found = check_generation_args(config.inference.generation_args)
+    return [(f"inference.generation_args.{key}", message) for key, message in found]
+
+
+def _prompting_findings(config: ExperimentConfig) -> list[PathMessage]:
+    """What is wrong with the texts of the prompts; at inference only where it differs from `prompting`."""
+    shows_labels = task_of(config).uses("dataset.labels")
+    written = config.inference.prompting.model_fields_set
+    found = []
+    for section, prompting, differs in (
+        ("prompting", config.prompting, {"instruction", "input_template", "input_columns"}),
+        ("inference.prompting", config.inference_prompting, written),
+    ):
+        if "instruction" in differs and shows_labels:
+            found += [(f"{section}.instruction", message) for message in _instruction_findings(prompting)]
+        if differs & {"input_template", "input_columns"}:
+            found += [(f"{section}.input_template", message) for message in _template_findings(prompting)]
+    return found
+
+
+def _instruction_findings(prompting: PromptingConfig) -> list[str]:
+    """Fields of the instruction that are near misses of `{labels}`, the only one; other braces are its own text."""
+    fields = re.findall(r"\{(\s*\w+\s*)\}", prompting.instruction or "")
+    missed = [field for field in fields if field != LABELS_FIELD and nearest(field.strip(), [LABELS_FIELD])]
+    return [f"unknown field {{{field}}} (did you mean {{{LABELS_FIELD}}}?)" for field in missed]
+
+
+def _answers_among_inputs(config: ExperimentConfig) -> list[PathMessage]:
+    """The output column as an input, in training or at inference: the prompts would hold the answer."""
+    output = config.prompting.output_column
+    message = (
+        f"the output column {quoted(output)} is among the inputs, so the prompts would hold the answer; take it out"
+    )
+    sections = {
+        "prompting": config.prompting.input_columns,
+        "inference.prompting": config.inference.prompting.input_columns or [],
+    }
+    return [(f"{path}.input_columns", message) for path, columns in sections.items() if output in columns]
+
+
+def _template_findings(prompting: PromptingConfig) -> list[str]:
+    if prompting.input_template is None:
+        return []
+    try:
+        InputTemplate(prompting.input_template, prompting.input_columns)
+    except UserError as error:
+        return [str(error)]
+    return []

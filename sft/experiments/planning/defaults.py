@@ -1,0 +1,60 @@
+"""The defaults in force: what is not written in the configs of a plan."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from sft.adapters.method import adapter_method, option_defaults
+from sft.config.experiment import ExperimentConfig
+from sft.experiments.planning.plan import PlannedExperiment
+from sft.inference.options import effective_generation_args, sampling_batch_size
+from sft.pipeline.needed_rows import samples_texts
+from sft.tasks.inputs import task_of
+from sft.training.options import trainer_args_of
+
+
+def default_lines(experiments: Sequence[PlannedExperiment]) -> list[str]:
+    """One line per default and value, with how many experiments it is in force in, where that is not all."""
+    found = Counter((path, repr(value)) for planned in experiments for path, value in _defaults(planned))
+    return [
+        f"  {path} = {value}" + ("" if count == len(experiments) else f"  ({count} of {len(experiments)} experiments)")
+        for (path, value), count in sorted(found.items())
+    ]
+
+
+def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
+    config = planned.experiment.config
+    yield from _unwritten(config, "")
+    if config.evaluation.metrics is None:
+        yield "evaluation.metrics", list(planned.experiment.metrics)
+    if config.inference.batch_size is None:
+        yield "inference.batch_size", sampling_batch_size(None) if samples_texts(config) else "automatic"
+    if config.trains:
+        yield from _training_defaults(config)
+    if task_of(config).uses("inference.generation_args"):
+        written = config.inference.generation_args
+        in_force = effective_generation_args(written, config.inference_prompting.max_output_length)
+        yield from _added("inference.generation_args", written, in_force)
+
+
+def _training_defaults(config: ExperimentConfig) -> Iterator[tuple[str, Any]]:
+    written = config.training.trainer_args if config.training else {}
+    yield from _added("training.trainer_args", written, trainer_args_of(config))
+    defaults = option_defaults(adapter_method(config.adapter_method).options)
+    yield from _added(config.adapter_section, config.adapter_options, defaults)
+
+
+def _added(section: str, written: Mapping[str, Any], in_force: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((f"{section}.{key}", value) for key, value in in_force.items() if key not in written)
+
+
+def _unwritten(section: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        path = f"{prefix}{name}"
+        if isinstance(value, BaseModel):
+            yield from _unwritten(value, f"{path}.")
+        elif name not in section.model_fields_set and value is not None and value != {}:
+            yield path, value

@@ -1,0 +1,34 @@
+"""A plan: the experiments of a grid, checked and keyed, and what was found about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sft.experiments.planning.checks.data import DataFacts
+from sft.pipeline.experiment import Experiment
+from sft.pipeline.keys import StageKeys
+
+
+@dataclass(frozen=True)
+class PlannedExperiment:
+    """An experiment with its keys and what the plan shows of its data."""
+
+    experiment: Experiment
+    keys: StageKeys
+    data: DataFacts
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """A grid that can be run."""
+
+    source: str
+    folder: Path
+    experiments: tuple[PlannedExperiment, ...]
+    pinned: Mapping[str, str]
+    """Hub commits in force."""
+    warnings: tuple[str, ...]
+
+    def named(self) -> dict[str, PlannedExperiment]:
+        """The experiments by name."""
+        return {planned.experiment.name: planned for planned in self.experiments}

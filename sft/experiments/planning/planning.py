@@ -1,0 +1,202 @@
+"""From a grid to experiments that are checked, fingerprinted and keyed; nothing is started here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from sft.config.examples import encoders_in_force
+from sft.config.experiment import ExperimentConfig
+from sft.config.findings import Finding, invalid
+from sft.config.reading import read_experiment
+from sft.errors import MachineError, UserError
+from sft.experiments.grids.loading import RawGrid
+from sft.experiments.planning.checks.data import DataChecks, DataFacts
+from sft.experiments.planning.checks.odd_texts import OddRow, OddTexts
+from sft.experiments.planning.checks.sections import SectionChecks, batch_findings
+from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion, ask
+from sft.experiments.planning.fingerprinting import Contents
+from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.experiments.planning.plan_warnings import plan_warnings
+from sft.pipeline.experiment import Experiment
+from sft.pipeline.keys import stage_keys
+
+TEMPLATE = "model.chat_template_from"
+
+
+def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = True, may_train: bool = True) -> GridPlan:
+    """Check every experiment of a grid and key its stages.
+
+    Args:
+        grid: the expanded grid.
+        pinned: hub commits that its results folder has pinned.
+        with_gold: whether metrics are wanted, so that evaluated rows need the output column.
+        may_train: whether trainings are run, so that a `training` section without an adapter is a mistake.
+
+    Raises:
+        InvalidExperiments: all that is wrong, of all experiments.
+        MachineError: the hub is needed and cannot be reached.
+    """
+    configs, found = _read(grid)
+    contents = Contents(grid.folder, pinned)
+    data = DataChecks(grid.folder, contents.dataset_revision)
+    facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder, may_train=may_train), data, with_gold)
+    found += wrong
+    sound = {name: config for name, config in configs.items() if name in facts}
+    answers: Mapping[str, TokenizerAnswer] = {}
+    if stopped is None:
+        try:
+            told = _ask_tokenizers(sound, facts, data, contents, grid.folder)
+            found, answers = [*found, *told.findings], told.answers
+        except MachineError as error:
+            stopped = error
+    if found:
+        raise invalid(found, list(grid.configs), grid.source)
+    if stopped is not None:
+        raise stopped
+    experiments = tuple(
+        _planned(name, config, facts[name], answers[name], contents, grid.folder) for name, config in sound.items()
+    )
+    return GridPlan(
+        source=grid.source,
+        folder=grid.folder,
+        experiments=experiments,
+        pinned=contents.pinned,
+        warnings=(*grid.warnings, *plan_warnings(experiments, {name: answers[name].label_ids for name in answers})),
+    )
+
+
+def _read(grid: RawGrid) -> tuple[dict[str, ExperimentConfig], list[Finding]]:
+    configs: dict[str, ExperimentConfig] = {}
+    found: list[Finding] = []
+    for name, raw in grid.configs.items():
+        config, wrong = read_experiment(raw, name)
+        found += wrong
+        if config is not None and not wrong:
+            configs[name] = config
+    return configs, found
+
+
+def _examine(
+    configs: Mapping[str, ExperimentConfig], checks: SectionChecks, data: DataChecks, with_gold: bool
+) -> tuple[dict[str, DataFacts], list[Finding], MachineError | None]:
+    """The data of the sound experiments, what is wrong with the others, and the first fault of the machine.
+
+    What the user must change is told before what the machine lacks.
+    """
+    facts: dict[str, DataFacts] = {}
+    found: list[Finding] = []
+    stopped: MachineError | None = None
+    for name, config in configs.items():
+        wrong: list[tuple[str, str]] = []
+        try:
+            with _naming(name):
+                wrong = checks.findings(config)
+            if all(path != "dataset.task_type" for path, _ in wrong):
+                with _naming(name, "dataset"):
+                    examined = data.facts(config, with_gold=with_gold)
+                if not isinstance(examined, DataFacts):
+                    wrong = [*wrong, *examined]
+                elif not (wrong := wrong or batch_findings(config, examined.n_train, examined.n_dev)):
+                    facts[name] = examined
+        except MachineError as error:
+            stopped = stopped or error
+        found += [Finding(name, path, message) for path, message in wrong]
+    return facts, found, stopped
+
+
+def _planned(
+    name: str, config: ExperimentConfig, facts: DataFacts, answer: TokenizerAnswer, contents: Contents, folder: Path
+) -> PlannedExperiment:
+    with _naming(name):
+        found = contents.fingerprints(config, facts.labels)
+    fingerprints = replace(found, prompt_traits=dict(answer.traits))
+    code = contents.sources(config)
+    experiment = Experiment(name=name, config=config, folder=folder, fingerprints=fingerprints, code=code)
+    return PlannedExperiment(experiment=experiment, keys=stage_keys(experiment), data=facts)
+
+
+@contextmanager
+def _naming(name: str, path: str = "") -> Iterator[None]:
+    """Say which experiment, and which of its keys, a fault of the machine was met in."""
+    try:
+        yield
+    except MachineError as error:
+        place = f'"{name}": {path}: ' if path else f'"{name}": '
+        raise MachineError(f"{place}{error}", kind=error.kind) from error
+
+
+class _Told(NamedTuple):
+    """What the tokenizers say of the experiments."""
+
+    findings: list[Finding]
+    answers: Mapping[str, TokenizerAnswer]
+    """By experiment."""
+
+
+def _ask_tokenizers(
+    configs: Mapping[str, ExperimentConfig],
+    facts: Mapping[str, DataFacts],
+    data: DataChecks,
+    contents: Contents,
+    folder: Path,
+) -> _Told:
+    """What needs a tokenizer, one question per distinct model, prompting, label set and odd rows."""
+    names: dict[str, list[str]] = {}
+    questions: dict[str, TokenizerQuestion] = {}
+    odd = OddTexts(data)
+    found: list[Finding] = []
+    for name, config in configs.items():
+        revisions, wrong = _revisions(name, config, contents)
+        if wrong:
+            found += wrong
+            continue
+        labels, rows = facts[name].labels, odd.of(config)
+        key = _tokenizer_key(config, labels, rows)
+        names.setdefault(key, []).append(name)
+        if key not in questions:
+            questions[key] = TokenizerQuestion(
+                config.resolved(), str(folder), revisions["model.name"], labels, rows, revisions[TEMPLATE]
+            )
+    answers = dict(zip(questions, ask(list(questions.values())), strict=True))
+    found += [
+        Finding(name, path, message)
+        for key, answer in answers.items()
+        for path, message in answer.findings
+        for name in names[key]
+    ]
+    return _Told(found, {name: answer for key, answer in answers.items() for name in names[key]})
+
+
+def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple[dict[str, str | None], list[Finding]]:
+    """The hub commits of all that an experiment names, by dotted path, or what is wrong with the names."""
+    model = config.model
+    named = {
+        "model.name": (model.name, model.model_args.get("revision")),
+        TEMPLATE: (model.chat_template_from, None),
+        "evaluation.tokenizer_name": (config.evaluation.tokenizer_name, None),
+        **{f"{section}.icl_encoder": (encoder, None) for section, encoder in encoders_in_force(config).items()},
+    }
+    if config.evaluation.tokenizer_name is None:
+        named["inference.tokenizer_name"] = (config.inference.tokenizer_name, None)
+    revisions: dict[str, str | None] = {}
+    found: list[Finding] = []
+    for path, (reference, revision) in named.items():
+        is_file = path == TEMPLATE and reference is not None and reference.endswith((".jinja", ".jinja2"))
+        try:
+            with _naming(name, path):
+                asked = reference is not None and not is_file
+                revisions[path] = contents.model_revision(str(reference), revision) if asked else None
+        except UserError as error:
+            found.append(Finding(name, path, str(error)))
+    return revisions, found
+
+
+def _tokenizer_key(config: ExperimentConfig, labels: list[list[str]] | None, rows: Sequence[OddRow]) -> str:
+    model = config.model.model_dump_json(include={"name", "chat_template_from", "chat_template_args", "model_args"})
+    prompting = config.prompting.model_dump_json()
+    overlay = config.inference.prompting.model_dump_json(exclude_unset=True)
+    scoring = [config.inference.calibration_args, config.inference.label_scoring.normalization]
+    examples = [config.trains and config.training and config.training.icl_examples, config.inference.icl_examples]
+    return repr((model, prompting, overlay, config.trains, config.dataset.task_type, labels, rows, scoring, examples))

@@ -1,0 +1,79 @@
+"""What a plan would run in a results folder: what is done, what is needed, what failed and is left as it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sft.experiments.planning.plan import GridPlan
+from sft.pipeline.job_graph import direct_needs, needed_jobs, unique_jobs
+from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
+from sft.runs.experiments import Standings
+from sft.runs.files import ResultsFolder
+from sft.runs.lock import lock_holder
+from sft.runs.states import FINISHED, UNTRIED, Standing, runs_again
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """The jobs of a plan and how they stand; every job is known by its folder."""
+
+    experiments: dict[str, list[PlannedJob]]
+    """Experiment name -> its jobs."""
+    jobs: Mapping[Path, PlannedJob]
+    """Every job once."""
+    standings: Mapping[Path, Standing]
+    done: frozenset[Path]
+    to_run: Mapping[Path, PlannedJob]
+    """What the next run would run."""
+    left: Mapping[Path, PlannedJob]
+    """What failed in a way that the next run would meet again, and what waits for it."""
+
+    @cached_property
+    def owners(self) -> Mapping[Path, str]:
+        """Job folder -> the first experiment that has the job."""
+        return {job.folder.path: name for name, jobs in reversed(self.experiments.items()) for job in jobs}
+
+    @cached_property
+    def stopped_paths(self) -> frozenset[Path]:
+        """The folders of `stopped`."""
+        return frozenset(self.stopped())
+
+    def stopped(self) -> dict[Path, Standing]:
+        """The jobs that were tried and are not done."""
+        return {
+            path: standing
+            for path, standing in self.standings.items()
+            if standing.state not in (*FINISHED, *UNTRIED) and not self._is_copy(path, standing)
+        }
+
+    def _is_copy(self, path: Path, standing: Standing) -> bool:
+        """Whether the status only repeats what stopped an earlier stage."""
+        return standing.status is not None and standing.status.stage != self.jobs[path].record.stage
+
+
+def planned_run(plan: GridPlan, results: ResultsFolder) -> PlannedRun:
+    """Look at the folder of every job of a plan."""
+    folders = ExperimentFolders(results)
+    experiments = {
+        planned.experiment.name: jobs_of(planned.experiment, planned.keys, folders, results, "metrics")
+        for planned in plan.experiments
+    }
+    jobs = unique_jobs(experiments)
+    standings = Standings(is_locked=lock_holder(results) is not None)
+    found = {path: standings.of(job.folder) for path, job in jobs.items()}
+    done = frozenset(path for path, job in jobs.items() if job.is_made_by(found[path].files))
+    needed = needed_jobs(experiments, lambda job: job.folder.path in done)
+    left = _left(needed, found)
+    to_run = {path: job for path, job in needed.items() if path not in left}
+    return PlannedRun(experiments, jobs, found, done, to_run, left)
+
+
+def _left(needed: Mapping[Path, PlannedJob], standings: Mapping[Path, Standing]) -> dict[Path, PlannedJob]:
+    left: dict[Path, PlannedJob] = {}
+    for path, job in needed.items():
+        status = standings[path].status
+        fails_again = status is not None and not runs_again(status, job.record.stage)
+        if fails_again or any(need in left for need in direct_needs(job, needed)):
+            left[path] = job
+    return left

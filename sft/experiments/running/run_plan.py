@@ -1,0 +1,125 @@
+"""Runs a plan in a results folder: its records, its jobs, and the adapters that users asked to have elsewhere."""
+
+import time
+from dataclasses import dataclass
+
+from sft.experiments.executors import make_executor
+from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.experiments.running.board_refresh import StartBoard
+from sft.experiments.running.display import Display
+from sft.experiments.running.grid_files import read_grid, write_configs, write_grid
+from sft.experiments.running.recovery import sweep
+from sft.experiments.running.runner import Runner
+from sft.experiments.running.schedule import Workload, workload
+from sft.experiments.running.settings import RunRequest, RunSettings, Surroundings
+from sft.experiments.running.stage_costs import StageCosts
+from sft.experiments.running.summary import RunFacts, RunSummary
+from sft.experiments.running.trained_adapters import copy_adapters, find_adapter
+from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of, with_adapter
+from sft.pipeline.memory import has_memory_step
+from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
+from sft.runs.lock import settle
+from sft.runs.records import StatusRecord, read_status
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """Who is told how a run goes."""
+
+    display: Display
+    start_board: StartBoard
+    costs: StageCosts
+    """What jobs are ordered by, and what the display tells of the time that is left."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run left."""
+
+    summary: RunSummary
+    folders: dict[str, JobFolder]
+    """Experiment name -> its folder; for the goal `adapter` that of its train stage."""
+    statuses: dict[str, StatusRecord]
+    """Experiment name -> status, of those that did not reach the goal."""
+    work: Workload
+    """The jobs as the run found them."""
+    seconds: float
+    """The jobs took, together with all between them."""
+    unwritten: tuple[str, ...] = ()
+    """What could not be written after the last job, one line each: copies of adapters, the leaderboard."""
+    warnings: tuple[str, ...] = ()
+    """What else went wrong after the last job, and is no fault of the machine."""
+
+    def facts(self) -> RunFacts:
+        """What the closing lines are made of."""
+        statuses = dict(self.summary.failed)
+        for path in self.summary.reused:
+            status = read_status(JobFolder(path).status)
+            if status is not None:
+                statuses[path] = status
+        return RunFacts(
+            self.work.experiments,
+            frozenset(self.work.needed) - self.summary.finished,
+            statuses | self.summary.ended,
+            self.summary.earlier,
+            frozenset(self.summary.ended),
+        )
+
+
+def run_plan(
+    plan: GridPlan, results: ResultsFolder, request: RunRequest, settings: RunSettings, watchers: Watchers
+) -> RunOutcome:
+    """Run what is not done of a plan; the folder's lock is held by the caller.
+
+    Raises:
+        UserError: a choice of GPUs is none.
+        MachineError: a GPU is asked for that is not there.
+    """
+    folders = ExperimentFolders(results)
+    jobs = {planned.experiment.name: _jobs(planned, folders, results, request) for planned in plan.experiments}
+    work = workload(jobs)
+    needed = work.needed
+    executor = make_executor(settings, watchers.display.say)
+    executor.expect(list(needed.values()))
+    for warning in executor.warnings(work.experiments, work.idle):
+        watchers.display.say(f"warning: {warning}")
+    sweep(results, [job.folder for job in needed.values()], watchers.display.say)
+    write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
+    if request.goal != "adapter":
+        write_configs(plan, jobs)
+    if request.adds_to_grid:
+        settle(results)
+    costs = watchers.costs
+    surroundings = Surroundings(costs.cost, costs.learn, has_memory_step)
+    runner = Runner(results, executor, watchers.display, watchers.start_board, settings, surroundings)
+    began = time.monotonic()
+    summary = runner.run(work)
+    ends = {name: planned[-1] for name, planned in jobs.items() if planned}
+    return RunOutcome(
+        summary=summary,
+        folders={name: job.folder for name, job in ends.items()},
+        statuses={
+            name: summary.failed[job.folder.path] for name, job in ends.items() if job.folder.path in summary.failed
+        },
+        work=work,
+        seconds=time.monotonic() - began,
+        unwritten=tuple(copy_adapters(plan.experiments, results)),
+    )
+
+
+def _jobs(
+    planned: PlannedExperiment, folders: ExperimentFolders, results: ResultsFolder, request: RunRequest
+) -> list[PlannedJob]:
+    jobs = jobs_of(planned.experiment, planned.keys, folders, results, request.goal)
+    if request.trains or planned.keys.train is None:
+        return jobs
+    adapter = find_adapter(planned, results)
+    if adapter is None:
+        raise ValueError(f"{planned.experiment.name}: no trained adapter; `require_adapters` comes first")
+    return [with_adapter(job, adapter) for job in jobs if job.record.stage != "train"]
+
+
+def commits_in_force(results: ResultsFolder, request: RunRequest) -> dict[str, str]:
+    """The hub commits to keep: the folder's own, over those of the folder in which an adapter is looked for."""
+    looked_in = {} if request.trains else read_grid(ResultsFolder(DEFAULT_RESULTS)).pinned
+    return {**looked_in, **read_grid(results).pinned}

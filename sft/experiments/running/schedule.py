@@ -1,0 +1,163 @@
+"""Which jobs run and in which order; pure, so that every rule is seen without a process.
+
+Only what leads to an experiment that is not finished is run. The first seed of every setting comes first, so that an
+early look compares all settings; within a seed what has most work behind it (a shared stage has that of all that need
+it), and an experiment that was begun is finished before the next.
+"""
+
+import bisect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sft.config.seeds import without_seeds
+from sft.pipeline.job_graph import Experiments, direct_needs, needed_jobs, unique_jobs
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.records import StageName
+
+CostOf = Callable[[PlannedJob], float | None]
+"""Seconds that a job is expected to take; None where nothing is known."""
+
+
+UNKNOWN_SECONDS: Mapping[StageName, float] = {"train": 60.0, "infer": 20.0, "evaluate": 2.0}
+
+
+def unknown_cost(_job: PlannedJob) -> float | None:
+    """The cost function of who knows nothing."""
+    return None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The experiments of a run and what of them is to be done, worked out once: it asks every manifest on the disk."""
+
+    experiments: Experiments
+    needed: Mapping[Path, PlannedJob]
+    """By folder, the jobs that are not done and lead to a goal that is not done."""
+
+    @cached_property
+    def idle(self) -> frozenset[Path]:
+        """Folders of the jobs that have nothing to do: they, or all that need them, were done before."""
+        return frozenset(unique_jobs(self.experiments)) - frozenset(self.needed)
+
+
+def workload(experiments: Experiments, is_done: Callable[[PlannedJob], bool] = lambda job: job.is_done) -> Workload:
+    """What is to be done of experiments, by default by the files of their jobs."""
+    return Workload(experiments, needed_jobs(experiments, is_done))
+
+
+def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cost: CostOf) -> list[PlannedJob]:
+    """The needed jobs, first come first."""
+    seconds = {path: _seconds(job, cost) for path, job in needed.items()}
+    work = _work(needed, seconds)
+    ranks = seed_ranks(experiments)
+
+    def urgency(name: str) -> tuple[int, float, float]:
+        own = [job.folder.path for job in experiments[name] if job.folder.path in needed]
+        return ranks[name], -max(work[path] for path in own), -sum(seconds[path] for path in own)
+
+    names = [name for name, jobs in experiments.items() if jobs and jobs[-1].folder.path in needed]
+    placed: dict[Path, PlannedJob] = {}
+    for name in sorted(names, key=urgency):
+        for job in experiments[name]:
+            if job.folder.path in needed:
+                placed.setdefault(job.folder.path, needed[job.folder.path])
+    return list(placed.values())
+
+
+def seed_ranks(experiments: Experiments) -> dict[str, int]:
+    """Name -> which of the seeds of its setting it is, from 0; a setting is a config without name and seeds."""
+    counts: dict[str, int] = {}
+    ranks: dict[str, int] = {}
+    for name, jobs in experiments.items():
+        config = jobs[-1].record.config if jobs else {}
+        setting = without_seeds(config)
+        ranks[name] = counts.get(setting, 0)
+        counts[setting] = ranks[name] + 1
+    return ranks
+
+
+def _seconds(job: PlannedJob, cost: CostOf) -> float:
+    known = cost(job)
+    return UNKNOWN_SECONDS[job.record.stage] if known is None else known
+
+
+def _work(needed: Mapping[Path, PlannedJob], seconds: Mapping[Path, float]) -> dict[Path, float]:
+    """Seconds of each job and of all that wait for it."""
+    followers = _followers(needed)
+
+    def behind(path: Path) -> Iterator[Path]:
+        seen, waiting = {path}, [path]
+        while waiting:
+            current = waiting.pop()
+            yield current
+            fresh = [follower for follower in followers.get(current, ()) if follower not in seen]
+            seen.update(fresh)
+            waiting += fresh
+
+    return {path: sum(seconds[job] for job in behind(path)) for path in needed}
+
+
+def _followers(needed: Mapping[Path, PlannedJob]) -> dict[Path, list[Path]]:
+    found: dict[Path, list[Path]] = {}
+    for path, job in needed.items():
+        for need in direct_needs(job, needed):
+            found.setdefault(need, []).append(path)
+    return found
+
+
+class Schedule:
+    """The jobs of a run on their way: which may start now, and what an end means for the others."""
+
+    def __init__(self, jobs: Sequence[PlannedJob]) -> None:
+        """Take the jobs in order of priority; needs that are not among them are finished."""
+        self._jobs = {job.folder.path: job for job in jobs}
+        self._place = {path: place for place, path in enumerate(self._jobs)}
+        self._unmet = {path: set(direct_needs(job, self._jobs)) for path, job in self._jobs.items()}
+        self._followers = _followers(self._jobs)
+        self._ready = [(0, self._place[path], self._jobs[path]) for path, unmet in self._unmet.items() if not unmet]
+        self._turns = {job.folder.path: turn for turn, _, job in self._ready}
+
+    @property
+    def ready(self) -> list[PlannedJob]:
+        """The jobs that may start now, first come first."""
+        return [job for _, _, job in self._ready]
+
+    def start(self, job: PlannedJob) -> None:
+        """Take a job out of the ready ones."""
+        path = job.folder.path
+        turn = self._turns.pop(path, None)
+        if turn is not None:
+            del self._ready[bisect.bisect_left(self._ready, (turn, self._place[path]), key=lambda entry: entry[:2])]
+
+    def put_back(self, job: PlannedJob, turn: int = 0) -> None:
+        """Make a started job ready again.
+
+        Args:
+            job: the job.
+            turn: 0 for its own place; a higher one after all jobs with a lower one.
+        """
+        path = job.folder.path
+        self._turns[path] = turn
+        bisect.insort(self._ready, (turn, self._place[path], self._jobs[path]), key=lambda entry: entry[:2])
+
+    def finish(self, job: PlannedJob) -> None:
+        """A job is done; what waited for it alone becomes ready."""
+        for follower in self._followers.get(job.folder.path, ()):
+            unmet = self._unmet.get(follower)
+            if unmet and job.folder.path in unmet:
+                unmet.remove(job.folder.path)
+                if not unmet:
+                    self.put_back(self._jobs[follower])
+
+    def fail(self, job: PlannedJob) -> list[PlannedJob]:
+        """A job will not be done; returns those that can never start because of it, which leave the schedule."""
+        lost: list[PlannedJob] = []
+        waiting = [job.folder.path]
+        while waiting:
+            for follower in self._followers.get(waiting.pop(), ()):
+                if self._unmet.pop(follower, None):
+                    lost.append(self._jobs[follower])
+                    waiting.append(follower)
+        return lost

@@ -1,0 +1,130 @@
+"""What a run leaves of a grid: what became of its jobs and experiments, and what did not have to be computed."""
+
+import signal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sft.pipeline.job_graph import Experiments
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.records import StatusRecord
+from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState
+
+
+@dataclass
+class RunSummary:
+    """Jobs by their folders."""
+
+    reused: frozenset[Path] = frozenset()
+    """Had nothing to do, because they, or all that needs them, were done before."""
+
+    ended: dict[Path, StatusRecord] = field(default_factory=dict)
+    """Ran in this run, with the status that their last try left."""
+
+    failed: dict[Path, StatusRecord] = field(default_factory=dict)
+    """Failed or, with the status of the one that did, cannot run because of it."""
+
+    earlier: frozenset[Path] = frozenset()
+    """Those of `failed` that failed in an earlier run and were not tried again, with what needs them."""
+
+    stopped_by: signal.Signals | None = None
+    """The first signal that asked the run to end."""
+
+    halted: str | None = None
+    """Why nothing more was started, in one line; None when nothing held it up, or only a signal."""
+
+    machine: str | None = None
+    """What the machine must change, in one line, where that is what went wrong."""
+
+    @property
+    def finished(self) -> frozenset[Path]:
+        """The jobs that have their results since this run."""
+        return frozenset(path for path, status in self.ended.items() if status.state in FINISHED)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run, or the files before it, tell of a grid."""
+
+    experiments: Experiments
+    """Name -> jobs in the order of their stages."""
+
+    open: Collection[Path]
+    """Folders of the jobs that are to be done."""
+
+    statuses: Mapping[Path, StatusRecord] = field(default_factory=dict)
+    """Job folder -> status, where there is one; of the done jobs too, for their seconds."""
+
+    earlier: frozenset[Path] = frozenset()
+    """Folders of the jobs that failed in an earlier run and were left alone in this one."""
+
+    tried: frozenset[Path] = frozenset()
+    """Folders of the jobs that ended in this run, to whatever end."""
+
+
+@dataclass(frozen=True)
+class ExperimentFacts:
+    """How one experiment stands."""
+
+    name: str
+    id: str
+    state: ExperimentState
+    job: PlannedJob | None = None
+    """The stage that it stands at; None where it is done."""
+
+    status: StatusRecord | None = None
+    """Of that stage."""
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """How often stages served that were not run for it."""
+
+    stages: int
+    """Uses of finished stages, less those that were run in this run."""
+
+    seconds: float
+    """What these stages took when they ran, once for each such use."""
+
+
+def experiment_facts(facts: RunFacts) -> list[ExperimentFacts]:
+    """How each experiment stands."""
+    return [_experiment(name, jobs, facts) for name, jobs in facts.experiments.items() if jobs]
+
+
+def reuse_of(facts: RunFacts) -> Reuse:
+    """What was not computed because it was there; a stage of this run is paid once and saved for each further use."""
+    n_uses, seconds = 0, 0.0
+    paid: set[Path] = set(facts.tried)
+    for jobs in facts.experiments.values():
+        for job in jobs:
+            path = job.folder.path
+            if path in facts.open:
+                continue
+            if path in paid:
+                paid.remove(path)
+                continue
+            status = facts.statuses.get(path)
+            n_uses += 1
+            seconds += 0.0 if status is None or status.seconds is None else status.seconds
+    return Reuse(n_uses, seconds)
+
+
+def _experiment(name: str, jobs: Sequence[PlannedJob], facts: RunFacts) -> ExperimentFacts:
+    goal = jobs[-1]
+    blocking = next((job for job in jobs if job.folder.path in facts.open), None)
+    if blocking is None:
+        status = facts.statuses.get(goal.folder.path)
+        state: ExperimentState = "predicted" if status is not None and status.state == "predicted" else "done"
+        return ExperimentFacts(name, goal.record.key, state)
+    path = blocking.folder.path
+    status = facts.statuses.get(path)
+    return ExperimentFacts(name, goal.record.key, _state(path, status, facts), blocking, status)
+
+
+def _state(path: Path, status: StatusRecord | None, facts: RunFacts) -> ExperimentState:
+    if path in facts.earlier:
+        return WAITING
+    if status is None or path not in facts.tried:
+        return "not started"
+    return status.state if status.state in (*FAILED, *STOPPED) else "not started"

@@ -1,0 +1,77 @@
+"""The copies of trained adapters that users asked for with `trainer_args.output_dir`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sft.errors import UserError
+from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.runs.file_systems import copy_folder
+from sft.runs.files import DEFAULT_RESULTS, ID_DIGITS, JobFolder, ResultsFolder, slug
+from sft.runs.manifest import is_done
+
+
+def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFolder) -> list[str]:
+    """Give the user the copies; of a grid in a subfolder per experiment.
+
+    Returns:
+        What could not be copied, one line each; the others were.
+    """
+    failures: list[str] = []
+    for planned in experiments:
+        subfolder = f"{slug(planned.experiment.name)}-{planned.keys.experiment_id[:ID_DIGITS]}"
+        try:
+            _copy(planned, results, subfolder if len(experiments) > 1 else None)
+        except OSError as error:
+            failures.append(f'"{planned.experiment.name}": its adapter could not be copied: {_one_line(error)}')
+    return failures
+
+
+def _copy(planned: PlannedExperiment, results: ResultsFolder, subfolder: str | None) -> None:
+    training = planned.experiment.config.training
+    output = training.trainer_args.get("output_dir") if training else None
+    if output is None or planned.keys.train is None:
+        return
+    source = results.stage("train", planned.keys.train)
+    if is_done(source):
+        target = Path(output) / subfolder if subfolder else Path(output)
+        copy_folder(source.adapter, target)
+
+
+def _one_line(error: OSError) -> str:
+    return f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")
+
+
+def find_adapter(planned: PlannedExperiment, results: ResultsFolder) -> JobFolder | None:
+    """The finished train stage of an experiment: in its own results folder, else in `results/`."""
+    places = (results, ResultsFolder(DEFAULT_RESULTS))
+    folders = [place.stage("train", planned.keys.train) for place in places if planned.keys.train is not None]
+    return next((folder for folder in folders if is_done(folder)), None)
+
+
+def require_adapters(plan: GridPlan, results: ResultsFolder) -> None:
+    """Refuse experiments whose adapter no folder holds, with the command that trains it.
+
+    Raises:
+        UserError: an adapter is not trained yet.
+    """
+    for planned in plan.experiments:
+        if planned.keys.train is not None and find_adapter(planned, results) is None:
+            raise UserError(
+                f"{planned.experiment.name}: its adapter is not trained yet (no finished stage train/"
+                f"{planned.keys.train} in {results.path}/ or {DEFAULT_RESULTS}/); "
+                f"run: sft train {plan.source} --results-path {results.path}",
+                kind="model",
+            )
+
+
+def require_training(plan: GridPlan) -> None:
+    """Refuse experiments that train nothing, where an adapter is what is wanted.
+
+    Raises:
+        UserError: one trains nothing.
+    """
+    for planned in plan.experiments:
+        if planned.keys.train is None:
+            raise UserError(
+                f"{planned.experiment.name} trains nothing: give it `lora: {{}}` or another adapter, and shots above 0"
+            )

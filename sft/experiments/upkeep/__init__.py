@@ -1,0 +1,1 @@
+"""A results folder afterwards: looking at it, verifying it, cleaning it."""

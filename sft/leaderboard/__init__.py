@@ -1,0 +1,1 @@
+"""What results say: boards, groups, statistics, effects."""

@@ -1,0 +1,78 @@
+"""What a reader must know before comparing the experiments of a board, once each with the experiments it holds for."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sft.evaluation.rows import DEV
+from sft.evaluation.selection import LABEL_MASS
+from sft.leaderboard.collect import ExperimentRecord
+from sft.wording import some
+
+LOW_LABEL_MASS = 0.1
+"""Below, the model would say something else than a label nine times in ten: scores compare what it hardly says."""
+
+MOST_NAMES = 3
+
+
+@dataclass(frozen=True)
+class WarningRow:
+    """One warning: the experiments for which `holds` are named in its `text`, none of them is no warning."""
+
+    holds: Callable[[ExperimentRecord], bool]
+    text: str
+
+
+def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
+    """The warnings of a board, in the order in which they matter.
+
+    Args:
+        records: its experiments.
+    """
+    if all(record.part("data").get("dev_rows_sha256") is None for record in records):
+        yield "ranked on the test rows, because there is no dev split: the best row is chosen on what it reports"
+    dtypes: dict[str, list[str]] = {}
+    for record in records:
+        dtypes.setdefault(str(record.part("environment").get("dtype")), []).append(record.name)
+    if len(dtypes) > 1:
+        named = "; ".join(f"{dtype}: {some(names, MOST_NAMES)}" for dtype, names in dtypes.items())
+        yield f"rows differ in the data type of the model ({named})"
+    for row in WARNINGS:
+        names = [record.name for record in records if row.holds(record)]
+        if names:
+            yield row.text.format(names=some(names, MOST_NAMES))
+    recorded: dict[str, dict[str, None]] = {}
+    for record in records:
+        for text in _recorded(record):
+            recorded.setdefault(text, {})[record.name] = None
+    yield from (f"{text} in {some(list(names), MOST_NAMES)}" for text, names in recorded.items())
+
+
+def _has_low_label_mass(record: ExperimentRecord) -> bool:
+    """Whether the label mass of the test or of the dev rows is low; where nothing is known of it, it is not."""
+    found = [record.number(f"{prefix}{LABEL_MASS}") for prefix in ("", DEV)]
+    return any(mass < LOW_LABEL_MASS for mass in found if mass is not None)
+
+
+def _recorded(record: ExperimentRecord) -> Iterator[str]:
+    """Warnings that an experiment's own files hold: of its libraries, its metrics and its calibration."""
+    for text in record.part("environment").get("library_warnings") or ():
+        yield f'"{text}" while the model was loaded'
+    details = record.part("details")
+    dev = details.get("dev")
+    parts = [details, *(part.get("calibration") for part in (details, dev) if isinstance(part, Mapping))]
+    for part in parts:
+        if isinstance(part, Mapping) and isinstance(part.get("warnings"), list):
+            yield from map(str, part["warnings"])
+
+
+WARNINGS = (
+    WarningRow(
+        lambda record: bool(record.part("data").get("n_leaked")),
+        "shots or in-context examples have the text of an evaluated row in {names}",
+    ),
+    WarningRow(
+        _has_low_label_mass,
+        f"the model seldom says any label (label_mass below {LOW_LABEL_MASS}) in {{names}}: look at the prompt and "
+        "the label words",
+    ),
+)

@@ -1,0 +1,192 @@
+"""Reads the experiments of one or several results folders, also while they are being written.
+
+Only what a valid manifest lists counts as a result; every other experiment is kept with its state and its reason, so
+that a board can be made at any moment, of a grid of which all, some or no experiment has ended.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from sft.config.experiment import ExperimentConfig
+from sft.errors import UserError
+from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.lock import lock_holder
+from sft.runs.manifest import ListedFile
+from sft.runs.states import Standing
+
+NOT_A_SETTING = frozenset({"name"})
+
+
+@dataclass(frozen=True)
+class ExperimentError:
+    """Why an experiment has no result."""
+
+    kind: str
+    message: str
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
+class ExperimentRecord:
+    """One name of one experiment, as its files tell it.
+
+    Attributes:
+        name: as in the grid.
+        id: key of its evaluate stage.
+        state: as `sft.runs.states` tells it; `damaged` also where the metrics are not those that were written.
+        folder: of the experiment.
+        config: canonical resolved config.
+        metrics: content of `metrics.json`; empty unless the state is `done`.
+        error: why there is no result; None where there is one, or where the experiment has not ended.
+    """
+
+    name: str
+    id: str
+    state: str
+    folder: Path
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    error: ExperimentError | None = None
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every leaf of the config by dotted path."""
+        return leaves(self.config)
+
+    @cached_property
+    def experiment(self) -> ExperimentConfig:
+        """The config as an object, read once.
+
+        Raises:
+            ValidationError: another version of this program wrote a config that this one does not take.
+        """
+        return ExperimentConfig.model_validate(self.config)
+
+    @property
+    def seed(self) -> int | None:
+        """The experiment's seed."""
+        seed: int | None = self.config.get("seed")
+        return seed
+
+    def part(self, name: str) -> Mapping[str, Any]:
+        """A map of `metrics.json` (`results`, `data`, `timing`, ...); empty where it is not there."""
+        value = self.metrics.get(name)
+        return value if isinstance(value, Mapping) else {}
+
+    def number(self, result: str) -> float | None:
+        """A number of `results`; None where there is none, or none that is finite."""
+        return finite_number(self.part("results").get(result))
+
+    def setting(self, path: str) -> Any:
+        """The config's value (a section too) at a dotted path; None where it is not there."""
+        value: Any = self.config
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What the results folders hold: experiments of their grids, and those that stand in no grid any more."""
+
+    in_grid: tuple[ExperimentRecord, ...]
+    others: tuple[ExperimentRecord, ...]
+
+
+def collect(folders: Sequence[ResultsFolder]) -> Collected:
+    """Read results folders; an experiment that several of them hold is kept once, finished rather than not.
+
+    Raises:
+        UserError: a folder is not there.
+    """
+    in_grid: dict[tuple[str, str], ExperimentRecord] = {}
+    others: dict[tuple[str, str], ExperimentRecord] = {}
+    for results in folders:
+        if not results.path.is_dir():
+            raise UserError(f"no results folder {results.path}")
+        read = _read_folder(results)
+        for records, kept in ((read.in_grid, in_grid), (read.others, others)):
+            for record in records:
+                known = kept.get((record.name, record.id))
+                if known is None or (record.state == "done" and known.state != "done"):
+                    kept[record.name, record.id] = record
+    return Collected(tuple(in_grid.values()), tuple(record for key, record in others.items() if key not in in_grid))
+
+
+def _read_folder(results: ResultsFolder) -> Collected:
+    """The experiments of one folder: of its grid in the grid's order, then the rest by folder name."""
+    standings = Standings(is_locked=lock_holder(results) is not None)
+    records = [(experiment.in_grid, _record(experiment, standings)) for experiment in listed_experiments(results)]
+    return Collected(
+        tuple(record for in_grid, record in records if in_grid),
+        tuple(record for in_grid, record in records if not in_grid),
+    )
+
+
+def _record(experiment: ListedExperiment, standings: Standings) -> ExperimentRecord:
+    known = (experiment.name, experiment.key)
+    folder, config = experiment.folder, experiment.config
+    standing = standings.of_experiment(experiment)
+    if standing.state == "done":
+        metrics = _metrics(folder, standing.files)
+        if metrics is not None:
+            return ExperimentRecord(*known, "done", folder.path, config, metrics)
+        standing = replace(standing, state="damaged")
+    return ExperimentRecord(*known, standing.state, folder.path, config, error=_error(standing))
+
+
+def _metrics(folder: JobFolder, files: Mapping[str, ListedFile]) -> Mapping[str, Any] | None:
+    """The metrics of a finished experiment, None where they are not those that its stage wrote."""
+    listed = files.get(folder.metrics.relative_to(folder.path).as_posix())
+    try:
+        content = folder.metrics.read_bytes()
+        if listed is None or hashlib.sha256(content).hexdigest() != listed.sha256:
+            return None
+        record = json.loads(content)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _error(standing: Standing) -> ExperimentError | None:
+    error, status = standing.error, standing.status
+    return None if error is None else ExperimentError(error.kind, error.message, status.stage if status else None)
+
+
+def finite_number(value: Any) -> float | None:
+    """The value where it is a finite number; None for anything else, a truth value too."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if is_number else None
+
+
+def finite_numbers(values: Iterable[Any]) -> list[float]:
+    """Those of the values that are finite numbers."""
+    return [number for value in values if (number := finite_number(value)) is not None]
+
+
+def mean(values: Iterable[Any]) -> float | None:
+    """The mean of those values that are finite numbers, as of the runs that have one; None where there is none."""
+    known = finite_numbers(values)
+    return fmean(known) if known else None
+
+
+def leaves(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted path -> value of every leaf but the name; a list, and a map without entries, is a leaf."""
+    return {path: value for path, value in _leaves(config, "") if path not in NOT_A_SETTING}
+
+
+def _leaves(value: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+    for key, item in value.items():
+        path = f"{prefix}{key}"
+        if isinstance(item, Mapping) and item:
+            yield from _leaves(item, f"{path}.")
+        else:
+            yield path, item

@@ -1,0 +1,207 @@
+"""All that is shown when one experiment is opened: which labels it confuses, its worst errors, its reliability, its
+training, its prompts.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.details.sources import (
+    PredictedRow,
+    input_columns,
+    input_texts,
+    loss_curve,
+    predicted_rows,
+    sample_prompts,
+)
+from sft.leaderboard.setting_differences import differing
+
+ERRORS = 10
+
+
+UNWRITTEN = "not written"
+
+
+MOST_LABELS = 3
+"""Labels whose probabilities are shown of an error, the most probable first."""
+
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class SettingDifference:
+    """A setting in which an experiment differs from the best one."""
+
+    path: str
+    own: Any
+    best: Any
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of evaluated rows: one row per gold label, one column per prediction, in the order of `labels`."""
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    def most_confused(self, limit: int) -> list[tuple[str, str, int]]:
+        """(gold, prediction, rows) of the most frequent errors."""
+        pairs = [
+            (self.labels[gold], self.labels[predicted], count)
+            for gold, row in enumerate(self.counts)
+            for predicted, count in enumerate(row)
+            if count and gold != predicted
+        ]
+        return sorted(pairs, key=lambda pair: -pair[2])[:limit]
+
+
+@dataclass(frozen=True)
+class WrongRow:
+    """An evaluated row with a wrong prediction.
+
+    Attributes:
+        index: position among the evaluated rows.
+        text: of the input columns.
+        gold: what it should have been.
+        prediction: what it was.
+        probabilities: (label, probability) of the most probable labels and the gold one; empty in generation.
+    """
+
+    index: int
+    text: str
+    gold: str
+    prediction: str
+    probabilities: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class ConfidenceBin:
+    """Rows whose most probable label has a probability in one tenth of 0 to 1.
+
+    Attributes:
+        confidence: mean probability of the predicted label.
+        accuracy: share of right rows.
+        count: rows.
+    """
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True)
+class ExperimentDetails:
+    """One finished experiment, looked at closely; on test rows.
+
+    Attributes:
+        differences: settings that are not as in the best experiment of its board.
+        confusion: None in generation.
+        reliability: accuracy by confidence; empty in generation.
+        loss_curve: (step, training loss); empty where nothing was trained.
+        n_errors: wrong rows; None where the predictions cannot be read.
+        errors: the worst of them.
+        prompts: as the model saw them.
+    """
+
+    differences: tuple[SettingDifference, ...]
+    confusion: Confusion | None
+    reliability: tuple[ConfidenceBin, ...]
+    loss_curve: tuple[tuple[int, float], ...]
+    n_errors: int | None
+    errors: tuple[WrongRow, ...]
+    prompts: tuple[str, ...]
+
+
+def experiment_details(record: ExperimentRecord, best: ExperimentRecord) -> ExperimentDetails:
+    """The details of a finished experiment beside the best one of its board."""
+    rows = predicted_rows(record)
+    return ExperimentDetails(
+        differences=tuple(setting_differences(record, best)),
+        confusion=confusion(record),
+        reliability=tuple(reliability(rows)),
+        loss_curve=tuple(loss_curve(record)),
+        n_errors=sum(not row.is_correct for row in rows) if rows else None,
+        errors=tuple(worst_errors(rows, input_columns(record), ERRORS)),
+        prompts=tuple(sample_prompts(record)),
+    )
+
+
+def setting_differences(record: ExperimentRecord, best: ExperimentRecord) -> list[SettingDifference]:
+    """The leaves that two experiments do not share, in the order of the configs."""
+    return [
+        SettingDifference(path, _value(record.settings, path), _value(best.settings, path))
+        for path in differing([record.settings, best.settings])
+    ]
+
+
+def _value(settings: Mapping[str, Any], path: str) -> Any:
+    return settings.get(path, UNWRITTEN)
+
+
+def confusion(record: ExperimentRecord) -> Confusion | None:
+    """Of the test rows as `metrics.json` holds it; None in generation."""
+    details = record.part("details")
+    labels, counts = details.get("labels"), details.get("confusion_matrix")
+    if not isinstance(labels, list) or not isinstance(counts, list):
+        return None
+    rows = tuple(tuple(int(count) for count in row) for row in counts)
+    is_square = len(rows) == len(labels) and all(len(row) == len(labels) for row in rows)
+    return Confusion(tuple(map(str, labels)), rows) if is_square else None
+
+
+def worst_errors(rows: Sequence[PredictedRow], columns: Sequence[str], limit: int) -> list[WrongRow]:
+    """Wrong rows, those with the least probable gold label first.
+
+    Generated texts have no probability: there it is those that share the fewest words with the reference.
+
+    Args:
+        rows: of one split.
+        columns: whose texts are shown, in their order.
+        limit: at most so many.
+    """
+    wrong = sorted((row for row in rows if not row.is_correct), key=_rightness)
+    return [
+        WrongRow(
+            row.index, "\n".join(input_texts(row, columns).values()), row.gold, row.prediction, _most_probable(row)
+        )
+        for row in wrong[:limit]
+    ]
+
+
+def word_f1(prediction: str, reference: str) -> float:
+    """F1 of the words that two texts share, each counted as often as it stands in both (Rajpurkar et al. 2016)."""
+    words, wanted = Counter(prediction.lower().split()), Counter(reference.lower().split())
+    shared = (words & wanted).total()
+    return 2 * shared / (words.total() + wanted.total()) if shared else 0.0
+
+
+def _rightness(row: PredictedRow) -> float:
+    if row.probabilities:
+        return row.probabilities.get(row.gold) or 0.0
+    return word_f1(row.prediction, row.gold)
+
+
+def _most_probable(row: PredictedRow) -> tuple[tuple[str, float], ...]:
+    known = [(label, value) for label, value in row.probabilities.items() if value is not None]
+    ordered = sorted(known, key=lambda item: -item[1])
+    return tuple(item for place, item in enumerate(ordered) if place < MOST_LABELS or item[0] == row.gold)
+
+
+def reliability(rows: Sequence[PredictedRow]) -> list[ConfidenceBin]:
+    """The bins that hold any row, by rising confidence (Guo et al. 2017, section 2); none in generation."""
+    gathered: dict[int, list[tuple[float, bool]]] = {}
+    for row in rows:
+        confidence = row.probabilities.get(row.prediction)
+        if confidence is not None:
+            gathered.setdefault(min(int(confidence * BINS), BINS - 1), []).append((confidence, row.is_correct))
+    return [_bin(members) for _, members in sorted(gathered.items())]
+
+
+def _bin(members: Sequence[tuple[float, bool]]) -> ConfidenceBin:
+    count = len(members)
+    return ConfidenceBin(
+        sum(confidence for confidence, _ in members) / count, sum(right for _, right in members) / count, count
+    )

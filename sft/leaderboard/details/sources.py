@@ -1,0 +1,97 @@
+"""The files of a finished experiment that its details are made of; one that is gone or damaged is as an empty one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sft.config.canonical import json_text
+from sft.evaluation.predictions import OUR_COLUMNS, read_predictions
+from sft.leaderboard.collect import ExperimentRecord
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.records import read_json_or_none
+
+
+@dataclass(frozen=True)
+class PredictedRow:
+    """One line of `predictions.jsonl`.
+
+    Attributes:
+        index: position among the evaluated rows of its split.
+        columns: of the data, by name, without the gold one.
+        gold: the output column, as labels are compared.
+        prediction: the label or the generated text.
+        probabilities: by label; empty in generation.
+    """
+
+    index: int
+    columns: Mapping[str, Any]
+    gold: str
+    prediction: str
+    probabilities: Mapping[str, float]
+
+    @property
+    def is_correct(self) -> bool:
+        """Whether prediction and gold are equal but for white space around them."""
+        return self.prediction.strip() == self.gold.strip()
+
+
+def predicted_rows(record: ExperimentRecord, split: str = "test") -> list[PredictedRow]:
+    """The predictions of a split, in order."""
+    column = str(record.setting("prompting.output_column"))
+    try:
+        lines = read_predictions(JobFolder(record.folder).predictions(split, "jsonl"))
+        return [_predicted_row(line, f"data.{column}" if column in OUR_COLUMNS else column) for line in lines]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def input_columns(record: ExperimentRecord) -> list[str]:
+    """The columns that the model reads."""
+    columns = record.setting("prompting.input_columns")
+    return [str(column) for column in columns] if isinstance(columns, list) else []
+
+
+def input_texts(row: PredictedRow, columns: Sequence[str]) -> dict[str, str]:
+    """The texts of columns by name, as far as the record keeps them."""
+    stored = {name: f"data.{name}" if name in OUR_COLUMNS else name for name in columns}
+    return {name: json_text(row.columns[place]) for name, place in stored.items() if place in row.columns}
+
+
+def loss_curve(record: ExperimentRecord) -> list[tuple[int, float]]:
+    """(step, training loss) as it was logged; empty where nothing was trained."""
+    points = _list_in(_stage_file(record, "train"), "loss_curve")
+    pairs = [(point.get("step"), point.get("loss")) for point in points]
+    return [
+        (int(step), float(loss)) for step, loss in pairs if isinstance(step, int) and isinstance(loss, float | int)
+    ]
+
+
+def sample_prompts(record: ExperimentRecord) -> Sequence[str]:
+    """Prompts of the first evaluated rows, as the model saw them."""
+    return [str(prompt["text"]) for prompt in _list_in(_stage_file(record, "infer"), "prompts") if "text" in prompt]
+
+
+def _stage_file(record: ExperimentRecord, stage: str) -> Any:
+    """What the train stage, or the infer stage of the evaluated rows, tells of itself."""
+    written = read_json_or_none(JobFolder(record.folder).config)
+    stages = written.get("stages") if isinstance(written, Mapping) else None
+    key = stages.get(stage) if isinstance(stages, Mapping) else None
+    if not key:
+        return None
+    folder = ResultsFolder(record.folder.parent.parent).stage(stage, str(key))
+    return read_json_or_none(folder.training if stage == "train" else folder.sample)
+
+
+def _list_in(written: Any, key: str) -> list[Mapping[str, Any]]:
+    found = written.get(key) if isinstance(written, Mapping) else None
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def _predicted_row(line: Mapping[str, Any], column: str) -> PredictedRow:
+    return PredictedRow(
+        index=int(line["index"]),
+        columns={name: value for name, value in line.items() if name not in OUR_COLUMNS and name != column},
+        gold=json_text(line[column]),
+        prediction=str(line["predictions"]),
+        probabilities=dict(line.get("probabilities") or {}),
+    )

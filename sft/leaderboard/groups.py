@@ -1,0 +1,190 @@
+"""Groups of a board: experiments that differ only in their seeds, ranked by the mean over them."""
+
+import math
+import statistics as numbers
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pydantic import ValidationError
+
+from sft.config.seeds import without_seeds
+from sft.errors import SftError
+from sft.leaderboard.collect import ExperimentRecord, finite_numbers
+from sft.leaderboard.records import ROWS, ROWS_AND_SEEDS, Comparison, Interval, SeedKey, Summary
+from sft.pipeline.needed_rows import seed_has_effect
+
+
+@dataclass(frozen=True)
+class Group:
+    """Experiments with the same settings but for the seeds.
+
+    Attributes:
+        name: what the names of its rows have in common.
+        runs: one row per experiment that ran, best first.
+        rows: all its rows; several names may share one run.
+        n_seeds: how many seeds its rows cover.
+        expected_seeds: how many the group with most of them was planned with.
+        no_seed_effect: whether no seed changes anything in it, so that one run is all there can be.
+        value: the mean of what the board ranks by; None where a run has no number, so that none gains by failing.
+        rank: equal values share one; None without a value or with seeds missing.
+        interval: of the mean of the ranking metric on test rows.
+        against_best: None for the best group itself, for one without a rank, and where rows cannot be compared.
+    """
+
+    name: str
+    runs: tuple[ExperimentRecord, ...]
+    rows: tuple[ExperimentRecord, ...]
+    n_seeds: int
+    expected_seeds: int
+    no_seed_effect: bool
+    value: float | None
+    rank: int | None = None
+    interval: Interval | None = None
+    against_best: Comparison | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has all seeds that it needs."""
+        return self.no_seed_effect or self.n_seeds >= self.expected_seeds
+
+    @property
+    def interval_covers(self) -> str:
+        """The sources of chance that its interval is over."""
+        return ROWS if len(self.runs) == 1 else ROWS_AND_SEEDS
+
+    def results(self) -> dict[str, Summary]:
+        """Every result over its runs, without those that have no number in any of them."""
+        names = dict.fromkeys(name for run in self.runs for name in run.part("results"))
+        found = {name: summary(self.runs, name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def seeds_by_run(self) -> dict[SeedKey, ExperimentRecord]:
+        """Its runs by the seeds in force."""
+        return {seeds_of(run): run for run in self.runs}
+
+
+def groups_of(
+    records: Sequence[ExperimentRecord], unfinished: Iterable[ExperimentRecord], metric: str | None, higher: bool
+) -> tuple[Group, ...]:
+    """The groups of a board, best first, those that are not ranked after them.
+
+    Args:
+        records: finished rows of the board, best first.
+        unfinished: rows of the grid without a result; they tell which seeds were planned.
+        metric: key of `results` by which the board ranks.
+        higher: whether more of it is better.
+    """
+    gathered = _gathered(records)
+    planned: dict[str, set[SeedKey]] = {key: set() for key in gathered}
+    for record in (*records, *unfinished):
+        key = without_seeds(record.config)
+        if key in planned:
+            planned[key].add(seeds_of(record))
+    expected = max(map(len, planned.values()), default=0)
+    found = [_group(part, expected, metric) for parts in gathered.values() for part in parts]
+    return _ranked(_named(found), higher)
+
+
+def summary(runs: Sequence[ExperimentRecord], name: str) -> Summary | None:
+    """One result over runs; None where none of them has a number."""
+    values = finite_numbers(run.part("results").get(name) for run in runs)
+    if not values:
+        return None
+    deviation = numbers.stdev(values) if len(values) > 1 else None
+    return Summary(len(values), numbers.fmean(values), deviation, numbers.median(values))
+
+
+def seeds_of(record: ExperimentRecord) -> SeedKey:
+    """The seeds in force."""
+    own = record.config.get("seeds")
+    sources = own if isinstance(own, Mapping) else {}
+    return record.seed, *(record.seed if sources[name] is None else sources[name] for name in sorted(sources))
+
+
+@dataclass
+class _Part:
+    """A group that is being gathered."""
+
+    runs: dict[str, ExperimentRecord] = field(default_factory=dict)
+    """By id."""
+    seeds: set[SeedKey] = field(default_factory=set)
+    rows: list[ExperimentRecord] = field(default_factory=list)
+
+    def takes(self, record: ExperimentRecord) -> bool:
+        """Whether a row belongs to it: the same run, or another seed."""
+        return record.id in self.runs or seeds_of(record) not in self.seeds
+
+    def add(self, record: ExperimentRecord) -> None:
+        self.runs.setdefault(record.id, record)
+        self.seeds.add(seeds_of(record))
+        self.rows.append(record)
+
+
+def _gathered(records: Sequence[ExperimentRecord]) -> dict[str, list[_Part]]:
+    """Parts by settings; equal settings and seeds with another id (other data, say) are another part."""
+    gathered: dict[str, list[_Part]] = {}
+    for record in records:
+        parts = gathered.setdefault(without_seeds(record.config), [])
+        part = next((part for part in parts if part.takes(record)), None)
+        if part is None:
+            part = _Part()
+            parts.append(part)
+        part.add(record)
+    return gathered
+
+
+def _group(part: _Part, expected: int, metric: str | None) -> Group:
+    runs = tuple(part.runs.values())
+    # Only where it decides something: a config takes longer to check than everything else here.
+    unaffected = len(runs) == 1 and expected > 1 and not _seed_has_effect(runs[0])
+    value = summary(runs, metric) if metric is not None else None
+    return Group(
+        name=common_name([row.name for row in part.rows]),
+        runs=runs,
+        rows=tuple(part.rows),
+        n_seeds=len(part.seeds),
+        expected_seeds=expected,
+        no_seed_effect=unaffected,
+        value=None if value is None or value.n < len(runs) else value.mean,
+    )
+
+
+def _seed_has_effect(record: ExperimentRecord) -> bool:
+    """By its config; one that this version cannot read counts as affected."""
+    try:
+        return seed_has_effect(record.experiment)
+    except (ValidationError, SftError, OSError):
+        return True
+
+
+def common_name(names: Sequence[str]) -> str:
+    """The parts between slashes that all names have at the same place; empty where there is none."""
+    split = [name.split("/") for name in names]
+    if len({len(parts) for parts in split}) > 1:
+        return ""
+    return "/".join(parts[0] for parts in zip(*split, strict=True) if len(set(parts)) == 1)
+
+
+def _named(groups: Sequence[Group]) -> list[Group]:
+    """The groups, by their first row's name where a common name is empty or taken."""
+    names = [group.name for group in groups]
+    return [
+        group if group.name and names.count(group.name) == 1 else replace(group, name=group.rows[0].name)
+        for group in groups
+    ]
+
+
+def _ranked(groups: Sequence[Group], higher: bool) -> tuple[Group, ...]:
+    sign = -1.0 if higher else 1.0
+
+    def place(group: Group) -> tuple[bool, float]:
+        return not group.is_complete, math.inf if group.value is None else sign * group.value
+
+    ordered = sorted(groups, key=place)
+    ranks: dict[tuple[bool, float], int] = {}
+    for number, group in enumerate(ordered, 1):
+        ranks.setdefault(place(group), number)
+    return tuple(
+        replace(group, rank=ranks[place(group)]) if group.is_complete and group.value is not None else group
+        for group in ordered
+    )

@@ -1,0 +1,54 @@
+"""The settings that experiments share, and what follows from several of them."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sft.config.experiment import ExperimentConfig
+from sft.leaderboard.collect import ExperimentRecord, leaves
+from sft.leaderboard.setting_differences import differing
+from sft.training.options import effective_trainer_args
+
+
+def shared(records: Sequence[ExperimentRecord]) -> dict[str, Any]:
+    """Leaves that are equal in all experiments and not as they are by default."""
+    unequal = set(differing([record.settings for record in records]))
+    settings = records[0].settings if records else {}
+    return {
+        path: value
+        for path, value in settings.items()
+        if path not in unequal and value not in (None, [], {}) and default_settings().get(path) != value
+    }
+
+
+@cache
+def default_settings() -> Mapping[str, Any]:
+    """The leaves of a config in which only the required keys are written."""
+    required = {
+        "dataset": {"path": "any", "task_type": "", "shots": 0},
+        "model": {"name": ""},
+        "prompting": {"input_columns": [""], "output_column": ""},
+    }
+    return leaves(ExperimentConfig.model_validate(required).resolved())
+
+
+def trains(record: ExperimentRecord) -> bool:
+    """Whether the experiment has a train stage."""
+    return adapter_method(record) != "none" and record.setting("dataset.shots") != 0
+
+
+def adapter_method(record: ExperimentRecord) -> str:
+    """Name of the adapter method, `none` where nothing is trained."""
+    if record.setting("lora") is not None:
+        return "lora"
+    return str(record.setting("adapter.method") or "none")
+
+
+def learning_rate(record: ExperimentRecord) -> float | None:
+    """The learning rate in force; None where nothing is trained."""
+    if not trains(record):
+        return None
+    arguments = record.setting("training.trainer_args")
+    written = arguments if isinstance(arguments, Mapping) else {}
+    rate: float | None = effective_trainer_args(written, adapter_method(record)).get("learning_rate")
+    return rate

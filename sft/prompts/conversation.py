@@ -1,0 +1,138 @@
+"""Conversations as a chat template wants them: what a turn looks like, and where the instruction goes."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from jinja2 import TemplateError
+
+from sft.errors import UserError
+from sft.prompts.clock import with_fixed_clock
+from sft.wording import LONE_SURROGATE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+MARKERS = re.compile("([\U000f0000-\U000ffffd])")
+
+
+class Shape(NamedTuple):
+    """How a template takes messages."""
+
+    content: Literal["text", "parts"]
+    """A content is a string, or a list with one text part."""
+
+    instruction: Literal["none", "system", "merged"]
+    """The instruction is left out, is a system turn, or opens the first user turn."""
+
+
+_WITH_INSTRUCTION = (
+    Shape("text", "system"),
+    Shape("parts", "system"),
+    Shape("text", "merged"),
+    Shape("parts", "merged"),
+)
+_WITHOUT_INSTRUCTION = (Shape("text", "none"), Shape("parts", "none"))
+
+
+class TemplateRefusal(Exception):
+    """A template does not render a conversation of this shape."""
+
+
+class Conversation:
+    """Renders texts, in order instruction, question, answer, question, answer, ..., by a chat template."""
+
+    def __init__(
+        self, tokenizer: "PreTrainedTokenizerBase", source: str, args: Mapping[str, Any], has_instruction: bool
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._source = with_fixed_clock(source)
+        self._args = dict(args)
+        self.shape = self._find_shape(has_instruction)
+
+    def render(self, contents: Sequence[str]) -> str:
+        """The conversation as the template writes it, its last text an answer.
+
+        Raises:
+            UserError: kind tokenizer; the template refuses it.
+        """
+        try:
+            return self._render(contents, self.shape)
+        except TemplateRefusal as error:
+            raise UserError(f"the chat template refuses the conversation: {error}", kind="tokenizer") from error
+
+    def _find_shape(self, has_instruction: bool) -> Shape:
+        """The first shape in which the template shows every text that it is given."""
+        contents = [marker(place) for place in range(5 if has_instruction else 4)]
+        refusals = []
+        for shape in _WITH_INSTRUCTION if has_instruction else _WITHOUT_INSTRUCTION:
+            try:
+                rendered = self._render(contents, shape)
+            except TemplateRefusal as error:
+                refusals.append(str(error))
+                continue
+            if _shows_all(rendered, contents):
+                return shape
+        reason = refusals[-1] if refusals else "it leaves out a question or an answer"
+        raise UserError(
+            f"the chat template does not render questions and answers ({reason}); "
+            "set prompting.format to plain, or model.chat_template_from to another template",
+            kind="tokenizer",
+        )
+
+    def _render(self, contents: Sequence[str], shape: Shape) -> str:
+        # Templates are programs of others: text plus list, or a missing key, ends one like its own refusal does.
+        try:
+            rendered = self._tokenizer.apply_chat_template(
+                _messages(contents, shape), tokenize=False, chat_template=self._source, **self._args
+            )
+        except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+            raise TemplateRefusal(str(error)) from error
+        half = LONE_SURROGATE.search(str(rendered))
+        if half is not None:
+            raise TemplateRefusal(f"it writes \\u{ord(half[0]):04x}, half of a character (a lone surrogate)")
+        return str(rendered)
+
+
+def marker(place: int) -> str:
+    """One character that stands for the text at this place, so that no text can change what a template writes."""
+    return chr(0xF0000 + place)
+
+
+def place_of(found: str) -> int:
+    """The place of a marker."""
+    return ord(found) - ord(marker(0))
+
+
+def template_source(tokenizer: "PreTrainedTokenizerBase", written: str | None) -> str:
+    """The chat template in force: the one written, else the tokenizer's own.
+
+    Raises:
+        UserError: kind tokenizer; there is none.
+    """
+    try:
+        return str(tokenizer.get_chat_template(written))
+    except ValueError as error:
+        raise UserError(
+            "the tokenizer has no chat template; set prompting.format to plain, "
+            "or model.chat_template_from to a template",
+            kind="tokenizer",
+        ) from error
+
+
+def _messages(contents: Sequence[str], shape: Shape) -> list[dict[str, Any]]:
+    texts = list(contents)
+    messages = []
+    if shape.instruction == "system":
+        messages.append({"role": "system", "content": texts.pop(0)})
+    elif shape.instruction == "merged":
+        texts[:2] = [f"{texts[0]}\n\n{texts[1]}"]
+    messages += [{"role": ("user", "assistant")[turn % 2], "content": text} for turn, text in enumerate(texts)]
+    if shape.content == "parts":
+        return [{**message, "content": [{"type": "text", "text": message["content"]}]} for message in messages]
+    return messages
+
+
+def _shows_all(rendered: str, contents: Sequence[str]) -> bool:
+    return all(text in rendered for text in contents[:-1]) and rendered.count(contents[-1]) == 1

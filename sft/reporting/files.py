@@ -1,0 +1,130 @@
+"""The leaderboard files of results folders."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sft.errors import UserError
+from sft.leaderboard.baselines.measuring import baselines_of
+from sft.leaderboard.board import with_ranks
+from sft.leaderboard.building import build_leaderboard, with_statistics, without_search_for_cycles
+from sft.leaderboard.views.view import LeaderboardView, ViewRequest, leaderboard_view
+from sft.registry import import_object
+from sft.reporting.figures import require_figures, write_figures
+from sft.reporting.formats import report_format_registry
+from sft.reporting.formats.json import report_of
+from sft.reporting.formats.report_format import Report, ReportFormat
+from sft.reporting.tracked import log_results
+from sft.runs.atomic import write_text
+from sft.runs.files import ResultsFolder
+
+RANKS_ONLY_ABOVE = 500
+"""More experiments of a grid under way are ranked without statistics, which cost most and move with each result."""
+
+
+def board_folder(folders: Sequence[Path], to: Path | None) -> Path:
+    """Where the leaderboard of results folders lies.
+
+    Args:
+        folders: the results folders.
+        to: as the user said; None where they did not.
+
+    Raises:
+        UserError: a folder is not there, or several are joined and none is given to write to.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such results folder")
+    if to is None and len(folders) > 1:
+        raise UserError("several results folders: say with --to where the joined leaderboard goes")
+    return to or folders[0]
+
+
+@dataclass(frozen=True)
+class WrittenLeaderboard:
+    """A leaderboard whose files were just written, to be looked at in other ways and to be logged.
+
+    Attributes:
+        folders: the results folders.
+        to: the folder of the files.
+        report: what is in them.
+    """
+
+    folders: tuple[ResultsFolder, ...]
+    to: ResultsFolder
+    report: Report
+
+    def view(self, request: ViewRequest, *, full: bool = False) -> LeaderboardView:
+        """The boards in the way that was asked for.
+
+        Args:
+            request: what is asked for.
+            full: statistics of all groups; else of the best ones of each board.
+
+        Raises:
+            UserError: a metric, setting or name is not there, or two experiments cannot be compared.
+        """
+        return leaderboard_view(self.report.leaderboard, self.folders, self.to, request, full=full)
+
+    def track(self, tracker: str) -> str:
+        """Log the experiments; a line that says what was done and where.
+
+        Raises:
+            UserError: there is no such tracker.
+            MachineError: the tracker's package is not installed, or it could not log.
+        """
+        return log_results(self.report.leaderboard.in_grid, self.folders, self.to.path, tracker)
+
+
+@without_search_for_cycles()
+def write_leaderboard(
+    folders: Sequence[ResultsFolder],
+    to: Path,
+    *,
+    measures_baselines: bool = False,
+    full: bool = False,
+    with_texts: bool = True,
+    under_way: bool = False,
+) -> WrittenLeaderboard:
+    """Write `leaderboard.json`, `leaderboard.md`, ... of the folders into `to`, each atomically.
+
+    Works at any moment: with no experiment, with failed ones only, and while a grid runs.
+
+    Args:
+        folders: the results folders.
+        to: the folder to write to.
+        measures_baselines: whether baselines that are not known yet are measured, which reads the data and takes
+            seconds; else those that are known are shown.
+        full: statistics of all groups; else of the best ones of each board.
+        with_texts: whether reports may show texts of the data.
+        under_way: whether a grid runs, so that many experiments are ranked only.
+    """
+    ranked = build_leaderboard(folders)
+    ranks_only = under_way and sum(len(board.rows) for board in ranked.boards) > RANKS_ONLY_ABOVE
+    leaderboard = with_ranks(ranked) if ranks_only else with_statistics(ranked, full=full)
+    written = ResultsFolder(to)
+    baselines = baselines_of(leaderboard.boards, folders, written, measures=measures_baselines)
+    report = report_of(dataclasses.replace(leaderboard, baselines=baselines, with_texts=with_texts))
+    for target in report_format_registry.values():
+        kind: ReportFormat = import_object(target)
+        write_text(written.leaderboard(kind.ending), kind.render(report))
+    return WrittenLeaderboard(tuple(folders), written, report)
+
+
+def rebuild_leaderboard(
+    folders: Sequence[Path], to: Path, *, full: bool, with_texts: bool, figures: Path | None
+) -> WrittenLeaderboard:
+    """Write the leaderboard of results folders with its baselines into `to`, and its figures.
+
+    Raises:
+        UserError: the place for figures is a file.
+        MachineError: the package that draws them is not installed.
+    """
+    if figures is not None:
+        require_figures(figures)
+    joined = [ResultsFolder(folder) for folder in folders]
+    written = write_leaderboard(joined, to, measures_baselines=True, full=full, with_texts=with_texts)
+    if figures is not None:
+        write_figures(written.report, figures)
+    return written

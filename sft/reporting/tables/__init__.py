@@ -1,0 +1,1 @@
+"""Boards as the cells of tables."""

@@ -1,0 +1,197 @@
+"""How far a grid is, and what displays say of it: its experiments, what runs, what ended last, how long the rest may
+take.
+
+It is told what displays are told, and asked by them; every call is cheap enough for grids of 10,000 experiments.
+"""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sft.experiments.running.display import RunningJob
+from sft.experiments.running.schedule import Workload
+from sft.experiments.running.stage_costs import StageCosts
+from sft.experiments.running.stage_size import StageWork
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.files import ID_DIGITS
+from sft.runs.records import StatusRecord
+from sft.runs.states import FAILED, FINISHED, STOPPED, ExperimentState
+from sft.terminal.job_story import reason
+from sft.wording import duration, one_line
+
+KEPT_ENDS = 20
+
+
+COUNTED: tuple[ExperimentState, ...] = ("predicted", *FAILED, *STOPPED, "running", "waiting")
+"""Beside those that are done."""
+
+
+@dataclass(frozen=True)
+class TimeLeft:
+    """How long the rest of a grid may take."""
+
+    seconds: float
+    at_least: bool
+    """Whether stages are left of which nothing is known yet."""
+
+
+class GridProgress:
+    """Follows the jobs of a grid."""
+
+    def __init__(self, costs: StageCosts) -> None:
+        """Take the costs, which learn elsewhere from the jobs that end."""
+        self.costs = costs
+        self.experiments: Mapping[str, Sequence[PlannedJob]] = {}
+        self.states: dict[str, ExperimentState] = {}
+        self.counts: Counter[ExperimentState] = Counter()
+        self.running: dict[Path, RunningJob] = {}
+        self.statuses: dict[str, StatusRecord] = {}
+        """The last end of a stage, of experiments that had one in this run; a failure stays."""
+        self.spent: dict[str, float] = {}
+        """Seconds that the stages of an experiment took in this run, shared ones too."""
+        self.last_ended: deque[str] = deque(maxlen=KEPT_ENDS)
+        """Experiments that ended, the latest last."""
+        self._users: dict[Path, list[str]] = {}
+        self._open: dict[Path, PlannedJob] = {}
+        self._pending: Counter[StageWork] = Counter()
+        self._paces: dict[Path, tuple[int, float]] = {}
+        self._started: set[Path] = set()
+        self._at_once = 1
+
+    def began(self, work: Workload) -> None:
+        """Take the experiments and their jobs that are to be done."""
+        self.experiments = work.experiments
+        self._open = dict(work.needed)
+        for name, jobs in work.experiments.items():
+            for job in jobs:
+                self._users.setdefault(job.folder.path, []).append(name)
+            self._move(name, "waiting" if any(job.folder.path in self._open for job in jobs) else "done")
+        self._pending = Counter(map(self.costs.described, self._open.values()))
+
+    def started(self, job: PlannedJob, status: StatusRecord) -> None:
+        """A job was started."""
+        path = job.folder.path
+        self.running[path] = RunningJob(job, status, None, 0.0)
+        self._paces.pop(path, None)
+        self._started.add(path)
+        self._at_once = max(self._at_once, len(self.running))
+        for name in self.users(job):
+            self._move(name, "running")
+
+    def ticked(self, running: Sequence[RunningJob]) -> None:
+        """Take what runs now."""
+        for item in running:
+            path, progress = item.job.folder.path, item.progress
+            self.running[path] = item
+            if progress is not None and progress.total:
+                self._paces.setdefault(path, (progress.step, item.seconds))
+
+    def ended(self, job: PlannedJob, status: StatusRecord) -> None:
+        """A job ended, will not start, or was put back."""
+        path = job.folder.path
+        self.running.pop(path, None)
+        if status.state in ("pending", "running"):
+            for name in self.users(job):
+                self._put_back(name)
+            return
+        if self._open.pop(path, None) is not None:
+            self._pending[self.costs.described(job)] -= 1
+        for name in self.users(job):
+            if self.was_started(job):
+                self.statuses[name] = status
+                self.spent[name] = self.spent.get(name, 0.0) + (status.seconds or 0.0)
+            if status.state not in FINISHED or self._is_goal(name, path):
+                self._end(name, _final(status))
+            else:
+                self._put_back(name)
+
+    def users(self, job: PlannedJob) -> Sequence[str]:
+        """The experiments that need a job."""
+        return self._users.get(job.folder.path, ())
+
+    def was_started(self, job: PlannedJob) -> bool:
+        """Whether the job ran in this run."""
+        return job.folder.path in self._started
+
+    def job_of(self, name: str) -> RunningJob | None:
+        """The job of an experiment that runs now."""
+        found = (self.running.get(job.folder.path) for job in self.experiments.get(name, ()))
+        return next((item for item in found if item is not None), None)
+
+    def seconds_left_of(self, item: RunningJob) -> float | None:
+        """How long a running job may still take: by its pace, else by what others like it took."""
+        progress, begun = item.progress, self._paces.get(item.job.folder.path)
+        if progress is not None and begun is not None and progress.step > begun[0]:
+            per_step = (item.seconds - begun[1]) / (progress.step - begun[0])
+            return max(0.0, (progress.total - progress.step) * per_step)
+        expected = self.costs.seconds(item.job)
+        return None if expected is None else max(0.0, expected - item.seconds)
+
+    def time_left(self) -> TimeLeft | None:
+        """How long the rest may take with as many jobs at the same time as were seen; None while nothing is known."""
+        rests = [self.seconds_left_of(item) for item in self.running.values()]
+        waits = self._pending - Counter(self.costs.described(item.job) for item in self.running.values())
+        costs = [(count, self.costs.seconds_of(work)) for work, count in waits.items()]
+        known = [rest for rest in rests if rest is not None]
+        waiting = [count * seconds for count, seconds in costs if seconds is not None]
+        if not known and not waiting:
+            return None
+        seconds = max([(sum(known) + sum(waiting)) / self._at_once, *known])
+        return TimeLeft(seconds, at_least=len(known) < len(rests) or len(waiting) < len(costs))
+
+    def _is_goal(self, name: str, path: Path) -> bool:
+        return self.experiments[name][-1].folder.path == path
+
+    def _put_back(self, name: str) -> None:
+        self._move(name, "waiting" if self.job_of(name) is None else "running")
+
+    def _end(self, name: str, state: ExperimentState) -> None:
+        if self.states[name] != state:
+            self._move(name, state)
+            self.last_ended.append(name)
+
+    def _move(self, name: str, state: ExperimentState) -> None:
+        before = self.states.get(name)
+        if before is not None:
+            self.counts[before] -= 1
+        self.states[name] = state
+        self.counts[state] += 1
+
+
+def _final(status: StatusRecord) -> ExperimentState:
+    return status.state if status.state in (*FINISHED, *FAILED, *STOPPED) else "failed"
+
+
+def counts_text(progress: GridProgress) -> str:
+    """The experiments by state: `12 of 40 done, 2 failed, 3 running, 23 waiting`."""
+    counts = progress.counts
+    parts = [f"{counts['done']} of {len(progress.experiments)} done"]
+    return ", ".join(parts + [f"{counts[state]} {state}" for state in COUNTED if counts[state]])
+
+
+def left_text(left: TimeLeft | None) -> str:
+    """`about 12 min left`, or nothing while nothing is known."""
+    if left is None:
+        return ""
+    return f"{'more than' if left.at_least else 'about'} {duration(left.seconds)} left"
+
+
+def shared_name(progress: GridProgress, job: PlannedJob) -> str:
+    """The name of a job's experiment, and how many more need the job: `name (+3)`."""
+    others = len(progress.users(job)) - 1
+    return one_line(job.record.name) + (f" (+{others})" if others > 0 else "")
+
+
+def failure_line(progress: GridProgress, job: PlannedJob, status: StatusRecord) -> str | None:
+    """`FAILED name [id8] at train: why`, or `RETRY ...` for a job that was put back.
+
+    None for what did not fail, or fails only because of another job.
+    """
+    if not progress.was_started(job) or (status.state not in FAILED and status.state != "pending"):
+        return None
+    name = next(iter(progress.users(job)), job.record.name)
+    jobs = progress.experiments.get(name) or (job,)
+    word = "RETRY" if status.state == "pending" else "FAILED"
+    key = jobs[-1].record.key[:ID_DIGITS]
+    return f"{word} {shared_name(progress, job)} [{key}] {reason(status)}"

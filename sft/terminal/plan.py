@@ -1,0 +1,158 @@
+"""A plan as text: what would run, what is shared, what is done, what has no effect, and every default in force."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from sft.config.experiment import ExperimentConfig
+from sft.errors import MachineError
+from sft.experiments.executors import make_executor
+from sft.experiments.executors.protocol import ExecutorOptions
+from sft.experiments.planning.defaults import default_lines
+from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.experiments.planning.plan_warnings import version_warnings
+from sft.experiments.planning.rerun_reasons import why_lines
+from sft.experiments.planning.reuse import PlannedRun, planned_run
+from sft.experiments.planning.unused_keys import without_effect
+from sft.pipeline.differences import shown
+from sft.pipeline.jobs import PlannedJob
+from sft.pipeline.passed_through import written_defaults
+from sft.runs.files import ResultsFolder
+from sft.runs.records import STAGES
+from sft.terminal.job_story import reason, story
+from sft.wording import and_more, counted, some
+
+SHOWN_EXPERIMENTS = 200
+SHOWN_STOPPED = 50
+SHOWN_NAMES = 3
+
+
+def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> list[str]:
+    """The plan of a grid against a results folder.
+
+    Args:
+        plan: the checked grid.
+        results: the results folder.
+        why: whether to tell in which keys each stage that would run differs from the nearest finished one.
+    """
+    run = planned_run(plan, results)
+    lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), "", _saving_line(run), ""]
+    lines += _experiment_lines(plan, run)
+    lines += [*_label_lines(plan), *_no_effect_lines(plan)]
+    lines += _stopped_lines(run, results)
+    if why:
+        told = {path: reason(standing.status, standing.state) for path, standing in run.stopped().items()}
+        lines += ["", *why_lines(list(run.to_run.values()), told, results), *_written_default_lines(plan)]
+    lines += ["", "Defaults in force (what is not written in the configs):"]
+    lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
+    warnings = [*plan.warnings, *version_warnings([job for path, job in run.jobs.items() if path in run.done])]
+    warnings += _device_warnings(run)
+    return [*lines, *(f"warning: {warning}" for warning in warnings)]
+
+
+def _device_warnings(run: PlannedRun) -> list[str]:
+    try:
+        return make_executor(ExecutorOptions(), lambda _: None).warnings(run.experiments, run.done)
+    except MachineError as error:
+        return [str(error)]
+
+
+def _stage_lines(run: PlannedRun) -> Iterator[str]:
+    asked = Counter(job.record.stage for jobs in run.experiments.values() for job in jobs)
+    there = Counter(job.record.stage for job in run.jobs.values())
+    to_run = Counter(job.record.stage for job in run.to_run.values())
+    left = Counter(job.record.stage for job in run.left.values())
+    for stage in STAGES:
+        if asked[stage]:
+            finished = there[stage] - to_run[stage] - left[stage]
+            shared = asked[stage] - there[stage]
+            failed = f", {left[stage]} held up by a failure" if left[stage] else ""
+            yield (
+                f"  {stage:<8} {to_run[stage]} to run, {finished} done, {shared} shared{failed} "
+                f"({asked[stage]} asked for)"
+            )
+
+
+def _saving_line(run: PlannedRun) -> str:
+    """How much of the work is saved, in stages."""
+    asked = sum(len(jobs) for jobs in run.experiments.values())
+    shared = asked - len(run.jobs)
+    done = len(run.jobs) - len(run.to_run) - len(run.left)
+    text = f"{len(run.to_run)} of {counted(asked, 'stage')} to run; saved: {shared} shared, {done} done"
+    return f"{text}; {len(run.left)} held up by a failure (--retry-failed runs them again)" if run.left else text
+
+
+def _experiment_lines(plan: GridPlan, run: PlannedRun) -> list[str]:
+    lines = []
+    for planned in plan.experiments[:SHOWN_EXPERIMENTS]:
+        name = planned.experiment.name
+        stages = []
+        for job in run.experiments[name]:
+            owner = run.owners[job.folder.path]
+            state = _state(job, run, None if owner == name else owner)
+            stages.append(f"{job.record.stage} {job.record.key[:8]} {state}")
+        lines.append(f"  {name}: {' · '.join(stages)}{_data_text(planned)}")
+    if len(plan.experiments) > SHOWN_EXPERIMENTS:
+        lines.append(f"  ...{and_more(len(plan.experiments), SHOWN_EXPERIMENTS)}")
+    return lines
+
+
+def _state(job: PlannedJob, run: PlannedRun, owner: str | None) -> str:
+    path = job.folder.path
+    if path in run.done:
+        return "done"
+    state = run.standings[path].state
+    stopped = path in run.stopped_paths
+    if path in run.to_run:
+        was = f" ({state})" if stopped else ""
+        return f"run{was}" if owner is None else f"as {owner}"
+    if path in run.left:
+        return state if stopped else "waits"
+    return state if state == "pruned" else "not needed"
+
+
+def _stopped_lines(run: PlannedRun, results: ResultsFolder) -> Iterator[str]:
+    """What was tried and is not done, each with its reason."""
+    stopped = run.stopped()
+    for path, standing in list(stopped.items())[:SHOWN_STOPPED]:
+        name = run.owners[path]
+        yield f"  {story(name, run.experiments[name][-1].record.key, standing.status, standing.state, results)}"
+    if len(stopped) > SHOWN_STOPPED:
+        yield f"  ...{and_more(len(stopped), SHOWN_STOPPED)}"
+
+
+def _data_text(planned: PlannedExperiment) -> str:
+    data = planned.data
+    dev = "" if data.n_dev is None else f", {data.n_dev} dev"
+    leaks = f", {data.n_leaked} leaked" if data.n_leaked else ""
+    return f" · {data.n_train} shots{dev}, {data.n_test} test{leaks}"
+
+
+def _label_lines(plan: GridPlan) -> list[str]:
+    """Each distinct label set, in order, with the train rows of each label."""
+    found = dict.fromkeys(
+        ", ".join(f"{label} {count}" for label, count in planned.data.label_counts.items())
+        for planned in plan.experiments
+        if planned.data.label_counts
+    )
+    return [f"  labels (train rows): {text}" for text in found]
+
+
+def _no_effect_lines(plan: GridPlan) -> list[str]:
+    found = _by_text(plan, without_effect)
+    return [f"  no effect here: {path} ({some(names, SHOWN_NAMES)})" for path, names in found.items()]
+
+
+def _written_default_lines(plan: GridPlan) -> list[str]:
+    """What is written and means what it would mean if it were left out: it makes no other key."""
+    found = _by_text(plan, lambda config: [f"{path} {shown(value)}" for path, value in written_defaults(config)])
+    lines = [f"  {text} ({some(names, SHOWN_NAMES)})" for text, names in found.items()]
+    return ["Written as by default (the keys are those without it):", *lines] if lines else []
+
+
+def _by_text(plan: GridPlan, texts_of: Callable[[ExperimentConfig], Iterable[str]]) -> dict[str, list[str]]:
+    """Each text with the names of the experiments that it is true of."""
+    names: dict[str, list[str]] = {}
+    for planned in plan.experiments:
+        for text in texts_of(planned.experiment.config):
+            names.setdefault(text, []).append(planned.experiment.name)
+    return names

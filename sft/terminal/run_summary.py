@@ -1,0 +1,121 @@
+"""What is said before the first job and after the last one: how many experiments stand how, and how to go on."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sft.experiments.running.diagnosis import last_line
+from sft.experiments.running.summary import ExperimentFacts, RunFacts, experiment_facts, reuse_of
+from sft.runs.files import ResultsFolder
+from sft.runs.records import StatusRecord
+from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState
+from sft.terminal.job_story import reason, story
+from sft.wording import counted, duration, some, without_numbers
+
+STATES: tuple[ExperimentState, ...] = (*FINISHED, *FAILED, *STOPPED, "not started", WAITING)
+NOT_REACHED: tuple[ExperimentState, ...] = (*FAILED, WAITING)
+ALIKE_SHOWN = 3
+"""Failures for the same reason that are shown whole; the others by name."""
+REASONS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended as a whole."""
+
+    results: ResultsFolder
+    seconds: float
+    """It took."""
+
+    stopped: bool = False
+    """Whether a signal ended it."""
+
+    command: str | None = None
+    """What runs failed experiments again; None where the same command does, or nothing."""
+
+
+def opening_line(facts: RunFacts) -> str:
+    """`done 41, retry 3 (killed 2, preempted 1), new 5`: what the run finds.
+
+    Args:
+        facts: of the files before the first job; nothing is tried yet.
+    """
+    found = experiment_facts(facts)
+    counts = Counter(item.state for item in found)
+    left = [item for item in found if item.state == "not started"]
+    retried = Counter(why for item in left if (why := _why_again(item.status)) is not None)
+    new = len(left) - retried.total()
+    why = ", ".join(f"{kind} {count}" for kind, count in retried.most_common())
+    parts = [
+        f"done {counts['done'] + counts['predicted']}",
+        f"retry {retried.total()}" + (f" ({why})" if why else ""),
+        f"new {new}",
+    ]
+    return ", ".join([*parts, *([f"{WAITING} {counts[WAITING]}"] if counts[WAITING] else [])])
+
+
+def closing_lines(facts: RunFacts, ending: Ending) -> list[str]:
+    """The summary of a run: what failed and why, what ran and what that saved, the counts, and how to go on."""
+    found = experiment_facts(facts)
+    lines = [*_failed_lines(found, ending.results), _stages_line(facts, ending)]
+    counts = Counter(item.state for item in found)
+    told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state] or state == "done")
+    if ending.stopped:
+        lines.append(f"stopped: {told}. Run the same command to continue.")
+    else:
+        lines.append(f"finished: {told}")
+    if ending.command is not None and any(counts[state] for state in NOT_REACHED):
+        lines.append(f"To run again what failed: {ending.command}")
+    return lines
+
+
+def _why_again(status: StatusRecord | None) -> str | None:
+    """In one word why a stage that was begun is run again; None where it never was."""
+    if status is None or status.state == "pending":
+        return None
+    if status.state == "running":
+        return "lost"
+    if status.state == "failed":
+        return "failed" if status.error is None else status.error.kind
+    return "damaged" if status.state in FINISHED else status.state
+
+
+def _stages_line(facts: RunFacts, ending: Ending) -> str:
+    reuse = reuse_of(facts)
+    ends = [status.state for path in facts.tried if (status := facts.statuses.get(path)) is not None]
+    ran = sum(state in (*FINISHED, *FAILED) for state in ends)
+    text = f"{counted(ran, 'stage')} run in {duration(ending.seconds)}, {reuse.stages} reused"
+    return text + (f", which saved {duration(reuse.seconds)}" if reuse.seconds else "")
+
+
+def _failed_lines(found: Sequence[ExperimentFacts], results: ResultsFolder) -> Iterator[str]:
+    """Failures for the same reason together, the first of them whole."""
+    alike: dict[str, list[ExperimentFacts]] = {}
+    for item in found:
+        if item.state in NOT_REACHED:
+            alike.setdefault(without_numbers(reason(item.status)), []).append(item)
+    for items in list(alike.values())[:REASONS_SHOWN]:
+        shown = _shown_whole(items)
+        for item in shown:
+            yield from _failed(item, results)
+        if rest := [item for item in items if item not in shown]:
+            yield f"  {len(rest)} more failed in the same way: {some([item.name for item in rest])}"
+    if left := list(alike.values())[REASONS_SHOWN:]:
+        yield f"{sum(map(len, left))} more failed for {counted(len(left), 'other reason')}: `sft status` shows them"
+
+
+def _shown_whole(items: Sequence[ExperimentFacts]) -> list[ExperimentFacts]:
+    """The first that failed at each stage, where these are few, else the first."""
+    first: dict[Path | None, ExperimentFacts] = {}
+    for item in items:
+        first.setdefault(None if item.job is None else item.job.folder.path, item)
+    return list(first.values())[: None if len(first) <= ALIKE_SHOWN else 1]
+
+
+def _failed(item: ExperimentFacts, results: ResultsFolder) -> Iterator[str]:
+    status = item.status
+    yield story(item.name, item.id, status, "failed" if status is None else status.state, results)
+    if status is not None and status.log is not None:
+        last = last_line(results.path / status.log)
+        yield f"  last line: {last}" if last else "  the log is empty"

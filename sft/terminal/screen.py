@@ -1,0 +1,219 @@
+"""Lines and tables for whatever is written to: they fit a terminal's width, and lose nothing where there is none."""
+
+import io
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from rich import box
+from rich.cells import cell_len, chop_cells
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+LEADER = "bold"
+
+
+BEST = "bold green"
+
+
+FAINT = "dim"
+
+
+WARNING = "yellow"
+
+
+_GAP = 2
+
+
+_UNBOUNDED = 100_000
+
+
+_BREAK_AFTER = re.compile(r"[^\s/._-]*[\s/._-]?")
+
+
+MISSING = "n/a"
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether what is written there may be in colour: a terminal that can, and NO_COLOR is not set."""
+    console = Console(file=stream)
+    return console.is_terminal and not console.is_dumb_terminal and not console.no_color
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What text is made for.
+
+    Attributes:
+        width: columns of the terminal; None where there is none, and every line is as long as it is.
+        colour: whether colours are understood and wanted.
+    """
+
+    width: int | None = None
+    colour: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        header: above it.
+        cells: from the top; control characters and markup in them are shown, never interpreted.
+        least: to how many characters its texts may be folded; None: never, it holds numbers and stands on the right.
+        cut_at: longest text, what is longer ends in an ellipsis there or where the room ends, and is not folded.
+        leaves: 0 stays; of the others the highest is left out first where there is no room.
+        styles: row -> style of its cell.
+    """
+
+    header: str
+    cells: Sequence[str]
+    least: int | None = None
+    cut_at: int | None = None
+    leaves: int = 0
+    styles: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def natural(self) -> int:
+        """How wide it is where there is room."""
+        wide = max((cell_len(shown(text)) for text in (self.header, *self.cells)), default=0)
+        return wide if self.cut_at is None else min(wide, max(self.cut_at, cell_len(self.header)))
+
+    @property
+    def narrowest(self) -> int:
+        """How wide it has to be."""
+        return self.natural if self.least is None else min(self.natural, self.least)
+
+
+def screen_of(stream: TextIO) -> Screen:
+    """What a stream leads to."""
+    return Screen(shutil.get_terminal_size().columns if stream.isatty() else None, wants_colour(stream))
+
+
+def shown(text: str) -> str:
+    """The text on one line, without anything that would steer a terminal."""
+    return visible(text).replace("\n", "\\n")
+
+
+def line(text: str, style: str = "") -> Text:
+    """A line; what steers terminals and rich markup stand in it as text."""
+    return Text(shown(text), style=style)
+
+
+def table(
+    columns: Sequence[Column], screen: Screen, row_styles: Mapping[int, str] | None = None
+) -> list[Table | Text]:
+    """A table, and below it a line that names the columns for which there was no room.
+
+    Args:
+        columns: of equal length, from the left.
+        screen: what it is made for.
+        row_styles: row -> style of all its cells.
+    """
+    kept = _kept(columns, screen.width)
+    widths = _widths(kept, screen.width)
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for column, width in zip(kept, widths, strict=True):
+        justify: Any = "right" if column.least is None else "left"
+        header = "\n".join(_folded(shown(column.header), width))
+        drawn.add_column(Text(header), justify=justify, width=width, overflow="fold", vertical="top")
+    for row in range(len(columns[0].cells)):
+        cells = (_cell(column, row, width) for column, width in zip(kept, widths, strict=True))
+        drawn.add_row(*cells, style=(row_styles or {}).get(row))
+    missing = [column.header for column in columns if column not in kept]
+    return [drawn, *([line(f"No room at this width for: {', '.join(missing)}", FAINT)] if missing else [])]
+
+
+def drawn(parts: Sequence[Table | Text], screen: Screen) -> str:
+    """The parts below each other, without spaces at the ends of lines."""
+    system: Any = "standard" if screen.colour else None
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=screen.colour,
+        color_system=system,
+        no_color=not screen.colour,
+        width=screen.width or _UNBOUNDED,
+        legacy_windows=False,
+    )
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part, highlight=False, soft_wrap=screen.width is None and isinstance(part, Text))
+    return "\n".join(text.rstrip() for text in captured.get().split("\n")).rstrip("\n")
+
+
+def _kept(columns: Sequence[Column], width: int | None) -> list[Column]:
+    """The columns for which there is room."""
+    kept = list(columns)
+    while width is not None and sum(column.narrowest + _GAP for column in kept) - _GAP > width:
+        last = max(kept, key=lambda column: column.leaves)
+        if last.leaves == 0:
+            break
+        kept.remove(last)
+    return kept
+
+
+def _widths(columns: Sequence[Column], width: int | None) -> list[int]:
+    """Natural widths where there is room; else texts share what numbers leave, the narrow ones first."""
+    widths = [column.natural for column in columns]
+    if width is None or sum(widths) + _GAP * (len(widths) - 1) <= width:
+        return widths
+    texts = [place for place, column in enumerate(columns) if column.least is not None]
+    free = width - _GAP * (len(widths) - 1) - sum(widths[place] for place in range(len(widths)) if place not in texts)
+    for number, place in enumerate(sorted(texts, key=lambda place: widths[place])):
+        share = max(free // (len(texts) - number), min(columns[place].narrowest, free))
+        widths[place] = max(1, min(widths[place], share))
+        free -= widths[place]
+    return widths
+
+
+def _cell(column: Column, row: int, width: int) -> Text:
+    text = Text(shown(column.cells[row]), style=column.styles.get(row, ""))
+    if column.cut_at is not None:
+        text.truncate(width, overflow="ellipsis")
+    elif column.least is not None and text.cell_len > width:
+        text = Text("\n".join(_folded(text.plain, width)), style=text.style)
+    return text
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Lines of at most that width, broken where a name or sentence has a joint, else anywhere."""
+    lines = [""]
+    for part in _BREAK_AFTER.findall(text):
+        if cell_len(lines[-1] + part) <= width:
+            lines[-1] += part
+            continue
+        first, *others = chop_cells(part, width)
+        lines += [first, *others]
+    return [found for found in lines if found.strip()]
+
+
+def visible(text: str) -> str:
+    r"""The text with everything that cannot be seen, or would steer a terminal, as an escape such as `\x1b`.
+
+    Line breaks stay.
+    """
+    return "".join(
+        character if character == "\n" or character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with so many digits."""
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def best_cells(values: Sequence[float | None], name: str) -> Mapping[int, str]:
+    """Row -> style of the best values of a result, in the direction that its name tells; none where all are equal."""
+    from sft.evaluation.rows import DEV
+    from sft.evaluation.selection import higher_is_better, stands_beside
+
+    plain = name.removeprefix(DEV)
+    known = [value for value in values if value is not None]
+    if len(set(known)) < 2 or stands_beside(plain) or ":" in plain:
+        return {}
+    best = min(known) if higher_is_better(plain) is False else max(known)
+    return {row: BEST for row, value in enumerate(values) if value == best}

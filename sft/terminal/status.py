@@ -1,0 +1,134 @@
+"""`sft status`: how the experiments stand, what runs now, what failed and why, what the next run would do."""
+
+import shlex
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sft.experiments.upkeep.results_view import ResultsView, name_of, unreadable_warnings
+from sft.runs.experiments import ListedExperiment
+from sft.runs.files import JobFolder
+from sft.runs.records import StatusRecord, read_progress, stage_of
+from sft.runs.states import FAILED, FINISHED, ORDER, UNTRIED, WITHOUT_RESULT, Standing, runs_again
+from sft.terminal.job_story import story
+from sft.wording import counted, duration, one_line, shown_path
+
+SHOWN = 20
+
+
+PYTHON_SOURCE = "grid"
+
+
+Found = Sequence[tuple[ListedExperiment, Standing]]
+
+
+def status_lines(view: ResultsView) -> list[str]:
+    """How a results folder stands."""
+    in_grid = [(item, view.standings.of_experiment(item)) for item in view.experiments if item.in_grid]
+    counts = Counter(standing.state for _, standing in in_grid)
+    told = ", ".join(f"{counts[state]} {state}" for state in ORDER if counts[state])
+    others = len(view.experiments) - len(in_grid)
+    elsewhere = f"; {others} more not in this grid" if others else ""
+    active = f"in use ({view.holder})" if view.holder else "no run is active"
+    lines = [
+        f"{shown_path(view.results.path)}: {active}",
+        f"{counted(len(in_grid), 'experiment')}{f' of {view.source}' if view.source else ''}"
+        f"{f': {told}' if told else ''}{elsewhere}",
+    ]
+    lines += _running_lines(view)
+    lines += _stopped_lines(view, in_grid)
+    lines += _next_lines(view, in_grid)
+    return [*lines, *unreadable_warnings(view)]
+
+
+def _running_lines(view: ResultsView) -> Iterator[str]:
+    running = [
+        (stage, folder, standing.status)
+        for stage, folder in view.jobs()
+        if (standing := view.standings.of(folder)).state == "running" and standing.status is not None
+    ]
+    if running:
+        yield "Running:"
+    for stage, folder, status in running:
+        yield f"  {stage:<8} {one_line(name_of(folder))} {_progress_text(folder, status)}"
+
+
+def _progress_text(folder: JobFolder, status: StatusRecord) -> str:
+    progress = read_progress(folder.progress)
+    parts = []
+    if progress is None:
+        parts.append("starting")
+    elif progress.total:
+        parts.append(f"step {progress.step}/{progress.total}")
+    if progress is not None and progress.loss is not None:
+        parts.append(f"loss {progress.loss:.4f}")
+    seconds = seconds_since(status.started)
+    if seconds is not None:
+        parts.append(duration(seconds))
+    if status.attempt > 1:
+        parts.append(f"attempt {status.attempt}")
+    return ", ".join([*parts, *status.gpus])
+
+
+def seconds_since(moment: str | None) -> float | None:
+    """How long ago a recorded moment was, by the wall clock; never negative, as clocks can be set back."""
+    try:
+        then = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return None
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return max(0.0, time.time() - then.timestamp())
+
+
+def _stopped_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
+    """One line per stage that stopped, however many experiments need it."""
+    users: dict[Path, list[tuple[ListedExperiment, Standing]]] = {}
+    for item, standing in in_grid:
+        if standing.state in WITHOUT_RESULT:
+            users.setdefault(_where(view, item, standing), []).append((item, standing))
+    if users:
+        yield "Not done:"
+    for found in list(users.values())[:SHOWN]:
+        item, standing = found[0]
+        more = f" (+{counted(len(found) - 1, 'experiment')} of this stage)" if len(found) > 1 else ""
+        yield f"  {story(item.name, item.key, standing.status, standing.state, view.results)}{more}"
+    if len(users) > SHOWN:
+        yield f"  ... and {counted(len(users) - SHOWN, 'stage')} more; `sft logs NAME` tells of each experiment"
+
+
+def _where(view: ResultsView, item: ListedExperiment, standing: Standing) -> Path:
+    """The folder of the stage that stopped."""
+    status = standing.status
+    if status is None:
+        return item.folder.path
+    stages = [folder for name, folder in item.jobs().items() if stage_of(name) == status.stage]
+    stopped = (folder for folder in stages if view.standings.of(folder).state not in (*FINISHED, *UNTRIED))
+    return next(stopped, item.folder).path
+
+
+def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
+    if view.holder is not None:
+        return
+    left = [standing for _, standing in in_grid if standing.state not in FINISHED]
+    again = Counter(standing.state for standing in left if _runs_again(standing))
+    held = len(left) - again.total()
+    command = _command(view)
+    if again:
+        states = ", ".join(f"{number} {state}" for state, number in again.items())
+        yield f"Next: {command} runs {counted(again.total(), 'experiment')} ({states})"
+    if held:
+        yield f"Next: {command} --retry-failed runs also {held} that failed and would fail the same way"
+
+
+def _runs_again(standing: Standing) -> bool:
+    status = standing.status
+    return status is None or standing.state not in FAILED or runs_again(status, status.stage)
+
+
+def _command(view: ResultsView) -> str:
+    if view.source is None or view.source == PYTHON_SOURCE:
+        return "the same run again"
+    words = ["sft", "run-experiments", view.source, "--results-path", shown_path(view.results.path)]
+    return shlex.join(words)

@@ -1,0 +1,75 @@
+"""What only a tokenizer and its template tell of a config, without the child process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.config.experiment import ExperimentConfig
+from sft.experiments.planning.checks.tokenizer_child import Examination, examine
+
+Raw = Callable[..., dict[str, Any]]
+TURNS = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+REFUSES = {
+    "blank": "{% for m in messages %}{% if not m.content | trim %}{{ raise_exception('say something') }}{% endif %}"
+    "{% endfor %}",
+    "long": "{% if messages | length > 8 %}{{ raise_exception('too many turns') }}{% endif %}",
+}
+
+
+@pytest.fixture
+def examined(project: Path) -> Callable[..., Examination]:
+    def run(written: dict[str, Any], rows: Any = (), labels: Any = (("bad", "bad"), ("good", "good"))) -> Examination:
+        config = ExperimentConfig.model_validate(written).resolved()
+        revisions = {"revision": None, "template_revision": None}
+        return examine({"config": config, "folder": str(project), "labels": labels, "rows": rows, **revisions})
+
+    for name, refusal in REFUSES.items():
+        (project / f"{name}.jinja").write_text(refusal + TURNS)
+    return run
+
+
+def _with(template: str) -> dict[str, Any]:
+    return {"model": {"chat_template_from": f"{template}.jinja"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"inference": {"calibration_args": {"calibration_fn": "contextual"}}}, "inference.calibration_args"),
+        ({"inference": {"label_scoring": {"normalization": "pmi"}}}, "inference.label_scoring.normalization"),
+    ],
+)
+def test_a_template_that_refuses_a_prompt_without_content(
+    examined: Callable[..., Examination], raw: Raw, change: dict[str, Any], path: str
+) -> None:
+    [(where, message)] = examined(raw(_with("blank"), change)).findings
+    assert where == path
+    assert "refuses the conversation: say something" in message
+    assert not examined(raw(_with("blank"))).findings
+    several = {"prompting": {"input_columns": ["text", "id"]}}
+    assert not examined(raw(_with("blank"), change, several)).findings
+
+
+def test_a_template_that_refuses_a_row_or_so_many_turns(examined: Callable[..., Examination], raw: Raw) -> None:
+    [(where, message)] = examined(raw(_with("blank")), rows=[["test row 4", {"text": " "}, None]]).findings
+    assert (where, message.endswith("say something (test row 4)")) == ("prompting.input_columns", True)
+    assert not examined(raw(_with("long"), {"inference": {"icl_examples": 1}})).findings
+    [(where, message)] = examined(raw(_with("long"), {"inference": {"icl_examples": 2}})).findings
+    assert (where, "too many turns" in message) == ("prompting", True)
+
+
+def test_what_is_told_of_prompts_for_keys(examined: Callable[..., Examination], raw: Raw, project: Path) -> None:
+    (project / "switch.jinja").write_text("{% if '/x' in messages[0].content %}X{% endif %}" + TURNS)
+    reads = raw(_with("switch"), {"inference": {"prompting": {"instruction": "One. /x"}}})
+    assert examined(reads).traits == {"infer": ["read_instruction"], "train": []}
+    assert examined(raw()).traits == {"infer": [], "train": []}
+    assert examined(raw({"lora": ..., "training": ...})).traits == {"infer": []}
+
+
+def test_what_is_told_of_the_layers_of_a_model(examined: Callable[..., Examination], raw: Raw, project: Path) -> None:
+    file = project / "model" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_type": "mixtral"}))
+    assert examined(raw()).traits == {"infer": [], "train": [], "model": ["other_layers"]}

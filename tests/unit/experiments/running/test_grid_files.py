@@ -1,0 +1,116 @@
+"""`grid.json` and `config.json`, as a run writes them before its first job."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.errors import MachineError
+from sft.experiments.running import trained_adapters
+from sft.experiments.running.grid_files import read_grid, write_configs, write_grid
+from sft.experiments.running.trained_adapters import copy_adapters
+from sft.pipeline.jobs import ExperimentFolders, jobs_of
+from sft.runs.atomic import write_json
+from sft.runs.files import ResultsFolder
+from sft.runs.manifest import write_manifest
+
+
+@pytest.fixture
+def planned(project: Path, raw: Callable[..., Any], plan_of: Callable[..., Any]) -> Callable[..., Any]:
+    """A plan of experiments by name, which differ as their patches say."""
+    return lambda **patches: plan_of(project, **{name: raw(patch) for name, patch in patches.items()})
+
+
+def jobs_for(plan: Any, results: ResultsFolder) -> Any:
+    folders = ExperimentFolders(results)
+    return {
+        item.experiment.name: jobs_of(item.experiment, item.keys, folders, results, "metrics")
+        for item in plan.experiments
+    }
+
+
+def write(plan: Any, results: ResultsFolder, **how: bool) -> Any:
+    jobs = jobs_for(plan, results)
+    write_grid(plan, jobs, results, **{"sets_grid": True, "adds_to_grid": True, **how})
+    write_configs(plan, jobs)
+    return {name: own[-1].folder for name, own in jobs.items()}
+
+
+def grid_names(results: ResultsFolder) -> set[str]:
+    return set(json.loads(results.grid.read_text())["configs"])
+
+
+def test_a_grid_takes_the_place_of_the_last_one_or_adds_to_it(results: ResultsFolder, planned: Any) -> None:
+    write(planned(a={}), results)
+    write(planned(b={"seed": 1}), results, sets_grid=False)
+    assert grid_names(results) == {"a", "b"}
+    write(planned(c={"seed": 2}), results)
+    assert grid_names(results) == {"c"}
+    write(planned(d={"seed": 3}), results, sets_grid=False, adds_to_grid=False)
+    assert grid_names(results) == {"c"}
+    assert read_grid(results).pinned == {}
+
+
+def test_equal_experiments_share_a_folder_that_knows_all_names(results: ResultsFolder, planned: Any) -> None:
+    folders = write(planned(a={}, b={}), results)
+    assert folders["a"] == folders["b"]
+    write(planned(c={}), results)
+    record = json.loads(folders["a"].config.read_text())
+    assert record["names"] == ["a", "b", "c"]
+    assert record["config"]["dataset"]["shots"] == 2
+
+
+def test_a_config_that_is_there_is_not_written_again_and_none_is_flushed(
+    results: ResultsFolder, planned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(a={}, b={}, c={"seed": 1})
+    flushed: list[int] = []
+    jobs = jobs_for(plan, results)
+    monkeypatch.setattr("os.fsync", flushed.append)
+    write_configs(plan, jobs)
+    before = {name: own[-1].folder.config.stat().st_ino for name, own in jobs.items()}
+    write_configs(plan, jobs)
+    assert {name: own[-1].folder.config.stat().st_ino for name, own in jobs.items()} == before
+    assert flushed == []
+
+
+def test_a_config_that_cannot_be_read_is_written_anew(results: ResultsFolder, planned: Any) -> None:
+    plan = planned(a={})
+    (folder,) = write(plan, results).values()
+    folder.config.write_text("{")
+    write(plan, results)
+    assert json.loads(folder.config.read_text())["names"] == ["a"]
+
+
+def test_adapters_are_copied_and_what_could_not_be_is_told(
+    results: ResultsFolder, planned: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def to(place: str) -> dict[str, Any]:
+        return {"training": {"trainer_args": {"output_dir": str(tmp_path / place)}}}
+
+    plan = planned(a=to("out"), b=to("file"), c={"seed": 1}, d={"seed": 2, **to("never")})
+    (tmp_path / "file").write_text("in the way")
+    for item in plan.experiments[:3]:
+        source = results.stage("train", item.keys.train)
+        source.adapter.mkdir(parents=True, exist_ok=True)
+        (source.adapter / "weights").write_text("w")
+        write_manifest(source, [source.adapter])
+    failures = copy_adapters(plan.experiments, results)
+    assert len(failures) == 1
+    assert failures[0].startswith('"b": its adapter could not be copied: ')
+    assert "\n" not in failures[0]
+    (copied,) = (tmp_path / "out").iterdir()
+    assert (copied / "weights").read_text() == "w"
+    assert not (tmp_path / "never").exists()
+    (alone,) = (item for item in plan.experiments if item.experiment.name == "a")
+    assert copy_adapters([alone], results) == []
+    assert (tmp_path / "out" / "weights").read_text() == "w"
+    assert trained_adapters.copy_adapters([], results) == []
+
+
+def test_a_grid_of_a_newer_version_is_refused(results: ResultsFolder) -> None:
+    write_json(results.grid, {"schema": 2, "pinned": {}})
+    with pytest.raises(MachineError, match=r"grid.json: was written by a newer version of sft \(schema 2"):
+        read_grid(results)

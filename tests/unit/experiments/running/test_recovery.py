@@ -1,0 +1,93 @@
+"""What the holder of the lock puts in order before the first job."""
+
+import os
+from typing import Any
+
+import pytest
+
+from sft.experiments.running.recovery import sweep
+from sft.runs.events import EventLog
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.records import StatusRecord, read_status, write_record
+from sft.runs.states import LOST
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def running(made: Any, key: str) -> JobFolder:
+    folder: JobFolder = made.stage("train", key)
+    made.job(folder, "train")
+    write_record(folder.status, StatusRecord("running", "train", attempt=1, started="t", pid=7))
+    return folder
+
+
+def states(made: Any) -> list[tuple[str, str]]:
+    return [(event.job, event.state) for event in EventLog(made.results.events).read().events]
+
+
+def test_what_ran_when_its_runner_was_killed_does_not_run(made: Any, said: list[str]) -> None:
+    folder = running(made, "a")
+    sweep(made.results, [], said.append)
+    status = read_status(folder.status)
+    assert status is not None
+    assert (status.state, status.error, status.attempt) == ("interrupted", LOST, 1)
+    assert states(made) == [("stages/train/a000000000000000", "interrupted")]
+    assert said == []
+
+
+def test_what_had_finished_then_is_done(made: Any, said: list[str]) -> None:
+    folder = made.finish(made.stage("train", "a"), "train")
+    write_record(folder.status, StatusRecord("running", "train", attempt=1))
+    sweep(made.results, [], said.append)
+    assert states(made) == [("stages/train/a000000000000000", "done")]
+
+
+def test_the_runner_looks_after_its_own_jobs(made: Any, said: list[str]) -> None:
+    folder = running(made, "a")
+    sweep(made.results, [folder], said.append)
+    assert read_status(folder.status) == StatusRecord("running", "train", attempt=1, started="t", pid=7)
+    assert states(made) == []
+
+
+def test_results_that_are_about_to_be_replaced_are_kept(made: Any, said: list[str]) -> None:
+    folder = made.finish(made.planned("one", "a"), "evaluate")
+    folder.metrics.write_text("edited by hand")
+    other = made.finish(made.planned("two", "b"), "evaluate")
+    other.metrics.write_text("edited too, but nothing replaces it")
+    sweep(made.results, [folder], said.append)
+    assert not folder.result.exists()
+    assert other.metrics.exists()
+    (kept,) = made.results.trash.iterdir()
+    assert (kept / "metrics.json").read_text() == "edited by hand"
+    assert len(said) == 1
+    assert "are not those of its manifest; it runs again" in said[0]
+
+
+def test_temporary_files_go_at_the_top_only_when_nobody_writes_them_any_more(made: Any, said: list[str]) -> None:
+    folder = made.stage("infer", "a")
+    made.job(folder, "infer")
+    new, old = made.results.path / ".tmp-new", made.results.path / ".tmp-old"
+    for path in (folder.path / ".tmp-now", new, old):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    sweep(made.results, [], said.append)
+    assert [path.name for path in made.results.path.rglob(".tmp-*")] == [".tmp-new"]
+
+
+def test_a_pruned_adapter_is_not_damage(made: Any, said: list[str]) -> None:
+    folder = made.finish(made.stage("train", "t"), "train")
+    (folder.adapter / "adapter_model.safetensors").unlink()
+    write_record(folder.status, StatusRecord("pruned", "train", attempt=1))
+    sweep(made.results, [folder], said.append)
+    assert folder.training.exists()
+    assert said == []
+
+
+def test_a_new_folder_has_nothing_to_sweep(made: Any, said: list[str]) -> None:
+    sweep(ResultsFolder(made.results.path / "new"), [], said.append)
+    sweep(made.results, [made.stage("train", "new")], said.append)
+    assert said == []
+    assert set(made.content()) == set()

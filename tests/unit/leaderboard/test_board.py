@@ -1,0 +1,143 @@
+"""Ranking: by which metric, in which direction, and never across boards."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.leaderboard.board import Board, Leaderboard
+from sft.leaderboard.building import build_leaderboard
+from sft.runs.records import ErrorRecord
+from tests.support.records import config, metrics
+from tests.support.results import ResultsBuilder
+
+
+def ranking(board: Board) -> list[tuple[int | None, str]]:
+    return [(row.rank, row.record.name) for row in board.rows]
+
+
+def build(tmp_path: Path, rows: dict[str, dict[str, Any]], **changes: Any) -> Leaderboard:
+    folder = ResultsBuilder(tmp_path)
+    for number, (name, record) in enumerate(rows.items()):
+        folder.done(name, f"{number:016x}", config(seed=number, **changes), record)
+    return build_leaderboard([folder.results])
+
+
+def test_the_first_metric_ranks_and_equal_values_share_a_rank(tmp_path: Path) -> None:
+    values = {"a": 0.4, "b": 0.7, "c": None, "d": 0.7, "e": 0.1}
+    board = build(
+        tmp_path, {name: metrics({"log_loss": 1, "macro_f1": value}) for name, value in values.items()}
+    ).boards[0]
+    assert board.metric == "macro_f1"
+    assert ranking(board) == [(1, "b"), (1, "d"), (3, "a"), (4, "e"), (None, "c")]
+
+
+def test_a_loss_ranks_upwards(tmp_path: Path) -> None:
+    rows = {name: metrics({"log_loss": value}) for name, value in {"a": 0.4, "b": 0.1}.items()}
+    board = build(tmp_path, rows, evaluation={"metrics": ["log_loss"]}).boards[0]
+    assert not board.higher_is_better
+    assert ranking(board) == [(1, "b"), (2, "a")]
+
+
+def test_own_metrics_rank_in_the_direction_they_recorded(tmp_path: Path) -> None:
+    details = {"higher_is_better": {"errors.all": False}}
+    rows = {name: metrics({"errors.all": value}, details=details) for name, value in {"a": 4, "b": 1}.items()}
+    board = build(tmp_path, rows, evaluation={"metrics": ["own.py:errors"]}).boards[0]
+    assert (board.metric, ranking(board)) == ("errors.all", [(1, "b"), (2, "a")])
+
+
+def test_dev_rows_rank_where_there_are_any(tmp_path: Path) -> None:
+    data = {"dev_rows_sha256": "dd", "n_dev": 50}
+    rows = {
+        "a": metrics({"macro_f1": 0.9, "dev_macro_f1": 0.1}, data=data),
+        "b": metrics({"macro_f1": 0.1, "dev_macro_f1": 0.9}, data=data),
+    }
+    board = build(tmp_path, rows).boards[0]
+    assert board.metric == "dev_macro_f1"
+    assert ranking(board) == [(1, "b"), (2, "a")]
+    assert board.warnings == ()
+
+
+def test_without_dev_rows_the_board_says_so(tmp_path: Path) -> None:
+    board = build(tmp_path, {"a": metrics({"macro_f1": 0.9})}).boards[0]
+    assert "ranked on the test rows" in board.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("data", {"test_rows_sha256": "bb"}),
+        ("data", {"dev_rows_sha256": "bb"}),
+        ("details", {"labels": ["neg", "pos", "mixed"]}),
+    ],
+)
+def test_other_rows_or_labels_are_another_board(tmp_path: Path, part: str, value: dict[str, Any]) -> None:
+    rows = {"a": metrics({"macro_f1": 0.5}), "b": metrics({"macro_f1": 0.9}, **{part: value})}
+    boards = build(tmp_path, rows).boards
+    assert [ranking(board) for board in boards] == [[(1, "a")], [(1, "b")]]
+    assert boards[0].id != boards[1].id
+
+
+def test_the_order_of_labels_is_no_difference(tmp_path: Path) -> None:
+    rows = {"a": metrics({"macro_f1": 0.5}), "b": metrics({"macro_f1": 0.9}, details={"labels": ["pos", "neg"]})}
+    assert len(build(tmp_path, rows).boards) == 1
+
+
+def test_rows_that_differ_in_dtype_or_leak_are_warned_about(tmp_path: Path) -> None:
+    rows = {
+        "a": metrics({"macro_f1": 0.5}),
+        "b": metrics({"macro_f1": 0.9}, environment={"dtype": "bfloat16"}, data={"n_leaked": 2}),
+    }
+    warnings = build(tmp_path, rows).boards[0].warnings
+    assert any("float32: a; bfloat16: b" in warning for warning in warnings)
+    assert any(warning.endswith("evaluated row in b") for warning in warnings)
+
+
+def test_what_libraries_warned_of_is_shown_once_with_its_rows(tmp_path: Path) -> None:
+    told = {"library_warnings": ["peft warns: strange"]}
+    rows = {name: metrics({"macro_f1": 0.5}, environment=told if name != "c" else {}) for name in "abc"}
+    warnings = build(tmp_path, rows).boards[0].warnings
+    assert warnings[1:] == ('"peft warns: strange" while the model was loaded in a, b',)
+
+
+def test_numbers_beside_the_metrics_never_rank(tmp_path: Path) -> None:
+    beside = {"label_mass": 0.5, "uncalibrated_macro_f1": 0.9, "dev_label_mass": 0.9}
+    rows = {"a": metrics(beside), "b": metrics(beside | {"other": 0.5})}
+    boards = {name: build(tmp_path / name, {name: row}).boards[0] for name, row in rows.items()}
+    assert {name: board.metric for name, board in boards.items()} == {"a": None, "b": "other"}
+
+
+def test_a_low_label_mass_is_warned_about(tmp_path: Path) -> None:
+    masses = {"a": {"label_mass": 0.5}, "b": {"label_mass": 0.09}, "c": {"label_mass": 0.9, "dev_label_mass": 0.05}}
+    rows = {name: metrics({"macro_f1": 0.5, **mass}) for name, mass in masses.items()} | {
+        "d": metrics({"macro_f1": 1})
+    }
+    (warning,) = [text for text in build(tmp_path, rows).boards[0].warnings if "label_mass" in text]
+    assert "in b, c: look at the prompt" in warning
+
+
+def test_what_calibrators_say_is_told_once_for_all_rows_it_holds_for(tmp_path: Path) -> None:
+    looks = {"calibration": {"warnings": ["looks at all"]}}
+    rows = {
+        "a": metrics({"macro_f1": 0.5}, details=looks | {"dev": looks}),
+        "b": metrics({"macro_f1": 0.5}, details={"dev": {"calibration": {"warnings": ["looks at all", "few rows"]}}}),
+        "c": metrics({"macro_f1": 0.5}),
+    }
+    warnings = build(tmp_path, rows).boards[0].warnings
+    assert warnings[1:] == ("looks at all in a, b", "few rows in b")
+
+
+def test_what_metrics_cannot_see_is_told(tmp_path: Path) -> None:
+    rows = {
+        "a": metrics({"rougeL": 0.0}, details={"warnings": ["rougeL sees nothing"]}),
+        "b": metrics({"rougeL": 0.5}),
+    }
+    assert build(tmp_path, rows).boards[0].warnings[1:] == ("rougeL sees nothing in a",)
+
+
+def test_failed_experiments_are_on_no_board(tmp_path: Path) -> None:
+    folder = ResultsBuilder(tmp_path)
+    folder.failed("bad", "a" * 16, config(), ErrorRecord("crash", "why"))
+    leaderboard = build_leaderboard([folder.results])
+    assert leaderboard.boards == ()
+    assert [record.name for record in leaderboard.without_result] == ["bad"]

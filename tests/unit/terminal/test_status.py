@@ -1,0 +1,115 @@
+"""What `status` says of a results folder."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sft.errors import UserError
+from sft.experiments.upkeep.results_view import view_of
+from sft.runs.files import ResultsFolder
+from sft.runs.lock import locked
+from sft.runs.records import ErrorRecord, StatusRecord, write_record
+from sft.terminal.status import seconds_since, status_lines
+
+OOM = ErrorRecord("oom_gpu", "GPU out of memory")
+KILLED = ErrorRecord("killed", "worker was ended by SIGKILL")
+
+
+def lines_of(made: Any) -> list[str]:
+    return status_lines(view_of(made.results))
+
+
+def test_a_finished_grid(made: Any) -> None:
+    made.finish(made.planned("one", "a"), "evaluate")
+    made.finish(made.planned("old", "b", in_grid=False), "evaluate")
+    assert lines_of(made) == [
+        "results: no run is active",
+        "1 experiment of grid.jsonnet: 1 done; 1 more not in this grid",
+    ]
+
+
+def test_counts_reasons_and_the_next_command(made: Any) -> None:
+    made.finish(made.planned("good", "a"), "evaluate")
+    for number in range(3):
+        made.planned(f"bad-{number}", f"b{number}", train="t")
+    made.stop(made.stage("train", "t"), "train", "failed", OOM)
+    made.planned("killed", "c", train="u")
+    made.stop(made.stage("train", "u"), "train", "failed", KILLED)
+    made.stop(made.planned("stopped", "d"), "evaluate", "interrupted", ErrorRecord("killed", "stopped by SIGINT"))
+    made.planned("new", "e")
+    lines = lines_of(made)
+    assert lines[1] == "7 experiments of grid.jsonnet: 1 done, 4 failed, 1 interrupted, 1 pending"
+    assert lines[2:5] == [
+        "Not done:",
+        "  FAILED bad-0 [b0000000] at train: GPU out of memory. Log: results/stages/train/t000000000000000/attempts/"
+        "01/stderr.log. Again: python -m sft.worker results/stages/train/t000000000000000 "
+        "(+2 experiments of this stage)",
+        "  FAILED killed [c0000000] at train: worker was ended by SIGKILL. Log: results/stages/train/u000000000000000/"
+        "attempts/01/stderr.log. Again: python -m sft.worker results/stages/train/u000000000000000",
+    ]
+    assert lines[5] == "  INTERRUPTED stopped [d0000000] at evaluate: stopped by SIGINT"
+    assert lines[6:] == [
+        "Next: sft run-experiments grid.jsonnet --results-path results runs 3 experiments "
+        "(1 failed, 1 interrupted, 1 pending)",
+        "Next: sft run-experiments grid.jsonnet --results-path results --retry-failed runs also 3 that failed and "
+        "would fail the same way",
+    ]
+
+
+def test_what_runs_shows_how_far_it_is(made: Any) -> None:
+    started = (datetime.now(UTC) - timedelta(seconds=75)).isoformat()
+    made.planned("one", "a", train="t", infer="i")
+    train, infer = made.stage("train", "t"), made.stage("infer", "i")
+    made.job(train, "train")
+    made.job(infer, "infer", "two\nlines")
+    status = StatusRecord("running", "train", attempt=2, started=started, gpus=("GPU-1",))
+    write_record(train.status, status)
+    write_record(infer.status, StatusRecord("running", "infer", attempt=1))
+    train.progress.write_text('{"stage": "train", "step": 12, "total": 300, "loss": 0.43214, "time": 1}')
+    with locked(made.results):
+        lines = lines_of(made)
+        assert lines[0].startswith("results: in use (pid ")
+        assert lines[1].endswith(": 1 running")
+        assert lines[2:] == [
+            "Running:",
+            "  train    one step 12/300, loss 0.4321, 1 min 15 s, attempt 2, GPU-1",
+            "  infer    two lines starting",
+        ]
+    assert "Running:" not in lines_of(made)
+    assert "  LOST one [a0000000] at train: its runner ended without recording how" in lines_of(made)
+
+
+def test_a_grid_given_as_a_value_names_no_file(made: Any) -> None:
+    made.planned("one", "a")
+    made.write_grid("grid")
+    assert lines_of(made)[-1] == "Next: the same run again runs 1 experiment (1 pending)"
+
+
+def test_a_status_that_cannot_be_read_is_one_warning(made: Any) -> None:
+    for key in "abc":
+        made.finish(made.planned(key, key), "evaluate").status.write_text("{")
+    lines = lines_of(made)
+    assert "3 done" in lines[1]
+    warnings = [line for line in lines if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert "status.json and 2 more cannot be read" in warnings[0]
+
+
+def test_many_failures_are_cut(made: Any) -> None:
+    for number in range(30):
+        made.stop(made.planned(f"e{number:02}", f"{number:02}"), "evaluate", "failed", OOM)
+    lines = lines_of(made)
+    assert sum(line.startswith("  FAILED") for line in lines) == 20
+    assert any("... and 10 stages more" in line for line in lines)
+
+
+def test_an_empty_folder_and_none(made: Any) -> None:
+    assert lines_of(made) == ["results: no run is active", "0 experiments"]
+    with pytest.raises(UserError, match="no such results folder"):
+        view_of(ResultsFolder(made.results.path / "nowhere"))
+
+
+@pytest.mark.parametrize(("moment", "known"), [(None, False), ("yesterday", False), ("2100-01-01T00:00:00Z", True)])
+def test_time_never_runs_backwards(moment: str | None, known: bool) -> None:
+    assert seconds_since(moment) == (0.0 if known else None)
