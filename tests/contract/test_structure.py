@@ -1,6 +1,7 @@
 """The shape of the house: imports go down only, in no circle; heavy packages have one home; everything stays small."""
 
 import ast
+import re
 
 import pytest
 
@@ -75,6 +76,12 @@ def test_every_unit_has_a_level() -> None:
     assert {part[0] for part in parts} <= set().union(*LEVELS)
     for unit, levels in INSIDE.items():
         assert {part[1] for part in parts if part[0] == unit and len(part) > 1} <= set().union(*levels)
+
+
+def test_contributing_lists_the_units_from_the_top_down() -> None:
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", text.partition("## Where things lie")[2].partition("\n## ")[0], re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == LEVELS
 
 
 def test_imports_go_down_only() -> None:
