@@ -23,7 +23,7 @@ check: dev
 	$(BIN)/pytest tests/contract/test_structure.py
 
 test: dev demo-data
-	$(BIN)/pytest tests -m "not slow and not gpu"
+	$(BIN)/pytest tests -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: dev demo-data peers
 	$(BIN)/pytest tests -m "slow and not gpu"
