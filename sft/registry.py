@@ -42,7 +42,11 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
 def is_own_code(name: str) -> bool:
     """Whether a user's name points at code outside the registries (`file.py:f` or `package.module:f`)."""
     head, separator, tail = name.rpartition(":")
-    return bool(separator) and tail.isidentifier() and (head.endswith(".py") or _is_module_path(head))
+    return (
+        bool(separator)
+        and tail.isidentifier()
+        and (head.endswith(".py") or all(map(str.isidentifier, head.split("."))))
+    )
 
 
 def own_code_file(name: str, folder: Path) -> Path:
@@ -197,7 +201,3 @@ def _bound_names(node: ast.stmt) -> set[str]:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         return {target.id for target in targets if isinstance(target, ast.Name)}
     return set()
-
-
-def _is_module_path(text: str) -> bool:
-    return bool(text) and all(part.isidentifier() for part in text.split("."))

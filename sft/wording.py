@@ -141,13 +141,13 @@ def as_seen(text: str) -> str:
     Differences of Unicode form, white space, characters without width, and letters of other scripts that look Latin
     are gone.
     """
-    drawn = "".join(character for character in _NO_WIDTH.sub("", text) if not _is_invisible(character))
+    drawn = "".join(
+        character
+        for character in _NO_WIDTH.sub("", text)
+        if character.isspace() or unicodedata.category(character) not in ("Cf", "Cc")
+    )
     latin = unicodedata.normalize("NFKC", drawn).translate(_LOOK_LATIN)
     return " ".join(unicodedata.normalize("NFKC", latin).split())
-
-
-def _is_invisible(character: str) -> bool:
-    return unicodedata.category(character) in ("Cf", "Cc") and not character.isspace()
 
 
 def quoted(text: str) -> str:

@@ -87,6 +87,7 @@ def _rounded(module: Any) -> Iterator[None]:
 
 
 def _differs(head: Any) -> bool:
+    """Whether PEFT's wrapper of the head has no bias, or holds a master in place of what is computed with."""
     from peft.utils.other import TrainableTokensWrapper
 
     return isinstance(head, TrainableTokensWrapper) or (head is not None and COMPUTED in vars(_in_force(head)))

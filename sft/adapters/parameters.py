@@ -67,6 +67,7 @@ def _form(tensor: torch.Tensor) -> tuple[torch.Size, torch.dtype]:
 
 
 def _numbers(parameter: nn.Parameter) -> int:
+    """How many weights a parameter stands for: of a packed 4-bit one, each byte holds two."""
     if type(parameter).__name__ == "Params4bit":
         return 2 * parameter.numel() * parameter.element_size()
     return parameter.numel()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.config.schema import config_schema
+from sft.config.experiment import config_schema
 from sft.experiments.grids.loading import GridOptions, RawGrid, load_grid, load_one
 from sft.experiments.planning.plan import GridPlan
 from sft.experiments.planning.planning import plan_grid

@@ -68,7 +68,10 @@ def check_calibration(name: str, options: Mapping[str, Any], folder: Path) -> li
     try:
         known(**{key: value for key, value in options.items() if key not in unknown})
     except ValidationError as error:
-        found += [_value_fault(fault) for fault in error.errors()]
+        for fault in error.errors():
+            message = str(fault["msg"]).removeprefix("Value error, ")
+            path = ".".join(str(part) for part in fault["loc"])
+            found.append((path, f"{fault['input']!r}: {message[0].lower()}{message[1:]}"))
     return found
 
 
@@ -92,9 +95,3 @@ def _unknown_option(key: str, name: str) -> str:
         return f"{name} has no option {key!r}, it is one of {', '.join(owners)}; {there_are}"
     hint = nearest(key, own)
     return f"{name} has no option {key!r}{f' (did you mean {hint}?)' if hint else ''}; {there_are}"
-
-
-def _value_fault(fault: Any) -> PathMessage:
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    path = ".".join(str(part) for part in fault["loc"])
-    return path, f"{fault['input']!r}: {message[0].lower()}{message[1:]}"

@@ -20,6 +20,8 @@ from sft.config.training import TrainingConfig
 AdapterSection = Literal["lora", "adapter"]
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
 SeedName = Literal["shots", "icl", "init", "training"]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+"""Of the JSON Schema, for editors and for reading."""
 
 
 class SeedsConfig(Section):
@@ -146,3 +148,15 @@ class ExperimentConfig(Section):
 def adapter_section(config: Mapping[str, Any]) -> AdapterSection:
     """The section in which the options of the adapter method are written, of a config whose sections are values."""
     return "adapter" if config.get("lora") is None else "lora"
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of a config; each description is the docstring of its field."""
+    schema = {"$schema": DIALECT, **ExperimentConfig.model_json_schema()}
+    sections = schema["$defs"]
+    for section in (schema, *sections.values()):
+        for field in section["properties"].values():
+            # Pydantic leaves out a description that says the same as the section it refers to.
+            if "description" not in field and "$ref" in field:
+                field["description"] = sections[field["$ref"].rpartition("/")[2]]["description"]
+    return schema

@@ -77,6 +77,7 @@ def fill_seed(configs: Mapping[str, Config], seed: int) -> tuple[dict[str, Confi
 
 
 def _is_adapter_option(override: Override) -> bool:
+    """Whether an option of an adapter is set; `adapter.method` says which one there is, and stays where it is."""
     return len(override.path) > 1 and override.path[0] in SECTIONS and override.path[:2] != ("adapter", "method")
 
 
@@ -114,6 +115,7 @@ def _adapter_section(config: Config, named: str) -> str | None:
 
 
 def _trains_nothing(config: Config) -> bool:
+    """Whether a config asks for no adapter in words; one that is only silent may be given one."""
     adapter = config.get("adapter")
     return isinstance(adapter, Mapping) and adapter.get("method") == "none"
 

@@ -93,13 +93,10 @@ def _expected(details: ErrorDetails) -> str:
         return str(context["expected"])
     if kind in BOUNDS:
         form, limit = BOUNDS[kind]
-        text = form.format(_number(context[limit]))
+        bound = context[limit]
+        text = form.format(f"{bound:g}" if isinstance(bound, float) else bound)
         return text if limit not in ("min_length", "max_length") or context[limit] == 1 else text + "s"
     return f"valid ({details['msg']})"
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _shown(path: Keys, raw: dict[str, Any]) -> str:

@@ -45,7 +45,10 @@ def _problem(key: str | None, value: Any, depth: int, may_look_secret: bool) -> 
     if kind is bool or value is None:
         return None
     if kind is int:
-        return None if -INTEGER_LIMIT < value < INTEGER_LIMIT else _too_large(value)
+        if -INTEGER_LIMIT < value < INTEGER_LIMIT:
+            return None
+        shown = str(value) if value.bit_length() < 200 else "a longer one"
+        return f"integers must lie between -2^53 and 2^53, where JSON numbers are exact, got {shown}"
     if kind is float:
         return None if math.isfinite(value) else f"must be a finite number, got {value}"
     if kind is not dict and kind is not list:
@@ -64,8 +67,3 @@ def _half_character(text: str) -> str | None:
     return (
         f"holds \\u{ord(half[0]):04x}, half of a character (a lone surrogate), which no tokenizer takes; take it out"
     )
-
-
-def _too_large(value: int) -> str:
-    shown = str(value) if value.bit_length() < 200 else "a longer one"
-    return f"integers must lie between -2^53 and 2^53, where JSON numbers are exact, got {shown}"

@@ -28,12 +28,14 @@ def arrow_column(data: Any, names: Sequence[str] | None) -> Column:
     Raises:
         UnreadColumn: it cannot be read.
     """
+    import pyarrow.types as types
+
     if _has_binary(data.type):
         raise UnreadColumn(BINARY)
     try:
         data.validate(full=True)
-        if _always_converts(data.type) and _have_text(names):
-            return _ArrowColumn(data, names if _holds_numbers(data.type) else None)
+        if _always_converts(data.type) and (names is None or "" not in names):
+            return _ArrowColumn(data, names if types.is_integer(data.type) else None)
         return ListColumn(_cells(data.to_pylist(), names))
     except (ValueError, OverflowError, KeyError) as error:  # KeyError: a time zone that is not installed
         raise UnreadColumn(f"what cannot be read ({str(error).splitlines()[0]})") from None
@@ -168,13 +170,3 @@ def _always_converts(kind: Any) -> bool:
         fields = [kind.field(i) for i in range(kind.num_fields)]
         return len({own.name for own in fields}) == len(fields) and all(_always_converts(own.type) for own in fields)
     return any(is_kind(kind) for is_kind in simple)
-
-
-def _have_text(names: Sequence[str] | None) -> bool:
-    return names is None or "" not in names
-
-
-def _holds_numbers(kind: Any) -> bool:
-    import pyarrow.types as types
-
-    return bool(types.is_integer(kind))

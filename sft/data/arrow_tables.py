@@ -156,8 +156,8 @@ def _opened(path: Path, read: Callable[[Any], Any]) -> Any:
 
 
 def _column(file: Any, name: str) -> Any:
+    """A column by its name, which the library reads also as a field within a column where it has a dot."""
     found = file.read(columns=[name])
-    # The library reads a name with a dot also as a field within a column.
     return found.column(name) if found.column_names.count(name) == 1 else file.read().column(name)
 
 
@@ -168,14 +168,14 @@ def _declared(schema: Any) -> dict[str, list[str]]:
         return {}
     try:
         features = json.loads(raw)["info"]["features"]
-        declared = {column: feature["names"] for column, feature in features.items() if _is_class_label(feature)}
+        declared = {
+            column: feature["names"]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
     except (ValueError, KeyError, TypeError, AttributeError):  # written by another program: the cells are as they are
         return {}
     return {column: names for column, names in declared.items() if _fits(schema, column, names)}
-
-
-def _is_class_label(feature: Any) -> bool:
-    return isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
 
 
 def _fits(schema: Any, column: str, names: Any) -> bool:

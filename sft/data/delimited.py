@@ -139,6 +139,7 @@ def _blocks(reader: Any) -> Iterator[tuple[list[list[str]], int]]:
 def _may_have_remark(
     path: Path, rows: Sequence[Sequence[str]], n_lines: int, read: ReadOptions, dialect: _Dialect
 ) -> bool:
+    """Whether `_remarks` may find something in a block; a file of which none may is read but once."""
     if has_no_quoting(path, read):
         return holds_byte(path, QUOTE.encode()) and any(map(_looks_quoted, chain.from_iterable(rows)))
     return n_lines > len(rows) and any(_may_hide_rows(cell, dialect) for cell in chain.from_iterable(rows))

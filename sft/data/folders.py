@@ -148,6 +148,7 @@ def _check_inside(folder: Path, pattern: str) -> None:
 
 
 def _folders_in(folder: Path) -> list[Path]:
+    """The folders that may be configurations: not those that `datasets` passes over as hidden or special."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
 
 

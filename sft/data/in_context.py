@@ -153,4 +153,5 @@ def _all_rounds(rng: random.Random, groups: Mapping[str, Sequence[Row]], exclude
 
 
 def _random_order(rows: Sequence[Row], rng: random.Random, exclude: int | None) -> Iterator[Row]:
+    """Lazily, so that a row is drawn only when its round is."""
     return (rows[position] for position in lazy_order(len(rows), rng) if rows[position].source_index != exclude)

@@ -119,7 +119,12 @@ def load_splits(
     Raises:
         UserError: a path, split, column, cell or byte is not as it must be.
     """
-    layout = find_layout(dataset, _available(dataset, folder, revision), folder)
+    available: Mapping[str, SplitSource]
+    if local_source(dataset, folder) is not None:
+        available = local_splits(dataset, folder)
+    else:
+        available = {name: HubSplit(data) for name, data in load_hub(dataset, revision).items()}
+    layout = find_layout(dataset, available, folder)
     inputs = tuple(column for column in dict.fromkeys(used_columns) if column != output_column)
     if layout.whole is not None:
         whole = _read(layout.whole, dataset)
@@ -128,12 +133,6 @@ def load_splits(
         read = {role: _read(source, dataset) for role, source in layout.roles().items()}
         parts = {role: _all_rows(table) for role, table in read.items()}
     return _splits(parts, dataset, inputs, output_column)
-
-
-def _available(dataset: DatasetConfig, folder: Path, revision: str | None) -> Mapping[str, SplitSource]:
-    if local_source(dataset, folder) is not None:
-        return local_splits(dataset, folder)
-    return {name: HubSplit(data) for name, data in load_hub(dataset, revision).items()}
 
 
 def _hub_fingerprint(dataset: DatasetConfig, folder: Path, commit: str) -> dict[str, str]:

@@ -29,7 +29,8 @@ def cut(
     """
     missing = _targets(strata, shares)
     sides: dict[str, list[int]] = {KEPT: [], **{name: [] for name in shares}}
-    for bundle in _dealing_order(keys, seed):
+    bundles = shuffled(_bundles(keys), random_for("shares", seed))
+    for bundle in sorted(bundles, key=len, reverse=True):
         labels = Counter([strata[position] for position in bundle])
         side = _most_in_need(missing, labels)
         sides[side] += bundle
@@ -45,6 +46,7 @@ def cut(
 
 
 def _most_in_need(missing: Mapping[str, Counter[str]], labels: Counter[str]) -> str:
+    """The side that lacks most rows of these labels, each label weighed by its rows."""
     return max(missing, key=lambda side: sum(count * missing[side][label] for label, count in labels.items()))
 
 
@@ -68,11 +70,6 @@ def _apportioned(sizes: Mapping[str, int], share: float, free: Mapping[str, int]
         if sum(counts.values()) < total and counts[label] < free[label]:
             counts[label] += 1
     return counts
-
-
-def _dealing_order(keys: Sequence[Sequence[Hashable]], seed: int) -> list[list[int]]:
-    bundles = shuffled(_bundles(keys), random_for("shares", seed))
-    return sorted(bundles, key=len, reverse=True)
 
 
 def _bundles(keys: Sequence[Sequence[Hashable]]) -> list[list[int]]:

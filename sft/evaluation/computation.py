@@ -88,7 +88,8 @@ def compute_metrics(
         for entry in entries_of(asked)
     }
     ranked = [_ranked(name, computed, inputs, options, folder) for name in metrics]
-    results = {key: _finite(value) for metric in ranked for key, value in metric.numbers.items()}
+    numbers = {key: value for metric in ranked for key, value in metric.numbers.items()}
+    results = {key: float(value) if math.isfinite(value) else None for key, value in numbers.items()}
     directions = {key: metric.higher_is_better for metric in ranked for key in metric.numbers}
     details = {**_details(computed, inputs.labels), "higher_is_better": directions}
     if inputs.labels is None:
@@ -121,14 +122,14 @@ def _named(name: str, value: float | Mapping[str, Any]) -> dict[str, float]:
     """One number under the metric's name, several under `name.part`; what is no number is left out."""
     if not isinstance(value, Mapping):
         return {name: float(value)}
-    numbers = {key: float(number) for key, number in value.items() if np.ndim(number) == 0 and _is_number(number)}
+    numbers = {
+        key: float(number)
+        for key, number in value.items()
+        if np.ndim(number) == 0 and isinstance(number, int | float | np.number) and not isinstance(number, bool)
+    }
     if len(numbers) == 1:
         return {name: next(iter(numbers.values()))}
     return {name if key == name else f"{name}.{key}": number for key, number in numbers.items()}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,3 @@ def _details(computed: Mapping[MetricEntry, Mapping[str, Any]], labels: tuple[st
         details["labels"] = list(labels)
         details["per_label"] = dict(zip(labels, details["per_label"], strict=True))
     return details
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -144,6 +144,7 @@ def _tsv_text(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
+    """A value as a cell: what is no text as JSON, so that a list or an object can be read back."""
     if value is None:
         return ""
     return _escaped(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False))

@@ -60,7 +60,8 @@ def generate_texts(
         UserError: transformers refuses a value in `generation_args`.
     """
     model.eval()
-    stop = StopRule.of(tokenizer, settings.stop_ids, settings.stop_text, settings.control_ids, _model_ends(model))
+    ends = _as_ids(model.generation_config.eos_token_id)
+    stop = StopRule.of(tokenizer, settings.stop_ids, settings.stop_text, settings.control_ids, ends)
     config = _generation_config(settings.generation_args, stop.end_ids, _pad_id(tokenizer))
     texts = [""] * len(prompts)
     done = 0
@@ -102,10 +103,6 @@ def _own_config_hidden(model: Any) -> Iterator[None]:
             holder.generation_config = config
 
 
-def _model_ends(model: Any) -> list[int]:
-    return _as_ids(model.generation_config.eos_token_id)
-
-
 def _as_ids(value: int | Sequence[int] | None) -> list[int]:
     if value is None:
         return []
@@ -113,9 +110,11 @@ def _as_ids(value: int | Sequence[int] | None) -> list[int]:
 
 
 def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id that fills rows: what is filled is masked or cut, so that any does where the tokenizer names none."""
     known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
     return next((int(token) for token in known if token is not None), 0)
 
 
 def _batch_seed(seed: int, number: int) -> int:
+    """A seed for each batch, so that what one draws depends on no batch before it."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -69,4 +69,5 @@ def batch_limits(
 
 
 def _power_of_two(number: int) -> int:
+    """The largest power of two that is not above a number, so that devices of nearly one size have the same limits."""
     return 1 << max(0, number.bit_length() - 1)

@@ -87,7 +87,7 @@ def _wrong_key(key: str, value: object, known: frozenset[str]) -> str | None:
         return f"refused: {_REFUSED[key]}"
     if key == "num_return_sequences" and value != 1:
         return f"must be 1, not {value!r}: each row has one prediction"
-    if key == "max_new_tokens" and not _is_positive_int(value):
+    if key == "max_new_tokens" and (type(value) is not int or value < 1):
         return f"must be a whole number of tokens from 1, not {value!r}"
     if key == "do_sample" and not isinstance(value, bool):
         return f"must be true or false, not {value!r}"
@@ -107,7 +107,3 @@ def _without_effect(args: Mapping[str, Any]) -> list[PathMessage]:
 
 def _set_away_from(args: Mapping[str, Any], neutral: Mapping[str, Any]) -> list[str]:
     return [key for key, value in neutral.items() if args.get(key) not in (None, value)]
-
-
-def _is_positive_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

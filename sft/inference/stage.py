@@ -49,8 +49,14 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     limits = _limits(inputs, record.memory_step, model)
     answered = answering_of(inputs.config).answer(Asked(inputs, maker, model, rows, limits, progress), job)
     _write_sample(job, rows)
-    how = {"batch_size": limits.rows, "batch_tokens": limits.tokens, "slow_reason": answered.slow_reason}
-    _write_record(job, record, rows, how | _model_facts(model), started)
+    how = {
+        "batch_size": limits.rows,
+        "batch_tokens": limits.tokens,
+        "slow_reason": answered.slow_reason,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "total_parameters": count_parameters(model)[1],
+    }
+    _write_record(job, record, rows, how, started)
     write_manifest(job, [answered.result, job.sample, job.inference])
 
 
@@ -75,13 +81,10 @@ def _limits(inputs: Inputs, memory_step: int, model: "PreTrainedModel") -> PassL
 
 
 def _write_sample(job: JobFolder, rows: dict[str, list[PromptedRow]]) -> None:
+    """Write the first prompts, for people to read."""
     items = [(split, row) for split, split_rows in rows.items() for row in split_rows][:SAMPLE_ROWS]
     sample = [{"split": split, "source_index": row.row.source_index, "text": row.encoded.text} for split, row in items]
     write_json(job.sample, {"schema": SCHEMA, "prompts": sample})
-
-
-def _model_facts(model: "PreTrainedModel") -> dict[str, Any]:
-    return {"dtype": str(model.dtype).removeprefix("torch."), "total_parameters": count_parameters(model)[1]}
 
 
 def _write_record(

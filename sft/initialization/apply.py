@@ -119,7 +119,8 @@ def _take_off(model: Any, layers: list[AdapterLayer], moved: set[str]) -> None:
     residual = moved & holding_residual(model, layers)
     for layer in layers:
         if layer.name in residual:
-            _subtract(layer)
+            pairs = zip(*split_factors(*layer.weights(), layer.experts), strict=True)
+            layer.subtract([layer.scaling * (b.double() @ a.double()) for a, b in pairs])
     _anchor(model, layers, moved - residual)
     remember_factors(model, {layer.name: layer.copied_factors() for layer in layers})
 
@@ -164,11 +165,6 @@ def _checked(
     if not all(bool(torch.isfinite(made[key]).all()) for key in expected):
         raise UserError(f"{where}: returned numbers that are not finite")
     return made["lora_A"].to(a), made["lora_B"].to(b)
-
-
-def _subtract(layer: AdapterLayer) -> None:
-    pairs = zip(*split_factors(*layer.weights(), layer.experts), strict=True)
-    layer.subtract([layer.scaling * (b.double() @ a.double()) for a, b in pairs])
 
 
 def _anchor(model: Any, layers: list[AdapterLayer], anchored: set[str]) -> None:

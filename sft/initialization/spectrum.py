@@ -76,6 +76,7 @@ def _randomised(weight: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.T
 def _signed(
     left: torch.Tensor, values: torch.Tensor, right: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The triplets with the signs that make them unique: the largest entry of each right vector is positive."""
     largest = right.abs().argmax(dim=1, keepdim=True)
     signs = torch.where(right.gather(1, largest) < 0, -1.0, 1.0).to(right)
     return left * signs.T, values, right * signs

@@ -46,7 +46,8 @@ def label_warnings(labels: ScoredLabels) -> list[LabelWarning]:
     found = [_same_to_the_eye(same)] if same else []
     alike = [group for group in _groups(words, _bare) if not any(set(group) <= set(other) for other in same)]
     found += [_look_alike_warning(alike)] if alike else []
-    told = {frozenset(pair) for group in (*same, *alike) for pair in _pairs(group)}
+    groups = (*same, *alike)
+    told = {frozenset((one, other)) for group in groups for one in group for other in group if one != other}
     of_words = [pair for pair in _named(words, beginnings(words)) if frozenset(pair) not in told]
     if labels.end_token:
         found += [LabelWarning("beginning", _with_stop(of_words))] if of_words else []
@@ -144,10 +145,6 @@ def _uneven(labels: ScoredLabels) -> Iterator[LabelWarning]:
 
 def _named(words: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
     return [(words[shorter], words[longer]) for shorter, longer in pairs]
-
-
-def _pairs(group: Sequence[str]) -> Iterator[tuple[str, str]]:
-    return ((first, second) for first in group for second in group if first != second)
 
 
 def _shown(pairs: Sequence[tuple[str, str]]) -> str:

@@ -68,7 +68,8 @@ def resolve_labels(
         values = sorted(written)
         labels = LabelSet(tuple(values), tuple(written[value] for value in values))
     else:
-        labels = _own_words(_values(written, train_values, class_names))
+        words = tuple(_values(written, train_values, class_names))
+        labels = LabelSet(words, words)
     _check(labels, written)
     return labels
 
@@ -114,10 +115,6 @@ def _values(
     if train_values is None:
         raise UserError("there is no train split to take the labels from; write them: dataset.labels: [...]")
     return sorted({json_text(value) for value in train_values})
-
-
-def _own_words(values: Sequence[str]) -> LabelSet:
-    return LabelSet(tuple(values), tuple(values))
 
 
 def _check(labels: LabelSet, written: Sequence[Any] | Mapping[str, str] | None) -> None:

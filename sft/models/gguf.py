@@ -78,8 +78,9 @@ def _save_plain(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer  # such files hold one, whatever is asked of it later
 
-    if not _is_gguf(gguf):
-        raise UserError(f"model {gguf}: not a GGUF file", kind="model")
+    with gguf.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise UserError(f"model {gguf}: not a GGUF file", kind="model")
     place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**place)
@@ -95,11 +96,6 @@ def _save_plain(gguf: Path, folder: Path) -> None:
     plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     equal_modes(folder, "config.json")  # the weights are written for their owner only, whatever the umask says
-
-
-def _is_gguf(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"GGUF"
 
 
 def _main(arguments: list[str]) -> int:

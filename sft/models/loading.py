@@ -170,7 +170,10 @@ def _arguments(source: ModelSource) -> dict[str, Any]:
 
     arguments = {key: value for key, value in source.model_args.items() if key not in OWN_KEYS}
     written = source.model_args.get("dtype", source.model_args.get("torch_dtype"))
-    arguments["dtype"] = _default_dtype() if written is None else _dtype(written)
+    if written is None:
+        arguments["dtype"] = _default_dtype()
+    else:
+        arguments["dtype"] = written if written == "auto" else getattr(torch, written.removeprefix("torch."))
     if source.model_args.get("parallelize"):
         arguments.setdefault("device_map", "auto")
     elif torch.cuda.is_available():
@@ -188,12 +191,6 @@ def _default_dtype() -> "torch.dtype":
     from sft.models.devices import has_bf16
 
     return torch.bfloat16 if has_bf16() else torch.float32
-
-
-def _dtype(written: str) -> Any:
-    import torch
-
-    return written if written == "auto" else getattr(torch, written.removeprefix("torch."))
 
 
 def _device_map(source: ModelSource, arguments: Mapping[str, Any], auto_class: Any) -> Any:

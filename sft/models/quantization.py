@@ -1,7 +1,7 @@
 """Quantisation by the name of a transformers class: what can be checked without importing it, and building it."""
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sft.config.library.keys import quantization_classes, quantization_parameters
@@ -30,7 +30,9 @@ def check_quantization(config: QuantizationConfig) -> list[str]:
     messages = []
     for name, value in config.args.items():
         if name not in parameters:
-            messages.append(_unknown_argument(config.config_class, name, parameters))
+            hint = nearest(name, parameters)
+            unknown = f"{config.config_class} has no argument {name!r}" + (f" (did you mean {hint}?)" if hint else "")
+            messages.append(f"args.{name}: {unknown}; it takes: {', '.join(parameters)}")
         elif name.endswith("dtype") and isinstance(value, str) and value.removeprefix("torch.") not in DTYPES:
             messages.append(f"args.{name} is {value!r}; allowed: {', '.join(DTYPES)}")
     return messages
@@ -68,9 +70,3 @@ def _plain_dtypes(args: Mapping[str, Any]) -> dict[str, Any]:
         name: value.removeprefix("torch.") if name.endswith("dtype") and isinstance(value, str) else value
         for name, value in args.items()
     }
-
-
-def _unknown_argument(config_class: str, name: str, parameters: Iterable[str]) -> str:
-    hint = nearest(name, parameters)
-    suggestion = f" (did you mean {hint}?)" if hint else ""
-    return f"args.{name}: {config_class} has no argument {name!r}{suggestion}; it takes: {', '.join(parameters)}"

@@ -48,6 +48,7 @@ def shortened(text: str) -> str:
 
 
 def _is_devices(error: Exception) -> bool:
+    """Whether the device failed, whatever was read: then the files are not the reason."""
     return type(error).__name__ == "AcceleratorError" or _OF_DEVICES.search(str(error)) is not None
 
 

@@ -100,6 +100,7 @@ def _follows(field: str, before: str | None, difference: Difference, old: JobRec
 
 
 def _is_content(field: str) -> bool:
+    """Whether a field holds the content of a file or of code, which may differ under the same setting."""
     named = (*_CONTENTS, _ENCODER, *_ARGUMENT_FILES, "options.init_lora_weights")
     return field in named or field.startswith(("code.", "modules."))
 

@@ -1,4 +1,4 @@
-"""The jobs of an experiment: one folder each, with what they need to be finished first."""
+"""The jobs of an experiment: their folders, what each needs finished first, and whether it can do with less memory."""
 
 import dataclasses
 import os
@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sft.inference.answering import answering_of
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder, slug
 from sft.runs.manifest import finished_files
 from sft.runs.records import EVAL, JobRecord, StageName, infer_input, read_json_or_none
 from sft.tasks.planned import own_code_of
+from sft.training.memory import with_less_memory
+from sft.training.options import trainer_args_of
 
 Goal = Literal["adapter", "predictions", "metrics"]
 
@@ -97,10 +100,24 @@ def with_adapter(job: PlannedJob, adapter_job: JobFolder) -> PlannedJob:
     if own is None:
         return job
     relative = os.path.relpath(adapter_job.path, job.folder.path)
-    record = _replaced(job.record, {**job.record.inputs, "train": relative})
+    record = dataclasses.replace(job.record, inputs={**job.record.inputs, "train": relative})
     replaced = os.path.abspath(job.folder.path / own)
     needs = tuple(adapter_job.path if os.path.abspath(need) == replaced else need for need in job.needs)
     return PlannedJob(folder=job.folder, record=record, needs=needs)
+
+
+def has_memory_step(record: JobRecord, step: int) -> bool:
+    """Whether a stage knows how to run after `step` steps towards less memory (`JobRecord.memory_step`).
+
+    Args:
+        record: the job.
+        step: 0 is the stage as configured.
+    """
+    if record.stage == "train":
+        return with_less_memory(trainer_args_of(record.experiment), step) is not None
+    if record.stage == "infer":
+        return answering_of(record.experiment).has_step(record.experiment, step)
+    return step == 0
 
 
 class _JobMaker:
@@ -139,7 +156,3 @@ class _JobMaker:
             code={name: code[name] for name in own_code_of(stage, self._experiment.config, code)},
         )
         return PlannedJob(folder=folder, record=record, needs=tuple(job.path for job in inputs.values()))
-
-
-def _replaced(record: JobRecord, inputs: dict[str, str]) -> JobRecord:
-    return dataclasses.replace(record, inputs=inputs)

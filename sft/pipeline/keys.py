@@ -19,9 +19,15 @@ from sft.config.prompting import PromptingConfig
 from sft.data.sources import BUILDERS
 from sft.inference.options import is_sampling, sampling_batch_size
 from sft.objectives import objective_named
-from sft.pipeline.example_fields import inference_examples, training_examples
 from sft.pipeline.experiment import Experiment
-from sft.pipeline.metric_fields import by_content, metric_arguments, metric_modules
+from sft.pipeline.key_fields import (
+    Fields,
+    by_content,
+    inference_examples,
+    metric_arguments,
+    metric_modules,
+    training_examples,
+)
 from sft.pipeline.needed_rows import named_row_sets
 from sft.pipeline.passed_through import adapter_section, generation_section, model_section, quantization_section
 from sft.pipeline.revisions import revisions_of
@@ -32,8 +38,6 @@ from sft.tasks.row_sets import RowSet
 from sft.training.options import evaluates_while_training, fields_for_key
 
 VERSIONS = {"train": 2, "infer": 2, "evaluate": 2}
-
-Fields = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -234,21 +238,19 @@ def _pool(config: ExperimentConfig) -> Fields:
 def _model(experiment: Experiment) -> Fields:
     model = experiment.config.model
     prints = experiment.fingerprints
+    quantization: Fields | None = None
+    if model.quantization is not None:
+        args = quantization_section(experiment.config).counted() or None
+        quantization = _without_none({"config_class": model.quantization.config_class, "args": args})
     fields = {
         "content": prints.model,
-        "quantization": None if model.quantization is None else _quantization(experiment.config),
+        "quantization": quantization,
         "model_args": _without({"revision"}, model_section(experiment.config).counted()) or None,
         "chat_template": prints.chat_template,
         "chat_template_args": model.chat_template_args or None,
         "adapter": prints.adapter,
     }
     return _without_none(fields)
-
-
-def _quantization(config: ExperimentConfig) -> Fields:
-    section = quantization_section(config)
-    named = {} if config.model.quantization is None else {"config_class": config.model.quantization.config_class}
-    return named | ({"args": counted} if (counted := section.counted()) else {})
 
 
 def _prompting(config: ExperimentConfig, prompting: PromptingConfig) -> Fields:

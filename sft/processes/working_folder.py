@@ -9,8 +9,10 @@ def import_from_it_last() -> None:
 
     `python -m` puts it first. A program that only imports this package keeps its path as it is.
     """
-    here = os.getcwd()
-    if _runs_this_package() and any(_is(entry, here) for entry in sys.path):
+    here, words = os.getcwd(), sys.orig_argv
+    named = [word[2:] or after for word, after in zip(words, [*words[1:], ""], strict=True) if word.startswith("-m")]
+    runs_it = os.path.basename(sys.argv[0]) == "sft" or any(name.partition(".")[0] == "sft" for name in named[:1])
+    if runs_it and any(_is(entry, here) for entry in sys.path):
         sys.path[:] = [*(entry for entry in sys.path if not _is(entry, here)), here]
 
 
@@ -21,9 +23,3 @@ def is_imported_from() -> bool:
 
 def _is(entry: str, folder: str) -> bool:
     return os.path.abspath(entry or ".") == folder
-
-
-def _runs_this_package() -> bool:
-    words = sys.orig_argv
-    named = [word[2:] or after for word, after in zip(words, [*words[1:], ""], strict=True) if word.startswith("-m")]
-    return os.path.basename(sys.argv[0]) == "sft" or any(name.partition(".")[0] == "sft" for name in named[:1])

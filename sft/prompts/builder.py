@@ -41,7 +41,9 @@ class PromptBuilder:
             raise UserError("the tokenizer has no fast version, which prompts need (tokenizer.json)", kind="tokenizer")
         self._style = style
         self._template = _input_template(style)
-        control = ControlTokens(tokenizer, _known_templates(tokenizer, style))
+        own = tokenizer.chat_template
+        templates = [*(own.values() if isinstance(own, dict) else [own]), style.chat_template]
+        control = ControlTokens(tokenizer, filter(None, templates))
         self._tokens = Tokens(tokenizer, control)
         self.control_ids = frozenset(control.ids.values())
         self._format: Format = (
@@ -181,9 +183,3 @@ def _input_template(style: PromptStyle) -> InputTemplate | None:
         return InputTemplate(style.input_template, style.input_columns)
     except UserError as error:
         raise UserError(f"prompting.input_template {error}") from None
-
-
-def _known_templates(tokenizer: "PreTrainedTokenizerBase", style: PromptStyle) -> list[str]:
-    own = tokenizer.chat_template
-    templates = list(own.values()) if isinstance(own, dict) else [own]
-    return [template for template in (*templates, style.chat_template) if template]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sft.errors import UserError
 from sft.prompts.clock import tells_unusual_time
 from sft.prompts.control import ControlTokens
-from sft.prompts.conversation import MARKERS, Conversation, marker, place_of, template_source
-from sft.prompts.instruction import ReadInstruction
+from sft.prompts.conversation import MARKERS, Conversation, ReadInstruction, marker, place_of, template_source
 from sft.prompts.rendering import Rendered, Turn, boundary_error, common_start, joined
 from sft.prompts.style import Part, PromptStyle
 from sft.prompts.tokens import Tokens
@@ -93,7 +92,8 @@ class ChatFormat:
         """The conversation as text and ids; the last turn is the question, `answer` its completion."""
         question = turns[-1].question
         before, pieces = self._before(tuple(turns[:-1]), _outline(question))
-        own = _filled(pieces, self._control.data(question.strip()))
+        data = self._control.data(question.strip())
+        own = tuple([data if piece is None else piece for piece in pieces])
         prompt = (*before.parts, *own)
         prompt_ids = self.prompt_ids(prompt)
         if answer is None:
@@ -273,10 +273,6 @@ def _outline(text: str) -> _Outline:
         return _Outline(text, False, "")
     start = text.index(core)
     return _Outline(text[:start], True, text[start + len(core) :])
-
-
-def _filled(parts: Sequence[Part | None], text: Part) -> tuple[Part, ...]:
-    return tuple([text if part is None else part for part in parts])
 
 
 def _shown(place: int, outline: _Outline) -> str:

@@ -72,6 +72,7 @@ class ControlTokens:
 
 
 def _is_control(text: str, sources: str) -> bool:
+    """Whether a token added to the vocabulary steers: it is spelled like a tag, or a template writes it."""
     if _TAG.fullmatch(text):
         return not _HTML.fullmatch(text)
     return bool(_WORD.search(text)) and not text.isalnum() and text in sources

@@ -8,6 +8,8 @@ from jinja2 import TemplateError
 
 from sft.errors import UserError
 from sft.prompts.clock import with_fixed_clock
+from sft.prompts.control import ControlTokens
+from sft.prompts.style import Part
 from sft.wording import LONE_SURROGATE
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 
 MARKERS = re.compile("([\U000f0000-\U000ffffd])")
+_FIRST_PLACE = 60_000
+"""Of the strings of an instruction that are set apart; markers of turns come before it."""
 
 
 class Shape(NamedTuple):
@@ -105,6 +109,30 @@ def place_of(found: str) -> int:
     return ord(found) - ord(marker(0))
 
 
+class ReadInstruction:
+    """An instruction as a template gets it that reads it: as it is, its control-token strings apart.
+
+    `text` is what the template is given, in which one marker stands for each string that it must not get: for
+    control-token strings, which would open turns, and for characters that are markers themselves.
+    """
+
+    def __init__(self, text: str, control: ControlTokens) -> None:
+        self._apart: list[Part] = []
+
+        def hide(found: str) -> str:
+            self._apart.append(control.data(found))
+            return marker(_FIRST_PLACE + len(self._apart) - 1)
+
+        pieces = MARKERS.split(text)
+        self.text = "".join(
+            hide(piece) if MARKERS.fullmatch(piece) else control.replace(piece, hide) for piece in pieces
+        )
+
+    def part(self, place: int) -> Part | None:
+        """What the marker of a place stands for; None for one of a turn."""
+        return self._apart[place - _FIRST_PLACE] if place >= _FIRST_PLACE else None
+
+
 def template_source(tokenizer: "PreTrainedTokenizerBase", written: str | None) -> str:
     """The chat template in force: the one written, else the tokenizer's own.
 
@@ -135,4 +163,5 @@ def _messages(contents: Sequence[str], shape: Shape) -> list[dict[str, Any]]:
 
 
 def _shows_all(rendered: str, contents: Sequence[str]) -> bool:
+    """Whether a template wrote every text, and the answer but once, since what follows that is the stop."""
     return all(text in rendered for text in contents[:-1]) and rendered.count(contents[-1]) == 1

@@ -1,11 +1,16 @@
-"""A row as a model is trained on it."""
+"""A row as a model is trained on it, and what is asked of such rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sft.errors import DataError
 from sft.prompts.style import Encoded
+from sft.wording import some
 
 IGNORED = -100
 """The label of a token without a loss."""
+
+SHOWN_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -28,3 +33,32 @@ class TrainRow:
     def n_trained(self) -> int:
         """Tokens with a loss; the first token of a row never has one, as nothing predicts it."""
         return sum(label != IGNORED for label in self.labels[1:])
+
+
+def check_rows(rows: Sequence[TrainRow], split: str, max_length: int | None) -> None:
+    """Refuse rows that could not be trained on as they are.
+
+    Args:
+        rows: the rows of one split.
+        split: its name in the messages.
+        max_length: tokens a row may have, or None.
+
+    Raises:
+        DataError: naming the rows by their position, from 0.
+    """
+    if not rows:
+        raise DataError(f"there are no {split} rows")
+    lengths = [number for number, row in enumerate(rows) if len(row.input_ids) != len(row.labels)]
+    if lengths:
+        raise ValueError(f"{split} rows {lengths[:SHOWN_ROWS]}: labels and ids differ in number")
+    empty = [number for number, row in enumerate(rows) if row.n_trained == 0]
+    if empty:
+        raise DataError(f"no trainable token in {_named(split, empty, len(rows))}: the output is empty after all cuts")
+    long = [number for number, row in enumerate(rows) if max_length is not None and len(row.input_ids) > max_length]
+    if long:
+        raise DataError(f"more than {max_length} tokens (max_length) in {_named(split, long, len(rows))}")
+
+
+def _named(split: str, numbers: Sequence[int], total: int) -> str:
+    shown = some([str(number) for number in numbers], SHOWN_ROWS)
+    return f"{split} row{'s' if len(numbers) > 1 else ''} {shown} of {total} (counted from 0)"

@@ -75,6 +75,7 @@ def flush(path: Path) -> None:
 
 
 def _umask() -> int:
+    """The mask of new files' rights, which can be read only by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

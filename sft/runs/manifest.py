@@ -50,7 +50,8 @@ def write_manifest(job: JobFolder, results: Iterable[Path]) -> None:
     }
     for path in files:
         flush(path)
-    for folder in {folder for path in files for folder in _folders_up_to(path, job.path)}:
+    parents = {folder for path in files for folder in path.parents if folder.is_relative_to(job.path)}
+    for folder in parents:
         flush(folder)
     write_json(job.manifest, {"schema": SCHEMA, "files": entries})
 
@@ -130,12 +131,8 @@ def _is_inside(name: str) -> bool:
     return not name.startswith("/") and ".." not in name.split("/") and "\0" not in name
 
 
-def _folders_up_to(path: Path, top: Path) -> list[Path]:
-    folders = [folder for folder in path.parents if folder.is_relative_to(top)]
-    return folders or [path.parent]
-
-
 def _files_of(path: Path) -> list[Path]:
+    """A result is one file, which must be there, or a folder with any number of them."""
     if path.is_dir():
         return [item for item in path.rglob("*") if item.is_file()]
     return [path]

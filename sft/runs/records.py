@@ -62,7 +62,7 @@ class JobRecord:
     with_metrics: bool = True
     """Whether an evaluate stage computes metrics, or writes predictions only."""
     memory_step: int = 0
-    """How often the stage ran out of memory before: each step makes it need less (`sft.pipeline.memory`)."""
+    """How often the stage ran out of memory before: each step makes it need less (`sft.pipeline.jobs`)."""
     key_fields: dict[str, Any] = field(default_factory=dict)
     """What the key was made of, so that `plan --why` can say what differs."""
     code: dict[str, str] = field(default_factory=dict)

@@ -192,4 +192,5 @@ def rows_sha256(rows: Sequence[Row]) -> str:
 
 
 def _jsonable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Cells as JSON has them: what it does not know, such as a date, counts by its text."""
     return {name: value if isinstance(value, _JSON_TYPES) else str(value) for name, value in values.items()}

@@ -134,6 +134,7 @@ def _check_best(args: Mapping[str, Any]) -> list[PathMessage]:
 
 
 def _is_multiple(saved: float, evaluated: float) -> bool:
+    """As transformers asks: of shares of all steps, which floats do not divide exactly, in millionths."""
     if saved % evaluated == 0:
         return True
     return saved < 1 and evaluated < 1 and (saved * MILLION) % (evaluated * MILLION) == 0

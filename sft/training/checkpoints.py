@@ -82,7 +82,8 @@ class CheckpointFolder:
             flaw = self._flaw(step)
             if flaw is None:
                 logger.warning("the training goes on from step %d", step)
-                return Checkpoint(self.at(step), step, _piece(self.at(step)))
+                piece = Piece(**json.loads((self.at(step) / PIECE).read_text("utf-8")))
+                return Checkpoint(self.at(step), step, piece)
             logger.warning("checkpoint of step %d is not used: %s", step, flaw)
             _remove(self.at(step))
         logger.warning("no checkpoint is whole%s; the training starts anew", f" ({flaw})" if flaw else "")
@@ -162,10 +163,6 @@ def flaw_of(folder: Path, needed: Sequence[str] = ()) -> str | None:
         if wrong is not None:
             return f"{name} {wrong}"
     return None
-
-
-def _piece(folder: Path) -> Piece:
-    return Piece(**json.loads((folder / PIECE).read_text("utf-8")))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -27,13 +27,12 @@ from sft.errors import DataError, StageFailure
 from sft.models.devices import has_bf16
 from sft.models.library_warnings import judged_warnings
 from sft.models.storages import HALF_TYPES
-from sft.prompts.train_row import IGNORED, TrainRow
+from sft.prompts.train_row import IGNORED, TrainRow, check_rows
 from sft.runs.progress import Progress
 from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
 from sft.training.loss_needs import fit_loss
-from sft.training.rows import check_rows
 
 __all__ = ["TrainerSettings", "TrainingRecord", "train_model"]
 

@@ -47,7 +47,8 @@ def _work(message: Mapping[str, Any], parent: int, started: float) -> None:
     try:
         os.setsid()
         guard.end_with_parent(parent)
-        _reset_signals()
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         _set_variables(message["environment"])
         attempt = AttemptFolder(Path(message["attempt"]))
         os.chdir(attempt.work)
@@ -60,11 +61,6 @@ def _work(message: Mapping[str, Any], parent: int, started: float) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _reset_signals() -> None:
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def _set_variables(environment: Mapping[str, str]) -> None:

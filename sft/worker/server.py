@@ -135,6 +135,7 @@ class _Server:
 
 
 def _reap() -> None:
+    """Collect every child that has ended, as several ends may come as one signal."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

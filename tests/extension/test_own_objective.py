@@ -106,7 +106,7 @@ def test_its_settings_and_key_fields_are_in_the_plan(words: Any) -> None:
 
 def test_its_memory_steps_are_asked(words: Any) -> None:
     from sft.inference.memory import Sizes, batch_limits
-    from sft.pipeline.memory import has_memory_step
+    from sft.pipeline.jobs import has_memory_step
     from sft.runs.records import JobRecord
 
     config = words.experiment.config

@@ -21,8 +21,7 @@ import torch
 
 from sft.errors import StageFailure, UserError
 from sft.pipeline import stage_registry
-from sft.pipeline.jobs import ExperimentFolders, jobs_of
-from sft.pipeline.memory import has_memory_step
+from sft.pipeline.jobs import ExperimentFolders, has_memory_step, jobs_of
 from sft.processes import signals
 from sft.processes.signals import STOPPED_EXIT_CODE, StopRequested
 from sft.registry import load

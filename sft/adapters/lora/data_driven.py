@@ -60,6 +60,7 @@ def _forward(model: Any, rows: Sequence[TrainRow]) -> None:
 
 
 def _backward(model: Any, rows: Sequence[TrainRow]) -> None:
+    """Sum the gradients of the loss over the rows, which is what LoRA-GA decomposes."""
     for batch in _batches(model, rows, BATCH_ROWS):
         model(**batch).loss.backward()
 

@@ -34,7 +34,9 @@ def require_fit(model: Any, adapter: str, folder: Path) -> None:
     absent = sorted(set(needed) - set(found))
     unused = sorted(set(found) - set(needed) - set(model.state_dict()))
     told = [
-        f"{side} has no {_first(names)}" for side, names in (("the adapter", absent), ("the model", unused)) if names
+        f"{side} has no {names[0]}" + (f" (nor {len(names) - 1} more)" if len(names) > 1 else "")
+        for side, names in (("the adapter", absent), ("the model", unused))
+        if names
     ]
     if told:
         raise UserError(f"model.adapter: {folder} does not fit the model: {', and '.join(told)}", kind="model")
@@ -106,7 +108,3 @@ def _as_the_model_names_them(model: Any, adapter: str, folder: Path) -> Mapping[
     tensors = load_peft_weights(str(folder), device="cpu", key_mapping=None if config.is_prompt_learning else mapping)
     converted: Mapping[str, Any] = convert_peft_adapter_state_dict_for_transformers(model, config, tensors, adapter)
     return converted
-
-
-def _first(names: Sequence[str]) -> str:
-    return names[0] + (f" (nor {len(names) - 1} more)" if len(names) > 1 else "")

@@ -87,7 +87,13 @@ def check_values(options: Mapping[str, Any]) -> list[OptionFinding]:
     try:
         LoraOptions.model_validate(dict(options))
     except ValidationError as error:
-        return [_shape_finding(problem) for problem in error.errors()]
+        return [
+            OptionFinding(
+                ".".join(str(part) for part in problem["loc"]),
+                f"{problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}",
+            )
+            for problem in error.errors()
+        ]
     return []
 
 
@@ -133,8 +139,3 @@ def _check_key(key: str) -> OptionFinding | None:
     hint = nearest(key, known)
     suggestion = f" (did you mean {hint}?)" if hint else ""
     return OptionFinding(key, f"unknown key{suggestion}; allowed: what peft.LoraConfig takes")
-
-
-def _shape_finding(problem: Any) -> OptionFinding:
-    path = ".".join(str(part) for part in problem["loc"])
-    return OptionFinding(path, f"{problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")

@@ -147,6 +147,7 @@ def weighs_experts(layer: nn.Module) -> bool:
 
 
 def _chooses(model: nn.Module, name: str) -> bool:
+    """Whether a layer weighs experts: by its own name or class, or as part of a module that does."""
     layers = (model.get_submodule(name), model.get_submodule(name.rpartition(".")[0]))
     return _leaf(name) in CHOOSING_NAMES or any(map(weighs_experts, layers))
 

@@ -73,7 +73,8 @@ def _values(text: str, found: SourceClass | None) -> Iterator[Any]:
         if found is not None and isinstance(node, ast.Name):
             yield from _class_variable(node.id, found)
         elif found is not None and isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            yield from _member(node.attr, find_class(f"{found.module}:{node.value.id}"))
+            enumeration = find_class(f"{found.module}:{node.value.id}")
+            yield from [] if enumeration is None else _assigned(node.attr, enumeration)[-1:]
 
 
 def _class_variable(name: str, found: SourceClass) -> Iterator[Any]:
@@ -84,11 +85,6 @@ def _class_variable(name: str, found: SourceClass) -> Iterator[Any]:
         if values:
             yield values[-1]
             return
-
-
-def _member(name: str, enumeration: SourceClass | None) -> Iterator[Any]:
-    if enumeration is not None:
-        yield from _assigned(name, enumeration)[-1:]
 
 
 def _assigned(name: str, found: SourceClass) -> list[Any]:

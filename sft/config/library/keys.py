@@ -94,7 +94,12 @@ def quantization_classes() -> tuple[str, ...]:
     """Names of the quantization config classes of the installed transformers."""
     require_package("transformers")
     targets = {name: find_class(f"{QUANTIZATION_MODULE}:{name}") for name in class_names(QUANTIZATION_MODULE)}
-    return tuple(name for name, found in targets.items() if found is not None and _quantizes(found))
+    parents = {name: [] if found is None else bases(found) for name, found in targets.items()}
+    return tuple(
+        name
+        for name, classes in parents.items()
+        if any(ancestor.node.name == QUANTIZATION_BASE for base in classes for ancestor in lineage(base))
+    )
 
 
 def quantization_parameters(name: str) -> dict[str, FieldInfo]:
@@ -108,10 +113,6 @@ def _class(target: str) -> SourceClass:
     if found is None:
         raise LookupError(f"the installed package has no class {target}")
     return found
-
-
-def _quantizes(found: SourceClass) -> bool:
-    return any(ancestor.node.name == QUANTIZATION_BASE for base in bases(found) for ancestor in lineage(base))
 
 
 def _collect_fields(found: SourceClass, fields: dict[str, FieldInfo | None]) -> None:
@@ -151,11 +152,11 @@ def _parameters(arguments: ast.arguments) -> dict[str, FieldInfo]:
     required: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     pairs = list(zip(positional, [*required, *arguments.defaults], strict=True))[1:]
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return {argument.arg: _field(default, _annotation(argument)) or FieldInfo(None, "") for argument, default in pairs}
-
-
-def _annotation(argument: ast.arg) -> str:
-    return "" if argument.annotation is None else ast.unparse(argument.annotation)
+    fields = {}
+    for argument, default in pairs:
+        annotation = "" if argument.annotation is None else ast.unparse(argument.annotation)
+        fields[argument.arg] = _field(default, annotation) or FieldInfo(None, "")
+    return fields
 
 
 def _popped(node: ast.AST, kwargs: str) -> str | None:

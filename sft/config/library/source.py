@@ -98,18 +98,14 @@ def _absolute(package: str, node: ast.ImportFrom) -> str:
 def _module_path(module: str) -> Path | None:
     """Source file of a module; only the top package is looked up: looking up a submodule imports its parents."""
     top, *rest = module.split(".")
-    folders = _package_folders(top)
-    for folder in folders:
+    spec = importlib.util.find_spec(top) if top else None
+    folders = spec.submodule_search_locations if spec else None
+    for folder in folders or ():
         base = Path(folder, *rest)
         for path in (base / "__init__.py", base.with_suffix(".py")):
             if path.is_file():
                 return path
     return None
-
-
-def _package_folders(top: str) -> list[str]:
-    spec = importlib.util.find_spec(top) if top else None
-    return list(spec.submodule_search_locations or []) if spec else []
 
 
 def require_package(target: str) -> None:

@@ -15,8 +15,7 @@ from sft.experiments.running.settings import RunRequest, RunSettings, Surroundin
 from sft.experiments.running.stage_costs import StageCosts
 from sft.experiments.running.summary import RunFacts, RunSummary
 from sft.experiments.running.trained_adapters import copy_adapters, find_adapter
-from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of, with_adapter
-from sft.pipeline.memory import has_memory_step
+from sft.pipeline.jobs import ExperimentFolders, PlannedJob, has_memory_step, jobs_of, with_adapter
 from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
 from sft.runs.lock import settle
 from sft.runs.records import StatusRecord, read_status

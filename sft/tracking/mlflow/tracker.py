@@ -229,4 +229,5 @@ def _without_surrogates(text: str) -> str:
 
 
 def _is_plain_path(key: str) -> bool:
+    """Whether a key, which MLflow's file store makes a path of, stays within its folder and is spelled one way."""
     return key != "." and not key.startswith(("/", "..")) and posixpath.normpath(key) == key

@@ -7,7 +7,7 @@ import pytest
 
 from sft.config.library.keys import SFT_CONFIG, dataclass_fields
 from sft.errors import DataError
-from sft.prompts.train_row import IGNORED, TrainRow
+from sft.prompts.train_row import IGNORED, TrainRow, check_rows
 from sft.training import options
 from sft.training.options import (
     check_trainer_args,
@@ -15,7 +15,6 @@ from sft.training.options import (
     evaluates_while_training,
     fields_for_key,
 )
-from sft.training.rows import check_rows
 
 DESIGN_REFUSES = [
     "seed",

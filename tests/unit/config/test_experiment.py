@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from sft.config.schema import config_schema
+from sft.config.experiment import config_schema
 
 
 def sections() -> dict[str, dict[str, Any]]:

@@ -1,0 +1,73 @@
+"""Key fields of the in-context examples, and of the metrics.
+
+Of the examples: what they depend on beside the pool they come from and the text that is compared. Of the metrics,
+beside their names: arguments, and files that they are or read.
+"""
+
+import functools
+from typing import Any
+
+from sft.config.examples import INFERENCE, TRAINING, ExampleChoice, inference_choice, training_choice
+from sft.evaluation.selection import entries_of, result_name
+from sft.pipeline.experiment import Experiment
+from sft.runs.records import StageName
+from sft.tasks.inputs import task_of
+
+Fields = dict[str, Any]
+
+
+def training_examples(experiment: Experiment) -> Fields:
+    """Of the examples before training rows."""
+    return _example_fields(experiment, training_choice(experiment.config), TRAINING)
+
+
+def inference_examples(experiment: Experiment, drawn_per_row: bool) -> Fields:
+    """Of the examples at inference; prompts without a row of their own have the fixed ones."""
+    config = experiment.config
+    choice = inference_choice(config)
+    if not drawn_per_row:
+        return _example_fields(experiment, ExampleChoice(choice.k), INFERENCE)
+    drawn = choice.k > 0 and choice.selection == "random" and config.inference.random_icl
+    return _example_fields(experiment, choice, INFERENCE) | ({"random_icl": True} if drawn else {})
+
+
+def _example_fields(experiment: Experiment, choice: ExampleChoice, section: str) -> Fields:
+    if not choice.k:
+        return {}
+    fields: Fields = {"icl_examples": choice.k}
+    if choice.is_seeded(task_of(experiment.config).counts_per_label):
+        fields["icl_seed"] = experiment.config.seed_of("icl")
+    if choice.selection != "random":
+        fields["icl_selection"] = choice.selection
+    if choice.encoder is not None:
+        fields["icl_encoder"] = experiment.fingerprints.encoders[section]
+    return fields
+
+
+def by_content(experiment: Experiment, stage: StageName, written: Fields) -> Fields:
+    """Arguments with the content of the files that they name in place of their paths."""
+    files = experiment.fingerprints.files
+    return {key: files.get(f"{stage}:{value}", value) for key, value in written.items()}
+
+
+def metric_modules(experiment: Experiment) -> Fields:
+    """Metrics that are local modules of `evaluate`, by result, with their content."""
+    files = experiment.fingerprints.files
+    found = {name: files.get(f"evaluate:{name}") for name in experiment.metrics}
+    return {result_name(name): content for name, content in found.items() if content is not None}
+
+
+def metric_arguments(experiment: Experiment) -> Fields:
+    """The written arguments of the metrics that are not at their default."""
+    written = experiment.config.evaluation.model_extra or {}
+    defaults = _metric_defaults(experiment.metrics) if written else {}
+    return {key: value for key, value in written.items() if key not in defaults or defaults[key] != value}
+
+
+@functools.cache
+def _metric_defaults(metrics: tuple[str, ...]) -> Fields:
+    return {
+        key: field.get_default(call_default_factory=True)
+        for entry in entries_of(metrics)
+        for key, field in entry.options.model_fields.items()
+    }
