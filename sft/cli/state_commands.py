@@ -30,7 +30,7 @@ def logs(
 def verify(results_path: Results = DEFAULT_RESULTS) -> None:
     """Compare result files with their manifests, metrics with the predictions; exit 1 when one differs."""
     from sft import api
-    from sft.terminal.verification import verification_lines
+    from sft.terminal.status import verification_lines
 
     verified = api.verify(results_path)
     show("\n".join(verification_lines(verified)))

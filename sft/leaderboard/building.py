@@ -2,7 +2,7 @@
 
 import contextlib
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sft.evaluation.rows import DEV
@@ -13,11 +13,13 @@ from sft.leaderboard.effects.calibration_gains import calibration_gains, has_cal
 from sft.leaderboard.effects.learning_curves import learning_curves, planned_curves
 from sft.leaderboard.effects.main_effects import BoardRuns, main_effects, planned_effects
 from sft.leaderboard.effects.pareto import pareto_fronts
-from sft.leaderboard.effects.run_budget import RunBudget
 from sft.leaderboard.groups import Group
 from sft.leaderboard.statistics.comparison import compared, with_statistics_of
 from sft.leaderboard.statistics.run_samples import run_samples
 from sft.runs.files import ResultsFolder
+
+MOST_RUNS = 250
+"""So many are sampled for effects, curves and gains together, unless all are asked for: ten thousand take minutes."""
 
 
 @contextlib.contextmanager
@@ -63,12 +65,32 @@ def with_statistics(leaderboard: Leaderboard, *, full: bool = False) -> Leaderbo
     return replace(leaderboard, boards=tuple(boards))
 
 
+class _RunBudget:
+    """Takes whole effects, curves and groups while their runs together are few enough.
+
+    The choice follows the order of the grid and how many runs each one has, and no result: intervals of the best
+    ones alone would be too good, and their p would be corrected for too few.
+    """
+
+    def __init__(self, *, full: bool) -> None:
+        self.most = None if full else MOST_RUNS
+        self.runs: dict[str, None] = {}
+
+    def takes(self, runs: Iterable[str]) -> bool:
+        """Whether all of these runs are sampled; they then count."""
+        more = {**self.runs, **dict.fromkeys(runs)}
+        if self.most is not None and len(more) > self.most:
+            return False
+        self.runs = more
+        return True
+
+
 def _complete(board: Board, *, full: bool) -> Board:
     """A board with groups and all its statistics; every run is sampled at most once."""
     groups, metric = board.groups, board.metric
     if metric is None:
         return board
-    budget = RunBudget(full=full)
+    budget = _RunBudget(full=full)
     planned = [
         replace(effect, has_interval=budget.takes(effect.runs()))
         for effect in planned_effects(grid_rows(board.in_grid_order))
@@ -93,7 +115,7 @@ def _ids(groups: Sequence[Group]) -> list[str]:
     return [run.id for group in groups for run in group.runs]
 
 
-def _sampled(groups: Sequence[Group], budget: RunBudget, *, full: bool) -> list[ExperimentRecord]:
+def _sampled(groups: Sequence[Group], budget: _RunBudget, *, full: bool) -> list[ExperimentRecord]:
     """The runs of the groups that are compared, and those of effects."""
     compared_runs = [run for group in with_statistics_of(groups, full=full) for run in group.runs]
     return [*compared_runs, *(run for group in groups for run in group.runs if run.id in budget.runs)]

@@ -20,7 +20,6 @@ from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
 from sft.runs.manifest import ListedFile
-from sft.runs.states import Standing
 
 NOT_A_SETTING = frozenset({"name"})
 
@@ -140,7 +139,9 @@ def _record(experiment: ListedExperiment, standings: Standings) -> ExperimentRec
         if metrics is not None:
             return ExperimentRecord(*known, "done", folder.path, config, metrics)
         standing = replace(standing, state="damaged")
-    return ExperimentRecord(*known, standing.state, folder.path, config, error=_error(standing))
+    error, status = standing.error, standing.status
+    told = None if error is None else ExperimentError(error.kind, error.message, status.stage if status else None)
+    return ExperimentRecord(*known, standing.state, folder.path, config, error=told)
 
 
 def _metrics(folder: JobFolder, files: Mapping[str, ListedFile]) -> Mapping[str, Any] | None:
@@ -154,11 +155,6 @@ def _metrics(folder: JobFolder, files: Mapping[str, ListedFile]) -> Mapping[str,
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
-
-
-def _error(standing: Standing) -> ExperimentError | None:
-    error, status = standing.error, standing.status
-    return None if error is None else ExperimentError(error.kind, error.message, status.stage if status else None)
 
 
 def finite_number(value: Any) -> float | None:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from sft.errors import MachineError, UserError
 from sft.leaderboard.board import Board, best_run
-from sft.leaderboard.details.details import Confusion, experiment_details
+from sft.leaderboard.details.details import experiment_details
 from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.experiment_charts import confusion_chart, reliability_chart
 from sft.reporting.charts.theme import LIGHT, theme
@@ -65,18 +65,15 @@ def svg(chart: Chart) -> str:
     return text
 
 
-def _is_drawn(confusion: Confusion | None) -> TypeGuard[Confusion]:
-    return confusion is not None and len(confusion.labels) <= MOST_LABELS
-
-
 def _charts(board: Board, record: Mapping[str, Any]) -> Iterator[tuple[str, Chart]]:
     """(file name, chart): of the board, then of its best set-ups."""
     yield from ((one.name, one) for one in board_charts(record))
     for group in board.groups[:BEST_GROUPS]:
         best = group.runs[0]
         details = experiment_details(best, best_run(board))
+        matrix = details.confusion
         charts: Sequence[Chart | None] = (
             reliability_chart(details.reliability) if details.reliability else None,
-            confusion_chart(details.confusion) if _is_drawn(details.confusion) else None,
+            confusion_chart(matrix) if matrix is not None and len(matrix.labels) <= MOST_LABELS else None,
         )
         yield from ((f"{one.name}-{slug(group.name)}-{best.id[:8]}", one) for one in charts if one is not None)

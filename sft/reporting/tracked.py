@@ -102,6 +102,8 @@ def _tracked(records: Sequence[ExperimentRecord], training: JobFolder | None) ->
     curves = {} if training is None else _curves(read_json_or_none(training.training))
     ended = _ended(record)
     seconds = sum(_numbers(record.part("timing")).values())
+    folder = JobFolder(record.folder)
+    files = (folder.config, folder.metrics, *(folder.predictions(split, "jsonl") for split in ("test", "dev")))
     return TrackedExperiment(
         id=record.id,
         name=record.name,
@@ -110,7 +112,7 @@ def _tracked(records: Sequence[ExperimentRecord], training: JobFolder | None) ->
         metrics=_metrics(record),
         tags=_tags(records, training),
         curves=curves,
-        artifacts=tuple(path for path in _artifacts(JobFolder(record.folder)) if path.is_file()),
+        artifacts=tuple(path for path in files if path.is_file()),
         started=None if ended is None else ended - seconds,
         ended=ended,
     )
@@ -150,10 +152,6 @@ def _points(part: Any) -> Iterator[Point]:
         step, value = entry.get("step"), entry.get("loss")
         if isinstance(step, int) and finite_number(value) is not None:
             yield Point(step, float(value))
-
-
-def _artifacts(folder: JobFolder) -> Iterator[Path]:
-    yield from (folder.config, folder.metrics, *(folder.predictions(split, "jsonl") for split in ("test", "dev")))
 
 
 def _ended(record: ExperimentRecord) -> float | None:

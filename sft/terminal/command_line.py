@@ -24,7 +24,9 @@ def shown_command(words: Sequence[str], environment: Mapping[str, str]) -> str:
     shown = []
     for place, word in enumerate(words):
         if found := [value for value in variables if value in word]:
-            shown.append(_with_variable(word, found[0], variables[found[0]]))
+            secret = found[0]
+            pieces = [shlex.quote(masked(piece)) if piece else "" for piece in word.split(secret)]
+            shown.append(f'"${variables[secret]}"'.join(pieces))
         else:
             shown.append(shlex.quote(masked(word.replace(hidden[place], HIDDEN) if place in hidden else word)))
     return " ".join(shown)
@@ -48,8 +50,3 @@ def _given(words: Sequence[str]) -> Iterator[tuple[int, str]]:
         key = name.rpartition(".")[2]
         if is_variable or (option in (*VARIABLE_OPTIONS, "--set") and is_secret(key, value.strip('"'))):
             yield place, value
-
-
-def _with_variable(word: str, value: str, name: str) -> str:
-    pieces = [shlex.quote(masked(piece)) if piece else "" for piece in word.split(value)]
-    return f'"${name}"'.join(pieces)

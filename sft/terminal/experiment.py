@@ -15,20 +15,20 @@ def experiment_text(folder: JobFolder, rows: int) -> str:
     lines = []
     if isinstance(record, dict):
         width = max(len(name) for name in record["results"])
-        lines += [f"{name:<{width}}  {_number(value)}" for name, value in record["results"].items()]
-    output_column = _output_column(folder)
+        lines += [
+            f"{name:<{width}}  {'n/a' if value is None else f'{value:.4f}'}"
+            for name, value in record["results"].items()
+        ]
+    config = json.loads(folder.config.read_text("utf-8"))["config"]
+    output_column = config["prompting"]["output_column"]
     with folder.predictions("test", "jsonl").open(encoding="utf-8") as file:
         for _, line in zip(range(rows), file, strict=False):
             lines += ["", *_row_lines(json.loads(line), output_column)]
     return "\n".join(lines) + "\n\n"
 
 
-def _output_column(folder: JobFolder) -> str:
-    config = json.loads(folder.config.read_text("utf-8"))["config"]
-    return str(config["prompting"]["output_column"])
-
-
 def _row_lines(row: dict[str, Any], output_column: str) -> list[str]:
+    """The inputs first, then prediction and gold below each other, where the eye compares them."""
     ours = ("predictions", "index", "source_index", "label_logprobs", "probabilities", "icl_indices", output_column)
     inputs = [f"{name}: {_short(value)}" for name, value in row.items() if name not in ours]
     return [*inputs, f"  prediction: {_short(row['predictions'])}", f"  gold:       {_short(row.get(output_column))}"]
@@ -37,7 +37,3 @@ def _row_lines(row: dict[str, Any], output_column: str) -> list[str]:
 def _short(value: Any) -> str:
     text = " ".join(str("" if value is None else value).split())
     return text if len(text) <= TEXT_WIDTH else f"{text[: TEXT_WIDTH - 3]}..."
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.4f}"

@@ -68,17 +68,14 @@ def _stage_lines(
         number, status = number_of(attempt), standing.status
         is_last = status is not None and status.stage == stage and status.attempt == number
         state = standing.state if is_last else states.get((job, number), "not recorded")
-        yield f"  attempt {attempt.path.name}: {_attempt_text(attempt, state)}"
+        error = read_error(attempt.error)
+        why = "" if error is None else f" ({error.kind}): {one_line(error.message)}"
+        yield f"  attempt {attempt.path.name}: {state}{why}"
         yield from (f"    {shown_path(log)}" for log in (attempt.stdout, attempt.stderr) if log.is_file())
     if attempts:
         yield from _tail_lines(attempts[-1], lines)
         if standing.state not in (*FINISHED, "running"):
             yield f"  Again: {again(folder.path)}"
-
-
-def _attempt_text(attempt: AttemptFolder, state: str) -> str:
-    error = read_error(attempt.error)
-    return state if error is None else f"{state} ({error.kind}): {one_line(error.message)}"
 
 
 def _states_of_attempts(view: ResultsView) -> dict[tuple[str, int], str]:

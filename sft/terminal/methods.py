@@ -39,6 +39,7 @@ def method_lines() -> list[str]:
 
 
 def _tasks() -> list[str]:
+    """With the metrics that are measured where a config names none."""
     tasks: dict[str, Task] = {name: import_object(target) for name, target in task_registry.items()}
     return [f"{INDENT}{name:<20} default metrics: {' '.join(task.default_metrics)}" for name, task in tasks.items()]
 

@@ -37,7 +37,9 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
     run = planned_run(plan, results)
     lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), "", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
-    lines += [*_label_lines(plan), *_no_effect_lines(plan)]
+    lines += _label_lines(plan)
+    unused = _by_text(plan, without_effect)
+    lines += [f"  no effect here: {path} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
     lines += _stopped_lines(run, results)
     if why:
         told = {path: reason(standing.status, standing.state) for path, standing in run.stopped().items()}
@@ -135,11 +137,6 @@ def _label_lines(plan: GridPlan) -> list[str]:
         if planned.data.label_counts
     )
     return [f"  labels (train rows): {text}" for text in found]
-
-
-def _no_effect_lines(plan: GridPlan) -> list[str]:
-    found = _by_text(plan, without_effect)
-    return [f"  no effect here: {path} ({some(names, SHOWN_NAMES)})" for path, names in found.items()]
 
 
 def _written_default_lines(plan: GridPlan) -> list[str]:

@@ -1,4 +1,7 @@
-"""`sft status`: how the experiments stand, what runs now, what failed and why, what the next run would do."""
+"""`sft status`: how the experiments stand, what runs now, what failed and why, what the next run would do.
+
+`sft verify`: which stages are damaged.
+"""
 
 import shlex
 import time
@@ -6,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sft.experiments.upkeep.results_view import ResultsView, name_of, unreadable_warnings
 from sft.runs.experiments import ListedExperiment
@@ -13,7 +17,10 @@ from sft.runs.files import JobFolder
 from sft.runs.records import StatusRecord, read_progress, stage_of
 from sft.runs.states import FAILED, FINISHED, ORDER, UNTRIED, WITHOUT_RESULT, Standing, runs_again
 from sft.terminal.job_story import story
-from sft.wording import counted, duration, one_line, shown_path
+from sft.wording import counted, duration, one_line, shown_path, size_text
+
+if TYPE_CHECKING:
+    from sft.experiments.upkeep.verification import Verification
 
 SHOWN = 20
 
@@ -123,6 +130,7 @@ def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
 
 
 def _runs_again(standing: Standing) -> bool:
+    """What failed for a reason that stays is left out of the next run; all else is tried."""
     status = standing.status
     return status is None or standing.state not in FAILED or runs_again(status, status.stage)
 
@@ -132,3 +140,17 @@ def _command(view: ResultsView) -> str:
         return "the same run again"
     words = ["sft", "run-experiments", view.source, "--results-path", shown_path(view.results.path)]
     return shlex.join(words)
+
+
+def verification_lines(verified: "Verification") -> list[str]:
+    """Each damaged stage with its bad files and what to do, then how much was compared."""
+    checked = [counted(verified.jobs, "finished stage"), counted(verified.files, "file"), size_text(verified.n_bytes)]
+    outcome = f"{len(verified.damaged)} damaged" if verified.damaged else "all as written"
+    return [*_damaged_lines(verified), *verified.warnings, f"{', '.join(checked)}: {outcome}"]
+
+
+def _damaged_lines(verified: "Verification") -> Iterator[str]:
+    for job in verified.damaged:
+        yield story(job.name, job.key, job.status, "damaged", verified.results)
+        yield from (f"  {shown_path(job.folder.path)}/{file}" for file in job.files)
+        yield f"  To compute it anew: rm {shown_path(job.folder.manifest)}, then run the grid again"

@@ -9,9 +9,9 @@ import pytest
 
 from sft import api
 from sft.experiments.executors.handle import Submission
-from sft.experiments.executors.local.preload import preload_of
 from sft.experiments.executors.local.processes import JobProcesses
 from sft.experiments.executors.protocol import Lease
+from sft.experiments.executors.warm import preload_of
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.attempts import begin_attempt
 from sft.runs.files import JobFolder, ResultsFolder

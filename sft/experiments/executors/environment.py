@@ -63,7 +63,8 @@ def worker_environment(base: Mapping[str, str], folder: Path, lease: Lease) -> d
     # A worker imports from the working folder last, wherever that is written.
     written = [folder / entry for entry in base.get("PYTHONPATH", "").split(os.pathsep) if entry]
     environment["PYTHONPATH"] = os.pathsep.join(str(place) for place in written if place != folder)
-    threads = lease.threads or base.get(THREAD_COUNTS[0]) or _n_cpus(lease.cores)
+    usable = usable_cpus()
+    threads = lease.threads or base.get(THREAD_COUNTS[0]) or min(len(lease.cores) or usable, usable)
     environment |= {name: str(threads) for name in THREAD_COUNTS}
     if not any(name in environment for name in WAITING):
         # Threads that wait for each other in a loop take the core of the thread they wait for where the machine has
@@ -87,8 +88,3 @@ def server_environment(base: Mapping[str, str], folder: Path, gpus: Sequence[str
         # The name of a part of a GPU would make torch start CUDA when it is asked whether there is a GPU.
         del environment[VISIBLE_GPUS]
     return environment
-
-
-def _n_cpus(cores: Sequence[int]) -> int:
-    usable = usable_cpus()
-    return min(len(cores) or usable, usable)

@@ -6,14 +6,14 @@ import json
 import signal
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sft.experiments.executors.guard import KILL_ALL
 from sft.experiments.executors.guarded_process import Command, Guarded, GuardedProcess, worker_command
 from sft.experiments.executors.handle import Submission
-from sft.runs.records import StageName
+from sft.runs.records import JobRecord, StageName
 
 CANNOT_FORK = 76
 """What a forked worker ends with that finds before its first line that it should have been started fresh."""
@@ -26,6 +26,28 @@ class Preload:
 
     stages: tuple[StageName, ...] = ()
     model_types: tuple[str, ...] = ()
+
+
+def preload_of(records: Iterable[JobRecord]) -> Preload:
+    """What a set of jobs has in common to import; model types are read from local models' `config.json`."""
+    stages: dict[StageName, None] = {}
+    models: dict[Path, None] = {}
+    for record in records:
+        stages[record.stage] = None
+        name = record.config.get("model", {}).get("name")
+        if record.stage != "evaluate" and isinstance(name, str):
+            models[Path(record.config_folder) / name] = None
+    types = (_model_type(folder) for folder in models)
+    return Preload(tuple(stages), tuple(dict.fromkeys(found for found in types if found is not None)))
+
+
+def _model_type(folder: Path) -> str | None:
+    try:
+        told = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    found = told.get("model_type") if isinstance(told, dict) else None
+    return found if isinstance(found, str) else None
 
 
 class WarmProcess(Guarded):

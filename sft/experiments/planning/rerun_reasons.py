@@ -52,7 +52,11 @@ def _stage_lines(
             groups["", told[job.folder.path]].add(job, [Difference("", told[job.folder.path])])
     nearest = _nearest(new, _finished(stage, results) if new else [])
     for job in new:
-        found = _differences(job.record, nearest.get(job.folder.path))
+        like = nearest.get(job.folder.path)
+        if like is None:
+            found = [Difference("", "no finished stage to compare with")]
+        else:
+            found = differences(read_job(like.job), job.record)
         groups[tuple(item.key for item in found)].add(job, found)
     ordered = sorted(groups.values(), key=lambda group: -len(group.names))
     for group in ordered[:SHOWN_GROUPS]:
@@ -84,12 +88,6 @@ class _Group:
         if len(self._texts) > SHOWN_DIFFERENCES:
             shown.append(f"and {counted(len(self._texts) - SHOWN_DIFFERENCES, 'more key')}")
         return "; ".join(shown)
-
-
-def _differences(record: JobRecord, nearest: JobFolder | None) -> list[Difference]:
-    if nearest is None:
-        return [Difference("", "no finished stage to compare with")]
-    return differences(read_job(nearest.job), record)
 
 
 def _nearest(jobs: Sequence[PlannedJob], finished: Sequence[_Finished]) -> dict[Path, JobFolder]:

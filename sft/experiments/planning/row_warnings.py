@@ -60,6 +60,7 @@ def _rows_with_gold(inputs: Inputs) -> list[Sequence[Row]]:
 
 
 def _repeats(splits: Sequence[Sequence[Row]], column: str, output: str) -> bool:
+    """A few rows may be alike by chance: nothing is told of fewer than a label is asked to have."""
     rows = chain.from_iterable(splits)
     return sum(map(len, splits)) >= ROWS_PER_LABEL and all(_plain(row, column) == _plain(row, output) for row in rows)
 

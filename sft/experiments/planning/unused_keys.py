@@ -92,6 +92,7 @@ def _calibration(config: ExperimentConfig) -> list[str]:
 
 
 def _dev(config: ExperimentConfig) -> list[str]:
+    """A limit of dev rows where there are none."""
     if config.dataset.max_n_dev is not None and config.dataset.splits.dev is None:
         return ["dataset.max_n_dev"]
     return []

@@ -164,15 +164,12 @@ def last_refresh(start: StartBoard, results: ResultsFolder, *, was_stopped: bool
         while not writing.is_over(PAUSE_SECONDS):
             if stops.first is not None or time.monotonic() >= deadline:
                 writing.end()
-                return LastBoard(warnings=(_left(results),), stopped_by=stops.first)
+                again = f"sft leaderboard {shown_path(results.path)}"
+                warning = f"warning: the leaderboard was not written, because the run was stopped: {again}"
+                return LastBoard(warnings=(warning,), stopped_by=stops.first)
     failure = writing.failure()
     writing.end()
     return LastBoard() if failure is None else _failed(failure, results)
-
-
-def _left(results: ResultsFolder) -> str:
-    folder = shown_path(results.path)
-    return f"warning: the leaderboard was not written, because the run was stopped: sft leaderboard {folder}"
 
 
 def _failed(failure: BoardFailure, results: ResultsFolder) -> LastBoard:

@@ -15,7 +15,7 @@ from sft.runs.atomic import TEMPORARY_PREFIX
 from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import STAGES, ErrorRecord, State, read_status, write_record
+from sft.runs.records import STAGES, State, read_status, write_record
 from sft.runs.states import LOST, standing_of
 from sft.wording import shown_path
 
@@ -67,6 +67,7 @@ def temporary_files(results: ResultsFolder) -> Iterator[Path]:
 
 
 def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say: Say) -> None:
+    """The next try would overwrite it, and what it held would be lost."""
     if read_status(folder.status) is None and folder.status.exists():
         moved = set_aside(results, folder.status)
         say(f"{shown_path(folder.status)} could not be read and was moved to {shown_path(moved)}")
@@ -82,7 +83,7 @@ def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> Non
     closed = dataclasses.replace(status, state=state, error=LOST if found == "lost" else None, ended=utc_now())
     write_record(folder.status, closed)
     job = folder.path.relative_to(results.path).as_posix()
-    log.append(job, closed.stage, closed.state, closed.attempt, _kind(closed.error))
+    log.append(job, closed.stage, closed.state, closed.attempt, None if closed.error is None else closed.error.kind)
 
 
 def _set_links_aside(folder: JobFolder, results: ResultsFolder) -> None:
@@ -102,7 +103,3 @@ def _set_damaged_results_aside(folder: JobFolder, results: ResultsFolder, say: S
             f"{shown_path(folder.path)}: its result files are not those of its manifest; it runs again, "
             f"and they were moved to {shown_path(results.trash)}/"
         )
-
-
-def _kind(error: ErrorRecord | None) -> str | None:
-    return None if error is None else error.kind

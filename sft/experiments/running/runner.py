@@ -160,7 +160,9 @@ class Runner:
         except OSError as error:
             if error.errno not in NO_SPACE_ERRNOS:
                 raise
-            self._ledger.refuse(job, dataclasses.replace(status, state="failed", error=_no_space(error)))
+            written = error.filename or "the records of the job"
+            no_space = ErrorRecord("disk_full", f"no space left while writing {written}")
+            self._ledger.refuse(job, dataclasses.replace(status, state="failed", error=no_space))
             return
         place = handle.placement
         status = dataclasses.replace(
@@ -220,7 +222,3 @@ class Runner:
         """The last try of a job whose runner was killed has nobody else who looks after its logs."""
         for attempt in job.folder.attempts()[-1:]:
             Logs(attempt, self._around.log_size).close(self._around.mask)
-
-
-def _no_space(error: OSError) -> ErrorRecord:
-    return ErrorRecord("disk_full", f"no space left while writing {error.filename or 'the records of the job'}")

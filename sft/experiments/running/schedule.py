@@ -49,7 +49,10 @@ def workload(experiments: Experiments, is_done: Callable[[PlannedJob], bool] = l
 
 def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cost: CostOf) -> list[PlannedJob]:
     """The needed jobs, first come first."""
-    seconds = {path: _seconds(job, cost) for path, job in needed.items()}
+    seconds = {
+        path: UNKNOWN_SECONDS[job.record.stage] if (known := cost(job)) is None else known
+        for path, job in needed.items()
+    }
     work = _work(needed, seconds)
     ranks = seed_ranks(experiments)
 
@@ -76,11 +79,6 @@ def seed_ranks(experiments: Experiments) -> dict[str, int]:
         ranks[name] = counts.get(setting, 0)
         counts[setting] = ranks[name] + 1
     return ranks
-
-
-def _seconds(job: PlannedJob, cost: CostOf) -> float:
-    known = cost(job)
-    return UNKNOWN_SECONDS[job.record.stage] if known is None else known
 
 
 def _work(needed: Mapping[Path, PlannedJob], seconds: Mapping[Path, float]) -> dict[Path, float]:

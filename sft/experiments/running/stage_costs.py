@@ -140,6 +140,7 @@ def _add(known: dict[tuple[str, ...], _Measured], work: StageWork, seconds: floa
 
 
 def _job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
+    """Evaluations have no folder of their own below the stages; they lie in those of the experiments."""
     for folder in (*(results.stage(stage, "").path for stage in MODEL_STAGES), results.experiments):
         yield from map(JobFolder, _spread(sorted(folder.iterdir()) if folder.is_dir() else ()))
 

@@ -119,6 +119,7 @@ def _inference_size(record: JobRecord, rows: RowCounts) -> float:
 
 
 def _writes_texts(record: JobRecord) -> bool:
+    """A task type of another version, which is not known here, counts as one that scores labels."""
     task_type = _part(record.config, "dataset").get("task_type")
     return task_type in task_registry and task_named(str(task_type)).uses("inference.generation_args")
 

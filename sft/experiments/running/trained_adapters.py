@@ -22,7 +22,8 @@ def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFold
         try:
             _copy(planned, results, subfolder if len(experiments) > 1 else None)
         except OSError as error:
-            failures.append(f'"{planned.experiment.name}": its adapter could not be copied: {_one_line(error)}')
+            reason = f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")
+            failures.append(f'"{planned.experiment.name}": its adapter could not be copied: {reason}')
     return failures
 
 
@@ -35,10 +36,6 @@ def _copy(planned: PlannedExperiment, results: ResultsFolder, subfolder: str | N
     if is_done(source):
         target = Path(output) / subfolder if subfolder else Path(output)
         copy_folder(source.adapter, target)
-
-
-def _one_line(error: OSError) -> str:
-    return f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")
 
 
 def find_adapter(planned: PlannedExperiment, results: ResultsFolder) -> JobFolder | None:

@@ -87,11 +87,13 @@ def find_removals(view: ResultsView, *, adapters: bool) -> Cleaning:
         adapters: whether adapters go of which every experiment is done.
     """
     results = view.results
-    notes = []
+    notes: list[str] = []
+    found: list[Removal] = []
     needed = _needed(view)
     if needed is None:
         notes.append("the grid does not say which stages it needs, so none is taken out (run it once more)")
-    found = [] if needed is None else [Removal(path, UNNEEDED, 0) for path in _unneeded(view, needed)]
+    else:
+        found += [Removal(folder.path, UNNEEDED, 0) for _, folder in view.jobs() if folder.path not in needed]
     found += [Removal(results.trash, TRASH, 0)] if results.trash.is_dir() else []
     gone = {removal.path for removal in found}
     if view.holder is None:
@@ -173,20 +175,12 @@ def _started_from(results: ResultsFolder, config: Mapping[str, Any], folder: Job
     adapter = model.get("adapter") if isinstance(model, Mapping) else None
     if not isinstance(adapter, str):
         return set()
-    places = [_config_folder(folder), Path.cwd()]
-    found = {(place / adapter).resolve() for place in places if place is not None}
-    trainings = results.job_folders("train")
-    return {job.path for job in trainings for path in found if path.is_relative_to(job.path.resolve())}
-
-
-def _config_folder(folder: JobFolder) -> Path | None:
     record = read_json_or_none(folder.config)
     written = record.get("config_folder") if isinstance(record, dict) else None
-    return Path(written) if isinstance(written, str) else None
-
-
-def _unneeded(view: ResultsView, needed: set[Path]) -> list[Path]:
-    return [folder.path for _, folder in view.jobs() if folder.path not in needed]
+    places = [*([Path(written)] if isinstance(written, str) else []), Path.cwd()]
+    found = {(place / adapter).resolve() for place in places}
+    trainings = results.job_folders("train")
+    return {job.path for job in trainings for path in found if path.is_relative_to(job.path.resolve())}
 
 
 def _leftovers(view: ResultsView, gone: set[Path]) -> list[Path]:

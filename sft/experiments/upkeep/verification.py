@@ -52,7 +52,9 @@ def verify(view: ResultsView) -> Verification:
         listed = listed_files(folder)
         wrong = _wrong_files(view, folder)
         if wrong:
-            damaged.append(_damaged(view, folder, wrong))
+            owner = view.owners.get(folder.path)
+            name, key = (name_of(folder), folder.path.name) if owner is None else (owner.name, owner.key)
+            damaged.append(DamagedJob(folder, name, key, view.standings.of(folder).status, tuple(wrong)))
         if listed:
             jobs, files = jobs + 1, files + len(listed)
             n_bytes += sum(file.size for file in listed.values())
@@ -77,9 +79,3 @@ def _wrong_files(view: ResultsView, folder: JobFolder) -> list[str]:
     if not wrong:
         return wrong_metrics(folder)
     return wrong if listed_files(folder) is not None else []
-
-
-def _damaged(view: ResultsView, folder: JobFolder, files: list[str]) -> DamagedJob:
-    owner = view.owners.get(folder.path)
-    name, key = (name_of(folder), folder.path.name) if owner is None else (owner.name, owner.key)
-    return DamagedJob(folder, name, key, view.standings.of(folder).status, tuple(files))

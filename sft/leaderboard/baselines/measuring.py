@@ -112,7 +112,7 @@ def _measured(predict: Callable[[Sequence[str]], Probabilities], shot_set: ShotS
         probabilities = predict(texts)
     except DataError as error:
         return Measured({}, str(error))
-    arguments = _ece_arguments(rows)
+    arguments = options_of(entry_of("ece"), rows.config.evaluation.model_extra or {}, rows.folder)
     results: dict[str, float] = {}
     begin = 0
     for prefix, split in rows.evaluated.items():
@@ -121,10 +121,6 @@ def _measured(predict: Callable[[Sequence[str]], Probabilities], shot_set: ShotS
         numbers = classification_numbers(split.labels, own, arguments["ece_bins"], arguments["ece_norm"])
         results |= {f"{prefix}{name}": number for name, number in numbers.items()}
     return Measured(results)
-
-
-def _ece_arguments(rows: SourceRows) -> dict[str, Any]:
-    return options_of(entry_of("ece"), rows.config.evaluation.model_extra or {}, rows.folder)
 
 
 def _labelled(inputs: Inputs, rows: Sequence[Row], places: Mapping[str, int]) -> LabelledTexts:

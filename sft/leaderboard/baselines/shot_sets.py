@@ -100,6 +100,7 @@ def _indices(record: ExperimentRecord) -> tuple[int, ...]:
 
 
 def _seed(record: ExperimentRecord) -> int:
+    """Shots are drawn with the seed of the experiment where they have none of their own."""
     seed = record.setting("seeds.shots")
     return int(seed if seed is not None else record.seed or 0)
 

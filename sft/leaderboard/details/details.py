@@ -185,6 +185,7 @@ def _rightness(row: PredictedRow) -> float:
 
 
 def _most_probable(row: PredictedRow) -> tuple[tuple[str, float], ...]:
+    """The gold label is among them however improbable it was."""
     known = [(label, value) for label, value in row.probabilities.items() if value is not None]
     ordered = sorted(known, key=lambda item: -item[1])
     return tuple(item for place, item in enumerate(ordered) if place < MOST_LABELS or item[0] == row.gold)

@@ -122,6 +122,7 @@ def is_default(path: str, key: Hashable) -> bool:
 
 
 def _plain_number(value: AxisValue) -> float | None:
+    """Neither of True and False is the smaller setting, though both are numbers in Python."""
     written = value.written
     return written if isinstance(written, int | float) and not isinstance(written, bool) else None
 
@@ -170,6 +171,7 @@ def _others(name: str, paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def _value(key: Hashable, unwritten: str) -> AxisValue:
+    """A leaf that is not written is called by what it means there, and a section, which has no text, "set"."""
     written = written_value(key)
     text = unwritten if key is None else "set" if key == SECTION else plain_text(written)
     return AxisValue(key, written, text)

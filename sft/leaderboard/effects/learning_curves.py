@@ -99,6 +99,7 @@ def _place(group: Group) -> tuple[bool, float]:
 
 
 def _is_curve(groups: Sequence[Group]) -> bool:
+    """Numbers of shots that change nothing give the same runs, and those are no curve."""
     runs = {frozenset(run.id for run in group.runs) for group in groups}
     return len(set(map(shots_of, groups))) > 1 and len(runs) > 1
 
@@ -126,6 +127,7 @@ def _named(curves: Sequence[tuple[Group, ...]]) -> list[PlannedCurve]:
 
 
 def _by_settings(settings: Mapping[str, Any], run: ExperimentRecord) -> str:
+    """The model and the adapter name a curve that no setting tells from others."""
     told = ", ".join(f"{path} {plain_text(value)}" for path, value in settings.items())
     return told or f"{run.setting('model.name')}, {adapter_method(run)}"
 
@@ -140,14 +142,14 @@ def learning_curves(
         runs: of the board.
         sampled: those that get intervals.
     """
-    found = (_curve(plan, runs, has_intervals=any(plan is other for other in sampled)) for plan in planned)
-    return tuple(curve for curve in found if len(curve.points) > 1)
-
-
-def _curve(planned: PlannedCurve, runs: BoardRuns, *, has_intervals: bool) -> LearningCurve:
-    points = (_point(group, runs, has_interval=has_intervals) for group in planned.groups)
-    known = tuple(point for point in points if point is not None)
-    return LearningCurve(planned.name, planned.settings, runs.metric, known)
+    found = []
+    for plan in planned:
+        has_intervals = any(plan is other for other in sampled)
+        points = [_point(group, runs, has_interval=has_intervals) for group in plan.groups]
+        known = tuple(point for point in points if point is not None)
+        if len(known) > 1:
+            found.append(LearningCurve(plan.name, plan.settings, runs.metric, known))
+    return tuple(found)
 
 
 def _point(group: Group, runs: BoardRuns, *, has_interval: bool) -> CurvePoint | None:
@@ -156,17 +158,13 @@ def _point(group: Group, runs: BoardRuns, *, has_interval: bool) -> CurvePoint |
         return None
     is_known = has_interval and runs.samples.has_all(run.id for run in group.runs)
     interval = group_interval(group, runs.samples) if is_known else None
+    count = group.runs[0].part("data").get("n_train")
     return CurvePoint(
         shots=shots_of(group),
-        n_train=_n_train(group),
+        n_train=count if isinstance(count, int) else None,
         group=group.name,
         value=found.mean,
         low=None if interval is None else interval.low,
         high=None if interval is None else interval.high,
         n=found.n,
     )
-
-
-def _n_train(group: Group) -> int | None:
-    count = group.runs[0].part("data").get("n_train")
-    return count if isinstance(count, int) else None

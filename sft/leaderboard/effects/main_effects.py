@@ -1,6 +1,6 @@
 """Main effects: how much a value of an axis changes the ranking metric, by the pairs of runs that tell."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sft.leaderboard.collect import ExperimentRecord
@@ -134,16 +134,12 @@ def planned_effects(rows: Sequence[GridRow]) -> list[PlannedEffect]:
     found: dict[frozenset[frozenset[str]], PlannedEffect] = {}
     for axis in axes_of(rows):
         for key, pairs in axis.pairs().items():
-            effect = _planned_effect(axis, key, pairs)
+            reference, value = axis.values[axis.reference], axis.values[key]
+            effect = PlannedEffect(axis, reference, value, pairs, axis.names.get(axis.reference), axis.names.get(key))
             mark = frozenset(frozenset((pair.value, pair.reference)) for pair in pairs)
             known = found.get(mark)
             found[mark] = effect if known is None else _with_names(known, effect)
     return list(found.values())
-
-
-def _planned_effect(axis: Axis, key: Hashable, pairs: Mapping[RunPair, Sequence[SeedKey]]) -> PlannedEffect:
-    reference, value = axis.values[axis.reference], axis.values[key]
-    return PlannedEffect(axis, reference, value, pairs, axis.names.get(axis.reference), axis.names.get(key))
 
 
 def _with_names(known: PlannedEffect, other: PlannedEffect) -> PlannedEffect:

@@ -1,6 +1,6 @@
 """Statistics of a board's groups: intervals, comparisons with the best, and what its test rows can show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,8 +79,9 @@ def compared(groups: Sequence[Group], samples: RunSamples, *, full: bool = False
         found[place] = replace(found[place], interval=group_interval(found[place], samples))
     ranked = [place for place in readable if found[place].rank is not None]
     pairs = _pairs(ranked, found, samples)
-    for place, pair, corrected in zip(pairs, pairs.values(), _corrected(pairs), strict=True):
-        found[place] = replace(found[place], against_best=replace(pair.comparison, p_holm=corrected))
+    corrected = holm([pair.comparison.p for pair in pairs.values()])
+    for place, pair, p_holm in zip(pairs, pairs.values(), corrected, strict=True):
+        found[place] = replace(found[place], against_best=replace(pair.comparison, p_holm=p_holm))
     known = [pair.detectable for pair in pairs.values() if pair.detectable is not None]
     detectable = float(np.median(known)) if known else None
     return ComparedGroups(tuple(found), BoardStatistics(samples.metric, samples.n_rows, len(readable), detectable))
@@ -94,10 +95,6 @@ def with_statistics_of(groups: Sequence[Group], *, full: bool) -> Sequence[Group
 def group_interval(group: Group, samples: RunSamples) -> Interval:
     """Of the mean of a group all of whose runs are known."""
     return _certainty([_alone(run, samples) for run in group.runs]).interval
-
-
-def _corrected(pairs: Mapping[int, _Pair]) -> list[float]:
-    return holm([pair.comparison.p for pair in pairs.values()])
 
 
 def _pairs(places: Sequence[int], groups: Sequence[Group], samples: RunSamples) -> dict[int, _Pair]:
@@ -159,6 +156,7 @@ def _alone(run: ExperimentRecord, known: RunSamples) -> Difference:
 
 
 def _difference(own: ExperimentRecord, other: ExperimentRecord, known: RunSamples) -> Difference:
+    """Sample by sample, as each sample has the same rows for both runs."""
     observed = [float(run.part("results")[known.metric]) for run in (own, other)]
     samples = known.values[own.id] - known.values[other.id]
     return Difference(seeds_of(own) + seeds_of(other), observed[0] - observed[1], samples)

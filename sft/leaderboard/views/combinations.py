@@ -115,6 +115,7 @@ def _value(record: ExperimentRecord, key: str) -> Any:
 
 
 def _comparable(record: ExperimentRecord, key: str) -> list[Any]:
+    """A setting that is not there is another one than a setting that is null."""
     value = _value(record, key)
     return [] if value is ABSENT else [value]
 

@@ -10,7 +10,6 @@ from sft.evaluation.rows import DEV
 from sft.leaderboard.board import Leaderboard, direction
 from sft.leaderboard.collect import ExperimentRecord, mean
 from sft.leaderboard.details.sources import PredictedRow, input_columns, input_texts, predicted_rows
-from sft.leaderboard.groups import Group
 from sft.leaderboard.records import Comparison, SeedKey, Summary
 from sft.leaderboard.setting_differences import differing
 from sft.leaderboard.statistics.comparison import BoardStatistics, compared
@@ -204,14 +203,10 @@ def _costs(sides: Sides) -> list[Cost]:
         there = dict.fromkeys(name for group in groups for run in group.runs for name in run.part(part))
         names = dict.fromkeys([*(stage for stage in STAGES if stage in there), *there])
         for name in names:
-            first, second = (_mean(group, part, name) for group in groups)
+            first, second = (mean(run.part(part).get(name) for run in group.runs) for group in groups)
             if first is not None or second is not None:
                 found.append(Cost(name, first, second))
     return found
-
-
-def _mean(group: Group, part: str, name: str) -> float | None:
-    return mean(run.part(part).get(name) for run in group.runs)
 
 
 def _difference(sides: Sides, metric: str | None) -> PairedDifference | None:

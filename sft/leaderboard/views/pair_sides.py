@@ -102,15 +102,13 @@ def _side(leaderboard: Leaderboard, wanted: str) -> Side:
         },
     ):
         if len(found) > 1:
-            listed = ", ".join(f"{side.name} [{_digits(side)}]" for side in list(found.values())[:SHOWN])
+            listed = ", ".join(
+                f"{side.name} [{side.group.runs[0].id[:ID_DIGITS]}]" for side in list(found.values())[:SHOWN]
+            )
             raise UserError(f"--diff: {wanted!r} may be {listed}; write more of the id")
         if found:
             return next(iter(found.values()))
     raise _unknown(leaderboard, wanted)
-
-
-def _digits(side: Side) -> str:
-    return side.group.runs[0].id[:ID_DIGITS]
 
 
 def _unknown(leaderboard: Leaderboard, wanted: str) -> UserError:
@@ -121,16 +119,15 @@ def _unknown(leaderboard: Leaderboard, wanted: str) -> UserError:
                 return UserError(f"--diff: {record.name} is not in this grid")
             reason = f": {record.error.message}" if record.error else ""
             return UserError(f"--diff: {record.name} has no result, it is {record.state}{reason}")
-    names = list(dict.fromkeys(_names(leaderboard)))
+    called = [
+        name
+        for board in leaderboard.boards
+        for name in (*(group.name for group in board.groups), *(record.name for record in board.records))
+    ]
+    names = list(dict.fromkeys(called))
     near = nearest(wanted, names)
     hint = f" (did you mean {near}?)" if near else f"; there are: {some(names, SHOWN)}"
     return UserError(f"--diff: no experiment or group is called {wanted!r}, and no id begins so{hint}")
-
-
-def _names(leaderboard: Leaderboard) -> Iterator[str]:
-    for board in leaderboard.boards:
-        yield from (group.name for group in board.groups)
-        yield from (record.name for record in board.records)
 
 
 def _require_comparable(sides: Sides) -> None:

@@ -8,7 +8,6 @@ does, so that -0.5 stays one.
 import csv
 import io
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from sft.reporting.flat import flat_rows
@@ -25,12 +24,8 @@ def render(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")  # with "\n" alone a cell that holds "\r" is not quoted
     writer.writerow([_cell(column) for column in columns])
-    writer.writerows(_cells(row, columns) for row in rows)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
     return text.getvalue()
-
-
-def _cells(row: Mapping[str, Any], columns: Mapping[str, None]) -> list[str]:
-    return [_cell(row.get(column)) for column in columns]
 
 
 def _cell(value: Any) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from sft.leaderboard.board import Board
 from sft.reporting.formats.report_format import Report, ReportFormat, of_board
-from sft.reporting.tables.columns import NOT_APPLICABLE, columns, constants
-from sft.reporting.tables.effects import EffectTable, effect_sections
+from sft.reporting.tables.columns import NOT_APPLICABLE, columns, constants, number_text
+from sft.reporting.tables.effects import effect_sections
 from sft.reporting.tables.groups import group_cells, group_headers, statistics_lines
 from sft.runs.files import ID_DIGITS
 from sft.wording import counted
@@ -60,8 +60,8 @@ def _board(board: Board, record: Record, number: int | None) -> list[str]:
         parts.append(f"The same in all rows: {listed}.")
     parts += _groups(record)
     shown = columns(board)
-    rows = [[escaped(column.value(row)) for column in shown] for row in board.rows]
-    parts.append(_table([escaped(column.header) for column in shown], rows))
+    rows = [[column.value(row) for column in shown] for row in board.rows]
+    parts.append(_escaped_table([column.header for column in shown], rows))
     return parts
 
 
@@ -72,7 +72,9 @@ def _baselines(board: Record, record: Record) -> list[str]:
     if found:
         metrics = list(dict.fromkeys(metric for baseline in found for metric in baseline["results"]))
         metrics.sort(key=lambda metric: metric != board["metric"])
-        rows = [[one["title"], *(_number(one["results"].get(metric)) for metric in metrics)] for one in found]
+        rows = [
+            [one["title"], *(number_text(one["results"].get(metric), ".4f") for metric in metrics)] for one in found
+        ]
         headers = ["baseline", *(escaped(metric) for metric in metrics)]
         parts += ["Baselines on the same shots and evaluated rows, not ranked:", _table(headers, rows)]
     for item in of_board(record, "baselines_left_out", board["board"]):
@@ -81,25 +83,17 @@ def _baselines(board: Record, record: Record) -> list[str]:
     return parts
 
 
-def _number(value: float | None) -> str:
-    return NOT_APPLICABLE if value is None else f"{value:.4f}"
-
-
 def _groups(record: Record) -> list[str]:
     """The groups, and what their numbers are; nothing where no number ranks."""
     if record["metric"] is None or not record["groups"]:
         return []
-    rows = [[escaped(cell) for cell in group_cells(group, record)] for group in record["groups"]]
+    rows = [group_cells(group, record) for group in record["groups"]]
     lines = [f"{escaped(line)}." for line in statistics_lines(record)]
-    table = _table([escaped(header) for header in group_headers(record)], rows)
-    effects = [escaped(part) if isinstance(part, str) else _effect_table(part) for part in effect_sections(record)]
-    return [table, *lines, *effects, "Every experiment:"]
-
-
-def _effect_table(table: EffectTable) -> str:
-    return _table(
-        [escaped(header) for header in table.headers], [[escaped(cell) for cell in row] for row in table.rows]
-    )
+    effects = [
+        escaped(part) if isinstance(part, str) else _escaped_table(part.headers, part.rows)
+        for part in effect_sections(record)
+    ]
+    return [_escaped_table(group_headers(record), rows), *lines, *effects, "Every experiment:"]
 
 
 def _ranking_line(record: Record) -> str:
@@ -117,9 +111,14 @@ def _states(rows: Sequence[Record]) -> str:
 
 
 def _error(error: Record | None) -> list[str]:
+    """One cell for each of stage, kind and reason."""
     if error is None:
         return [NOT_APPLICABLE] * 3
     return [error["stage"] or NOT_APPLICABLE, error["kind"], escaped(error["message"])]
+
+
+def _escaped_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return _table([escaped(header) for header in headers], [[escaped(cell) for cell in row] for row in rows])
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

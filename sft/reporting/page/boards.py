@@ -10,7 +10,7 @@ from sft.reporting.charts.chart import Chart
 from sft.reporting.formats.report_format import of_board
 from sft.reporting.page.tables import groups_table, runs_table, short
 from sft.reporting.tables.columns import constants
-from sft.reporting.tables.effects import EffectTable, effect_sections
+from sft.reporting.tables.effects import effect_sections
 from sft.reporting.tables.groups import interval_text, p_text, statistics_lines
 
 Record = Mapping[str, Any]
@@ -37,7 +37,10 @@ def page_board(board: Board, record: Record, leaderboard: Record) -> dict[str, A
         "groups": groups_table(board, record, rows).record(),
         "runs": None if runs is None else runs.record(),
         "charts": [{"name": one.name, "title": one.title, "spec": one.spec} for one in board_charts(record)],
-        "numbers": [_section(part) for part in effect_sections(record)],
+        "numbers": [
+            part if isinstance(part, str) else {"headers": list(part.headers), "rows": list(map(list, part.rows))}
+            for part in effect_sections(record)
+        ],
         "baselines": [
             [one["title"], {name: short(value) for name, value in one["results"].items()}]
             for one in of_board(leaderboard, "baselines", record["board"])
@@ -89,10 +92,6 @@ def _others(others: Sequence[Mapping[str, Any]]) -> list[str]:
     )
     told = len(compared) - len(tied)
     return [difference, f"The test rows tell it from {told or 'none'} of the {len(compared)} others."]
-
-
-def _section(part: str | EffectTable) -> str | dict[str, Any]:
-    return part if isinstance(part, str) else {"headers": list(part.headers), "rows": list(map(list, part.rows))}
 
 
 def _left_out(items: Sequence[Record]) -> list[str]:

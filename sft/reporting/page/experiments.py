@@ -68,7 +68,7 @@ def details_record(record: ExperimentRecord, details: ExperimentDetails, *, with
         "prompt": _cut(details.prompts[0], _PROMPT) if with_texts and details.prompts else None,
     }
     for give_way in _giving_way(found):
-        if _size(found) <= MOST_BYTES:
+        if len(json.dumps(found)) <= MOST_BYTES:
             break
         give_way()
     return found
@@ -115,6 +115,7 @@ def by_column(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _places(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """A text that stands in many rows is written once, which keeps the page small."""
     distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     return {"texts": [_cut(text, _LABEL) for text in distinct], "places": [distinct[text] for text in texts]}
 
@@ -155,7 +156,3 @@ def _cut(text: str, most: int) -> str:
         return text
     half = (most - len(_CUT)) // 2
     return f"{text[:half]}{_CUT}{text[-half:]}"
-
-
-def _size(found: Mapping[str, Any]) -> int:
-    return len(json.dumps(found))

@@ -250,5 +250,6 @@ def _titled(board: Board, name: str) -> str:
 
 
 def _interval_hint(record: Record) -> str:
+    """Set-ups of one seed and of several on one board have intervals of two ways."""
     covers = dict.fromkeys(group["interval"]["covers"] for group in record["groups"] if group["interval"] is not None)
     return " or ".join(map(interval_way, covers))

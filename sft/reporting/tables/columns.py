@@ -67,17 +67,23 @@ def constants(board: Board) -> list[tuple[str, str]]:
 
 def _all_columns(board: Board) -> list[Column]:
     others = [path for path in differing([record.settings for record in board.records]) if path not in _SHOWN]
+    timed = (stage for record in board.records for stage in record.part("timing"))
+    stages = dict.fromkeys([*STAGES, *timed])
     return [
         Column("#", lambda row: NOT_APPLICABLE if row.rank is None else str(row.rank), is_kept=True),
         Column("experiment", lambda row: row.record.name, is_kept=True),
-        *(_metric_column(board, name) for name in metric_names(board)),
+        *(
+            _part_column(metric_title(board, name), "results", name, ".4f", is_kept=True)
+            for name in metric_names(board)
+        ),
         *(_setting_column(path, path) for path in others),
         *(_setting_column(header, path) for header, path in _NAMED.items()),
         *_rank_columns(board),
-        _record_column("learning rate", lambda record: _number(learning_rate(record), "g")),
-        *_count_columns(),
-        *(_seconds_column(stage) for stage in _stages(board)),
-        *_memory_columns(),
+        _record_column("learning rate", lambda record: number_text(learning_rate(record), "g")),
+        *(_part_column(f"{split} rows", "data", f"n_{split}", "d") for split in ("train", "dev", "test")),
+        *(_part_column(f"{stage} s", "timing", stage, ".1f", is_kept=True) for stage in stages),
+        _memory_column("peak RSS GiB", "peak_rss_bytes"),
+        _memory_column("peak GPU GiB", "peak_gpu_bytes"),
     ]
 
 
@@ -89,7 +95,12 @@ def _record_column(header: str, value: Callable[[ExperimentRecord], str], *, is_
     return Column(header, lambda row: value(row.record), is_kept)
 
 
-def _number(value: Any, form: str) -> str:
+def _part_column(header: str, part: str, key: str, form: str, *, is_kept: bool = False) -> Column:
+    return _record_column(header, lambda record: number_text(record.part(part).get(key), form), is_kept=is_kept)
+
+
+def number_text(value: Any, form: str) -> str:
+    """A number in a form of `format`, such as `.4f`; anything else is not applicable."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return format(value, form) if is_number else NOT_APPLICABLE
 
@@ -113,12 +124,6 @@ def metric_title(board: Board, name: str) -> str:
     return f"{name} {'↑' if direction(owner, name) else '↓'}"
 
 
-def _metric_column(board: Board, name: str) -> Column:
-    return _record_column(
-        metric_title(board, name), lambda record: _number(record.part("results").get(name), ".4f"), is_kept=True
-    )
-
-
 def _setting_column(header: str, path: str) -> Column:
     def value(record: ExperimentRecord) -> str:
         if path in _TRAINING_ONLY:
@@ -138,33 +143,12 @@ def _rank_columns(board: Board) -> list[Column]:
         exported(record) not in (None, record.settings.get("lora.r", DEFAULT_RANK)) for record in board.records
     ):
         return []
-    return [_record_column("exported rank", lambda record: _number(exported(record), "d"))]
-
-
-def _count_columns() -> list[Column]:
-    names = {"train rows": "n_train", "dev rows": "n_dev", "test rows": "n_test"}
-    return [
-        _record_column(header, lambda record, key=key: _number(record.part("data").get(key), "d"))  # type: ignore[misc]
-        for header, key in names.items()
-    ]
-
-
-def _stages(board: Board) -> list[str]:
-    known = dict.fromkeys(stage for record in board.records for stage in record.part("timing"))
-    return [*STAGES, *(stage for stage in known if stage not in STAGES)]
-
-
-def _seconds_column(stage: str) -> Column:
-    return _record_column(f"{stage} s", lambda record: _number(record.part("timing").get(stage), ".1f"), is_kept=True)
-
-
-def _memory_columns() -> list[Column]:
-    return [_memory_column("peak RSS GiB", "peak_rss_bytes"), _memory_column("peak GPU GiB", "peak_gpu_bytes")]
+    return [_record_column("exported rank", lambda record: number_text(exported(record), "d"))]
 
 
 def _memory_column(header: str, key: str) -> Column:
     def value(record: ExperimentRecord) -> str:
         size = record.part("resources").get(key)
-        return _number(None if size is None else size / GIB, ".2f")
+        return number_text(None if size is None else size / GIB, ".2f")
 
     return _record_column(header, value)

@@ -102,6 +102,7 @@ def _curves(curves: Sequence[Record]) -> tuple[list[str], list[list[str]]]:
 
 
 def _curve_cell(point: Record) -> str:
+    """The number alone where the runs of the group were not sampled."""
     interval = "" if point["low"] is None else f" {interval_text(point)}"
     return f"{point['value']:.4f}{interval}"
 

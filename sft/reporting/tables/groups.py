@@ -92,12 +92,14 @@ def _detectable(statistics: Mapping[str, Any]) -> str:
 
 
 def _count(group: Mapping[str, Any]) -> str:
+    """Runs, out of the seeds that were to be run where some are missing."""
     if group["no_seed_effect"]:
         return "1 (seeds: no effect)"
     return str(group["n"]) if group["complete"] else f"{group['n_seeds']}/{group['expected_seeds']}"
 
 
 def _mean(summary: Mapping[str, Any] | None) -> str:
+    """The mean alone where one run has no spread."""
     if summary is None:
         return MISSING
     return _number(summary["mean"]) + ("" if summary["sd"] is None else f" ± {_number(summary['sd'])}")

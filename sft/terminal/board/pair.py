@@ -87,7 +87,8 @@ def _numbers(pair: Pair, screen: Screen) -> Parts:
         name, digits, unit = _unit(cost)
         values = [None if value is None else value / unit for value in (cost.first, cost.second)]
         names.append(name)
-        cells.append([*(_grouped(value, digits) for value in values), _less(values, f",.{digits}f")])
+        texts = [MISSING if value is None else f"{value:,.{digits}f}" for value in values]
+        cells.append([*texts, _less(values, f",.{digits}f")])
         better.append(None)
     columns = list(zip(*cells, strict=True)) or [(), (), ()]
     marks = [{row: BEST for row, side in enumerate(better) if side == place} for place in (0, 1)]
@@ -132,10 +133,6 @@ def _unit(cost: Cost) -> tuple[str, int, int]:
     return (f"{cost.name} s", 1, 1) if cost.name in STAGES else (cost.name.replace("_", " "), 0, 1)
 
 
-def _grouped(value: float | None, digits: int) -> str:
-    return MISSING if value is None else f"{value:,.{digits}f}"
-
-
 def _difference(pair: Pair) -> Iterator[Text]:
     """The paired difference, and what it says."""
     if pair.metric is None:
@@ -147,9 +144,10 @@ def _difference(pair: Pair) -> Iterator[Text]:
         return
     comparison, known = found.comparison, found.statistics
     interval = interval_text(dataclasses.asdict(comparison.interval), "+.4f")
+    p = p_text(comparison.p)
     yield line(
         f"{pair.metric}: A - B = {comparison.difference:+.4f}, 95 % interval {interval}, "
-        f"p {_p(comparison.p)} ({TESTS[comparison.test]})",
+        f"p {'' if p.startswith('<') else '= '}{p} ({TESTS[comparison.test]})",
         "bold",
     )
     says = "do not tell the two apart" if comparison.is_tie else "tell the two apart"
@@ -158,11 +156,6 @@ def _difference(pair: Pair) -> Iterator[Text]:
         f"Interval: 95 % {interval_way(found.covers)} ({known.samples:,} samples)",
         FAINT,
     )
-
-
-def _p(p: float) -> str:
-    text = p_text(p)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def rows_parts(pair: Pair, screen: Screen) -> Parts:

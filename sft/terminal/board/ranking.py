@@ -30,7 +30,7 @@ def experiments_table(board: Row, ranked: Ranked, screen: Screen) -> Parts:
     ]
     return table(
         [
-            _ranks([rank for rank, _ in ranked]),
+            Column("#", [MISSING if rank is None else str(rank) for rank, _ in ranked]),
             Column("experiment", [row["name"] for row in rows], least=NAME_WIDTH),
             *(replace(column, leaves=0) for column in metrics[:1]),
             *_beside(board, rows),
@@ -49,13 +49,13 @@ def groups_table(board: Row, ranked: Ranked, screen: Screen) -> Parts:
 
     groups = board["groups"]
     headers = group_headers(board)
-    texts = list(zip(*(_with_best(group, group_cells(group, board)) for group in groups), strict=True))
+    texts = list(zip(*([*group_cells(group, board)[:-1], _mark(group)] for group in groups), strict=True))
     leaves = {"95 % interval": _INTERVAL, "p (Holm)": _P, "to the best": _AGAINST}
     means = [{name: found["mean"] for name, found in group["results"].items()} for group in groups]
     shown = {board["metric"], board["metric"].removeprefix(DEV)}
     others = [name for name in _metrics(board, means) if name not in shown]
     columns = [
-        Column(header, cells, leaves=leaves.get(header, 0), least=_least(header))
+        Column(header, cells, leaves=leaves.get(header, 0), least={"group": NAME_WIDTH, "": 0}.get(header))
         for header, cells in zip(headers, texts, strict=True)
     ]
     columns += [
@@ -66,14 +66,6 @@ def groups_table(board: Row, ranked: Ranked, screen: Screen) -> Parts:
     return table(columns, screen, _leaders([group["rank"] for group in groups]))
 
 
-def _least(header: str) -> int | None:
-    return {"group": NAME_WIDTH, "": 0}.get(header)
-
-
-def _with_best(group: Row, cells: Sequence[str]) -> list[str]:
-    return [*cells[:-1], _mark(group)]
-
-
 def _mark(group: Row) -> str:
     """What the last column says of a group: it leads, or the test rows do not tell it from the one that does."""
     from sft.reporting.tables.groups import TIE
@@ -81,10 +73,6 @@ def _mark(group: Row) -> str:
     if (group.get("against_best") or {}).get("tie"):
         return TIE
     return "best" if group.get("rank") == 1 else ""
-
-
-def _ranks(ranks: Sequence[int | None]) -> Column:
-    return Column("#", [MISSING if rank is None else str(rank) for rank in ranks])
 
 
 def _leaders(ranks: Sequence[int | None]) -> dict[int, str]:

@@ -102,7 +102,7 @@ class GridProgress:
                 self.statuses[name] = status
                 self.spent[name] = self.spent.get(name, 0.0) + (status.seconds or 0.0)
             if status.state not in FINISHED or self._is_goal(name, path):
-                self._end(name, _final(status))
+                self._end(name, status.state if status.state in (*FINISHED, *FAILED, *STOPPED) else "failed")
             else:
                 self._put_back(name)
 
@@ -157,10 +157,6 @@ class GridProgress:
             self.counts[before] -= 1
         self.states[name] = state
         self.counts[state] += 1
-
-
-def _final(status: StatusRecord) -> ExperimentState:
-    return status.state if status.state in (*FINISHED, *FAILED, *STOPPED) else "failed"
 
 
 def counts_text(progress: GridProgress) -> str:

@@ -54,7 +54,7 @@ def frame(progress: GridProgress, width: int, height: int, elapsed: float) -> li
         height: lines there are.
         elapsed: seconds since the run began.
     """
-    lines = [_fitted(text, width) for text in _headlines(progress, width, elapsed)][: max(1, height)]
+    lines = [Text(_fitted_text(text, width)) for text in _headlines(progress, width, elapsed)][: max(1, height)]
     room = height - len(lines) - 1
     rows = list(_rows(progress, room)) if room > 0 else []
     return [*lines, *_table(rows, width)] if rows else lines
@@ -166,10 +166,6 @@ def _sized(text: str, width: int, *, right: bool) -> str:
     cut = cut_middle(text, width)
     space = " " * (width - cell_len(cut))
     return space + cut if right else cut + space
-
-
-def _fitted(text: str, width: int) -> Text:
-    return Text(_fitted_text(text, width))
 
 
 def _fitted_text(text: str, width: int) -> str:

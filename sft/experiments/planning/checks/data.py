@@ -91,12 +91,13 @@ class DataChecks:
             inputs = self.inputs(config)
         except UserError as error:
             return [_located(error)]
-        inputs = _with_config(inputs, config)
+        inputs = dataclasses.replace(inputs, config=config)
         found = [*_missing_gold(inputs, with_gold), *_missing_kept(inputs), *_example_findings(inputs)]
         found = found or _row_set_findings(inputs, self._folder)
         if found:
             return found
-        leaked = _n_leaked(inputs, self._folder)
+        evaluated = chain.from_iterable(inputs.evaluated().values())
+        leaked = count_leaks(used_examples(inputs, self._folder), evaluated, inputs.config.prompting.input_columns)
         if leaked and config.evaluation.strict_leaks:
             message = f"{leaked} shots or in-context examples are also evaluated rows; remove them from one side"
             return [("evaluation.strict_leaks", message)]
@@ -149,11 +150,6 @@ def _label_counts(inputs: Inputs) -> dict[str, int] | None:
     return {value: found[value] for value in inputs.labels.values}
 
 
-def _n_leaked(inputs: Inputs, folder: Path) -> int:
-    evaluated = chain.from_iterable(inputs.evaluated().values())
-    return count_leaks(used_examples(inputs, folder), evaluated, inputs.config.prompting.input_columns)
-
-
 def _missing_gold(inputs: Inputs, with_gold: bool) -> list[PathMessage]:
     column = inputs.config.prompting.output_column
     missing = [split for split in inputs.evaluated() if with_gold and not inputs.has_gold(split)]
@@ -203,11 +199,8 @@ def _named_sets(inputs: Inputs, folder: Path) -> dict[RowSet, str]:
         return {}
 
 
-def _with_config(inputs: Inputs, config: ExperimentConfig) -> Inputs:
-    return dataclasses.replace(inputs, config=config)
-
-
 def _reading_key(config: ExperimentConfig) -> str:
+    """Shared by experiments that draw other shots from the same files, which are then read once."""
     dataset = config.dataset.model_dump(include={"path", "args", "read", "task_type", "splits", "on_missing"})
     needs_train = config.dataset.shots != 0 or config.inference.icl_examples > 0 or config.dataset.labels is None
     return _text([dataset, used_columns(config), config.prompting.output_column, needs_train])
@@ -215,11 +208,8 @@ def _reading_key(config: ExperimentConfig) -> str:
 
 def _selection_key(config: ExperimentConfig) -> str:
     columns = [used_columns(config), config.prompting.output_column]
-    return _text([config.dataset.model_dump(), columns, config.seed_of("shots"), _needs_pool(config)])
-
-
-def _needs_pool(config: ExperimentConfig) -> bool:
-    return config.inference.icl_examples > 0
+    needs_pool = config.inference.icl_examples > 0
+    return _text([config.dataset.model_dump(), columns, config.seed_of("shots"), needs_pool])
 
 
 def _key(config: ExperimentConfig, with_gold: bool) -> str:

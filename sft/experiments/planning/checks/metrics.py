@@ -1,11 +1,19 @@
-"""Whether metrics that need more than this project can be loaded: found before the grid, not at its end."""
+"""Whether metrics that need more than this project can be loaded: found before the grid, not at its end.
 
+`python -m sft.experiments.planning.checks.metrics` is the child that loads them; it may import anything.
+"""
+
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.evaluation.selection import entry_of, source_of
+from sft.errors import SftError
+from sft.evaluation.metrics.hub import arguments_key, try_hub_metric
+from sft.evaluation.selection import entry_of, options_of, result_name, source_of
 from sft.experiments.planning.checks.child_answers import answer_of
+from sft.registry import import_object
 from sft.runs.hub_contact import probe
 
 TIMEOUT_SECONDS = 600
@@ -30,9 +38,30 @@ def require_loadable(metrics: Sequence[str], options: Mapping[str, Any], folder:
         probe()
     question = {"metrics": asked, "options": dict(options), "folder": str(folder)}
     failure = f"metrics {', '.join(asked)}: could not be loaded"
-    answer_of("sft.experiments.planning.checks.metric_child", question, failure, TIMEOUT_SECONDS)
+    answer_of("sft.experiments.planning.checks.metrics", question, failure, TIMEOUT_SECONDS)
 
 
 def _may_lack_something(name: str) -> bool:
+    """What comes with this project and needs no package cannot be missing."""
     source = source_of(name)
     return source == "hub" or (source == "registry" and entry_of(name).package is not None)
+
+
+def main() -> None:
+    """Load the metrics that standard input names."""
+    question = json.load(sys.stdin)
+    folder = Path(question["folder"])
+    for name in question["metrics"]:
+        if source_of(name) == "hub":
+            try_hub_metric(name, question["options"].get(arguments_key(result_name(name)), {}), folder)
+        else:
+            entry = entry_of(name)
+            import_object(entry.module).require(**options_of(entry, question["options"], folder))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SftError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

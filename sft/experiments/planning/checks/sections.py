@@ -5,7 +5,7 @@ Nothing heavy is imported. Equal sections are checked once, so that a grid of th
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,9 @@ class SectionChecks:
         found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
         found += self._once("model", config.model.model_dump(mode="json"), lambda: self._model(config))
         found += self._once(
-            "generation", [task_type, config.inference.generation_args], lambda: _generation_args(config)
+            "generation",
+            [task_type, config.inference.generation_args],
+            lambda: _below("inference.generation_args", check_generation_args(config.inference.generation_args)),
         )
         found += _resources(config)
         encoders = encoders_in_force(config)
@@ -136,7 +138,7 @@ class SectionChecks:
         if not found:
             require_report_to(config.training.trainer_args.get(KEY))
             require_trainer_packages(config.training.trainer_args)
-        return [(f"training.trainer_args.{key}", message) for key, message in found]
+        return _below("training.trainer_args", found)
 
     @staticmethod
     def _metric_fields(config: ExperimentConfig) -> list[Any]:
@@ -218,13 +220,11 @@ def batch_findings(config: ExperimentConfig, n_train: int, n_dev: int | None) ->
         return []
     args = trainer_args_of(config)
     seen = n_dev if evaluates_while_training(args) else None
-    found = check_rows_fill_a_batch(args, n_train, seen)
-    return [(f"training.trainer_args.{key}", message) for key, message in found]
+    return _below("training.trainer_args", check_rows_fill_a_batch(args, n_train, seen))
 
 
-def _generation_args(config: ExperimentConfig) -> list[PathMessage]:
-    found = check_generation_args(config.inference.generation_args)
-    return [(f"inference.generation_args.{key}", message) for key, message in found]
+def _below(section: str, found: Iterable[tuple[str, str]]) -> list[PathMessage]:
+    return [(f"{section}.{key}", message) for key, message in found]
 
 
 def _prompting_findings(config: ExperimentConfig) -> list[PathMessage]:

@@ -12,7 +12,7 @@ from sft.runs.files import JobFolder
 from sft.runs.lock import locked
 from sft.runs.manifest import write_manifest
 from sft.runs.records import StatusRecord, write_record
-from sft.terminal.verification import verification_lines
+from sft.terminal.status import verification_lines
 
 
 def verified(made: Any) -> Verification:

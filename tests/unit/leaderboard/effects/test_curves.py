@@ -102,7 +102,7 @@ def test_a_group_without_the_number_is_no_point(made: ResultsBuilder) -> None:
 def test_curves_beyond_the_runs_that_are_sampled_have_no_intervals(
     made: ResultsBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sft.leaderboard.effects.run_budget.MOST_RUNS", 1)
+    monkeypatch.setattr("sft.leaderboard.building.MOST_RUNS", 1)
     for shots in (4, 8):
         add(made, f"{shots}", 100 + shots, shots)
     (curve,) = made.board().learning_curves

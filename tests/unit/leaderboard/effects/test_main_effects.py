@@ -330,7 +330,7 @@ def many(folder: ResultsBuilder, n_right: Callable[[int], int]) -> dict[str, boo
 def test_which_effects_of_a_large_board_have_intervals_depends_on_no_result(
     made: ResultsBuilder, monkeypatch: pytest.MonkeyPatch, n_right: Callable[[int], int]
 ) -> None:
-    monkeypatch.setattr("sft.leaderboard.effects.run_budget.MOST_RUNS", 3)
+    monkeypatch.setattr("sft.leaderboard.building.MOST_RUNS", 3)
     assert many(made, n_right) == {"m1": True, "m2": True, "m3": False, "m4": False, "m5": False}
     known = [effect for effect in made.board().effects if effect.certainty is not None]
     assert all(effect.p_holm is not None for effect in known)

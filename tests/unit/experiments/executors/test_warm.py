@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.executors.local.preload import preload_of
-from sft.experiments.executors.warm import Preload
+from sft.experiments.executors.warm import Preload, preload_of
 from sft.runs.records import JobRecord
 
 
