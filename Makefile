@@ -20,7 +20,7 @@ check: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests/contract/test_structure.py
+	$(BIN)/pytest tests/contract/test_structure.py tests/contract/test_fragments.py
 
 test: dev demo-data
 	$(BIN)/pytest tests -n 2 --dist loadfile -m "not slow and not gpu"
