@@ -73,7 +73,9 @@ def _stage_lines(
         yield f"  attempt {attempt.path.name}: {state}{why}"
         yield from (f"    {shown_path(log)}" for log in (attempt.stdout, attempt.stderr) if log.is_file())
     if attempts:
-        yield from _tail_lines(attempts[-1], lines)
+        # A try that was started by hand wrote to its own terminal.
+        logged = [attempt for attempt in attempts if attempt.stdout.is_file() or attempt.stderr.is_file()]
+        yield from _tail_lines((logged or attempts)[-1], lines)
         if standing.state not in (*FINISHED, "running"):
             yield f"  Again: {again(folder.path)}"
 

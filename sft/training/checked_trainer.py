@@ -24,7 +24,7 @@ from sft.adapters.masters import head_as_computed
 from sft.adapters.parameters import set_tensors
 from sft.processes.signals import StopRequested, stop_requested
 from sft.training.callbacks import check_finite
-from sft.training.checkpoints import TENSORS, Checkpoint, CheckpointFolder, Piece, write_piece
+from sft.training.checkpoints import STATE, TENSORS, Checkpoint, CheckpointFolder, Piece, write_piece
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,10 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         saving.folder.begin(folder)
         with _full_disk_told(folder):
             super(SFTTrainer, self)._save_checkpoint(model, trial)  # that of SFTTrainer would add a model card
+        # The next try moves it: the library would warn that the best checkpoint is gone. Its step is enough.
+        best, self.state.best_model_checkpoint = self.state.best_model_checkpoint, None
+        self.state.save_to_json(str(folder / STATE))
+        self.state.best_model_checkpoint = best
         write_piece(folder, self._piece())
         saving.folder.complete(folder)
         saving.folder.prune(saving.keep, self.state.best_global_step)

@@ -219,6 +219,9 @@ class Runner:
         return dataclasses.replace(status, error=error, log=log)
 
     def _close_lost(self, job: PlannedJob) -> None:
-        """The last try of a job whose runner was killed has nobody else who looks after its logs."""
-        for attempt in job.folder.attempts()[-1:]:
+        """The tries of a job whose runner was killed have nobody else who looks after their logs.
+
+        It need not be the last one: somebody may have run the job by hand meanwhile.
+        """
+        for attempt in job.folder.attempts():
             Logs(attempt, self._around.log_size).close(self._around.mask)

@@ -112,6 +112,13 @@ def test_stdout_is_shown_where_stderr_is_empty(made: Any) -> None:
     assert "  last lines of results/experiments/one-a0000000/attempts/01/stdout.log:" in logs(made, "one")
 
 
+def test_a_try_by_hand_which_has_no_log_hides_none(made: Any) -> None:
+    folder = made.stop(made.planned("one", "a"), "evaluate", "failed", FAILED)
+    folder.attempt(1).stderr.write_text("why\n")
+    folder.attempt(2).path.mkdir()
+    assert "  last lines of results/experiments/one-a0000000/attempts/01/stderr.log:" in logs(made, "one")
+
+
 @pytest.mark.parametrize(
     ("content", "lines"),
     [

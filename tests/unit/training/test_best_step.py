@@ -148,3 +148,22 @@ def test_a_stopped_training_goes_on_from_its_last_step_and_ends_alike(watched, a
     assert resumed.n_resumed_from == 5
     assert (resumed.best_step, resumed.eval_curve) == (record.best_step, record.eval_curve)
     assert all(torch.equal(tensor, whole[name]) for name, tensor in tensors.items())
+
+
+def test_a_resumed_training_whose_checkpoints_were_moved_is_not_told_that_its_best_is_gone(watched, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr("transformers.trainer.logger.warning", lambda text, *_: told.append(text))
+    watched.args |= {**BEST, **SAVED_AT_END, "save_steps": 4}
+    watched.losses[3] = -1.0
+    watched.stop_at = 5
+    with pytest.raises(StopRequested):
+        watched.piece()
+    watched.stop_at = None
+    next_try = watched.folder / "next"
+    next_try.mkdir()
+    (watched.folder / "checkpoints").rename(next_try / "checkpoints")
+    watched.folder = next_try
+    tensors, resumed = watched.piece()
+    assert (resumed.n_resumed_from, resumed.best_step) == (5, 3)
+    assert all(torch.equal(tensor, watched.at[3][name]) for name, tensor in tensors.items())
+    assert not [text for text in told if "best checkpoint" in text]

@@ -229,6 +229,17 @@ def test_nothing_of_the_last_try_is_left_when_a_job_is_submitted(results: Result
     assert seen == [False, False]
 
 
+def test_every_log_of_a_job_whose_runner_was_killed_is_masked(results: ResultsFolder) -> None:
+    planned = job(results, "train", "t")
+    write_record(planned.folder.status, StatusRecord("running", planned.record.stage, attempt=1))
+    killed, by_hand = planned.folder.attempt(1), planned.folder.attempt(2)
+    for attempt_folder in (killed, by_hand):
+        attempt_folder.path.mkdir(parents=True)
+    killed.stderr.write_text("a canary sings\n")
+    run(results, [planned], FakeExecutor(), surroundings=around(mask=lambda text: text.replace("canary", "***")))
+    assert killed.stderr.read_text() == "a *** sings\n"
+
+
 def test_equal_folders_run_once_under_the_first_name(results: ResultsFolder) -> None:
     first, second = (job(results, "infer", "same", name=name) for name in ("first", "second"))
     executor = FakeExecutor()
