@@ -63,7 +63,7 @@ def read_rows(shot_set: ShotSet) -> SourceRows:
     written = shot_set.written
     if not all(name in written for name in ("config", "config_folder", "fingerprints")):
         raise DataError(f"the record {shot_set.record.folder.name}/config.json cannot be read")
-    config = shot_set.record.experiment
+    config = ExperimentConfig.model_validate(written["config"])
     inputs = planned_inputs(config, Path(written["config_folder"]), written["fingerprints"])
     recorded = shot_set.record.part("data")
     evaluated = {"" if split == "test" else DEV: rows for split, rows in inputs.evaluated().items()}

@@ -80,6 +80,15 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
+def test_data_are_found_as_the_last_run_named_them_though_the_grid_names_them_otherwise(grid: Grid) -> None:
+    grid.done("a")
+    in_grid = grid.folder.configs["a"]["config"]
+    in_grid["dataset"] = in_grid["dataset"] | {"path": "of/the/grid"}
+    grid.folder.write_grid()
+    written = grid.board()
+    assert (len(written["baselines"]), written["baselines_left_out"]) == (2, [])
+
+
 def test_baselines_see_the_same_shots_and_rows_and_are_measured_by_the_board_s_metrics(grid: Grid) -> None:
     grid.done("a")
     first, second = grid.board()["baselines"]
