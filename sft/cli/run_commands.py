@@ -128,7 +128,7 @@ def evaluate(config: Config, *, results_path: Results = DEFAULT_RESULTS, options
 
 
 def _run_one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> None:
-    from sft.terminal.experiment import experiment_text
+    from sft.terminal.run_summary import experiment_text
     from sft.wording import shown_path
 
     ended = _one(config, results_path, options, request)

@@ -1,14 +1,16 @@
 """What is said before the first job and after the last one: how many experiments stand how, and how to go on."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sft.experiments.running.diagnosis import last_line
 from sft.experiments.running.summary import ExperimentFacts, RunFacts, experiment_facts, reuse_of
-from sft.runs.files import ResultsFolder
-from sft.runs.records import StatusRecord
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.records import StatusRecord, read_json_or_none
 from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState
 from sft.terminal.job_story import reason, story
 from sft.wording import counted, duration, some, without_numbers
@@ -18,6 +20,7 @@ NOT_REACHED: tuple[ExperimentState, ...] = (*FAILED, WAITING)
 ALIKE_SHOWN = 3
 """Failures for the same reason that are shown whole; the others by name."""
 REASONS_SHOWN = 20
+TEXT_WIDTH = 70
 
 
 @dataclass(frozen=True)
@@ -119,3 +122,33 @@ def _failed(item: ExperimentFacts, results: ResultsFolder) -> Iterator[str]:
     if status is not None and status.log is not None:
         last = last_line(results.path / status.log)
         yield f"  last line: {last}" if last else "  the log is empty"
+
+
+def experiment_text(folder: JobFolder, rows: int) -> str:
+    """The metrics of an experiment, where there are any, and its first rows with prediction and gold."""
+    record = read_json_or_none(folder.metrics)
+    lines = []
+    if isinstance(record, dict):
+        width = max(len(name) for name in record["results"])
+        lines += [
+            f"{name:<{width}}  {'n/a' if value is None else f'{value:.4f}'}"
+            for name, value in record["results"].items()
+        ]
+    config = json.loads(folder.config.read_text("utf-8"))["config"]
+    output_column = config["prompting"]["output_column"]
+    with folder.predictions("test", "jsonl").open(encoding="utf-8") as file:
+        for _, line in zip(range(rows), file, strict=False):
+            lines += ["", *_row_lines(json.loads(line), output_column)]
+    return "\n".join(lines) + "\n\n"
+
+
+def _row_lines(row: dict[str, Any], output_column: str) -> list[str]:
+    """The inputs first, then prediction and gold below each other, where the eye compares them."""
+    ours = ("predictions", "index", "source_index", "label_logprobs", "probabilities", "icl_indices", output_column)
+    inputs = [f"{name}: {_short(value)}" for name, value in row.items() if name not in ours]
+    return [*inputs, f"  prediction: {_short(row['predictions'])}", f"  gold:       {_short(row.get(output_column))}"]
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str("" if value is None else value).split())
+    return text if len(text) <= TEXT_WIDTH else f"{text[: TEXT_WIDTH - 3]}..."
