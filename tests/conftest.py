@@ -95,6 +95,18 @@ GENERATION = {"dataset": {"task_type": "generation"}, "prompting": {"instruction
 
 
 @pytest.fixture(autouse=True)
+def _environment_as_it_was() -> Iterator[None]:
+    """Libraries set variables (accelerate those of FSDP), which the next tests of this process must not find."""
+    before = dict(os.environ)
+    yield
+    for name in {*os.environ, *before} - {"PYTEST_CURRENT_TEST"}:
+        if name not in before:
+            del os.environ[name]
+        elif os.environ.get(name) != before[name]:
+            os.environ[name] = before[name]
+
+
+@pytest.fixture(autouse=True)
 def hub_asked_anew() -> Iterator[None]:
     """A hub that was silent in one test is asked again in the next."""
     from sft.runs.hub_contact import asked_anew
