@@ -11,12 +11,7 @@ from typing import Any, NoReturn, Self
 STOPPED_EXIT_CODE = 75
 """What a worker ends with that stopped because it was asked to."""
 
-
-__all__ = ["STOPPED_EXIT_CODE", "StopRequested", "deferred", "listen", "stop_requested"]
-
-
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-
 
 INSISTING = (signal.SIGINT, signal.SIGTERM)
 """Signals that mean `at once` when they come second; a terminal that closes may send SIGHUP twice."""

@@ -15,24 +15,17 @@ from rich.text import Text
 
 LEADER = "bold"
 
-
 BEST = "bold green"
-
 
 FAINT = "dim"
 
-
 WARNING = "yellow"
-
 
 _GAP = 2
 
-
 _UNBOUNDED = 100_000
 
-
 _BREAK_AFTER = re.compile(r"[^\s/._-]*[\s/._-]?")
-
 
 MISSING = "n/a"
 
@@ -41,6 +34,10 @@ def wants_colour(stream: TextIO) -> bool:
     """Whether what is written there may be in colour: a terminal that can, and NO_COLOR is not set."""
     console = Console(file=stream)
     return console.is_terminal and not console.is_dumb_terminal and not console.no_color
+
+
+Parts = list[Table | Text]
+"""What is shown, one part below the other."""
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,16 @@ setting.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from sft.leaderboard.views.view import LeaderboardView
 from sft.reporting.formats.json import leaderboard_record
+from sft.reporting.formats.report_format import of_board
 from sft.terminal.board.combinations import combinations_parts
 from sft.terminal.board.pair import pair_parts
 from sft.terminal.board.ranking import experiments_table, groups_table
-from sft.terminal.screen import FAINT, WARNING, Screen, drawn, line, number
+from sft.terminal.screen import FAINT, WARNING, Parts, Screen, drawn, line, number
 from sft.wording import some, without_numbers
-
-Parts = list[Table | Text]
 
 
 def board_text(leaderboard: Mapping[str, Any], width: int | None = None, *, colour: bool = False) -> str:
@@ -76,18 +74,14 @@ def _board(
 
 def baseline_lines(board: Mapping[str, Any], leaderboard: Mapping[str, Any]) -> Iterator[Text]:
     """The baselines of a board by the metric that ranks it, without a rank; those with equal numbers in one line."""
-
-    def of_board(key: str) -> list[Mapping[str, Any]]:
-        return [item for item in leaderboard.get(key, []) if item["board"] == board["board"]]
-
     alike: dict[tuple[str, str, str], list[Any]] = {}
-    for item in of_board("baselines"):
+    for item in of_board(leaderboard, "baselines", board["board"]):
         value = number(item["results"].get(board["metric"]))
         alike.setdefault((item["name"], _sets(item), value), []).append(item["shots"])
     for (name, sets, value), shots in alike.items():
         yield line(f"baseline, not ranked: {name} (shots {_listed(shots)}{sets}): {board['metric']} {value}")
     missing: dict[tuple[str, str], list[Any]] = {}
-    for item in of_board("baselines_left_out"):
+    for item in of_board(leaderboard, "baselines_left_out", board["board"]):
         missing.setdefault((item["name"], item["reason"]), []).append(item["shots"])
     for (name, reason), shots in missing.items():
         yield line(f"note: {name} of shots {_listed(shots)} left out: {reason}", WARNING)

@@ -3,19 +3,18 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from sft.config.seeds import is_seed
 from sft.leaderboard.views.combinations import ABSENT, Combinations
-from sft.terminal.screen import LEADER, MISSING, WARNING, Column, Screen, line, number, table
+from sft.terminal.screen import LEADER, MISSING, WARNING, Column, Parts, Screen, line, number, table
 from sft.wording import plain_text, some
 
 VALUE_WIDTH = 12
 """Values of settings are not folded to less."""
 
 
-def combinations_parts(found: Combinations, screen: Screen) -> list[Table | Text]:
+def combinations_parts(found: Combinations, screen: Screen) -> Parts:
     """Title, one line per combination of values, and what its means are over."""
     board, rows = found.board, found.found
     by = f"{board.task_type} of {board.output_column}, {', '.join(found.keys)}"

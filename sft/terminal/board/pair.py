@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from sft.leaderboard.records import Summary
@@ -15,17 +14,13 @@ from sft.leaderboard.views.pair_sides import Side
 from sft.reporting.tables.groups import TESTS, interval_text, interval_way, p_text
 from sft.runs.files import ID_DIGITS
 from sft.runs.records import STAGES
-from sft.terminal.screen import BEST, FAINT, MISSING, WARNING, Column, Screen, line, number, table
+from sft.terminal.screen import BEST, FAINT, MISSING, WARNING, Column, Parts, Screen, line, number, table
 from sft.wording import GIB, counted, plain_text, some
 
 VALUE_WIDTH = 12
 
 
-Parts = list[Table | Text]
-
-
 SHOWN_ROWS = 10
-
 
 TEXT_WIDTH = 100
 """Texts of rows are not longer anywhere, answers not longer than a third of it."""

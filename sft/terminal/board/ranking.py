@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from sft.runs.records import MODEL_STAGES
-from sft.terminal.screen import LEADER, MISSING, Column, Screen, best_cells, number, table
+from sft.terminal.screen import LEADER, MISSING, Column, Parts, Screen, best_cells, number, table
 
 NAME_WIDTH = 18
 """Names are not folded to less."""
@@ -17,7 +14,6 @@ _SECONDS, _INTERVAL, _P, _AGAINST = 4, 1, 2, 3
 
 Row = Mapping[str, Any]
 Ranked = Sequence[tuple[int | None, Row]]
-Parts = list[Table | Text]
 
 
 def experiments_table(board: Row, ranked: Ranked, screen: Screen) -> Parts:
