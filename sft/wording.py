@@ -8,38 +8,29 @@ from typing import Any
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
-
 _KILO = 1000
 
-
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
-
 
 EXACT_BELOW = 10.0
 """Seconds below which a tenth is worth telling."""
 
-
 UNSET = "none"
-
 
 LONGEST_CELL = 60
 """Characters of a setting's value in a table."""
 
-
 GIB = 1 << 30
 """Bytes."""
 
-
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a character, as `\\ud83d` in JSON: no encoding and no tokenizer takes it."""
-
 
 _LOOK_LATIN = str.maketrans(
     # Letters that common fonts draw as Latin ones (Unicode TR 39, confusables.txt): Cyrillic, Greek, Armenian.
     "АВЕЅІЈКМНОРСТУХасеѕіјкорухһԁԛԝ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικορυνϳ" + "օսհոԼՏ",
     "ABESIJKMHOPCTYXacesijkopyxhdqw" + "ABEZHIKMNOPTYXaikopuvj" + "ouhnLS",
 )
-
 
 _NO_WIDTH = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 """Fillers and selectors of a variant, which Unicode counts among letters and marks and fonts draw as nothing."""

@@ -10,10 +10,8 @@ from sft.calibration.calibrator import Calibrated, RowSetScores, Scores
 
 Space = Literal["logit", "log_ratio", "prob"]
 
-
 LOWEST = -700.0
 """Log-probabilities are clamped here, in nats: below, exp() leaves the normal numbers of fp64."""
-
 
 LABELLED_ROWS = 64
 """Labelled rows by default: one number is fitted, and more cost as much time as evaluated rows do."""

@@ -7,37 +7,29 @@ import typer
 
 Folders = Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="One or several results folders.")]
 
-
 To = Annotated[Path | None, typer.Option(help="Folder to write to; needed when several are joined.")]
-
 
 Full = Annotated[
     bool, typer.Option("--full", help="Intervals and tests of all groups; else of the 50 best of each board.")
 ]
 
-
 Metric = Annotated[str | None, typer.Option(metavar="M", help="Show the ranking by another result, such as accuracy.")]
-
 
 GroupBy = Annotated[
     list[str] | None,
     typer.Option("--group-by", metavar="KEY,...", help="Show means by settings, such as dataset.shots,lora.r."),
 ]
 
-
 Diff = Annotated[
     tuple[str, str] | None,
     typer.Option("--diff", metavar="A B", help="Compare two: names, groups, beginnings of ids, or `best`."),
 ]
 
-
 NoTexts = Annotated[
     bool, typer.Option("--no-texts", help="Leave texts of the data out of leaderboard.html; label names stay.")
 ]
 
-
 Figures = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the charts there as SVG files.")]
-
 
 Jobs = Annotated[
     int | None,
@@ -47,61 +39,48 @@ Jobs = Annotated[
     ),
 ]
 
-
 Gpus = Annotated[
     str, typer.Option(metavar="0,1|none|all", help="GPUs to use, of those that CUDA_VISIBLE_DEVICES allows.")
 ]
 
-
 JobsPerGpu = Annotated[int, typer.Option(metavar="N", help="Stages that share a GPU.")]
-
 
 Start = Annotated[
     str,
     typer.Option(metavar="auto|warm|fresh", help="Processes forked from a preloaded server, fresh, or as is safe."),
 ]
 
-
 Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="Longest time of a stage; default no limit.")]
-
 
 StallTimeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Longest time of a stage without progress; default no limit.")
 ]
-
 
 StartTimeout = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Longest time of a process's imports; default learnt, at least 120."),
 ]
 
-
 ForkTimeout = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Longest start of a forked process; default learnt, at least 20."),
 ]
 
-
 Grace = Annotated[float, typer.Option(metavar="SECONDS", help="Between the request to stop and the end by force.")]
 
-
 Retries = Annotated[int, typer.Option(metavar="N", help="Further tries after a fault that may pass.")]
-
 
 OnOom = Annotated[
     str, typer.Option("--on-oom", metavar="ladder|fail", help="When memory runs out: try with less, or fail.")
 ]
 
-
 FailFast = Annotated[
     bool, typer.Option("--fail-fast/--keep-going", help="Start nothing more after a failure, or go on.")
 ]
 
-
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Run again what failed earlier and would fail the same way.")
 ]
-
 
 Tracker = Annotated[
     str | None, typer.Option("--tracker", metavar="NAME", help="Log results, curves and predictions there: mlflow.")

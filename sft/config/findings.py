@@ -9,7 +9,6 @@ from sft.wording import some
 SHOWN_NAMES = 20
 """Experiments of one finding that are named; the others are counted."""
 
-
 PathMessage = tuple[str, str]
 """Dotted path of a key, within its section or within the config, and what is wrong with it."""
 

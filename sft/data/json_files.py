@@ -16,7 +16,6 @@ from sft.wording import LONE_SURROGATE, json_kind, listed, quoted
 
 JSON_BLANKS = " \t\r\n"
 
-
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 

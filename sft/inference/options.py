@@ -41,10 +41,8 @@ _SAMPLING_NEUTRAL: Mapping[str, float | None] = {
 
 _BEAM_NEUTRAL: Mapping[str, float | bool] = {"early_stopping": False, "length_penalty": 1.0}
 
-
 DEFAULT_NEW_TOKENS = 128
 """Longest answer in tokens where neither `max_new_tokens` nor `max_output_length` is written."""
-
 
 SAMPLING_BATCH_SIZE = 8
 """Rows that are sampled together where `batch_size` is not written."""

@@ -16,7 +16,6 @@ from sft.tasks.task import Setting
 
 NORMALIZATION = "inference.label_scoring.normalization"
 
-
 CALIBRATION: Setting = "inference.calibration_args"
 
 

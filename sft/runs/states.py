@@ -16,49 +16,36 @@ from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_s
 JobState = State | Literal["lost", "damaged"]
 """A state as it is written, or as only a reader can tell it."""
 
-
 WAITING: Final = "waiting for --retry-failed"
-
 
 ExperimentState = JobState | Literal["waiting", "not started", "waiting for --retry-failed"]
 """How an experiment stands in a run: it may also wait for its turn, or be left as an earlier run left it."""
 
-
 FINISHED: tuple[State, ...] = ("done", "predicted")
 """The results are there, and the seconds of the stage are those that it takes."""
-
 
 FAILED: tuple[State, ...] = ("failed", "timeout")
 """The stage had its time and left no result."""
 
-
 STOPPED: tuple[State, ...] = ("interrupted", "preempted")
 """The stage was asked to end; nothing is known against it."""
-
 
 UNTRIED: tuple[State, ...] = ("pending", "pruned")
 """No try is over, or what it left was deleted on purpose."""
 
-
 WITHOUT_RESULT: tuple[JobState, ...] = (*FAILED, "damaged", "lost", *STOPPED)
 """A try is over and its result is not there; the order in which they are counted."""
-
 
 ORDER: tuple[JobState, ...] = (*FINISHED, "running", *WITHOUT_RESULT, "pending")
 """The order in which the experiments of a results folder are counted."""
 
-
 METRICS_FILE = "result/metrics.json"
-
 
 LOST = ErrorRecord("killed", "its runner ended without recording how")
 
-
 DAMAGED = ErrorRecord("no_result", "its result files are not those of its manifest")
 
-
 _READERS_ERRORS: Mapping[JobState, ErrorRecord] = {"lost": LOST, "damaged": DAMAGED}
-
 
 LASTING: frozenset[ErrorKind] = frozenset(
     {"config", "data", "model", "tokenizer", "diverged", "oom_gpu", "exception", "timeout", "stall"}

@@ -24,17 +24,13 @@ from sft.tasks.prompting import PromptedRow, PromptMaker
 
 _FORM = re.compile(r"train:(?P<n_train>[1-9]\d*)|content_free:(?P<kind>[a-z]+):(?P<n>[1-9]\d*)(?P<per_row>:per_row)?")
 
-
 ContentKind = Literal["contextual", "domain", "empty"]
-
 
 PMI_ROWS = "content_free:empty:1"
 """The row set of the normalisation `pmi`: the fixed examples and a question without an input."""
 
-
 CONTENT_FREE_TEXTS = ("N/A", "[MASK]", "")
 """What stands for an input in the contextual calibration of Zhao et al. 2021 (arXiv 2102.09690)."""
-
 
 CONTENT_FREE = "content_free"
 

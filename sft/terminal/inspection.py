@@ -15,15 +15,11 @@ from sft.wording import counted
 SHOWN_IDS = 16
 """Ids shown of each end of a long prompt."""
 
-
 STYLES = {"prompt": "dim", "control": "magenta", "answer": "bold green", "stop": "bold cyan"}
-
 
 LEGEND = "Prompts are dim and their control tokens violet; green answers and blue stops are trained on and scored."
 
-
 PLAIN_LEGEND = "[[...]] marks what is trained on and scored: the answer, then its stop."
-
 
 CUTS = {
     "input_tokens": "{} cut from the ends of input columns (prompting.max_input_length)",
@@ -31,10 +27,8 @@ CUTS = {
     "fitted_tokens": "{} cut from the end of the longest input column, so that the whole fits",
 }
 
-
 SHOWN_LABELS = 24
 """Labels that are drawn; the others are counted."""
-
 
 Nodes = Sequence[Mapping[str, Any]]
 

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 
-
 PYTHON_SOURCE = "grid"
-
 
 Found = Sequence[tuple[ListedExperiment, Standing]]
 

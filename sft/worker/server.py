@@ -35,13 +35,10 @@ from sft.worker.job import stage_function
 PER_JOB = (*THREAD_COUNTS, VISIBLE_GPUS)
 """Variables that a job may have otherwise than the server; libraries read others while they are imported."""
 
-
 CUDA_STARTED = "the server has started CUDA"
-
 
 CUDA_DEVICE = "/dev/nvidia-uvm"
 """Open in every process that has started CUDA, in no other."""
-
 
 USED_BY: dict[StageName, tuple[str, ...]] = {
     "infer": ("sft.inference.label_scoring.scoring", "sft.inference.generation"),

@@ -17,19 +17,14 @@ from sft.wording import counted, some
 
 SHARED_MEMORY = "/dev/shm"
 
-
 WORKERS = "dataloader_num_workers"
 
-
 MIB = 1 << 20
-
 
 ENOUGH_SHARED_MEMORY = 32 * MIB
 """Bytes; containers have twice as much unless they ask for another size."""
 
-
 AnswerIds = tuple[tuple[int, ...], ...]
-
 
 READ_STAGES = 1000
 """Finished stages that are read; of more, that many evenly."""

@@ -28,10 +28,8 @@ from sft.runs.records import (
 
 _KILLED_CODES = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
-
 DUMP_SECONDS = 0.3
 """Between the wish for stacks and the request to end: signals that come together may overtake each other."""
-
 
 Sign = tuple[int, int] | None
 """What tells one state of `progress.json` from the next; None where there is none yet."""

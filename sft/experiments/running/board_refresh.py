@@ -29,21 +29,16 @@ from sft.wording import one_line, shown_path
 COST_SHARE = 20
 """A refresh comes after at least so many times the seconds that the last one took."""
 
-
 STOPPED_SECONDS = 10.0
 """How long a run that was stopped waits for its board at most: whoever sent the signal may not wait much longer."""
-
 
 PAUSE_SECONDS = 0.1
 """Between two looks for a signal."""
 
-
 MODULE = "sft.reporting.refresh"
-
 
 UNDER_WAY, BASELINES = "--under-way", "--baselines"
 """Of that module."""
-
 
 END_SECONDS = 5.0
 """In which a guard kills what is below it."""

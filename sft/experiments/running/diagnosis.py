@@ -12,12 +12,9 @@ from sft.wording import one_line
 
 _TAIL_BYTES = 8192
 
-
 _GIGABYTE = 1e9
 
-
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP)
-
 
 _SHELL_OFFSET = 128
 

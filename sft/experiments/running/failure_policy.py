@@ -14,29 +14,21 @@ from sft.wording import without_numbers
 PASSING: frozenset[ErrorKind] = frozenset({"network", "oom_host", "killed"})
 """Kinds that may be gone a moment later."""
 
-
 MAX_PREEMPTED = 20
-
 
 MAX_MEMORY_STEPS = 8
 
-
 MAX_DELAY_SECONDS = 300.0
-
 
 ALONE_ON_GPU, ALONE = 1, 2
 """Turns of the schedule: after the jobs that run side by side, first those that need a GPU for themselves."""
 
-
 MAX_CRASHES = 5
-
 
 CRASHES: tuple[ErrorKind, ...] = ("crash", "no_result")
 
-
 MAX_ALIKE = 5
 """Exceptions with the same text, numbers aside, at one stage without any of its jobs done between them."""
-
 
 SAFE = "Finished experiments are safe; free space and run the same command."
 

@@ -19,7 +19,6 @@ from sft.runs.records import StageName
 CostOf = Callable[[PlannedJob], float | None]
 """Seconds that a job is expected to take; None where nothing is known."""
 
-
 UNKNOWN_SECONDS: Mapping[StageName, float] = {"train": 60.0, "infer": 20.0, "evaluate": 2.0}
 
 

@@ -15,7 +15,6 @@ from sft.runs.secrets_masking import mask, secret_values
 
 OnOutOfMemory = Literal["ladder", "fail"]
 
-
 HasMemoryStep = Callable[[JobRecord, int], bool]
 """Whether a job can need less memory at a step of its ladder."""
 

@@ -39,7 +39,6 @@ class Measured:
 
 _Sets = list[tuple[ShotSet, Mapping[str, Measured]]]
 
-
 SCHEMA = 1
 
 

@@ -20,13 +20,10 @@ from sft.leaderboard.setting_differences import differing
 
 ERRORS = 10
 
-
 UNWRITTEN = "not written"
-
 
 MOST_LABELS = 3
 """Labels whose probabilities are shown of an error, the most probable first."""
-
 
 BINS = 10
 

@@ -13,10 +13,8 @@ from sft.wording import plain_text
 
 _NUMBERED = re.compile(r"(\D*)(\d+(?:\.\d+)?)(\D*)", re.ASCII)
 
-
 _AS_UNWRITTEN = {"adapter.method": "none", "inference.calibration_args.calibration_fn": "none", "dataset.shots": 0}
 """Values that say the same as a section left out; no shots are what the fewest are."""
-
 
 Columns = Mapping[str, Sequence[Hashable]]
 

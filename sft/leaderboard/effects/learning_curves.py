@@ -22,7 +22,6 @@ from sft.wording import plain_text
 
 SHOTS = "dataset.shots"
 
-
 _NO_EFFECT_AT_ZERO = (
     *("lora", "adapter", "training", "dataset.if_fewer", "dataset.max_n_train"),
     *("inference.icl_examples", "inference.icl_selection", "inference.icl_encoder", "inference.random_icl"),

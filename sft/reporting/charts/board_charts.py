@@ -8,10 +8,8 @@ from sft.reporting.tables.effects import compared_text
 
 MOST_EFFECTS = 30
 
-
 _ROW = 26
 """Pixels."""
-
 
 _SHOWN = {
     "choice": "choice",
@@ -22,10 +20,8 @@ _SHOWN = {
     "p": "p (Holm)",
 }
 
-
 MOST_NAMES = 12
 """Points of the front that are named."""
-
 
 _ON_FRONT, _BEATEN = "not beaten in both", "beaten"
 

@@ -8,13 +8,10 @@ from sft.reporting.charts.chart import Chart, chart, number, text, tooltip
 CELL = 34
 """Pixels."""
 
-
 _DARK = 0.55
 """A share of the gold label's rows on whose shade white is read better than black."""
 
-
 MOST_POINTS = 60
-
 
 _UNIT = {"domain": [0, 1]}
 

@@ -9,16 +9,12 @@ from sft.wording import counted, some
 
 Record = Mapping[str, Any]
 
-
 MOST_NAMES = 3
 """Settings that are named in one cell."""
 
-
 MOST_EFFECTS = 7
 
-
 MOST_GAINS = 3
-
 
 LONGEST_FRONT = 4
 """Of what a terminal shows, so that a board has at most a dozen lines of effects."""

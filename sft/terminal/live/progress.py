@@ -22,7 +22,6 @@ from sft.wording import duration, one_line
 
 KEPT_ENDS = 20
 
-
 COUNTED: tuple[ExperimentState, ...] = ("predicted", *FAILED, *STOPPED, "running", "waiting")
 """Beside those that are done."""
 

@@ -23,9 +23,7 @@ from sft.wording import one_line
 MIN_INTERVAL = 0.1
 """Seconds between two drawings: many stages may end at once."""
 
-
 UP, CLEAR_LINE, CLEAR_BELOW = "\x1b[A", "\x1b[K", "\x1b[J"
-
 
 BEGIN, END = "\x1b[?2026h\x1b[?25l", "\x1b[?25h\x1b[?2026l"
 """Shown as one, and without the cursor jumping; the cursor is back after every write, whatever ends the process."""

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 TAG = "sft."
 """What the names of our tags begin with."""
 
-
 ID, CONTENT = f"{TAG}id", f"{TAG}content"
-
 
 STATUSES: Mapping[str, str] = {
     "done": "FINISHED",
@@ -49,23 +47,17 @@ STATUSES: Mapping[str, str] = {
 }
 """By state; the others have failed."""
 
-
 PARAMS_AT_ONCE, POINTS_AT_ONCE, RUNS_AT_ONCE = 100, 800, 1000
 """In one request, which holds at most 1,000 of all."""
 
-
 Item = TypeVar("Item")
-
 
 MAX_KEY, MAX_PARAM, MAX_TAG, MAX_NAME = 250, 6000, 5000, 500
 """Characters; that of tags is 8,000 since MLflow 3, and 5,000 before."""
 
-
 _FORBIDDEN = re.compile(r"[^\w./ -]")
 
-
 _DIGITS = 8
-
 
 Value = TypeVar("Value")
 
