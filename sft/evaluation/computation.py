@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sft.errors import DataError, UserError
 from sft.evaluation.checks import require_packages
-from sft.evaluation.metrics.entry import MetricEntry
+from sft.evaluation.metrics.entry import MetricEntry, Range
 from sft.evaluation.metrics.hub import arguments_key, compute_hub_metric
 from sft.evaluation.metrics.own import compute_own_metric
 from sft.evaluation.selection import entries_of, entry_of, higher_is_better, options_of, result_name, source_of
@@ -47,7 +47,8 @@ class MetricResults:
 
     Attributes:
         results: number by name, in the order of the metrics asked for; None where it is not finite.
-        details: what is more than a number; `higher_is_better` holds the direction of each result.
+        details: what is more than a number; `higher_is_better` holds the direction of each result, `range` least and
+            largest value of those of metrics that are not ours, null where unknown.
     """
 
     results: dict[str, float | None]
@@ -56,10 +57,12 @@ class MetricResults:
 
 @dataclass(frozen=True)
 class _Ranked:
-    """The numbers of one metric and their direction."""
+    """The numbers of one metric and their direction; of one that is not ours their range too, where it is known."""
 
     numbers: Mapping[str, Any]
     higher_is_better: bool
+    is_ours: bool = False
+    range: Range | None = None
 
 
 def compute_metrics(
@@ -92,6 +95,8 @@ def compute_metrics(
     results = {key: float(value) if math.isfinite(value) else None for key, value in numbers.items()}
     directions = {key: metric.higher_is_better for metric in ranked for key in metric.numbers}
     details = {**_details(computed, inputs.labels), "higher_is_better": directions}
+    ranges = {key: metric.range for metric in ranked if not metric.is_ours for key in metric.numbers}
+    details |= {"range": ranges} if ranges else {}
     if inputs.labels is None:
         unseen = unseen_references(metrics, options, inputs.gold, folder, has_tokenizer=inputs.split_words is not None)
         details |= {"warnings": unseen} if unseen else {}
@@ -108,10 +113,10 @@ def _ranked(
     source = source_of(name)
     if source == "registry":
         entry = entry_of(name)
-        return _Ranked({name: computed[entry][name]} if entry.results else {}, entry.higher_is_better)
+        return _Ranked({name: computed[entry][name]} if entry.results else {}, entry.higher_is_better, is_ours=True)
     if source == "own":
         own = compute_own_metric(name, inputs.predictions, inputs.gold, folder)
-        return _Ranked(_named(result_name(name), own.value), own.higher_is_better)
+        return _Ranked(_named(result_name(name), own.value), own.higher_is_better, range=own.range)
     arguments = options.get(arguments_key(result_name(name)), {})
     columns = _plain_columns(inputs)
     value = compute_hub_metric(name, columns.predictions, columns.references, arguments, folder)

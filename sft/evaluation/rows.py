@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from sft.evaluation.metrics.formulas import log_losses
 from sft.evaluation.outputs import SplitOutput
+from sft.evaluation.selection import DEV as DEV
 from sft.runs.atomic import atomic_file
-
-DEV = "dev_"
-"""Before the names of the arrays of the dev rows."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def read_rows(path: Path, prefix: str = "") -> EvaluatedRows | None:
 
     Args:
         path: of the file.
-        prefix: `DEV` for the dev rows.
+        prefix: `DEV` for the dev rows, whose arrays have it before their names.
     """
     try:
         with np.load(path, allow_pickle=False) as saved:

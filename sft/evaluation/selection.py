@@ -1,18 +1,20 @@
 """From the metric names a user wrote to the entries, names and options behind them; imports nothing heavy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from sft.errors import UserError
 from sft.evaluation.metrics import metric_registry
-from sft.evaluation.metrics.entry import MetricEntry
+from sft.evaluation.metrics.entry import MetricEntry, Range
 from sft.evaluation.metrics.hub import HUB_METRICS, hub_direction, is_hub_metric
 from sft.evaluation.metrics.own import own_result_name
 from sft.registry import import_object, is_own_code, unknown_name
 
 Source = Literal["registry", "own", "hub"]
 
+DEV = "dev_"
+"""Before a metric's name in `results`: of the dev rows."""
 UNCALIBRATED = "uncalibrated_"
 """Before a metric's name in `results`: the same without the calibrator."""
 LABEL_MASS = "label_mass"
@@ -70,6 +72,48 @@ def higher_is_better(name: str) -> bool | None:
     if name in metric_registry:
         return entry_of(name).higher_is_better
     return None if is_own_code(name) else hub_direction(name)
+
+
+def range_of(result: str, details: Mapping[str, Any]) -> Range | None:
+    """The range of a result; None where nothing says it.
+
+    Args:
+        result: a key of `results`, with whatever stands before the metric's name.
+        details: beside it in `metrics.json`, which holds the ranges of metrics that are not ours.
+    """
+    written: Mapping[str, Any] = details.get("range", {})
+    name = _known_name(result, written)
+    if name in written:
+        return None if written[name] is None else (written[name][0], written[name][1])
+    if name == LABEL_MASS:
+        return 0.0, 1.0
+    return entry_of(name).range if name in metric_registry else None
+
+
+def step_of(result: str, details: Mapping[str, Any], n_rows: int) -> float:
+    """By how much about a result moves when one row turns right or wrong; 0 where it does not move in steps.
+
+    It is the range by the number of rows: exactly of shares, about that of F1 and correlation where labels are balanced.
+
+    Args:
+        result: as in `range_of`.
+        details: likewise.
+        n_rows: rows of the split, at least one.
+    """
+    written: Mapping[str, Any] = details.get("range", {})
+    name = _known_name(result, written)
+    if name in written or name not in metric_registry or not (entry := entry_of(name)).in_steps:
+        return 0.0
+    low, high = entry.range
+    return 0.0 if high is None else (high - low) / n_rows
+
+
+def _known_name(result: str, known: Container[str]) -> str:
+    """A key of `results` without what stands before the name of its metric: of the longest forms a known one."""
+    forms = [result]
+    for prefix in (DEV, UNCALIBRATED):
+        forms.append(forms[-1].removeprefix(prefix))
+    return next((form for form in forms if form in known), forms[-1])
 
 
 def on_gpu(names: Sequence[str]) -> bool:

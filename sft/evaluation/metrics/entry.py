@@ -11,6 +11,10 @@ CLASSIFICATION = frozenset({"classification"})
 GENERATION = frozenset({"generation"})
 
 
+Range = tuple[float, float | None]
+"""The least and the largest value that a number can have; None where there is no largest."""
+
+
 class NoOptions(Section):
     """A metric without arguments."""
 
@@ -38,6 +42,8 @@ class MetricEntry:
         needs: `labels`: predicted and gold label as index into the label set; `probabilities`: one number per label
             and the gold index; `texts`: generated text and reference.
         task_types: the task types it is defined for.
+        range: of each of its results.
+        in_steps: whether its results move in steps when single rows turn right or wrong, as a share of rows does.
         higher_is_better: the direction in which boards rank by any of its results.
         options: its arguments, as a user writes them under `evaluation`.
         splits_words: whether `evaluation.tokenizer_name` has effect on it.
@@ -51,6 +57,8 @@ class MetricEntry:
     module: str
     needs: Needs
     task_types: frozenset[str]
+    range: Range
+    in_steps: bool = False
     higher_is_better: bool = True
     options: type[Section] = NoOptions
     splits_words: bool = False

@@ -10,7 +10,7 @@ import pytest
 from sft.evaluation.checks import check_metrics, require_packages
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.entry import MetricEntry
-from sft.evaluation.selection import entry_of, higher_is_better, ranking_key
+from sft.evaluation.selection import entry_of, higher_is_better, range_of, ranking_key, step_of
 
 HERE = Path.cwd()
 
@@ -114,3 +114,42 @@ for name in metric_registry:
 assert check_metrics(["macro_f1", "ece"], "classification", {"ece_bins": 4}, Path()) == []
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("name", metric_registry)
+def test_every_range_holds_what_the_metric_gives_in_its_direction(name: str) -> None:
+    entry = entry_of(name)
+    low, high = entry.range
+    assert high is None or low < high
+    assert not entry.in_steps or high is not None
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("macro_f1", (0, 1)),
+        ("dev_mcc", (-1, 1)),
+        ("uncalibrated_brier", (0, 2)),
+        ("dev_uncalibrated_log_loss", (0, None)),
+        ("bleu", (0, 100)),
+        ("dev_label_mass", (0, 1)),
+        ("meteor", None),
+        ("confused", None),
+    ],
+)
+def test_a_range_is_that_of_the_metric_whatever_stands_before_its_name(result: str, expected: Any) -> None:
+    assert range_of(result, {}) == expected
+
+
+def test_the_range_of_a_metric_that_is_not_ours_is_what_its_run_wrote() -> None:
+    details = {"range": {"judge.first": [1.0, 5.0], "accuracy": None, "dev_score": [0.0, None]}}
+    assert range_of("dev_judge.first", details) == (1, 5)
+    assert range_of("accuracy", details) is None, "an own metric may be called like one of ours"
+    assert range_of("dev_score", details) == (0, None)
+    assert step_of("accuracy", details, 10) == 0
+
+
+def test_what_counts_rows_moves_in_steps() -> None:
+    assert step_of("dev_accuracy", {}, 200) == 1 / 200
+    assert step_of("uncalibrated_mcc", {}, 200) == 2 / 200
+    assert [step_of(name, {}, 200) for name in ("log_loss", "ece", "rougeL", "bleu", "label_mass")] == [0] * 5

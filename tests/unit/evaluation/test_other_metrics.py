@@ -14,12 +14,21 @@ OWN = """
 def shorter(predictions, references):
     return sum(len(a) < len(b) for a, b in zip(predictions, references)) / len(predictions)
 shorter.higher_is_better = False
+shorter.range = (0, 1)
 
 def pair(predictions, references):
     return {"first": 1, "second": float("nan")}
 
 def wordy(predictions, references):
     return "much"
+
+def outside(predictions, references):
+    return 3
+outside.range = (0, 1)
+
+def upside_down(predictions, references):
+    return 3
+upside_down.range = (5, 1)
 """
 
 MODULE = '''
@@ -49,6 +58,7 @@ def test_own_metric_gives_a_number_or_several_and_its_direction(tmp_path: Path) 
     result = compute_metrics(["own.py:shorter", "own.py:pair"], "generation", GIVEN, {}, tmp_path)
     assert result.results == {"shorter": 0.5, "pair.first": 1.0, "pair.second": None}
     assert result.details["higher_is_better"] == {"shorter": False, "pair.first": True, "pair.second": True}
+    assert result.details["range"] == {"shorter": (0, 1), "pair.first": None, "pair.second": None}
     assert ranking_key("own.py:pair", result.results) == "pair.first"
 
 
@@ -64,6 +74,23 @@ def test_own_metric_that_gives_no_number_is_told(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
     with pytest.raises(UserError, match=r"'own\.py:wordy' returned 'much'; it must return a number"):
         compute_metrics(["own.py:wordy"], "generation", GIVEN, {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("outside", r"'own\.py:outside' returned 3, outside of its range \(0, 1\)"),
+        ("upside_down", r"'own\.py:upside_down' has the range \(5, 1\); write \(least, largest\)"),
+    ],
+)
+def test_the_range_of_an_own_metric_is_held(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    with pytest.raises(UserError, match=told):
+        compute_metrics([f"own.py:{name}"], "generation", GIVEN, {}, tmp_path)
+
+
+def test_metrics_of_ours_write_no_range(tmp_path: Path) -> None:
+    assert "range" not in compute_metrics(["exact_match"], "generation", GIVEN, {}, tmp_path).details
 
 
 def test_a_local_evaluate_module_and_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

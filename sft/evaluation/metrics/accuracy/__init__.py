@@ -7,4 +7,6 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.accuracy.module:Accuracy",
     needs="labels",
     task_types=CLASSIFICATION,
+    range=(0.0, 1.0),
+    in_steps=True,
 )

@@ -26,6 +26,7 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.bertscore.module:BertScore",
     needs="texts",
     task_types=GENERATION,
+    range=(-1.0, 1.0),
     options=Options,
     paths=("bertscore_model",),
     package=RequiredPackage("bert_score", "pip install 'sft-grid[bertscore]'"),

@@ -47,6 +47,7 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.bleu.module:Bleu",
     needs="texts",
     task_types=GENERATION,
+    range=(0.0, 100.0),
     options=Options,
     splits_words=True,
     sees=sees,

@@ -1,5 +1,7 @@
 """BLEURT, the mean over rows (Sellam et al., 2020): needs the `bleurt` package (TensorFlow) and a checkpoint."""
 
+import math
+
 from sft.config.section import Section
 from sft.evaluation.metrics.entry import GENERATION, MetricEntry, RequiredPackage
 
@@ -16,6 +18,7 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.bleurt.module:Bleurt",
     needs="texts",
     task_types=GENERATION,
+    range=(-math.inf, None),
     options=Options,
     paths=("bleurt_checkpoint",),
     package=RequiredPackage("bleurt", "pip install git+https://github.com/google-research/bleurt.git"),

@@ -10,5 +10,6 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.brier.module:Brier",
     needs="probabilities",
     task_types=CLASSIFICATION,
+    range=(0.0, 2.0),
     higher_is_better=False,
 )

@@ -20,5 +20,6 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.chrf.module:Chrf",
     needs="texts",
     task_types=GENERATION,
+    range=(0.0, 100.0),
     options=Options,
 )

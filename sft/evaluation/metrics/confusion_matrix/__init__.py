@@ -7,4 +7,5 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.confusion_matrix.module:ConfusionMatrix",
     needs="labels",
     task_types=CLASSIFICATION,
+    range=(0.0, None),
 )

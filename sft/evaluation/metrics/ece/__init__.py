@@ -28,6 +28,7 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.ece.module:ExpectedCalibrationError",
     needs="probabilities",
     task_types=CLASSIFICATION,
+    range=(0.0, 1.0),
     higher_is_better=False,
     options=Options,
 )

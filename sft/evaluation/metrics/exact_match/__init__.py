@@ -19,5 +19,7 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.exact_match.module:ExactMatch",
     needs="texts",
     task_types=GENERATION,
+    range=(0.0, 1.0),
+    in_steps=True,
     options=Options,
 )

@@ -13,4 +13,6 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.f1.module:PrecisionRecallF1",
     needs="labels",
     task_types=CLASSIFICATION,
+    range=(0.0, 1.0),
+    in_steps=True,
 )

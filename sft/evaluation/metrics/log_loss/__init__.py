@@ -11,5 +11,6 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.log_loss.module:LogLoss",
     needs="probabilities",
     task_types=CLASSIFICATION,
+    range=(0.0, None),
     higher_is_better=False,
 )

@@ -7,4 +7,6 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.mcc.module:MatthewsCorrelation",
     needs="labels",
     task_types=CLASSIFICATION,
+    range=(-1.0, 1.0),
+    in_steps=True,
 )

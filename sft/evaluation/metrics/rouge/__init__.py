@@ -33,6 +33,7 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.rouge.module:Rouge",
     needs="texts",
     task_types=GENERATION,
+    range=(0.0, 1.0),
     options=Options,
     splits_words=True,
     sees=sees,
