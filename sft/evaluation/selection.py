@@ -93,7 +93,7 @@ def range_of(result: str, details: Mapping[str, Any]) -> Range | None:
 def step_of(result: str, details: Mapping[str, Any], n_rows: int) -> float:
     """By how much about a result moves when one row turns right or wrong; 0 where it does not move in steps.
 
-    It is the range by the number of rows: exactly of shares, about that of F1 and correlation where labels are balanced.
+    It is the range by the number of rows: exactly so of shares, about so of F1 and correlation with balanced labels.
 
     Args:
         result: as in `range_of`.
