@@ -1,6 +1,5 @@
 """Groups of a board: experiments that differ only in their seeds, ranked by the mean over them."""
 
-import math
 import statistics as numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 from sft.config.seeds import without_seeds
 from sft.errors import SftError
 from sft.leaderboard.collect import ExperimentRecord, finite_numbers
-from sft.leaderboard.records import ROWS, ROWS_AND_SEEDS, Comparison, Interval, SeedKey, Summary
+from sft.leaderboard.records import BEST, Comparison, Interval, SeedKey, Summary
 from sft.pipeline.needed_rows import seed_has_effect
 
 
@@ -26,8 +25,9 @@ class Group:
         expected_seeds: how many the group with most of them was planned with.
         no_seed_effect: whether no seed changes anything in it, so that one run is all there can be.
         value: the mean of what the board ranks by; None where a run has no number, so that none gains by failing.
-        rank: equal values share one; None without a value or with seeds missing.
-        interval: of the mean of the ranking metric on test rows.
+        rank: equal values share one; None without a value.
+        interval: 95 %, of the mean of the ranking metric on test rows.
+        interval_covers: the sources of chance that its interval is over.
         against_best: None for the best group itself, for one without a rank, and where rows cannot be compared.
     """
 
@@ -40,6 +40,7 @@ class Group:
     value: float | None
     rank: int | None = None
     interval: Interval | None = None
+    interval_covers: str | None = None
     against_best: Comparison | None = None
 
     @property
@@ -48,9 +49,16 @@ class Group:
         return self.no_seed_effect or self.n_seeds >= self.expected_seeds
 
     @property
-    def interval_covers(self) -> str:
-        """The sources of chance that its interval is over."""
-        return ROWS if len(self.runs) == 1 else ROWS_AND_SEEDS
+    def is_provisional(self) -> bool:
+        """Whether it is ranked by the seeds it has so far."""
+        return self.rank is not None and not self.is_complete
+
+    @property
+    def mark(self) -> str | None:
+        """What its comparison with the best comes to; None where there is none."""
+        if self.against_best is not None:
+            return self.against_best.mark
+        return BEST if self.rank == 1 else None
 
     def results(self) -> dict[str, Summary]:
         """Every result over its runs, without those that have no number in any of them."""
@@ -82,7 +90,7 @@ def groups_of(
             planned[key].add(seeds_of(record))
     expected = max(map(len, planned.values()), default=0)
     found = [_group(part, expected, metric) for parts in gathered.values() for part in parts]
-    return _ranked(_named(found), higher)
+    return _ranked(_named(found), metric, higher)
 
 
 def summary(runs: Sequence[ExperimentRecord], name: str) -> Summary | None:
@@ -135,8 +143,7 @@ def _gathered(records: Sequence[ExperimentRecord]) -> dict[str, list[_Part]]:
 
 def _group(part: _Part, expected: int, metric: str | None) -> Group:
     runs = tuple(part.runs.values())
-    # Only where it decides something: a config takes longer to check than everything else here.
-    unaffected = len(runs) == 1 and expected > 1 and not _seed_has_effect(runs[0])
+    unaffected = len(runs) == 1 and not _seed_has_effect(runs[0])
     value = summary(runs, metric) if metric is not None else None
     return Group(
         name=common_name([row.name for row in part.rows]),
@@ -174,17 +181,34 @@ def _named(groups: Sequence[Group]) -> list[Group]:
     ]
 
 
-def _ranked(groups: Sequence[Group], higher: bool) -> tuple[Group, ...]:
+def _ranked(groups: Sequence[Group], metric: str | None, higher: bool) -> tuple[Group, ...]:
+    """Complete groups by their mean, those short of seeds by that of the seeds they have.
+
+    One that is short of seeds is not put first by an easier set of seeds: it leads only if it is ahead of the best
+    complete group on the seeds that both have as well.
+    """
     sign = -1.0 if higher else 1.0
-
-    def place(group: Group) -> tuple[bool, float]:
-        return not group.is_complete, math.inf if group.value is None else sign * group.value
-
-    ordered = sorted(groups, key=place)
-    ranks: dict[tuple[bool, float], int] = {}
+    valued = [group for group in groups if group.value is not None]
+    ordered = sorted(valued, key=lambda group: sign * (group.value or 0.0))
+    best = next((group for group in ordered if group.is_complete), None)
+    if best is not None and metric is not None:
+        place = ordered.index(best)
+        ahead = [group for group in ordered[:place] if _is_ahead(group, best, metric, sign)]
+        behind = [group for group in ordered[:place] if group not in ahead]
+        ordered = [*ahead, best, *behind, *ordered[place + 1 :]]
+    ranked: list[Group] = []
     for number, group in enumerate(ordered, 1):
-        ranks.setdefault(place(group), number)
-    return tuple(
-        replace(group, rank=ranks[place(group)]) if group.is_complete and group.value is not None else group
-        for group in ordered
-    )
+        before = ranked[-1] if ranked else None
+        is_tied = before is not None and before.value == group.value
+        ranked.append(replace(group, rank=before.rank if before is not None and is_tied else number))
+    return (*ranked, *(group for group in groups if group.value is None))
+
+
+def _is_ahead(group: Group, best: Group, metric: str, sign: float) -> bool:
+    """Whether a group is better than another one on the seeds that both have; not so where they share none."""
+    own, other = group.seeds_by_run(), best.seeds_by_run()
+    if best.no_seed_effect:
+        other = dict.fromkeys(own, best.runs[0])
+    common = [seeds for seeds in own if seeds in other]
+    sides = [summary([runs[seeds] for seeds in common], metric) for runs in (own, other)]
+    return bool(common) and sides[0] is not None and sides[1] is not None and sign * sides[0].mean < sign * sides[1].mean

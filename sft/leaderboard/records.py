@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 ROWS = "test rows"
@@ -25,25 +24,6 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Certainty:
-    """Of a mean difference.
-
-    Attributes:
-        interval: 95 %.
-        p: two-sided, of a difference of 0, not corrected.
-        covers: the sources of chance that both are over.
-        standard_error: of the mean.
-        freedom: degrees of freedom of that error; infinite where only rows are a source of chance.
-    """
-
-    interval: Interval
-    p: float
-    covers: str
-    standard_error: float
-    freedom: float = inf
-
-
-@dataclass(frozen=True)
 class Summary:
     """One result over the runs of a group."""
 
@@ -54,28 +34,56 @@ class Summary:
     median: float
 
 
+BEST, EQUIVALENT, BETTER, WORSE, NOT_TOLD_APART = "best", "equivalent", "better", "worse", "not told apart"
+"""What a comparison comes to; `BEST` is what a board's first set-up is called."""
+
+LEVEL = 0.05
+"""A corrected p below it tells two set-ups apart."""
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """A group beside the best one on the same test rows.
+    """Two set-ups on the same test rows, the first less the second, or the mean of several such pairs.
 
     Attributes:
-        difference: its mean less the best one's.
-        interval: of the difference.
-        p: two-sided, of a difference of 0.
-        p_holm: the same, corrected for the number of groups that were compared.
-        test: `mcnemar`, `bootstrap` (one seed) or `t` (several).
+        difference: over the seeds that both have; where they share none, of their means.
+        interval: 95 %, of the difference.
+        p: two-sided, of a difference of 0, not corrected.
+        p_holm: corrected for the family of comparisons in which it is reported.
+        mark: `equivalent` where the 90 % interval lies within the margin, else `better` or `worse` where `p_holm` is
+            below 0.05, else `not told apart`.
+        test: `mcnemar` or `bootstrap` (rows alone), `t` (common seeds), `t-different-seeds`, `t-one-seed` (the spread
+            over seeds is that of the board's other set-ups).
+        covers: the sources of chance that interval and p are over.
+        runs_only: whether seeds have an effect that nothing here tells, so that it is a comparison of two runs, which
+            is never marked `better`, `worse` or `equivalent`.
+        n_seeds: seeds that both have; 1 where no seed moves either, 0 where they share none.
+        n_pairs: pairs of runs.
+        detectable: the smallest true difference that a 5 % test of this pair alone finds with 80 % power; None where
+            it finds none.
+        needed: test rows and seeds with which it would find the margin; None without a margin.
     """
 
     difference: float
     interval: Interval
     p: float
     p_holm: float
+    mark: str
     test: str
+    covers: str
+    runs_only: bool
+    n_seeds: int
+    n_pairs: int
+    detectable: float | None
+    needed: "Needed | None"
 
-    @property
-    def is_tie(self) -> bool:
-        """Whether the test rows do not show a difference."""
-        return self.p_holm >= 0.05
+
+@dataclass(frozen=True)
+class Needed:
+    """So many test rows and seeds find a difference as large as the margin with 80 % power at 5 %."""
+
+    rows: int
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -92,10 +100,8 @@ class Effect:
         value_name: likewise.
         metric: the ranking metric, on test rows.
         difference: value less reference, mean over pairs.
-        certainty: None where rows are not known, or too many runs to sample.
-        p_holm: corrected for all effects of the board that have a p.
         n_pairs: pairs of runs.
-        n_seeds: seeds that move a pair; 1 where none does.
+        comparison: corrected for all effects of the board; None where rows are not known.
     """
 
     axis: str
@@ -107,10 +113,8 @@ class Effect:
     value_name: str | None
     metric: str
     difference: float
-    certainty: Certainty | None
-    p_holm: float | None
     n_pairs: int
-    n_seeds: int
+    comparison: Comparison | None
 
 
 @dataclass(frozen=True)
@@ -164,9 +168,8 @@ class CalibrationGain:
         uncalibrated: mean over runs.
         calibrated: likewise.
         difference: calibrated less uncalibrated.
-        certainty: None without rows.
-        p_holm: corrected for all gains of the board that have a p.
         n: runs.
+        comparison: corrected for all gains of the board; None without rows.
     """
 
     group: str
@@ -175,9 +178,8 @@ class CalibrationGain:
     uncalibrated: float
     calibrated: float
     difference: float
-    certainty: Certainty | None
-    p_holm: float | None
     n: int
+    comparison: Comparison | None
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from statistics import fmean
 
 from sft.evaluation.selection import UNCALIBRATED
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.effects.main_effects import BoardRuns
 from sft.leaderboard.groups import Group, seeds_of
 from sft.leaderboard.records import CalibrationGain
-from sft.leaderboard.statistics.uncertainty import Difference, estimate, holm_corrected
+from sft.leaderboard.statistics.comparer import Difference, Finding
+from sft.leaderboard.statistics.comparison import BoardRuns
+from sft.leaderboard.statistics.row_metrics import SHARES
 
 _FUNCTION = "inference.calibration_args.calibration_fn"
 
@@ -19,50 +20,52 @@ def has_calibrator(group: Group) -> bool:
     return group.runs[0].setting(_FUNCTION) not in (None, "none")
 
 
-def calibration_gains(
-    groups: Sequence[Group], runs: BoardRuns, sampled: Sequence[Group]
-) -> tuple[CalibrationGain, ...]:
+def calibration_gains(groups: Sequence[Group], runs: BoardRuns) -> tuple[CalibrationGain, ...]:
     """The gain of every calibrated group, p corrected for all of them; runs that lack a number count as none.
 
     Args:
         groups: of one board.
         runs: of the board.
-        sampled: groups that get intervals.
     """
-    with_interval = {id(group) for group in sampled}
-    calibrated = (group for group in groups if has_calibrator(group))
     found = [
-        gain
-        for group in calibrated
-        if (gain := _gain(group, runs, has_interval=id(group) in with_interval)) is not None
+        gain for group in groups if has_calibrator(group) and (gain := _gain(group, runs)) is not None
     ]
-    corrected = holm_corrected([gain.certainty for gain in found])
-    return tuple(replace(gain, p_holm=p) for gain, p in zip(found, corrected, strict=True))
-
-
-def _gain(group: Group, runs: BoardRuns, *, has_interval: bool) -> CalibrationGain | None:
-    plain = f"{UNCALIBRATED}{runs.metric}"
-    numbers = [(run, run.number(runs.metric), run.number(plain)) for run in group.runs]
-    known = [(run, own, other) for run, own, other in numbers if own is not None and other is not None]
-    if not known:
-        return None
-    differences = [_difference(run, own - other, runs, has_interval=has_interval) for run, own, other in known]
-    found = estimate(differences)
-    return CalibrationGain(
-        group=group.name,
-        calibrator=str(group.runs[0].setting(_FUNCTION)),
-        metric=runs.metric,
-        uncalibrated=fmean(other for _, _, other in known),
-        calibrated=fmean(own for _, own, _ in known),
-        difference=found.difference,
-        certainty=found.certainty,
-        p_holm=None,
-        n=len(known),
+    comparisons = runs.comparer.family([finding for _, finding in found])
+    return tuple(
+        replace(gain, comparison=comparison) for (gain, _), comparison in zip(found, comparisons, strict=True)
     )
 
 
-def _difference(run: ExperimentRecord, observed: float, runs: BoardRuns, *, has_interval: bool) -> Difference:
-    own, other = runs.samples.values.get(run.id), runs.samples.uncalibrated.get(run.id)
-    is_known = has_interval and own is not None and other is not None
-    seeds = None if run.id in runs.seedless else seeds_of(run)
-    return Difference(seeds, observed, own - other if is_known else None)  # type: ignore[operator]  # see is_known
+def _gain(group: Group, runs: BoardRuns) -> tuple[CalibrationGain, Finding | None] | None:
+    metric = runs.samples.metric
+    plain = f"{UNCALIBRATED}{metric}"
+    numbers = [(run, run.number(metric), run.number(plain)) for run in group.runs]
+    known = [(run, own, other) for run, own, other in numbers if own is not None and other is not None]
+    if not known:
+        return None
+    pairs = [_difference(run, own - other, group, runs) for run, own, other in known]
+    sampled = [pair for pair in pairs if pair is not None]
+    gain = CalibrationGain(
+        group=group.name,
+        calibrator=str(group.runs[0].setting(_FUNCTION)),
+        metric=metric,
+        uncalibrated=fmean(other for _, _, other in known),
+        calibrated=fmean(own for _, own, _ in known),
+        difference=fmean(own - other for _, own, other in known),
+        n=len(known),
+        comparison=None,
+    )
+    return gain, runs.comparer.mean(sampled) if len(sampled) == len(pairs) else None
+
+
+def _difference(run: ExperimentRecord, observed: float, group: Group, runs: BoardRuns) -> Difference | None:
+    """None where one side has no samples."""
+    known = runs.samples
+    own, other = known.values.get(run.id), known.uncalibrated.get(run.id)
+    if own is None or other is None:
+        return None
+    plain = known.rows[run.id].without_calibrator()
+    outcomes = None
+    if known.metric in SHARES and plain is not None:
+        outcomes = known.rows[run.id].correct, plain.correct
+    return Difference(None if group.no_seed_effect else seeds_of(run), observed, own - other, outcomes)

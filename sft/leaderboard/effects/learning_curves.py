@@ -11,12 +11,11 @@ from pydantic import ValidationError
 from sft.config.seeds import is_seed
 from sft.errors import SftError
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.effects.main_effects import BoardRuns
 from sft.leaderboard.groups import Group, common_name, summary
 from sft.leaderboard.records import CurvePoint, LearningCurve
 from sft.leaderboard.setting_differences import SECTION, setting_columns
 from sft.leaderboard.settings import adapter_method
-from sft.leaderboard.statistics.comparison import group_interval
+from sft.leaderboard.statistics.comparison import BoardRuns
 from sft.pipeline.needed_rows import calibrates_on_pool
 from sft.wording import plain_text
 
@@ -131,39 +130,34 @@ def _by_settings(settings: Mapping[str, Any], run: ExperimentRecord) -> str:
     return told or f"{run.setting('model.name')}, {adapter_method(run)}"
 
 
-def learning_curves(
-    planned: Sequence[PlannedCurve], runs: BoardRuns, sampled: Sequence[PlannedCurve]
-) -> tuple[LearningCurve, ...]:
+def learning_curves(planned: Sequence[PlannedCurve], runs: BoardRuns) -> tuple[LearningCurve, ...]:
     """The curves with their numbers, without those of which fewer than two groups have one.
 
     Args:
         planned: of one board.
         runs: of the board.
-        sampled: those that get intervals.
     """
     found = []
     for plan in planned:
-        has_intervals = any(plan is other for other in sampled)
-        points = [_point(group, runs, has_interval=has_intervals) for group in plan.groups]
+        points = [_point(group, runs) for group in plan.groups]
         known = tuple(point for point in points if point is not None)
         if len(known) > 1:
-            found.append(LearningCurve(plan.name, plan.settings, runs.metric, known))
+            found.append(LearningCurve(plan.name, plan.settings, runs.samples.metric, known))
     return tuple(found)
 
 
-def _point(group: Group, runs: BoardRuns, *, has_interval: bool) -> CurvePoint | None:
-    found = summary(group.runs, runs.metric)
+def _point(group: Group, runs: BoardRuns) -> CurvePoint | None:
+    found = summary(group.runs, runs.samples.metric)
     if found is None:
         return None
-    is_known = has_interval and runs.samples.has_all(run.id for run in group.runs)
-    interval = group_interval(group, runs.samples) if is_known else None
+    interval = runs.interval(group)
     count = group.runs[0].part("data").get("n_train")
     return CurvePoint(
         shots=shots_of(group),
         n_train=count if isinstance(count, int) else None,
         group=group.name,
         value=found.mean,
-        low=None if interval is None else interval.low,
-        high=None if interval is None else interval.high,
+        low=None if interval is None else interval[0].low,
+        high=None if interval is None else interval[0].high,
         n=found.n,
     )

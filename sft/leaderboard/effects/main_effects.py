@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.effects.axes import Axis, AxisValue, GridRow, RunPair
 from sft.leaderboard.effects.axis_sources import axes_of
 from sft.leaderboard.groups import Group
-from sft.leaderboard.records import Effect, SeedKey
-from sft.leaderboard.statistics.run_samples import RunSamples
-from sft.leaderboard.statistics.uncertainty import Difference, Estimate, estimate, holm_corrected
+from sft.leaderboard.records import Comparison, Effect, SeedKey
+from sft.leaderboard.statistics.comparer import BOTH_SEEDED, CONTEXTS, ONE_SEEDED, Difference, kind_of
+from sft.leaderboard.statistics.comparison import BoardRuns
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,6 @@ class PlannedEffect:
         pairs: runs, and the seeds at which each pair stands.
         reference_name: the part of the names that says the same; None where none does.
         value_name: likewise.
-        has_interval: whether its runs are among those that are sampled.
     """
 
     axis: Axis
@@ -32,63 +32,78 @@ class PlannedEffect:
     pairs: Mapping[RunPair, Sequence[SeedKey]]
     reference_name: str | None
     value_name: str | None
-    has_interval: bool = False
-
-    def runs(self) -> set[str]:
-        """Ids of all its runs."""
-        return {run for pair in self.pairs for run in (pair.value, pair.reference)}
 
 
-@dataclass(frozen=True)
-class BoardRuns:
-    """What is known of the runs of a board.
-
-    Attributes:
-        records: by id.
-        seedless: ids of those in which no seed changes anything.
-        samples: by the ranking metric on test rows, of those that were chosen.
-    """
-
-    records: Mapping[str, ExperimentRecord]
-    seedless: frozenset[str]
-    samples: RunSamples
-
-    @classmethod
-    def of(cls, groups: Sequence[Group], samples: RunSamples) -> "BoardRuns":
-        """Those of all groups."""
-        return cls(
-            {run.id: run for group in groups for run in group.runs},
-            frozenset(run.id for group in groups if group.no_seed_effect for run in group.runs),
-            samples,
-        )
-
-    @property
-    def metric(self) -> str:
-        """The ranking metric, on test rows."""
-        return self.samples.metric
-
-    def number(self, run: str) -> float | None:
-        """The metric of a run; None where it has no number."""
-        return self.records[run].number(self.metric)
-
-
-def main_effects(planned: Sequence[PlannedEffect], runs: BoardRuns) -> tuple[Effect, ...]:
+def main_effects(planned: Sequence[PlannedEffect], groups: Sequence[Group], runs: BoardRuns) -> tuple[Effect, ...]:
     """The effects with their numbers, p corrected for all of them; without those of which no pair has two numbers.
+
+    What is usual of the spread over seeds is taken from the effects themselves where they are means over several
+    contexts, and from the board's set-ups where they are single pairs of these.
 
     Args:
         planned: of one board.
+        groups: of the board.
         runs: of the board.
     """
-    found = [effect for plan in planned if (effect := _effect(plan, runs)) is not None]
-    corrected = holm_corrected([effect.certainty for effect in found])
-    return tuple(replace(effect, p_holm=p) for effect, p in zip(found, corrected, strict=True))
+    board = _Board(
+        {run.id: run for group in groups for run in group.runs},
+        frozenset(run.id for group in groups if group.no_seed_effect for run in group.runs),
+        runs,
+    )
+    numbers = [(plan, list(board.numbers(plan))) for plan in planned]
+    numbers = [(plan, own) for plan, own in numbers if own]
+    pairs = [board.differences(own) for _, own in numbers]
+    comparer = runs.comparer.with_priors(own for own in pairs if own is not None and kind_of(own) == CONTEXTS)
+    findings = [None if own is None else comparer.mean(own) for own in pairs]
+    comparisons = comparer.family(findings)
+    return tuple(
+        _effect(plan, own, comparison, runs.samples.metric)
+        for (plan, own), comparison in zip(numbers, comparisons, strict=True)
+    )
 
 
-def _effect(planned: PlannedEffect, runs: BoardRuns) -> Effect | None:
-    pairs = list(_differences(planned, runs))
-    if not pairs:
-        return None
-    found: Estimate = estimate(pairs)
+@dataclass(frozen=True)
+class _PairNumbers:
+    """Two runs, the seeds at which they stand beside each other, and the metric of each."""
+
+    value: ExperimentRecord
+    reference: ExperimentRecord
+    seeds: SeedKey | None
+    kind: str
+    difference: float
+
+
+@dataclass(frozen=True)
+class _Board:
+    """The runs of a board by id, and the ids of those in which no seed changes anything."""
+
+    records: Mapping[str, ExperimentRecord]
+    seedless: frozenset[str]
+    runs: BoardRuns
+
+    def numbers(self, planned: PlannedEffect) -> Iterator[_PairNumbers]:
+        """The pairs of which both have a number."""
+        metric = self.runs.samples.metric
+        for pair, seeds in planned.pairs.items():
+            value, reference = self.records[pair.value], self.records[pair.reference]
+            own, other = value.number(metric), reference.number(metric)
+            if own is None or other is None:
+                continue
+            seedless = [run in self.seedless for run in (pair.value, pair.reference)]
+            of_pair = _seeds_of_pair(seeds, is_seedless=all(seedless))
+            yield _PairNumbers(value, reference, of_pair, ONE_SEEDED if any(seedless) else BOTH_SEEDED, own - other)
+
+    def differences(self, numbers: Sequence[_PairNumbers]) -> list[Difference] | None:
+        """The pairs with their samples; None where one of them has none."""
+        known = self.runs.samples
+        if not known.has_all(run.id for pair in numbers for run in (pair.value, pair.reference)):
+            return None
+        return [self.runs.pair(pair.value, pair.reference, pair.seeds, pair.kind) for pair in numbers]
+
+
+def _effect(
+    planned: PlannedEffect, numbers: Sequence[_PairNumbers], comparison: Comparison | None, metric: str
+) -> Effect:
     return Effect(
         axis=planned.axis.name,
         also=planned.axis.also,
@@ -97,25 +112,11 @@ def _effect(planned: PlannedEffect, runs: BoardRuns) -> Effect | None:
         value=planned.value.text,
         reference_name=planned.reference_name,
         value_name=planned.value_name,
-        metric=runs.metric,
-        difference=found.difference,
-        certainty=found.certainty,
-        p_holm=None,
-        n_pairs=found.n_pairs,
-        n_seeds=found.n_seeds,
+        metric=metric,
+        difference=fmean(pair.difference for pair in numbers),
+        n_pairs=len(numbers),
+        comparison=comparison,
     )
-
-
-def _differences(planned: PlannedEffect, runs: BoardRuns) -> Iterator[Difference]:
-    values = runs.samples.values
-    for pair, seeds in planned.pairs.items():
-        own, other = runs.number(pair.value), runs.number(pair.reference)
-        if own is None or other is None:
-            continue
-        is_sampled = planned.has_interval and pair.value in values and pair.reference in values
-        samples = values[pair.value] - values[pair.reference] if is_sampled else None
-        is_seedless = {pair.value, pair.reference} <= runs.seedless
-        yield Difference(_seeds_of_pair(seeds, is_seedless=is_seedless), own - other, samples)
 
 
 def _seeds_of_pair(seeds: Sequence[SeedKey], *, is_seedless: bool) -> SeedKey | None:

@@ -1,27 +1,26 @@
-"""Statistics of a board's groups: intervals, comparisons with the best, and what its test rows can show."""
+"""Statistics of a board's set-ups: intervals, each one beside the best, and what its test rows can show."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.groups import Group, seeds_of, summary
-from sft.leaderboard.records import Certainty, Comparison, Interval
-from sft.leaderboard.statistics.formulas import (
-    CONFIDENCE,
-    SAMPLES,
-    detectable_accuracy_difference,
-    detectable_difference,
-    holm,
-    mcnemar_p,
+from sft.leaderboard.groups import Group, seeds_of
+from sft.leaderboard.records import Interval, Needed
+from sft.leaderboard.statistics.comparer import (
+    ALONE,
+    BOTH_SEEDED,
+    ONE_SEEDED,
+    Comparer,
+    Difference,
+    Finding,
+    Scale,
 )
+from sft.leaderboard.statistics.formulas import CONFIDENCE, SAMPLES
 from sft.leaderboard.statistics.row_metrics import SHARES
 from sft.leaderboard.statistics.run_samples import RunSamples
-from sft.leaderboard.statistics.uncertainty import Difference, estimate, t_certainty, welch_freedom
-
-MOST_GROUPS = 50
-"""So many groups, the best ones, get statistics unless all are asked for."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,14 @@ class BoardStatistics:
     Attributes:
         metric: the ranking metric on test rows, of which intervals and comparisons are.
         n_rows: test rows.
-        n_groups: groups whose rows could be read.
-        detectable: the smallest difference between two groups that the test rows show with 80 % power; None where no
-            two were compared, or where they are too few to show any.
+        n_groups: set-ups whose rows could be read.
+        n_comparisons: size of the family for which the comparisons with the best are corrected.
+        chosen_on: `dev` or `test`: the rows by which the best set-up was chosen.
+        margin: differences within it count as none; None where the metric has no range and none was given.
+        needed: test rows and seeds that tell the margin apart, the median of the comparisons with the best; None
+            without a margin or a comparison.
+        detectable: the smallest difference between two set-ups that the test rows show with 80 % power, the median of
+            the comparisons; None where no two were compared, or where they are too few to show any.
         samples: bootstrap samples.
         confidence: of the intervals.
     """
@@ -41,122 +45,158 @@ class BoardStatistics:
     metric: str
     n_rows: int
     n_groups: int
+    n_comparisons: int
+    chosen_on: str
+    margin: float | None
+    needed: Needed | None
     detectable: float | None
     samples: int = SAMPLES
     confidence: float = CONFIDENCE
 
 
 @dataclass(frozen=True)
+class BoardRuns:
+    """What is known of the runs of a board, and how its set-ups are compared.
+
+    Attributes:
+        samples: of its runs by the ranking metric on test rows.
+        comparer: of its set-ups.
+    """
+
+    samples: RunSamples
+    comparer: Comparer
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], samples: RunSamples, scale: Scale) -> "BoardRuns":
+        """What is usual of seeds on this board is taken from its set-ups and their differences to the best.
+
+        Args:
+            groups: of one board, best first.
+            samples: of their runs.
+            scale: of the metric.
+        """
+        plain = cls(samples, Comparer(scale, samples.n_rows))
+        readable = [group for group in groups if samples.has_all(run.id for run in group.runs)]
+        alone = [plain.alone(group) for group in readable]
+        beside = [pairs for group in readable[1:] if (pairs := plain.pairs(group, readable[0])) is not None]
+        return cls(samples, plain.comparer.with_priors([*alone, *beside]))
+
+    def finding(self, first: Group, second: Group) -> Finding | None:
+        """The first less the second: over the seeds that both have, else each over its own; None without rows."""
+        if not self.samples.has_all(run.id for group in (first, second) for run in group.runs):
+            return None
+        pairs = self.pairs(first, second)
+        several = max(len(first.runs), len(second.runs)) > 1
+        if pairs is None or (len(pairs) == 1 and pairs[0].seeds is not None and several):
+            apart = self.comparer.apart(self.alone(first), self.alone(second))
+            if apart is not None:
+                return apart
+        if pairs is None:
+            pairs = [self.pair(first.runs[0], second.runs[0], seeds_of(first.runs[0]))]
+        return self.comparer.mean(pairs)
+
+    def pairs(self, first: Group, second: Group) -> list[Difference] | None:
+        """Seed by seed where both have the same, one that no seed moves beside every seed of the other.
+
+        None where both are moved by seeds and share none.
+        """
+        own, other = first.seeds_by_run(), second.seeds_by_run()
+        if first.no_seed_effect and second.no_seed_effect:
+            return [self.pair(first.runs[0], second.runs[0], None)]
+        if first.no_seed_effect:
+            return [self.pair(first.runs[0], run, seeds, ONE_SEEDED) for seeds, run in other.items()]
+        if second.no_seed_effect:
+            return [self.pair(run, second.runs[0], seeds, ONE_SEEDED) for seeds, run in own.items()]
+        common = [seeds for seeds in own if seeds in other]
+        return [self.pair(own[seeds], other[seeds], seeds) for seeds in common] or None
+
+    def pair(
+        self, own: ExperimentRecord, other: ExperimentRecord, seeds: object, kind: str = BOTH_SEEDED
+    ) -> Difference:
+        """One run less another, sample by sample, as each sample has the same rows for both."""
+        known = self.samples
+        observed = [float(run.part("results")[known.metric]) for run in (own, other)]
+        outcomes = None
+        if known.metric in SHARES:
+            outcomes = known.rows[own.id].correct, known.rows[other.id].correct
+        samples = known.values[own.id] - known.values[other.id]
+        return Difference(seeds, observed[0] - observed[1], samples, outcomes, kind)
+
+    def alone(self, group: Group) -> list[Difference]:
+        """The runs of a set-up, each beside nothing."""
+        known = self.samples
+        return [
+            Difference(
+                None if group.no_seed_effect else seeds_of(run),
+                float(run.part("results")[known.metric]),
+                known.values[run.id],
+                kind=ALONE,
+            )
+            for run in group.runs
+        ]
+
+    def interval(self, group: Group) -> tuple[Interval, str] | None:
+        """The 95 % interval of a set-up's mean and what it covers; None without rows."""
+        if not self.samples.has_all(run.id for run in group.runs):
+            return None
+        return self.comparer.interval(self.alone(group))
+
+
+@dataclass(frozen=True)
 class ComparedGroups:
-    """The groups of a board with their statistics; None where no group's rows could be read."""
+    """The set-ups of a board with their statistics; None where no set-up's rows could be read."""
 
     groups: tuple[Group, ...]
     statistics: BoardStatistics | None
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """A group and the best one."""
+def compared(groups: Sequence[Group], runs: BoardRuns, *, chosen_on_dev: bool = False) -> ComparedGroups:
+    """The set-ups with intervals, and each ranked one beside the best, on test rows.
 
-    comparison: Comparison
-    detectable: float | None
-
-
-def compared(groups: Sequence[Group], samples: RunSamples, *, full: bool = False) -> ComparedGroups:
-    """The groups with intervals, and each ranked one beside the best, on test rows.
+    Where the best was chosen on the rows that are reported, any two might have been compared, and the family is of all
+    pairs; where dev rows chose it, of the comparisons with it.
 
     Args:
         groups: of one board, best first.
-        samples: of the runs of the groups that get statistics, by the ranking metric.
-        full: all groups; else the `MOST_GROUPS` best.
+        runs: of the board.
+        chosen_on_dev: whether they are ranked by dev rows.
     """
-    chosen = with_statistics_of(groups, full=full)
-    readable = [place for place, group in enumerate(chosen) if samples.has_all(run.id for run in group.runs)]
+    found = list(_with_intervals(groups, runs))
+    readable = [group for group in found if group.interval is not None]
     if not readable:
         return ComparedGroups(tuple(groups), None)
-    found = list(groups)
-    for place in readable:
-        found[place] = replace(found[place], interval=group_interval(found[place], samples))
-    ranked = [place for place in readable if found[place].rank is not None]
-    pairs = _pairs(ranked, found, samples)
-    corrected = holm([pair.comparison.p for pair in pairs.values()])
-    for place, pair, p_holm in zip(pairs, pairs.values(), corrected, strict=True):
-        found[place] = replace(found[place], against_best=replace(pair.comparison, p_holm=p_holm))
-    known = [pair.detectable for pair in pairs.values() if pair.detectable is not None]
-    detectable = float(np.median(known)) if known else None
-    return ComparedGroups(tuple(found), BoardStatistics(samples.metric, samples.n_rows, len(readable), detectable))
+    ranked = [place for place, group in enumerate(found) if group.rank is not None and group.interval is not None]
+    others = ranked[1:] if ranked and ranked[0] == 0 else []
+    n_comparisons = len(others) if chosen_on_dev else len(list(combinations(range(len(ranked)), 2)))
+    findings = [runs.finding(found[place], found[0]) for place in others]
+    comparisons = runs.comparer.family(findings, n_comparisons)
+    for place, comparison in zip(others, comparisons, strict=True):
+        found[place] = replace(found[place], against_best=comparison)
+    known = [comparison for comparison in comparisons if comparison is not None]
+    detectable = [comparison.detectable for comparison in known if comparison.detectable is not None]
+    needed = [comparison.needed for comparison in known if comparison.needed is not None]
+    statistics = BoardStatistics(
+        metric=runs.samples.metric,
+        n_rows=runs.samples.n_rows,
+        n_groups=len(readable),
+        n_comparisons=n_comparisons,
+        chosen_on="dev" if chosen_on_dev else "test",
+        margin=runs.comparer.scale.margin,
+        needed=_median(needed),
+        detectable=float(np.median(detectable)) if detectable else None,
+    )
+    return ComparedGroups(tuple(found), statistics)
 
 
-def with_statistics_of(groups: Sequence[Group], *, full: bool) -> Sequence[Group]:
-    """The groups that get statistics."""
-    return groups if full else groups[:MOST_GROUPS]
+def _with_intervals(groups: Sequence[Group], runs: BoardRuns) -> Iterator[Group]:
+    for group in groups:
+        known = runs.interval(group)
+        yield group if known is None else replace(group, interval=known[0], interval_covers=known[1])
 
 
-def group_interval(group: Group, samples: RunSamples) -> Interval:
-    """Of the mean of a group all of whose runs are known."""
-    return _certainty([_alone(run, samples) for run in group.runs]).interval
-
-
-def _pairs(places: Sequence[int], groups: Sequence[Group], samples: RunSamples) -> dict[int, _Pair]:
-    """Place -> the group there beside the best, the first; none where the best one's rows cannot be read."""
-    if not places or places[0] != 0:
-        return {}
-    best = groups[0]
-    return {place: _pair(groups[place], best, samples) for place in places[1:]}
-
-
-def _pair(group: Group, best: Group, known: RunSamples) -> _Pair:
-    means = [summary(side.runs, known.metric) for side in (group, best)]
-    difference = (means[0].mean if means[0] else 0.0) - (means[1].mean if means[1] else 0.0)
-    pairs = _pairs_of_runs(group, best)
-    if pairs is None:
-        return _unpaired(difference, group, best, known)
-    found = _certainty([_difference(own, other, known) for own, other in pairs])
-    if len(pairs) > 1 or known.metric not in SHARES:
-        test = "bootstrap" if len(pairs) == 1 else "t"
-        detectable = detectable_difference(found.standard_error, found.freedom) or None
-        return _Pair(Comparison(difference, found.interval, found.p, found.p, test), detectable)
-    own, other = (known.rows[run.id].correct for run in pairs[0])
-    alone, other_alone = int((own & ~other).sum()), int((other & ~own).sum())
-    p = mcnemar_p(alone, other_alone)
-    detectable = detectable_accuracy_difference(len(own), (alone + other_alone) / len(own))
-    return _Pair(Comparison(difference, found.interval, p, p, "mcnemar"), detectable)
-
-
-def _pairs_of_runs(group: Group, best: Group) -> list[tuple[ExperimentRecord, ExperimentRecord]] | None:
-    """Seed by seed where both have the same, one run beside every seed of the other; None where seeds differ."""
-    own, other = group.seeds_by_run(), best.seeds_by_run()
-    if own.keys() == other.keys():
-        return [(own[seeds], other[seeds]) for seeds in own]
-    if len(own) == 1:
-        return [(group.runs[0], run) for run in best.runs]
-    return [(run, best.runs[0]) for run in group.runs] if len(other) == 1 else None
-
-
-def _unpaired(difference: float, group: Group, best: Group, known: RunSamples) -> _Pair:
-    """Groups of several runs with different seeds: Welch's t, less what the same test rows do to both."""
-    sides = [_certainty([_alone(run, known) for run in side.runs]) for side in (group, best)]
-    means = [np.mean([known.values[run.id] for run in side.runs], axis=0) for side in (group, best)]
-    shared = 2 * float(np.cov(means, bias=True)[0, 1])
-    variances = [side.standard_error**2 for side in sides]
-    found = t_certainty(difference, max(sum(variances) - shared, 0.0), welch_freedom(variances, sides))
-    detectable = detectable_difference(found.standard_error, found.freedom) or None
-    return _Pair(Comparison(difference, found.interval, found.p, found.p, "t"), detectable)
-
-
-def _certainty(values: Sequence[Difference]) -> Certainty:
-    certainty = estimate(values).certainty
-    if certainty is None:
-        raise ValueError("a run of the group has no samples")
-    return certainty
-
-
-def _alone(run: ExperimentRecord, known: RunSamples) -> Difference:
-    return Difference(seeds_of(run), float(run.part("results")[known.metric]), known.values[run.id])
-
-
-def _difference(own: ExperimentRecord, other: ExperimentRecord, known: RunSamples) -> Difference:
-    """Sample by sample, as each sample has the same rows for both runs."""
-    observed = [float(run.part("results")[known.metric]) for run in (own, other)]
-    samples = known.values[own.id] - known.values[other.id]
-    return Difference(seeds_of(own) + seeds_of(other), observed[0] - observed[1], samples)
+def _median(needed: Sequence[Needed]) -> Needed | None:
+    """The upper median of rows, and of the seeds of those that need as many rows or fewer."""
+    if not needed:
+        return None
+    ordered = sorted(needed, key=lambda one: (one.seeds, one.rows))
+    return ordered[len(ordered) // 2]

@@ -1,181 +1,231 @@
-"""How sure a mean over runs or pairs of runs is: over the test rows and, where there are several, over seeds.
+"""How sure a mean over runs, or over pairs of runs, is: three ways to tell, each with its intervals and its p.
 
-The pairs of one seed (all contexts: models, shots, ...) stand or fall together, because they share its shots. What
-the pairs differ in otherwise is what a researcher chose, no sample of anything: it is held fixed.
+`RowsAndSeeds`: several seeds. `Resampled`: one run or pair, by bootstrap over rows. `PairedShares`: one pair of shares
+of right rows. Which one is in force is decided in `comparer.py` alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
-from sft.leaderboard.records import ROWS, ROWS_AND_SEEDS, Certainty, Interval, SeedKey
-from sft.leaderboard.statistics.formulas import CONFIDENCE, SAMPLES, Floats, bootstrap_p, holm, percentile_interval
+from sft.leaderboard.records import Interval
+from sft.leaderboard.statistics.formulas import (
+    POWER,
+    SAMPLES,
+    Floats,
+    bootstrap_p,
+    detectable_accuracy_difference,
+    exact_mcnemar_p,
+    normal_quantile,
+    score_mcnemar_p,
+    shifted_interval,
+    tango_interval,
+)
+from sft.leaderboard.statistics.moderation import SeedVariance
+
+FEWEST_DISCORDANT = 6
+"""With fewer rows that one of two has right alone the exact test never rejects at 5 %, and the score test may."""
+
+_LEAST_LOG_P = -700.0
+"""Natural logarithm of the smallest p that a number can hold."""
+
+
+class Uncertainty(Protocol):
+    """How sure an estimate is."""
+
+    @property
+    def test(self) -> str:
+        """The name of the test, as in `leaderboard.json`."""
+
+    @property
+    def standard_error(self) -> float:
+        """Of the estimate."""
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of an estimate of 0."""
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true value that a 5 % test finds with 80 % power; None where it finds none."""
+
+    def interval(self, confidence: float) -> Interval:
+        """The interval that holds the truth with this probability."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One pair, or one run beside nothing.
+class RowsAndSeeds:
+    """Over test rows and seeds: estimate +- sqrt(z^2 rows + sum of t^2 seeds); p is the level at which that ends at 0.
 
     Attributes:
-        seeds: in force in it; None where no seed changes either, so that the pair stands beside every seed.
-        observed: on all test rows.
-        samples: (samples,) on bootstrap samples of them; None where they are not known.
+        estimate: the mean.
+        rows: its variance over test rows, without what the seeds' variance holds of it.
+        seeds: its variance over each source of seeds, with degrees of freedom.
+        test: its name.
     """
 
-    seeds: SeedKey | None
-    observed: float
-    samples: Floats | None = None
+    estimate: float
+    rows: float
+    seeds: tuple[SeedVariance, ...]
+    test: str
+
+    @property
+    def standard_error(self) -> float:
+        """The root of all variances."""
+        return float((self.rows + sum(source.variance for source in self.seeds)) ** 0.5)
+
+    def half_width(self, level: float) -> float:
+        """Half of the interval outside of which the truth lies with probability `level`."""
+        from scipy.special import stdtrit
+
+        z = normal_quantile(level / 2)
+        seeds = sum(float(stdtrit(source.freedom, level / 2)) ** 2 * source.variance for source in self.seeds)
+        return float((z**2 * self.rows + seeds) ** 0.5)
+
+    def interval(self, confidence: float) -> Interval:
+        """Around the estimate."""
+        half = self.half_width(1 - confidence)
+        return Interval(self.estimate - half, self.estimate + half)
+
+    @cached_property
+    def p(self) -> float:
+        """Found by halving: the half-width falls as the level rises."""
+        if self.standard_error == 0:
+            return 1.0 if self.estimate == 0 else 2 / (SAMPLES + 1)
+        from scipy.optimize import brentq
+
+        def missing(log_level: float) -> float:
+            return self.half_width(float(np.exp(log_level))) - abs(self.estimate)
+
+        if missing(_LEAST_LOG_P) < 0:
+            return float(np.exp(_LEAST_LOG_P))
+        return 1.0 if missing(0.0) >= 0 else float(np.exp(brentq(missing, _LEAST_LOG_P, 0.0, xtol=1e-9)))
+
+    @property
+    def detectable(self) -> float | None:
+        """(quantile of 97.5 % + quantile of 80 %) standard errors (Bloom 1995), source by source."""
+        from scipy.special import stdtrit
+
+        def both(freedom: float) -> float:
+            return float(stdtrit(freedom, 0.975) + stdtrit(freedom, POWER))
+
+        rows = (normal_quantile(0.975) + normal_quantile(POWER)) ** 2 * self.rows
+        seeds = sum(both(source.freedom) ** 2 * source.variance for source in self.seeds)
+        return float((rows + seeds) ** 0.5) or None
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over pairs; `certainty` is None where the samples of a pair are not known."""
+class Resampled:
+    """Over test rows alone, by paired bootstrap; `samples` are of the estimate, each on one resample of the rows."""
 
-    difference: float
-    certainty: Certainty | None
-    n_pairs: int
-    n_seeds: int
+    estimate: float
+    samples: Floats
+    test: str = "bootstrap"
+
+    @property
+    def standard_error(self) -> float:
+        """The samples' standard deviation."""
+        return float(self.samples.std())
+
+    def interval(self, confidence: float) -> Interval:
+        """Percentiles of the samples, shifted so that their mean is the estimate."""
+        return shifted_interval(self.samples, self.estimate, confidence)
+
+    @cached_property
+    def p(self) -> float:
+        """From the same shifted samples."""
+        return bootstrap_p(self.samples, self.estimate)
+
+    @property
+    def detectable(self) -> float | None:
+        """2.8 standard errors."""
+        return (normal_quantile(0.975) + normal_quantile(POWER)) * self.standard_error or None
 
 
 @dataclass(frozen=True)
-class _Cluster:
-    """The pairs of one seed: their number and the sums of their differences."""
+class PairedShares:
+    """Two shares of right rows on the same rows: McNemar's score test and its inversion, Tango's interval.
 
-    n: int
-    observed: float
-    samples: Floats | None
-
-
-def estimate(pairs: Sequence[Difference]) -> Estimate:
-    """The mean of at least one difference, and how sure it is.
-
-    With one seed: the percentile interval and the p of the paired bootstrap over rows. With several: Student's t with
-    the variance over rows (bootstrap) plus that over seeds (between the seeds' sums, linearised as a ratio's where
-    seeds have unequally many pairs: Cochran 1977, Sampling Techniques, section 6.3), less what both hold, and
-    Satterthwaite's degrees of freedom (1946, Biometrics Bulletin 2:110-114). A percentile interval would have to
-    find the spread over seeds in resamples of three: where seeds are most of the chance it holds the truth in 87 % of
-    cases with three seeds and in 77 % with two; this one in 93 % and 89 %.
+    Attributes:
+        n_rows: all rows.
+        only_first: rows that the first alone has right.
+        only_second: rows that the second alone has right.
     """
-    clusters = _clusters(pairs)
-    seeded = [seeds for seeds in clusters if seeds is not None]
-    difference = sum(cluster.observed for cluster in clusters.values()) / len(pairs)
-    n_seeds = max(1, len(seeded))
-    samples = _mean_samples(clusters.values(), len(pairs))
-    if samples is None:
-        return Estimate(difference, None, len(pairs), n_seeds)
-    if n_seeds == 1:
-        p = bootstrap_p(samples, difference)
-        certainty = Certainty(percentile_interval(samples), p, ROWS, float(samples.std()))
-        return Estimate(difference, certainty, len(pairs), 1)
-    certainty = _over_seeds(difference, samples, {seeds: clusters[seeds] for seeds in seeded}, len(pairs))
-    return Estimate(difference, certainty, len(pairs), n_seeds)
+
+    n_rows: int
+    only_first: int
+    only_second: int
+    test: str = "mcnemar"
+
+    @property
+    def standard_error(self) -> float:
+        """Of the difference of the two shares."""
+        discordant = (self.only_first + self.only_second) / self.n_rows
+        difference = (self.only_first - self.only_second) / self.n_rows
+        return float((max(discordant - difference**2, 0.0) / self.n_rows) ** 0.5)
+
+    @property
+    def _is_small(self) -> bool:
+        return self.only_first + self.only_second < FEWEST_DISCORDANT
+
+    def interval(self, confidence: float) -> Interval:
+        """Tango's; where rows are too few for its test, widened to hold 0 unless the exact p denies it."""
+        found = tango_interval(self.n_rows, self.only_first, self.only_second, confidence)
+        if self._is_small and self.p >= 1 - confidence:
+            return Interval(min(found.low, 0.0), max(found.high, 0.0))
+        return found
+
+    @property
+    def p(self) -> float:
+        """Of the score test; the exact one where discordant rows are few."""
+        test = exact_mcnemar_p if self._is_small else score_mcnemar_p
+        return test(self.only_first, self.only_second)
+
+    @property
+    def detectable(self) -> float | None:
+        """By Connor's formula."""
+        return detectable_accuracy_difference(self.n_rows, (self.only_first + self.only_second) / self.n_rows)
 
 
-def holm_corrected(found: Sequence[Certainty | None]) -> list[float | None]:
-    """The p-values of a family, corrected for their number; None where there is none."""
-    corrected = iter(holm([certainty.p for certainty in found if certainty is not None]))
-    return [None if certainty is None else next(corrected) for certainty in found]
+def within_range(found: Uncertainty, estimate: float, bounds: tuple[float, float | None] | None, n_rows: int) -> Interval:
+    """The 95 % interval of a single set-up, never outside of the metric's range.
 
-
-def _clusters(pairs: Iterable[Difference]) -> dict[SeedKey | None, _Cluster]:
-    found: dict[SeedKey | None, _Cluster] = {}
-    for pair in pairs:
-        known = found.get(pair.seeds, _Cluster(0, 0.0, None))
-        samples = pair.samples
-        if known.n:
-            samples = None if samples is None or known.samples is None else known.samples + samples
-        found[pair.seeds] = _Cluster(known.n + 1, known.observed + pair.observed, samples)
-    return found
-
-
-def _mean_samples(clusters: Iterable[_Cluster], n_pairs: int) -> Floats | None:
-    total: Floats | None = None
-    for cluster in clusters:
-        if cluster.samples is None:
-            return None
-        total = cluster.samples if total is None else total + cluster.samples
-    return None if total is None else total / n_pairs
-
-
-def _over_seeds(difference: float, samples: Floats, clusters: dict[SeedKey, _Cluster], n_pairs: int) -> Certainty:
-    sources = [_source_variance(clusters, levels, n_pairs) for levels in _sources(list(clusters))]
-    rows, seeds = float(samples.var()), sum(source.variance for source in sources)
-    variance = max(rows, seeds, rows + seeds - _in_both(clusters, n_pairs))
-    uncertain = sum(source.variance**2 / source.freedom for source in sources)
-    return t_certainty(difference, variance, variance**2 / uncertain if uncertain else inf)
-
-
-def t_certainty(difference: float, variance: float, freedom: float) -> Certainty:
-    """Student's t interval and p of a mean over rows and seeds.
+    A bounded metric gets it on the logit scale, one with a lower bound alone on the scale of logarithms, both by the
+    delta method. At the very ends of a bounded range, where resamples show no spread, it is as if half a row more
+    were otherwise.
 
     Args:
-        difference: the mean.
-        variance: of it.
-        freedom: degrees of freedom of the variance.
+        found: how sure the estimate is.
+        estimate: the mean.
+        bounds: of the metric; None where nobody says: the plain interval.
+        n_rows: test rows.
     """
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import expit, logit
 
-    if variance == 0:
-        p = 1.0 if difference == 0 else 2 / (SAMPLES + 1)
-        return Certainty(Interval(difference, difference), p, ROWS_AND_SEEDS, 0.0)
-    error = variance**0.5
-    half = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / 2)) * error
-    p = float(2 * stdtr(freedom, -abs(difference) / error))
-    return Certainty(Interval(difference - half, difference + half), p, ROWS_AND_SEEDS, error, freedom)
-
-
-def welch_freedom(variances: Sequence[float], sides: Sequence[Certainty]) -> float:
-    """Degrees of freedom of a sum of independent variances (Welch 1947, Biometrika 34:28-35)."""
-    uncertain = sum(own**2 / side.freedom for own, side in zip(variances, sides, strict=True))
-    return sum(variances) ** 2 / uncertain if uncertain else inf
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What one source of chance adds to the variance of the mean, and the degrees of freedom of that number."""
-
-    variance: float
-    freedom: int
+    plain = found.interval(0.95)
+    half = (plain.high - plain.low) / 2
+    if bounds is None:
+        return plain
+    low, high = bounds
+    if high is None:
+        if estimate <= low:
+            return Interval(low, max(plain.high, low))
+        factor = float(np.exp(half / (estimate - low)))
+        return Interval(low + (estimate - low) / factor, low + (estimate - low) * factor)
+    span = high - low
+    share = min(max((estimate - low) / span, 0.0), 1.0)
+    inner = (share * n_rows + 0.5) / (n_rows + 1) if share in (0.0, 1.0) else share
+    spread = max(half / span, 1.96 * (inner * (1 - inner) / n_rows) ** 0.5) if share in (0.0, 1.0) else half / span
+    width = spread / (inner * (1 - inner))
+    ends = expit([logit(inner) - width, logit(inner) + width])
+    lower, upper = min(ends[0], share), max(ends[1], share)
+    return Interval(low + span * float(lower), low + span * float(upper))
 
 
-def _source_variance(clusters: dict[SeedKey, _Cluster], levels: Sequence[int], n_pairs: int) -> _Source:
-    numbers, sums = np.zeros(max(levels) + 1), np.zeros(max(levels) + 1)
-    for level, cluster in zip(levels, clusters.values(), strict=True):
-        numbers[level] += cluster.n
-        sums[level] += cluster.observed
-    residuals = sums - numbers * sums.sum() / numbers.sum()
-    count = len(numbers)
-    return _Source(float(count / (count - 1) * (residuals**2).sum() / n_pairs**2), count - 1)
-
-
-def _sources(keys: Sequence[SeedKey]) -> list[tuple[int, ...]]:
-    """The sources of chance that vary, each as the number of its level at every seed in force.
-
-    Sources that move together are one. Several that are crossed each count with all that they cover, so that the
-    variance is rather too large than too small.
-    """
-    columns = list(zip(*keys, strict=True)) if len({len(key) for key in keys}) == 1 else [tuple(keys)]
-    found: dict[tuple[int, ...], None] = {}
-    for column in columns:
-        places = {value: place for place, value in enumerate(dict.fromkeys(column))}
-        if len(places) > 1:
-            found[tuple(places[value] for value in column)] = None
-    return list(found)
-
-
-def _in_both(clusters: dict[SeedKey, _Cluster], n_pairs: int) -> float:
-    """The part of the variance that both the one over rows and the one over seeds hold: rows that seeds move apart.
-
-    Of seeds with shares w of the pairs, the mean row variance of single seeds exceeds that of their mean by
-    (1 - sum w^2) of it, and it is sum w^2 of it that the mean keeps.
-    """
-    known = [(cluster.n, cluster.samples) for cluster in clusters.values() if cluster.samples is not None]
-    numbers = np.array([n for n, _ in known], dtype=np.float64)
-    shares = numbers / numbers.sum()
-    single = np.array([float((samples / n).var()) for n, samples in known])
-    together = float((np.stack([samples for _, samples in known]).sum(axis=0) / numbers.sum()).var())
-    squares = float((shares**2).sum())
-    apart = max(0.0, float(shares @ single) - together)
-    return float((numbers.sum() / n_pairs) ** 2 * squares * apart / (1 - squares))
+def mean_samples(samples: Sequence[Floats]) -> Floats:
+    """Sample by sample, as each sample has the same rows for all."""
+    mean: Floats = np.mean(samples, axis=0)
+    return mean

@@ -53,8 +53,8 @@ class PairedDifference:
     """The first less the second on the same test rows, and of what the interval is."""
 
     comparison: Comparison
-    statistics: BoardStatistics
-    covers: str
+    n_rows: int
+    margin: float | None
 
 
 @dataclass(frozen=True)
@@ -209,16 +209,12 @@ def _costs(sides: Sides) -> list[Cost]:
     return found
 
 
-def _difference(sides: Sides, metric: str | None) -> PairedDifference | None:
-    """As every group is compared with the best one, here the first with the second."""
-    ranked = [replace(side.group, rank=place) for place, side in enumerate((sides.second, sides.first), 1)]
-    runs = [run for group in ranked for run in group.runs]
-    found = compared(ranked, run_samples(runs, (metric or "").removeprefix(DEV)), full=True)
-    comparison = found.groups[1].against_best
-    if comparison is None or found.statistics is None:
-        return None
-    several = _several(sides)
-    return PairedDifference(comparison, found.statistics, "test rows and seeds" if several else "test rows")
+def _difference(sides: Sides) -> PairedDifference | None:
+    """As every set-up is compared with the best one, here the first with the second."""
+    runs = board_runs(sides.first.board)
+    finding = runs.finding(sides.first.group, sides.second.group)
+    comparison = runs.comparer.family([finding])[0]
+    return None if comparison is None else PairedDifference(comparison, runs.samples.n_rows, runs.comparer.scale.margin)
 
 
 def rows_apart(first: ExperimentRecord, second: ExperimentRecord) -> RowsApart | None:

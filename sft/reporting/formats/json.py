@@ -7,7 +7,7 @@ from typing import Any
 from sft.leaderboard.board import Board, Leaderboard
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.groups import Group
-from sft.leaderboard.records import Baseline, CalibrationGain, Certainty, Comparison, Effect
+from sft.leaderboard.records import WORSE, Baseline, CalibrationGain, Comparison, Effect
 from sft.leaderboard.statistics.comparison import BoardStatistics
 from sft.leaderboard.statistics.formulas import POWER
 from sft.reporting.formats.report_format import Report, ReportFormat
@@ -124,10 +124,9 @@ def _effect(effect: Effect) -> dict[str, Any]:
         "value_name": effect.value_name,
         "metric": effect.metric,
         "difference": effect.difference,
-        **_certainty(effect.certainty),
-        "p_holm": effect.p_holm,
+        **_compared(effect.comparison),
         "n_pairs": effect.n_pairs,
-        "n_seeds": effect.n_seeds,
+        "n_seeds": 1 if effect.comparison is None else effect.comparison.n_seeds,
     }
 
 
@@ -139,16 +138,17 @@ def _gain(gain: CalibrationGain) -> dict[str, Any]:
         "uncalibrated": gain.uncalibrated,
         "calibrated": gain.calibrated,
         "difference": gain.difference,
-        **_certainty(gain.certainty),
-        "p_holm": gain.p_holm,
+        **_compared(gain.comparison),
         "n": gain.n,
     }
 
 
-def _certainty(certainty: Certainty | None) -> dict[str, Any]:
-    if certainty is None:
-        return {"low": None, "high": None, "p": None, "covers": None}
-    return {**dataclasses.asdict(certainty.interval), "p": certainty.p, "covers": certainty.covers}
+def _compared(comparison: Comparison | None) -> dict[str, Any]:
+    """How sure a difference is, and what it comes to; nulls where rows are not known."""
+    keys = ("p", "p_holm", "test", "covers", "mark", "runs_only")
+    if comparison is None:
+        return dict.fromkeys(("low", "high", *keys))
+    return {**dataclasses.asdict(comparison.interval), **{key: getattr(comparison, key) for key in keys}}
 
 
 def group_record(group: Group) -> dict[str, Any]:
@@ -161,6 +161,8 @@ def group_record(group: Group) -> dict[str, Any]:
         "n_seeds": group.n_seeds,
         "expected_seeds": group.expected_seeds,
         "complete": group.is_complete,
+        "provisional": group.is_provisional,
+        "mark": group.mark,
         "no_seed_effect": group.no_seed_effect,
         "seeds": [run.seed for run in group.runs],
         "rows": [{"name": row.name, "id": row.id} for row in group.rows],
@@ -179,9 +181,7 @@ def statistics_record(statistics: BoardStatistics | None) -> dict[str, Any] | No
 def _comparison(comparison: Comparison) -> dict[str, Any]:
     return {
         "difference": comparison.difference,
-        **dataclasses.asdict(comparison.interval),
-        "p": comparison.p,
-        "p_holm": comparison.p_holm,
-        "test": comparison.test,
-        "tie": comparison.is_tie,
+        **_compared(comparison),
+        "tie": comparison.mark != WORSE,
+        "n_seeds": comparison.n_seeds,
     }

@@ -1,0 +1,340 @@
+"""The one place that chooses how two set-ups are compared: which test, which interval, and what it may be called."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sft.leaderboard.records import (
+    BETTER,
+    EQUIVALENT,
+    LEVEL,
+    NOT_TOLD_APART,
+    ROWS,
+    ROWS_AND_SEEDS,
+    WORSE,
+    Comparison,
+    Interval,
+    Needed,
+    SeedKey,
+)
+from sft.leaderboard.statistics.formulas import CONFIDENCE, POWER, Floats, holm, normal_quantile
+from sft.leaderboard.statistics.moderation import Prior, SeedVariance, least_variance, prior_of
+from sft.leaderboard.statistics.uncertainty import (
+    PairedShares,
+    Resampled,
+    RowsAndSeeds,
+    Uncertainty,
+    within_range,
+)
+
+Outcomes = NDArray[np.bool_]
+
+ALONE, BOTH_SEEDED, ONE_SEEDED, CONTEXTS = "alone", "both seeded", "one seeded", "contexts"
+"""Kinds of variances over seeds: of a set-up, of differences where seeds move both sides or one of them, and of means
+of differences over several models, numbers of shots and so on. What is usual is told for each apart."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One pair of runs, or one run beside nothing.
+
+    Attributes:
+        seeds: in force in it; None where no seed changes either, so that the pair is the same at every seed.
+        observed: on all test rows.
+        samples: (samples,) on bootstrap samples of them.
+        outcomes: (rows,) which rows each of the two has right, where the metric is the share of these.
+        kind: of its variance over seeds.
+    """
+
+    seeds: SeedKey | None
+    observed: float
+    samples: Floats
+    outcomes: tuple[Outcomes, Outcomes] | None = None
+    kind: str = BOTH_SEEDED
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What a metric's numbers mean.
+
+    Attributes:
+        higher_is_better: its direction.
+        margin: differences within it make no difference to the user; None: nobody says.
+        bounds: the least and the greatest value; None where nobody says.
+        step: the least by which it changes with one row; 0 for a continuous one.
+    """
+
+    higher_is_better: bool = True
+    margin: float | None = None
+    bounds: tuple[float, float | None] | None = None
+    step: float = 0.0
+
+    @property
+    def width(self) -> float | None:
+        """Of a metric that has both bounds."""
+        return None if self.bounds is None or self.bounds[1] is None else self.bounds[1] - self.bounds[0]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A comparison before it is corrected for the others of its family."""
+
+    uncertainty: Uncertainty
+    difference: float
+    n_seeds: int
+    n_pairs: int
+    runs_only: bool
+    rows: float
+    """Variance of the difference over test rows."""
+    seeds: float
+    """Variance of the difference over seeds."""
+
+
+@dataclass(frozen=True)
+class Comparer:
+    """Compares set-ups of one board by one metric.
+
+    Attributes:
+        scale: of the metric.
+        n_rows: test rows.
+        priors: what is usual of variances over seeds, by their kind.
+    """
+
+    scale: Scale
+    n_rows: int
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+
+    def with_priors(self, known: Iterable[Sequence[Difference]]) -> "Comparer":
+        """The same with what is usual in these means of differences, each kind apart, beside what is known already."""
+        found: dict[str, list[SeedVariance]] = {}
+        for pairs in known:
+            clusters = _Clusters.of(pairs)
+            if clusters.n_seeds > 1 and len(clusters.sources()) == 1:
+                found.setdefault(kind_of(pairs), []).append(clusters.variance_of_one(clusters.sources()[0]))
+        least = least_variance(self.scale.step)
+        usual = {kind: prior_of(variances, least) for kind, variances in found.items()}
+        return replace(self, priors={**usual, **self.priors})
+
+    def mean(self, pairs: Sequence[Difference]) -> Finding:
+        """The mean of at least one difference and how sure it is: pairs that share a seed stand or fall together."""
+        clusters = _Clusters.of(pairs)
+        rows = float(clusters.samples.var())
+        if clusters.n_seeds > 1:
+            seeds = tuple(self._moderated(clusters, levels, kind_of(pairs)) for levels in clusters.sources())
+            return self._finding(clusters, RowsAndSeeds(clusters.mean, max(rows - clusters.rows_in_seeds, 0), seeds, "t"))
+        prior = self.priors.get(kind_of(pairs), Prior())
+        if clusters.n_seeds == 1 and prior.freedom > 0:
+            contexts = len(pairs)
+            usual = SeedVariance(prior.variance / contexts, prior.freedom)
+            return self._finding(clusters, RowsAndSeeds(clusters.mean, rows, (usual,), "t-one-seed"))
+        found = _of_rows(pairs, clusters, self.n_rows)
+        return replace(self._finding(clusters, found), runs_only=clusters.n_seeds == 1)
+
+    def apart(self, first: Sequence[Difference], second: Sequence[Difference]) -> Finding | None:
+        """Two set-ups that share no seed: each with its own variance over seeds; None where one of them tells none.
+
+        Args:
+            first: the runs of one, each beside nothing.
+            second: those of the other.
+        """
+        sides = [_Clusters.of(side) for side in (first, second)]
+        prior = self.priors.get(ALONE, Prior())
+        sources = []
+        for side in sides:
+            if side.n_seeds == 1 and prior.freedom == 0:
+                return None
+            if side.n_seeds == 1:
+                sources.append(SeedVariance(prior.variance, prior.freedom))
+            else:
+                sources += [self._moderated(side, levels, ALONE) for levels in side.sources()]
+        difference = sides[0].mean - sides[1].mean
+        rows = float((sides[0].samples - sides[1].samples).var()) - sum(side.rows_in_seeds for side in sides)
+        found = RowsAndSeeds(difference, max(rows, 0.0), tuple(sources), "t-different-seeds")
+        seeds = sum(source.variance for source in sources)
+        return Finding(found, difference, 0, len(first) + len(second), False, found.rows, seeds)
+
+    def interval(self, runs: Sequence[Difference]) -> tuple[Interval, str]:
+        """The 95 % interval of the mean of a set-up's runs, each beside nothing, and what it covers."""
+        found = self.mean(runs)
+        interval = within_range(found.uncertainty, found.difference, self.scale.bounds, self.n_rows)
+        return interval, covered(found)
+
+    def family(self, findings: Sequence[Finding | None], count: int | None = None) -> list[Comparison | None]:
+        """Comparisons that are reported together, corrected for their number.
+
+        Args:
+            findings: of the family; None stays None.
+            count: how many comparisons there are where only some are reported.
+        """
+        known = [finding for finding in findings if finding is not None]
+        corrected = iter(holm([finding.uncertainty.p for finding in known], count))
+        return [None if finding is None else self._comparison(finding, next(corrected)) for finding in findings]
+
+    def _moderated(self, clusters: "_Clusters", levels: Sequence[int], kind: str) -> SeedVariance:
+        """What one source of seeds adds to the variance of the mean; of several sources none borrows."""
+        prior = self.priors.get(kind, Prior()) if len(clusters.sources()) == 1 else Prior()
+        found = prior.moderated(clusters.variance_of_one(levels), least_variance(self.scale.step))
+        return replace(found, variance=found.variance / clusters.runs_per_mean(levels))
+
+    def _finding(self, clusters: "_Clusters", found: Uncertainty) -> Finding:
+        is_seeded = isinstance(found, RowsAndSeeds)
+        rows = found.rows if is_seeded else found.standard_error**2
+        seeds = sum(source.variance for source in found.seeds) if is_seeded else 0.0
+        return Finding(found, clusters.mean, max(1, clusters.n_seeds), clusters.n_pairs, False, rows, seeds)
+
+    def _comparison(self, finding: Finding, p_holm: float) -> Comparison:
+        found = finding.uncertainty
+        interval = found.interval(CONFIDENCE)
+        if (width := self.scale.width) is not None:
+            interval = Interval(max(interval.low, -width), min(interval.high, width))
+        return Comparison(
+            difference=finding.difference,
+            interval=interval,
+            p=found.p,
+            p_holm=p_holm,
+            mark=self._mark(finding, p_holm),
+            test=found.test,
+            covers=covered(finding),
+            runs_only=finding.runs_only,
+            n_seeds=finding.n_seeds,
+            n_pairs=finding.n_pairs,
+            detectable=found.detectable,
+            needed=self._needed(finding),
+        )
+
+    def _mark(self, finding: Finding, p_holm: float) -> str:
+        if finding.runs_only:
+            return NOT_TOLD_APART
+        margin = self.scale.margin
+        inner = finding.uncertainty.interval(1 - 2 * LEVEL)
+        if margin is not None and -margin <= inner.low and inner.high <= margin:
+            return EQUIVALENT
+        if p_holm >= LEVEL:
+            return NOT_TOLD_APART
+        return BETTER if (finding.difference > 0) == self.scale.higher_is_better else WORSE
+
+    def _needed(self, finding: Finding) -> Needed | None:
+        """With normal quantiles, as more seeds know their variance; no more seeds than the rows alone leave to do."""
+        if not self.scale.margin or finding.runs_only:
+            return None
+        target = (self.scale.margin / (normal_quantile(1 - LEVEL / 2) + normal_quantile(POWER))) ** 2
+        m, seeds = max(finding.n_seeds, 1), finding.seeds
+        if seeds > target / 2:
+            wanted = ceil(2 * m * seeds / target)
+            m, seeds = wanted, seeds * m / wanted
+        return Needed(max(1, ceil(finding.rows * self.n_rows / (target - seeds))), m)
+
+
+def covered(finding: Finding) -> str:
+    """The sources of chance that a finding is over."""
+    return ROWS_AND_SEEDS if isinstance(finding.uncertainty, RowsAndSeeds) else ROWS
+
+
+def kind_of(pairs: Sequence[Difference]) -> str:
+    """Of a mean of differences: that of its pairs, unless one seed has several of them."""
+    seeded = [pair.seeds for pair in pairs if pair.seeds is not None]
+    return CONTEXTS if len(set(seeded)) < len(pairs) and len(pairs) > 1 else pairs[0].kind
+
+
+def _of_rows(pairs: Sequence[Difference], clusters: "_Clusters", n_rows: int) -> Uncertainty:
+    """Test rows are the only source of chance: shares of one pair by counts, all else by resampling."""
+    if len(pairs) == 1 and (outcomes := pairs[0].outcomes) is not None:
+        own, other = outcomes
+        return PairedShares(n_rows, int((own & ~other).sum()), int((other & ~own).sum()))
+    return Resampled(clusters.mean, clusters.samples)
+
+
+@dataclass(frozen=True)
+class _Clusters:
+    """Differences by seed: their number and sums; those without a seed count in the mean alone.
+
+    Attributes:
+        numbers: (seeds,) pairs of each.
+        sums: (seeds,) of their differences.
+        samples_of: (seeds, samples) mean of the samples of each seed's pairs.
+        keys: the seeds.
+        mean: of all pairs.
+        samples: (samples,) of that mean.
+        n_pairs: all pairs.
+    """
+
+    numbers: Floats
+    sums: Floats
+    samples_of: Floats
+    keys: tuple[SeedKey, ...]
+    mean: float
+    samples: Floats
+    n_pairs: int
+
+    @classmethod
+    def of(cls, pairs: Sequence[Difference]) -> "_Clusters":
+        by_seed: dict[SeedKey, list[Difference]] = {}
+        for pair in pairs:
+            if pair.seeds is not None:
+                by_seed.setdefault(pair.seeds, []).append(pair)
+        return cls(
+            np.array([len(own) for own in by_seed.values()], dtype=np.float64),
+            np.array([sum(pair.observed for pair in own) for own in by_seed.values()]),
+            np.array([np.mean([pair.samples for pair in own], axis=0) for own in by_seed.values()]),
+            tuple(by_seed),
+            fmean(pair.observed for pair in pairs),
+            np.mean([pair.samples for pair in pairs], axis=0),
+            len(pairs),
+        )
+
+    @property
+    def n_seeds(self) -> int:
+        return len(self.keys)
+
+    def sources(self) -> list[tuple[int, ...]]:
+        """The sources of chance that vary, each as the number of its level at every seed.
+
+        Sources that move together are one. Several that are crossed each count with all that they cover, so that the
+        variance is rather too large than too small.
+        """
+        keys = self.keys
+        columns = list(zip(*keys, strict=True)) if len({len(key) for key in keys}) == 1 else [tuple(keys)]
+        found: dict[tuple[int, ...], None] = {}
+        for column in columns:
+            places = {value: place for place, value in enumerate(dict.fromkeys(column))}
+            if len(places) > 1:
+                found[tuple(places[value] for value in column)] = None
+        return list(found)
+
+    def variance_of_one(self, levels: Sequence[int]) -> SeedVariance:
+        """The variance over one source of seeds of a single run or pair.
+
+        Between the seeds' sums, linearised as a ratio's where seeds have unequally many pairs (Cochran 1977, Sampling
+        Techniques, section 6.3), times the pairs of each seed.
+        """
+        numbers, sums = np.zeros(max(levels) + 1), np.zeros(max(levels) + 1)
+        for level, number, total in zip(levels, self.numbers, self.sums, strict=True):
+            numbers[level] += number
+            sums[level] += total
+        residuals = sums - numbers * sums.sum() / numbers.sum()
+        count = len(numbers)
+        of_mean = float(count / (count - 1) * (residuals**2).sum() / self.n_pairs**2)
+        return SeedVariance(of_mean * self.runs_per_mean(levels), count - 1)
+
+    def runs_per_mean(self, levels: Sequence[int]) -> float:
+        """By how much the variance of the mean is less than that of a single run or pair: seeds times contexts."""
+        return max(self.n_pairs, max(levels) + 1)
+
+    @property
+    def rows_in_seeds(self) -> float:
+        """The part of the variance over rows that the one over seeds holds too: rows that seeds move apart.
+
+        Of seeds with shares w of the pairs, the mean row variance of single seeds exceeds that of their mean by
+        (1 - sum w^2) of it, and it is sum w^2 of it that the mean keeps.
+        """
+        if self.n_seeds < 2:
+            return 0.0
+        shares = self.numbers / self.numbers.sum()
+        single, together = self.samples_of.var(axis=1), float((shares @ self.samples_of).var())
+        squares = float((shares**2).sum())
+        apart = max(0.0, float(shares @ single) - together)
+        return float((self.numbers.sum() / self.n_pairs) ** 2 * squares * apart / (1 - squares))
