@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sft.evaluation.rows import DEV
-from sft.evaluation.selection import range_of
+from sft.evaluation.selection import range_of, step_of
 from sft.leaderboard.board import Board, Leaderboard, leading_group, rank, with_groups
 from sft.leaderboard.collect import collect
 from sft.leaderboard.effects.axes import grid_rows
@@ -77,24 +77,12 @@ def board_runs(board: Board, *, full: bool = False, margin: float | None = None)
         margin: likewise.
     """
     metric = (board.metric or "").removeprefix(DEV)
-    runs = [run for group in board.groups for run in group.runs]
-    samples = run_samples(runs, metric)
-    return BoardRuns.of(board.groups, samples, scale_of(metric, samples.n_rows, board.higher_is_better, margin))
-
-
-def scale_of(metric: str, n_rows: int, higher: bool, margin: float | None) -> Scale:
-    """What the numbers of a metric mean.
-
-    Args:
-        metric: a result on test rows.
-        n_rows: test rows.
-        higher: whether more of it is better.
-        margin: as given by the user; None: 2 % of its range, where it has one.
-    """
-    scale = Scale(higher, margin, range_of(metric))
+    samples = run_samples([run for group in board.groups for run in group.runs], metric)
+    details = board.records[0].part("details")
+    scale = Scale(board.higher_is_better, margin, range_of(metric, details), step_of(metric, details, samples.n_rows))
     if margin is None and scale.width is not None:
         scale = replace(scale, margin=MARGIN * scale.width)
-    return scale
+    return BoardRuns.of(board.groups, samples, scale)
 
 
 def _complete(board: Board, runs: BoardRuns) -> Board:

@@ -211,4 +211,6 @@ def _is_ahead(group: Group, best: Group, metric: str, sign: float) -> bool:
         other = dict.fromkeys(own, best.runs[0])
     common = [seeds for seeds in own if seeds in other]
     sides = [summary([runs[seeds] for seeds in common], metric) for runs in (own, other)]
-    return bool(common) and sides[0] is not None and sides[1] is not None and sign * sides[0].mean < sign * sides[1].mean
+    return (
+        bool(common) and sides[0] is not None and sides[1] is not None and sign * sides[0].mean < sign * sides[1].mean
+    )

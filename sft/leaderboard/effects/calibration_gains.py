@@ -27,9 +27,7 @@ def calibration_gains(groups: Sequence[Group], runs: BoardRuns) -> tuple[Calibra
         groups: of one board.
         runs: of the board.
     """
-    found = [
-        gain for group in groups if has_calibrator(group) and (gain := _gain(group, runs)) is not None
-    ]
+    found = [gain for group in groups if has_calibrator(group) and (gain := _gain(group, runs)) is not None]
     comparisons = runs.comparer.family([finding for _, finding in found])
     return tuple(
         replace(gain, comparison=comparison) for (gain, _), comparison in zip(found, comparisons, strict=True)

@@ -24,6 +24,7 @@ from sft.leaderboard.records import (
 from sft.leaderboard.statistics.formulas import CONFIDENCE, POWER, Floats, holm, normal_quantile
 from sft.leaderboard.statistics.moderation import Prior, SeedVariance, least_variance, prior_of
 from sft.leaderboard.statistics.uncertainty import (
+    Bounds,
     PairedShares,
     Resampled,
     RowsAndSeeds,
@@ -70,7 +71,7 @@ class Scale:
 
     higher_is_better: bool = True
     margin: float | None = None
-    bounds: tuple[float, float | None] | None = None
+    bounds: Bounds | None = None
     step: float = 0.0
 
     @property
@@ -125,11 +126,11 @@ class Comparer:
         rows = float(clusters.samples.var())
         if clusters.n_seeds > 1:
             seeds = tuple(self._moderated(clusters, levels, kind_of(pairs)) for levels in clusters.sources())
-            return self._finding(clusters, RowsAndSeeds(clusters.mean, max(rows - clusters.rows_in_seeds, 0), seeds, "t"))
-        prior = self.priors.get(kind_of(pairs), Prior())
-        if clusters.n_seeds == 1 and prior.freedom > 0:
-            contexts = len(pairs)
-            usual = SeedVariance(prior.variance / contexts, prior.freedom)
+            return self._finding(
+                clusters, RowsAndSeeds(clusters.mean, max(rows - clusters.rows_in_seeds, 0), seeds, "t")
+            )
+        usual = self._usual(pairs) if clusters.n_seeds == 1 else SeedVariance(0.0, 0.0)
+        if usual.freedom > 0:
             return self._finding(clusters, RowsAndSeeds(clusters.mean, rows, (usual,), "t-one-seed"))
         found = _of_rows(pairs, clusters, self.n_rows)
         return replace(self._finding(clusters, found), runs_only=clusters.n_seeds == 1)
@@ -174,6 +175,17 @@ class Comparer:
         corrected = iter(holm([finding.uncertainty.p for finding in known], count))
         return [None if finding is None else self._comparison(finding, next(corrected)) for finding in findings]
 
+    def _usual(self, pairs: Sequence[Difference]) -> SeedVariance:
+        """What is usual of the mean of one seed's differences; without freedom where nothing tells.
+
+        Several contexts that share a seed vary at most as much as one of them.
+        """
+        contexts = self.priors.get(kind_of(pairs), Prior())
+        if kind_of(pairs) == CONTEXTS and contexts.freedom > 0:
+            return SeedVariance(contexts.variance / len(pairs), contexts.freedom)
+        single = self.priors.get(pairs[0].kind, Prior())
+        return SeedVariance(single.variance, single.freedom)
+
     def _moderated(self, clusters: "_Clusters", levels: Sequence[int], kind: str) -> SeedVariance:
         """What one source of seeds adds to the variance of the mean; of several sources none borrows."""
         prior = self.priors.get(kind, Prior()) if len(clusters.sources()) == 1 else Prior()
@@ -181,9 +193,9 @@ class Comparer:
         return replace(found, variance=found.variance / clusters.runs_per_mean(levels))
 
     def _finding(self, clusters: "_Clusters", found: Uncertainty) -> Finding:
-        is_seeded = isinstance(found, RowsAndSeeds)
-        rows = found.rows if is_seeded else found.standard_error**2
-        seeds = sum(source.variance for source in found.seeds) if is_seeded else 0.0
+        rows, seeds = found.standard_error**2, 0.0
+        if isinstance(found, RowsAndSeeds):
+            rows, seeds = found.rows, sum(source.variance for source in found.seeds)
         return Finding(found, clusters.mean, max(1, clusters.n_seeds), clusters.n_pairs, False, rows, seeds)
 
     def _comparison(self, finding: Finding, p_holm: float) -> Comparison:

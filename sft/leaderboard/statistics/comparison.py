@@ -8,7 +8,7 @@ import numpy as np
 
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.groups import Group, seeds_of
-from sft.leaderboard.records import Interval, Needed
+from sft.leaderboard.records import Interval, Needed, SeedKey
 from sft.leaderboard.statistics.comparer import (
     ALONE,
     BOTH_SEEDED,
@@ -111,7 +111,7 @@ class BoardRuns:
         return [self.pair(own[seeds], other[seeds], seeds) for seeds in common] or None
 
     def pair(
-        self, own: ExperimentRecord, other: ExperimentRecord, seeds: object, kind: str = BOTH_SEEDED
+        self, own: ExperimentRecord, other: ExperimentRecord, seeds: SeedKey | None, kind: str = BOTH_SEEDED
     ) -> Difference:
         """One run less another, sample by sample, as each sample has the same rows for both."""
         known = self.samples

@@ -58,8 +58,8 @@ def bootstrap_values(
 def shifted_interval(samples: Floats, estimate: float, confidence: float = CONFIDENCE) -> Interval:
     """The percentile interval of samples whose mean was moved to the estimate.
 
-    Resamples hold fewer distinct rows than the data, which bends metrics that are no means (macro-F1 by two points with
-    77 labels); the shift takes that off.
+    Resamples hold fewer distinct rows than the data, which bends metrics that are no means (macro-F1 by two points
+    with 77 labels); the shift takes that off.
 
     Args:
         samples: bootstrap samples.

@@ -4,7 +4,6 @@
 of right rows. Which one is in force is decided in `comparer.py` alone.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -29,8 +28,12 @@ from sft.leaderboard.statistics.moderation import SeedVariance
 FEWEST_DISCORDANT = 6
 """With fewer rows that one of two has right alone the exact test never rejects at 5 %, and the score test may."""
 
-_LEAST_LOG_P = -700.0
-"""Natural logarithm of the smallest p that a number can hold."""
+_LEAST_LOG_P = -300.0
+"""Natural logarithm of the smallest p that is told; with one degree of freedom t is about 1 / p, and squared."""
+
+
+Bounds = tuple[float, float | None]
+"""The least and the greatest value of a metric; None: it has no greatest."""
 
 
 class Uncertainty(Protocol):
@@ -190,7 +193,7 @@ class PairedShares:
         return detectable_accuracy_difference(self.n_rows, (self.only_first + self.only_second) / self.n_rows)
 
 
-def within_range(found: Uncertainty, estimate: float, bounds: tuple[float, float | None] | None, n_rows: int) -> Interval:
+def within_range(found: Uncertainty, estimate: float, bounds: Bounds | None, n_rows: int) -> Interval:
     """The 95 % interval of a single set-up, never outside of the metric's range.
 
     A bounded metric gets it on the logit scale, one with a lower bound alone on the scale of logarithms, both by the
@@ -223,9 +226,3 @@ def within_range(found: Uncertainty, estimate: float, bounds: tuple[float, float
     ends = expit([logit(inner) - width, logit(inner) + width])
     lower, upper = min(ends[0], share), max(ends[1], share)
     return Interval(low + span * float(lower), low + span * float(upper))
-
-
-def mean_samples(samples: Sequence[Floats]) -> Floats:
-    """Sample by sample, as each sample has the same rows for all."""
-    mean: Floats = np.mean(samples, axis=0)
-    return mean

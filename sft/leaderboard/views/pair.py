@@ -2,18 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sft.config.seeds import is_seed
 from sft.evaluation.rows import DEV
 from sft.leaderboard.board import Leaderboard, direction
+from sft.leaderboard.building import board_runs
 from sft.leaderboard.collect import ExperimentRecord, mean
 from sft.leaderboard.details.sources import PredictedRow, input_columns, input_texts, predicted_rows
 from sft.leaderboard.records import Comparison, SeedKey, Summary
 from sft.leaderboard.setting_differences import differing
-from sft.leaderboard.statistics.comparison import BoardStatistics, compared
-from sft.leaderboard.statistics.run_samples import run_samples
 from sft.leaderboard.views.pair_sides import Sides, sides_of
 from sft.runs.records import STAGES
 
@@ -146,7 +145,7 @@ def compare_pair(leaderboard: Leaderboard, first: str, second: str) -> Pair:
         settings=tuple(_settings(sides, runs)),
         results=tuple(_results(sides, [name for name in (ranking, metric) if name is not None])),
         costs=tuple(_costs(sides)),
-        difference=_difference(sides, metric),
+        difference=_difference(sides),
         runs=runs,
         rows=rows_apart(*runs),
     )
@@ -214,7 +213,9 @@ def _difference(sides: Sides) -> PairedDifference | None:
     runs = board_runs(sides.first.board)
     finding = runs.finding(sides.first.group, sides.second.group)
     comparison = runs.comparer.family([finding])[0]
-    return None if comparison is None else PairedDifference(comparison, runs.samples.n_rows, runs.comparer.scale.margin)
+    return (
+        None if comparison is None else PairedDifference(comparison, runs.samples.n_rows, runs.comparer.scale.margin)
+    )
 
 
 def rows_apart(first: ExperimentRecord, second: ExperimentRecord) -> RowsApart | None:

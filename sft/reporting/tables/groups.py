@@ -78,7 +78,13 @@ def has_seeds(groups: Sequence[Mapping[str, Any]]) -> bool:
     return any(group["n"] > 1 or not group["complete"] for group in groups)
 
 
-TESTS = {"mcnemar": "exact McNemar test", "bootstrap": "paired bootstrap", "t": "t test of the paired differences"}
+TESTS = {
+    "mcnemar": "McNemar's test",
+    "bootstrap": "paired bootstrap",
+    "t": "t test of the paired differences",
+    "t-different-seeds": "t test over different seeds",
+    "t-one-seed": "t test of one pair, with the spread over seeds of the board's other set-ups",
+}
 
 
 def _detectable(statistics: Mapping[str, Any]) -> str:

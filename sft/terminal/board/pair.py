@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.text import Text
 
-from sft.leaderboard.records import Summary
+from sft.leaderboard.records import EQUIVALENT, NOT_TOLD_APART, Comparison, Summary
 from sft.leaderboard.views.pair import Cost, Pair, RowsApart, Setting
 from sft.leaderboard.views.pair_sides import Side
-from sft.reporting.tables.groups import TESTS, interval_text, interval_way, p_text
+from sft.reporting.tables.groups import TESTS, interval_text, p_text
 from sft.runs.files import ID_DIGITS
 from sft.runs.records import STAGES
 from sft.terminal.screen import BEST, FAINT, MISSING, WARNING, Column, Parts, Screen, line, number, table
@@ -137,7 +137,7 @@ def _difference(pair: Pair) -> Iterator[Text]:
         why = "it does not follow from single rows, or the results are of an earlier version and lack rows.npz"
         yield line(f"{pair.metric}: no interval and no test, for {why}", WARNING)
         return
-    comparison, known = found.comparison, found.statistics
+    comparison = found.comparison
     interval = interval_text(dataclasses.asdict(comparison.interval), "+.4f")
     p = p_text(comparison.p)
     yield line(
@@ -145,12 +145,18 @@ def _difference(pair: Pair) -> Iterator[Text]:
         f"p {'' if p.startswith('<') else '= '}{p} ({TESTS[comparison.test]})",
         "bold",
     )
-    says = "do not tell the two apart" if comparison.is_tie else "tell the two apart"
-    yield line(
-        f"The {known.n_rows:,} test rows {says} (p {'≥' if comparison.is_tie else '<'} 0.05, of this pair alone). "
-        f"Interval: 95 % {interval_way(found.covers)} ({known.samples:,} samples)",
-        FAINT,
-    )
+    yield line(f"{verdict_text(comparison, found.margin)} Interval and p are over {comparison.covers}.", FAINT)
+
+
+def verdict_text(comparison: Comparison, margin: float | None) -> str:
+    """What a comparison of one pair alone comes to, in a sentence."""
+    if comparison.runs_only:
+        return "This compares two runs: nothing here tells what other seeds would give."
+    if comparison.mark == EQUIVALENT:
+        return f"The two are equivalent: the 90 % interval of their difference lies within ±{margin:g}."
+    if comparison.mark == NOT_TOLD_APART:
+        return "The two are not told apart (p ≥ 0.05, of this pair alone), which does not say that they are equal."
+    return f"A is {comparison.mark} than B (p < 0.05, of this pair alone)."
 
 
 def rows_parts(pair: Pair, screen: Screen) -> Parts:
