@@ -79,7 +79,8 @@ def board_runs(board: Board, *, full: bool = False, margin: float | None = None)
     metric = (board.metric or "").removeprefix(DEV)
     samples = run_samples([run for group in board.groups for run in group.runs], metric)
     details = board.records[0].part("details")
-    scale = Scale(board.higher_is_better, margin, range_of(metric, details), step_of(metric, details, samples.n_rows))
+    step = step_of(metric, details, samples.n_rows) if samples.n_rows else 0.0
+    scale = Scale(board.higher_is_better, margin, range_of(metric, details), step)
     if margin is None and scale.width is not None:
         scale = replace(scale, margin=MARGIN * scale.width)
     return BoardRuns.of(board.groups, samples, scale)

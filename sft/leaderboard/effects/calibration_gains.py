@@ -8,9 +8,10 @@ from sft.evaluation.selection import UNCALIBRATED
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.groups import Group, seeds_of
 from sft.leaderboard.records import CalibrationGain
-from sft.leaderboard.statistics.comparer import Difference, Finding
+from sft.leaderboard.statistics.comparer import Finding
 from sft.leaderboard.statistics.comparison import BoardRuns
 from sft.leaderboard.statistics.row_metrics import SHARES
+from sft.leaderboard.statistics.seed_clusters import Difference
 
 _FUNCTION = "inference.calibration_args.calibration_fn"
 

@@ -9,8 +9,8 @@ from sft.leaderboard.effects.axes import Axis, AxisValue, GridRow, RunPair
 from sft.leaderboard.effects.axis_sources import axes_of
 from sft.leaderboard.groups import Group
 from sft.leaderboard.records import Comparison, Effect, SeedKey
-from sft.leaderboard.statistics.comparer import BOTH_SEEDED, CONTEXTS, ONE_SEEDED, Difference, kind_of
 from sft.leaderboard.statistics.comparison import BoardRuns
+from sft.leaderboard.statistics.seed_clusters import BOTH_SEEDED, CONTEXTS, ONE_SEEDED, Difference, kind_of
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from statistics import fmean
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sft.leaderboard.records import (
     BETTER,
@@ -19,10 +15,10 @@ from sft.leaderboard.records import (
     Comparison,
     Interval,
     Needed,
-    SeedKey,
 )
-from sft.leaderboard.statistics.formulas import CONFIDENCE, POWER, Floats, holm, normal_quantile
+from sft.leaderboard.statistics.formulas import CONFIDENCE, POWER, holm, normal_quantile
 from sft.leaderboard.statistics.moderation import Prior, SeedVariance, least_variance, prior_of
+from sft.leaderboard.statistics.seed_clusters import ALONE, CONTEXTS, Difference, SeedClusters, kind_of
 from sft.leaderboard.statistics.uncertainty import (
     Bounds,
     PairedShares,
@@ -31,31 +27,6 @@ from sft.leaderboard.statistics.uncertainty import (
     Uncertainty,
     within_range,
 )
-
-Outcomes = NDArray[np.bool_]
-
-ALONE, BOTH_SEEDED, ONE_SEEDED, CONTEXTS = "alone", "both seeded", "one seeded", "contexts"
-"""Kinds of variances over seeds: of a set-up, of differences where seeds move both sides or one of them, and of means
-of differences over several models, numbers of shots and so on. What is usual is told for each apart."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One pair of runs, or one run beside nothing.
-
-    Attributes:
-        seeds: in force in it; None where no seed changes either, so that the pair is the same at every seed.
-        observed: on all test rows.
-        samples: (samples,) on bootstrap samples of them.
-        outcomes: (rows,) which rows each of the two has right, where the metric is the share of these.
-        kind: of its variance over seeds.
-    """
-
-    seeds: SeedKey | None
-    observed: float
-    samples: Floats
-    outcomes: tuple[Outcomes, Outcomes] | None = None
-    kind: str = BOTH_SEEDED
 
 
 @dataclass(frozen=True)
@@ -113,7 +84,7 @@ class Comparer:
         """The same with what is usual in these means of differences, each kind apart, beside what is known already."""
         found: dict[str, list[SeedVariance]] = {}
         for pairs in known:
-            clusters = _Clusters.of(pairs)
+            clusters = SeedClusters.of(pairs)
             if clusters.n_seeds > 1 and len(clusters.sources()) == 1:
                 found.setdefault(kind_of(pairs), []).append(clusters.variance_of_one(clusters.sources()[0]))
         least = least_variance(self.scale.step)
@@ -122,7 +93,7 @@ class Comparer:
 
     def mean(self, pairs: Sequence[Difference]) -> Finding:
         """The mean of at least one difference and how sure it is: pairs that share a seed stand or fall together."""
-        clusters = _Clusters.of(pairs)
+        clusters = SeedClusters.of(pairs)
         rows = float(clusters.samples.var())
         if clusters.n_seeds > 1:
             seeds = tuple(self._moderated(clusters, levels, kind_of(pairs)) for levels in clusters.sources())
@@ -142,7 +113,7 @@ class Comparer:
             first: the runs of one, each beside nothing.
             second: those of the other.
         """
-        sides = [_Clusters.of(side) for side in (first, second)]
+        sides = [SeedClusters.of(side) for side in (first, second)]
         prior = self.priors.get(ALONE, Prior())
         sources = []
         for side in sides:
@@ -186,13 +157,13 @@ class Comparer:
         single = self.priors.get(pairs[0].kind, Prior())
         return SeedVariance(single.variance, single.freedom)
 
-    def _moderated(self, clusters: "_Clusters", levels: Sequence[int], kind: str) -> SeedVariance:
+    def _moderated(self, clusters: SeedClusters, levels: Sequence[int], kind: str) -> SeedVariance:
         """What one source of seeds adds to the variance of the mean; of several sources none borrows."""
         prior = self.priors.get(kind, Prior()) if len(clusters.sources()) == 1 else Prior()
         found = prior.moderated(clusters.variance_of_one(levels), least_variance(self.scale.step))
         return replace(found, variance=found.variance / clusters.runs_per_mean(levels))
 
-    def _finding(self, clusters: "_Clusters", found: Uncertainty) -> Finding:
+    def _finding(self, clusters: SeedClusters, found: Uncertainty) -> Finding:
         rows, seeds = found.standard_error**2, 0.0
         if isinstance(found, RowsAndSeeds):
             rows, seeds = found.rows, sum(source.variance for source in found.seeds)
@@ -246,107 +217,9 @@ def covered(finding: Finding) -> str:
     return ROWS_AND_SEEDS if isinstance(finding.uncertainty, RowsAndSeeds) else ROWS
 
 
-def kind_of(pairs: Sequence[Difference]) -> str:
-    """Of a mean of differences: that of its pairs, unless one seed has several of them."""
-    seeded = [pair.seeds for pair in pairs if pair.seeds is not None]
-    return CONTEXTS if len(set(seeded)) < len(pairs) and len(pairs) > 1 else pairs[0].kind
-
-
-def _of_rows(pairs: Sequence[Difference], clusters: "_Clusters", n_rows: int) -> Uncertainty:
+def _of_rows(pairs: Sequence[Difference], clusters: SeedClusters, n_rows: int) -> Uncertainty:
     """Test rows are the only source of chance: shares of one pair by counts, all else by resampling."""
     if len(pairs) == 1 and (outcomes := pairs[0].outcomes) is not None:
         own, other = outcomes
         return PairedShares(n_rows, int((own & ~other).sum()), int((other & ~own).sum()))
     return Resampled(clusters.mean, clusters.samples)
-
-
-@dataclass(frozen=True)
-class _Clusters:
-    """Differences by seed: their number and sums; those without a seed count in the mean alone.
-
-    Attributes:
-        numbers: (seeds,) pairs of each.
-        sums: (seeds,) of their differences.
-        samples_of: (seeds, samples) mean of the samples of each seed's pairs.
-        keys: the seeds.
-        mean: of all pairs.
-        samples: (samples,) of that mean.
-        n_pairs: all pairs.
-    """
-
-    numbers: Floats
-    sums: Floats
-    samples_of: Floats
-    keys: tuple[SeedKey, ...]
-    mean: float
-    samples: Floats
-    n_pairs: int
-
-    @classmethod
-    def of(cls, pairs: Sequence[Difference]) -> "_Clusters":
-        by_seed: dict[SeedKey, list[Difference]] = {}
-        for pair in pairs:
-            if pair.seeds is not None:
-                by_seed.setdefault(pair.seeds, []).append(pair)
-        return cls(
-            np.array([len(own) for own in by_seed.values()], dtype=np.float64),
-            np.array([sum(pair.observed for pair in own) for own in by_seed.values()]),
-            np.array([np.mean([pair.samples for pair in own], axis=0) for own in by_seed.values()]),
-            tuple(by_seed),
-            fmean(pair.observed for pair in pairs),
-            np.mean([pair.samples for pair in pairs], axis=0),
-            len(pairs),
-        )
-
-    @property
-    def n_seeds(self) -> int:
-        return len(self.keys)
-
-    def sources(self) -> list[tuple[int, ...]]:
-        """The sources of chance that vary, each as the number of its level at every seed.
-
-        Sources that move together are one. Several that are crossed each count with all that they cover, so that the
-        variance is rather too large than too small.
-        """
-        keys = self.keys
-        columns = list(zip(*keys, strict=True)) if len({len(key) for key in keys}) == 1 else [tuple(keys)]
-        found: dict[tuple[int, ...], None] = {}
-        for column in columns:
-            places = {value: place for place, value in enumerate(dict.fromkeys(column))}
-            if len(places) > 1:
-                found[tuple(places[value] for value in column)] = None
-        return list(found)
-
-    def variance_of_one(self, levels: Sequence[int]) -> SeedVariance:
-        """The variance over one source of seeds of a single run or pair.
-
-        Between the seeds' sums, linearised as a ratio's where seeds have unequally many pairs (Cochran 1977, Sampling
-        Techniques, section 6.3), times the pairs of each seed.
-        """
-        numbers, sums = np.zeros(max(levels) + 1), np.zeros(max(levels) + 1)
-        for level, number, total in zip(levels, self.numbers, self.sums, strict=True):
-            numbers[level] += number
-            sums[level] += total
-        residuals = sums - numbers * sums.sum() / numbers.sum()
-        count = len(numbers)
-        of_mean = float(count / (count - 1) * (residuals**2).sum() / self.n_pairs**2)
-        return SeedVariance(of_mean * self.runs_per_mean(levels), count - 1)
-
-    def runs_per_mean(self, levels: Sequence[int]) -> float:
-        """By how much the variance of the mean is less than that of a single run or pair: seeds times contexts."""
-        return max(self.n_pairs, max(levels) + 1)
-
-    @property
-    def rows_in_seeds(self) -> float:
-        """The part of the variance over rows that the one over seeds holds too: rows that seeds move apart.
-
-        Of seeds with shares w of the pairs, the mean row variance of single seeds exceeds that of their mean by
-        (1 - sum w^2) of it, and it is sum w^2 of it that the mean keeps.
-        """
-        if self.n_seeds < 2:
-            return 0.0
-        shares = self.numbers / self.numbers.sum()
-        single, together = self.samples_of.var(axis=1), float((shares @ self.samples_of).var())
-        squares = float((shares**2).sum())
-        apart = max(0.0, float(shares @ single) - together)
-        return float((self.numbers.sum() / self.n_pairs) ** 2 * squares * apart / (1 - squares))

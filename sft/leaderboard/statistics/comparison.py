@@ -1,6 +1,6 @@
 """Statistics of a board's set-ups: intervals, each one beside the best, and what its test rows can show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -9,18 +9,11 @@ import numpy as np
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.groups import Group, seeds_of
 from sft.leaderboard.records import Interval, Needed, SeedKey
-from sft.leaderboard.statistics.comparer import (
-    ALONE,
-    BOTH_SEEDED,
-    ONE_SEEDED,
-    Comparer,
-    Difference,
-    Finding,
-    Scale,
-)
+from sft.leaderboard.statistics.comparer import Comparer, Finding, Scale
 from sft.leaderboard.statistics.formulas import CONFIDENCE, SAMPLES
 from sft.leaderboard.statistics.row_metrics import SHARES
 from sft.leaderboard.statistics.run_samples import RunSamples
+from sft.leaderboard.statistics.seed_clusters import ALONE, BOTH_SEEDED, ONE_SEEDED, Difference
 
 
 @dataclass(frozen=True)
@@ -161,7 +154,11 @@ def compared(groups: Sequence[Group], runs: BoardRuns, *, chosen_on_dev: bool = 
         runs: of the board.
         chosen_on_dev: whether they are ranked by dev rows.
     """
-    found = list(_with_intervals(groups, runs))
+    intervals = [runs.interval(group) for group in groups]
+    found = [
+        group if known is None else replace(group, interval=known[0], interval_covers=known[1])
+        for group, known in zip(groups, intervals, strict=True)
+    ]
     readable = [group for group in found if group.interval is not None]
     if not readable:
         return ComparedGroups(tuple(groups), None)
@@ -186,12 +183,6 @@ def compared(groups: Sequence[Group], runs: BoardRuns, *, chosen_on_dev: bool = 
         detectable=float(np.median(detectable)) if detectable else None,
     )
     return ComparedGroups(tuple(found), statistics)
-
-
-def _with_intervals(groups: Sequence[Group], runs: BoardRuns) -> Iterator[Group]:
-    for group in groups:
-        known = runs.interval(group)
-        yield group if known is None else replace(group, interval=known[0], interval_covers=known[1])
 
 
 def _median(needed: Sequence[Needed]) -> Needed | None:

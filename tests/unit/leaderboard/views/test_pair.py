@@ -8,7 +8,7 @@ import pytest
 
 from sft.errors import UserError
 from sft.leaderboard.building import build_leaderboard, with_statistics
-from sft.leaderboard.statistics.formulas import mcnemar_p
+from sft.leaderboard.statistics.formulas import score_mcnemar_p
 from sft.leaderboard.views.pair import Disagreement, Pair
 from sft.leaderboard.views.view import LeaderboardView, ViewRequest, leaderboard_view
 from sft.runs.manifest import write_manifest
@@ -87,7 +87,7 @@ def test_the_difference_in_accuracy_is_mcnemar_s_and_each_way_round(made: Made) 
     assert turned.difference is not None
     comparison = pair.difference.comparison
     assert comparison.difference == pytest.approx(7 / N)
-    assert (comparison.test, comparison.p) == ("mcnemar", mcnemar_p(11, 4))
+    assert (comparison.test, comparison.p) == ("mcnemar", score_mcnemar_p(11, 4))
     assert comparison.interval.low < 7 / N < comparison.interval.high
     assert turned.difference.comparison.difference == pytest.approx(-7 / N)
     assert turned.difference.comparison.p == comparison.p
