@@ -166,7 +166,7 @@ def _order(seeds: SeedKey) -> list[int]:
 
 def _settings(sides: Sides, runs: tuple[ExperimentRecord, ExperimentRecord]) -> list[Setting]:
     first, second = runs
-    shows_seeds = not _several(sides)
+    shows_seeds = len(sides.first.group.runs) == len(sides.second.group.runs) == 1
     return [
         Setting(
             path,
@@ -178,10 +178,6 @@ def _settings(sides: Sides, runs: tuple[ExperimentRecord, ExperimentRecord]) -> 
         for path in differing([run.settings for run in runs])
         if shows_seeds or not is_seed(path)
     ]
-
-
-def _several(sides: Sides) -> bool:
-    return max(len(sides.first.group.runs), len(sides.second.group.runs)) > 1
 
 
 def _results(sides: Sides, first: list[str]) -> list[Result]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sft.evaluation.rows import DEV, EvaluatedRows, read_rows, write_rows
-from sft.leaderboard.statistics.formulas import SAMPLES, resamples
+from sft.leaderboard.statistics.formulas import score_mcnemar_p, tango_interval
 from tests.support.records import outcome
 from tests.support.results import ResultsBuilder
 
@@ -18,7 +18,7 @@ def made(tmp_path: Path) -> ResultsBuilder:
     return ResultsBuilder(tmp_path)
 
 
-def test_a_gain_is_what_explicit_resampling_of_the_rows_gives(made: ResultsBuilder) -> None:
+def test_the_gain_of_one_run_is_a_comparison_of_two_shares_of_its_rows(made: ResultsBuilder) -> None:
     rng = np.random.default_rng(1)
     after, before = rng.random(60) < 0.8, rng.random(60) < 0.6
     made.scored("a", outcome(after, before), BATCH, results={"uncalibrated_accuracy": float(before.mean())})
@@ -27,13 +27,10 @@ def test_a_gain_is_what_explicit_resampling_of_the_rows_gives(made: ResultsBuild
     assert (gain.group, gain.calibrator, gain.metric, gain.n) == ("a", "batch", "accuracy", 1)
     assert (gain.calibrated, gain.uncalibrated) == (after.mean(), before.mean())
     assert gain.difference == pytest.approx(after.mean() - before.mean())
-    weights = np.concatenate(list(resamples(60, 2)), axis=1)
-    drawn = [np.repeat(np.arange(60), weights[:, number].astype(int)) for number in range(SAMPLES)]
-    differences = [after[rows].mean() - before[rows].mean() for rows in drawn]
-    assert gain.certainty is not None
-    interval = gain.certainty.interval
-    assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])))
-    assert gain.p_holm == gain.certainty.p
+    found, alone, other = gain.comparison, int((after & ~before).sum()), int((before & ~after).sum())
+    assert found is not None
+    assert (found.test, found.p_holm) == ("mcnemar", pytest.approx(score_mcnemar_p(alone, other)))
+    assert found.interval == tango_interval(60, alone, other)
 
 
 def test_several_seeds_are_one_gain_and_several_gains_one_family(made: ResultsBuilder) -> None:
@@ -52,9 +49,9 @@ def test_several_seeds_are_one_gain_and_several_gains_one_family(made: ResultsBu
         name: (3, pytest.approx(0.06)) for name in "ab"
     }
     for gain in gains:
-        assert gain.certainty is not None
-        assert gain.certainty.covers == "test rows and seeds"
-        assert gain.p_holm == pytest.approx(2 * gain.certainty.p)
+        assert gain.comparison is not None
+        assert gain.comparison.covers == "test rows and seeds"
+        assert gain.comparison.p_holm == pytest.approx(2 * gain.comparison.p)
 
 
 @pytest.mark.parametrize("case", ["old file", "other number", "no number", "no calibrator"])
@@ -64,7 +61,7 @@ def test_what_is_not_known_is_left_out(made: ResultsBuilder, case: str) -> None:
     rows = outcome(after, None if case == "old file" else before)
     made.scored("a", rows, {} if case == "no calibrator" else BATCH, results=results)
     gains = made.board().calibration_gains
-    assert [gain.certainty for gain in gains] == ([None] if case in ("old file", "other number") else [])
+    assert [gain.comparison for gain in gains] == ([None] if case in ("old file", "other number") else [])
 
 
 def test_rows_keep_what_they_were_before_calibration(tmp_path: Path) -> None:

@@ -97,14 +97,3 @@ def test_a_group_without_the_number_is_no_point(made: ResultsBuilder) -> None:
         made.scored(f"{shots}", outcome(np.arange(200) < 100), {"dataset": {"shots": shots}}, results=results)
     (curve,) = made.board().learning_curves
     assert [point.shots for point in curve.points] == [4, 16]
-
-
-def test_curves_beyond_the_runs_that_are_sampled_have_no_intervals(
-    made: ResultsBuilder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sft.leaderboard.building.MOST_RUNS", 1)
-    for shots in (4, 8):
-        add(made, f"{shots}", 100 + shots, shots)
-    (curve,) = made.board().learning_curves
-    assert [(point.low, point.high) for point in curve.points] == [(None, None), (None, None)]
-    assert all(point.low is not None for point in made.board(full=True).learning_curves[0].points)

@@ -1,7 +1,7 @@
 """Main effects of a board's axes: beside explicit loops over pairs and resamples, and on boards with known effects."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ import pytest
 from scipy import stats
 
 from sft.evaluation.rows import EvaluatedRows
+from sft.leaderboard.board import with_ranks
+from sft.leaderboard.building import build_leaderboard
 from sft.leaderboard.records import Effect
 from sft.leaderboard.statistics.formulas import SAMPLES, resamples
+from sft.leaderboard.views.pair import compare_pair
 from sft.runs.records import ErrorRecord
 from tests.support.records import config, metrics, outcome
 from tests.support.results import ResultsBuilder
@@ -89,8 +92,8 @@ def expected_interval(pairs: list[tuple[int, EvaluatedRows, EvaluatedRows]]) -> 
     single = sum(shares[seed] * float(np.mean(sampled[own[seed]], axis=0).var()) for seed in seeds)
     squares = sum(share**2 for share in shares.values())
     in_both = max(0.0, squares * (single - over_rows) / (1 - squares))
-    variance = max(over_rows, over_seeds, over_rows + over_seeds - in_both)
-    half = stats.t.ppf(0.975, (len(seeds) - 1) * (variance / over_seeds) ** 2) * variance**0.5
+    rows_apart = max(0.0, over_rows - in_both)
+    half = (stats.norm.ppf(0.975) ** 2 * rows_apart + stats.t.ppf(0.975, len(seeds) - 1) ** 2 * over_seeds) ** 0.5
     return mean - half, mean + half
 
 
@@ -121,11 +124,11 @@ def test_an_effect_is_what_loops_over_pairs_and_resamples_give(
     observed = [f1(own, everything) - f1(other, everything) for _, own, other in pairs]
     assert effect.difference == pytest.approx(np.mean(observed))
     seeds = [seed for seed, _, _ in pairs]
-    assert (effect.n_pairs, effect.n_seeds) == (len(pairs), len(set(seeds)))
-    assert effect.certainty is not None
-    interval = effect.certainty.interval
+    assert effect.comparison is not None
+    assert (effect.n_pairs, effect.comparison.n_seeds) == (len(pairs), len(set(seeds)))
+    interval = effect.comparison.interval
     assert (interval.low, interval.high) == pytest.approx(expected_interval(pairs))
-    assert effect.certainty.covers == "test rows and seeds"
+    assert effect.comparison.covers == "test rows and seeds"
     assert (effect.value_name, effect.reference_name) == (value, reference)
 
 
@@ -143,13 +146,18 @@ def test_the_samples_of_an_effect_are_those_of_explicit_resampling(made: Results
         differences.append(
             np.mean([np.mean(runs[16, i].correct[drawn]) - np.mean(runs[8, i].correct[drawn]) for i in "ab"])
         )
-    assert effect.certainty is not None
-    interval = effect.certainty.interval
-    assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])))
-    assert effect.certainty.covers == "test rows"
+    assert effect.comparison is not None
+    interval = effect.comparison.interval
+    shift = effect.difference - np.mean(differences)
+    assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975]) + shift))
+    assert (effect.comparison.covers, effect.comparison.runs_only) == ("test rows", True)
 
 
 # --- boards with known effects
+
+
+def n_seeds(effect: Effect) -> int | None:
+    return effect.comparison and effect.comparison.n_seeds
 
 
 def test_known_effects_of_two_settings_are_found_with_their_pairs(made: ResultsBuilder) -> None:
@@ -161,10 +169,11 @@ def test_known_effects_of_two_settings_are_found_with_their_pairs(made: ResultsB
     assert list(found) == ["lora.r: 16 over 8", "lora.init_lora_weights: pca over default"]
     rank, init = found.values()
     assert (rank.difference, init.difference) == (pytest.approx(0.1), pytest.approx(0.05))
-    assert (rank.n_pairs, rank.n_seeds, rank.kind) == (6, 3, "setting")
-    assert rank.certainty is not None
-    assert rank.certainty.interval.low > 0.05
-    assert rank.p_holm == pytest.approx(2 * rank.certainty.p)
+    assert (rank.n_pairs, rank.kind) == (6, "setting")
+    assert rank.comparison is not None
+    assert rank.comparison.n_seeds == 3
+    assert rank.comparison.interval.low > 0.05
+    assert rank.comparison.p_holm == pytest.approx(2 * rank.comparison.p)
     assert (init.value_name, init.reference_name) == ("pca", "default")
 
 
@@ -178,7 +187,7 @@ def test_a_patch_of_several_settings_is_an_axis_of_the_names_beside_zero_shot(ma
     found = effects(made)
     assert list(found) == ["names, part 1: lora over zero", "names, part 1: in-context over zero"]
     lora = found["names, part 1: lora over zero"]
-    assert (lora.difference, lora.n_pairs, lora.n_seeds, lora.kind) == (pytest.approx(0.3), 2, 2, "name")
+    assert (lora.difference, lora.n_pairs, n_seeds(lora), lora.kind) == (pytest.approx(0.3), 2, 2, "name")
 
 
 def test_a_run_under_several_names_is_one_pair_and_none_with_itself(made: ResultsBuilder) -> None:
@@ -190,12 +199,12 @@ def test_a_run_under_several_names_is_one_pair_and_none_with_itself(made: Result
         for seed in (1, 2):
             made.scored(f"{model}/lora/seed{seed}", right(n_right + 40), {"seed": seed, "model": {"name": model}})
     model = effects(made)["model.name: b over a"]
-    assert (model.n_pairs, model.n_seeds, model.difference) == (3, 2, pytest.approx(0.1))
+    assert (model.n_pairs, n_seeds(model), model.difference) == (3, 2, pytest.approx(0.1))
     zero = effects(made)["lora.r: 8 over none"]
     assert (zero.value_name, zero.reference_name) == ("lora", "zero")
     assert {"dataset.shots", "adapter.method"} < set(zero.also)
     assert not {"lora", "adapter", "training"} & set(zero.also)
-    assert (zero.n_pairs, zero.n_seeds, zero.difference) == (4, 2, pytest.approx(0.2))
+    assert (zero.n_pairs, n_seeds(zero), zero.difference) == (4, 2, pytest.approx(0.2))
 
 
 def test_a_pair_that_no_seed_changes_is_no_sample_of_seeds(made: ResultsBuilder) -> None:
@@ -208,8 +217,8 @@ def test_a_pair_that_no_seed_changes_is_no_sample_of_seeds(made: ResultsBuilder)
             made.scored(f"{model}/lora/seed{seed}", right(trained), {"seed": seed, "model": {"name": model}})
     effect = effects(made)["model.name: b over a"]
     assert (effect.difference, effect.n_pairs) == (pytest.approx(0.2), 3)
-    assert effect.certainty is not None
-    assert effect.certainty.interval.high - effect.certainty.interval.low < 0.12
+    assert effect.comparison is not None
+    assert effect.comparison.interval.high - effect.comparison.interval.low < 0.12
 
 
 def test_settings_that_change_together_are_one_axis(made: ResultsBuilder) -> None:
@@ -280,8 +289,8 @@ def test_where_less_is_better_the_difference_is_still_value_less_reference(tmp_p
     (effect,) = folder.board().effects
     assert effect.metric == "log_loss"
     assert effect.difference == pytest.approx(-0.25 * 1.25)
-    assert effect.certainty is not None
-    assert effect.certainty.interval.high < 0
+    assert effect.comparison is not None
+    assert effect.comparison.interval.high < 0
 
 
 def test_dev_rows_rank_and_effects_are_of_test_rows(made: ResultsBuilder) -> None:
@@ -302,8 +311,7 @@ def test_generated_texts_have_intervals_where_the_metric_follows_from_rows(tmp_p
         folder.scored(f"n{rank}", rows, own, results={metric: n_right / 200}, details={"labels": None})
     (effect,) = folder.board().effects
     assert effect.difference == pytest.approx(0.25)
-    assert (effect.certainty is None) == (metric == "rougeL")
-    assert (effect.p_holm is None) == (metric == "rougeL")
+    assert (effect.comparison is None) == (metric == "rougeL")
 
 
 def test_a_single_group_and_a_board_without_a_number_have_no_effects(tmp_path: Path) -> None:
@@ -317,21 +325,27 @@ def test_a_single_group_and_a_board_without_a_number_have_no_effects(tmp_path: P
     assert (board.effects, board.learning_curves, board.calibration_gains, board.pareto) == ((), (), (), ())
 
 
-# --- which effects get intervals on a large board
+def test_the_effects_of_a_large_board_are_one_family(made: ResultsBuilder) -> None:
+    """Every effect has an interval, whatever the size of the board, and is corrected for all of them."""
+    for number in range(60):
+        made.scored(f"m{number}", right(100 + number), {"model": {"name": f"m{number}"}, **ZERO})
+    found = [effect.comparison for effect in made.board().effects]
+    smallest = min(one.p for one in found if one is not None)
+    assert len(found) == 59
+    assert min(one.p_holm for one in found if one is not None) == pytest.approx(min(1.0, 59 * smallest))
 
 
-def many(folder: ResultsBuilder, n_right: Callable[[int], int]) -> dict[str, bool]:
-    for number in range(6):
-        folder.scored(f"m{number}", right(n_right(number)), {"model": {"name": f"m{number}"}})
-    return {effect.value: effect.certainty is not None for effect in folder.board().effects}
-
-
-@pytest.mark.parametrize("n_right", [lambda number: 100 + number, lambda number: 190 - number], ids=["up", "down"])
-def test_which_effects_of_a_large_board_have_intervals_depends_on_no_result(
-    made: ResultsBuilder, monkeypatch: pytest.MonkeyPatch, n_right: Callable[[int], int]
-) -> None:
-    monkeypatch.setattr("sft.leaderboard.building.MOST_RUNS", 3)
-    assert many(made, n_right) == {"m1": True, "m2": True, "m3": False, "m4": False, "m5": False}
-    known = [effect for effect in made.board().effects if effect.certainty is not None]
-    assert all(effect.p_holm is not None for effect in known)
-    assert all(effect.certainty is not None for effect in made.board(full=True).effects)
+def test_a_pair_of_set_ups_has_one_answer_in_table_effects_and_diff(made: ResultsBuilder) -> None:
+    for seed in (1, 2, 3):
+        made.scored(f"a/seed{seed}", right(150 + 3 * seed), {"seed": seed})
+        made.scored(f"b/seed{seed}", right(120 + 2 * seed), {"seed": seed, "lora": {"r": 4}})
+    board = made.board()
+    (effect,), table = board.effects, board.groups[1].against_best
+    found = compare_pair(with_ranks(build_leaderboard([made.results])), "a", "b").difference
+    assert effect.comparison is not None
+    assert table is not None
+    assert found is not None
+    assert table.difference == pytest.approx(-0.16)
+    for other in (effect.comparison, found.comparison):
+        assert (other.p, other.test, abs(other.difference)) == pytest.approx((table.p, table.test, 0.16))
+        assert other.interval.high - other.interval.low == pytest.approx(table.interval.high - table.interval.low)

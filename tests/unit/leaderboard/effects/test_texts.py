@@ -34,7 +34,7 @@ def test_json_has_the_keys_that_were_promised(made: ResultsBuilder) -> None:
     board = made.record()
     assert set(board["effects"][0]) == {
         "axis", "also", "kind", "reference", "value", "reference_name", "value_name", "metric", "difference", "low",
-        "high", "p", "p_holm", "n_pairs", "n_seeds", "covers",
+        "high", "p", "p_holm", "n_pairs", "n_seeds", "covers", "test", "mark", "runs_only",
     }  # fmt: skip
     assert set(board["learning_curves"][0]) == {"name", "settings", "metric", "points"}
     assert set(board["learning_curves"][0]["points"][0]) == {
@@ -42,7 +42,7 @@ def test_json_has_the_keys_that_were_promised(made: ResultsBuilder) -> None:
     }  # fmt: skip
     assert set(board["calibration_gains"][0]) == {
         "group", "calibrator", "metric", "uncalibrated", "calibrated", "difference", "low", "high", "p", "p_holm", "n",
-        "covers",
+        "covers", "test", "mark", "runs_only",
     }  # fmt: skip
     assert set(board["pareto"][0]) == {"cost", "unit", "metric", "higher_is_better", "points"}
     assert set(board["pareto"][0]["points"][0]) == {"group", "cost", "value", "on_front"}

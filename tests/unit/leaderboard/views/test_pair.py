@@ -183,7 +183,7 @@ def test_groups_are_compared_seed_by_seed(seeds: Made) -> None:
     assert pair.difference is not None
     comparison = pair.difference.comparison
     assert comparison.difference == pytest.approx((15 + 16 + 17 - 2 - 3 - 4) / 3 / N)
-    assert (comparison.test, pair.difference.covers) == ("t", "test rows and seeds")
+    assert (comparison.test, comparison.covers) == ("t", "test rows and seeds")
     assert [item.path for item in pair.settings] == ["lora.r"]
     assert [run.name for run in pair.runs] == ["good/seed0", "bad/seed0"]
     assert pair.rows is not None
