@@ -16,12 +16,11 @@ from typing import Any
 
 from sft.config.experiment import ExperimentConfig
 from sft.errors import UserError
+from sft.leaderboard.in_force import InForce, in_force, leaves, settings_in_force
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
 from sft.runs.manifest import ListedFile
-
-NOT_A_SETTING = frozenset({"name"})
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,16 @@ class ExperimentRecord:
     def settings(self) -> dict[str, Any]:
         """Every leaf of the config by dotted path."""
         return leaves(self.config)
+
+    @cached_property
+    def in_force(self) -> InForce:
+        """What of the config has an effect."""
+        return in_force(self.config)
+
+    @cached_property
+    def settings_in_force(self) -> dict[str, Any]:
+        """The leaves of the config by dotted path; what has no effect is as if it were not written."""
+        return settings_in_force(self.settings, self.in_force.unused)
 
     @cached_property
     def experiment(self) -> ExperimentConfig:
@@ -172,17 +181,3 @@ def mean(values: Iterable[Any]) -> float | None:
     """The mean of those values that are finite numbers, as of the runs that have one; None where there is none."""
     known = finite_numbers(values)
     return fmean(known) if known else None
-
-
-def leaves(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted path -> value of every leaf but the name; a list, and a map without entries, is a leaf."""
-    return {path: value for path, value in _leaves(config, "") if path not in NOT_A_SETTING}
-
-
-def _leaves(value: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
-    for key, item in value.items():
-        path = f"{prefix}{key}"
-        if isinstance(item, Mapping) and item:
-            yield from _leaves(item, f"{path}.")
-        else:
-            yield path, item

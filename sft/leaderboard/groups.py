@@ -1,16 +1,12 @@
 """Groups of a board: experiments that differ only in their seeds, ranked by the mean over them."""
 
 import statistics as numbers
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from pydantic import ValidationError
-
-from sft.config.seeds import without_seeds
-from sft.errors import SftError
 from sft.leaderboard.collect import ExperimentRecord, finite_numbers
+from sft.leaderboard.gathering import SetUp, seeds_of, set_ups
 from sft.leaderboard.records import BEST, Comparison, Interval, SeedKey, Summary
-from sft.pipeline.needed_rows import seed_has_effect
 
 
 @dataclass(frozen=True)
@@ -18,7 +14,7 @@ class Group:
     """Experiments with the same settings but for the seeds.
 
     Attributes:
-        name: what the names of its rows have in common.
+        name: what the names of its rows have in common; unlike that of every other group.
         runs: one row per experiment that ran, best first.
         rows: all its rows; several names may share one run.
         n_seeds: how many seeds its rows cover.
@@ -82,15 +78,9 @@ def groups_of(
         metric: key of `results` by which the board ranks.
         higher: whether more of it is better.
     """
-    gathered = _gathered(records)
-    planned: dict[str, set[SeedKey]] = {key: set() for key in gathered}
-    for record in (*records, *unfinished):
-        key = without_seeds(record.config)
-        if key in planned:
-            planned[key].add(seeds_of(record))
-    expected = max(map(len, planned.values()), default=0)
-    found = [_group(part, expected, metric) for parts in gathered.values() for part in parts]
-    return _ranked(_named(found), metric, higher)
+    found = set_ups(records, unfinished)
+    expected = max((len(one.planned) for one in found), default=0)
+    return _ranked([_group(one, expected, metric) for one in found], metric, higher)
 
 
 def summary(runs: Sequence[ExperimentRecord], name: str) -> Summary | None:
@@ -102,51 +92,12 @@ def summary(runs: Sequence[ExperimentRecord], name: str) -> Summary | None:
     return Summary(len(values), numbers.fmean(values), deviation, numbers.median(values))
 
 
-def seeds_of(record: ExperimentRecord) -> SeedKey:
-    """The seeds in force."""
-    own = record.config.get("seeds")
-    sources = own if isinstance(own, Mapping) else {}
-    return record.seed, *(record.seed if sources[name] is None else sources[name] for name in sorted(sources))
-
-
-@dataclass
-class _Part:
-    """A group that is being gathered."""
-
-    runs: dict[str, ExperimentRecord] = field(default_factory=dict)
-    """By id."""
-    seeds: set[SeedKey] = field(default_factory=set)
-    rows: list[ExperimentRecord] = field(default_factory=list)
-
-    def takes(self, record: ExperimentRecord) -> bool:
-        """Whether a row belongs to it: the same run, or another seed."""
-        return record.id in self.runs or seeds_of(record) not in self.seeds
-
-    def add(self, record: ExperimentRecord) -> None:
-        self.runs.setdefault(record.id, record)
-        self.seeds.add(seeds_of(record))
-        self.rows.append(record)
-
-
-def _gathered(records: Sequence[ExperimentRecord]) -> dict[str, list[_Part]]:
-    """Parts by settings; equal settings and seeds with another id (other data, say) are another part."""
-    gathered: dict[str, list[_Part]] = {}
-    for record in records:
-        parts = gathered.setdefault(without_seeds(record.config), [])
-        part = next((part for part in parts if part.takes(record)), None)
-        if part is None:
-            part = _Part()
-            parts.append(part)
-        part.add(record)
-    return gathered
-
-
-def _group(part: _Part, expected: int, metric: str | None) -> Group:
+def _group(part: SetUp, expected: int, metric: str | None) -> Group:
     runs = tuple(part.runs.values())
-    unaffected = len(runs) == 1 and not _seed_has_effect(runs[0])
+    unaffected = len(runs) == 1 and not runs[0].in_force.is_seeded
     value = summary(runs, metric) if metric is not None else None
     return Group(
-        name=common_name([row.name for row in part.rows]),
+        name=part.name,
         runs=runs,
         rows=tuple(part.rows),
         n_seeds=len(part.seeds),
@@ -154,31 +105,6 @@ def _group(part: _Part, expected: int, metric: str | None) -> Group:
         no_seed_effect=unaffected,
         value=None if value is None or value.n < len(runs) else value.mean,
     )
-
-
-def _seed_has_effect(record: ExperimentRecord) -> bool:
-    """By its config; one that this version cannot read counts as affected."""
-    try:
-        return seed_has_effect(record.experiment)
-    except (ValidationError, SftError, OSError):
-        return True
-
-
-def common_name(names: Sequence[str]) -> str:
-    """The parts between slashes that all names have at the same place; empty where there is none."""
-    split = [name.split("/") for name in names]
-    if len({len(parts) for parts in split}) > 1:
-        return ""
-    return "/".join(parts[0] for parts in zip(*split, strict=True) if len(set(parts)) == 1)
-
-
-def _named(groups: Sequence[Group]) -> list[Group]:
-    """The groups, by their first row's name where a common name is empty or taken."""
-    names = [group.name for group in groups]
-    return [
-        group if group.name and names.count(group.name) == 1 else replace(group, name=group.rows[0].name)
-        for group in groups
-    ]
 
 
 def _ranked(groups: Sequence[Group], metric: str | None, higher: bool) -> tuple[Group, ...]:

@@ -1,11 +1,10 @@
 """The settings that experiments share, and what follows from several of them."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from sft.config.experiment import ExperimentConfig
-from sft.leaderboard.collect import ExperimentRecord, leaves
+from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.in_force import default_settings
 from sft.leaderboard.setting_differences import differing
 from sft.training.options import effective_trainer_args
 
@@ -19,17 +18,6 @@ def shared(records: Sequence[ExperimentRecord]) -> dict[str, Any]:
         for path, value in settings.items()
         if path not in unequal and value not in (None, [], {}) and default_settings().get(path) != value
     }
-
-
-@cache
-def default_settings() -> Mapping[str, Any]:
-    """The leaves of a config in which only the required keys are written."""
-    required = {
-        "dataset": {"path": "any", "task_type": "", "shots": 0},
-        "model": {"name": ""},
-        "prompting": {"input_columns": [""], "output_column": ""},
-    }
-    return leaves(ExperimentConfig.model_validate(required).resolved())
 
 
 def trains(record: ExperimentRecord) -> bool:

@@ -12,10 +12,10 @@ from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import version_warnings
 from sft.experiments.planning.rerun_reasons import why_lines
 from sft.experiments.planning.reuse import PlannedRun, planned_run
-from sft.experiments.planning.unused_keys import without_effect
 from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
+from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
 from sft.runs.records import STAGES
 from sft.terminal.job_story import reason, story

@@ -33,8 +33,9 @@ INSIDE = {
         {"effects", "details", "board_warnings"},
         {"statistics"},
         {"groups"},
-        {"settings"},
-        {"records", "collect", "setting_differences"},
+        {"gathering", "settings"},
+        {"collect"},
+        {"records", "in_force", "setting_differences"},
     ],
 }
 """Levels of the parts of a unit: its folders, and files that lie beside them."""

@@ -95,7 +95,7 @@ def words(
 
 
 def test_its_settings_and_key_fields_are_in_the_plan(words: Any) -> None:
-    from sft.experiments.planning.unused_keys import without_effect
+    from sft.pipeline.unused_keys import without_effect
 
     config, keys = words.experiment.config, words.keys
     assert without_effect(config) == ["inference.generation_args"]

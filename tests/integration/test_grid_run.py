@@ -250,7 +250,7 @@ def test_leaderboard_rows(runs: GridRuns):
     assert [row["name"] for row in runs.board["rows"]][-1] == "broken"
     row = runs.row("lora")
     assert set(row) == {
-        *("name", "id", "state", "seed", "board", "settings", "results", "timing", "resources", "error")
+        *("name", "id", "state", "seed", "board", "settings", "no_effect", "results", "timing", "resources", "error")
     }
     assert row["settings"]["lora.r"] == 4
     assert row["settings"]["training.trainer_args.learning_rate"] == 0.01

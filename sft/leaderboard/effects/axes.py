@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.groups import seeds_of
+from sft.leaderboard.gathering import seeds_of
 from sft.leaderboard.records import SeedKey
 from sft.leaderboard.setting_differences import setting_columns
 

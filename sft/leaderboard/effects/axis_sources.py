@@ -7,8 +7,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from sft.leaderboard.effects.axes import Axis, AxisValue, Block, GridRow, blocks_of
+from sft.leaderboard.in_force import default_settings
 from sft.leaderboard.setting_differences import SECTION, together, value_key, written_value
-from sft.leaderboard.settings import default_settings
 from sft.wording import plain_text
 
 _NUMBERED = re.compile(r"(\D*)(\d+(?:\.\d+)?)(\D*)", re.ASCII)

@@ -6,7 +6,8 @@ from statistics import fmean
 
 from sft.evaluation.selection import UNCALIBRATED
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.groups import Group, seeds_of
+from sft.leaderboard.gathering import seeds_of
+from sft.leaderboard.groups import Group
 from sft.leaderboard.records import CalibrationGain
 from sft.leaderboard.statistics.comparer import Finding
 from sft.leaderboard.statistics.comparison import BoardRuns

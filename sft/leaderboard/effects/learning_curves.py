@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from sft.config.seeds import is_seed
 from sft.errors import SftError
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.groups import Group, common_name, summary
+from sft.leaderboard.gathering import common_name
+from sft.leaderboard.groups import Group, summary
 from sft.leaderboard.records import CurvePoint, LearningCurve
 from sft.leaderboard.setting_differences import SECTION, setting_columns
 from sft.leaderboard.settings import adapter_method

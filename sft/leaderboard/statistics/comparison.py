@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.groups import Group, seeds_of
+from sft.leaderboard.gathering import seeds_of
+from sft.leaderboard.groups import Group
 from sft.leaderboard.records import Interval, Needed, SeedKey
 from sft.leaderboard.statistics.comparer import Comparer, Finding, Scale
 from sft.leaderboard.statistics.formulas import CONFIDENCE, SAMPLES

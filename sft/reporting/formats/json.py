@@ -7,6 +7,7 @@ from typing import Any
 from sft.leaderboard.board import Board, Leaderboard
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.groups import Group
+from sft.leaderboard.in_force import without_effect_in
 from sft.leaderboard.records import WORSE, Baseline, CalibrationGain, Comparison, Effect
 from sft.leaderboard.statistics.comparison import BoardStatistics
 from sft.leaderboard.statistics.formulas import POWER
@@ -56,6 +57,7 @@ def experiment_row(record: ExperimentRecord, board: str | None) -> dict[str, Any
         "seed": record.seed,
         "board": board,
         "settings": record.settings,
+        "no_effect": without_effect_in(record.settings, record.in_force.unused),
         "results": dict(record.part("results")),
         "timing": dict(record.part("timing")),
         "resources": dict(record.part("resources")),

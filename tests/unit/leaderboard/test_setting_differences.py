@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sft.config.seeds import is_seed, without_seeds
-from sft.leaderboard.collect import leaves
+from sft.leaderboard.in_force import leaves
 from sft.leaderboard.setting_differences import differing, setting_columns, together
 from tests.support.records import config
 

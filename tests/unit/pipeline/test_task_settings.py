@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.planning.unused_keys import without_effect
+from sft.pipeline.unused_keys import without_effect
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_named
 from sft.tasks.task import SETTINGS, Setting

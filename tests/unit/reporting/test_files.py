@@ -60,7 +60,7 @@ def test_json_holds_every_row(tmp_path: Path) -> None:
     assert list(rows) == ["lora", "zero", NASTY, "waiting"]
     assert {row["name"]: row["state"] for row in written["others"]} == {"old": "done"}
     assert set(rows["lora"]) == {
-        "name", "id", "state", "seed", "board", "settings", "results", "timing", "resources", "error",
+        "name", "id", "state", "seed", "board", "settings", "no_effect", "results", "timing", "resources", "error",
     }  # fmt: skip
     assert rows["lora"]["settings"]["lora.r"] == 8
     assert rows["lora"]["settings"]["prompting.input_columns"] == ["text"]

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.experiments.planning.unused_keys import without_effect
 from sft.pipeline.needed_rows import seed_has_effect
+from sft.pipeline.unused_keys import without_effect
 
 Raw = Callable[..., dict[str, Any]]
 NOTHING_TRAINED: dict[str, Any] = {"dataset": {"shots": 0}, "lora": ..., "training": ...}

@@ -1,0 +1,127 @@
+"""Set-ups: rows of a board that are equal in all that has an effect but for their seeds, and their names."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.records import SeedKey
+from sft.runs.files import ID_DIGITS
+from sft.wording import and_more
+
+MOST_NAMES = 2
+"""Names of one run that stand side by side."""
+
+
+@dataclass
+class SetUp:
+    """Rows that differ at most in their seeds and in what has no effect.
+
+    Attributes:
+        planned: seeds of its settings, of rows without a result too.
+        runs: by id, in the order of the rows.
+        seeds: of its rows.
+        rows: several names may share one run.
+        folders: results folders of its rows.
+        name: unlike that of every other set-up of the board.
+    """
+
+    planned: set[SeedKey]
+    runs: dict[str, ExperimentRecord] = field(default_factory=dict)
+    seeds: set[SeedKey] = field(default_factory=set)
+    rows: list[ExperimentRecord] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
+    name: str = ""
+
+    def takes(self, record: ExperimentRecord) -> bool:
+        """Whether a row belongs to it: the same run, or another seed."""
+        return record.id in self.runs or seeds_of(record) not in self.seeds
+
+    def add(self, record: ExperimentRecord) -> None:
+        """Take a row."""
+        self.runs.setdefault(record.id, record)
+        self.seeds.add(seeds_of(record))
+        self.rows.append(record)
+        self.folders.add(_folder(record))
+
+
+def set_ups(records: Sequence[ExperimentRecord], unfinished: Iterable[ExperimentRecord]) -> list[SetUp]:
+    """The set-ups of a board, in the order of their first rows.
+
+    Equal settings and seeds with another id (other data, say) are another set-up.
+
+    Args:
+        records: finished rows of the board.
+        unfinished: rows of the grid without a result; they tell which seeds were planned.
+    """
+    all_rows = [*records, *unfinished]
+    identities = _identities(all_rows)
+    planned: dict[str, set[SeedKey]] = {}
+    for record in all_rows:
+        planned.setdefault(identities[record.in_force.identity], set()).add(seeds_of(record))
+    gathered: dict[str, list[SetUp]] = {}
+    for record in records:
+        key = identities[record.in_force.identity]
+        known = gathered.setdefault(key, [])
+        fitting = [one for one in known if one.takes(record)]
+        # Of joined folders with other data each keeps its own seeds.
+        part = next((one for one in fitting if _folder(record) in one.folders), next(iter(fitting), None))
+        if part is None:
+            part = SetUp(planned[key])
+            known.append(part)
+        part.add(record)
+    found = [part for parts in gathered.values() for part in parts]
+    _give_names(found)
+    return found
+
+
+def seeds_of(record: ExperimentRecord) -> SeedKey:
+    """The seeds in force."""
+    own = record.config.get("seeds")
+    sources = own if isinstance(own, Mapping) else {}
+    return record.seed, *(record.seed if sources[name] is None else sources[name] for name in sorted(sources))
+
+
+def common_name(names: Sequence[str]) -> str:
+    """The parts between slashes that all names have at the same place; empty where there is none."""
+    split = [name.split("/") for name in names]
+    if len({len(parts) for parts in split}) > 1:
+        return ""
+    return "/".join(parts[0] for parts in zip(*split, strict=True) if len(set(parts)) == 1)
+
+
+def _identities(records: Iterable[ExperimentRecord]) -> dict[str, str]:
+    """Identity -> one of those that are the same: settings that share a run differ in nothing that has an effect."""
+    same: dict[str, str] = {}
+
+    def first(identity: str) -> str:
+        while same.setdefault(identity, identity) != identity:
+            identity = same[identity]
+        return identity
+
+    of_run: dict[str, str] = {}
+    for record in records:
+        own = first(record.in_force.identity)
+        same[own] = first(of_run.setdefault(record.id, own))
+    return {identity: first(identity) for identity in same}
+
+
+def _folder(record: ExperimentRecord) -> str:
+    """The results folder."""
+    return str(record.folder.parent.parent)
+
+
+def _give_names(found: Sequence[SetUp]) -> None:
+    """What the names of a set-up have in common; where that is empty or taken, the names of its first run."""
+    common = [common_name([row.name for row in one.rows]) for one in found]
+    counts = Counter(common)
+    names = [name if name and counts[name] == 1 else _joined(one) for name, one in zip(common, found, strict=True)]
+    counts = Counter(names)
+    for name, one in zip(names, found, strict=True):
+        one.name = name if counts[name] == 1 else f"{name} [{one.rows[0].id[:ID_DIGITS]}]"
+
+
+def _joined(one: SetUp) -> str:
+    """All names of its first run, the first few told."""
+    names = list(dict.fromkeys(row.name for row in one.rows if row.id == one.rows[0].id))
+    return " = ".join(names[:MOST_NAMES]) + and_more(len(names), MOST_NAMES)

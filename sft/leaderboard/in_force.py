@@ -1,0 +1,122 @@
+"""What of a config has an effect in its experiment; what has none is no setting of it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from sft.config.experiment import ExperimentConfig
+from sft.config.seeds import without_seeds
+from sft.errors import SftError
+from sft.pipeline.needed_rows import calibrates_on_pool, seed_has_effect
+from sft.pipeline.unused_keys import without_effect
+from sft.training.options import ALIASES
+
+NOT_A_SETTING = frozenset({"name"})
+_MOST_KNOWN = 20_000
+_ALIASES = {f"training.trainer_args.{alias}": f"training.trainer_args.{name}" for alias, name in ALIASES.items()}
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What of a config has an effect, whatever its seeds are.
+
+    Attributes:
+        unused: dotted paths of the keys and sections that are written and change nothing.
+        identity: the same text for configs that are equal in all that has an effect, but for their seeds.
+        is_seeded: whether any seed changes what is computed.
+        calibrates_on_pool: whether calibration reads training rows.
+    """
+
+    unused: frozenset[str]
+    identity: str
+    is_seeded: bool
+    calibrates_on_pool: bool
+
+
+def in_force(config: Mapping[str, Any]) -> InForce:
+    """What has an effect in an experiment; everything in a config that this version cannot read.
+
+    Configs that differ in their seeds are looked at once.
+
+    Args:
+        config: resolved.
+    """
+    return _in_force(without_seeds(config))
+
+
+@lru_cache(_MOST_KNOWN)
+def _in_force(text: str) -> InForce:
+    config = json.loads(text)
+    unused, is_seeded, on_pool = frozenset[str](), True, True
+    try:
+        known = ExperimentConfig.model_validate(config)
+        unused = frozenset(without_effect(known))
+        is_seeded, on_pool = seed_has_effect(known), calibrates_on_pool(known)
+    except (ValidationError, SftError, OSError):
+        pass
+    kept = settings_in_force(leaves(config), unused)
+    identity = json.dumps({path: value for path, value in kept.items() if value is not None}, sort_keys=True)
+    return InForce(unused, identity, is_seeded, on_pool)
+
+
+def settings_in_force(settings: Mapping[str, Any], unused: frozenset[str]) -> dict[str, Any]:
+    """The settings by their first names; what has no effect is as if it were not written.
+
+    Args:
+        settings: leaves of a resolved config by dotted path.
+        unused: keys and sections without effect.
+    """
+    found = {}
+    for path, value in settings.items():
+        owner = _owner(path, unused)
+        if owner is None:
+            found[_ALIASES.get(path, path)] = value
+        else:
+            found.update(_unwritten(owner))
+    return found
+
+
+def without_effect_in(settings: Iterable[str], unused: frozenset[str]) -> list[str]:
+    """Those of the dotted paths that are, or are in, a key without effect."""
+    return [path for path in settings if _owner(path, unused) is not None]
+
+
+@lru_cache(_MOST_KNOWN)
+def _owner(path: str, unused: frozenset[str]) -> str | None:
+    """The key without effect that a leaf is or is in."""
+    return next((key for key in unused if path == key or path.startswith(f"{key}.")), None)
+
+
+@cache
+def _unwritten(key: str) -> Mapping[str, Any]:
+    """The leaves that a config has where a key is not written."""
+    return {path: value for path, value in default_settings().items() if _owner(path, frozenset({key}))}
+
+
+@cache
+def default_settings() -> Mapping[str, Any]:
+    """The leaves of a config in which only the required keys are written."""
+    required = {
+        "dataset": {"path": "any", "task_type": "", "shots": 0},
+        "model": {"name": ""},
+        "prompting": {"input_columns": [""], "output_column": ""},
+    }
+    return leaves(ExperimentConfig.model_validate(required).resolved())
+
+
+def leaves(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted path -> value of every leaf but the name; a list, and a map without entries, is a leaf."""
+    return {path: value for path, value in _leaves(config, "") if path not in NOT_A_SETTING}
+
+
+def _leaves(value: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+    for key, item in value.items():
+        path = f"{prefix}{key}"
+        if isinstance(item, Mapping) and item:
+            yield from _leaves(item, f"{path}.")
+        else:
+            yield path, item
