@@ -25,6 +25,10 @@ Diff = Annotated[
     typer.Option("--diff", metavar="A B", help="Compare two: names, groups, beginnings of ids, or `best`."),
 ]
 
+Top = Annotated[
+    int | None, typer.Option("--top", metavar="N", min=1, help="Show the N best of each board; the files hold all.")
+]
+
 NoTexts = Annotated[
     bool, typer.Option("--no-texts", help="Leave texts of the data out of leaderboard.html; label names stay.")
 ]

@@ -23,6 +23,7 @@ from sft.cli.options import (
     Start,
     StartTimeout,
     Timeout,
+    Top,
     Tracker,
 )
 from sft.processes.signals import end_by
@@ -60,6 +61,7 @@ def run_experiments(
     fail_fast: FailFast = False,
     retry_failed: RetryFailed = False,
     tracker: Tracker = None,
+    top: Top = None,
     options: Any,
 ) -> None:
     """Run a whole grid, then write the leaderboard: the main job."""
@@ -80,8 +82,7 @@ def run_experiments(
         fail_fast=fail_fast,
         retry_failed=retry_failed,
     )
-    _show_board(ended := api.run(grid, results_path, options, settings, tracker=tracker))
-    close(ended.outcome, ended.results, _command_with("--retry-failed"))
+    _close_grid(api.run(grid, results_path, options, settings, tracker=tracker), top)
 
 
 @reads_grid
@@ -150,7 +151,8 @@ def _finished(ended: "GridRun") -> bool:
     return not ended.n_failed and ended.outcome.summary.stopped_by is None
 
 
-def _show_board(ended: "GridRun") -> None:
+def _close_grid(ended: "GridRun", top: int | None) -> None:
+    """Show the leaderboard, then say how the run ended."""
     from sft.runs.records import read_json_or_none
     from sft.terminal.board import board_text
     from sft.terminal.screen import screen_of
@@ -159,9 +161,10 @@ def _show_board(ended: "GridRun") -> None:
     board = read_json_or_none(ended.results.leaderboard("json"))
     if board is not None:
         screen = screen_of(sys.stdout)
-        text = board_text(board, screen.width, colour=screen.colour)
+        text = board_text(board, screen.width, colour=screen.colour, top=top)
         files = "".join(f"{shown_path(ended.results.leaderboard(ending))}\n" for ending in ("md", "html"))
         write_out(f"\n{text}\n{files}")
+    close(ended.outcome, ended.results, _command_with("--retry-failed"))
 
 
 def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = None) -> None:

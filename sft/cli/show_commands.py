@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
-from sft.cli.options import Diff, Figures, Folders, Full, GroupBy, Metric, NoTexts, To, Tracker
+from sft.cli.options import Diff, Figures, Folders, Full, GroupBy, Metric, NoTexts, To, Top, Tracker
 from sft.errors import UserError
 from sft.runs.files import DEFAULT_RESULTS
 from sft.terminal.streams import show
@@ -62,6 +62,7 @@ def leaderboard(
     metric: Metric = None,
     group_by: GroupBy = None,
     diff: Diff = None,
+    top: Top = None,
     no_texts: NoTexts = False,
     figures: Figures = None,
     tracker: Tracker = None,
@@ -73,14 +74,16 @@ def leaderboard(
     from sft.terminal.screen import screen_of
 
     request = api.ViewRequest(metric, _parts(group_by), diff)
+    if top is not None and diff is not None:
+        raise UserError("--top: --diff shows two and no ranking; leave one of them out")
     if tracker is not None:
         api.require_tracker(tracker)
     written = api.leaderboard(results, to, full=full, with_texts=not no_texts, figures=figures)
     screen = screen_of(sys.stdout)
     if request.is_plain:
-        text = board_text(written.report.record, screen.width, colour=screen.colour)
+        text = board_text(written.report.record, screen.width, colour=screen.colour, top=top)
     else:
-        text = view_text(written.view(request, full=full), screen)
+        text = view_text(written.view(request, full=full), screen, top)
     show(f"{text}\n{written.to.leaderboard('md')}\n{written.to.leaderboard('html')}")
     if tracker is not None:
         show(written.track(tracker))

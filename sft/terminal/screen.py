@@ -3,7 +3,8 @@
 import io
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -21,11 +22,19 @@ FAINT = "dim"
 
 WARNING = "yellow"
 
-_GAP = 2
+GAP = 2
+"""Columns between two columns of a table."""
 
 _UNBOUNDED = 100_000
 
 _BREAK_AFTER = re.compile(r"[^\s/._-]*[\s/._-]?")
+
+_PARTS = re.compile(r"[^/]*/?")
+"""Of a name."""
+
+_NAME_LINES = 2
+_LEAST_CUT = 3
+"""Columns for an ellipsis and both ends of a name; with fewer it is folded anywhere."""
 
 MISSING = "n/a"
 
@@ -61,6 +70,8 @@ class Column:
         header: above it.
         cells: from the top; control characters and markup in them are shown, never interpreted.
         least: to how many characters its texts may be folded; None: never, it holds numbers and stands on the right.
+        is_name: whether its texts are names: they are broken after slashes alone, and cut in the middle where that is
+            not enough, unless two of them would look alike.
         cut_at: longest text, what is longer ends in an ellipsis there or where the room ends, and is not folded.
         leaves: 0 stays; of the others the highest is left out first where there is no room.
         styles: row -> style of its cell.
@@ -70,6 +81,7 @@ class Column:
     cells: Sequence[str]
     least: int | None = None
     cut_at: int | None = None
+    is_name: bool = False
     leaves: int = 0
     styles: Mapping[int, str] = field(default_factory=dict)
 
@@ -117,9 +129,9 @@ def table(
         justify: Any = "right" if column.least is None else "left"
         header = "\n".join(_folded(shown(column.header), width))
         drawn.add_column(Text(header), justify=justify, width=width, overflow="fold", vertical="top")
-    for row in range(len(columns[0].cells)):
-        cells = (_cell(column, row, width) for column, width in zip(kept, widths, strict=True))
-        drawn.add_row(*cells, style=(row_styles or {}).get(row))
+    cells = [_cells(column, width) for column, width in zip(kept, widths, strict=True)]
+    for row, texts in enumerate(zip(*cells, strict=True)):
+        drawn.add_row(*texts, style=(row_styles or {}).get(row))
     missing = [column.header for column in columns if column not in kept]
     return [drawn, *([line(f"No room at this width for: {', '.join(missing)}", FAINT)] if missing else [])]
 
@@ -144,7 +156,7 @@ def drawn(parts: Sequence[Table | Text], screen: Screen) -> str:
 def _kept(columns: Sequence[Column], width: int | None) -> list[Column]:
     """The columns for which there is room."""
     kept = list(columns)
-    while width is not None and sum(column.narrowest + _GAP for column in kept) - _GAP > width:
+    while width is not None and sum(column.narrowest + GAP for column in kept) - GAP > width:
         last = max(kept, key=lambda column: column.leaves)
         if last.leaves == 0:
             break
@@ -155,10 +167,10 @@ def _kept(columns: Sequence[Column], width: int | None) -> list[Column]:
 def _widths(columns: Sequence[Column], width: int | None) -> list[int]:
     """Natural widths where there is room; else texts share what numbers leave, the narrow ones first."""
     widths = [column.natural for column in columns]
-    if width is None or sum(widths) + _GAP * (len(widths) - 1) <= width:
+    if width is None or sum(widths) + GAP * (len(widths) - 1) <= width:
         return widths
     texts = [place for place, column in enumerate(columns) if column.least is not None]
-    free = width - _GAP * (len(widths) - 1) - sum(widths[place] for place in range(len(widths)) if place not in texts)
+    free = width - GAP * (len(widths) - 1) - sum(widths[place] for place in range(len(widths)) if place not in texts)
     for number, place in enumerate(sorted(texts, key=lambda place: widths[place])):
         share = max(free // (len(texts) - number), min(columns[place].narrowest, free))
         widths[place] = max(1, min(widths[place], share))
@@ -166,25 +178,58 @@ def _widths(columns: Sequence[Column], width: int | None) -> list[int]:
     return widths
 
 
-def _cell(column: Column, row: int, width: int) -> Text:
-    text = Text(shown(column.cells[row]), style=column.styles.get(row, ""))
+def _cells(column: Column, width: int) -> list[Text]:
+    texts = [shown(cell) for cell in column.cells]
+    if column.is_name:
+        texts = _names(texts, width)
+    elif column.least is not None and column.cut_at is None:
+        texts = ["\n".join(_folded(text, width)) for text in texts]
+    cells = [Text(text, style=column.styles.get(row, "")) for row, text in enumerate(texts)]
     if column.cut_at is not None:
-        text.truncate(width, overflow="ellipsis")
-    elif column.least is not None and text.cell_len > width:
-        text = Text("\n".join(_folded(text.plain, width)), style=text.style)
-    return text
+        for cell in cells:
+            cell.truncate(width, overflow="ellipsis")
+    return cells
 
 
 def _folded(text: str, width: int) -> list[str]:
     """Lines of at most that width, broken where a name or sentence has a joint, else anywhere."""
+    return _packed((piece for part in _BREAK_AFTER.findall(text) for piece in chop_cells(part, width)), width)
+
+
+def _packed(pieces: Iterable[str], width: int) -> list[str]:
+    """Pieces that are no longer than the width, as many on a line as it takes."""
     lines = [""]
-    for part in _BREAK_AFTER.findall(text):
-        if cell_len(lines[-1] + part) <= width:
-            lines[-1] += part
-            continue
-        first, *others = chop_cells(part, width)
-        lines += [first, *others]
+    for piece in pieces:
+        if cell_len(lines[-1] + piece) <= width:
+            lines[-1] += piece
+        else:
+            lines.append(piece)
     return [found for found in lines if found.strip()]
+
+
+def _names(names: Sequence[str], width: int) -> list[str]:
+    """Each name in two lines at most, whole where another one would look the same."""
+    short = {name: "\n".join(_short_name(name, width)) for name in names}
+    looks = Counter(short.values())
+    return [short[name] if looks[short[name]] == 1 else "\n".join(_folded(name, width)) for name in names]
+
+
+def _short_name(name: str, width: int) -> list[str]:
+    parts = [_cut_in_the_middle(part, width) for part in _PARTS.findall(name)]
+    lines = _packed(parts, width)
+    if len(lines) <= _NAME_LINES:
+        return lines
+    head = lines[0] if cell_len(lines[0]) < width else chop_cells(lines[0], width - 1)[0]
+    tail = _packed([part[::-1] for part in reversed(parts)], width)[0][::-1]
+    return [f"{head}…", tail]
+
+
+def _cut_in_the_middle(text: str, width: int) -> str:
+    """The text with both of its ends."""
+    if cell_len(text) <= width or width < _LEAST_CUT:
+        return text
+    end = chop_cells(text[::-1], width // 2)[0][::-1]
+    return f"{chop_cells(text, width - 1 - width // 2)[0]}…{end}"
 
 
 def visible(text: str) -> str:

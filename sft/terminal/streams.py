@@ -21,7 +21,7 @@ from sft.terminal.command_line import given_secrets
 GONE = (errno.EPIPE, errno.EIO)
 """Of an `OSError`: nobody reads the pipe, or the terminal, any more."""
 
-ALIKE = str.maketrans("─━│┃└┌┐┘├┤┬┴┼╌…·≈±≥≤↑↓→–—", "--||+++++++++-~.~+><^v>--")
+ALIKE = str.maketrans("─━│┃└┌┐┘├┤┬┴┼╌…·≈±≥≤↑↓→–—−†", "--||+++++++++-~.~+><^v>---+")
 """Drawing characters and symbols of this program, each with one of ASCII that takes the same room."""
 
 

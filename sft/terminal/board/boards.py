@@ -12,25 +12,35 @@ from sft.reporting.formats.json import leaderboard_record
 from sft.reporting.formats.report_format import of_board
 from sft.terminal.board.combinations import combinations_parts
 from sft.terminal.board.pair import pair_parts
-from sft.terminal.board.ranking import experiments_table, groups_table
+from sft.terminal.board.ranking import ranking_parts
 from sft.terminal.screen import FAINT, WARNING, Parts, Screen, drawn, line, number
 from sft.wording import some, without_numbers
 
 
-def board_text(leaderboard: Mapping[str, Any], width: int | None = None, *, colour: bool = False) -> str:
+def board_text(
+    leaderboard: Mapping[str, Any], width: int | None = None, *, colour: bool = False, top: int | None = None
+) -> str:
     """One table per board, then the rows without a result and why.
 
     Args:
         leaderboard: content of `leaderboard.json`.
-        width: columns of the terminal; None where there is none: nothing is left out, folded or cut.
+        width: columns of the terminal; None where there is none: nothing is folded or cut, and there are no columns
+            beyond those by which set-ups are chosen.
         colour: whether the terminal understands colours.
+        top: so many rows of each board, the best ones; None: all.
     """
     screen = Screen(width, colour)
     rows = {(row["board"], row["name"], row["id"]): row for row in leaderboard["rows"]}
     parts: Parts = []
     for board in leaderboard["boards"]:
-        ranked = [(place["rank"], rows[board["board"], place["name"], place["id"]]) for place in board["ranking"]]
-        parts += _board(board, ranked, leaderboard, screen)
+        ranked = [rows[board["board"], place["name"], place["id"]] for place in board["ranking"]]
+        parts += [
+            title(board),
+            *map(line, board.get("verdict", {}).get("lines", ())),
+            Text(),
+            *ranking_parts(board, ranked, screen, top),
+            *_below(board, leaderboard, top),
+        ]
     parts += unfinished_lines([row for row in leaderboard["rows"] if row["board"] is None])
     return drawn(parts or [line("No experiment yet.")], screen)
 
@@ -48,23 +58,14 @@ def is_upward(board: Mapping[str, Any]) -> bool:
     return bool(board.get("higher_is_better", True))
 
 
-def _board(
-    board: Mapping[str, Any],
-    ranked: Sequence[tuple[int | None, Mapping[str, Any]]],
-    leaderboard: Mapping[str, Any],
-    screen: Screen,
-) -> Parts:
-    """Title, ranking, what its numbers are, what they say, baselines, warnings."""
+def _below(board: Mapping[str, Any], leaderboard: Mapping[str, Any], top: int | None) -> Parts:
+    """What the numbers of a board are, what they say, baselines, warnings."""
     from sft.reporting.tables.effects import short_lines
-    from sft.reporting.tables.groups import has_seeds, statistics_lines
+    from sft.reporting.tables.groups import statistics_lines
+    from sft.reporting.tables.marks import mark_lines
 
-    grouped = board["metric"] is not None and has_seeds(board.get("groups", []))
-    ranking = groups_table(board, ranked, screen) if grouped else experiments_table(board, ranked, screen)
     return [
-        title(board),
-        Text(),
-        *ranking,
-        *(line(text, FAINT) for text in statistics_lines(board)),
+        *(line(text, FAINT) for text in [*mark_lines(board, top), *statistics_lines(board)]),
         *map(line, short_lines(board)),
         *baseline_lines(board, leaderboard),
         *(line(f"note: {warning}", WARNING) for warning in board["warnings"]),
@@ -112,15 +113,16 @@ def _reason(error: Mapping[str, Any] | None) -> str:
     return "" if error is None else f" at {error['stage']}: {error['message']}"
 
 
-def view_text(view: LeaderboardView, screen: Screen) -> str:
+def view_text(view: LeaderboardView, screen: Screen, top: int | None = None) -> str:
     """The pair or the combinations where they were asked for, else the boards as they are ranked.
 
     Args:
         view: of a leaderboard that was just written.
         screen: what it is made for.
+        top: so many rows of each board or its combinations, the best ones; None: all.
     """
     if view.pair is not None:
         return drawn(pair_parts(view.pair, screen), screen)
     if view.combinations:
-        return drawn([part for found in view.combinations for part in combinations_parts(found, screen)], screen)
-    return board_text(leaderboard_record(view.leaderboard), screen.width, colour=screen.colour)
+        return drawn([part for found in view.combinations for part in combinations_parts(found, screen, top)], screen)
+    return board_text(leaderboard_record(view.leaderboard), screen.width, colour=screen.colour, top=top)

@@ -14,9 +14,10 @@ VALUE_WIDTH = 12
 """Values of settings are not folded to less."""
 
 
-def combinations_parts(found: Combinations, screen: Screen) -> Parts:
-    """Title, one line per combination of values, and what its means are over."""
-    board, rows = found.board, found.found
+def combinations_parts(found: Combinations, screen: Screen, top: int | None = None) -> Parts:
+    """Title, one line per combination of values, `top` at most, and what its means are over."""
+    board, rows = found.board, found.found[:top]
+    more = len(found.found) - len(rows)
     by = f"{board.task_type} of {board.output_column}, {', '.join(found.keys)}"
     if board.metric is None:
         return [line(f"{by}: the first experiment has no metric", "bold"), Text()]
@@ -31,13 +32,14 @@ def combinations_parts(found: Combinations, screen: Screen) -> Parts:
         Column("sd", ["" if row.sd is None else number(row.sd) for row in rows], leaves=1),
         Column("min", [number(row.lowest) for row in rows], leaves=2),
         Column("max", [number(row.highest) for row in rows], leaves=2),
-        Column("best experiment", [row.best or MISSING for row in rows], least=16, leaves=3),
+        Column("best experiment", [row.best or MISSING for row in rows], least=16, is_name=True, leaves=3),
     ]
     leads = {0: LEADER} if len(rows) > 1 and rows[0].mean is not None else {}
     return [
         line(f"{by}: {board.metric}{better}", "bold"),
         Text(),
         *table(columns, screen, leads),
+        *([line(f"and {more} more")] if more else []),
         *(line(text, WARNING) for text in _meaning(found.also_differ)),
         Text(),
     ]

@@ -1,125 +1,142 @@
-"""The ranking of a board as a table: its experiments, or its groups where there are several seeds."""
+"""The ranking of a board as a table of its set-ups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sft.runs.records import MODEL_STAGES
-from sft.terminal.screen import LEADER, MISSING, Column, Parts, Screen, best_cells, number, table
+from sft.terminal.screen import FAINT, GAP, LEADER, MISSING, Column, Parts, Screen, best_cells, line, number, table
 
 NAME_WIDTH = 18
-"""Names are not folded to less."""
-_SECONDS, _INTERVAL, _P, _AGAINST = 4, 1, 2, 3
-"""When a column leaves where there is no room, later than every further metric (5 and up)."""
+"""Names are not shortened to less."""
+NAME_ROOM = 40
+"""So many characters of a name get room before any column that is not essential."""
+_FILES = "leaderboard.md, .html and .csv"
+
+_INTERVAL, _COUNT, _COSTS = 1, 2, 3
+"""When a column leaves where there is no room: the highest first."""
+_AGAINST = _COSTS + len(MODEL_STAGES)
+"""This one and those that leave before it are shown on terminals alone."""
 
 Row = Mapping[str, Any]
-Ranked = Sequence[tuple[int | None, Row]]
 
 
-def experiments_table(board: Row, ranked: Ranked, screen: Screen) -> Parts:
-    """The experiments; the ranking metric first, then it without the calibrator, then the others."""
-    rows = [row for _, row in ranked]
-    first = _SECONDS + len(MODEL_STAGES) - 1
-    metrics = [
-        _metric_column(name, [row["results"].get(name) for row in rows], place)
-        for place, name in enumerate(_metrics(board, [row["results"] for row in rows]), first)
-    ]
-    return table(
-        [
-            Column("#", [MISSING if rank is None else str(rank) for rank, _ in ranked]),
-            Column("experiment", [row["name"] for row in rows], least=NAME_WIDTH),
-            *(replace(column, leaves=0) for column in metrics[:1]),
-            *_beside(board, rows),
-            *metrics[1:],
-            *_seconds([{stage: row["timing"].get(stage) for stage in MODEL_STAGES} for row in rows]),
-        ],
-        screen,
-        _leaders([rank for rank, _ in ranked]),
-    )
+def ranking_parts(board: Row, rows: Sequence[Row], screen: Screen, top: int | None) -> Parts:
+    """The table, and below it how many rows and columns are left out and where they are.
 
-
-def groups_table(board: Row, ranked: Ranked, screen: Screen) -> Parts:
-    """The groups: mean and sd over seeds, interval, difference to the best; then the means of other metrics."""
-    from sft.evaluation.rows import DEV
-    from sft.reporting.tables.groups import group_cells, group_headers
-
+    Args:
+        board: one of `boards` of a `leaderboard.json`.
+        rows: its rows.
+        screen: what it is made for.
+        top: so many set-ups, the best ones; None: all.
+    """
     groups = board["groups"]
-    headers = group_headers(board)
-    texts = list(zip(*([*group_cells(group, board)[:-1], _mark(group)] for group in groups), strict=True))
-    leaves = {"95 % interval": _INTERVAL, "p (Holm)": _P, "to the best": _AGAINST}
-    means = [{name: found["mean"] for name, found in group["results"].items()} for group in groups]
-    shown = {board["metric"], board["metric"].removeprefix(DEV)}
-    others = [name for name in _metrics(board, means) if name not in shown]
+    every = (*_essential(board), *_seconds(_mean_seconds(groups, rows)), *_against(groups), *_metrics(board))
+    columns = [replace(column, cells=column.cells[:top]) for column in every]
+    kept = [column for column in columns if screen.width is not None or column.leaves < _AGAINST]
+    left = [column.header for column in columns if column not in kept]
+    leads = {row: LEADER for row, group in enumerate(groups) if group["rank"] == 1 and len(groups) > 1}
+    n_more = len(groups[top:]) if top is not None else 0
+    shown, *no_room = table(_with_room_for_names(kept, screen), screen, leads)
+    return [
+        shown,
+        *([line(f"and {n_more} more: {_FILES}")] if n_more else []),
+        *no_room,
+        *([line(f"Only in {_FILES}: {', '.join(left)}", FAINT)] if left else []),
+    ]
+
+
+def _with_room_for_names(columns: Sequence[Column], screen: Screen) -> list[Column]:
+    """Names whole before there is anything that is not essential."""
+    if screen.width is None:
+        return list(columns)
+    taken = sum(column.natural + GAP for column in columns if column.leaves < _COSTS and not column.is_name)
+    least = min(max(NAME_WIDTH, screen.width - taken), NAME_ROOM)
+    return [replace(column, least=least) if column.is_name else column for column in columns]
+
+
+def _essential(board: Row) -> list[Column]:
+    """Rank, name, mean and sd, interval, mark."""
+    from sft.evaluation.rows import DEV
+    from sft.reporting.tables.groups import has_seeds, interval_text
+    from sft.reporting.tables.marks import mark_text, rank_text
+
+    groups, metric = board["groups"], board["metric"] or ""
+    tested = metric.removeprefix(DEV)
+    seeds = has_seeds(groups)
     columns = [
-        Column(header, cells, leaves=leaves.get(header, 0), least={"group": NAME_WIDTH, "": 0}.get(header))
-        for header, cells in zip(headers, texts, strict=True)
+        Column("#", [rank_text(group) for group in groups]),
+        Column("set-up", [group["name"] for group in groups], least=NAME_WIDTH, is_name=True),
     ]
-    columns += [
-        _metric_column(name, [mean.get(name) for mean in means], place)
-        for place, name in enumerate(others, _SECONDS + len(MODEL_STAGES))
-    ]
-    columns += _seconds(_mean_seconds(groups, ranked))
-    return table(columns, screen, _leaders([group["rank"] for group in groups]))
+    if seeds:
+        columns.append(Column("n", [_count(group) for group in groups], leaves=_COUNT))
+    if metric != tested:
+        columns.append(Column(metric, [number(group["value"]) for group in groups]))
+    if metric:
+        means = [_mean(group["results"].get(tested)) for group in groups]
+        columns.append(Column(f"{tested} ± sd" if seeds else tested, means))
+    if board["statistics"] is not None:
+        intervals = [interval_text(group["interval"]) for group in groups]
+        marks = [mark_text(group) for group in groups]
+        columns.append(Column("95 % interval", intervals, leaves=_INTERVAL))
+        columns.append(Column("mark", marks, least=max(map(len, marks))))
+    return columns
 
 
-def _mark(group: Row) -> str:
-    """What the last column says of a group: it leads, or the test rows do not tell it from the one that does."""
-    from sft.reporting.tables.groups import TIE
-
-    if (group.get("against_best") or {}).get("tie"):
-        return TIE
-    return "best" if group.get("rank") == 1 else ""
+def _count(group: Row) -> str:
+    """Runs, of the seeds that were to be run where some are missing."""
+    return str(group["n"]) if group["complete"] else f"{group['n_seeds']}/{group['expected_seeds']}"
 
 
-def _leaders(ranks: Sequence[int | None]) -> dict[int, str]:
-    """The style of the rows that lead, where others follow."""
-    return {row: LEADER for row, rank in enumerate(ranks) if rank == 1 and len(ranks) > 1}
+def _mean(summary: Row | None) -> str:
+    """The mean alone where one run has no spread."""
+    if summary is None:
+        return MISSING
+    return number(summary["mean"]) + ("" if summary["sd"] is None else f" ± {number(summary['sd'])}")
 
 
-def _metrics(board: Row, results: Sequence[Row]) -> list[str]:
+def _against(groups: Sequence[Row]) -> Iterator[Column]:
+    """The difference to the best and its p."""
+    from sft.reporting.tables.groups import interval_text, p_text
+
+    found = [group["against_best"] for group in groups]
+    if any(found):
+        differences = [
+            "" if item is None else f"{item['difference']:+.4f} {interval_text(item, '+.4f')}" for item in found
+        ]
+        yield Column("to the best", differences, leaves=_AGAINST)
+        yield Column(
+            "p (Holm)", ["" if item is None else p_text(item["p_holm"]) for item in found], leaves=_AGAINST + 1
+        )
+
+
+def _metrics(board: Row) -> Iterator[Column]:
+    """The means of all but the ranking metric, which is first without the calibrator."""
+    from sft.evaluation.rows import DEV
     from sft.leaderboard.board import uncalibrated
 
-    names = list(dict.fromkeys(name for found in results for name in found))
-    first = [board["metric"], uncalibrated(board["metric"] or "")]
-    return sorted(names, key=lambda name: first.index(name) if name in first else len(first))
-
-
-def _metric_column(name: str, values: Sequence[float | None], leaves: int) -> Column:
-    return Column(name, [number(value) for value in values], leaves=leaves, styles=best_cells(values, name))
-
-
-def _beside(board: Row, rows: Sequence[Row]) -> list[Column]:
-    """Interval and mark of the group of each row, where they are known."""
-    from sft.reporting.tables.groups import interval_text
-
-    if board.get("statistics") is None:
-        return []
-    groups = {(row["name"], row["id"]): group for group in board["groups"] for row in group["rows"]}
-    found = [groups.get((row["name"], row["id"]), {}) for row in rows]
-    return [
-        Column(_interval_header(board), [interval_text(group.get("interval")) for group in found], leaves=_INTERVAL),
-        Column("", [_mark(group) for group in found], least=0),
-    ]
-
-
-def _interval_header(board: Row) -> str:
-    """Where the board ranks on dev rows, the interval is of another number: the one of the test rows."""
-    tested = board["statistics"]["metric"]
-    return "95 % interval" if tested == board["metric"] else f"{tested}, 95 % interval"
+    metric = board["metric"] or ""
+    means = [{name: found["mean"] for name, found in group["results"].items()} for group in board["groups"]]
+    there = dict.fromkeys(name for found in means for name in found)
+    first = [name for name in (uncalibrated(metric),) if name in there]
+    names = [name for name in dict.fromkeys([*first, *there]) if name not in (metric, metric.removeprefix(DEV))]
+    for place, name in enumerate(names, _AGAINST + 2):
+        values = [found.get(name) for found in means]
+        yield Column(name, [number(value) for value in values], leaves=place, styles=best_cells(values, name))
 
 
 def _seconds(rows: Sequence[Mapping[str, float | None]]) -> list[Column]:
     return [
-        Column(f"{stage} s", [number(row.get(stage), 1) for row in rows], leaves=_SECONDS + place)
+        Column(f"{stage} s", [number(row.get(stage), 1) for row in rows], leaves=_COSTS + place)
         for place, stage in enumerate(MODEL_STAGES)
     ]
 
 
-def _mean_seconds(groups: Sequence[Row], ranked: Ranked) -> list[Mapping[str, float | None]]:
+def _mean_seconds(groups: Sequence[Row], rows: Sequence[Row]) -> list[Mapping[str, float | None]]:
     """Stage -> mean over the runs of each group."""
     from sft.leaderboard.collect import mean
 
-    timing = {row["id"]: row["timing"] for _, row in ranked}
+    timing = {row["id"]: row["timing"] for row in rows}
     found: list[Mapping[str, float | None]] = []
     for group in groups:
         runs = [timing.get(run, {}) for run in dict.fromkeys(row["id"] for row in group["rows"])]

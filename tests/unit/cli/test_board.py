@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from sft.terminal.board import board_text
 
 
@@ -22,28 +24,112 @@ def test_rows_that_stand_alike_take_one_line() -> None:
 
 def test_the_ranking_metric_stands_first_and_without_the_calibrator_beside_it() -> None:
     results = {"accuracy": 0.5, "macro_f1": 0.6, "uncalibrated_accuracy": 0.3, "uncalibrated_macro_f1": 0.4}
-    ranked = row("a", "done") | {"board": "b", "results": results | {"label_mass": 0.9}}
-    board = {"board": "b", "task_type": "t", "output_column": "c", "metric": "macro_f1", "warnings": []}
-    board["ranking"] = [{"rank": 1, "name": "a", "id": "a"}]
-    shown = [board_text({"boards": [board], "rows": [ranked]}, width).splitlines()[2].split() for width in (300, 85)]
-    names = ["macro_f1", "uncalibrated_macro_f1", "accuracy", "uncalibrated_accuracy", "label_mass"]
-    assert shown[0][2:7] == names
-    assert shown[1][2:4] == names[:2]
+    board = made_board(group("a", 1, **results, label_mass=0.9))
+    shown = [board_text(board, width).splitlines()[2].split() for width in (300, 72)]
+    names = ["macro_f1", "train", "s", "infer", "s", "uncalibrated_macro_f1", "accuracy", "uncalibrated_accuracy"]
+    assert shown[0][2:] == [*names, "label_mass"]
+    assert shown[1][2:] == names[:7]
 
 
-def made_board(n: int = 2, **changes: Any) -> dict[str, Any]:
-    """A board of so many rows without statistics, as `leaderboard.json` has it."""
-    rows = [
-        row(f"set-up{place}", "done") | {"board": "b", "results": {"macro_f1": 0.9 - place / 10, "ece": 0.1}}
-        for place in range(n)
-    ]
+def group(name: str, rank: int | None, sd: float | None = None, n: int = 1, **results: float) -> dict[str, Any]:
+    """A set-up without anything that statistics tell, as `leaderboard.json` has it."""
+    summaries = {key: {"n": n, "mean": mean, "sd": sd, "median": mean} for key, mean in results.items()}
+    return {
+        "name": name, "rank": rank, "n": n, "n_seeds": n, "expected_seeds": n, "complete": True,
+        "no_seed_effect": False, "rows": [{"name": name, "id": name}], "value": results.get("macro_f1"),
+        "results": summaries, "interval": None, "against_best": None, "mark": None, "provisional": False,
+    }  # fmt: skip
+
+
+def made_board(*groups: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A board of these or of two set-ups, without statistics unless they are among the changes."""
+    groups = groups or tuple(
+        group(f"set-up{place}", place + 1, macro_f1=0.9 - place / 10, ece=0.1) for place in (0, 1)
+    )
+    rows = [row(item["name"], "done") | {"board": "b"} for item in groups]
     board = {
         "board": "b", "task_type": "classification", "output_column": "label", "metric": "macro_f1",
-        "higher_is_better": True, "warnings": ["look [here]"], "groups": [], "statistics": None,
+        "higher_is_better": True, "warnings": ["look [here]"], "groups": list(groups), "statistics": None,
         "ranking": [{"rank": place + 1, "name": item["name"], "id": item["id"]} for place, item in enumerate(rows)],
     }  # fmt: skip
     rows[0]["timing"] = {"train": 12.34, "infer": 5.0}
     return {"boards": [board | changes], "rows": rows}
+
+
+STATISTICS = {
+    "metric": "macro_f1", "n_rows": 200, "n_groups": 4, "detectable": 0.05, "samples": 2000, "confidence": 0.95,
+    "power": 0.8, "margin": 0.02,
+}  # fmt: skip
+
+
+def judged(name: str, rank: int | None, mark: str | None, **changes: Any) -> dict[str, Any]:
+    """A set-up of three seeds with interval and mark."""
+    against = {"difference": -0.1, "low": -0.2, "high": 0.0, "p": 0.01, "p_holm": 0.03, "test": "t", "tie": False}
+    return group(name, rank, 0.0123, 3, macro_f1=0.5, accuracy=0.6) | {
+        "interval": {"low": 0.4, "high": 0.6, "covers": "test rows"},
+        "against_best": None if mark in (None, "best") else against,
+        "mark": mark,
+        **changes,
+    }
+
+
+GRID = made_board(
+    judged("base/lora-pissa/contextual", 1, "best"),
+    judged("base/lora-pissa/plain", 2, "equivalent", provisional=True, complete=False, n_seeds=2),
+    judged("base/lora-default/contextual", 3, "not told apart"),
+    judged("zero-shot", None, "worse", not_above=["majority class (shots 8)"]),
+    statistics=STATISTICS,
+    verdict={"lines": ["base/lora-pissa/contextual leads."]},
+)
+
+
+def test_at_80_columns_numbers_and_marks_stand_whole_and_what_is_left_out_is_named() -> None:
+    assert board_text(GRID, 80).split("\nMarks")[0] == (
+        "classification of label, ranked by macro_f1\n"
+        "base/lora-pissa/contextual leads.\n"
+        "\n"
+        "  #  set-up                      n    macro_f1 ± sd     95 % interval  mark\n"
+        "────────────────────────────────────────────────────────────────────────────────\n"
+        "  1  base/lora-pissa/            3  0.5000 ± 0.0123  [0.4000, 0.6000]  best\n"
+        "     contextual\n"
+        " 2*  base/lora-pissa/plain     2/3  0.5000 ± 0.0123  [0.4000, 0.6000]  ≈ equal\n"
+        "  3  base/lora-default/          3  0.5000 ± 0.0123  [0.4000, 0.6000]  ? unclear\n"
+        "     contextual\n"
+        "n/a  zero-shot                   3  0.5000 ± 0.0123  [0.4000, 0.6000]  − worse †\n"
+        "No room at this width for: train s, infer s, to the best, p (Holm), accuracy"
+    )
+
+
+def test_where_there_is_no_terminal_the_files_hold_all_but_what_set_ups_are_chosen_by() -> None:
+    assert board_text(GRID).split("\nIntervals")[0].splitlines()[3:] == [
+        "  #  set-up                          n    macro_f1 ± sd     95 % interval  mark       train s  infer s",
+        "──────────────────────────────────────────────────────────────────────────────────────────────────────",
+        "  1  base/lora-pissa/contextual      3  0.5000 ± 0.0123  [0.4000, 0.6000]  best          12.3      5.0",
+        " 2*  base/lora-pissa/plain         2/3  0.5000 ± 0.0123  [0.4000, 0.6000]  ≈ equal        n/a      n/a",
+        "  3  base/lora-default/contextual    3  0.5000 ± 0.0123  [0.4000, 0.6000]  ? unclear      n/a      n/a",
+        "n/a  zero-shot                       3  0.5000 ± 0.0123  [0.4000, 0.6000]  − worse †      n/a      n/a",
+        "Only in leaderboard.md, .html and .csv: to the best, p (Holm), accuracy",
+        "Marks: ≈ equal: the 90 % interval of the difference to the best lies within ±0.02; − worse: p (Holm) < 0.05; "
+        "? unclear: the test rows do not tell it from the best",
+        "*: provisional, seeds are missing; ranked by the mean of those that are there",
+        "†: not shown to be better than majority class (shots 8)",
+    ]
+
+
+def test_the_best_rows_are_shown_and_the_others_counted() -> None:
+    shown = board_text(GRID, 80, top=2)
+    assert "and 2 more: leaderboard.md, .html and .csv" in shown
+    assert "zero-shot" not in shown
+    assert "unclear" not in shown
+    assert "more" not in board_text(GRID, 80, top=4)
+
+
+@pytest.mark.parametrize("width", range(40, 200, 7))
+def test_it_fits_every_width_without_folding_a_number_or_a_mark(width: int) -> None:
+    lines = board_text(GRID, width).splitlines()
+    assert max(map(len, lines)) <= width
+    for part in ("0.5000 ± 0.0123", "− worse †", "? unclear", "2*"):
+        assert any(part in shown for shown in lines), part
 
 
 def baseline(shots: Any, value: float, sets: str = "", name: str = "majority class") -> dict[str, Any]:
@@ -53,13 +139,13 @@ def baseline(shots: Any, value: float, sets: str = "", name: str = "majority cla
 
 def test_the_whole_text_is_known() -> None:
     rows = [*made_board()["rows"], row("late", "failed", "no rows")]
-    assert board_text(made_board() | {"rows": rows}) == (
+    assert board_text(made_board() | {"rows": rows}, 80) == (
         "classification of label, ranked by macro_f1\n"
         "\n"
-        "#  experiment  macro_f1     ece  train s  infer s\n"
-        "─────────────────────────────────────────────────\n"
-        "1  set-up0       0.9000  0.1000     12.3      5.0\n"
-        "2  set-up1       0.8000  0.1000      n/a      n/a\n"
+        "#  set-up   macro_f1  train s  infer s     ece\n"
+        "──────────────────────────────────────────────\n"
+        "1  set-up0    0.9000     12.3      5.0  0.1000\n"
+        "2  set-up1    0.8000      n/a      n/a  0.1000\n"
         "note: look [here]\n"
         "\n"
         "late: failed at train: no rows"
@@ -69,7 +155,7 @@ def test_the_whole_text_is_known() -> None:
 def test_baselines_with_equal_numbers_take_one_line() -> None:
     found = [baseline(4, 0.23931), baseline(8, 0.23929), baseline(16, 0.3), baseline("all", 0.3, ", mean of 3 sets")]
     left = [{"board": "b", "name": "TF-IDF", "shots": shots, "reason": "gone"} for shots in (4, 8)]
-    lines = board_text(made_board() | {"baselines": found, "baselines_left_out": left}).splitlines()
+    lines = board_text(made_board() | {"baselines": found, "baselines_left_out": left}, 200).splitlines()
     assert lines[6:10] == [
         "baseline, not ranked: majority class (shots 4, 8): macro_f1 0.2393",
         "baseline, not ranked: majority class (shots 16): macro_f1 0.3000",
@@ -79,11 +165,8 @@ def test_baselines_with_equal_numbers_take_one_line() -> None:
 
 
 def test_the_best_of_each_column_stands_out_in_its_own_direction() -> None:
-    board = made_board()
-    for item, value in zip(board["rows"], (0.2, 0.1), strict=True):
-        item["results"]["ece"] = value
+    board = made_board(group("a", 1, macro_f1=0.9, ece=0.2), group("b", 2, macro_f1=0.8, ece=0.1))
     shown = board_text(board, 80, colour=True)
-    assert "\x1b[1;32m  0.9000\x1b[0m" in shown
     assert "\x1b[1;32m0.1000\x1b[0m" in shown
     assert "\x1b[1;32m0.2000" not in shown
 

@@ -46,7 +46,7 @@ def grid(made: Any) -> Any:
 def test_the_ranking_is_printed_without_anything_that_steers_a_terminal(grid: Any, call: Call) -> None:
     code, out, _ = call()
     assert code == 0
-    assert "1  b[red]\\x1b[31m    0.7500  0.7500" in out
+    assert "1  b[red]\\x1b[31m    0.7500" in out
     assert "\x1b" not in out
     assert out.endswith(f"\n{FILES}")
     assert call()[1] == out
@@ -81,6 +81,7 @@ def test_a_view_is_printed_and_the_files_are_rebuilt(
         (("--diff", "a", "c"), "no experiment or group is called 'c'"),
         (("--diff", "a", "b\x1b[2J"), r"'b\x1b[2J'"),
         (("--diff", "a", "best", "--group-by", "seed"), "give one of them"),
+        (("--diff", "a", "best", "--top", "3"), "--top: --diff shows two"),
     ],
 )
 def test_a_mistake_is_one_line_and_2(grid: Any, call: Call, arguments: tuple[str, ...], said: str) -> None:
@@ -89,6 +90,18 @@ def test_a_mistake_is_one_line_and_2(grid: Any, call: Call, arguments: tuple[str
     assert said in err
     assert len(err.splitlines()) == 1
     assert "\x1b" not in err
+
+
+def test_the_best_set_ups_of_each_board_are_shown_and_the_files_hold_all(grid: Any, call: Call) -> None:
+    code, out, _ = call("--top", "1")
+    assert code == 0
+    assert "\nand 1 more: leaderboard.md, .html and .csv\n" in out
+    assert len(json.loads(grid.results.leaderboard("json").read_text())["boards"][0]["groups"]) == 2
+    code, out, _ = call("--top", "1", "--group-by", "dataset.shots")
+    assert code == 0
+    assert "\n            8  1  0.7500" in out or "\n8              1  0.7500" in out
+    assert "\nand 1 more\n" in out
+    assert call("--top", "0")[0] == 2
 
 
 def test_diff_needs_two_names(grid: Any, call: Call) -> None:

@@ -240,7 +240,6 @@ def test_json_and_pages_show_groups(made: Board200) -> None:
     for text in (shown, page):
         assert "0.8500 ± 0.0500" in text
         assert "2/3" in text
-        assert "≈ best" in text
         assert "bootstrap over test rows with Student's t over seeds" in text
         assert "80% power" in text
     assert "good/seed1" not in shown
@@ -252,10 +251,10 @@ def test_with_one_seed_the_terminal_shows_experiments_with_intervals(made: Board
     made.run("b", made.config(lora={"r": 4}), rows(20, 10))
     write_leaderboard([made.folder.results], made.path)
     lines = board_text(json.loads((made.path / "leaderboard.json").read_text()), 200).splitlines()
-    assert lines[2].split()[:6] == ["#", "experiment", "accuracy", "95", "%", "interval"]
+    assert lines[2].split()[:7] == ["#", "set-up", "accuracy", "95", "%", "interval", "mark"]
     assert "0.9000  [0.8" in lines[4]
-    assert "≈ best" in lines[5]
-    assert "≈ best" not in lines[4]
+    assert "  best " in lines[4]
+    assert "  ? unclear " in lines[5]
 
 
 def test_groups_with_other_seeds_are_compared_by_the_spread_of_each(made: Board200) -> None:

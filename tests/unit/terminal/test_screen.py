@@ -52,6 +52,28 @@ def test_names_are_folded_where_they_have_a_joint() -> None:
     assert [row.split()[0] for row in shown.splitlines()[2:]] == ["model-one/", "lora-pissa"]
 
 
+def named(names: list[str], width: int) -> list[str]:
+    """What stands below the header, the lines of one name after the other."""
+    shown = text([Column("name", names, least=8, is_name=True), Column("x", [""] * len(names))], width + 3)
+    return [row.strip() for row in shown.splitlines()[2:]]
+
+
+def test_names_break_after_slashes_alone_and_take_two_lines() -> None:
+    assert named(["model-one/lora-pissa"], 12) == ["model-one/", "lora-pissa"]
+    assert named(["zero-shot-contextual"], 12) == ["zero-…extual"]
+    assert named(["model-one/lora/shots4/seed13"], 14) == ["model-one/…", "shots4/seed13"]
+    assert named(["日本語日本語日本語/abcd"], 8) == ["日…語/", "abcd"]
+
+
+def test_names_that_would_look_alike_stay_whole() -> None:
+    names = ["one/two/a/three/four", "one/two/b/three/four"]
+    assert named(names, 10) == ["one/two/a/", "three/four", "one/two/b/", "three/four"]
+    names = ["model/pca/4/rank-8/x", "model/pca/8/rank-8/x"]
+    assert named(names, 9) == ["model/", "pca/4/", "rank-8/x", "model/", "pca/8/", "rank-8/x"]
+    assert named([names[0], "z"], 9) == ["model/…", "rank-8/x", "z"]
+    assert named([names[0], names[0]], 9) == ["model/…", "rank-8/x"] * 2
+
+
 def test_long_texts_are_cut_and_never_folded() -> None:
     columns = [Column("text", ["word " * 100], least=8, cut_at=40), Column("gold", ["pos"], least=4, cut_at=10)]
     for width, length in ((None, 40), (30, 24)):

@@ -1,0 +1,52 @@
+"""What stands beside a set-up in a table: its rank and its mark, as words and signs that need no colour."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sft.leaderboard.records import BEST, EQUIVALENT, NOT_TOLD_APART, WORSE
+
+MARKS = {BEST: "best", EQUIVALENT: "≈ equal", WORSE: "− worse", NOT_TOLD_APART: "? unclear"}
+"""Mark of a group -> how tables write it: short, so that it is never folded."""
+
+PROVISIONAL = "*"
+NOT_ABOVE = "†"
+
+Record = Mapping[str, Any]
+
+
+def rank_text(group: Record) -> str:
+    """`2`, or `2*` where the group lacks seeds and is ranked by the mean of those that it has."""
+    if group["rank"] is None:
+        return "n/a"
+    return f"{group['rank']}{PROVISIONAL if group['provisional'] else ''}"
+
+
+def mark_text(group: Record) -> str:
+    """How the group stands beside the best one, with a dagger where it is not shown to beat every baseline."""
+    return f"{MARKS.get(group['mark'], '')} {NOT_ABOVE if group.get('not_above') else ''}".strip()
+
+
+def mark_lines(board: Record, top: int | None = None) -> Iterator[str]:
+    """Sentences on the signs that stand beside the set-ups of a table, and on no other.
+
+    Args:
+        board: one of `boards` of a `leaderboard.json`.
+        top: so many set-ups are shown; None: all.
+    """
+    known, groups = board["statistics"], board["groups"][:top]
+    if known is None:
+        return
+    meaning = {
+        EQUIVALENT: f"the 90 % interval of the difference to the best lies within ±{known['margin']}",
+        WORSE: "p (Holm) < 0.05",
+        NOT_TOLD_APART: "the test rows do not tell it from the best",
+    }
+    there = {group["mark"] for group in groups}
+    told = [f"{MARKS[mark]}: {text}" for mark, text in meaning.items() if mark in there]
+    if told:
+        yield f"Marks: {'; '.join(told)}"
+    if any(group["provisional"] for group in groups):
+        yield f"{PROVISIONAL}: provisional, seeds are missing; ranked by the mean of those that are there"
+    titles = dict.fromkeys(title for group in groups for title in group.get("not_above", ()))
+    if titles:
+        yield f"{NOT_ABOVE}: not shown to be better than {' or '.join(titles)}"
