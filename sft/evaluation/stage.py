@@ -16,7 +16,7 @@ from sft.evaluation.rows import evaluated_rows, write_rows
 from sft.processes.environment import git_commit, peak_rss_bytes, versions
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder
-from sft.runs.manifest import write_manifest
+from sft.runs.manifest import adapter_bytes, write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import EVAL, JobRecord, read_json_or_none
 from sft.tasks.inputs import Inputs, inputs_of_job, rows_sha256
@@ -90,7 +90,8 @@ def _write_metrics(
 ) -> None:
     inference = inferences[EVAL]
     train_folder = record.input_folder("train", job.path)
-    training = None if train_folder is None else read_json_or_none(JobFolder(train_folder).training)
+    train = None if train_folder is None else JobFolder(train_folder)
+    training = None if train is None else read_json_or_none(train.training)
     timing = {"train": training["stage_seconds"]} if training else {}
     dev = results.get("dev")
     dev_results = {} if dev is None else {f"dev_{name}": value for name, value in dev.results.items()}
@@ -108,7 +109,10 @@ def _write_metrics(
             "infer": sum(stage["stage_seconds"] for stage in inferences.values()),
             "evaluate": time.perf_counter() - started,
         },
-        "resources": _resources(inferences, training),
+        "resources": {
+            **_resources(inferences, training),
+            "adapter_bytes": None if train is None else adapter_bytes(train),
+        },
         "environment": {
             **_environment(inference, training, Path(record.config_folder)),
             **_library_warnings([*inferences.values(), *([training] if training else [])]),
@@ -128,6 +132,7 @@ def _resources(inferences: Mapping[str, Mapping[str, Any]], training: Mapping[st
         "trainable_parameters": training["trainable_parameters"] if training else 0,
         "total_parameters": inference["total_parameters"],
         "exported_rank": training.get("exported_rank") if training else None,
+        "answer_seconds": inference.get("answer_seconds"),
         **_memory_steps(inference, training),
     }
 
@@ -190,13 +195,14 @@ def _total(count: str, inference: Mapping[str, Any], training: Mapping[str, Any]
 def _environment(inference: Mapping[str, Any], training: Mapping[str, Any] | None, folder: Path) -> dict[str, Any]:
     told_elsewhere = ("versions", "peak_gpu_bytes", LIBRARY_WARNINGS)
     device = {key: value for key, value in inference["environment"].items() if key not in told_elsewhere}
+    trained_on = training["environment"] if training else {}
     return {
         "versions": versions(),
         **device,
         "dtype": inference["dtype"],
         "batch_size": inference["batch_size"],
         "batch_tokens": inference["batch_tokens"],
-        "training_device": training["environment"]["device"] if training else None,
+        **{f"training_{key}": trained_on.get(key) for key in ("device", "device_name", "threads")},
         "git": git_commit(folder),
     }
 

@@ -47,7 +47,9 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     limit = prompt_limit(inputs, maker.inference, context_length(model))
     rows = prompted_set(inputs, maker, RowSet.parse(record.row_set), limit)
     limits = _limits(inputs, record.memory_step, model)
+    ready = time.perf_counter()
     answered = answering_of(inputs.config).answer(Asked(inputs, maker, model, rows, limits, progress), job)
+    answer_seconds = time.perf_counter() - ready
     _write_sample(job, rows)
     how = {
         "batch_size": limits.rows,
@@ -55,6 +57,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
         "slow_reason": answered.slow_reason,
         "dtype": str(model.dtype).removeprefix("torch."),
         "total_parameters": count_parameters(model)[1],
+        "answer_seconds": answer_seconds,
     }
     _write_record(job, record, rows, how, started)
     write_manifest(job, [answered.result, job.sample, job.inference])

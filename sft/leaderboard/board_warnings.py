@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sft.evaluation.rows import DEV
 from sft.evaluation.selection import LABEL_MASS
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.costs import devices_of
 from sft.wording import some
 
 LOW_LABEL_MASS = 0.1
@@ -30,12 +31,14 @@ def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
     """
     if all(record.part("data").get("dev_rows_sha256") is None for record in records):
         yield "ranked on the test rows, because there is no dev split: the best row is chosen on what it reports"
-    dtypes: dict[str, list[str]] = {}
-    for record in records:
-        dtypes.setdefault(str(record.part("environment").get("dtype")), []).append(record.name)
+    dtypes = _named(records, lambda record: str(record.part("environment").get("dtype")))
     if len(dtypes) > 1:
-        named = "; ".join(f"{dtype}: {some(names, MOST_NAMES)}" for dtype, names in dtypes.items())
-        yield f"rows differ in the data type of the model ({named})"
+        yield f"rows differ in the data type of the model ({_each(dtypes)})"
+    devices = _named(
+        [record for record in records if devices_of(record)], lambda record: "; ".join(devices_of(record))
+    )
+    if len(devices) > 1:
+        yield f"rows were timed on different devices, so that their seconds cannot be compared ({_each(devices)})"
     for row in WARNINGS:
         names = [record.name for record in records if row.holds(record)]
         if names:
@@ -45,6 +48,18 @@ def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
         for text in _recorded(record):
             recorded.setdefault(text, {})[record.name] = None
     yield from (f"{text} in {some(list(names), MOST_NAMES)}" for text, names in recorded.items())
+
+
+def _named(records: Sequence[ExperimentRecord], value: Callable[[ExperimentRecord], str]) -> dict[str, list[str]]:
+    """The names of the experiments by a value of theirs."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        found.setdefault(value(record), []).append(record.name)
+    return found
+
+
+def _each(named: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{value}: {some(names, MOST_NAMES)}" for value, names in named.items())
 
 
 def _has_low_label_mass(record: ExperimentRecord) -> bool:

@@ -184,7 +184,7 @@ class CalibrationGain:
 
 @dataclass(frozen=True)
 class ParetoPoint:
-    """A group: what it costs (mean over runs), how good it is, and whether no other is as good for as little."""
+    """A group: what it costs (mean over runs), how good it is, and whether it is on the front."""
 
     group: str
     cost: float
@@ -196,17 +196,22 @@ class ParetoPoint:
 class ParetoFront:
     """The ranked groups of a board by one cost, cheapest first.
 
+    On the front is a group than which no other one is better at a cost that counts as no higher, or as good at a lower
+    one.
+
     Attributes:
-        cost: `seconds`, `peak memory` or `trainable parameters`.
+        cost: `seconds of training`, `seconds per 1,000 predictions`, `peak memory` or `trainable parameters`.
         unit: of the cost.
         metric: that of the value: the one by which the board ranks, on dev rows where there are any.
         points: all groups that have both numbers.
+        tolerance: the share of a cost by which another one must be less to count as lower.
     """
 
     cost: str
     unit: str
     metric: str
     points: tuple[ParetoPoint, ...]
+    tolerance: float
 
 
 @dataclass(frozen=True)

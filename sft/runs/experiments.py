@@ -77,6 +77,17 @@ def grid_entries(results: ResultsFolder) -> dict[str, Mapping[str, Any]] | None:
     return {name: entry for name, entry in configs.items() if isinstance(entry, dict) and "id" in entry}
 
 
+def stage_folder(experiment: JobFolder, stage: str) -> JobFolder | None:
+    """The folder of a stage that an experiment read, there or not; None where it read none.
+
+    Args:
+        experiment: its folder.
+        stage: `train`, or `infer` for that of the evaluated rows.
+    """
+    key = _map(_map(read_json_or_none(experiment.config)).get("stages")).get(stage)
+    return ResultsFolder(experiment.path.parent.parent).stage(stage, str(key)) if key else None
+
+
 class Standings:
     """How the jobs and experiments of a results folder stand; each folder is looked at once."""
 

@@ -98,6 +98,13 @@ def finished_files(job: JobFolder) -> Mapping[str, ListedFile]:
     return listed
 
 
+def adapter_bytes(job: JobFolder) -> int | None:
+    """The bytes of all files of the adapter that a train stage left, also where it was removed since; None without."""
+    folder = f"{job.adapter.name}/"
+    sizes = [file.size for name, file in (listed_files(job) or {}).items() if name.startswith(folder)]
+    return sum(sizes) if sizes else None
+
+
 def is_done(job: JobFolder) -> bool:
     """Whether the job's manifest is valid."""
     return bool(finished_files(job))

@@ -32,7 +32,7 @@ INSIDE = {
         {"board"},
         {"effects", "details", "board_warnings"},
         {"statistics"},
-        {"groups"},
+        {"groups", "costs"},
         {"gathering", "settings"},
         {"collect"},
         {"records", "in_force", "setting_differences"},

@@ -7,7 +7,8 @@ from typing import Any
 from sft.config.canonical import json_text
 from sft.evaluation.predictions import OUR_COLUMNS, read_predictions
 from sft.leaderboard.collect import ExperimentRecord
-from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.experiments import stage_folder
+from sft.runs.files import JobFolder
 from sft.runs.records import read_json_or_none
 
 
@@ -73,12 +74,9 @@ def sample_prompts(record: ExperimentRecord) -> Sequence[str]:
 
 def _stage_file(record: ExperimentRecord, stage: str) -> Any:
     """What the train stage, or the infer stage of the evaluated rows, tells of itself."""
-    written = read_json_or_none(JobFolder(record.folder).config)
-    stages = written.get("stages") if isinstance(written, Mapping) else None
-    key = stages.get(stage) if isinstance(stages, Mapping) else None
-    if not key:
+    folder = stage_folder(JobFolder(record.folder), stage)
+    if folder is None:
         return None
-    folder = ResultsFolder(record.folder.parent.parent).stage(stage, str(key))
     return read_json_or_none(folder.training if stage == "train" else folder.sample)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sft.reporting.charts.chart import Chart, chart, number, text, tooltip
-from sft.reporting.tables.effects import compared_text
+from sft.reporting.tables.effects import compared_text, has_choice
+from sft.runs.files import slug
 
 MOST_EFFECTS = 30
 
@@ -104,13 +105,12 @@ def _points(curve: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def pareto_charts(fronts: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """One chart per cost that is not the same everywhere, of the `pareto` of a board in `leaderboard.json`."""
-    varied = [front for front in fronts if len({point["cost"] for point in front["points"]}) > 1]
-    return [_pareto_chart(front) for front in varied]
+    """One chart per cost in which set-ups differ, of the `pareto` of a board in `leaderboard.json`."""
+    return [_pareto_chart(front) for front in fronts if has_choice(front)]
 
 
 def _pareto_chart(front: Mapping[str, Any]) -> Chart:
-    cost, unit, metric = front["cost"], front["unit"], front["metric"]
+    cost, unit, metric, tolerance = (front[key] for key in ("cost", "unit", "metric", "tolerance"))
     axis = cost if unit in cost else f"{cost} ({unit})"
     values = [
         {
@@ -127,8 +127,8 @@ def _pareto_chart(front: Mapping[str, Any]) -> Chart:
     shown = tooltip({"set_up": "set-up", "cost": axis, "value": metric})
     color = text("front") | {"scale": {"domain": [_ON_FRONT, _BEATEN]}}
     return chart(
-        f"pareto_{cost.replace(' ', '_')}",
-        f"{metric} by {cost}; the line joins what nothing beats in both",
+        f"pareto_{slug(cost).replace('-', '_')}",
+        f"{metric} by {cost}; the line joins what nothing beats in both (costs within {tolerance:.0%} count as equal)",
         values,
         [
             {

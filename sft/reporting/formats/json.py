@@ -6,6 +6,7 @@ from typing import Any
 
 from sft.leaderboard.board import Board, Leaderboard
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.costs import costs_of
 from sft.leaderboard.groups import Group
 from sft.leaderboard.in_force import without_effect_in
 from sft.leaderboard.records import WORSE, Baseline, CalibrationGain, Comparison, Effect
@@ -172,6 +173,7 @@ def group_record(group: Group) -> dict[str, Any]:
         "results": {name: dataclasses.asdict(summary) for name, summary in group.results().items()},
         "interval": None if interval is None else dataclasses.asdict(interval) | {"covers": group.interval_covers},
         "against_best": None if group.against_best is None else _comparison(group.against_best),
+        "costs": dataclasses.asdict(costs_of(group.runs)),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sft.leaderboard.board import Board
 from sft.reporting.formats.report_format import Report, ReportFormat, of_board
 from sft.reporting.tables.columns import NOT_APPLICABLE, columns, constants, number_text
+from sft.reporting.tables.costs import COSTS, cost_lines
 from sft.reporting.tables.effects import effect_sections
 from sft.reporting.tables.groups import group_cells, group_headers, statistics_lines
 from sft.runs.files import ID_DIGITS
@@ -89,11 +90,16 @@ def _groups(record: Record) -> list[str]:
         return []
     rows = [group_cells(group, record) for group in record["groups"]]
     lines = [f"{escaped(line)}." for line in statistics_lines(record)]
+    cost_rows = [[group["name"], *(cost.text(group["costs"]) for cost in COSTS)] for group in record["groups"]]
+    costs = [
+        *(f"{escaped(line)}." for line in cost_lines(record)),
+        _escaped_table(["group", *(cost.title for cost in COSTS)], cost_rows),
+    ]
     effects = [
         escaped(part) if isinstance(part, str) else _escaped_table(part.headers, part.rows)
         for part in effect_sections(record)
     ]
-    return [_escaped_table(group_headers(record), rows), *lines, *effects, "Every experiment:"]
+    return [_escaped_table(group_headers(record), rows), *lines, *costs, *effects, "Every experiment:"]
 
 
 def _ranking_line(record: Record) -> str:

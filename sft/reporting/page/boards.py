@@ -10,6 +10,7 @@ from sft.reporting.charts.chart import Chart
 from sft.reporting.formats.report_format import of_board
 from sft.reporting.page.tables import groups_table, runs_table, short
 from sft.reporting.tables.columns import constants
+from sft.reporting.tables.costs import cost_lines
 from sft.reporting.tables.effects import effect_sections
 from sft.reporting.tables.groups import interval_text, p_text, statistics_lines
 
@@ -32,7 +33,7 @@ def page_board(board: Board, record: Record, leaderboard: Record) -> dict[str, A
         "headline": headline(record),
         "labels": record["labels"],
         "warnings": record["warnings"],
-        "notes": statistics_lines(record),
+        "notes": [*statistics_lines(record), *cost_lines(record)],
         "constants": [list(pair) for pair in constants(board)],
         "groups": groups_table(board, record, rows).record(),
         "runs": None if runs is None else runs.record(),

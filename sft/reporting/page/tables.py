@@ -9,11 +9,13 @@ from typing import Any, Literal
 from sft.config.seeds import is_seed
 from sft.evaluation.rows import DEV
 from sft.leaderboard.board import Board
-from sft.leaderboard.collect import mean
+from sft.leaderboard.collect import finite_number
 from sft.leaderboard.setting_differences import differing, together
 from sft.reporting.tables.columns import metric_names, metric_title
+from sft.reporting.tables.costs import COSTS, peak_memory
 from sft.reporting.tables.groups import TIE, interval_way
-from sft.wording import GIB, plain_text
+from sft.runs.records import MODEL_STAGES
+from sft.wording import plain_text
 
 Record = Mapping[str, Any]
 Kind = Literal["rank", "name", "number", "interval", "difference", "setting", "mark"]
@@ -108,14 +110,14 @@ def groups_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTa
         PageColumn("", "mark", is_main=True),
         *(PageColumn(_titled(board, name), "number") for name in others),
         *_setting_columns(bundles),
-        *_cost_columns(),
+        *(PageColumn(cost.title, "number", cost.digits, cost.hint) for cost in COSTS),
     ]
     cells = [
         [
             *_group_cells(group, metric),
             *(short(group["results"].get(name, {}).get("mean")) for name in others),
             *(_setting(runs[0]["settings"], path) for path in bundles),
-            *_costs(runs),
+            *(short(cost.value(group["costs"])) for cost in COSTS),
         ]
         for group, runs in groups
     ]
@@ -139,7 +141,9 @@ def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTabl
         PageColumn("experiment", "name", is_main=True),
         *(PageColumn(_titled(board, name), "number", is_main=name == record["metric"]) for name in names),
         *_setting_columns(bundles),
-        *_cost_columns(),
+        PageColumn("train s", "number", 1, "a training that several experiments share counts in each"),
+        PageColumn("infer s", "number", 1),
+        PageColumn("peak GiB", "number", 2, "GPU memory where a GPU was used, else main memory"),
     ]
     cells = [
         [
@@ -147,7 +151,8 @@ def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTabl
             row["name"],
             *(short(row["results"].get(name)) for name in names),
             *(_setting(row["settings"], path) for path in bundles),
-            *_costs([row]),
+            *(short(finite_number(row["timing"].get(stage))) for stage in MODEL_STAGES),
+            short(peak_memory(row["resources"])),
         ]
         for place, row in zip(record["ranking"], rows, strict=True)
     ]
@@ -210,32 +215,6 @@ def _mark(group: Record) -> str:
     if group["rank"] == 1:
         return BEST
     return TIE if group["against_best"] is not None and group["against_best"]["tie"] else ""
-
-
-def _cost_columns() -> list[PageColumn]:
-    return [
-        PageColumn("train s", "number", 1, "mean over runs; a shared training counts in each of its runs"),
-        PageColumn("infer s", "number", 1, "mean over runs"),
-        PageColumn("peak GiB", "number", 2, "GPU memory where a GPU was used, else main memory"),
-        PageColumn("trained parameters", "number", 0),
-    ]
-
-
-def _costs(runs: Sequence[Record]) -> list[Cell]:
-    """The mean over runs of what stands below each of the columns of costs."""
-    costs = [
-        [run["timing"].get("train") for run in runs],
-        [run["timing"].get("infer") for run in runs],
-        [_memory(run["resources"]) for run in runs],
-        [run["resources"].get("trainable_parameters") for run in runs],
-    ]
-    return [short(mean(values)) for values in costs]
-
-
-def _memory(resources: Record) -> float | None:
-    """GiB."""
-    size = resources.get("peak_gpu_bytes") or resources.get("peak_rss_bytes")
-    return None if size is None else size / GIB
 
 
 def _setting(settings: Record, path: str) -> Cell:

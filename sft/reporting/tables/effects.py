@@ -51,7 +51,7 @@ def effect_sections(board: Record) -> Iterator[str | EffectTable]:
         )
     if any(has_choice(front) for front in board["pareto"]):
         metric = board["pareto"][0]["metric"]
-        yield f"Pareto fronts: no other group has as good a {metric} at as low a cost (means over a group's runs)."
+        yield front_meaning(board["pareto"][0])
         yield EffectTable(["cost", "group", "mean cost", metric], list(_front_rows(board["pareto"])))
 
 
@@ -119,7 +119,8 @@ def short_lines(board: Record) -> list[str]:
     effects, gains = board.get("effects", []), board.get("calibration_gains", [])
     lines = [effects_heading(effects), *_clearest(effects, effect_text, MOST_EFFECTS)] if effects else []
     lines += _clearest(gains, gain_text, MOST_GAINS)
-    return [*lines, *(front_text(front, LONGEST_FRONT) for front in board.get("pareto", [])[:1] if has_choice(front))]
+    fronts = [front for front in board.get("pareto", []) if has_choice(front)]
+    return [*lines, *(front_text(front, LONGEST_FRONT) for front in fronts[:1])]
 
 
 def effects_heading(effects: Sequence[Record]) -> str:
@@ -152,6 +153,14 @@ def gain_text(gain: Record) -> str:
         f"calibration of {gain['group']} ({gain['calibrator']}): {_difference_text(gain)}, {counted(gain['n'], 'run')}"
     )
     return text + _p_text(gain)
+
+
+def front_meaning(front: Record) -> str:
+    """What it is to be on a front, in a sentence."""
+    return (
+        f"Pareto fronts: no other set-up has a better mean {front['metric']} at a cost that counts as no higher, or "
+        f"as good a one at a lower cost; a cost counts as lower from {front['tolerance']:.0%} less on."
+    )
 
 
 def front_text(front: Record, most: int | None = None) -> str:
@@ -187,8 +196,9 @@ def _p_text(record: Record) -> str:
 
 
 def has_choice(front: Record) -> bool:
-    """Whether groups differ in the cost."""
-    return len({point["cost"] for point in front["points"]}) > 1
+    """Whether the cost of any group counts as lower than another one's."""
+    costs = [float(point["cost"]) for point in front["points"]]
+    return min(costs) < (1.0 - float(front["tolerance"])) * max(costs)
 
 
 def _clearest(records: Sequence[Record], text: Callable[[Record], str], most: int) -> list[str]:

@@ -15,7 +15,7 @@ from sft.evaluation.stage import run
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.atomic import write_json, write_json_lines
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.manifest import finished_files
+from sft.runs.manifest import finished_files, write_manifest
 from sft.runs.progress import Progress
 
 Raw = Callable[..., dict[str, Any]]
@@ -51,6 +51,7 @@ def _write_inference(infer: JobFolder, splits: list[str], examples: Any = ()) ->
         "peak_rss_bytes": 5,
         "environment": {"peak_gpu_bytes": None, "device": "cpu", "threads": 1, "versions": {}},
         "stage_seconds": 1.5,
+        "answer_seconds": 0.5,
     }
     write_json(infer.inference, record)
 
@@ -260,9 +261,13 @@ def test_a_training_is_recorded_with_its_rows_seconds_and_parameters(planned: Jo
     counts = {"n_truncated": 3, "n_special_in_text": 4, "trainable_parameters": 11, "exported_rank": 2}
     record = {"environment": environment, "peak_rss_bytes": 10**15, "stage_seconds": 9.0, **counts}
     write_json(train.training, record)
+    train.adapter.mkdir()
+    (train.adapter / "adapter_model.safetensors").write_bytes(b"12345")
+    write_manifest(train, [train.adapter, train.training])
     metrics = _run(job)
     assert metrics["timing"]["train"] == 9.0
     resources = metrics["resources"]
+    assert (resources["adapter_bytes"], resources["answer_seconds"]) == (5, 0.5)
     assert (resources["peak_rss_bytes"], resources["peak_gpu_bytes"]) == (10**15, 7)
     assert (resources["trainable_parameters"], resources["exported_rank"]) == (11, 2)
     assert (metrics["data"]["n_train"], len(metrics["data"]["train_indices"])) == (6, 6)

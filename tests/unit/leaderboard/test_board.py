@@ -93,6 +93,18 @@ def test_rows_that_differ_in_dtype_or_leak_are_warned_about(tmp_path: Path) -> N
     assert any(warning.endswith("evaluated row in b") for warning in warnings)
 
 
+def test_seconds_of_different_devices_are_warned_about(tmp_path: Path) -> None:
+    devices = {"a": "H200", "b": "A100", "c": "H200", "old": None}
+    rows = {
+        name: metrics({"macro_f1": 0.5}, environment={"device": device and "cuda", "device_name": device})
+        for name, device in devices.items()
+    }
+    warned = [text for text in build(tmp_path, rows).boards[0].warnings if "devices" in text]
+    assert warned == [
+        "rows were timed on different devices, so that their seconds cannot be compared (H200: a, c; A100: b)"
+    ]
+
+
 def test_what_libraries_warned_of_is_shown_once_with_its_rows(tmp_path: Path) -> None:
     told = {"library_warnings": ["peft warns: strange"]}
     rows = {name: metrics({"macro_f1": 0.5}, environment=told if name != "c" else {}) for name in "abc"}

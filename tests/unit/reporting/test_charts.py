@@ -24,9 +24,10 @@ POINT = {"shots": 4, "n_train": 12, "group": "g", "value": 0.5, "low": 0.4, "hig
 def front(*points: tuple[str, float, float, bool]) -> dict[str, Any]:
     names = ("group", "cost", "value", "on_front")
     return {
-        "cost": "seconds",
+        "cost": "seconds of training",
         "unit": "s",
         "metric": "my.metrics:score[0]",
+        "tolerance": 0.1,
         "points": [dict(zip(names, point, strict=True)) for point in points],
     }
 
@@ -34,7 +35,7 @@ def front(*points: tuple[str, float, float, bool]) -> dict[str, Any]:
 def test_a_board_without_such_numbers_has_no_chart() -> None:
     assert effects_chart([], "accuracy") is None
     assert learning_curve_chart([], "accuracy") is None
-    assert pareto_charts([front(("a", 1.0, 0.5, True), ("b", 1.0, 0.4, False))]) == []
+    assert pareto_charts([front(("a", 1.0, 0.5, True), ("b", 1.05, 0.4, False))]) == []
 
 
 def test_fields_are_plain_words_also_where_a_metric_is_a_path() -> None:
