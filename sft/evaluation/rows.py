@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sft.evaluation.metrics.formulas import log_losses
 from sft.evaluation.outputs import SplitOutput
 from sft.evaluation.selection import DEV as DEV
+from sft.runs.array_files import read_arrays
 from sft.runs.atomic import atomic_file
 
 
@@ -96,9 +97,8 @@ def read_rows(path: Path, prefix: str = "") -> EvaluatedRows | None:
         prefix: `DEV` for the dev rows, whose arrays have it before their names.
     """
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            present = [name for name in EvaluatedRows.__dataclass_fields__ if f"{prefix}{name}" in saved.files]
-            arrays = {name: saved[f"{prefix}{name}"] for name in present}
-            return EvaluatedRows(**arrays) if "correct" in arrays else None
+        saved = read_arrays(path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
+    arrays = {name: saved[key] for name in EvaluatedRows.__dataclass_fields__ if (key := f"{prefix}{name}") in saved}
+    return EvaluatedRows(**arrays) if "correct" in arrays else None

@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sft.leaderboard.board import Board
 from sft.reporting.formats.report_format import Report, ReportFormat, of_board
-from sft.reporting.tables.columns import NOT_APPLICABLE, columns, constants, number_text
+from sft.reporting.tables.columns import NOT_APPLICABLE, BoardTable, number_text
 from sft.reporting.tables.costs import COSTS, cost_lines
 from sft.reporting.tables.effects import effect_sections
 from sft.reporting.tables.groups import group_cells, group_headers, statistics_lines
@@ -25,8 +24,8 @@ def render(report: Report) -> str:
     parts = ["# Leaderboard"]
     if not boards:
         parts.append("No experiment has a result yet.")
-    for number, (board, found) in enumerate(zip(boards, record["boards"], strict=True), 1):
-        parts += _board(board, found, number if len(boards) > 1 else None)
+    for number, (table, found) in enumerate(zip(report.tables, record["boards"], strict=True), 1):
+        parts += _board(table, found, number if len(boards) > 1 else None)
         parts += _baselines(found, record)
     without_result = [row for row in record["rows"] if row["board"] is None]
     if without_result:
@@ -50,19 +49,16 @@ def _mark(match: re.Match[str], text: str) -> str:
     return match[0] if match[0] == "_" and len(around) == 2 and around.isalnum() else f"\\{match[0]}"
 
 
-def _board(board: Board, record: Record, number: int | None) -> list[str]:
+def _board(table: BoardTable, record: Record, number: int | None) -> list[str]:
     title = f"{record['task_type']} of {record['output_column']}"
     heading = f"## {escaped(title)}" if number is None else f"## Board {number}: {escaped(title)}"
     parts = [heading, _ranking_line(record)]
     parts += [f"**Note:** {escaped(warning)}." for warning in record["warnings"]]
-    constant = constants(board)
-    if constant:
-        listed = ", ".join(f"{escaped(name)} = {escaped(value)}" for name, value in constant)
+    if table.constants:
+        listed = ", ".join(f"{escaped(name)} = {escaped(value)}" for name, value in table.constants)
         parts.append(f"The same in all rows: {listed}.")
     parts += _groups(record)
-    shown = columns(board)
-    rows = [[column.value(row) for column in shown] for row in board.rows]
-    parts.append(_escaped_table([column.header for column in shown], rows))
+    parts.append(_escaped_table(table.headers, table.cells))
     return parts
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sft.leaderboard.board import Leaderboard
+from sft.reporting.tables.columns import BoardTable, board_table
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,11 @@ class Report:
 
     record: Mapping[str, Any]
     leaderboard: Leaderboard
+
+    @cached_property
+    def tables(self) -> tuple[BoardTable, ...]:
+        """The experiments of each board, made once for all formats."""
+        return tuple(map(board_table, self.leaderboard.boards))
 
 
 @dataclass(frozen=True)

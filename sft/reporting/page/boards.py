@@ -9,7 +9,7 @@ from sft.reporting.charts.board_charts import effects_chart, learning_curve_char
 from sft.reporting.charts.chart import Chart
 from sft.reporting.formats.report_format import of_board
 from sft.reporting.page.tables import groups_table, runs_table, short
-from sft.reporting.tables.columns import constants
+from sft.reporting.tables.columns import BoardTable
 from sft.reporting.tables.costs import cost_lines
 from sft.reporting.tables.effects import effect_sections
 from sft.reporting.tables.groups import interval_text, p_text, statistics_lines
@@ -17,11 +17,12 @@ from sft.reporting.tables.groups import interval_text, p_text, statistics_lines
 Record = Mapping[str, Any]
 
 
-def page_board(board: Board, record: Record, leaderboard: Record) -> dict[str, Any]:
+def page_board(board: Board, table: BoardTable, record: Record, leaderboard: Record) -> dict[str, Any]:
     """Everything that the page shows of a board but the details of its experiments.
 
     Args:
         board: the experiments.
+        table: of them.
         record: the board under `boards` of `leaderboard.json`.
         leaderboard: the content of `leaderboard.json`.
     """
@@ -34,7 +35,7 @@ def page_board(board: Board, record: Record, leaderboard: Record) -> dict[str, A
         "labels": record["labels"],
         "warnings": record["warnings"],
         "notes": [*statistics_lines(record), *cost_lines(record)],
-        "constants": [list(pair) for pair in constants(board)],
+        "constants": [list(pair) for pair in table.constants],
         "groups": groups_table(board, record, rows).record(),
         "runs": None if runs is None else runs.record(),
         "charts": [{"name": one.name, "title": one.title, "spec": one.spec} for one in board_charts(record)],

@@ -45,11 +45,11 @@ def page_data(report: Report) -> dict[str, Any]:
     """What the page shows, as JSON can hold it."""
     record, leaderboard = report.record, report.leaderboard
     unfinished = [row for row in record["rows"] if row["board"] is None]
-    boards = zip(leaderboard.boards, record["boards"], strict=True)
+    boards = zip(leaderboard.boards, report.tables, record["boards"], strict=True)
     found = {
         "done": len(record["rows"]) - len(unfinished),
         "states": dict(Counter(row["state"] for row in unfinished)),
-        "boards": [page_board(board, own, record) for board, own in boards],
+        "boards": [page_board(board, table, own, record) for board, table, own in boards],
         "experiments": experiments_record(leaderboard.boards, with_texts=leaderboard.with_texts),
         "unfinished": _unfinished(unfinished, with_texts=leaderboard.with_texts),
         "others": len(record["others"]),

@@ -95,7 +95,8 @@ def groups_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTa
     metric = record["metric"] or ""
     tested = metric.removeprefix(DEV)
     others = [name for name in metric_names(board) if name not in (metric, tested)]
-    groups = [(group, _runs(group, rows)) for group in record["groups"]]
+    named = {(row["name"], row["id"]): row for row in rows}
+    groups = [(group, _runs(group, named)) for group in record["groups"]]
     bundles = setting_bundles([runs[0]["settings"] for _, runs in groups], with_seeds=False)
     columns = [
         PageColumn("#", "rank", 0, is_main=True),
@@ -174,9 +175,8 @@ def setting_bundles(settings: Sequence[Record], *, with_seeds: bool) -> dict[str
     return {paths[0]: paths[1:] for paths in together(columns)}
 
 
-def _runs(group: Record, rows: Sequence[Record]) -> list[Record]:
+def _runs(group: Record, named: Mapping[tuple[str, str], Record]) -> list[Record]:
     """The experiments of a group, each run once, best first."""
-    named = {(row["name"], row["id"]): row for row in rows}
     runs: dict[str, Record] = {}
     for row in group["rows"]:
         runs.setdefault(row["id"], named[row["name"], row["id"]])

@@ -52,17 +52,35 @@ _SHOWN = frozenset({*_NAMED.values(), "training.trainer_args.learning_rate", "ev
 _TRAINING_ONLY = frozenset({"training.trainer_args.max_length", "training.icl_examples"})
 
 
-def columns(board: Board) -> list[Column]:
-    """Rank, name, metrics and seconds, and between them everything in which the rows differ."""
-    return [column for column in _all_columns(board) if column.is_kept or len(_values(column, board)) > 1]
+@dataclass(frozen=True)
+class BoardTable:
+    """The experiments of a board as texts.
+
+    Attributes:
+        headers: rank, name, metrics and seconds, and between them everything in which the rows differ.
+        cells: row by row, best first.
+        constants: (header, value) of what has a column where rows differ, and is the same in all of these; then other
+            settings.
+    """
+
+    headers: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    constants: tuple[tuple[str, str], ...]
 
 
-def constants(board: Board) -> list[tuple[str, str]]:
-    """(header, value) of what has a column where rows differ, and is the same in all of these; then other settings."""
-    same = [column for column in _all_columns(board) if not column.is_kept and len(_values(column, board)) == 1]
-    named = [(column.header, *_values(column, board)) for column in same]
+def board_table(board: Board) -> BoardTable:
+    """The table of a board; each cell is worked out once, which is what a report of thousands of rows costs."""
+    shown, same = [], []
+    for column in _all_columns(board):
+        texts = [column.value(row) for row in board.rows]
+        if column.is_kept or len(set(texts)) > 1:
+            shown.append((column.header, texts))
+        else:
+            same.append((column.header, texts[0]))
     others = [(path, plain_text(value)) for path, value in shared(board.records).items() if path not in _SHOWN]
-    return [(header, value) for header, value in [*named, *others] if value not in (NOT_APPLICABLE, UNSET)]
+    constants = tuple((header, text) for header, text in [*same, *others] if text not in (NOT_APPLICABLE, UNSET))
+    cells = tuple(zip(*(texts for _, texts in shown), strict=True))
+    return BoardTable(tuple(header for header, _ in shown), cells, constants)
 
 
 def _all_columns(board: Board) -> list[Column]:
@@ -85,10 +103,6 @@ def _all_columns(board: Board) -> list[Column]:
         _memory_column("peak RSS GiB", "peak_rss_bytes"),
         _memory_column("peak GPU GiB", "peak_gpu_bytes"),
     ]
-
-
-def _values(column: Column, board: Board) -> dict[str, None]:
-    return dict.fromkeys(column.value(row) for row in board.rows)
 
 
 def _record_column(header: str, value: Callable[[ExperimentRecord], str], *, is_kept: bool = False) -> Column:
