@@ -28,8 +28,8 @@ from sft.leaderboard.statistics.moderation import SeedVariance
 FEWEST_DISCORDANT = 6
 """With fewer rows that one of two has right alone the exact test never rejects at 5 %, and the score test may."""
 
-_LEAST_LOG_P = -300.0
-"""Natural logarithm of the smallest p that is told; with one degree of freedom t is about 1 / p, and squared."""
+_LEAST_LOG_P = -34.0
+"""Natural logarithm of the smallest p that is told, 2e-15; the quantiles of t are exact down to there."""
 
 
 Bounds = tuple[float, float | None]
