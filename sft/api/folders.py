@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sft.experiments.upkeep.results_view import view_of
-from sft.leaderboard.building import leading_id
+from sft.leaderboard.building import StatisticsOptions, leading_id
 from sft.leaderboard.collect import collect
 from sft.reporting.files import WrittenLeaderboard, board_folder, rebuild_leaderboard
 from sft.reporting.tracked import log_results
@@ -29,19 +29,24 @@ def leaderboard(
     to: Path | None = None,
     *,
     full: bool = False,
+    margin: float | None = None,
     with_texts: bool = True,
     figures: Path | None = None,
 ) -> WrittenLeaderboard:
     """Rebuild the leaderboard files of results folders; what is in them can be viewed in other ways and logged.
 
-    With `full` all groups get intervals and tests, else the 50 best of each board; without `with_texts` the page shows
-    no texts of the data; `figures` is a folder for the charts as SVG files.
+    With `full` every run is resampled, else those of the 50 best groups of each board; differences within `margin`, in
+    the ranking metric's own units (None: 2 % of its range), count as none; without `with_texts` the page shows no
+    texts of the data; `figures` is a folder for the charts as SVG files.
 
     Raises:
-        UserError: a folder is not there, or several are joined and none is given to write to.
+        UserError: a folder is not there, several are joined and none is given to write to, or the margin is no number
+            above 0.
         MachineError: the package that draws figures is not installed.
     """
-    return rebuild_leaderboard(folders, board_folder(folders, to), full=full, with_texts=with_texts, figures=figures)
+    target = board_folder(folders, to)
+    options = StatisticsOptions(full, margin)
+    return rebuild_leaderboard(folders, target, options=options, with_texts=with_texts, figures=figures)
 
 
 def track(folders: Sequence[Path], tracker: str, to: Path | None = None) -> str:

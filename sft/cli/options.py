@@ -10,7 +10,14 @@ Folders = Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="One o
 To = Annotated[Path | None, typer.Option(help="Folder to write to; needed when several are joined.")]
 
 Full = Annotated[
-    bool, typer.Option("--full", help="Intervals and tests of all groups; else of the 50 best of each board.")
+    bool, typer.Option("--full", help="Resample the rows of all groups; else of the 50 best of each board.")
+]
+
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X", help="Differences within X, in the metric's own units, count as none; default 2 % of its range."
+    ),
 ]
 
 Metric = Annotated[str | None, typer.Option(metavar="M", help="Show the ranking by another result, such as accuracy.")]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
-from sft.cli.options import Diff, Figures, Folders, Full, GroupBy, Metric, NoTexts, To, Top, Tracker
+from sft.cli.options import Diff, Figures, Folders, Full, GroupBy, Margin, Metric, NoTexts, To, Top, Tracker
 from sft.errors import UserError
 from sft.runs.files import DEFAULT_RESULTS
 from sft.terminal.streams import show
@@ -59,6 +59,7 @@ def leaderboard(
     results: Folders,
     to: To = None,
     full: Full = False,
+    margin: Margin = None,
     metric: Metric = None,
     group_by: GroupBy = None,
     diff: Diff = None,
@@ -78,12 +79,12 @@ def leaderboard(
         raise UserError("--top: --diff shows two and no ranking; leave one of them out")
     if tracker is not None:
         api.require_tracker(tracker)
-    written = api.leaderboard(results, to, full=full, with_texts=not no_texts, figures=figures)
+    written = api.leaderboard(results, to, full=full, margin=margin, with_texts=not no_texts, figures=figures)
     screen = screen_of(sys.stdout)
     if request.is_plain:
         text = board_text(written.report.record, screen.width, colour=screen.colour, top=top)
     else:
-        text = view_text(written.view(request, full=full), screen, top)
+        text = view_text(written.view(request), screen, top)
     show(f"{text}\n{written.to.leaderboard('md')}\n{written.to.leaderboard('html')}")
     if tracker is not None:
         show(written.track(tracker))

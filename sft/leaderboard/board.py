@@ -15,7 +15,7 @@ from sft.evaluation.selection import UNCALIBRATED, higher_is_better, ranking_key
 from sft.leaderboard.board_warnings import board_warnings
 from sft.leaderboard.collect import Collected, ExperimentRecord, finite_number
 from sft.leaderboard.groups import Group, groups_of
-from sft.leaderboard.records import Baselines, CalibrationGain, Effect, LearningCurve, ParetoFront
+from sft.leaderboard.records import Baselines, CalibrationGain, Effect, LearningCurve, ParetoFront, Verdict
 from sft.leaderboard.statistics.comparison import BoardStatistics
 
 _DIGITS = 8
@@ -41,6 +41,7 @@ class Board:
         warnings: what a reader must know before comparing.
         groups: its rows by settings, best first; empty before `with_statistics`.
         statistics: of the groups.
+        verdict: what they come to; None before `with_statistics`.
         in_grid_order: its rows as the grid has them.
         effects: what the values of each axis change; empty before `with_statistics`, like all that follow.
         learning_curves: groups over their shots.
@@ -58,6 +59,7 @@ class Board:
     warnings: tuple[str, ...]
     groups: tuple[Group, ...] = ()
     statistics: BoardStatistics | None = None
+    verdict: Verdict | None = None
     in_grid_order: tuple[ExperimentRecord, ...] = ()
     effects: tuple[Effect, ...] = ()
     learning_curves: tuple[LearningCurve, ...] = ()

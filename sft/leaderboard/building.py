@@ -3,20 +3,25 @@
 import contextlib
 import gc
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import inf
 
+from sft.errors import UserError
 from sft.evaluation.rows import DEV
 from sft.evaluation.selection import range_of, step_of
 from sft.leaderboard.board import Board, Leaderboard, leading_group, rank, with_groups
 from sft.leaderboard.collect import collect
+from sft.leaderboard.costs import costs_of
 from sft.leaderboard.effects.axes import grid_rows
 from sft.leaderboard.effects.calibration_gains import calibration_gains
 from sft.leaderboard.effects.learning_curves import learning_curves, planned_curves
 from sft.leaderboard.effects.main_effects import main_effects, planned_effects
 from sft.leaderboard.effects.pareto import pareto_fronts
+from sft.leaderboard.records import Baseline
 from sft.leaderboard.statistics.comparer import Scale
-from sft.leaderboard.statistics.comparison import BoardRuns, compared
+from sft.leaderboard.statistics.comparison import BoardRuns, compared, with_baselines
 from sft.leaderboard.statistics.run_samples import run_samples
+from sft.leaderboard.verdict import verdict_of
 from sft.runs.files import ResultsFolder
 
 MARGIN = 0.02
@@ -55,47 +60,66 @@ def leading_id(results: ResultsFolder) -> str | None:
     return next((group.runs[0].id for group in groups if group is not None), None)
 
 
-def with_statistics(leaderboard: Leaderboard, *, full: bool = False, margin: float | None = None) -> Leaderboard:
+@dataclass(frozen=True)
+class StatisticsOptions:
+    """How a board's statistics are made.
+
+    Attributes:
+        full: bootstrap samples of all runs; else of those of the best groups of each board.
+        margin: differences within it count as none, in the ranking metric's own units; None: 2 % of its range.
+    """
+
+    full: bool = False
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.margin is not None and not 0 < self.margin < inf:
+            raise UserError(f"--margin: {self.margin:g} is no number above 0; write it in the metric's own units")
+
+
+STATISTICS = StatisticsOptions()
+
+
+def with_statistics(leaderboard: Leaderboard, options: StatisticsOptions = STATISTICS) -> Leaderboard:
     """The boards with their groups, intervals, comparisons and effects.
 
     Args:
-        leaderboard: of boards without.
-        full: bootstrap samples of all runs; else of those of the best groups of each board.
-        margin: in the ranking metrics' own units; None: 2 % of each metric's range.
+        leaderboard: of boards without, with its baselines.
+        options: of the statistics.
     """
     grouped = [with_groups(board, leaderboard.without_result) for board in leaderboard.boards]
-    boards = (_complete(board, board_runs(board, full=full, margin=margin)) for board in grouped)
+    boards = (_complete(board, board_runs(board, options), leaderboard.baselines.of(board.id)) for board in grouped)
     return replace(leaderboard, boards=tuple(boards))
 
 
-def board_runs(board: Board, *, full: bool = False, margin: float | None = None) -> BoardRuns:
+def board_runs(board: Board, options: StatisticsOptions = STATISTICS) -> BoardRuns:
     """The runs of a board with groups, and how these are compared; every run is sampled once.
 
     Args:
         board: with groups.
-        full: as in `with_statistics`.
-        margin: likewise.
+        options: of the statistics.
     """
     metric = (board.metric or "").removeprefix(DEV)
     samples = run_samples([run for group in board.groups for run in group.runs], metric)
     details = board.records[0].part("details")
     step = step_of(metric, details, samples.n_rows) if samples.n_rows else 0.0
-    scale = Scale(board.higher_is_better, margin, range_of(metric, details), step)
-    if margin is None and scale.width is not None:
+    scale = Scale(board.higher_is_better, options.margin, range_of(metric, details), step)
+    if options.margin is None and scale.width is not None:
         scale = replace(scale, margin=MARGIN * scale.width)
     return BoardRuns.of(board.groups, samples, scale)
 
 
-def _complete(board: Board, runs: BoardRuns) -> Board:
+def _complete(board: Board, runs: BoardRuns, baselines: Sequence[Baseline]) -> Board:
     """A board with groups and all its statistics."""
     groups, metric = board.groups, board.metric
     if metric is None:
         return board
     beside = compared(groups, runs, chosen_on_dev=metric.startswith(DEV))
+    groups = with_baselines(beside.groups, baselines, runs)
+    board = replace(board, groups=groups, statistics=beside.statistics)
     return replace(
         board,
-        groups=beside.groups,
-        statistics=beside.statistics,
+        verdict=verdict_of(board, {group.name: costs_of(group.runs) for group in groups}),
         effects=main_effects(planned_effects(grid_rows(board.in_grid_order)), groups, runs),
         learning_curves=learning_curves(planned_curves(groups), runs),
         calibration_gains=calibration_gains(groups, runs),

@@ -25,6 +25,7 @@ class Group:
         interval: 95 %, of the mean of the ranking metric on test rows.
         interval_covers: the sources of chance that its interval is over.
         against_best: None for the best group itself, for one without a rank, and where rows cannot be compared.
+        not_above: titles of the baselines that it is not shown to beat.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Group:
     interval: Interval | None = None
     interval_covers: str | None = None
     against_best: Comparison | None = None
+    not_above: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:

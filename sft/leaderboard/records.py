@@ -50,17 +50,14 @@ class Comparison:
         interval: 95 %, of the difference.
         p: two-sided, of a difference of 0, not corrected.
         p_holm: corrected for the family of comparisons in which it is reported.
-        mark: `equivalent` where the 90 % interval lies within the margin, else `better` or `worse` where `p_holm` is
-            below 0.05, else `not told apart`.
+        mark: `equivalent` (90 % interval within the margin), else by `p_holm` < 0.05, else `not told apart`.
         test: `mcnemar` or `bootstrap` (rows alone), `t` (common seeds), `t-different-seeds`, `t-one-seed` (the spread
             over seeds is that of the board's other set-ups).
         covers: the sources of chance that interval and p are over.
-        runs_only: whether seeds have an effect that nothing here tells, so that it is a comparison of two runs, which
-            is never marked `better`, `worse` or `equivalent`.
+        runs_only: whether seeds have an effect that nothing here tells; two runs are not marked but `not told apart`.
         n_seeds: seeds that both have; 1 where no seed moves either, 0 where they share none.
         n_pairs: pairs of runs.
-        detectable: the smallest true difference that a 5 % test of this pair alone finds with 80 % power; None where
-            it finds none.
+        detectable: the smallest true difference that a 5 % test of this pair finds with 80 % power; None: none.
         needed: test rows and seeds with which it would find the margin; None without a margin.
     """
 
@@ -84,6 +81,25 @@ class Needed:
 
     rows: int
     seeds: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The conclusions of a board.
+
+    Attributes:
+        winner: name of the set-up that leads; None where none is ranked.
+        provisional: whether it lacks seeds.
+        equivalent: names of those that are equivalent to it, best first.
+        cheapest: name of the cheapest among it and those; None where no row of theirs can be compared.
+        lines: sentences for people.
+    """
+
+    winner: str | None
+    provisional: bool
+    equivalent: tuple[str, ...]
+    cheapest: str | None
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -1,37 +1,17 @@
 """What a board says in words: what leads, how sure that is, and what would be used."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from sft.evaluation.rows import DEV
 from sft.leaderboard.board import Board
 from sft.leaderboard.costs import Costs
 from sft.leaderboard.groups import Group
-from sft.leaderboard.records import BETTER, EQUIVALENT, MAJORITY, NOT_TOLD_APART, WORSE, Comparison
+from sft.leaderboard.records import BETTER, EQUIVALENT, MAJORITY, NOT_TOLD_APART, WORSE, Comparison, Verdict
 from sft.leaderboard.statistics.comparison import BoardStatistics
 from sft.wording import counted, some
 
 TOLERANCE = 0.1
 """Seconds that differ by less than this share are not called lower."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The conclusions of a board.
-
-    Attributes:
-        winner: name of the set-up that leads; None where none is ranked.
-        provisional: whether it lacks seeds.
-        equivalent: names of those that are equivalent to it, best first.
-        cheapest: name of the cheapest among it and those; None where no row of theirs can be compared.
-        lines: sentences for people.
-    """
-
-    winner: str | None
-    provisional: bool
-    equivalent: tuple[str, ...]
-    cheapest: str | None
-    lines: tuple[str, ...]
 
 
 def verdict_of(board: Board, costs: Mapping[str, Costs]) -> Verdict:
@@ -47,18 +27,15 @@ def verdict_of(board: Board, costs: Mapping[str, Costs]) -> Verdict:
     best, others = ranked[0], ranked[1:]
     equivalent = [group for group in others if group.mark == EQUIVALENT]
     cheapest = _cheapest(best, equivalent, costs)
-    lines = [*_against_majority(ranked), _lead(board, ranked)]
+    lines = [_lead(board, ranked)]
+    if all(any(title.startswith(MAJORITY) for title in group.not_above) for group in ranked):
+        lines.insert(0, f"Nothing here is shown to beat the {MAJORITY}.")
     if board.statistics is not None and others:
         lines += _certainty(others, board.statistics)
         lines.append(_use(best, cheapest, board.statistics, others, costs))
     return Verdict(
         best.name, best.is_provisional, tuple(group.name for group in equivalent), cheapest.name, tuple(lines)
     )
-
-
-def _against_majority(ranked: Sequence[Group]) -> Iterator[str]:
-    if all(any(title.startswith(MAJORITY) for title in group.not_above) for group in ranked):
-        yield f"Nothing here is shown to beat the {MAJORITY}."
 
 
 def _lead(board: Board, ranked: Sequence[Group]) -> str:

@@ -8,7 +8,13 @@ from pathlib import Path
 from sft.errors import UserError
 from sft.leaderboard.baselines.measuring import baselines_of
 from sft.leaderboard.board import with_ranks
-from sft.leaderboard.building import build_leaderboard, with_statistics, without_search_for_cycles
+from sft.leaderboard.building import (
+    STATISTICS,
+    StatisticsOptions,
+    build_leaderboard,
+    with_statistics,
+    without_search_for_cycles,
+)
 from sft.leaderboard.views.view import LeaderboardView, ViewRequest, leaderboard_view
 from sft.registry import import_object
 from sft.reporting.figures import require_figures, write_figures
@@ -49,23 +55,24 @@ class WrittenLeaderboard:
         folders: the results folders.
         to: the folder of the files.
         report: what is in them.
+        options: of its statistics.
     """
 
     folders: tuple[ResultsFolder, ...]
     to: ResultsFolder
     report: Report
+    options: StatisticsOptions = STATISTICS
 
-    def view(self, request: ViewRequest, *, full: bool = False) -> LeaderboardView:
+    def view(self, request: ViewRequest) -> LeaderboardView:
         """The boards in the way that was asked for.
 
         Args:
             request: what is asked for.
-            full: statistics of all groups; else of the best ones of each board.
 
         Raises:
             UserError: a metric, setting or name is not there, or two experiments cannot be compared.
         """
-        return leaderboard_view(self.report.leaderboard, self.folders, self.to, request, full=full)
+        return leaderboard_view(self.report.leaderboard, self.folders, self.to, request, self.options)
 
     def track(self, tracker: str) -> str:
         """Log the experiments; a line that says what was done and where.
@@ -83,7 +90,7 @@ def write_leaderboard(
     to: Path,
     *,
     measures_baselines: bool = False,
-    full: bool = False,
+    options: StatisticsOptions = STATISTICS,
     with_texts: bool = True,
     under_way: bool = False,
 ) -> WrittenLeaderboard:
@@ -96,24 +103,30 @@ def write_leaderboard(
         to: the folder to write to.
         measures_baselines: whether baselines that are not known yet are measured, which reads the data and takes
             seconds; else those that are known are shown.
-        full: statistics of all groups; else of the best ones of each board.
+        options: of the statistics.
         with_texts: whether reports may show texts of the data.
         under_way: whether a grid runs, so that many experiments are ranked only.
     """
     ranked = build_leaderboard(folders)
     ranks_only = under_way and sum(len(board.rows) for board in ranked.boards) > RANKS_ONLY_ABOVE
-    leaderboard = with_ranks(ranked) if ranks_only else with_statistics(ranked, full=full)
     written = ResultsFolder(to)
-    baselines = baselines_of(leaderboard.boards, folders, written, measures=measures_baselines)
-    report = report_of(dataclasses.replace(leaderboard, baselines=baselines, with_texts=with_texts))
+    baselines = baselines_of(ranked.boards, folders, written, measures=measures_baselines)
+    ranked = dataclasses.replace(ranked, baselines=baselines, with_texts=with_texts)
+    leaderboard = with_ranks(ranked) if ranks_only else with_statistics(ranked, options)
+    report = report_of(leaderboard)
     for target in report_format_registry.values():
         kind: ReportFormat = import_object(target)
         write_text(written.leaderboard(kind.ending), kind.render(report))
-    return WrittenLeaderboard(tuple(folders), written, report)
+    return WrittenLeaderboard(tuple(folders), written, report, options)
 
 
 def rebuild_leaderboard(
-    folders: Sequence[Path], to: Path, *, full: bool, with_texts: bool, figures: Path | None
+    folders: Sequence[Path],
+    to: Path,
+    *,
+    options: StatisticsOptions,
+    with_texts: bool,
+    figures: Path | None,
 ) -> WrittenLeaderboard:
     """Write the leaderboard of results folders with its baselines into `to`, and its figures.
 
@@ -124,7 +137,7 @@ def rebuild_leaderboard(
     if figures is not None:
         require_figures(figures)
     joined = [ResultsFolder(folder) for folder in folders]
-    written = write_leaderboard(joined, to, measures_baselines=True, full=full, with_texts=with_texts)
+    written = write_leaderboard(joined, to, measures_baselines=True, options=options, with_texts=with_texts)
     if figures is not None:
         write_figures(written.report, figures)
     return written

@@ -29,6 +29,7 @@ INSIDE = {
     "leaderboard": [
         {"views"},
         {"building", "baselines"},
+        {"verdict"},
         {"board"},
         {"effects", "details", "board_warnings"},
         {"statistics"},

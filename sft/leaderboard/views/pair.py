@@ -8,7 +8,7 @@ from typing import Any
 from sft.config.seeds import is_seed
 from sft.evaluation.rows import DEV
 from sft.leaderboard.board import Leaderboard, direction
-from sft.leaderboard.building import board_runs
+from sft.leaderboard.building import STATISTICS, StatisticsOptions, board_runs
 from sft.leaderboard.collect import ExperimentRecord, mean
 from sft.leaderboard.details.sources import PredictedRow, input_columns, input_texts, predicted_rows
 from sft.leaderboard.records import Comparison, SeedKey, Summary
@@ -124,13 +124,14 @@ class Pair:
     rows: RowsApart | None
 
 
-def compare_pair(leaderboard: Leaderboard, first: str, second: str) -> Pair:
+def compare_pair(leaderboard: Leaderboard, first: str, second: str, options: StatisticsOptions = STATISTICS) -> Pair:
     """Compare what two names stand for, by the metric that ranks their board.
 
     Args:
         leaderboard: with groups.
         first: a group, an experiment, the beginning of an id, or `best`.
         second: likewise.
+        options: of the statistics.
 
     Raises:
         UserError: one is not there, or the two cannot be compared.
@@ -145,7 +146,7 @@ def compare_pair(leaderboard: Leaderboard, first: str, second: str) -> Pair:
         settings=tuple(_settings(sides, runs)),
         results=tuple(_results(sides, [name for name in (ranking, metric) if name is not None])),
         costs=tuple(_costs(sides)),
-        difference=_difference(sides),
+        difference=_difference(sides, options),
         runs=runs,
         rows=rows_apart(*runs),
     )
@@ -204,9 +205,9 @@ def _costs(sides: Sides) -> list[Cost]:
     return found
 
 
-def _difference(sides: Sides) -> PairedDifference | None:
+def _difference(sides: Sides, options: StatisticsOptions) -> PairedDifference | None:
     """As every set-up is compared with the best one, here the first with the second."""
-    runs = board_runs(sides.first.board)
+    runs = board_runs(sides.first.board, options)
     finding = runs.finding(sides.first.group, sides.second.group)
     comparison = runs.comparer.family([finding])[0]
     return (

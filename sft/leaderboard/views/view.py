@@ -8,7 +8,7 @@ from sft.errors import UserError
 from sft.evaluation.rows import DEV
 from sft.leaderboard.baselines.measuring import baselines_of
 from sft.leaderboard.board import Board, Leaderboard, direction, with_ranks
-from sft.leaderboard.building import with_statistics
+from sft.leaderboard.building import STATISTICS, StatisticsOptions, with_statistics
 from sft.leaderboard.views.combinations import Combinations, combinations, require_settings
 from sft.leaderboard.views.pair import Pair, compare_pair
 from sft.registry import unknown_name
@@ -59,8 +59,7 @@ def leaderboard_view(
     folders: Sequence[ResultsFolder],
     to: ResultsFolder,
     request: ViewRequest,
-    *,
-    full: bool = False,
+    options: StatisticsOptions = STATISTICS,
 ) -> LeaderboardView:
     """A leaderboard in the way that was asked for; nothing is written.
 
@@ -69,7 +68,7 @@ def leaderboard_view(
         folders: the results folders, of which baselines may be known.
         to: the folder of their leaderboard, likewise.
         request: what is asked for.
-        full: statistics of all groups; else of the best ones of each board.
+        options: of the statistics.
 
     Raises:
         UserError: a metric, setting or name is not there, or two experiments cannot be compared.
@@ -82,11 +81,10 @@ def leaderboard_view(
         return LeaderboardView(leaderboard, combinations=found)
     if request.diff is not None and leaderboard.boards:
         ranked = leaderboard if request.metric is None else with_ranks(leaderboard)
-        return LeaderboardView(ranked, pair=compare_pair(ranked, *request.diff))
+        return LeaderboardView(ranked, pair=compare_pair(ranked, *request.diff, options))
     if request.metric is not None:
-        leaderboard = with_statistics(leaderboard, full=full)
         baselines = baselines_of(leaderboard.boards, folders, to, measures=False)
-        leaderboard = dataclasses.replace(leaderboard, baselines=baselines)
+        leaderboard = with_statistics(dataclasses.replace(leaderboard, baselines=baselines), options)
     return LeaderboardView(leaderboard)
 
 

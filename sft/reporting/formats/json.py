@@ -78,6 +78,7 @@ def _board(board: Board) -> dict[str, Any]:
         "warnings": list(board.warnings),
         "groups": [group_record(group) for group in board.groups],
         "statistics": statistics_record(board.statistics),
+        "verdict": None if board.verdict is None else dataclasses.asdict(board.verdict),
         **effect_parts(board),
     }
 
@@ -166,6 +167,7 @@ def group_record(group: Group) -> dict[str, Any]:
         "complete": group.is_complete,
         "provisional": group.is_provisional,
         "mark": group.mark,
+        "not_above": list(group.not_above),
         "no_seed_effect": group.no_seed_effect,
         "seeds": [run.seed for run in group.runs],
         "rows": [{"name": row.name, "id": row.id} for row in group.rows],

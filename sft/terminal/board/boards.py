@@ -36,7 +36,7 @@ def board_text(
         ranked = [rows[board["board"], place["name"], place["id"]] for place in board["ranking"]]
         parts += [
             title(board),
-            *map(line, board.get("verdict", {}).get("lines", ())),
+            *map(line, (board.get("verdict") or {}).get("lines", ())),
             Text(),
             *ranking_parts(board, ranked, screen, top),
             *_below(board, leaderboard, top),

@@ -251,6 +251,7 @@ def test_with_one_seed_the_terminal_shows_experiments_with_intervals(made: Board
     made.run("b", made.config(lora={"r": 4}), rows(20, 10))
     write_leaderboard([made.folder.results], made.path)
     lines = board_text(json.loads((made.path / "leaderboard.json").read_text()), 200).splitlines()
+    lines = lines[next(number for number, line in enumerate(lines) if line.startswith("#")) - 2 :]
     assert lines[2].split()[:7] == ["#", "set-up", "accuracy", "95", "%", "interval", "mark"]
     assert "0.9000  [0.8" in lines[4]
     assert "  best " in lines[4]

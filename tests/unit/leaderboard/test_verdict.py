@@ -33,8 +33,8 @@ def group(name: str, rank: int, value: float, comparison: Comparison | None = No
     run = ExperimentRecord(name, name, "done", Path(), {}, {"results": {"macro_f1": value}})
     fields: dict[str, Any] = {"n_seeds": 3, "expected_seeds": 3} | changes
     return Group(
-        name, (run,), (run,), no_seed_effect=False, value=value, rank=rank, interval=Interval(value - 0.1, value + 0.1),
-        against_best=comparison, **fields,
+        name, (run,), (run,), no_seed_effect=False, value=value, rank=rank, against_best=comparison,
+        interval=Interval(value - 0.1, value + 0.1), **fields,
     )  # fmt: skip
 
 
@@ -62,11 +62,15 @@ def test_what_leads_by_how_much_and_how_sure() -> None:
 
 
 def test_the_cheapest_that_is_equivalent_is_what_to_use() -> None:
-    found = board(group("a", 1, 0.7), group("b", 2, 0.69, against("equivalent")), group("c", 3, 0.69, against("equivalent")))
+    found = board(
+        group("a", 1, 0.7), group("b", 2, 0.69, against("equivalent")), group("c", 3, 0.69, against("equivalent"))
+    )
     costs = {"a": cost(30.0), "b": cost(10.0, train=100.0), "c": cost(10.5, train=10.0)}
     verdict = verdict_of(found, costs)
     assert (verdict.winner, verdict.equivalent, verdict.cheapest) == ("a", ("b", "c"), "c")
-    assert verdict.lines[-1] == "The cheapest that is equivalent to it: c (10.5 s per 1,000 predictions, against 30.0)."
+    assert (
+        verdict.lines[-1] == "The cheapest that is equivalent to it: c (10.5 s per 1,000 predictions, against 30.0)."
+    )
     assert "0 of the 2 others are shown to be worse; 2 equivalent within ±0.02 (b, c)" in verdict.lines[1]
 
 
@@ -101,9 +105,7 @@ def test_a_leader_that_lacks_seeds_is_so_far_one() -> None:
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_dev_rows_choose_and_test_rows_are_told(tied: bool) -> None:
-    found = board(
-        group("a", 1, 0.7), group("b", 1 if tied else 2, 0.7, against("better", 0.1)), metric="dev_macro_f1"
-    )
+    found = board(group("a", 1, 0.7), group("b", 1 if tied else 2, 0.7, against("better", 0.1)), metric="dev_macro_f1")
     first, second, *_ = lines(found)
     leads = "a, b tie for the lead" if tied else "a leads"
     assert first.startswith(f"{leads} on the dev rows (dev_macro_f1 0.7000)")

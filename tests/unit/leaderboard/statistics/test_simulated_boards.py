@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.verdicts.simulated_boards import KINDS, boards
+from tests.support.simulated_boards import KINDS, boards
 
 COUNT = 300
 FEW_SEEDS = (2, 3)

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from benchmarks.verdicts.simulated_boards import KINDS, boards
+from tests.support.simulated_boards import KINDS, boards
 
 
 def main(count: int = 1000) -> None:

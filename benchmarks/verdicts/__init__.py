@@ -1,1 +1,0 @@
-"""How often verdicts on boards of known truth are wrong, and how often they find it."""
