@@ -10,7 +10,7 @@ from sft.leaderboard.effects.axis_sources import axes_of
 from sft.leaderboard.groups import Group
 from sft.leaderboard.records import Comparison, Effect, SeedKey
 from sft.leaderboard.statistics.comparison import BoardRuns
-from sft.leaderboard.statistics.seed_clusters import BOTH_SEEDED, CONTEXTS, ONE_SEEDED, Difference, kind_of
+from sft.leaderboard.statistics.seed_clusters import ALONE, BOTH_SEEDED, CONTEXTS, Difference, kind_of
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class _Board:
                 continue
             seedless = [run in self.seedless for run in (pair.value, pair.reference)]
             of_pair = _seeds_of_pair(seeds, is_seedless=all(seedless))
-            yield _PairNumbers(value, reference, of_pair, ONE_SEEDED if any(seedless) else BOTH_SEEDED, own - other)
+            yield _PairNumbers(value, reference, of_pair, ALONE if any(seedless) else BOTH_SEEDED, own - other)
 
     def differences(self, numbers: Sequence[_PairNumbers]) -> list[Difference] | None:
         """The pairs with their samples; None where one of them has none."""

@@ -201,15 +201,19 @@ class Comparer:
         return BETTER if (finding.difference > 0) == self.scale.higher_is_better else WORSE
 
     def _needed(self, finding: Finding) -> Needed | None:
-        """With normal quantiles, as more seeds know their variance; no more seeds than the rows alone leave to do."""
+        """No fewer than there are; more seeds where these suffice, else as much from rows as from seeds.
+
+        Quantiles are normal ones, as more seeds know their variance.
+        """
         if not self.scale.margin or finding.runs_only:
             return None
         target = (self.scale.margin / (normal_quantile(1 - LEVEL / 2) + normal_quantile(POWER))) ** 2
-        m, seeds = max(finding.n_seeds, 1), finding.seeds
-        if seeds > target / 2:
-            wanted = ceil(2 * m * seeds / target)
-            m, seeds = wanted, seeds * m / wanted
-        return Needed(max(1, ceil(finding.rows * self.n_rows / (target - seeds))), m)
+        from_rows = min(finding.rows, target / 2 if finding.seeds else target)
+        n_seeds = max(finding.n_seeds, 1)
+        if finding.seeds:
+            n_seeds = max(n_seeds, ceil(n_seeds * finding.seeds / (target - from_rows)))
+        rows = ceil(self.n_rows * finding.rows / from_rows) if from_rows else self.n_rows
+        return Needed(rows, n_seeds)
 
 
 def covered(finding: Finding) -> str:

@@ -14,7 +14,7 @@ from sft.leaderboard.statistics.comparer import Comparer, Finding, Scale
 from sft.leaderboard.statistics.formulas import CONFIDENCE, SAMPLES
 from sft.leaderboard.statistics.row_metrics import SHARES
 from sft.leaderboard.statistics.run_samples import RunSamples
-from sft.leaderboard.statistics.seed_clusters import ALONE, BOTH_SEEDED, ONE_SEEDED, Difference
+from sft.leaderboard.statistics.seed_clusters import ALONE, BOTH_SEEDED, Difference
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class BoardRuns:
         readable = [group for group in groups if samples.has_all(run.id for run in group.runs)]
         alone = [plain.alone(group) for group in readable]
         beside = [pairs for group in readable[1:] if (pairs := plain.pairs(group, readable[0])) is not None]
-        return cls(samples, plain.comparer.with_priors([*alone, *beside]))
+        moved = [pairs for pairs in beside if pairs[0].kind == BOTH_SEEDED]
+        return cls(samples, plain.comparer.with_priors([*alone, *moved]))
 
     def finding(self, first: Group, second: Group) -> Finding | None:
         """The first less the second: over the seeds that both have, else each over its own; None without rows."""
@@ -98,9 +99,9 @@ class BoardRuns:
         if first.no_seed_effect and second.no_seed_effect:
             return [self.pair(first.runs[0], second.runs[0], None)]
         if first.no_seed_effect:
-            return [self.pair(first.runs[0], run, seeds, ONE_SEEDED) for seeds, run in other.items()]
+            return [self.pair(first.runs[0], run, seeds, ALONE) for seeds, run in other.items()]
         if second.no_seed_effect:
-            return [self.pair(run, second.runs[0], seeds, ONE_SEEDED) for seeds, run in own.items()]
+            return [self.pair(run, second.runs[0], seeds, ALONE) for seeds, run in own.items()]
         common = [seeds for seeds in own if seeds in other]
         return [self.pair(own[seeds], other[seeds], seeds) for seeds in common] or None
 

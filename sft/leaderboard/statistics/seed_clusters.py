@@ -13,9 +13,10 @@ from sft.leaderboard.statistics.moderation import SeedVariance
 
 Outcomes = NDArray[np.bool_]
 
-ALONE, BOTH_SEEDED, ONE_SEEDED, CONTEXTS = "alone", "both seeded", "one seeded", "contexts"
-"""Kinds of variances over seeds: of a set-up, of differences where seeds move both sides or one of them, and of means
-of differences over several models, numbers of shots and so on. What is usual is told for each apart."""
+ALONE, BOTH_SEEDED, CONTEXTS = "alone", "both seeded", "contexts"
+"""Kinds of variances over seeds, what is usual being told for each apart: of a set-up, which is also that of its
+difference to one that no seed moves; of a difference where seeds move both sides; and of a mean of differences over
+several models, numbers of shots and so on."""
 
 
 @dataclass(frozen=True)
