@@ -10,7 +10,7 @@ from sft.config.experiment import config_schema
 from sft.experiments.grids.loading import GridOptions, RawGrid, load_grid, load_one
 from sft.experiments.planning.plan import GridPlan
 from sft.experiments.planning.planning import plan_grid
-from sft.experiments.running.board_refresh import BASELINES, UNDER_WAY, board_starter, last_refresh, no_board
+from sft.experiments.running.board_refresh import UNDER_WAY, board_starter, last_refresh, no_board
 from sft.experiments.running.display import Display
 from sft.experiments.running.grid_files import read_grid
 from sft.experiments.running.run_plan import RunOutcome, Watchers, commits_in_force, run_plan
@@ -162,8 +162,8 @@ def _run(
         for warning in checked.warnings:
             watchers.display.say(f"warning: {warning}")
         outcome = run_plan(checked, results_folder, request, settings, watchers)
-        ended = outcome.summary.stopped_by is None  # one that is stopped begins nothing that takes seconds
-        options = (BASELINES,) if ended else (UNDER_WAY,)
+        ended = outcome.summary.stopped_by is None
+        options = () if ended else (UNDER_WAY,)  # one that is stopped begins nothing that takes seconds
         start_last = board_starter(results_folder, *options) if request.adds_to_grid else no_board
         last = last_refresh(start_last, results_folder, was_stopped=not ended)
         outcome.summary.stopped_by = outcome.summary.stopped_by or last.stopped_by

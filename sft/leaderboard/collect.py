@@ -4,8 +4,6 @@ Only what a valid manifest lists counts as a result; every other experiment is k
 that a board can be made at any moment, of a grid of which all, some or no experiment has ended.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +18,7 @@ from sft.leaderboard.in_force import InForce, in_force, leaves, settings_in_forc
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
-from sft.runs.manifest import ListedFile
+from sft.runs.manifest import ListedFile, listed_json
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ class ExperimentRecord:
         config: canonical resolved config.
         metrics: content of `metrics.json`; empty unless the state is `done`.
         error: why there is no result; None where there is one, or where the experiment has not ended.
+        baseline: folder of the job that measures baselines on its shots and evaluated rows, which need not be there;
+            None where none is known.
     """
 
     name: str
@@ -53,6 +53,7 @@ class ExperimentRecord:
     config: Mapping[str, Any]
     metrics: Mapping[str, Any] = field(default_factory=dict)
     error: ExperimentError | None = None
+    baseline: Path | None = None
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -146,7 +147,8 @@ def _record(experiment: ListedExperiment, standings: Standings) -> ExperimentRec
     if standing.state == "done":
         metrics = _metrics(folder, standing.files)
         if metrics is not None:
-            return ExperimentRecord(*known, "done", folder.path, config, metrics)
+            baseline = None if experiment.baseline is None else experiment.baseline.path
+            return ExperimentRecord(*known, "done", folder.path, config, metrics, baseline=baseline)
         standing = replace(standing, state="damaged")
     error, status = standing.error, standing.status
     told = None if error is None else ExperimentError(error.kind, error.message, status.stage if status else None)
@@ -155,14 +157,7 @@ def _record(experiment: ListedExperiment, standings: Standings) -> ExperimentRec
 
 def _metrics(folder: JobFolder, files: Mapping[str, ListedFile]) -> Mapping[str, Any] | None:
     """The metrics of a finished experiment, None where they are not those that its stage wrote."""
-    listed = files.get(folder.metrics.relative_to(folder.path).as_posix())
-    try:
-        content = folder.metrics.read_bytes()
-        if listed is None or hashlib.sha256(content).hexdigest() != listed.sha256:
-            return None
-        record = json.loads(content)
-    except (OSError, ValueError, RecursionError):
-        return None
+    record = listed_json(folder, folder.metrics, files)
     return record if isinstance(record, dict) else None
 
 

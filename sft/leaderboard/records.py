@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 ROWS = "test rows"
 ROWS_AND_SEEDS = "test rows and seeds"
 """The sources of chance that an interval may be over."""
-
-MAJORITY = "majority class"
-TFIDF = "TF-IDF + logistic regression"
 
 SeedKey = tuple[Any, ...]
 """The seed in force of every source of chance."""
@@ -239,12 +237,14 @@ class ShotSetBaseline:
         seeds: the values of `seeds.shots` of the experiments that have these shots.
         n_train: shots.
         results: number by metric, `dev_` ones too where there is a dev split; only those that the board shows.
+        rows: the file with its evaluated rows, as a run's `rows.npz`; None where they were not kept.
     """
 
     train_indices_sha256: str
     seeds: tuple[int, ...]
     n_train: int
     results: Mapping[str, float]
+    rows: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from sft.evaluation.baselines import MAJORITY
 from sft.evaluation.rows import DEV
 from sft.leaderboard.board import Board
 from sft.leaderboard.costs import Costs
 from sft.leaderboard.groups import Group
-from sft.leaderboard.records import BETTER, EQUIVALENT, MAJORITY, NOT_TOLD_APART, WORSE, Comparison, Verdict
+from sft.leaderboard.records import BETTER, EQUIVALENT, NOT_TOLD_APART, WORSE, Comparison, Verdict
 from sft.leaderboard.statistics.comparison import BoardStatistics
 from sft.wording import counted, some
 

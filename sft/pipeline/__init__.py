@@ -6,4 +6,5 @@ stage_registry: Registry = {
     "train": "sft.training.stage:run",
     "infer": "sft.inference.stage:run",
     "evaluate": "sft.evaluation.stage:run",
+    "baseline": "sft.evaluation.baselines.stage:run",
 }

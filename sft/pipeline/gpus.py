@@ -15,6 +15,8 @@ def gpus_needed(stage: StageName, config: Mapping[str, Any], n_gpus: int) -> int
         config: the resolved config.
         n_gpus: how many there are.
     """
+    if stage == "baseline":
+        return 0
     asked = config.get("resources", {}).get("gpus")
     if stage == "evaluate":
         is_wanted = asked != 0 and on_gpu(config.get("evaluation", {}).get("metrics") or ())

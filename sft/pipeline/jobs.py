@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -92,6 +92,16 @@ def jobs_of(
     evaluate = folders.folder(keys.experiment_id, experiment.name)
     jobs.append(make.job("evaluate", keys.evaluate, evaluate, infers | trained, with_metrics=goal == "metrics"))
     return jobs
+
+
+def baseline_jobs(experiments: Iterable[tuple[Experiment, StageKeys]], results: ResultsFolder) -> list[PlannedJob]:
+    """The baselines on the shots and evaluated rows of experiments, each once, for the first that has them."""
+    jobs: dict[str, PlannedJob] = {}
+    for experiment, keys in experiments:
+        if keys.baseline is not None and keys.baseline not in jobs:
+            folder = results.stage("baseline", keys.baseline)
+            jobs[keys.baseline] = _JobMaker(experiment, keys).job("baseline", keys.baseline, folder, {})
+    return list(jobs.values())
 
 
 def with_adapter(job: PlannedJob, adapter_job: JobFolder) -> PlannedJob:

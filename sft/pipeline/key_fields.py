@@ -64,6 +64,12 @@ def metric_arguments(experiment: Experiment) -> Fields:
     return {key: value for key, value in written.items() if key not in defaults or defaults[key] != value}
 
 
+def bin_arguments(experiment: Experiment) -> Fields:
+    """The written arguments of the calibration error that are not at their default."""
+    defaults, written = _metric_defaults(("ece",)), experiment.config.evaluation.model_extra or {}
+    return {key: value for key, value in written.items() if key in defaults and defaults[key] != value}
+
+
 @functools.cache
 def _metric_defaults(metrics: tuple[str, ...]) -> Fields:
     return {

@@ -6,22 +6,19 @@ enter by content. The version of a stage is raised when the same fields would gi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from pydantic import BaseModel
 
 from sft.adapters.method import adapter_method
 from sft.calibration.selection import calibrator_of, options_in_force
 from sft.config.canonical import key_of
-from sft.config.dataset import DatasetConfig, SplitsConfig
 from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
-from sft.data.sources import BUILDERS
 from sft.inference.options import is_sampling, sampling_batch_size
 from sft.objectives import objective_named
+from sft.pipeline.data_fields import pool, reading, row_caps, without, without_none, written
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.key_fields import (
     Fields,
+    bin_arguments,
     by_content,
     inference_examples,
     metric_arguments,
@@ -33,11 +30,11 @@ from sft.pipeline.passed_through import adapter_section, generation_section, mod
 from sft.pipeline.revisions import revisions_of
 from sft.registry import is_own_code
 from sft.runs.records import EVAL, StageName, infer_input
-from sft.tasks.inputs import task_of, used_columns
+from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import RowSet
 from sft.training.options import evaluates_while_training, fields_for_key
 
-VERSIONS = {"train": 2, "infer": 2, "evaluate": 2}
+VERSIONS = {"train": 2, "infer": 2, "evaluate": 2, "baseline": 1}
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,8 @@ class StageKeys:
     row_sets: Mapping[str, str]
     """Row set -> key of its infer stage; `eval` first."""
     evaluate: str
+    baseline: str | None = None
+    """Of the baselines on its shots and evaluated rows; None without a label set."""
     fields: Mapping[str, Fields] = field(default_factory=dict, compare=False, repr=False)
     """Key -> what it was made of."""
 
@@ -74,7 +73,8 @@ def stage_keys(experiment: Experiment) -> StageKeys:
     train = keyed(train_fields(experiment)) if experiment.config.trains else None
     row_sets = {name: keyed(infer_fields(experiment, train, name)) for name in row_sets_of(experiment)}
     evaluate = keyed(evaluate_fields(experiment, row_sets))
-    return StageKeys(train=train, row_sets=row_sets, evaluate=evaluate, fields=fields)
+    baseline = None if experiment.fingerprints.labels is None else keyed(baseline_fields(experiment))
+    return StageKeys(train, row_sets, evaluate, baseline, fields)
 
 
 def row_sets_of(experiment: Experiment) -> tuple[str, ...]:
@@ -88,19 +88,19 @@ def train_fields(experiment: Experiment) -> Fields:
     training = config.training
     trainer_args = training.trainer_args if training else {}
     with_dev = evaluates_while_training(trainer_args)
-    dev = _without_none({"max_n_dev": config.dataset.dev_cap}) if with_dev else {}
+    dev = without_none({"max_n_dev": config.dataset.dev_cap}) if with_dev else {}
     return (
         _stage("train", experiment)
         | _answered_by(experiment)
         | training_examples(experiment)
         | dev
         | {
-            "reading": _reading(experiment, ("train", "dev") if with_dev else ("train",)),
-            "pool": _pool(config),
+            "reading": reading(experiment, ("train", "dev") if with_dev else ("train",)),
+            "pool": pool(config),
             "model": _model(experiment),
             "prompting": _prompting(config, config.prompting),
             "method": config.adapter_method,
-            "options": _without_none(_with_code(experiment, adapter_section(config).counted())),
+            "options": without_none(_with_code(experiment, adapter_section(config).counted())),
             "trainer_args": by_content(experiment, "train", fields_for_key(trainer_args, config.adapter_method)),
             "init_seed": config.seed_of("init"),
             "training_seed": config.seed_of("training"),
@@ -127,18 +127,18 @@ def infer_fields(experiment: Experiment, train_key: str | None, row_set: str = E
     roles: tuple[str, ...] = ()
     if sees_evaluated:
         roles = ("dev", "test") if experiment.has_dev else ("test",)
-        fields["rows"] = _rows(experiment)
+        fields["rows"] = row_caps(experiment)
     if train_key is not None:
         fields["train"] = train_key
     if inference.max_seq_length is not None:
         fields["max_seq_length"] = inference.max_seq_length
     if inference.icl_examples or sees_pool:
         roles = ("train", *roles)
-        fields["pool"] = _pool(config)
+        fields["pool"] = pool(config)
     fields |= inference_examples(experiment, drawn_per_row=rows.kind != "content_free" or rows.per_row)
     if task_of(config).uses("inference.generation_args"):
         fields |= _generation(config)
-    return fields | {"reading": _reading(experiment, roles)}
+    return fields | {"reading": reading(experiment, roles)}
 
 
 def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fields:
@@ -152,11 +152,24 @@ def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fiel
         "keep_columns": config.dataset.keep_columns,
     }
     if task.uses("inference.label_scoring"):
-        optional["label_scoring"] = _written(config.inference.label_scoring) or None
+        optional["label_scoring"] = written(config.inference.label_scoring) or None
     if task.uses("inference.calibration_args"):
         optional["calibration_args"] = _calibration(experiment) or None
     infers = {infer_input(name): key for name, key in row_sets.items()}
-    return _stage("evaluate", experiment) | infers | {"metrics": list(experiment.metrics)} | _without_none(optional)
+    return _stage("evaluate", experiment) | infers | {"metrics": list(experiment.metrics)} | without_none(optional)
+
+
+def baseline_fields(experiment: Experiment) -> Fields:
+    """What the baselines beside an experiment depend on: no model, and shots only where the experiment has some."""
+    config, labels = experiment.config, experiment.fingerprints.labels or []
+    roles = ("train", "dev", "test") if experiment.has_dev else ("train", "test")
+    return _stage("baseline", experiment) | {
+        "reading": reading(experiment, roles) | {"labels": [value for value, _ in labels]},
+        "pool": pool(config) if config.uses_shots else without_none({"max_n_train": config.dataset.max_n_train}),
+        "rows": row_caps(experiment),
+        "prompting": config.prompting.model_dump(include={"input_columns", "output_column"}),
+        "arguments": bin_arguments(experiment),
+    }
 
 
 def _own_evaluation_code(experiment: Experiment) -> list[str]:
@@ -174,7 +187,7 @@ def _calibration(experiment: Experiment) -> Fields:
     if is_own_code(config.calibration):
         return {"calibration_fn": config.calibration, **config.calibration_options}
     options = calibrator_of(config.calibration, experiment.folder).options(**options_in_force(config))
-    return {"calibration_fn": config.calibration, **_written(options)}
+    return {"calibration_fn": config.calibration, **written(options)}
 
 
 def _answered_by(experiment: Experiment) -> Fields:
@@ -184,55 +197,7 @@ def _answered_by(experiment: Experiment) -> Fields:
 
 def _stage(name: StageName, experiment: Experiment) -> Fields:
     fields = {"stage": name, "version": VERSIONS[name], "revision": revisions_of(name, experiment)}
-    return _without_none(fields)
-
-
-def _reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
-    dataset = experiment.config.dataset
-    data = experiment.fingerprints.data
-    # Where shares cut one split there is but one role; prompts that hold no row depend on no content at all.
-    content = {role: data[role] for role in roles if role in data} or (dict(data) if roles else {})
-    in_content = {"revision", "data_files"} if dataset.path in BUILDERS else {"revision"}
-    fields = {
-        "content": content,
-        "args": _without(in_content, dataset.args) or None,
-        "read": _written(dataset.read) or None,
-        "task_type": dataset.task_type,
-        "splits": _splits(dataset.splits) or None,
-        "on_missing": None if dataset.on_missing == "error" else dataset.on_missing,
-        "columns": list(used_columns(experiment.config)) if _columns_choose_rows(dataset) else None,
-        "labels": experiment.fingerprints.labels,
-    }
-    return _without_none(fields)
-
-
-def _columns_choose_rows(dataset: DatasetConfig) -> bool:
-    """Whether the columns that are used, in training or at inference, decide which rows each split has."""
-    return dataset.on_missing == "drop" or dataset.splits.are_shares
-
-
-def _splits(splits: SplitsConfig) -> Fields:
-    """Shares decide which rows are which; a named split is its content, and only the seed of samples remains."""
-    if splits.are_shares:
-        return _written(splits)
-    return {"seed": splits.seed} if splits.seed else {}
-
-
-def _rows(experiment: Experiment) -> Fields:
-    """The caps of the evaluated rows; that of dev rows where there are any and it is not that of test rows."""
-    dataset = experiment.config.dataset
-    own = dataset.dev_cap if experiment.has_dev and dataset.dev_cap != dataset.max_n_test else None
-    return _without_none({"max_n_test": dataset.max_n_test, "max_n_dev": own})
-
-
-def _pool(config: ExperimentConfig) -> Fields:
-    dataset: DatasetConfig = config.dataset
-    fields: Fields = {"shots": dataset.shots, "max_n_train": dataset.max_n_train}
-    if dataset.if_fewer != "error":
-        fields["if_fewer"] = dataset.if_fewer
-    if dataset.shots not in (0, "all"):
-        fields["shots_seed"] = config.seed_of("shots")
-    return _without_none(fields)
+    return without_none(fields)
 
 
 def _model(experiment: Experiment) -> Fields:
@@ -241,22 +206,22 @@ def _model(experiment: Experiment) -> Fields:
     quantization: Fields | None = None
     if model.quantization is not None:
         args = quantization_section(experiment.config).counted() or None
-        quantization = _without_none({"config_class": model.quantization.config_class, "args": args})
+        quantization = without_none({"config_class": model.quantization.config_class, "args": args})
     fields = {
         "content": prints.model,
         "quantization": quantization,
-        "model_args": _without({"revision"}, model_section(experiment.config).counted()) or None,
+        "model_args": without({"revision"}, model_section(experiment.config).counted()) or None,
         "chat_template": prints.chat_template,
         "chat_template_args": model.chat_template_args or None,
         "adapter": prints.adapter,
     }
-    return _without_none(fields)
+    return without_none(fields)
 
 
 def _prompting(config: ExperimentConfig, prompting: PromptingConfig) -> Fields:
     """What is written of a prompting; a label is never cut, so its length limit counts for free texts only."""
     cuts_outputs = task_of(config).uses("prompting.max_output_length")
-    return _without(set() if cuts_outputs else {"max_output_length"}, _written(prompting))
+    return without(set() if cuts_outputs else {"max_output_length"}, written(prompting))
 
 
 def _generation(config: ExperimentConfig) -> Fields:
@@ -271,15 +236,3 @@ def _with_code(experiment: Experiment, options: Fields) -> Fields:
     code = experiment.fingerprints.code
     own = adapter_method(experiment.config.adapter_method).own_code(options)
     return options | {key: [name.rpartition(":")[2], code[name]] for key, name in own.items()}
-
-
-def _written(section: BaseModel) -> Fields:
-    return section.model_dump(exclude_defaults=True)
-
-
-def _without(names: set[str], fields: Mapping[str, Any]) -> Fields:
-    return {key: value for key, value in fields.items() if key not in names}
-
-
-def _without_none(fields: Fields) -> Fields:
-    return {key: value for key, value in fields.items() if value is not None}

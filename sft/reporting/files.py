@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.errors import UserError
-from sft.leaderboard.baselines.measuring import baselines_of
+from sft.leaderboard.baselines.reading import baselines_of
 from sft.leaderboard.board import with_ranks
 from sft.leaderboard.building import (
     STATISTICS,
@@ -89,7 +89,6 @@ def write_leaderboard(
     folders: Sequence[ResultsFolder],
     to: Path,
     *,
-    measures_baselines: bool = False,
     options: StatisticsOptions = STATISTICS,
     with_texts: bool = True,
     under_way: bool = False,
@@ -101,8 +100,6 @@ def write_leaderboard(
     Args:
         folders: the results folders.
         to: the folder to write to.
-        measures_baselines: whether baselines that are not known yet are measured, which reads the data and takes
-            seconds; else those that are known are shown.
         options: of the statistics.
         with_texts: whether reports may show texts of the data.
         under_way: whether a grid runs, so that many experiments are ranked only.
@@ -110,7 +107,7 @@ def write_leaderboard(
     ranked = build_leaderboard(folders)
     ranks_only = under_way and sum(len(board.rows) for board in ranked.boards) > RANKS_ONLY_ABOVE
     written = ResultsFolder(to)
-    baselines = baselines_of(ranked.boards, folders, written, measures=measures_baselines)
+    baselines = baselines_of(ranked.boards, [*folders, written])
     ranked = dataclasses.replace(ranked, baselines=baselines, with_texts=with_texts)
     leaderboard = with_ranks(ranked) if ranks_only else with_statistics(ranked, options)
     report = report_of(leaderboard)
@@ -128,7 +125,7 @@ def rebuild_leaderboard(
     with_texts: bool,
     figures: Path | None,
 ) -> WrittenLeaderboard:
-    """Write the leaderboard of results folders with its baselines into `to`, and its figures.
+    """Write the leaderboard of results folders into `to`, and its figures.
 
     Raises:
         UserError: the place for figures is a file.
@@ -137,7 +134,7 @@ def rebuild_leaderboard(
     if figures is not None:
         require_figures(figures)
     joined = [ResultsFolder(folder) for folder in folders]
-    written = write_leaderboard(joined, to, measures_baselines=True, options=options, with_texts=with_texts)
+    written = write_leaderboard(joined, to, options=options, with_texts=with_texts)
     if figures is not None:
         write_figures(written.report, figures)
     return written

@@ -1,4 +1,4 @@
-"""`python -m sft.reporting.refresh RESULTS [--under-way | --baselines]`: writes the leaderboard of one results folder.
+"""`python -m sft.reporting.refresh RESULTS [--under-way]`: writes the leaderboard of one results folder.
 
 A run starts it by this name and goes on meanwhile. It ends with 5, and one line, where the machine must change, and
 with 1 and a traceback where the board has a bug.
@@ -14,7 +14,7 @@ from sft.reporting.files import write_leaderboard
 from sft.runs.fence import holding_read
 from sft.runs.files import ResultsFolder
 
-UNDER_WAY, BASELINES = "--under-way", "--baselines"
+UNDER_WAY = "--under-way"
 NICENESS = 10
 """A board is worth less than the jobs beside it."""
 
@@ -26,9 +26,7 @@ def main(arguments: list[str]) -> int:
     results, options = ResultsFolder(Path(arguments[0])), arguments[1:]
     try:
         with holding_read(results.lock):
-            write_leaderboard(
-                [results], results.path, measures_baselines=BASELINES in options, under_way=UNDER_WAY in options
-            )
+            write_leaderboard([results], results.path, under_way=UNDER_WAY in options)
     except SftError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

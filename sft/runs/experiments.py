@@ -25,6 +25,8 @@ class ListedExperiment:
     """Canonical resolved config under this name."""
     stages: Mapping[str, JobFolder]
     """The folders of its train and infer stages by the name under which they are read, where they are known."""
+    baseline: JobFolder | None
+    """The folder of the baselines on its shots and evaluated rows, where one is known; it need not be there."""
     in_grid: bool
     """Whether the folder's grid holds it; without a grid every experiment counts."""
 
@@ -45,19 +47,18 @@ def listed_experiments(results: ResultsFolder) -> list[ListedExperiment]:
     listed = []
     for name, entry in (grid or {}).items():
         path = known.get(entry["id"], results.path / str(entry.get("folder", "")))
-        stages = _stages(results, records.get(path))
+        jobs = _stages(results, records.get(path)), _baseline(results, records.get(path))
         listed.append(
-            ListedExperiment(name, entry["id"], JobFolder(path), _map(entry.get("config")), stages, in_grid=True)
+            ListedExperiment(name, entry["id"], JobFolder(path), _map(entry.get("config")), *jobs, in_grid=True)
         )
     in_grid = {experiment.key for experiment in listed}
     for key, path in known.items():
         if key not in in_grid:
             record = records[path] or {}
             names = record.get("names") or [path.name]
+            jobs = _stages(results, record), _baseline(results, record)
             listed += [
-                ListedExperiment(
-                    str(name), key, JobFolder(path), _map(record.get("config")), _stages(results, record), grid is None
-                )
+                ListedExperiment(str(name), key, JobFolder(path), _map(record.get("config")), *jobs, grid is None)
                 for name in names
             ]
     return listed
@@ -128,6 +129,11 @@ def _stages(results: ResultsFolder, record: Mapping[str, Any] | None) -> dict[st
         for name, key in stages.items()
         if stage_of(name) == stage
     }
+
+
+def _baseline(results: ResultsFolder, record: Mapping[str, Any] | None) -> JobFolder | None:
+    key = _map((record or {}).get("stages")).get("baseline")
+    return results.stage("baseline", key) if isinstance(key, str) else None
 
 
 def _map(value: Any) -> Mapping[str, Any]:

@@ -125,6 +125,15 @@ class JobFolder:
         """Gold, prediction and log-loss of each evaluated row."""
         return self.result / "rows.npz"
 
+    @property
+    def baselines(self) -> Path:
+        """The numbers of the baselines, of a baseline stage."""
+        return self.result / "baselines.json"
+
+    def baseline_rows(self, name: str) -> Path:
+        """The evaluated rows of a baseline, as `rows` has those of an experiment."""
+        return self.result / f"rows.{slug(name)}.npz"
+
     def predictions(self, split: str, ending: str) -> Path:
         """The predictions of a split (`test` has the plain name) as `jsonl` or `tsv`."""
         return self.result / (f"predictions.{ending}" if split == "test" else f"predictions.{split}.{ending}")
@@ -188,7 +197,7 @@ class ResultsFolder:
 
     @property
     def baselines(self) -> Path:
-        """The numbers of baselines by what they depend on; can be deleted."""
+        """The numbers of baselines as versions kept them in which they were no jobs; only read."""
         return self.path / "baselines.json"
 
     @property
@@ -211,7 +220,7 @@ class ResultsFolder:
         return self.path / f"crash-{time}.log"
 
     def stage(self, name: str, key: str) -> JobFolder:
-        """The folder of a train or infer stage."""
+        """The folder of a train, infer or baseline stage."""
         return JobFolder(self.path / "stages" / name / key)
 
     @property

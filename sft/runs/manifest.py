@@ -1,11 +1,13 @@
 """The manifest: written last, it lists every result file with size and sha256, and makes a job done."""
 
 import hashlib
+import json
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sft.runs.atomic import flush, write_json
 from sft.runs.fence import require_in_place
@@ -103,6 +105,23 @@ def adapter_bytes(job: JobFolder) -> int | None:
     folder = f"{job.adapter.name}/"
     sizes = [file.size for name, file in (listed_files(job) or {}).items() if name.startswith(folder)]
     return sum(sizes) if sizes else None
+
+
+def listed_json(job: JobFolder, path: Path, files: Mapping[str, ListedFile]) -> Any:
+    """What a result file of a finished job holds; None where that is not JSON, or not what its stage wrote.
+
+    Args:
+        job: the job.
+        path: of the file, as the job's folder names it.
+        files: what its manifest lists.
+    """
+    listed = files.get(path.relative_to(job.path).as_posix())
+    try:
+        content = path.read_bytes()
+        is_own = listed is not None and hashlib.sha256(content).hexdigest() == listed.sha256
+        return json.loads(content) if is_own else None
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def is_done(job: JobFolder) -> bool:

@@ -20,11 +20,13 @@ SCHEMA = 1
 MAX_BYTES = 1 << 20
 """A status, an error or a progress that is longer is none."""
 
-StageName = Literal["train", "infer", "evaluate"]
+StageName = Literal["train", "infer", "evaluate", "baseline"]
 MODEL_STAGES: tuple[StageName, ...] = ("train", "infer")
 """The stages that run a model, in their order; experiments share their folders."""
 STAGES: tuple[StageName, ...] = (*MODEL_STAGES, "evaluate")
-"""All stages in their order."""
+"""The stages of an experiment in their order."""
+JOB_STAGES: tuple[StageName, ...] = (*STAGES, "baseline")
+"""All stages that are jobs: beside those of experiments the baselines, which no experiment waits for."""
 EVAL = "eval"
 """The row set of the evaluated rows."""
 StartMode = Literal["warm", "fresh"]
@@ -193,7 +195,7 @@ def read_progress(path: Path) -> ProgressRecord | None:
     if not (isinstance(step, int) and isinstance(total, int) and isinstance(time, int | float)):
         return None
     ready = record.get("ready")
-    if stage not in STAGES or not all(isinstance(value, int | float | None) for value in (loss, ready)):
+    if stage not in JOB_STAGES or not all(isinstance(value, int | float | None) for value in (loss, ready)):
         return None
     return ProgressRecord(stage, step, total, loss, time, ready)
 
@@ -233,7 +235,7 @@ def _is_status(record: Mapping[str, Any]) -> bool:
     numbers = [record.get(name) for name in ("seconds", "pid")]
     return (
         record.get("state") in get_args(State)
-        and record.get("stage") in STAGES
+        and record.get("stage") in JOB_STAGES
         and isinstance(record.get("attempt", 0), int)
         and isinstance(record.get("gpus", []), list)
         and all(number is None or isinstance(number, int | float) for number in numbers)

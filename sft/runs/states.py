@@ -40,6 +40,7 @@ ORDER: tuple[JobState, ...] = (*FINISHED, "running", *WITHOUT_RESULT, "pending")
 """The order in which the experiments of a results folder are counted."""
 
 METRICS_FILE = "result/metrics.json"
+PREDICTIONS = "result/predictions."
 
 LOST = ErrorRecord("killed", "its runner ended without recording how")
 
@@ -108,7 +109,7 @@ def derive_state(files: Collection[str], status: StatusRecord | None, *, tried: 
         is_locked: whether a runner holds the lock of the results folder.
     """
     if files:
-        is_prediction = any(name.startswith("result/") for name in files) and METRICS_FILE not in files
+        is_prediction = METRICS_FILE not in files and any(name.startswith(PREDICTIONS) for name in files)
         return "predicted" if is_prediction else "done"
     if status is None:
         return "lost" if tried and not is_locked else "pending"

@@ -53,6 +53,8 @@ def changed(name: str) -> DataError:
 
 def _read_by_stage(record: JobRecord, config: ExperimentConfig) -> Iterator[tuple[str, str | None, str | None]]:
     """Name, planned content and pinned commit of every model-like input of the job's stage."""
+    if record.stage == "baseline":
+        return
     prints = record.fingerprints
     commits = prints["revisions"]
     model = config.model

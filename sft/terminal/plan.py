@@ -11,13 +11,13 @@ from sft.experiments.planning.defaults import default_lines
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import version_warnings
 from sft.experiments.planning.rerun_reasons import why_lines
-from sft.experiments.planning.reuse import PlannedRun, planned_run
+from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_run
 from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
 from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
-from sft.runs.records import STAGES
+from sft.runs.records import JOB_STAGES
 from sft.terminal.job_story import reason, story
 from sft.wording import and_more, counted, some
 
@@ -34,16 +34,18 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
         results: the results folder.
         why: whether to tell in which keys each stage that would run differs from the nearest finished one.
     """
-    run = planned_run(plan, results)
-    lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), "", _saving_line(run), ""]
+    run, baselines = planned_run(plan, results), planned_baselines(plan, results)
+    lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), *_stage_lines(baselines)]
+    lines += ["", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
     lines += _label_lines(plan)
     unused = _by_text(plan, without_effect)
     lines += [f"  no effect here: {path} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
-    lines += _stopped_lines(run, results)
+    lines += [*_stopped_lines(run, results), *_stopped_lines(baselines, results)]
     if why:
-        told = {path: reason(standing.status, standing.state) for path, standing in run.stopped().items()}
-        lines += ["", *why_lines(list(run.to_run.values()), told, results), *_written_default_lines(plan)]
+        stopped, to_run = run.stopped() | baselines.stopped(), {**run.to_run, **baselines.to_run}
+        told = {path: reason(standing.status, standing.state) for path, standing in stopped.items()}
+        lines += ["", *why_lines(list(to_run.values()), told, results), *_written_default_lines(plan)]
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
     warnings = [*plan.warnings, *version_warnings([job for path, job in run.jobs.items() if path in run.done])]
@@ -63,7 +65,7 @@ def _stage_lines(run: PlannedRun) -> Iterator[str]:
     there = Counter(job.record.stage for job in run.jobs.values())
     to_run = Counter(job.record.stage for job in run.to_run.values())
     left = Counter(job.record.stage for job in run.left.values())
-    for stage in STAGES:
+    for stage in JOB_STAGES:
         if asked[stage]:
             finished = there[stage] - to_run[stage] - left[stage]
             shared = asked[stage] - there[stage]
@@ -116,8 +118,8 @@ def _stopped_lines(run: PlannedRun, results: ResultsFolder) -> Iterator[str]:
     """What was tried and is not done, each with its reason."""
     stopped = run.stopped()
     for path, standing in list(stopped.items())[:SHOWN_STOPPED]:
-        name = run.owners[path]
-        yield f"  {story(name, run.experiments[name][-1].record.key, standing.status, standing.state, results)}"
+        name, key = run.jobs[path].record.name, run.experiments[run.owners[path]][-1].record.key
+        yield f"  {story(name, key, standing.status, standing.state, results)}"
     if len(stopped) > SHOWN_STOPPED:
         yield f"  ...{and_more(len(stopped), SHOWN_STOPPED)}"
 

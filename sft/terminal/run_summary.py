@@ -10,7 +10,7 @@ from typing import Any
 from sft.experiments.running.diagnosis import last_line
 from sft.experiments.running.summary import ExperimentFacts, RunFacts, experiment_facts, reuse_of
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import StatusRecord, read_json_or_none
+from sft.runs.records import STAGES, StatusRecord, read_json_or_none
 from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState
 from sft.terminal.job_story import reason, story
 from sft.wording import counted, duration, some, without_numbers
@@ -86,8 +86,8 @@ def _why_again(status: StatusRecord | None) -> str | None:
 
 def _stages_line(facts: RunFacts, ending: Ending) -> str:
     reuse = reuse_of(facts)
-    ends = [status.state for path in facts.tried if (status := facts.statuses.get(path)) is not None]
-    ran = sum(state in (*FINISHED, *FAILED) for state in ends)
+    ends = [status for path in facts.tried if (status := facts.statuses.get(path)) is not None]
+    ran = sum(status.stage in STAGES and status.state in (*FINISHED, *FAILED) for status in ends)
     text = f"{counted(ran, 'stage')} run in {duration(ending.seconds)}, {reuse.stages} reused"
     return text + (f", which saved {duration(reuse.seconds)}" if reuse.seconds else "")
 

@@ -17,7 +17,7 @@ from sft.runs.files import JobFolder
 from sft.runs.records import StatusRecord, read_progress, stage_of
 from sft.runs.states import FAILED, FINISHED, ORDER, UNTRIED, WITHOUT_RESULT, Standing, runs_again
 from sft.terminal.job_story import story
-from sft.wording import counted, duration, one_line, shown_path, size_text
+from sft.wording import and_more, counted, duration, one_line, shown_path, size_text
 
 if TYPE_CHECKING:
     from sft.experiments.upkeep.verification import Verification
@@ -44,6 +44,7 @@ def status_lines(view: ResultsView) -> list[str]:
     ]
     lines += _running_lines(view)
     lines += _stopped_lines(view, in_grid)
+    lines += _baseline_lines(view)
     lines += _next_lines(view, in_grid)
     return [*lines, *unreadable_warnings(view)]
 
@@ -101,6 +102,22 @@ def _stopped_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
         yield f"  {story(item.name, item.key, standing.status, standing.state, view.results)}{more}"
     if len(users) > SHOWN:
         yield f"  ... and {counted(len(users) - SHOWN, 'stage')} more; `sft logs NAME` tells of each experiment"
+
+
+def _baseline_lines(view: ResultsView) -> Iterator[str]:
+    """The baselines that the grid's experiments have and that stopped; without them no experiment lacks anything."""
+    own = {item.baseline.path: item.baseline for item in view.experiments if item.in_grid and item.baseline}
+    stopped = [(folder, view.standings.of(folder)) for folder in own.values()]
+    told = [
+        story(name_of(folder), folder.path.name, standing.status, standing.state, view.results)
+        for folder, standing in stopped
+        if standing.state in WITHOUT_RESULT
+    ]
+    if told:
+        yield "Baselines not done:"
+    yield from (f"  {line}" for line in told[:SHOWN])
+    if len(told) > SHOWN:
+        yield f"  ...{and_more(len(told), SHOWN)}"
 
 
 def _where(view: ResultsView, item: ListedExperiment, standing: Standing) -> Path:

@@ -14,6 +14,7 @@ from sft.adapters.method import AdapterMethod
 from sft.calibration import calibration_registry
 from sft.calibration.calibrator import Calibrator, RowSetScores
 from sft.config.experiment import ExperimentConfig
+from sft.evaluation.baselines import baseline_registry
 from sft.evaluation.checks import check_metrics
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.entry import MetricEntry
@@ -38,6 +39,7 @@ from sft.tracking.tracker import Tracker
 
 REGISTRIES: dict[str, Mapping[str, str]] = {
     "adapters": adapter_registry,
+    "baselines": baseline_registry,
     "calibrators": calibration_registry,
     "executors": executor_registry,
     "initializers": initializer_registry,

@@ -121,7 +121,9 @@ def test_equal_experiments_share_an_id_and_run_once(runs: GridRuns):
     assert runs.place.metrics(name="zero-")["name"] == "zero"
     assert runs._read("zero", "config.json")["names"] == ["zero", "zero-again"]
     started = [event["job"] for event in runs.events if event["state"] == "running"]
-    assert len(started) == len(set(started)) == 8
+    assert len(started) == len(set(started)) == 10
+    assert started[0].split("/")[1] == "baseline"
+    assert [job.split("/")[1] for job in started].count("baseline") == 2
     assert [job.split("/")[1] for job in started].count("infer") == 4
     assert len(list((runs.place.folder / "results" / "experiments").iterdir())) == 4
 

@@ -57,12 +57,14 @@ class ResultsBuilder:
         *,
         train: str | None = None,
         infer: str | None = None,
+        baseline: str | None = None,
         in_grid: bool = True,
     ) -> JobFolder:
         """An experiment that is known and has not run."""
         key = _filled(key)
         job = self.experiment(name, key)
         stages = {"train": train and _filled(train), "infer": _filled(infer or key)}
+        stages |= {} if baseline is None else {"baseline": _filled(baseline)}
         record = {"schema": 1, "id": key, "names": [name], "config": own, "config_folder": "/", "stages": stages}
         write_json(job.config, record)
         if in_grid:
@@ -147,6 +149,7 @@ class ResultsBuilder:
         """Make a stage done."""
         self.job(folder, stage, name, **fields)
         outputs = {"train": folder.training, "infer": folder.inference, "evaluate": folder.metrics}
+        outputs["baseline"] = folder.baselines
         outputs[stage].parent.mkdir(parents=True, exist_ok=True)
         outputs[stage].write_text(text)
         written = [outputs[stage]]

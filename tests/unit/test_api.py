@@ -112,7 +112,7 @@ def test_a_driver_that_does_not_work_keeps_nobody_from_what_is_done(
     monkeypatch.setattr(gpus, "ask_for_gpus", lambda _: GpuAnswer(broken="it is ill"))
     with pytest.raises(MachineError, match="it is ill"):
         sft.run(grid, "results")
-    monkeypatch.setattr(run_plan, "workload", lambda jobs: Workload(jobs, {}))
+    monkeypatch.setattr(run_plan, "workload", lambda jobs, **_: Workload(jobs, {}))
     sft.run(grid, "results")
     assert capsys.readouterr().err.count("warning: the driver of the GPUs does not work: it is ill") == 1
 
@@ -133,11 +133,13 @@ def test_settings_that_are_none_start_nothing(grid: dict[str, Any], seen: list[A
     assert seen == []
 
 
-@pytest.mark.parametrize(("stopped_by", "expected"), [(None, [False, True]), (2, [False, False])])
-def test_baselines_are_measured_at_the_end_of_a_run_that_was_not_stopped_only(
-    grid: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stopped_by: int | None, expected: list[bool]
+@pytest.mark.parametrize(
+    ("stopped_by", "expected"), [(None, [("--under-way",), ()]), (2, [("--under-way",), ("--under-way",)])]
+)
+def test_the_last_board_of_a_run_that_was_stopped_is_as_quick_as_those_under_way(
+    grid: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stopped_by: int | None, expected: list[tuple[str, ...]]
 ) -> None:
-    written: list[bool] = []
+    written: list[tuple[str, ...]] = []
     original = grids.run_plan
 
     def run(checked: Any, results: Any, request: Any, settings: Any, watchers: Any) -> Any:
@@ -146,7 +148,7 @@ def test_baselines_are_measured_at_the_end_of_a_run_that_was_not_stopped_only(
 
     monkeypatch.setattr(Runner, "run", lambda *_: RunSummary(stopped_by=stopped_by))
     monkeypatch.setattr(grids, "run_plan", run)
-    monkeypatch.setattr(grids, "board_starter", lambda _, option: lambda: written.append(option == "--baselines"))
+    monkeypatch.setattr(grids, "board_starter", lambda _, *options: lambda: written.append(options))
     sft.run(grid, "results")
     assert written == expected
 

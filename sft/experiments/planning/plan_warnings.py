@@ -161,7 +161,12 @@ def version_warnings(finished: Sequence[PlannedJob]) -> list[str]:
 
 def recorded_versions(folder: JobFolder, stage: StageName) -> Mapping[str, str]:
     """The versions that a finished stage recorded."""
-    paths = {"train": folder.training, "infer": folder.inference, "evaluate": folder.metrics}
+    paths = {
+        "train": folder.training,
+        "infer": folder.inference,
+        "evaluate": folder.metrics,
+        "baseline": folder.baselines,
+    }
     return dict(_texts(read_json_or_none(paths[stage])))
 
 

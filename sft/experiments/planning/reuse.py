@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sft.experiments.planning.plan import GridPlan
 from sft.pipeline.job_graph import direct_needs, needed_jobs, unique_jobs
-from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
+from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, jobs_of
 from sft.runs.experiments import Standings
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import lock_holder
@@ -59,6 +59,16 @@ def planned_run(plan: GridPlan, results: ResultsFolder) -> PlannedRun:
         planned.experiment.name: jobs_of(planned.experiment, planned.keys, folders, results, "metrics")
         for planned in plan.experiments
     }
+    return _planned(experiments, results)
+
+
+def planned_baselines(plan: GridPlan, results: ResultsFolder) -> PlannedRun:
+    """The baselines beside the experiments of a plan, each as the only job of what is called by its key."""
+    jobs = baseline_jobs(((planned.experiment, planned.keys) for planned in plan.experiments), results)
+    return _planned({job.record.key: [job] for job in jobs}, results)
+
+
+def _planned(experiments: dict[str, list[PlannedJob]], results: ResultsFolder) -> PlannedRun:
     jobs = unique_jobs(experiments)
     standings = Standings(is_locked=lock_holder(results) is not None)
     found = {path: standings.of(job.folder) for path, job in jobs.items()}

@@ -37,7 +37,7 @@ PAUSE_SECONDS = 0.1
 
 MODULE = "sft.reporting.refresh"
 
-UNDER_WAY, BASELINES = "--under-way", "--baselines"
+UNDER_WAY = "--under-way"
 """Of that module."""
 
 END_SECONDS = 5.0

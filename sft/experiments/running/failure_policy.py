@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sft.errors import ErrorKind
 from sft.experiments.running.settings import OnOutOfMemory
-from sft.runs.records import StageName, State, StatusRecord
+from sft.runs.records import STAGES, StageName, State, StatusRecord
 from sft.runs.states import is_own_failure
 from sft.wording import without_numbers
 
@@ -131,7 +131,10 @@ def first_tries(status: StatusRecord | None, stage: StageName) -> Tries:
 
 
 class Halt:
-    """Takes the failures of a run in their order."""
+    """Takes the failures of a run in their order; those of jobs that no experiment waits for stop nothing.
+
+    Where a disk is full, all stops.
+    """
 
     def __init__(self, *, fail_fast: bool) -> None:
         self._fail_fast = fail_fast
@@ -157,6 +160,8 @@ class Halt:
             made_progress: whether its stage had got to its first step.
         """
         error = status.error
+        if status.stage not in STAGES:
+            return
         if made_progress or error is None or error.kind not in CRASHES:
             self._crashes = 0
             return
@@ -168,6 +173,8 @@ class Halt:
         """A job failed for good."""
         if status.error is not None and status.error.kind == "disk_full":
             self.no_space(status.error.message)
+        if status.stage not in STAGES:
+            return
         if status.error is not None and status.error.kind == "exception":
             self._count_alike(status.stage, status.error.message)
         if self._fail_fast:

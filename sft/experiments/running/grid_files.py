@@ -101,6 +101,7 @@ def _write_config(
         "stages": {
             "train": planned.keys.train,
             **{infer_input(row_set): key for row_set, key in planned.keys.row_sets.items()},
+            **({} if planned.keys.baseline is None else {"baseline": planned.keys.baseline}),
         },
     }
     if record != previous:

@@ -15,7 +15,7 @@ from sft.runs.atomic import TEMPORARY_PREFIX
 from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import STAGES, State, read_status, write_record
+from sft.runs.records import JOB_STAGES, State, read_status, write_record
 from sft.runs.states import LOST, standing_of
 from sft.wording import shown_path
 
@@ -48,7 +48,7 @@ def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> N
 
 def job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
     """Every job folder that lies in the results folder itself."""
-    for stage in STAGES:
+    for stage in JOB_STAGES:
         yield from (folder for folder in results.job_folders(stage) if is_within(results, folder.job))
 
 

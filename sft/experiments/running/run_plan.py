@@ -15,7 +15,7 @@ from sft.experiments.running.settings import RunRequest, RunSettings, Surroundin
 from sft.experiments.running.stage_costs import StageCosts
 from sft.experiments.running.summary import RunFacts, RunSummary
 from sft.experiments.running.trained_adapters import copy_adapters, find_adapter
-from sft.pipeline.jobs import ExperimentFolders, PlannedJob, has_memory_step, jobs_of, with_adapter
+from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, has_memory_step, jobs_of, with_adapter
 from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
 from sft.runs.lock import settle
 from sft.runs.records import StatusRecord, read_status
@@ -76,7 +76,8 @@ def run_plan(
     """
     folders = ExperimentFolders(results)
     jobs = {planned.experiment.name: _jobs(planned, folders, results, request) for planned in plan.experiments}
-    work = workload(jobs)
+    keyed = [(planned.experiment, planned.keys) for planned in plan.experiments if request.goal == "metrics"]
+    work = workload(jobs, beside=baseline_jobs(keyed, results))
     needed = work.needed
     executor = make_executor(settings, watchers.display.say)
     executor.expect(list(needed.values()))

@@ -19,7 +19,7 @@ from sft.runs.records import StageName
 CostOf = Callable[[PlannedJob], float | None]
 """Seconds that a job is expected to take; None where nothing is known."""
 
-UNKNOWN_SECONDS: Mapping[StageName, float] = {"train": 60.0, "infer": 20.0, "evaluate": 2.0}
+UNKNOWN_SECONDS: Mapping[StageName, float] = {"train": 60.0, "infer": 20.0, "evaluate": 2.0, "baseline": 2.0}
 
 
 def unknown_cost(_job: PlannedJob) -> float | None:
@@ -33,7 +33,7 @@ class Workload:
 
     experiments: Experiments
     needed: Mapping[Path, PlannedJob]
-    """By folder, the jobs that are not done and lead to a goal that is not done."""
+    """By folder, the jobs that are not done and lead to a goal that is not done, and those beside the experiments."""
 
     @cached_property
     def idle(self) -> frozenset[Path]:
@@ -41,13 +41,24 @@ class Workload:
         return frozenset(unique_jobs(self.experiments)) - frozenset(self.needed)
 
 
-def workload(experiments: Experiments, is_done: Callable[[PlannedJob], bool] = lambda job: job.is_done) -> Workload:
-    """What is to be done of experiments, by default by the files of their jobs."""
-    return Workload(experiments, needed_jobs(experiments, is_done))
+def workload(
+    experiments: Experiments,
+    is_done: Callable[[PlannedJob], bool] = lambda job: job.is_done,
+    beside: Sequence[PlannedJob] = (),
+) -> Workload:
+    """What is to be done.
+
+    Args:
+        experiments: name -> jobs.
+        is_done: whether a job has nothing to do, by default by its files.
+        beside: jobs that no experiment waits for, and that wait for none.
+    """
+    alone = {job.folder.path: job for job in beside if not is_done(job)}
+    return Workload(experiments, alone | needed_jobs(experiments, is_done))
 
 
 def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cost: CostOf) -> list[PlannedJob]:
-    """The needed jobs, first come first."""
+    """The needed jobs, first come first; before all those of no experiment, which take seconds and boards show."""
     seconds = {
         path: UNKNOWN_SECONDS[job.record.stage] if (known := cost(job)) is None else known
         for path, job in needed.items()
@@ -60,7 +71,8 @@ def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cos
         return ranks[name], -max(work[path] for path in own), -sum(seconds[path] for path in own)
 
     names = [name for name, jobs in experiments.items() if jobs and jobs[-1].folder.path in needed]
-    placed: dict[Path, PlannedJob] = {}
+    owned = unique_jobs(experiments)
+    placed = {path: job for path, job in needed.items() if path not in owned}
     for name in sorted(names, key=urgency):
         for job in experiments[name]:
             if job.folder.path in needed:

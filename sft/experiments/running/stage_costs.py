@@ -1,6 +1,6 @@
 """What a stage is likely to cost, from the measured seconds of stages like it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,15 @@ from sft.experiments.planning.plan import PlannedExperiment
 from sft.experiments.running.stage_size import RowCounts, StageWork, assumed_rows, planned_rows, stage_work
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import MODEL_STAGES, JobRecord, StatusRecord, read_job, read_json_or_none, read_status
+from sft.runs.records import (
+    JOB_STAGES,
+    MODEL_STAGES,
+    JobRecord,
+    StatusRecord,
+    read_job,
+    read_json_or_none,
+    read_status,
+)
 from sft.runs.states import FINISHED
 
 READ_PER_STAGE = 400
@@ -68,7 +76,7 @@ class StageCosts:
 
     def seconds_of(self, work: StageWork) -> float | None:
         """What a described stage will take."""
-        least = 1 if work.stage == "evaluate" else 2
+        least = 2 if work.stage in MODEL_STAGES else 1
         for length in range(len(work.likeness), least - 1, -1):
             for known in (self._now, self._earlier):
                 measured = known.get(work.likeness[:length])
@@ -140,14 +148,9 @@ def _add(known: dict[tuple[str, ...], _Measured], work: StageWork, seconds: floa
 
 
 def _job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
-    """Evaluations have no folder of their own below the stages; they lie in those of the experiments."""
-    for folder in (*(results.stage(stage, "").path for stage in MODEL_STAGES), results.experiments):
-        yield from map(JobFolder, _spread(sorted(folder.iterdir()) if folder.is_dir() else ()))
-
-
-def _spread(paths: Sequence[Path]) -> Sequence[Path]:
-    """At most `READ_PER_STAGE` of the paths, evenly."""
-    return paths[:: -(-len(paths) // READ_PER_STAGE)] if paths else ()
+    """Of every stage at most `READ_PER_STAGE`, evenly."""
+    for folders in map(results.job_folders, JOB_STAGES):
+        yield from folders[:: -(-len(folders) // READ_PER_STAGE)] if folders else ()
 
 
 def _json(path: Path) -> Mapping[str, Any]:

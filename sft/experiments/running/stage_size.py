@@ -76,7 +76,7 @@ def stage_work(record: JobRecord, rows: RowCounts | None = None) -> StageWork:
         return StageWork(_inference_likeness(record), _inference_size(record, known))
     data = _text(record.fingerprints.get("data"))
     metrics = _text(_part(record.config, "evaluation"))
-    return StageWork(("evaluate", data, metrics), max(1, known.evaluated) * EVALUATION)
+    return StageWork((record.stage, data, metrics), max(1, known.evaluated) * EVALUATION)
 
 
 def _training_likeness(record: JobRecord) -> tuple[str, ...]:

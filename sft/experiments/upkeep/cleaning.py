@@ -153,6 +153,7 @@ def _needed(view: ResultsView) -> set[Path] | None:
         if not item.stages:
             return None
         needed |= {folder.path for folder in item.jobs().values()}
+        needed |= set() if item.baseline is None else {item.baseline.path}
         needed |= _started_from(view.results, item.config, item.folder)
     for _, folder in view.jobs():
         if view.holder is not None and view.standings.of(folder).state not in FINISHED:

@@ -11,7 +11,7 @@ from sft.registry import nearest
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
-from sft.runs.records import STAGES, StageName, read_job, read_json_or_none
+from sft.runs.records import JOB_STAGES, StageName, read_job, read_json_or_none
 from sft.wording import shown_path, some
 
 SHOWN = 10
@@ -42,7 +42,7 @@ class ResultsView:
 
     def jobs(self) -> list[tuple[StageName, JobFolder]]:
         """Every job there is, whether an experiment needs it or not."""
-        return [(stage, folder) for stage in STAGES for folder in self.results.job_folders(stage)]
+        return [(stage, folder) for stage in JOB_STAGES for folder in self.results.job_folders(stage)]
 
     def unreadable(self) -> list[JobFolder]:
         """The jobs whose status cannot be read, and that are judged by their manifest."""

@@ -1,1 +1,1 @@
-"""What a board's numbers are worth: the same shots and evaluated rows, without any language model."""
+"""The baselines of boards, read from the jobs that measured them."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sft.errors import UserError
 from sft.evaluation.rows import DEV
-from sft.leaderboard.baselines.measuring import baselines_of
+from sft.leaderboard.baselines.reading import baselines_of
 from sft.leaderboard.board import Board, Leaderboard, direction, with_ranks
 from sft.leaderboard.building import STATISTICS, StatisticsOptions, with_statistics
 from sft.leaderboard.views.combinations import Combinations, combinations, require_settings
@@ -83,7 +83,7 @@ def leaderboard_view(
         ranked = leaderboard if request.metric is None else with_ranks(leaderboard)
         return LeaderboardView(ranked, pair=compare_pair(ranked, *request.diff, options))
     if request.metric is not None:
-        baselines = baselines_of(leaderboard.boards, folders, to, measures=False)
+        baselines = baselines_of(leaderboard.boards, [*folders, to])
         leaderboard = with_statistics(dataclasses.replace(leaderboard, baselines=baselines), options)
     return LeaderboardView(leaderboard)
 

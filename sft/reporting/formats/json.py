@@ -93,7 +93,10 @@ def _baseline(baseline: Baseline) -> dict[str, Any]:
         "n_train": baseline.sets[0].n_train,
         "seeds": [seed for shot_set in baseline.sets for seed in shot_set.seeds],
         "results": dict(baseline.results),
-        "sets": [dataclasses.asdict(shot_set) for shot_set in baseline.sets],
+        "sets": [
+            {name: value for name, value in dataclasses.asdict(shot_set).items() if name != "rows"}
+            for shot_set in baseline.sets
+        ],
     }
 
 

@@ -185,8 +185,8 @@ def failure_line(progress: GridProgress, job: PlannedJob, status: StatusRecord) 
     """
     if not progress.was_started(job) or (status.state not in FAILED and status.state != "pending"):
         return None
-    name = next(iter(progress.users(job)), job.record.name)
-    jobs = progress.experiments.get(name) or (job,)
+    users = progress.users(job)
+    jobs = progress.experiments[users[0]] if users else (job,)
     word = "RETRY" if status.state == "pending" else "FAILED"
     key = jobs[-1].record.key[:ID_DIGITS]
     return f"{word} {shared_name(progress, job)} [{key}] {reason(status)}"

@@ -89,7 +89,11 @@ def _headlines(progress: GridProgress, width: int, elapsed: float) -> list[str]:
 def _rows(progress: GridProgress, room: int) -> Iterable[Row]:
     if len(progress.experiments) <= room:
         return [_experiment_row(progress, name) for name in progress.experiments]
-    running = [_running_row(progress, item, shared_name(progress, item.job)) for item in progress.running.values()]
+    running = [
+        _running_row(progress, item, shared_name(progress, item.job))
+        for item in progress.running.values()
+        if progress.users(item.job)
+    ]
     n_ended = min(ENDED_SHOWN, max(0, room - len(running)), len(progress.last_ended))
     ended = list(progress.last_ended)[len(progress.last_ended) - n_ended :]
     return [*running[:room], *(_experiment_row(progress, name) for name in reversed(ended))]

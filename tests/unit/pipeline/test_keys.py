@@ -247,7 +247,9 @@ def test_edited_data_moves_what_reads_it(
 ) -> None:
     before = keys(raw())
     rewrite(project, split, lambda rows: rows[0].update(text="edited"))
-    assert moved(before, keys(raw())) == expected
+    after = keys(raw())
+    assert moved(before, after) == expected
+    assert (before.baseline != after.baseline) is bool(expected)
 
 
 def test_the_place_of_a_project_is_in_no_key(
@@ -366,3 +368,41 @@ def test_fixed_examples_are_those_of_prompts_without_content_however_rows_draw_t
     fixed, drawn = (_keys(raw(CONTEXTUAL, ICL, {"inference": {"random_icl": random}})) for random in (False, True))
     assert fixed.row_sets["content_free:contextual:3"] == drawn.row_sets["content_free:contextual:3"]
     assert fixed.infer != drawn.infer
+
+
+BASELINE_CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], bool]] = [
+    ({"model": {"model_args": {"dtype": "bfloat16"}}}, [], False),
+    ({"lora": {"r": 4}}, [], False),
+    (_args(learning_rate=0.002), [], False),
+    ({"prompting": {"instruction": "Other."}}, [], False),
+    ({"evaluation": {"metrics": ["accuracy"]}}, [], False),
+    (_seeds(training=1, init=2, icl=3), [], False),
+    (_seeds(shots=1), [], True),
+    ({"seed": 1}, [], True),
+    ({"seed": 1}, [{"lora": ..., "training": ...}], False),
+    (_dataset(shots=1), [], True),
+    (_dataset(shots=1), [{"lora": ..., "training": ...}], False),
+    (_dataset(shots=0), [{"lora": ..., "training": ...}], False),
+    (_dataset(max_n_train=9), [], True),
+    (_dataset(max_n_train=9), [{"lora": ..., "training": ...}], True),
+    (_dataset(max_n_test=2), [], True),
+    (_dataset(splits={"dev": "dev"}), [], True),
+    ({"prompting": {"input_columns": ["text", "id"]}}, [], True),
+    ({"evaluation": {"ece_bins": 5}}, [], True),
+    ({"evaluation": {"ece_bins": 10, "ece_norm": "l1"}}, [], False),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "base", "moves"), BASELINE_CHANGES, ids=lambda value: json.dumps(value, default=str)
+)
+def test_baselines_depend_on_the_data_and_what_is_drawn_of_them(
+    keys: Callable[[dict[str, Any]], StageKeys], raw: Raw, change: dict[str, Any], base: list[Any], moves: bool
+) -> None:
+    assert (keys(raw(*base)).baseline != keys(raw(*base, change)).baseline) is moves
+
+
+def test_without_a_label_set_there_are_no_baselines(
+    keys: Callable[[dict[str, Any]], StageKeys], raw: Raw, generation: dict[str, Any]
+) -> None:
+    assert keys(raw(generation)).baseline is None

@@ -63,6 +63,7 @@ def test_what_would_run_is_shared_and_is_done(
     (copy,) = [line for line in lines if line.startswith("  copy: ")]
     assert copy.count("as a") == 3
     assert "6 shots, 9 test" in copy
+    assert "  baseline 2 to run, 0 done, 0 shared (2 asked for)" in lines
     assert "8 of 12 stages to run; saved: 4 shared, 0 done" in lines
     _finish(_jobs(plan, results)[0])
     lines = plan_lines(plan, results)

@@ -113,3 +113,15 @@ def test_an_empty_folder_and_none(made: Any) -> None:
 @pytest.mark.parametrize(("moment", "known"), [(None, False), ("yesterday", False), ("2100-01-01T00:00:00Z", True)])
 def test_time_never_runs_backwards(moment: str | None, known: bool) -> None:
     assert seconds_since(moment) == (0.0 if known else None)
+
+
+def test_baselines_that_failed_are_told_beside_the_experiments(made: Any) -> None:
+    made.finish(made.planned("one", "a", baseline="b"), "evaluate")
+    made.stop(made.stage("baseline", "b"), "baseline", "failed", ErrorRecord("data", "test.jsonl changed"))
+    made.stop(made.stage("baseline", "c"), "baseline", "failed", KILLED)
+    assert lines_of(made)[1:] == [
+        "1 experiment of grid.jsonnet: 1 done",
+        "Baselines not done:",
+        "  FAILED one [b0000000] at baseline: test.jsonl changed. Log: results/stages/baseline/b000000000000000/"
+        "attempts/01/stderr.log. Again: python -m sft.worker results/stages/baseline/b000000000000000",
+    ]

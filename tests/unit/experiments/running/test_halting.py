@@ -66,6 +66,18 @@ def test_other_texts_other_kinds_and_a_result_of_the_stage_do_not() -> None:
     assert [halt.reason for halt in (other, kind, done)] == [None] * 3
 
 
+def test_what_no_experiment_waits_for_stops_nothing_but_with_a_full_disk() -> None:
+    halt = Halt(fail_fast=True)
+    for kind in ("crash", "exception", "data"):
+        for _ in range(MAX_CRASHES + MAX_ALIKE):
+            status = StatusRecord("failed", "baseline", error=ErrorRecord(kind, "it broke"))
+            halt.tried(status, made_progress=False)
+            halt.failed(status)
+    assert halt.reason is None
+    halt.failed(StatusRecord("failed", "baseline", error=ErrorRecord("disk_full", "no space left")))
+    assert halt.machine is not None
+
+
 def test_fail_fast_and_a_full_disk_stop_it() -> None:
     fast, full = Halt(fail_fast=True), Halt(fail_fast=False)
     fast.failed(failed("data"))

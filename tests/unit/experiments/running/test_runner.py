@@ -43,6 +43,7 @@ def run(
     display: Shown | None = None,
     surroundings: Surroundings | None = None,
     machine: Machine | None = None,
+    beside: list[PlannedJob] | None = None,
     **settings: Any,
 ) -> RunSummary:
     experiments = jobs if isinstance(jobs, dict) else {"a": jobs}
@@ -50,7 +51,7 @@ def run(
     runner = Runner(
         results, local(executor, machine), display or Shown(), lambda: None, chosen, surroundings or around()
     )
-    return runner.run(workload(experiments))
+    return runner.run(workload(experiments, beside=beside or ()))
 
 
 def end_by(code: int, *, before: int) -> Any:
@@ -412,6 +413,30 @@ def test_fail_fast_starts_nothing_after_a_failure_and_lets_what_runs_end(results
     assert kinds(summary) == {"i0": "data"}
     assert summary.halted is not None
     assert "--fail-fast" in summary.halted
+
+
+def test_what_fails_beside_the_experiments_holds_none_of_them_up(results: ResultsFolder) -> None:
+    beside = [job(results, "baseline", f"b{number}") for number in range(7)]
+    executor = FakeExecutor({planned.record.key: fail("exception", "a bug") for planned in beside})
+    summary = run(results, many(results, 2), executor, beside=beside, fail_fast=True)
+    assert executor.order == [*(planned.record.key for planned in beside), "i0", "i1"]
+    assert (summary.halted, len(summary.failed)) == (None, 7)
+    assert {path.name for path in summary.finished} == {"i0", "i1"}
+    again = FakeExecutor()
+    run(results, many(results, 2), again, beside=beside)
+    assert again.order == []
+    run(results, many(results, 2), again, beside=beside, retry_failed=True)
+    assert again.order == [planned.record.key for planned in beside]
+
+
+def test_what_ran_beside_the_experiments_when_the_runner_was_killed_runs_again(results: ResultsFolder) -> None:
+    planned = job(results, "baseline", "b")
+    planned.folder.attempt(1).path.mkdir(parents=True)
+    write_record(planned.folder.status, StatusRecord("running", "baseline", attempt=1))
+    executor = FakeExecutor()
+    run(results, {}, executor, beside=[planned])
+    assert executor.order == ["b"]
+    assert (status_of(planned).state, status_of(planned).attempt) == ("done", 2)
 
 
 def test_crashes_in_a_row_on_start_stop_the_run(results: ResultsFolder) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.running.schedule import Schedule, by_priority, seed_ranks
+from sft.experiments.running.schedule import Schedule, by_priority, seed_ranks, workload
 from sft.pipeline.job_graph import direct_needs, needed_jobs, unique_jobs
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
@@ -119,6 +119,16 @@ def test_a_job_that_is_put_back_takes_its_place_or_a_later_turn(results: Results
     schedule.start(jobs[1])
     schedule.put_back(jobs[1], turn=1)
     assert ready_keys(schedule) == ["c", "b", "a"]
+
+
+def test_what_no_experiment_waits_for_comes_first_and_only_where_it_is_not_done(results: ResultsFolder) -> None:
+    beside = [job(results, "baseline", name) for name in "ab"]
+    work = workload({"x": chain(results)}, lambda planned: planned.record.key == "a", beside=beside)
+    assert keys(by_priority(work.experiments, work.needed, lambda _: 100.0)) == ["b", "t", "i", "e"]
+    assert work.idle == frozenset()
+    assert keys(
+        workload({"x": chain(results)}, lambda planned: planned.record.key != "b", beside).needed.values()
+    ) == ["b"]
 
 
 def test_ten_thousand_experiments_are_ordered_quickly(results: ResultsFolder) -> None:

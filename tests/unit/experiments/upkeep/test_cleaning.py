@@ -243,3 +243,11 @@ def test_the_stores_of_trackers_are_nobody_s_leftovers(grid: Any) -> None:
     assert gone(grid, adapters=True) == {"stages/train/t000000000000000/adapter"}
     assert (grid.results.path / "mlflow-artifacts/run/artifacts/config.json").read_text() == "kept"
     assert verify(view_of(grid.results)).damaged == ()
+
+
+def test_baselines_beside_the_grid_s_experiments_are_kept(grid: Any) -> None:
+    grid.planned("one", "a", train="t", infer="ia", baseline="b")
+    for key in ("b", "c"):
+        grid.finish(grid.stage("baseline", key), "baseline")
+    assert gone(grid) == {"stages/baseline/c000000000000000"}
+    assert verify(view_of(grid.results)).damaged == ()

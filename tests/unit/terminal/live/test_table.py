@@ -1,6 +1,6 @@
 """Frames of the live table: what stands in them, and that they fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from rich.cells import cell_len
@@ -9,8 +9,9 @@ from sft.experiments.running.display import RunningJob
 from sft.experiments.running.schedule import workload
 from sft.experiments.running.stage_costs import StageCosts
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.records import ErrorRecord, ProgressRecord, State, StatusRecord
-from sft.terminal.live.progress import GridProgress
+from sft.runs.files import ResultsFolder
+from sft.runs.records import ErrorRecord, JobRecord, ProgressRecord, State, StatusRecord
+from sft.terminal.live.progress import GridProgress, failure_line
 from sft.terminal.live.table import cut_middle, frame, gpus_text
 
 Chain = Callable[..., list[PlannedJob]]
@@ -20,9 +21,9 @@ UUID = "GPU-8f3a0000-1111-2222-3333-444444444444"
 class Played:
     """A grid whose jobs go as a test says."""
 
-    def __init__(self, *experiments: list[PlannedJob]) -> None:
+    def __init__(self, *experiments: list[PlannedJob], beside: Sequence[PlannedJob] = ()) -> None:
         self.progress = GridProgress(StageCosts())
-        self.progress.began(workload({jobs[-1].record.name: jobs for jobs in experiments}))
+        self.progress.began(workload({jobs[-1].record.name: jobs for jobs in experiments}, beside=beside))
 
     def run(self, job: PlannedJob, gpus: tuple[str, ...] = (), step: int = 0, loss: float | None = None) -> None:
         status = StatusRecord("running", job.record.stage, gpus=gpus)
@@ -107,6 +108,19 @@ def test_every_frame_fits(chain: Chain, width: int, height: int) -> None:
     assert 1 <= len(lines) <= height
     assert max(map(cell_len, lines)) <= width
     assert all(line.isprintable() for line in lines)
+
+
+def test_what_runs_beside_the_experiments_has_no_row(chain: Chain, results: ResultsFolder) -> None:
+    record = JobRecord("baseline", "k" * 16, "a", {}, "/", {})
+    beside = PlannedJob(results.stage("baseline", record.key), record, ())
+    for experiments, height in (([chain("a")], 24), ([chain(f"a{number}") for number in range(30)], 8)):
+        played = Played(*experiments, beside=[beside])
+        before = played.lines(height=height)
+        played.run(beside)
+        assert played.lines(height=height)[1:] == before[1:]
+        status = StatusRecord("failed", "baseline", error=ErrorRecord("data", "no rows"))
+        played.progress.ended(beside, status)
+        assert failure_line(played.progress, beside, status) == "FAILED a [kkkkkkkk] at baseline: no rows"
 
 
 def test_narrow_terminals_keep_the_name_and_what_matters_most(chain: Chain) -> None:

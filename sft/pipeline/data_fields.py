@@ -1,0 +1,83 @@
+"""Key fields of the data: what is read, which rows are evaluated, where shots come from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from sft.config.dataset import DatasetConfig, SplitsConfig
+from sft.config.experiment import ExperimentConfig
+from sft.data.sources import BUILDERS
+from sft.pipeline.experiment import Experiment
+from sft.pipeline.key_fields import Fields
+from sft.tasks.inputs import used_columns
+
+
+def reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
+    """The rows of some splits as they are read, and the label set.
+
+    Args:
+        experiment: the resolved experiment.
+        roles: `train`, `dev`, `test`; none for what depends on no row.
+    """
+    dataset = experiment.config.dataset
+    data = experiment.fingerprints.data
+    # Where shares cut one split there is but one role; prompts that hold no row depend on no content at all.
+    content = {role: data[role] for role in roles if role in data} or (dict(data) if roles else {})
+    in_content = {"revision", "data_files"} if dataset.path in BUILDERS else {"revision"}
+    fields = {
+        "content": content,
+        "args": without(in_content, dataset.args) or None,
+        "read": written(dataset.read) or None,
+        "task_type": dataset.task_type,
+        "splits": _splits(dataset.splits) or None,
+        "on_missing": None if dataset.on_missing == "error" else dataset.on_missing,
+        "columns": list(used_columns(experiment.config)) if _columns_choose_rows(dataset) else None,
+        "labels": experiment.fingerprints.labels,
+    }
+    return without_none(fields)
+
+
+def _columns_choose_rows(dataset: DatasetConfig) -> bool:
+    """Whether the columns that are used, in training or at inference, decide which rows each split has."""
+    return dataset.on_missing == "drop" or dataset.splits.are_shares
+
+
+def _splits(splits: SplitsConfig) -> Fields:
+    """Shares decide which rows are which; a named split is its content, and only the seed of samples remains."""
+    if splits.are_shares:
+        return written(splits)
+    return {"seed": splits.seed} if splits.seed else {}
+
+
+def row_caps(experiment: Experiment) -> Fields:
+    """The caps of the evaluated rows; that of dev rows where there are any and it is not that of test rows."""
+    dataset = experiment.config.dataset
+    own = dataset.dev_cap if experiment.has_dev and dataset.dev_cap != dataset.max_n_test else None
+    return without_none({"max_n_test": dataset.max_n_test, "max_n_dev": own})
+
+
+def pool(config: ExperimentConfig) -> Fields:
+    """Which rows of the train split are the shots."""
+    dataset: DatasetConfig = config.dataset
+    fields: Fields = {"shots": dataset.shots, "max_n_train": dataset.max_n_train}
+    if dataset.if_fewer != "error":
+        fields["if_fewer"] = dataset.if_fewer
+    if dataset.shots not in (0, "all"):
+        fields["shots_seed"] = config.seed_of("shots")
+    return without_none(fields)
+
+
+def written(section: BaseModel) -> Fields:
+    """The fields that are not at their default."""
+    return section.model_dump(exclude_defaults=True)
+
+
+def without(names: set[str], fields: Mapping[str, Any]) -> Fields:
+    """All fields but some."""
+    return {key: value for key, value in fields.items() if key not in names}
+
+
+def without_none(fields: Fields) -> Fields:
+    """The fields that have a value."""
+    return {key: value for key, value in fields.items() if value is not None}
