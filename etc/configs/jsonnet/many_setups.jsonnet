@@ -1,7 +1,7 @@
 // Which of five set-ups, with which calibrator, over three seeds? A board on which little can be told apart says so.
 //
 // Run:  python -m sft.cli run-experiments etc/configs/jsonnet/many_setups.jsonnet --results-path results/many
-// Needs only: make demo-data. 45 names of 39 runs, as no seed changes a zero-shot run; about 30 minutes on 2 cores.
+// Needs only: make demo-data. 45 names of 39 runs, as no seed changes a zero-shot run; about 20 minutes on 2 cores.
 local grid = import 'sft/grid.libsonnet';
 
 local base = {
