@@ -2,8 +2,8 @@
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from sft.errors import DataError, UserError
 from sft.evaluation.checks import require_packages
-from sft.evaluation.metrics.entry import MetricEntry, Range
+from sft.evaluation.metrics.entry import PER_ROW, MetricEntry, Range, WordSplitter
 from sft.evaluation.metrics.hub import arguments_key, compute_hub_metric
 from sft.evaluation.metrics.own import compute_own_metric
 from sft.evaluation.selection import entries_of, entry_of, higher_is_better, options_of, result_name, source_of
 from sft.evaluation.unseen import unseen_references
 from sft.registry import import_object
-
-WordSplitter = Callable[[str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,12 @@ class MetricResults:
         results: number by name, in the order of the metrics asked for; None where it is not finite.
         details: what is more than a number; `higher_is_better` holds the direction of each result, `range` least and
             largest value of those of metrics that are not ours, null where unknown.
+        per_row: what its rows add to each result, where the rows' texts or own code are needed to tell.
     """
 
     results: dict[str, float | None]
     details: dict[str, Any]
+    per_row: dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class _Ranked:
     higher_is_better: bool
     is_ours: bool = False
     range: Range | None = None
+    per_row: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def compute_metrics(
@@ -100,7 +101,9 @@ def compute_metrics(
     if inputs.labels is None:
         unseen = unseen_references(metrics, options, inputs.gold, folder, has_tokenizer=inputs.split_words is not None)
         details |= {"warnings": unseen} if unseen else {}
-    return MetricResults(results, details)
+    return MetricResults(
+        results, details, {key: values for metric in ranked for key, values in metric.per_row.items()}
+    )
 
 
 def _ranked(
@@ -113,10 +116,14 @@ def _ranked(
     source = source_of(name)
     if source == "registry":
         entry = entry_of(name)
-        return _Ranked({name: computed[entry][name]} if entry.results else {}, entry.higher_is_better, is_ours=True)
+        values = computed[entry]
+        per_row = {key: own for key, own in values.get(PER_ROW, {}).items() if key == name}
+        return _Ranked({name: values[name]} if entry.results else {}, entry.higher_is_better, True, per_row=per_row)
     if source == "own":
         own = compute_own_metric(name, inputs.predictions, inputs.gold, folder)
-        return _Ranked(_named(result_name(name), own.value), own.higher_is_better, range=own.range)
+        key = result_name(name)
+        rows = {} if own.per_row is None else {key: own.per_row}
+        return _Ranked(_named(key, own.value), own.higher_is_better, range=own.range, per_row=rows)
     arguments = options.get(arguments_key(result_name(name)), {})
     columns = _plain_columns(inputs)
     value = compute_hub_metric(name, columns.predictions, columns.references, arguments, folder)
@@ -156,7 +163,7 @@ def _columns(entry: MetricEntry, task_type: str, inputs: MetricInputs) -> _Colum
 
 def _plain_columns(inputs: MetricInputs) -> _Columns:
     if inputs.labels is None:
-        return _Columns([_storable(text) for text in inputs.predictions], [_storable(text) for text in inputs.gold])
+        return _Columns([storable(text) for text in inputs.predictions], [storable(text) for text in inputs.gold])
     places = {label: place for place, label in enumerate(inputs.labels)}
     try:
         return _Columns([places[value] for value in inputs.predictions], [places[value] for value in inputs.gold])
@@ -164,7 +171,7 @@ def _plain_columns(inputs: MetricInputs) -> _Columns:
         raise DataError(f"value {error.args[0]!r} is not in the label set {list(inputs.labels)}") from error
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text that Arrow can hold: lone surrogates, which JSON can bring in, as their escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -189,7 +196,7 @@ def _compute_entry(
 def _details(computed: Mapping[MetricEntry, Mapping[str, Any]], labels: tuple[str, ...] | None) -> dict[str, Any]:
     details: dict[str, Any] = {}
     for entry, values in computed.items():
-        details.update({key: value for key, value in values.items() if key not in entry.results})
+        details.update({key: value for key, value in values.items() if key not in (*entry.results, PER_ROW)})
     if labels is not None:
         details["labels"] = list(labels)
         details["per_label"] = dict(zip(labels, details["per_label"], strict=True))

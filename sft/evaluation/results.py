@@ -21,19 +21,20 @@ def split_results(inputs: Inputs, split: str, output: SplitOutput, record: JobRe
         DataError: the split has no gold.
     """
     found = _metrics(inputs, split, output.predictions, output.probabilities, record)
-    results, details = dict(found.results), dict(found.details)
+    results, details, per_row = dict(found.results), dict(found.details), dict(found.per_row)
     directions = dict(details["higher_is_better"])
     if output.uncalibrated is not None:
         plain = output.uncalibrated
         before = _metrics(inputs, split, plain.predictions, plain.probabilities, record)
         results |= {f"{UNCALIBRATED}{name}": value for name, value in before.results.items()}
+        per_row |= {f"{UNCALIBRATED}{name}": values for name, values in before.per_row.items()}
         directions |= {f"{UNCALIBRATED}{name}": directions[name] for name in before.results}
     if output.label_mass is not None:
         results[LABEL_MASS] = float(output.label_mass.mean())
         directions[LABEL_MASS] = True
     if output.calibration is not None:
         details["calibration"] = output.calibration
-    return MetricResults(results, details | {"higher_is_better": directions})
+    return MetricResults(results, details | {"higher_is_better": directions}, per_row)
 
 
 def _metrics(

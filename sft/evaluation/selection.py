@@ -74,6 +74,11 @@ def higher_is_better(name: str) -> bool | None:
     return None if is_own_code(name) else hub_direction(name)
 
 
+def split_prefix(result: str, details: Mapping[str, Any]) -> str:
+    """`DEV` where a key of `results` is of the dev rows, else nothing; `details` tells a metric that is called so."""
+    return DEV if result.startswith(DEV) and result not in details.get("higher_is_better", {}) else ""
+
+
 def range_of(result: str, details: Mapping[str, Any]) -> Range | None:
     """The range of a result; None where nothing says it.
 

@@ -39,7 +39,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     ]
     if record.with_metrics:
         results = {split: split_results(inputs, split, output, record) for split, output in outputs.items()}
-        _write_rows(job, inputs, outputs)
+        _write_rows(job, inputs, outputs, results)
         _write_metrics(job, record, inputs, results, inferences, started)
         written += [job.rows, job.metrics]
     total = sum(len(output.predictions) for output in outputs.values())
@@ -71,11 +71,14 @@ def _write_split(
     return paths
 
 
-def _write_rows(job: JobFolder, inputs: Inputs, outputs: Mapping[str, SplitOutput]) -> None:
-    column = inputs.config.prompting.output_column
+def _write_rows(
+    job: JobFolder, inputs: Inputs, outputs: Mapping[str, SplitOutput], results: Mapping[str, MetricResults]
+) -> None:
+    column, written = inputs.config.prompting.output_column, inputs.config.evaluation.model_extra or {}
     rows = inputs.evaluated()
     found = {
-        split: evaluated_rows(output, [row.text(column) for row in rows[split]]) for split, output in outputs.items()
+        split: evaluated_rows(output, [row.text(column) for row in rows[split]], written, results[split].per_row)
+        for split, output in outputs.items()
     }
     write_rows(job.rows, found)
 

@@ -52,5 +52,5 @@ def outcome(correct: NDArray[np.bool_], before: NDArray[np.bool_] | None = None)
     """Rows of two labels that are right or wrong, and were so before calibration."""
     gold = np.arange(len(correct)) % 2
     predicted = np.where(correct, gold, 1 - gold)
-    plain = None if before is None else np.where(before, gold, 1 - gold)
-    return EvaluatedRows(correct, gold, predicted, np.where(correct, 0.25, 1.5), plain)
+    plain = None if before is None else EvaluatedRows(before, gold, np.where(before, gold, 1 - gold))
+    return EvaluatedRows(correct, gold, predicted, np.where(correct, 0.25, 1.5), uncalibrated=plain)

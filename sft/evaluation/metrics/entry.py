@@ -6,6 +6,12 @@ from typing import Any, Literal
 
 from sft.config.section import Section
 
+WordSplitter = Callable[[str], list[str]]
+SAME_NUMBER = 1e-9
+"""What sums of the same numbers in another order may differ by: up to 1 absolute, above it relative."""
+PER_ROW = "per_row"
+"""In what a metric of texts computes: by result, (rows,) or (rows, numbers), what `row_sums` needs of each row."""
+
 Needs = Literal["labels", "probabilities", "texts"]
 CLASSIFICATION = frozenset({"classification"})
 GENERATION = frozenset({"generation"})
@@ -43,6 +49,9 @@ class MetricEntry:
             and the gold index; `texts`: generated text and reference.
         task_types: the task types it is defined for.
         range: of each of its results.
+        row_sums: how rows make its results, a `RowForm` as `package.module:function`; None = they do not.
+        text_rows: what `row_sums` needs of each text, as `package.module:function` of predictions, references, word
+            splitter and arguments; None where a model computes it.
         in_steps: whether its results move in steps when single rows turn right or wrong, as a share of rows does.
         higher_is_better: the direction in which boards rank by any of its results.
         options: its arguments, as a user writes them under `evaluation`.
@@ -58,6 +67,8 @@ class MetricEntry:
     needs: Needs
     task_types: frozenset[str]
     range: Range
+    row_sums: str | None = None
+    text_rows: str | None = None
     in_steps: bool = False
     higher_is_better: bool = True
     options: type[Section] = NoOptions

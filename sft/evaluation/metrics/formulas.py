@@ -53,8 +53,21 @@ def log_losses(probabilities: Floats, gold: NDArray[np.int64]) -> Floats:
 
 def brier(probabilities: Floats, gold: NDArray[np.int64]) -> float:
     """Mean squared distance between the probabilities and the gold label's unit vector, summed over labels."""
+    return float(brier_scores(probabilities, gold).mean())
+
+
+def brier_scores(probabilities: Floats, gold: NDArray[np.int64]) -> Floats:
+    """(rows,) squared distance between the probabilities and the gold label's unit vector, summed over labels."""
     errors = probabilities - np.eye(probabilities.shape[1])[gold]
-    return float((errors**2).sum(axis=1).mean())
+    scores: Floats = (errors**2).sum(axis=1)
+    return scores
+
+
+def bin_places(confidence: Floats, n_bins: int) -> NDArray[np.int64]:
+    """(rows,) the bin of equal width, its upper bound inside, that a probability falls into."""
+    edges = np.linspace(0.0, 1.0, n_bins + 1)
+    places: NDArray[np.int64] = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, n_bins - 1)
+    return places
 
 
 def calibration_bins(probabilities: Floats, gold: NDArray[np.int64], n_bins: int) -> list[dict[str, Any]]:
@@ -62,7 +75,7 @@ def calibration_bins(probabilities: Floats, gold: NDArray[np.int64], n_bins: int
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == gold
     edges = np.linspace(0.0, 1.0, n_bins + 1)
-    places = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, n_bins - 1)
+    places = bin_places(confidence, n_bins)
     return [
         {
             "from": float(edges[place]),

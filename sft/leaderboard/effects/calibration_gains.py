@@ -11,7 +11,7 @@ from sft.leaderboard.groups import Group
 from sft.leaderboard.records import CalibrationGain
 from sft.leaderboard.statistics.comparer import Finding
 from sft.leaderboard.statistics.comparison import BoardRuns
-from sft.leaderboard.statistics.row_metrics import SHARES
+from sft.leaderboard.statistics.run_samples import outcomes_of
 from sft.leaderboard.statistics.seed_clusters import Difference
 
 _FUNCTION = "inference.calibration_args.calibration_fn"
@@ -64,8 +64,5 @@ def _difference(run: ExperimentRecord, observed: float, group: Group, runs: Boar
     own, other = known.values.get(run.id), known.uncalibrated.get(run.id)
     if own is None or other is None:
         return None
-    plain = known.rows[run.id].without_calibrator()
-    outcomes = None
-    if known.metric in SHARES and plain is not None:
-        outcomes = known.rows[run.id].correct, plain.correct
+    outcomes = outcomes_of(known.sums[run.id].sums, known.sums[run.id].uncalibrated)
     return Difference(None if group.no_seed_effect else seeds_of(run), observed, own - other, outcomes)

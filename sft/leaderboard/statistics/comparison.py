@@ -12,8 +12,7 @@ from sft.leaderboard.groups import Group, summary
 from sft.leaderboard.records import Baseline, Interval, Needed, SeedKey
 from sft.leaderboard.statistics.comparer import Comparer, Finding, Scale
 from sft.leaderboard.statistics.formulas import CONFIDENCE, SAMPLES
-from sft.leaderboard.statistics.row_metrics import SHARES
-from sft.leaderboard.statistics.run_samples import RunSamples
+from sft.leaderboard.statistics.run_samples import RunSamples, outcomes_of
 from sft.leaderboard.statistics.seed_clusters import ALONE, BOTH_SEEDED, Difference
 
 
@@ -111,9 +110,7 @@ class BoardRuns:
         """One run less another, sample by sample, as each sample has the same rows for both."""
         known = self.samples
         observed = [float(run.part("results")[known.metric]) for run in (own, other)]
-        outcomes = None
-        if known.metric in SHARES:
-            outcomes = known.rows[own.id].correct, known.rows[other.id].correct
+        outcomes = outcomes_of(known.sums[own.id].sums, known.sums[other.id].sums)
         samples = known.values[own.id] - known.values[other.id]
         return Difference(seeds, observed[0] - observed[1], samples, outcomes, kind)
 

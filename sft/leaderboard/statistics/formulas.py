@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sft.evaluation.rows import EvaluatedRows
+from sft.evaluation.metrics.row_sums import RowSums
 from sft.leaderboard.records import Interval
-from sft.leaderboard.statistics.row_metrics import RowMetric
 
 Floats = NDArray[np.float64]
 
@@ -37,21 +36,15 @@ def resamples(n_rows: int, width: int, n_samples: int = SAMPLES) -> Iterator[Flo
         yield np.ascontiguousarray(counts.T, dtype=np.float64)
 
 
-def bootstrap_values(
-    runs: Sequence[EvaluatedRows], metric: RowMetric, n_labels: int, n_samples: int = SAMPLES
-) -> Floats:
-    """(runs, samples) the metric of every run on the very same bootstrap samples of the rows.
+def bootstrap_values(runs: Sequence[RowSums], n_samples: int = SAMPLES) -> Floats:
+    """(runs, samples) a result of every run on the very same bootstrap samples of the rows.
 
     Args:
-        runs: outcomes of the same rows.
-        metric: one of `row_metrics`.
-        n_labels: size of the label set; 0 in generation.
+        runs: how the same rows make it in each.
         n_samples: bootstrap samples.
     """
-    chunks = [
-        np.stack([metric(run, weights, n_labels) for run in runs])
-        for weights in resamples(len(runs[0]), n_labels, n_samples)
-    ]
+    n_rows, width = runs[0].numbers.shape[0], max(run.numbers.shape[1] for run in runs)
+    chunks = [np.stack([run.values(weights) for run in runs]) for weights in resamples(n_rows, width, n_samples)]
     return np.concatenate(chunks, axis=1)
 
 

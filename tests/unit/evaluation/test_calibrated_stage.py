@@ -119,7 +119,7 @@ def test_a_calibrator_changes_predictions_and_probabilities_and_leaves_the_raw_s
     assert first["label_logprobs"] == {"bad": -6.5, "good": -8.5, "mixed": -5.5}
     weights = np.exp([2.0, 0.0, 0.0])
     assert list(first["probabilities"].values()) == pytest.approx(weights / weights.sum())
-    plain = saved_rows(job).without_calibrator()
+    plain = saved_rows(job).uncalibrated
     assert plain is not None
     assert plain.correct.mean() == pytest.approx(1 / 3)
     assert plain.log_loss is not None

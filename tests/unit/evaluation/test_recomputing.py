@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sft.evaluation.recomputing import recomputed, wrong_metrics
+from sft.evaluation.recomputing import wrong_metrics
 from sft.runs.files import JobFolder
 
 LABELS = ["no", "yes", "1"]
@@ -41,7 +41,6 @@ def folder(path: Path, results: dict[str, Any], column: str = "label", labels: A
 def test_true_numbers_pass(tmp_path: Path, column: str) -> None:
     results = TRUE | {f"dev_{name}": value for name, value in TRUE.items()} | {"own": 7.0, "log_loss": None}
     job = folder(tmp_path, results, column)
-    assert recomputed(rows(column), json.loads(job.metrics.read_text())) == pytest.approx(TRUE, abs=1e-12)
     assert wrong_metrics(job) == []
 
 

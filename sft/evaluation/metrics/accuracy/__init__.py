@@ -8,5 +8,6 @@ METRIC = MetricEntry(
     needs="labels",
     task_types=CLASSIFICATION,
     range=(0.0, 1.0),
+    row_sums="sft.evaluation.metrics.row_sums:share_right",
     in_steps=True,
 )

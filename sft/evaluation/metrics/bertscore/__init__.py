@@ -27,6 +27,7 @@ METRIC = MetricEntry(
     needs="texts",
     task_types=GENERATION,
     range=(-1.0, 1.0),
+    row_sums="sft.evaluation.metrics.row_sums:mean_of_rows",
     options=Options,
     paths=("bertscore_model",),
     package=RequiredPackage("bert_score", "pip install 'sft-grid[bertscore]'"),

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from sft.errors import UserError
 from sft.evaluation.metrics.base import OfflineMetric
+from sft.evaluation.metrics.entry import PER_ROW
 from sft.models.references import loading_error
 
 
@@ -44,4 +47,5 @@ class BertScore(OfflineMetric):
             num_layers=bertscore_layers,
         )
         details = {"precision": float(precision.mean()), "recall": float(recall.mean())}
-        return {"bertscore": float(f1.mean()), "bertscore_details": details}
+        rows = {"bertscore": np.array(f1, dtype=np.float64)}
+        return {"bertscore": float(rows["bertscore"].mean()), "bertscore_details": details, PER_ROW: rows}

@@ -1,12 +1,13 @@
 """BLEU as an `evaluate.Metric`."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sacrebleu.metrics.bleu import BLEU
+import numpy as np
 
 from sft.evaluation.metrics.base import OfflineMetric
+from sft.evaluation.metrics.bleu.row_sums import bleu_counts
+from sft.evaluation.metrics.entry import PER_ROW, WordSplitter
 
 
 class Bleu(OfflineMetric):
@@ -18,24 +19,15 @@ class Bleu(OfflineMetric):
         self,
         predictions: Sequence[str],
         references: Sequence[str],
-        split_words: Callable[[str], list[str]] | None,
+        split_words: WordSplitter | None,
         bleu_tokenize: str,
         bleu_lowercase: bool,
     ) -> dict[str, Any]:
-        if split_words is not None:
-            predictions = [_spaced(split_words(text)) for text in predictions]
-            references = [_spaced(split_words(text)) for text in references]
-            bleu_tokenize = "none"
-        bleu = BLEU(tokenize=bleu_tokenize, lowercase=bleu_lowercase, force=True)
-        score = bleu.corpus_score(predictions, [references])
+        bleu, counts = bleu_counts(predictions, references, split_words, bleu_tokenize, bleu_lowercase)
+        score = bleu._aggregate_and_compute(counts)
         details = {
             "signature": str(bleu.get_signature()),
             "precisions": list(score.precisions),
             "brevity_penalty": float(score.bp),
         }
-        return {"bleu": float(score.score), "bleu_details": details}
-
-
-def _spaced(words: Sequence[str]) -> str:
-    """Words with one space between them, and none inside them: sacrebleu splits at white space again."""
-    return " ".join(re.sub(r"\s", "▁", word) for word in words)
+        return {"bleu": float(score.score), "bleu_details": details, PER_ROW: {"bleu": np.array(counts, np.int32)}}

@@ -19,6 +19,7 @@ METRIC = MetricEntry(
     needs="texts",
     task_types=GENERATION,
     range=(-math.inf, None),
+    row_sums="sft.evaluation.metrics.row_sums:mean_of_rows",
     options=Options,
     paths=("bleurt_checkpoint",),
     package=RequiredPackage("bleurt", "pip install git+https://github.com/google-research/bleurt.git"),

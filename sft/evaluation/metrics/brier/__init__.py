@@ -11,5 +11,6 @@ METRIC = MetricEntry(
     needs="probabilities",
     task_types=CLASSIFICATION,
     range=(0.0, 2.0),
+    row_sums="sft.evaluation.metrics.row_sums:mean_of_rows",
     higher_is_better=False,
 )

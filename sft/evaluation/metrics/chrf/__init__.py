@@ -21,5 +21,7 @@ METRIC = MetricEntry(
     needs="texts",
     task_types=GENERATION,
     range=(0.0, 100.0),
+    row_sums="sft.evaluation.metrics.chrf.row_sums:chrf_sums",
+    text_rows="sft.evaluation.metrics.chrf.row_sums:chrf_rows",
     options=Options,
 )

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sacrebleu.metrics.chrf import CHRF
+import numpy as np
 
 from sft.evaluation.metrics.base import OfflineMetric
+from sft.evaluation.metrics.chrf.row_sums import chrf_counts
+from sft.evaluation.metrics.entry import PER_ROW
 
 
 class Chrf(OfflineMetric):
@@ -14,6 +16,7 @@ class Chrf(OfflineMetric):
     needs = "texts"
 
     def _compute(self, predictions: Sequence[str], references: Sequence[str], chrf_word_order: int) -> dict[str, Any]:
-        chrf = CHRF(word_order=chrf_word_order)
-        score = chrf.corpus_score(predictions, [references])
-        return {"chrf": float(score.score), "chrf_details": {"signature": str(chrf.get_signature())}}
+        chrf, counts = chrf_counts(predictions, references, chrf_word_order)
+        score = float(chrf._aggregate_and_compute(counts).score)
+        details = {"signature": str(chrf.get_signature())}
+        return {"chrf": score, "chrf_details": details, PER_ROW: {"chrf": np.array(counts, np.int32)}}

@@ -29,6 +29,7 @@ METRIC = MetricEntry(
     needs="probabilities",
     task_types=CLASSIFICATION,
     range=(0.0, 1.0),
+    row_sums="sft.evaluation.metrics.ece.row_sums:ece_sums",
     higher_is_better=False,
     options=Options,
 )

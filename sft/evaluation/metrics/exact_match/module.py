@@ -1,11 +1,9 @@
 """Exact match as an `evaluate.Metric`."""
 
-import string
 from collections.abc import Sequence
 
 from sft.evaluation.metrics.base import OfflineMetric
-
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+from sft.evaluation.metrics.exact_match import is_match
 
 
 class ExactMatch(OfflineMetric):
@@ -20,9 +18,9 @@ class ExactMatch(OfflineMetric):
         exact_match_ignore_case: bool,
         exact_match_ignore_punctuation: bool,
     ) -> dict[str, float]:
-        def form(text: str) -> str:
-            text = text.translate(_NO_PUNCTUATION) if exact_match_ignore_punctuation else text
-            return (text.casefold() if exact_match_ignore_case else text).strip()
-
-        hits = [form(text) == form(reference) for text, reference in zip(predictions, references, strict=True)]
+        arguments = {
+            "exact_match_ignore_case": exact_match_ignore_case,
+            "exact_match_ignore_punctuation": exact_match_ignore_punctuation,
+        }
+        hits = [is_match(text, wanted, arguments) for text, wanted in zip(predictions, references, strict=True)]
         return {"exact_match": sum(hits) / len(hits)}

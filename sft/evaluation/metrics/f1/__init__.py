@@ -14,5 +14,6 @@ METRIC = MetricEntry(
     needs="labels",
     task_types=CLASSIFICATION,
     range=(0.0, 1.0),
+    row_sums="sft.evaluation.metrics.label_sums:label_sums",
     in_steps=True,
 )

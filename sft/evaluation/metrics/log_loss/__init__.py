@@ -12,5 +12,6 @@ METRIC = MetricEntry(
     needs="probabilities",
     task_types=CLASSIFICATION,
     range=(0.0, None),
+    row_sums="sft.evaluation.metrics.row_sums:mean_of_rows",
     higher_is_better=False,
 )

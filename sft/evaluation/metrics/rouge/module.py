@@ -1,22 +1,11 @@
 """ROUGE as an `evaluate.Metric`."""
 
-from collections.abc import Callable, Sequence
-
-import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
+from collections.abc import Sequence
+from typing import Any
 
 from sft.evaluation.metrics.base import OfflineMetric
-from sft.evaluation.metrics.rouge import METRIC
-
-
-class _Words:
-    """A word splitter in the form that `rouge_score` takes."""
-
-    def __init__(self, split: Callable[[str], list[str]]) -> None:
-        self._split = split
-
-    def tokenize(self, text: str) -> list[str]:
-        return self._split(text)
+from sft.evaluation.metrics.entry import PER_ROW, WordSplitter
+from sft.evaluation.metrics.rouge.rows import rouge_rows
 
 
 class Rouge(OfflineMetric):
@@ -28,11 +17,8 @@ class Rouge(OfflineMetric):
         self,
         predictions: Sequence[str],
         references: Sequence[str],
-        split_words: Callable[[str], list[str]] | None,
+        split_words: WordSplitter | None,
         rouge_stemmer: bool,
-    ) -> dict[str, float]:
-        names = list(METRIC.results)
-        words = None if split_words is None else _Words(split_words)
-        scorer = RougeScorer(names, use_stemmer=rouge_stemmer, tokenizer=words)
-        scores = [scorer.score(reference, text) for reference, text in zip(references, predictions, strict=True)]
-        return {name: float(np.mean([score[name].fmeasure for score in scores])) for name in names}
+    ) -> dict[str, Any]:
+        scores = rouge_rows(predictions, references, split_words, {"rouge_stemmer": rouge_stemmer})
+        return {**{name: float(own.mean()) for name, own in scores.items()}, PER_ROW: scores}

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sft.evaluation.rows import DEV, EvaluatedRows, read_rows, write_rows
+from sft.evaluation.rows import DEV, read_rows, write_rows
 from sft.leaderboard.statistics.formulas import score_mcnemar_p, tango_interval
 from tests.support.records import outcome
 from tests.support.results import ResultsBuilder
@@ -67,15 +67,14 @@ def test_what_is_not_known_is_left_out(made: ResultsBuilder, case: str) -> None:
 def test_rows_keep_what_they_were_before_calibration(tmp_path: Path) -> None:
     before, after = np.arange(6) < 2, np.arange(6) < 4
     rows = outcome(after, before)
-    assert rows.without_calibrator() is not None
+    assert rows.uncalibrated is not None
     path = tmp_path / "rows.npz"
     write_rows(path, {"test": outcome(after), "dev": rows})
     test, dev = read_rows(path), read_rows(path, DEV)
     assert test is not None
     assert dev is not None
-    assert test.without_calibrator() is None
-    plain = dev.without_calibrator()
+    assert test.uncalibrated is None
+    plain = dev.uncalibrated
     assert plain is not None
     assert plain.correct.tolist() == before.tolist()
     assert plain.log_loss is None
-    assert EvaluatedRows(after).without_calibrator() is None

@@ -1,15 +1,12 @@
-"""Statistics beside closed forms, scipy, scikit-learn and simulation."""
+"""Statistics beside closed forms, scipy and simulation."""
 
 import itertools
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
-from sklearn.metrics import accuracy_score, f1_score, log_loss, matthews_corrcoef
 
-from sft.evaluation.metrics.formulas import log_losses
-from sft.evaluation.rows import EvaluatedRows
+from sft.evaluation.metrics.row_sums import mean_of
 from sft.leaderboard.statistics import formulas
 from sft.leaderboard.statistics.formulas import (
     SAMPLES,
@@ -23,50 +20,6 @@ from sft.leaderboard.statistics.formulas import (
     shifted_interval,
     tango_interval,
 )
-from sft.leaderboard.statistics.row_metrics import ROW_METRICS
-
-
-def outcome(correct: NDArray[np.bool_]) -> EvaluatedRows:
-    return EvaluatedRows(correct)
-
-
-def labelled(n_rows: int, n_labels: int, seed: int = 0) -> tuple[EvaluatedRows, NDArray[np.float64]]:
-    rng = np.random.default_rng(seed)
-    gold = rng.integers(0, n_labels, n_rows)
-    probabilities = rng.dirichlet(np.ones(n_labels), n_rows)
-    probabilities[np.arange(n_rows), gold] += 0.3
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    predicted = probabilities.argmax(axis=1)
-    return EvaluatedRows(gold == predicted, gold, predicted, log_losses(probabilities, gold)), probabilities
-
-
-def test_each_metric_is_sklearns_on_every_sample() -> None:
-    rows, probabilities = labelled(40, 3)
-    assert rows.gold is not None
-    assert rows.predicted is not None
-    weights = next(resamples(40, 3, 20))
-    found = {name: metric(rows, weights, 3) for name, metric in ROW_METRICS.items()}
-    for sample in range(20):
-        places = np.repeat(np.arange(40), weights[:, sample].astype(int))
-        gold, predicted = rows.gold[places], rows.predicted[places]
-        assert set(gold) == {0, 1, 2}
-        expected = {
-            "accuracy": accuracy_score(gold, predicted),
-            "macro_f1": f1_score(gold, predicted, average="macro"),
-            "weighted_f1": f1_score(gold, predicted, average="weighted"),
-            "mcc": matthews_corrcoef(gold, predicted),
-            "log_loss": log_loss(gold, probabilities[places], labels=[0, 1, 2]),
-        }
-        assert {name: found[name][sample] for name in expected} == pytest.approx(expected, abs=1e-12)
-
-
-def test_a_label_that_a_sample_lacks_is_skipped_and_one_that_no_row_has_counts_as_in_the_metric() -> None:
-    gold, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0])
-    rows = EvaluatedRows(gold == predicted, gold, predicted)
-    weights = np.array([[1, 2], [1, 2], [1, 0], [1, 0]], dtype=float)
-    whole = (4 / 5 + 2 / 3) / 2
-    assert ROW_METRICS["macro_f1"](rows, weights, 2) == pytest.approx([whole, 1.0])
-    assert ROW_METRICS["macro_f1"](rows, weights, 3) == pytest.approx([whole * 2 / 3, 1 / 2])
 
 
 def test_samples_are_of_all_rows_and_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +33,7 @@ def test_samples_are_of_all_rows_and_do_not_depend_on_the_chunks(monkeypatch: py
 
 def test_the_spread_of_a_mean_is_the_closed_form() -> None:
     correct = np.arange(200) < 150
-    values = bootstrap_values([outcome(correct)], ROW_METRICS["accuracy"], 0)
+    values = bootstrap_values([mean_of(correct)])
     assert values.shape == (1, SAMPLES)
     assert values.mean() == pytest.approx(0.75, abs=0.003)
     assert values.std() == pytest.approx(np.sqrt(0.75 * 0.25 / 200), rel=0.05)
@@ -91,9 +44,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     covered = 0
     for _ in range(300):
-        runs = [outcome(rng.random(120) < 0.7)]
-        values = bootstrap_values(runs, ROW_METRICS["accuracy"], 0, 500)
-        interval = shifted_interval(values[0], float(runs[0].correct.mean()))
+        run = mean_of(rng.random(120) < 0.7)
+        interval = shifted_interval(bootstrap_values([run], 500)[0], run.whole)
         covered += interval.low <= 0.7 <= interval.high
     assert covered / 300 == pytest.approx(0.95, abs=0.035)
 
@@ -150,8 +102,7 @@ def test_the_bootstrap_p_is_that_of_the_normal_test_of_a_mean() -> None:
     rng = np.random.default_rng(3)
     for shift in (0.0, 0.05, 0.1, 0.5):
         losses = [rng.gamma(2, 0.4, 300) for _ in range(2)]
-        runs = [EvaluatedRows(np.ones(300, dtype=bool), log_loss=loss) for loss in (losses[0] + shift, losses[1])]
-        values = bootstrap_values(runs, ROW_METRICS["log_loss"], 0)
+        values = bootstrap_values([mean_of(losses[0] + shift), mean_of(losses[1])])
         paired = losses[0] + shift - losses[1]
         expected = 2 * stats.norm.sf(abs(paired.mean()) / (paired.std() / np.sqrt(300)))
         assert bootstrap_p(values[0] - values[1], paired.mean()) == pytest.approx(expected, abs=0.03)

@@ -1,0 +1,99 @@
+"""How a metric follows from sums over rows, so that its value on any sample of the rows needs no text and no model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sft.evaluation.rows import EvaluatedRows
+
+Floats = NDArray[np.float64]
+ValueOfSums = Callable[[Floats], Floats]
+RowForm = Callable[[str, EvaluatedRows, int, Mapping[str, Any]], "RowSums | None"]
+"""Result, rows, size of the label set (0 without one), arguments of the metric -> its sums; None where the rows lack
+what it needs."""
+
+_STEP = 1e-6
+"""Of a sum, relative: the central difference is then right to some 1e-9."""
+
+
+@dataclass(frozen=True)
+class RowSums:
+    """One result of one run as a function of sums over its rows.
+
+    Attributes:
+        numbers: (rows, numbers) what is summed, a dense or a sparse array.
+        value: (numbers, samples) sums -> (samples,) the result.
+        gradient: (numbers,) sums -> (numbers,) derivatives of the result; None = by differences.
+        right: (rows,) of a result that is a share of rows: those that count; None for any other.
+    """
+
+    numbers: Any
+    value: ValueOfSums
+    gradient: Callable[[Floats], Floats] | None = None
+    right: NDArray[np.bool_] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows."""
+        return int(self.numbers.shape[0])
+
+    @property
+    def total(self) -> Floats:
+        """(numbers,) the sums over all rows, each once."""
+        sums: Floats = np.asarray(self.numbers.sum(axis=0), dtype=np.float64)
+        return sums
+
+    @property
+    def whole(self) -> float:
+        """The result on all rows."""
+        return float(self.value(self.total[:, None])[0])
+
+    def values(self, weights: Floats) -> Floats:
+        """(samples,) the result on samples of the rows, by (rows, samples) how often each row stands in each."""
+        return self.value(self.numbers.T @ weights)
+
+    def influence(self) -> Floats:
+        """(rows,) how fast the result moves with a row's weight, times the rows (the infinitesimal jackknife).
+
+        About its mean, the sum of squares by the square of the number of rows estimates the variance over samples of
+        rows (Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6); differences of two
+        results on the same rows have the differences of their influences.
+        """
+        gradient = self._differences() if self.gradient is None else self.gradient(self.total)
+        moved: Floats = self.n_rows * (self.numbers @ gradient)
+        return moved
+
+    def _differences(self) -> Floats:
+        """(numbers,) central differences; a sum that no row adds to moves with no row, and has 0."""
+        total = self.total
+        steps = _STEP * np.maximum(1.0, np.abs(total))
+        moves = np.diag(steps)
+        above, below = self.value(total[:, None] + moves), self.value(total[:, None] - moves)
+        is_moved = np.asarray(abs(self.numbers).sum(axis=0)) > 0
+        slopes: Floats = np.where(is_moved, (above - below) / (2 * steps), 0.0)
+        return slopes
+
+
+def mean_of(values: NDArray[Any]) -> RowSums:
+    """The mean of one number per row; of truth values the share of rows that are true."""
+    numbers = np.stack([values.astype(np.float64), np.ones(len(values))], axis=1)
+    return RowSums(numbers, _ratio, right=values if values.dtype == np.bool_ else None)
+
+
+def _ratio(sums: Floats) -> Floats:
+    means: Floats = sums[0] / sums[1]
+    return means
+
+
+def mean_of_rows(result: str, rows: EvaluatedRows, _n_labels: int, _arguments: Mapping[str, Any]) -> RowSums | None:
+    """The mean of what rows hold under the name of the result: losses, and scores of single texts."""
+    values = rows.per_row.get(result, getattr(rows, result, None))
+    return None if values is None else mean_of(values)
+
+
+def share_right(_result: str, rows: EvaluatedRows, _n_labels: int, _arguments: Mapping[str, Any]) -> RowSums:
+    """The share of rows that are right."""
+    return mean_of(rows.correct)
