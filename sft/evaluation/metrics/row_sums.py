@@ -80,12 +80,16 @@ class RowSums:
 def mean_of(values: NDArray[Any]) -> RowSums:
     """The mean of one number per row; of truth values the share of rows that are true."""
     numbers = np.stack([values.astype(np.float64), np.ones(len(values))], axis=1)
-    return RowSums(numbers, _ratio, right=values if values.dtype == np.bool_ else None)
+    return RowSums(numbers, _ratio, _ratio_gradient, values if values.dtype == np.bool_ else None)
 
 
 def _ratio(sums: Floats) -> Floats:
     means: Floats = sums[0] / sums[1]
     return means
+
+
+def _ratio_gradient(sums: Floats) -> Floats:
+    return np.array([1.0, -sums[0] / sums[1]]) / sums[1]
 
 
 def mean_of_rows(result: str, rows: EvaluatedRows, _n_labels: int, _arguments: Mapping[str, Any]) -> RowSums | None:
