@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from sft.evaluation.rows import EvaluatedRows
+from sft.evaluation.metrics.row_sums import mean_of
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.groups import Group
 from sft.leaderboard.statistics.comparer import Scale
 from sft.leaderboard.statistics.comparison import BoardRuns, ComparedGroups, compared
-from sft.leaderboard.statistics.run_samples import RunSamples
+from sft.leaderboard.statistics.run_samples import RunSamples, RunSums
 
 SAMPLES = 400
 Floats = NDArray[np.float64]
@@ -177,10 +177,10 @@ def _run(
     seed: int,
     right: NDArray[np.bool_],
     weights: Floats,
-    rows: dict[str, EvaluatedRows],
+    rows: dict[str, RunSums],
     values: dict[str, Floats],
 ) -> ExperimentRecord:
-    rows[key] = EvaluatedRows(right)
+    rows[key] = RunSums(mean_of(right))
     values[key] = right @ weights
     results: dict[str, Any] = {"results": {"accuracy": float(right.mean())}}
     return ExperimentRecord(key, key, "done", Path(), {"seed": seed}, results)

@@ -89,7 +89,8 @@ def _ratio(sums: Floats) -> Floats:
 
 
 def _ratio_gradient(sums: Floats) -> Floats:
-    return np.array([1.0, -sums[0] / sums[1]]) / sums[1]
+    slopes: Floats = np.array([1.0, -sums[0] / sums[1]]) / sums[1]
+    return slopes
 
 
 def mean_of_rows(result: str, rows: EvaluatedRows, _n_labels: int, _arguments: Mapping[str, Any]) -> RowSums | None:

@@ -1,4 +1,4 @@
-"""Metrics of labels and probabilities from sums over rows: beside scikit-learn and the metrics themselves on samples."""
+"""Metrics of labels and probabilities from sums over rows, on samples: beside scikit-learn and the metrics."""
 
 from typing import Any
 

@@ -16,7 +16,8 @@ from sft.evaluation.metrics.row_sums import RowSums
 from sft.evaluation.row_metrics import row_sums
 from sft.evaluation.rows import EvaluatedRows, matches
 
-WORDS = "the cat sat on a mat It rained all day and night . Stocks fell 3.5 % again , 東京 の天気 Über".split(" ")
+PLAIN = "the cat sat on a mat It rained all day and night . Stocks fell 3.5 % again ,"
+WORDS = [*PLAIN.split(), "東京", "の天気", "Über"]
 N_ROWS = 40
 ROUGE = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
 
