@@ -17,8 +17,7 @@ from sft.errors import DataError
 from sft.evaluation.baselines import baseline_registry
 from sft.evaluation.baselines.classifiers import Known, Probabilities
 from sft.evaluation.metrics.formulas import classification_numbers
-from sft.evaluation.outputs import SplitOutput
-from sft.evaluation.rows import DEV, evaluated_rows, write_rows
+from sft.evaluation.rows import DEV, labelled_rows, write_rows
 from sft.evaluation.selection import entry_of, options_of
 from sft.processes.environment import peak_rss_bytes, versions
 from sft.registry import load
@@ -96,9 +95,7 @@ def _results(inputs: Inputs, probabilities: Probabilities, rows: Path, folder: P
         own = probabilities[begin : begin + len(evaluated)]
         begin += len(evaluated)
         predicted = [labels[place] for place in own.argmax(axis=1).tolist()]
-        outcomes[split] = evaluated_rows(
-            SplitOutput(predicted, labels, probabilities=own), texts_of(evaluated, column)
-        )
+        outcomes[split] = labelled_rows(labels, texts_of(evaluated, column), predicted, own, {})
         numbers = classification_numbers(_places(inputs, evaluated), own, arguments["ece_bins"], arguments["ece_norm"])
         results |= {f"{DEV if split == 'dev' else ''}{name}": number for name, number in numbers.items()}
     write_rows(rows, outcomes)
