@@ -1,8 +1,9 @@
 """How times, counts, sizes, settings, names and paths are written for people, and which texts look alike to them."""
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ UNSET = "none"
 
 LONGEST_CELL = 60
 """Characters of a setting's value in a table."""
+
+_BEFORE = 20
+"""Characters that are shown of what comes before a difference."""
 
 GIB = 1 << 30
 """Bytes."""
@@ -110,14 +114,62 @@ def size_text(n_bytes: float) -> str:
 
 def plain_text(value: Any) -> str:
     """A setting's value in one cell: null as `none`, a list with commas, long texts cut."""
+    return _cut(_text(value, "g"))
+
+
+def distinct_texts(values: Sequence[Any]) -> list[str]:
+    """Each value as `plain_text`, but unequal values as unequal texts.
+
+    Long texts that begin alike are cut around the place where they differ: `…in one word`, `…in one sentence`.
+
+    Args:
+        values: of one setting, as JSON has them.
+    """
+    keys = [value if type(value) in (int, float) else json.dumps(value, sort_keys=True) for value in values]
+    distinct = dict(zip(keys, values, strict=True))
+    texts = {key: _text(value, "g") for key, value in distinct.items()}
+    for group in _alike(texts):
+        texts |= {key: _text(distinct[key], "") for key in group}
+    if _alike(texts):
+        texts = {key: json.dumps(value, sort_keys=True) for key, value in distinct.items()}
+    cuts = _distinct_cuts(texts, 0)
+    return [cuts[key] for key in keys]
+
+
+def _text(value: Any, float_form: str) -> str:
     if value is None:
         return UNSET
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        value = ", ".join(plain_text(item) for item in value)
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
+        return ", ".join(_text(item, float_form) for item in value)
+    return format(value, float_form) if isinstance(value, float) else str(value)
+
+
+def _alike(texts: Mapping[Hashable, str]) -> list[list[Hashable]]:
+    """Keys that have the same text."""
+    found: dict[str, list[Hashable]] = {}
+    for key, text in texts.items():
+        found.setdefault(text, []).append(key)
+    return [keys for keys in found.values() if len(keys) > 1]
+
+
+def _distinct_cuts(texts: Mapping[Hashable, str], start: int) -> dict[Hashable, str]:
+    """Unlike cuts of unlike texts that are equal up to `start`."""
+    cuts = {key: _cut(text, start) for key, text in texts.items()}
+    for keys in _alike(cuts):
+        own = {key: texts[key] for key in keys}
+        places = (place for place, found in enumerate(zip(*own.values(), strict=False)) if len(set(found)) > 1)
+        cuts |= _distinct_cuts(own, next(places, min(map(len, own.values()))))
+    return cuts
+
+
+def _cut(text: str, start: int = 0) -> str:
+    """What fits a cell, from the beginning or from a word shortly before `start`."""
+    begin = max(0, start - _BEFORE)
+    begin = max(begin, text.find(" ", begin, start) + 1)
+    shown = f"…{text[begin:]}" if begin else text
+    return shown if len(shown) <= LONGEST_CELL else f"{shown[: LONGEST_CELL - 1]}…"
 
 
 def normalised(text: str) -> str:

@@ -68,7 +68,7 @@ class ExperimentRecord:
     @cached_property
     def settings_in_force(self) -> dict[str, Any]:
         """The leaves of the config by dotted path; what has no effect is as if it were not written."""
-        return settings_in_force(self.settings, self.in_force.unused)
+        return settings_in_force(self.settings, self.in_force)
 
     @cached_property
     def experiment(self) -> ExperimentConfig:

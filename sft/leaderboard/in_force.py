@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from sft.config.experiment import ExperimentConfig
 from sft.config.seeds import without_seeds
+from sft.config.training import TrainingConfig
 from sft.errors import SftError
 from sft.pipeline.needed_rows import calibrates_on_pool, seed_has_effect
 from sft.pipeline.unused_keys import without_effect
@@ -27,12 +28,14 @@ class InForce:
     Attributes:
         unused: dotted paths of the keys and sections that are written and change nothing.
         identity: the same text for configs that are equal in all that has an effect, but for their seeds.
+        trains: whether there is a train stage.
         is_seeded: whether any seed changes what is computed.
         calibrates_on_pool: whether calibration reads training rows.
     """
 
     unused: frozenset[str]
     identity: str
+    trains: bool
     is_seeded: bool
     calibrates_on_pool: bool
 
@@ -51,33 +54,40 @@ def in_force(config: Mapping[str, Any]) -> InForce:
 @lru_cache(_MOST_KNOWN)
 def _in_force(text: str) -> InForce:
     config = json.loads(text)
-    unused, is_seeded, on_pool = frozenset[str](), True, True
+    unused, trains, is_seeded, on_pool = frozenset[str](), False, True, True
     try:
         known = ExperimentConfig.model_validate(config)
-        unused = frozenset(without_effect(known))
+        unused, trains = frozenset(without_effect(known)), known.trains
         is_seeded, on_pool = seed_has_effect(known), calibrates_on_pool(known)
     except (ValidationError, SftError, OSError):
         pass
-    kept = settings_in_force(leaves(config), unused)
-    identity = json.dumps({path: value for path, value in kept.items() if value is not None}, sort_keys=True)
-    return InForce(unused, identity, is_seeded, on_pool)
+    found = InForce(unused, "", trains, is_seeded, on_pool)
+    kept = {path: value for path, value in settings_in_force(leaves(config), found).items() if value is not None}
+    return replace(found, identity=json.dumps(kept, sort_keys=True))
 
 
-def settings_in_force(settings: Mapping[str, Any], unused: frozenset[str]) -> dict[str, Any]:
+def settings_in_force(settings: Mapping[str, Any], known: InForce) -> dict[str, Any]:
     """The settings by their first names; what has no effect is as if it were not written.
 
     Args:
         settings: leaves of a resolved config by dotted path.
-        unused: keys and sections without effect.
+        known: of the config.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for path, value in settings.items():
-        owner = _owner(path, unused)
-        if owner is None:
-            found[_ALIASES.get(path, path)] = value
-        else:
+        owner = _owner(path, known.unused)
+        if owner is not None:
             found.update(_unwritten(owner))
+        elif path == "training" and value is None and known.trains:
+            found.update(training_defaults())
+        else:
+            found[first_name(path)] = value
     return found
+
+
+def first_name(path: str) -> str:
+    """The dotted path by which a setting is known that has several names."""
+    return _ALIASES.get(path, path)
 
 
 def without_effect_in(settings: Iterable[str], unused: frozenset[str]) -> list[str]:
@@ -95,6 +105,12 @@ def _owner(path: str, unused: frozenset[str]) -> str | None:
 def _unwritten(key: str) -> Mapping[str, Any]:
     """The leaves that a config has where a key is not written."""
     return {path: value for path, value in default_settings().items() if _owner(path, frozenset({key}))}
+
+
+@cache
+def training_defaults() -> Mapping[str, Any]:
+    """The leaves of a `training` section in which nothing is written."""
+    return leaves({"training": TrainingConfig().model_dump(mode="json")})
 
 
 @cache

@@ -58,7 +58,7 @@ def setting_columns(settings: Sequence[Settings], *, with_seeds: bool = False) -
         if written.count(written[0]) < len(written) or len(set(map(type, written))) > 1:
             columns[path] = [value_key(value) for value in written]
     for section in _optional_sections(paths, counts, len(settings)):
-        present: list[Hashable] = [SECTION if _has(own, section) else None for own in settings]
+        present: list[Hashable] = [SECTION if has_section(own, section) else None for own in settings]
         if len(set(present)) > 1:
             columns[section] = present
         else:
@@ -92,7 +92,7 @@ def _optional_sections(paths: Sequence[str], counts: Mapping[str, int], n_rows: 
     return {section: None for section, leaves in inner.items() if all(counts[leaf] < n_rows for leaf in leaves)}
 
 
-def _has(settings: Settings, section: str) -> bool:
+def has_section(settings: Settings, section: str) -> bool:
     """Whether a row has a section: one without entries is a leaf."""
     if section in settings:
         return settings[section] is not None

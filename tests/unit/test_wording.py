@@ -1,11 +1,14 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sft.wording import (
+    LONGEST_CELL,
     and_more,
     clock,
     counted,
+    distinct_texts,
     duration,
     one_line,
     plain_text,
@@ -70,3 +73,31 @@ def test_nothing_is_said_of_more_where_all_is_shown() -> None:
 def test_a_setting_in_a_cell() -> None:
     assert [plain_text(value) for value in (None, True, [1, "b"], 2e-5)] == ["none", "true", "1, b", "2e-05"]
     assert plain_text("x" * 61) == "x" * 59 + "…"
+
+
+LONG = "Classify the tweet about an airline by its sentiment, and answer with "
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([None, True, 8, [1, "a"]], ["none", "true", "8", "1, a"]),
+        ([LONG + "one word"] * 2, ["Classify the tweet about an airline by its sentiment, and a…"] * 2),
+        ([f"{LONG}one word", f"{LONG}a sentence"], ["…and answer with one word", "…and answer with a sentence"]),
+        ([LONG + "x", LONG + "xy"], ["…and answer with x", "…and answer with xy"]),
+        ([0.12345671, 0.12345672], ["0.12345671", "0.12345672"]),
+        ([8, 8.0], ["8", "8"]),
+        ([True, "true"], ["true", '"true"']),
+        ([["a, b"], ["a", "b"]], ['["a, b"]', '["a", "b"]']),
+    ],
+)
+def test_unequal_values_have_unequal_texts(values: list[Any], texts: list[str]) -> None:
+    assert distinct_texts(values) == texts
+
+
+def test_of_several_long_texts_each_is_cut_where_it_differs() -> None:
+    far = "and then, after some more words that are the same in both of them, "
+    found = distinct_texts([f"{LONG}a", f"{LONG}b {far}c", f"{LONG}b {far}d", "short"])
+    assert len(set(found)) == 4
+    assert max(map(len, found)) <= LONGEST_CELL
+    assert [text[-1] for text in found] == ["a", "c", "d", "t"]

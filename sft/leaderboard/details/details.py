@@ -3,9 +3,8 @@ training, its prompts.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.details.sources import (
@@ -17,10 +16,9 @@ from sft.leaderboard.details.sources import (
     sample_prompts,
 )
 from sft.leaderboard.setting_differences import differing
+from sft.leaderboard.settings import setting_texts
 
 ERRORS = 10
-
-UNWRITTEN = "not written"
 
 MOST_LABELS = 3
 """Labels whose probabilities are shown of an error, the most probable first."""
@@ -30,11 +28,11 @@ BINS = 10
 
 @dataclass(frozen=True)
 class SettingDifference:
-    """A setting in which an experiment differs from the best one."""
+    """A setting in which an experiment differs from the best one, and how each is written; None where it is not."""
 
     path: str
-    own: Any
-    best: Any
+    own: str | None
+    best: str | None
 
 
 @dataclass(frozen=True)
@@ -128,14 +126,8 @@ def experiment_details(record: ExperimentRecord, best: ExperimentRecord) -> Expe
 
 def setting_differences(record: ExperimentRecord, best: ExperimentRecord) -> list[SettingDifference]:
     """The leaves that two experiments do not share, in the order of the configs."""
-    return [
-        SettingDifference(path, _value(record.settings, path), _value(best.settings, path))
-        for path in differing([record.settings, best.settings])
-    ]
-
-
-def _value(settings: Mapping[str, Any], path: str) -> Any:
-    return settings.get(path, UNWRITTEN)
+    paths = differing([record.settings_in_force, best.settings_in_force])
+    return [SettingDifference(path, *setting_texts([record, best], path)) for path in paths]
 
 
 def confusion(record: ExperimentRecord) -> Confusion | None:

@@ -17,7 +17,7 @@ class GridRow:
     Attributes:
         record: the row.
         seeds: in force.
-        settings: by dotted path, keys of the settings in which the rows of the board differ.
+        settings: by dotted path, keys of the settings in force in which the rows of the board differ.
     """
 
     record: ExperimentRecord
@@ -26,12 +26,14 @@ class GridRow:
 
 
 def grid_rows(records: Sequence[ExperimentRecord]) -> list[GridRow]:
-    """The rows of one board, in the same order."""
-    columns = setting_columns([record.settings for record in records])
+    """The rows of one board, in the same order; one in which no seed has an effect stands at every seed."""
+    columns = setting_columns([record.settings_in_force for record in records])
     keys = zip(*columns.values(), strict=True) if columns else [()] * len(records)
+    seeds = list(dict.fromkeys(map(seeds_of, records)))
     return [
-        GridRow(record, seeds_of(record), dict(zip(columns, own, strict=True)))
+        GridRow(record, at, dict(zip(columns, own, strict=True)))
         for record, own in zip(records, keys, strict=True)
+        for at in ([seeds_of(record)] if record.in_force.is_seeded else seeds)
     ]
 
 

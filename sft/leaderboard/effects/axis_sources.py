@@ -3,15 +3,26 @@ compared with.
 """
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from sft.leaderboard.effects.axes import Axis, AxisValue, Block, GridRow, blocks_of
 from sft.leaderboard.in_force import default_settings
 from sft.leaderboard.setting_differences import SECTION, together, value_key, written_value
-from sft.wording import plain_text
+from sft.leaderboard.settings import DEFAULTS
+from sft.wording import UNSET, distinct_texts
 
 _NUMBERED = re.compile(r"(\D*)(\d+(?:\.\d+)?)(\D*)", re.ASCII)
+
+SHOTS = "dataset.shots"
+
+OF_TRAINING = ("lora", "adapter", "training", "dataset.if_fewer", "dataset.max_n_train")
+
+OF_EXAMPLES = tuple(f"inference.{key}" for key in ("icl_selection", "icl_encoder", "random_icl"))
+
+_NEEDS = {SHOTS: OF_TRAINING, "inference.icl_examples": OF_EXAMPLES}
+"""Setting -> keys and sections that have no effect where it is 0."""
 
 _AS_UNWRITTEN = {"adapter.method": "none", "inference.calibration_args.calibration_fn": "none", "dataset.shots": 0}
 """Values that say the same as a section left out; no shots are what the fewest are."""
@@ -147,19 +158,48 @@ def setting_axes(rows: Sequence[GridRow]) -> list[Axis]:
 
 def _setting_axis(paths: Sequence[str], columns: Columns, rows: Sequence[GridRow]) -> Axis | None:
     """That of leaves which change together; None where nothing else is equal beside it."""
-    name = min(paths, key=lambda path: (SECTION in columns[path], len(path)))
-    seeds = [row.seeds for row in rows]
-    equal = zip(seeds, *(values for path, values in columns.items() if path not in paths), strict=True)
+    name = min(paths, key=lambda path: (SECTION in columns[path], path == SHOTS, len(path)))
     own = columns[name]
-    blocks = blocks_of(zip(equal, own, rows, strict=True))
+    blocks = blocks_of(_beside(paths, columns, rows, own))
     if not blocks:
         return None
     present = {key for block in blocks for key in block}
     unwritten = _unwritten(name, paths)
-    values = {key: _value(key, unwritten) for key in dict.fromkeys(own) if key in present}
+    values = _values([key for key in dict.fromkeys(own) if key in present], unwritten)
     defaults = [key for key in values if is_default(name, key)]
     reference = reference_of(list(values.values()), defaults)
     return Axis(name, "setting", values, reference, blocks, _others(name, paths))
+
+
+def _beside(
+    paths: Sequence[str], columns: Columns, rows: Sequence[GridRow], own: Sequence[Hashable]
+) -> Iterator[tuple[Hashable, Hashable, GridRow]]:
+    """What is equal beside an axis, its value and the row.
+
+    A row without shots, or without examples, has none of the settings that need them: it stands beside every way in
+    which these are set.
+    """
+    needed = next((path for path in paths if path in _NEEDS), None)
+    is_without = [needed is not None and columns[needed][place] == 0 for place in range(len(rows))]
+    others = [path for path in columns if path not in paths]
+    needing = [path for path in others if needed is not None and is_within(path, _NEEDS[needed])]
+    keys = []
+    for place, row in enumerate(rows):
+        equal = (row.seeds, *(columns[path][place] for path in others if path not in needing))
+        keys.append((equal, tuple(columns[path][place] for path in needing)))
+    ways: dict[Hashable, dict[Hashable, None]] = {}
+    for (equal, way), without in zip(keys, is_without, strict=True):
+        if not without:
+            ways.setdefault(equal, {})[way] = None
+    for (equal, way), without, value, row in zip(keys, is_without, own, rows, strict=True):
+        for each in ways.get(equal, [way]) if without else [way]:
+            yield (equal, each), value, row
+
+
+@cache
+def is_within(path: str, sections: Sequence[str]) -> bool:
+    """Whether a leaf is, or is in, one of some keys and sections."""
+    return any(path == section or path.startswith(f"{section}.") for section in sections)
 
 
 def _others(name: str, paths: Sequence[str]) -> tuple[str, ...]:
@@ -168,15 +208,18 @@ def _others(name: str, paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(path for path in paths if path != name and path not in sections)
 
 
-def _value(key: Hashable, unwritten: str) -> AxisValue:
+def _values(keys: Sequence[Hashable], unwritten: str) -> dict[Hashable, AxisValue]:
     """A leaf that is not written is called by what it means there, and a section, which has no text, "set"."""
-    written = written_value(key)
-    text = unwritten if key is None else "set" if key == SECTION else plain_text(written)
-    return AxisValue(key, written, text)
+    named: dict[Hashable, str] = {None: unwritten, SECTION: "set"}
+    written = [written_value(key) for key in keys]
+    return {
+        key: AxisValue(key, value, named.get(key, text))
+        for key, value, text in zip(keys, written, distinct_texts(written), strict=True)
+    }
 
 
 def _unwritten(name: str, paths: Sequence[str]) -> str:
     """How a leaf that is null or not there is called: in a section that passes keys on, what they are by default."""
     has_own_default = name in default_settings()
     lacks_section = name.rpartition(".")[0] in paths
-    return plain_text(None) if has_own_default or lacks_section else "default"
+    return UNSET if has_own_default or lacks_section else DEFAULTS.get(name, "default")

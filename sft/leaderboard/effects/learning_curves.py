@@ -3,29 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from pydantic import ValidationError
-
 from sft.config.seeds import is_seed
-from sft.errors import SftError
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.effects.axis_sources import OF_EXAMPLES, OF_TRAINING, SHOTS, is_within
 from sft.leaderboard.gathering import common_name
 from sft.leaderboard.groups import Group, summary
+from sft.leaderboard.in_force import default_settings
 from sft.leaderboard.records import CurvePoint, LearningCurve
 from sft.leaderboard.setting_differences import SECTION, setting_columns
 from sft.leaderboard.settings import adapter_method
 from sft.leaderboard.statistics.comparison import BoardRuns
-from sft.pipeline.needed_rows import calibrates_on_pool
-from sft.wording import plain_text
-
-SHOTS = "dataset.shots"
-
-_NO_EFFECT_AT_ZERO = (
-    *("lora", "adapter", "training", "dataset.if_fewer", "dataset.max_n_train"),
-    *("inference.icl_examples", "inference.icl_selection", "inference.icl_encoder", "inference.random_icl"),
-)
+from sft.wording import distinct_texts
 
 
 @dataclass(frozen=True)
@@ -40,8 +30,9 @@ class PlannedCurve:
 def planned_curves(groups: Sequence[Group]) -> list[PlannedCurve]:
     """The curves of a board: at least two numbers of shots, and two runs that are not the same.
 
-    A zero-shot group shows and trains on no row; it begins every curve that is set like it in all that matters
-    without rows. One that takes in-context examples from the whole train split, or calibrates on it, begins none.
+    A curve begins at its own zero-shot group, which differs in nothing that has an effect there, examples from the
+    whole train split included; where there is none, at the one that shows no row and is set alike otherwise. One that
+    calibrates on the whole train split begins none.
 
     Args:
         groups: of the board.
@@ -52,14 +43,17 @@ def planned_curves(groups: Sequence[Group]) -> list[PlannedCurve]:
     zero_shot: dict[object, list[Group]] = {}
     for group in sorted(groups, key=lambda group: group.name):
         run = group.runs[0]
-        if run.setting(SHOTS) != 0:
-            gathered.setdefault(_rest(run, (SHOTS,)), []).append(group)
-        elif _sees_no_rows(run):
-            zero_shot.setdefault(_rest(run, (SHOTS, *_NO_EFFECT_AT_ZERO)), []).append(group)
+        if shots_of(group) != 0:
+            gathered.setdefault(_rest(run.settings_in_force, (SHOTS,)), []).append(group)
+        elif not run.in_force.calibrates_on_pool:
+            zero_shot.setdefault(_rest(run.settings_in_force, (SHOTS, *OF_TRAINING)), []).append(group)
     found = []
     for own in gathered.values():
-        first = zero_shot.get(_rest(own[0].runs[0], (SHOTS, *_NO_EFFECT_AT_ZERO)), [])[:1]
-        curve = _one_each(sorted([*first, *own], key=_place))
+        settings = own[0].runs[0].settings_in_force
+        bare = settings | {path: default_settings()[path] for path in ("inference.icl_examples", *OF_EXAMPLES)}
+        starts = (zero_shot.get(_rest(one, (SHOTS, *OF_TRAINING)), []) for one in (settings, bare))
+        first = next(filter(None, starts), [])
+        curve = _one_each(sorted([*first[:1], *own], key=_place))
         if _is_curve(curve):
             found.append(tuple(curve))
     return _named(found)
@@ -72,24 +66,18 @@ def _one_each(groups: Sequence[Group]) -> list[Group]:
 
 
 def shots_of(group: Group) -> int | str:
-    """As in the config."""
-    shots = group.runs[0].setting(SHOTS)
+    """As in the config; 0 where they have no effect."""
+    shots = group.runs[0].settings_in_force.get(SHOTS)
     return shots if isinstance(shots, int) else str(shots)
 
 
-def _rest(run: ExperimentRecord, left_out: Sequence[str]) -> object:
+def _rest(settings: Mapping[str, Any], left_out: tuple[str, ...]) -> object:
     """What is equal in the groups of a curve."""
-    skipped = frozenset(left_out)
     return frozenset(
         (path, repr(value))
-        for path, value in run.settings.items()
-        if not is_seed(path) and not _is_within(path, skipped)
+        for path, value in settings.items()
+        if value is not None and not is_seed(path) and not is_within(path, left_out)
     )
-
-
-@cache
-def _is_within(path: str, sections: frozenset[str]) -> bool:
-    return any(path == section or path.startswith(f"{section}.") for section in sections)
 
 
 def _place(group: Group) -> tuple[bool, float]:
@@ -103,32 +91,29 @@ def _is_curve(groups: Sequence[Group]) -> bool:
     return len(set(map(shots_of, groups))) > 1 and len(runs) > 1
 
 
-def _sees_no_rows(run: ExperimentRecord) -> bool:
-    if run.setting("inference.icl_examples"):
-        return False
-    try:
-        return not calibrates_on_pool(run.experiment)
-    except (ValidationError, SftError, OSError):  # a config that this version cannot read
-        return False
-
-
 def _named(curves: Sequence[tuple[Group, ...]]) -> list[PlannedCurve]:
     """The curves by what their groups' names have in common, else by the settings in which the curves differ."""
     runs = [groups[-1].runs[0] for groups in curves]
-    columns = setting_columns([run.settings for run in runs])
+    columns = setting_columns([run.settings_in_force for run in runs])
     paths = [path for path, keys in columns.items() if path != SHOTS and SECTION not in keys]
-    settings = [{path: value for path in paths if (value := run.settings.get(path)) is not None} for run in runs]
-    names = [common_name([group.name for group in groups if shots_of(group) != 0]) for groups in curves]
-    return [
-        PlannedCurve(name if name and names.count(name) == 1 else _by_settings(own, run), own, groups)
-        for name, own, run, groups in zip(names, settings, runs, curves, strict=True)
+    values = [
+        {path: value for path in paths if (value := run.settings_in_force.get(path)) is not None} for run in runs
     ]
+    names = [common_name([group.name for group in groups if shots_of(group) != 0]) for groups in curves]
+    for others in (_by_settings(values, runs), [groups[-1].name for groups in curves]):
+        counts = Counter(names)
+        names = [name if name and counts[name] == 1 else other for name, other in zip(names, others, strict=True)]
+    return [PlannedCurve(*curve) for curve in zip(names, values, curves, strict=True)]
 
 
-def _by_settings(settings: Mapping[str, Any], run: ExperimentRecord) -> str:
+def _by_settings(values: Sequence[Mapping[str, Any]], runs: Sequence[ExperimentRecord]) -> list[str]:
     """The model and the adapter name a curve that no setting tells from others."""
-    told = ", ".join(f"{path} {plain_text(value)}" for path, value in settings.items())
-    return told or f"{run.setting('model.name')}, {adapter_method(run)}"
+    paths = dict.fromkeys(path for own in values for path in own)
+    texts = {path: distinct_texts([own.get(path) for own in values]) for path in paths}
+    told = [", ".join(f"{path} {texts[path][place]}" for path in own) for place, own in enumerate(values)]
+    return [
+        text or f"{run.setting('model.name')}, {adapter_method(run)}" for text, run in zip(told, runs, strict=True)
+    ]
 
 
 def learning_curves(planned: Sequence[PlannedCurve], runs: BoardRuns) -> tuple[LearningCurve, ...]:

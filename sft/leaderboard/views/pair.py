@@ -13,19 +13,20 @@ from sft.leaderboard.collect import ExperimentRecord, mean
 from sft.leaderboard.details.sources import PredictedRow, input_columns, input_texts, predicted_rows
 from sft.leaderboard.records import Comparison, SeedKey, Summary
 from sft.leaderboard.setting_differences import differing
+from sft.leaderboard.settings import setting_texts
 from sft.leaderboard.views.pair_sides import Sides, sides_of
 from sft.runs.records import STAGES
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting in which the two differ; a side that lacks it has no value."""
+    """A setting in which the two differ, and how each is written; a side that lacks it has neither value nor text."""
 
     path: str
     first: Any
     second: Any
-    in_first: bool
-    in_second: bool
+    first_text: str | None
+    second_text: str | None
 
 
 @dataclass(frozen=True)
@@ -171,12 +172,11 @@ def _settings(sides: Sides, runs: tuple[ExperimentRecord, ExperimentRecord]) -> 
     return [
         Setting(
             path,
-            first.settings.get(path),
-            second.settings.get(path),
-            path in first.settings,
-            path in second.settings,
+            first.settings_in_force.get(path),
+            second.settings_in_force.get(path),
+            *setting_texts(runs, path),
         )
-        for path in differing([run.settings for run in runs])
+        for path in differing([run.settings_in_force for run in runs])
         if shows_seeds or not is_seed(path)
     ]
 

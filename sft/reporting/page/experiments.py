@@ -11,7 +11,7 @@ from sft.leaderboard.details.details import Confusion, ExperimentDetails, WrongR
 from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.experiment_charts import confusion_chart, loss_chart, reliability_chart, thinned
 from sft.reporting.page.tables import short
-from sft.wording import plain_text
+from sft.reporting.tables.columns import NOT_APPLICABLE
 
 MOST_BYTES = 8 << 10
 """Of the data of one experiment."""
@@ -58,7 +58,8 @@ def details_record(record: ExperimentRecord, details: ExperimentDetails, *, with
         "folder": record.folder.name,
         "results": {name: short(value) for name, value in record.part("results").items()},
         "settings": [
-            [one.path, plain_text(one.own), plain_text(one.best)] for one in details.differences[:_MOST_SETTINGS]
+            [one.path, one.own or NOT_APPLICABLE, one.best or NOT_APPLICABLE]
+            for one in details.differences[:_MOST_SETTINGS]
         ],
         "labels": _labels(record),
         "charts": _charts(details),

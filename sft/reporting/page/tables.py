@@ -2,20 +2,20 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sft.config.seeds import is_seed
 from sft.evaluation.rows import DEV
 from sft.leaderboard.board import Board
-from sft.leaderboard.collect import finite_number
+from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.leaderboard.setting_differences import differing, together
+from sft.leaderboard.settings import setting_texts
 from sft.reporting.tables.columns import metric_names, metric_title
 from sft.reporting.tables.costs import COSTS, peak_memory
 from sft.reporting.tables.groups import TIE, interval_way
 from sft.runs.records import MODEL_STAGES
-from sft.wording import plain_text
 
 Record = Mapping[str, Any]
 Kind = Literal["rank", "name", "number", "interval", "difference", "setting", "mark"]
@@ -97,7 +97,8 @@ def groups_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTa
     others = [name for name in metric_names(board) if name not in (metric, tested)]
     named = {(row["name"], row["id"]): row for row in rows}
     groups = [(group, _runs(group, named)) for group in record["groups"]]
-    bundles = setting_bundles([runs[0]["settings"] for _, runs in groups], with_seeds=False)
+    shown = [group.runs[0] for group in board.groups]
+    bundles = setting_bundles(shown, with_seeds=False)
     columns = [
         PageColumn("#", "rank", 0, is_main=True),
         PageColumn("set-up", "name", is_main=True),
@@ -117,10 +118,10 @@ def groups_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTa
         [
             *_group_cells(group, metric),
             *(short(group["results"].get(name, {}).get("mean")) for name in others),
-            *(_setting(runs[0]["settings"], path) for path in bundles),
+            *settings,
             *(short(cost.value(group["costs"])) for cost in COSTS),
         ]
-        for group, runs in groups
+        for (group, runs), settings in zip(groups, _setting_cells(shown, bundles), strict=True)
     ]
     return PageTable(columns, cells, [runs[0]["id"] for _, runs in groups]).without_empty()
 
@@ -136,7 +137,7 @@ def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTabl
     if len(rows) == len(record["groups"]):
         return None
     names = metric_names(board)
-    bundles = setting_bundles([row["settings"] for row in rows], with_seeds=True)
+    bundles = setting_bundles(board.records, with_seeds=True)
     columns = [
         PageColumn("#", "rank", 0, is_main=True),
         PageColumn("experiment", "name", is_main=True),
@@ -151,22 +152,23 @@ def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTabl
             place["rank"],
             row["name"],
             *(short(row["results"].get(name)) for name in names),
-            *(_setting(row["settings"], path) for path in bundles),
+            *settings,
             *(short(finite_number(row["timing"].get(stage))) for stage in MODEL_STAGES),
             short(peak_memory(row["resources"])),
         ]
-        for place, row in zip(record["ranking"], rows, strict=True)
+        for place, row, settings in zip(record["ranking"], rows, _setting_cells(board.records, bundles), strict=True)
     ]
     return PageTable(columns, cells, [row["id"] for row in rows]).without_empty()
 
 
-def setting_bundles(settings: Sequence[Record], *, with_seeds: bool) -> dict[str, list[str]]:
+def setting_bundles(records: Sequence[ExperimentRecord], *, with_seeds: bool) -> dict[str, list[str]]:
     """Settings in which experiments differ, by the first of those that always change together with it.
 
     Args:
-        settings: of the experiments, by dotted path.
+        records: the experiments.
         with_seeds: whether seeds are among them.
     """
+    settings = [record.settings_in_force for record in records]
     columns = {
         path: [json.dumps(own.get(path, _ABSENT)) for own in settings]
         for path in differing(settings)
@@ -217,11 +219,14 @@ def _mark(group: Record) -> str:
     return TIE if group["against_best"] is not None and group["against_best"]["tie"] else ""
 
 
-def _setting(settings: Record, path: str) -> Cell:
-    value = settings.get(path)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return short(value)
-    return plain_text(value) if path in settings else None
+def _setting_cells(records: Sequence[ExperimentRecord], paths: Iterable[str]) -> list[list[Cell]]:
+    """Per experiment what stands below each setting: numbers as they are, else texts."""
+    texts = {path: setting_texts(records, path) for path in paths}
+    found = []
+    for place, record in enumerate(records):
+        values = {path: record.settings_in_force.get(path) for path in texts}
+        found.append([value if type(value) in (int, float) else texts[path][place] for path, value in values.items()])
+    return found
 
 
 def _titled(board: Board, name: str) -> str:

@@ -1,14 +1,13 @@
 """`sft leaderboard --group-by`: the runs of a board by the values of settings."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from rich.text import Text
 
 from sft.config.seeds import is_seed
-from sft.leaderboard.views.combinations import ABSENT, Combinations
+from sft.leaderboard.views.combinations import Combinations
 from sft.terminal.screen import LEADER, MISSING, WARNING, Column, Parts, Screen, line, number, table
-from sft.wording import plain_text, some
+from sft.wording import some
 
 VALUE_WIDTH = 12
 """Values of settings are not folded to less."""
@@ -24,7 +23,7 @@ def combinations_parts(found: Combinations, screen: Screen, top: int | None = No
     better = "" if board.higher_is_better else " (lower is better)"
     columns = [
         *(
-            Column(key, [setting_text(row.values[place]) for row in rows], least=VALUE_WIDTH)
+            Column(key, [row.texts[place] or MISSING for row in rows], least=VALUE_WIDTH)
             for place, key in enumerate(found.keys)
         ),
         Column("n", [str(row.n) for row in rows]),
@@ -43,11 +42,6 @@ def combinations_parts(found: Combinations, screen: Screen, top: int | None = No
         *(line(text, WARNING) for text in _meaning(found.also_differ)),
         Text(),
     ]
-
-
-def setting_text(value: Any) -> str:
-    """A setting as a table shows it; what an experiment does not have is `n/a`, null `none`."""
-    return MISSING if value is ABSENT else plain_text(value)
 
 
 def _meaning(also_differ: Sequence[str]) -> Iterator[str]:

@@ -4,7 +4,6 @@ disagree.
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from rich.text import Text
 
@@ -15,7 +14,7 @@ from sft.reporting.tables.groups import TESTS, interval_text, p_text
 from sft.runs.files import ID_DIGITS
 from sft.runs.records import STAGES
 from sft.terminal.screen import BEST, FAINT, MISSING, WARNING, Column, Parts, Screen, line, number, table
-from sft.wording import GIB, counted, plain_text, some
+from sft.wording import GIB, counted, some
 
 VALUE_WIDTH = 12
 
@@ -59,15 +58,11 @@ def _settings(settings: Sequence[Setting], screen: Screen) -> Parts:
     return table(
         [
             Column("setting", [item.path for item in settings], least=2 * VALUE_WIDTH),
-            Column("A", [_value(item.first, item.in_first) for item in settings], least=VALUE_WIDTH),
-            Column("B", [_value(item.second, item.in_second) for item in settings], least=VALUE_WIDTH),
+            Column("A", [item.first_text or MISSING for item in settings], least=VALUE_WIDTH),
+            Column("B", [item.second_text or MISSING for item in settings], least=VALUE_WIDTH),
         ],
         screen,
     )
-
-
-def _value(value: Any, is_there: bool) -> str:
-    return plain_text(value) if is_there else MISSING
 
 
 def _numbers(pair: Pair, screen: Screen) -> Parts:

@@ -142,7 +142,7 @@ def test_code_that_was_allowed_to_run_is_shown(tmp_path: Path) -> None:
     assert [row["settings"].get("model.model_args.trust_remote_code") for row in rows] == [True, None]
     table = tables((tmp_path / "leaderboard.md").read_text())[0]
     column = table[0].index("model.model_args.trust_remote_code")
-    assert sorted(row[column] for row in table[1:]) == ["n/a", "true"]
+    assert sorted(row[column] for row in table[1:]) == ["default", "true"]
 
 
 def test_boards_stand_apart(tmp_path: Path) -> None:

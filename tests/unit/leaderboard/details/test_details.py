@@ -8,7 +8,6 @@ import pytest
 from sft.evaluation.metrics.formulas import calibration_bins
 from sft.leaderboard.collect import ExperimentRecord, collect
 from sft.leaderboard.details.details import (
-    UNWRITTEN,
     Confusion,
     confusion,
     experiment_details,
@@ -101,8 +100,8 @@ def test_details_of_an_experiment(records: dict[str, ExperimentRecord]) -> None:
     best, other = records["small/pissa-16/seed0"], records["small/zero/seed0"]
     details = experiment_details(other, best)
     differences = {one.path: (one.own, one.best) for one in details.differences}
-    assert differences["dataset.shots"] == (0, 16)
-    assert differences["lora.init_lora_weights"] == (UNWRITTEN, "pissa")
+    assert differences["dataset.shots"] == ("0", "16")
+    assert differences["lora.init_lora_weights"] == (None, "pissa")
     assert "name" not in differences
     assert details.loss_curve == ()
     assert len(experiment_details(best, best).loss_curve) == 199

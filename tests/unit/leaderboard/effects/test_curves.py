@@ -65,16 +65,33 @@ def test_zero_shot_begins_every_curve_set_like_it_but_for_what_needs_rows(made: 
     }
 
 
+def test_a_curve_begins_at_its_own_zero_shot(made: ResultsBuilder) -> None:
+    """In-context 1 is a gain over in-context 1 at no shots, and a loss beside the model without any example."""
+    for icl, zero, n_right in ((0, 92, 95), (1, 49, 68)):
+        shown = {"inference": {"icl_examples": icl}}
+        add(made, f"zero/icl{icl}", zero, 0, **ZERO | shown)
+        add(made, f"lora/icl{icl}", n_right, 4, **shown)
+    found = {curve.name: told(curve) for curve in made.board().learning_curves}
+    assert found == {f"lora/icl{icl}": [(0, f"zero/icl{icl}"), (4, f"lora/icl{icl}")] for icl in (0, 1)}
+
+
+def test_what_is_written_without_effect_keeps_no_curve_from_its_start(made: ResultsBuilder) -> None:
+    """The zero-shot run carries an adapter, and shots that nothing uses are none."""
+    add(made, "zero", 90, 16, adapter={"method": "none"}, lora=None, training=None)
+    add(made, "lora", 150, 8, lora={"r": 8, "init_lora_weights": "pca"})
+    (curve,) = made.board().learning_curves
+    assert told(curve) == [(0, "zero"), (8, "lora")]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"inference": {"icl_examples": 2}},
         {"inference": {"calibration_args": {"calibration_fn": "temperature"}}},
         {"prompting": {"max_input_length": 9}},
     ],
-    ids=["examples of the train split", "calibrated on the train split", "another prompt"],
+    ids=["calibrated on the train split", "another prompt"],
 )
-def test_what_sees_rows_without_shots_or_is_set_otherwise_is_no_zero(
+def test_what_calibrates_on_the_train_split_or_is_set_otherwise_is_no_zero(
     made: ResultsBuilder, changes: dict[str, Any]
 ) -> None:
     add(made, "zero", 90, 0, **ZERO | changes)
@@ -83,9 +100,13 @@ def test_what_sees_rows_without_shots_or_is_set_otherwise_is_no_zero(
     assert made.board().learning_curves == ()
 
 
-def test_one_number_of_shots_or_one_run_is_no_curve(made: ResultsBuilder) -> None:
+def test_one_number_of_shots_is_no_curve(made: ResultsBuilder) -> None:
     add(made, "a", 90, 8)
     add(made, "b", 95, 8, lora={"r": 4})
+    assert made.board().learning_curves == ()
+
+
+def test_shots_that_nothing_uses_are_no_curve(made: ResultsBuilder) -> None:
     key = add(made, "c", 90, 8, lora=None, training=None)
     made.alias("d", key, made.config(lora=None, training=None, dataset={"shots": 16}), made.experiment("c", key))
     assert made.board().learning_curves == ()

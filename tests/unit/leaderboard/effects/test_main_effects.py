@@ -185,9 +185,31 @@ def test_a_patch_of_several_settings_is_an_axis_of_the_names_beside_zero_shot(ma
     key = made.scored("zero/seed1", right(100), {"seed": 1, **ZERO})
     made.alias("zero/seed2", key, made.config(seed=2, **ZERO), made.experiment("zero/seed1", key))
     found = effects(made)
-    assert list(found) == ["names, part 1: lora over zero", "names, part 1: in-context over zero"]
-    lora = found["names, part 1: lora over zero"]
-    assert (lora.difference, lora.n_pairs, n_seeds(lora), lora.kind) == (pytest.approx(0.3), 2, 2, "name")
+    assert list(found) == ["dataset.shots: 8 over 0", "names, part 1: in-context over zero"]
+    lora, shown = found.values()
+    assert (lora.difference, lora.n_pairs, lora.kind) == (pytest.approx(0.3), 2, "setting")
+    assert (lora.value_name, lora.reference_name) == ("lora", "zero")
+    assert (shown.difference, shown.n_pairs, shown.kind) == (pytest.approx(0.1), 2, "name")
+
+
+def test_the_one_zero_shot_run_stands_beside_every_way_of_training_and_every_seed(made: ResultsBuilder) -> None:
+    """It carries an adapter that has no effect, under one name and one seed."""
+    made.scored("zero", right(100), {"dataset": {"shots": 0}, "lora": {"init_lora_weights": "pca"}, "seed": 7})
+    for init, seed in itertools.product(("default", "pca"), (1, 2)):
+        lora = {} if init == "default" else {"init_lora_weights": init}
+        own = {"dataset": {"shots": 4}, "lora": lora, "seed": seed}
+        made.scored(f"{init}-{seed}", right(120 + 20 * len(lora)), own)
+    effect = effects(made)["lora.r: 8 over none"]
+    assert (effect.n_pairs, effect.difference, effect.also[0]) == (4, pytest.approx(0.15), "dataset.shots")
+
+
+def test_what_needs_examples_is_no_setting_without_any(made: ResultsBuilder) -> None:
+    for icl, selection, n_right in ((0, "nearest", 100), (2, "random", 120), (2, "nearest", 140)):
+        shown = {"icl_examples": icl, "icl_selection": selection}
+        made.scored(f"{icl}{selection}", right(n_right), {"inference": shown})
+    found = effects(made)
+    assert list(found) == ["inference.icl_examples: 2 over 0", "inference.icl_selection: nearest over random"]
+    assert found["inference.icl_examples: 2 over 0"].n_pairs == 2
 
 
 def test_a_run_under_several_names_is_one_pair_and_none_with_itself(made: ResultsBuilder) -> None:
@@ -235,7 +257,7 @@ def test_an_empty_section_is_a_default_and_no_section_is_none(made: ResultsBuild
     made.scored("c", right(120), {"lora": None, "adapter": None})
     found = effects(made)
     assert list(found) == ["adapter.method: lora over none", "adapter.r: 4 over default"]
-    assert found["adapter.method: lora over none"].difference == pytest.approx(-0.1)
+    assert found["adapter.method: lora over none"].difference == pytest.approx(-0.075)
 
 
 @pytest.mark.parametrize(("numbers", "reference"), [((4, 64, 16), "4"), (("all", 16, 4), "4"), ((16, 0, 4), "0")])

@@ -104,14 +104,14 @@ def test_another_metric_gives_its_own_difference_by_the_bootstrap(made: Made) ->
 
 def test_settings_and_costs_stand_side_by_side(made: Made) -> None:
     pair = made.pair("small", "large")
-    assert [(item.path, item.first, item.second, item.in_first) for item in pair.settings] == [
-        ("lora.r", 4, 16, True), ("lora.lora_alpha", None, 32, False),
+    assert [(item.path, item.first, item.first_text, item.second_text) for item in pair.settings] == [
+        ("lora.r", 4, "4", "16"), ("lora.lora_alpha", None, "default", "32"),
     ]  # fmt: skip
     assert [(cost.name, cost.first, cost.second) for cost in pair.costs][:2] == [
         ("train", 10.0, 14.0), ("infer", 5.0, 5.0),
     ]  # fmt: skip
     shown = made.text("small", "large")
-    assert "lora.lora_alpha  n/a  32" in shown
+    assert "lora.lora_alpha  default  32" in shown
     assert "peak RSS GiB" in shown
 
 

@@ -9,7 +9,8 @@ from sft.errors import UserError
 from sft.leaderboard.board import direction
 from sft.leaderboard.building import build_leaderboard, leading_id, with_statistics
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.views.combinations import ABSENT, Combinations
+from sft.leaderboard.settings import ABSENT
+from sft.leaderboard.views.combinations import Combinations
 from sft.leaderboard.views.view import LeaderboardView, ViewRequest, leaderboard_view
 from sft.reporting.files import write_leaderboard
 from sft.terminal.board.boards import view_text
