@@ -39,6 +39,7 @@ def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
     )
     if len(devices) > 1:
         yield f"rows were timed on different devices, so that their seconds cannot be compared ({_each(devices)})"
+    yield from _labels_without_rows(records)
     for row in WARNINGS:
         names = [record.name for record in records if row.holds(record)]
         if names:
@@ -60,6 +61,22 @@ def _named(records: Sequence[ExperimentRecord], value: Callable[[ExperimentRecor
 
 def _each(named: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{value}: {some(names, MOST_NAMES)}" for value, names in named.items())
+
+
+def _labels_without_rows(records: Sequence[ExperimentRecord]) -> Iterator[str]:
+    """The labels that no evaluated row of a split has, and what that does to means over labels."""
+    details = next((record.part("details") for record in records if record.part("details").get("per_label")), {})
+    for split, part in (("test", details), ("dev", details.get("dev"))):
+        per_label = part.get("per_label") if isinstance(part, Mapping) else None
+        if not isinstance(per_label, Mapping):
+            continue
+        absent = [label for label, numbers in per_label.items() if numbers.get("support") == 0]
+        if absent:
+            most = 1 - len(absent) / len(per_label)
+            yield (
+                f"no {split} row has the label {some(absent, MOST_NAMES)}, which counts as 0 in means over labels: "
+                f"macro_f1 on {split} rows is at most {most:.4g}, even where every prediction is right"
+            )
 
 
 def _has_low_label_mass(record: ExperimentRecord) -> bool:

@@ -13,23 +13,35 @@ if TYPE_CHECKING:
     import pandas
 from typing import Any
 
+_SET_UP = {"set_up": "name", "set_up_rank": "rank", "mark": "mark", "provisional": "provisional"}
+"""Column -> key of the group in `leaderboard.json`."""
+
 
 def flat_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Column -> value of each experiment of the grid, best first on each board, then those without a result.
 
-    Columns are name, id, state, board and rank, then metrics by name, settings by dotted key, `seconds.<stage>`,
-    resources and the error; the earlier one keeps a name that two of them have.
+    Columns are name, id, state, board and rank, then, of a board with groups, what holds for its set-up (`set_up`,
+    `set_up_rank`, `mark` and `provisional`), metrics by name, settings by dotted key, `seconds.<stage>`, resources and
+    the error; the earlier one keeps a name that two of them have.
 
     Args:
         record: the content of `leaderboard.json`.
     """
     ranks = (place["rank"] for board in record["boards"] for place in board["ranking"])
+    groups = {
+        (board["board"], own["name"], own["id"]): group
+        for board in record["boards"]
+        for group in board["groups"]
+        for own in group["rows"]
+    }
     for row, rank in zip_longest(record["rows"], ranks):
-        yield _flat(row, rank)
+        yield _flat(row, rank, groups.get((row["board"], row["name"], row["id"])))
 
 
-def _flat(row: Mapping[str, Any], rank: int | None) -> dict[str, Any]:
+def _flat(row: Mapping[str, Any], rank: int | None, group: Mapping[str, Any] | None) -> dict[str, Any]:
     flat: dict[str, Any] = {key: row[key] for key in ("name", "id", "state", "board")} | {"rank": rank}
+    if group is not None:
+        flat |= {column: group[key] for column, key in _SET_UP.items()}
     error = row["error"]
     parts: tuple[Mapping[str, Any], ...] = (
         row["results"],

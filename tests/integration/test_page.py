@@ -202,7 +202,7 @@ def test_a_page_of_10000_experiments_opens(browser: Any, tmp_path: Path) -> None
     columns = [{"title": "set-up", "kind": "name", "digits": 4, "hint": "", "is_main": True}]
     table = {"columns": columns, "rows": [[name] for name in names], "opens": names}
     board = {
-        "title": "many", "metric": "accuracy", "headline": "", "labels": None, "warnings": [], "notes": [],
+        "title": "many", "metric": "accuracy", "verdict": [], "marks": [], "labels": None, "warnings": [], "notes": [],
         "constants": [], "groups": table, "runs": None, "charts": [], "numbers": [], "baselines": [], "left_out": [],
     }  # fmt: skip
     data = {"done": 10_000, "states": {}, "boards": [board], "experiments": {}, "unfinished": [], "others": 0,

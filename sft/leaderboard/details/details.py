@@ -2,6 +2,7 @@
 training, its prompts.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class WrongRow:
         gold: what it should have been.
         prediction: what it was.
         probabilities: (label, probability) of the most probable labels and the gold one; empty in generation.
+        source_index: position in the split; None in records that do not tell.
     """
 
     index: int
@@ -70,11 +72,12 @@ class WrongRow:
     gold: str
     prediction: str
     probabilities: tuple[tuple[str, float], ...]
+    source_index: int | None = None
 
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """Rows whose most probable label has a probability in one tenth of 0 to 1.
+    """Rows whose most probable label has a probability between two bounds, the upper one inside.
 
     Attributes:
         confidence: mean probability of the predicted label.
@@ -116,7 +119,7 @@ def experiment_details(record: ExperimentRecord, best: ExperimentRecord) -> Expe
     return ExperimentDetails(
         differences=tuple(setting_differences(record, best)),
         confusion=confusion(record),
-        reliability=tuple(reliability(rows)),
+        reliability=tuple(_measured_bins(record) or reliability(rows)),
         loss_curve=tuple(loss_curve(record)),
         n_errors=sum(not row.is_correct for row in rows) if rows else None,
         errors=tuple(worst_errors(rows, input_columns(record), ERRORS)),
@@ -154,7 +157,12 @@ def worst_errors(rows: Sequence[PredictedRow], columns: Sequence[str], limit: in
     wrong = sorted((row for row in rows if not row.is_correct), key=_rightness)
     return [
         WrongRow(
-            row.index, "\n".join(input_texts(row, columns).values()), row.gold, row.prediction, _most_probable(row)
+            index=row.index,
+            text="\n".join(input_texts(row, columns).values()),
+            gold=row.gold,
+            prediction=row.prediction,
+            probabilities=_most_probable(row),
+            source_index=row.source_index,
         )
         for row in wrong[:limit]
     ]
@@ -180,13 +188,22 @@ def _most_probable(row: PredictedRow) -> tuple[tuple[str, float], ...]:
     return tuple(item for place, item in enumerate(ordered) if place < MOST_LABELS or item[0] == row.gold)
 
 
+def _measured_bins(record: ExperimentRecord) -> list[ConfidenceBin]:
+    """The bins of the metric `ece`, of as many as it was asked for; none where it was not measured."""
+    measured = record.part("details").get("ece_bins")
+    return [ConfidenceBin(*(one[key] for key in ("confidence", "accuracy", "count"))) for one in measured or ()]
+
+
 def reliability(rows: Sequence[PredictedRow]) -> list[ConfidenceBin]:
-    """The bins that hold any row, by rising confidence (Guo et al. 2017, section 2); none in generation."""
+    """The bins that hold any row, by rising confidence (Guo et al. 2017, section 2), cut as those of the metric `ece`;
+    none in generation.
+    """
+    edges = [place * (1 / BINS) for place in range(1, BINS)]  # as numpy.linspace has them
     gathered: dict[int, list[tuple[float, bool]]] = {}
     for row in rows:
         confidence = row.probabilities.get(row.prediction)
         if confidence is not None:
-            gathered.setdefault(min(int(confidence * BINS), BINS - 1), []).append((confidence, row.is_correct))
+            gathered.setdefault(bisect_left(edges, confidence), []).append((confidence, row.is_correct))
     return [_bin(members) for _, members in sorted(gathered.items())]
 
 

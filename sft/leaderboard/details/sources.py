@@ -22,6 +22,7 @@ class PredictedRow:
         gold: the output column, as labels are compared.
         prediction: the label or the generated text.
         probabilities: by label; empty in generation.
+        source_index: position in the split; None in records that do not tell.
     """
 
     index: int
@@ -29,6 +30,7 @@ class PredictedRow:
     gold: str
     prediction: str
     probabilities: Mapping[str, float]
+    source_index: int | None = None
 
     @property
     def is_correct(self) -> bool:
@@ -92,4 +94,5 @@ def _predicted_row(line: Mapping[str, Any], column: str) -> PredictedRow:
         gold=json_text(line[column]),
         prediction=str(line["predictions"]),
         probabilities=dict(line.get("probabilities") or {}),
+        source_index=line.get("source_index"),
     )

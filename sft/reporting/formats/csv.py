@@ -13,7 +13,7 @@ from typing import Any
 from sft.reporting.flat import flat_rows
 from sft.reporting.formats.report_format import Report, ReportFormat
 
-_FIRST = ("rank", "board", "name", "id", "state", "seed", "error")
+_FIRST = ("rank", "board", "name", "set_up", "set_up_rank", "mark", "provisional", "id", "state", "seed", "error")
 _FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sft.evaluation.rows import DEV
 from sft.reporting.formats.report_format import Report, ReportFormat, of_board
 from sft.reporting.tables.columns import NOT_APPLICABLE, BoardTable, number_text
 from sft.reporting.tables.costs import COSTS, cost_lines
 from sft.reporting.tables.effects import effect_sections
 from sft.reporting.tables.groups import group_cells, group_headers, statistics_lines
+from sft.reporting.tables.marks import mark_lines, verdict_lines
 from sft.runs.files import ID_DIGITS
 from sft.wording import counted
 
@@ -52,7 +54,7 @@ def _mark(match: re.Match[str], text: str) -> str:
 def _board(table: BoardTable, record: Record, number: int | None) -> list[str]:
     title = f"{record['task_type']} of {record['output_column']}"
     heading = f"## {escaped(title)}" if number is None else f"## Board {number}: {escaped(title)}"
-    parts = [heading, _ranking_line(record)]
+    parts = [heading, *map(escaped, verdict_lines(record)), _ranking_line(record)]
     parts += [f"**Note:** {escaped(warning)}." for warning in record["warnings"]]
     if table.constants:
         listed = ", ".join(f"{escaped(name)} = {escaped(value)}" for name, value in table.constants)
@@ -85,11 +87,11 @@ def _groups(record: Record) -> list[str]:
     if record["metric"] is None or not record["groups"]:
         return []
     rows = [group_cells(group, record) for group in record["groups"]]
-    lines = [f"{escaped(line)}." for line in statistics_lines(record)]
+    lines = [f"{escaped(line)}." for line in (*mark_lines(record), *statistics_lines(record))]
     cost_rows = [[group["name"], *(cost.text(group["costs"]) for cost in COSTS)] for group in record["groups"]]
     costs = [
         *(f"{escaped(line)}." for line in cost_lines(record)),
-        _escaped_table(["group", *(cost.title for cost in COSTS)], cost_rows),
+        _escaped_table(["set-up", *(cost.title for cost in COSTS)], cost_rows),
     ]
     effects = [
         escaped(part) if isinstance(part, str) else _escaped_table(part.headers, part.rows)
@@ -104,7 +106,9 @@ def _ranking_line(record: Record) -> str:
         return "Not ranked: the first experiment has no metric."
     named = "" if labels is None else f" Labels: {', '.join(escaped(label) or '(empty)' for label in labels)}."
     better = "higher" if record["higher_is_better"] else "lower"
-    return f"Ranked by {escaped(metric)} ({better} is better), {counted(len(record['ranking']), 'row')}.{named}"
+    rows = "dev rows" if metric.startswith(DEV) else "test rows"
+    count = counted(len(record["ranking"]), "experiment")
+    return f"Ranked by {escaped(metric)} on {rows} ({better} is better), {count}.{named}"
 
 
 def _states(rows: Sequence[Record]) -> str:

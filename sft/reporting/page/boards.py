@@ -12,7 +12,8 @@ from sft.reporting.page.tables import groups_table, runs_table, short
 from sft.reporting.tables.columns import BoardTable
 from sft.reporting.tables.costs import cost_lines
 from sft.reporting.tables.effects import effect_sections
-from sft.reporting.tables.groups import interval_text, p_text, statistics_lines
+from sft.reporting.tables.groups import statistics_lines
+from sft.reporting.tables.marks import mark_lines, verdict_lines
 
 Record = Mapping[str, Any]
 
@@ -31,9 +32,10 @@ def page_board(board: Board, table: BoardTable, record: Record, leaderboard: Rec
     return {
         "title": f"{record['task_type']} of {record['output_column']}",
         "metric": record["metric"],
-        "headline": headline(record),
+        "verdict": verdict_lines(record),
         "labels": record["labels"],
         "warnings": record["warnings"],
+        "marks": [*mark_lines(record)],
         "notes": [*statistics_lines(record), *cost_lines(record)],
         "constants": [list(pair) for pair in table.constants],
         "groups": groups_table(board, record, rows).record(),
@@ -64,36 +66,6 @@ def board_charts(record: Record) -> list[Chart]:
 def tested_metric(record: Record) -> str:
     """The board's metric on test rows."""
     return str(record["metric"] or "").removeprefix(DEV)
-
-
-def headline(record: Record) -> str:
-    """What won, by how much, and whether that is real, in one or two sentences."""
-    ranked = [group for group in record["groups"] if group["rank"] is not None]
-    if not ranked:
-        return "No set-up is ranked yet."
-    best = ranked[0]
-    metric = tested_metric(record)
-    summary = best["results"].get(metric)
-    if summary is None:
-        return f"{best['name']} leads."
-    interval = f" {interval_text(best['interval'])}" if best["interval"] else ""
-    lead = f"{best['name']} leads with {metric} {summary['mean']:.4f}{interval}."
-    return " ".join([lead, *_others(ranked[1:])])
-
-
-def _others(others: Sequence[Mapping[str, Any]]) -> list[str]:
-    """How many of the others are not told apart from the best, and the difference to the next one."""
-    compared = [group for group in others if group["against_best"] is not None]
-    if not compared:
-        return []
-    tied = [group for group in compared if group["against_best"]["tie"]]
-    next_one, against = compared[0], compared[0]["against_best"]
-    difference = (
-        f"The next, {next_one['name']}, differs by {against['difference']:+.4f} {interval_text(against, '+.4f')}, "
-        f"p (Holm) {p_text(against['p_holm'])}."
-    )
-    told = len(compared) - len(tied)
-    return [difference, f"The test rows tell it from {told or 'none'} of the {len(compared)} others."]
 
 
 def _left_out(items: Sequence[Record]) -> list[str]:

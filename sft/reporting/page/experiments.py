@@ -37,8 +37,17 @@ def experiments_record(boards: Sequence[Board], *, with_texts: bool) -> dict[str
         with_texts: whether texts of the data are among them.
     """
     chosen = _chosen(boards)
+    places = {
+        run.id: f"run {number} of {len(group.runs)} of {group.name}, best first; all below is of this run alone"
+        for board in boards
+        for group in board.groups
+        if len(group.runs) > 1
+        for number, run in enumerate(group.runs, 1)
+    }
     return {
-        record.id: details_record(record, experiment_details(record, best), with_texts=with_texts)
+        record.id: details_record(
+            record, experiment_details(record, best), place=places.get(record.id), with_texts=with_texts
+        )
         for record, best in chosen
     }
 
@@ -49,12 +58,22 @@ def templates() -> dict[str, Any]:
     return {one.name: {"title": one.title, "spec": one.template} for one in empty}
 
 
-def details_record(record: ExperimentRecord, details: ExperimentDetails, *, with_texts: bool) -> dict[str, Any]:
-    """The details of one experiment, in at most `MOST_BYTES`."""
+def details_record(
+    record: ExperimentRecord, details: ExperimentDetails, *, place: str | None, with_texts: bool
+) -> dict[str, Any]:
+    """The details of one experiment, in at most `MOST_BYTES`.
+
+    Args:
+        record: the experiment.
+        details: of it.
+        place: which run of its set-up it is.
+        with_texts: whether texts of the data are among them.
+    """
     errors = [_error(error) for error in details.errors] if with_texts else []
     found: dict[str, Any] = {
         "name": record.name,
         "seed": record.seed,
+        "place": place,
         "folder": record.folder.name,
         "results": {name: short(value) for name, value in record.part("results").items()},
         "settings": [
@@ -143,12 +162,19 @@ def _confused(confusion: Confusion | None) -> list[list[Any]] | None:
 
 def _error(error: WrongRow) -> dict[str, Any]:
     return {
-        "index": error.index,
+        "row": _row_text(error),
         "text": _cut(error.text, _TEXT),
         "gold": _cut(error.gold, _TEXT),
         "prediction": _cut(error.prediction, _TEXT),
         "probabilities": [[_cut(label, _LABEL), round(value, 4)] for label, value in error.probabilities],
     }
+
+
+def _row_text(error: WrongRow) -> str:
+    """Where a row stands in the data; of records that do not tell, among the evaluated rows."""
+    if error.source_index is None:
+        return f"evaluated row {error.index}"
+    return f"row {error.source_index} of the test split"
 
 
 def _cut(text: str, most: int) -> str:

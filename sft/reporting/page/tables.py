@@ -14,7 +14,8 @@ from sft.leaderboard.setting_differences import differing, together
 from sft.leaderboard.settings import setting_texts
 from sft.reporting.tables.columns import metric_names, metric_title
 from sft.reporting.tables.costs import COSTS, peak_memory
-from sft.reporting.tables.groups import TIE, interval_way
+from sft.reporting.tables.groups import of_test_rows
+from sft.reporting.tables.marks import PROVISIONAL, mark_lines, mark_text
 from sft.runs.records import MODEL_STAGES
 
 Record = Mapping[str, Any]
@@ -22,14 +23,14 @@ Kind = Literal["rank", "name", "number", "interval", "difference", "setting", "m
 Cell = Any
 """A number, a text, `[low, high]`, `[difference, low, high]`, or None."""
 
-BEST, UNRANKED = "best", "seeds missing"
 _SIGNIFICANT_DIGITS = 6
 _UNSHOWN = "evaluation.metrics"
 _ABSENT = "no such setting"
 _EMPTY = (None, "")
 _NOTHING = {"n": (1, None)}
 _DIFFERENCE = "paired difference on the same test rows, 95 % interval"
-_CORRECTED = "of no difference to the best, corrected for the number of set-ups"
+_CORRECTED = "of no difference to the best, corrected for the number of comparisons"
+_RANKS = "mean over seeds, on dev rows: this ranks"
 
 
 @dataclass(frozen=True)
@@ -93,23 +94,13 @@ def groups_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTa
         rows: the experiments of the board under `rows`.
     """
     metric = record["metric"] or ""
-    tested = metric.removeprefix(DEV)
-    others = [name for name in metric_names(board) if name not in (metric, tested)]
+    others = [name for name in metric_names(board) if name not in (metric, metric.removeprefix(DEV))]
     named = {(row["name"], row["id"]): row for row in rows}
     groups = [(group, _runs(group, named)) for group in record["groups"]]
     shown = [group.runs[0] for group in board.groups]
     bundles = setting_bundles(shown, with_seeds=False)
     columns = [
-        PageColumn("#", "rank", 0, is_main=True),
-        PageColumn("set-up", "name", is_main=True),
-        PageColumn("n", "number", 0, "runs with different seeds", is_main=True),
-        *([PageColumn(_titled(board, metric), "number")] if metric != tested else []),
-        PageColumn(_titled(board, tested), "number", hint="mean over seeds, on test rows", is_main=True),
-        PageColumn("sd", "number", hint="over seeds"),
-        PageColumn("95 % interval", "interval", hint=_interval_hint(record), is_main=True),
-        PageColumn("to the best", "difference", hint=_DIFFERENCE, is_main=True),
-        PageColumn("p (Holm)", "number", 3, _CORRECTED, is_main=True),
-        PageColumn("", "mark", is_main=True),
+        *_group_columns(board, record),
         *(PageColumn(_titled(board, name), "number") for name in others),
         *_setting_columns(bundles),
         *(PageColumn(cost.title, "number", cost.digits, cost.hint) for cost in COSTS),
@@ -192,6 +183,25 @@ def _setting_columns(bundles: Mapping[str, Sequence[str]]) -> list[PageColumn]:
     ]
 
 
+def _group_columns(board: Board, record: Record) -> list[PageColumn]:
+    """The columns from the rank to the mark; where dev rows rank, each says of which rows its numbers are."""
+    metric = record["metric"] or ""
+    title, test = _titled(board, metric.removeprefix(DEV)), of_test_rows(metric)
+    covers = dict.fromkeys(group["interval"]["covers"] for group in record["groups"] if group["interval"] is not None)
+    return [
+        PageColumn("#", "rank", 0, is_main=True),
+        PageColumn("set-up", "name", is_main=True),
+        PageColumn("n", "number", 0, "runs with different seeds", is_main=True),
+        *([PageColumn(f"{_titled(board, metric)} (dev rows)", "number", hint=_RANKS)] if test else []),
+        PageColumn(f"{title}{test}", "number", hint="mean over seeds, on test rows", is_main=True),
+        PageColumn("sd", "number", hint="over seeds"),
+        PageColumn(f"95 % interval{test}", "interval", hint=f"over {' or over '.join(covers)}", is_main=True),
+        PageColumn(f"to the best{test}", "difference", hint=_DIFFERENCE, is_main=True),
+        PageColumn("p (Holm)", "number", 3, _CORRECTED, is_main=True),
+        PageColumn("mark", "mark", hint="; ".join(mark_lines(record)), is_main=True),
+    ]
+
+
 def _group_cells(group: Record, metric: str) -> list[Cell]:
     """The cells from the rank to the mark."""
     tested = metric.removeprefix(DEV)
@@ -212,11 +222,10 @@ def _group_cells(group: Record, metric: str) -> list[Cell]:
 
 
 def _mark(group: Record) -> str:
-    if group["rank"] is None:
-        return "" if group["complete"] else f"{UNRANKED}: {group['n_seeds']}/{group['expected_seeds']}"
-    if group["rank"] == 1:
-        return BEST
-    return TIE if group["against_best"] is not None and group["against_best"]["tie"] else ""
+    """With the seeds that there are where some are missing."""
+    if not group["provisional"]:
+        return mark_text(group)
+    return f"{mark_text(group)} {PROVISIONAL} {group['n_seeds']}/{group['expected_seeds']} seeds".strip()
 
 
 def _setting_cells(records: Sequence[ExperimentRecord], paths: Iterable[str]) -> list[list[Cell]]:
@@ -231,9 +240,3 @@ def _setting_cells(records: Sequence[ExperimentRecord], paths: Iterable[str]) ->
 
 def _titled(board: Board, name: str) -> str:
     return metric_title(board, name) if name else ""
-
-
-def _interval_hint(record: Record) -> str:
-    """Set-ups of one seed and of several on one board have intervals of two ways."""
-    covers = dict.fromkeys(group["interval"]["covers"] for group in record["groups"] if group["interval"] is not None)
-    return " or ".join(map(interval_way, covers))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.leaderboard.costs import WHOLE_STAGES
-from sft.reporting.tables.groups import MISSING
+from sft.reporting.tables.marks import MISSING
 from sft.wording import GIB
 
 Record = Mapping[str, Any]

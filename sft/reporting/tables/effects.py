@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sft.reporting.tables.groups import MISSING, interval_text, p_text
+from sft.reporting.tables.groups import interval_text, p_text
+from sft.reporting.tables.marks import MARKS, MISSING
 from sft.wording import counted, some
 
 Record = Mapping[str, Any]
@@ -37,7 +38,7 @@ def effect_sections(board: Record) -> Iterator[str | EffectTable]:
     if board["effects"]:
         yield f"{effects_heading(board['effects'])}; p corrected for their number (Holm)."
         yield EffectTable(
-            ["effect", "axis", "difference", "95 % interval", "pairs", "seeds", "p (Holm)"],
+            ["effect", "axis", "difference", "95 % interval", "pairs", "seeds", "p (Holm)", "mark"],
             [_effect_row(effect) for effect in board["effects"]],
         )
     if board["learning_curves"]:
@@ -46,13 +47,13 @@ def effect_sections(board: Record) -> Iterator[str | EffectTable]:
     if board["calibration_gains"]:
         yield "Calibration gains: the same runs with and without calibrator; p corrected for their number (Holm)."
         yield EffectTable(
-            ["group", "calibrator", "without", "with", "difference", "95 % interval", "runs", "p (Holm)"],
+            ["set-up", "calibrator", "without", "with", "difference", "95 % interval", "runs", "p (Holm)", "mark"],
             [_gain_row(gain) for gain in board["calibration_gains"]],
         )
     if any(has_choice(front) for front in board["pareto"]):
         metric = board["pareto"][0]["metric"]
         yield front_meaning(board["pareto"][0])
-        yield EffectTable(["cost", "group", "mean cost", metric], list(_front_rows(board["pareto"])))
+        yield EffectTable(["cost", "set-up", "mean cost", metric], list(_front_rows(board["pareto"])))
 
 
 def _effect_row(effect: Record) -> list[str]:
@@ -64,6 +65,7 @@ def _effect_row(effect: Record) -> list[str]:
         str(effect["n_pairs"]),
         str(effect["n_seeds"]),
         holm_text(effect),
+        difference_mark(effect),
     ]
 
 
@@ -83,6 +85,7 @@ def _gain_row(gain: Record) -> list[str]:
         difference_interval(gain),
         str(gain["n"]),
         holm_text(gain),
+        difference_mark(gain),
     ]
 
 
@@ -179,6 +182,11 @@ def cost_text(cost: float, front: Record) -> str:
 def difference_interval(record: Record) -> str:
     """`[low, high]` with signs; `n/a` where there is none."""
     return MISSING if record["low"] is None else interval_text(record, "+.4f")
+
+
+def difference_mark(record: Record) -> str:
+    """What an effect or a gain comes to; what is of two runs alone says so."""
+    return f"{MARKS.get(record['mark'], '')}{', two runs' if record['runs_only'] else ''}"
 
 
 def holm_text(record: Record) -> str:

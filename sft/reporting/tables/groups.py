@@ -1,29 +1,36 @@
 """The groups of a board as a table for people, and the lines that say what its numbers are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sft.evaluation.rows import DEV
+from sft.leaderboard.records import BETTER, WORSE
+from sft.reporting.tables.marks import MISSING, mark_text, rank_text
 
-MISSING = "n/a"
-TIE = "≈ best"
+Record = Mapping[str, Any]
 
 
-def group_headers(board: Mapping[str, Any]) -> list[str]:
-    """The ranking metric stands twice where dev rows rank: there, and on the test rows."""
+def group_headers(board: Record) -> list[str]:
+    """Where dev rows rank, the ranking metric stands twice, and each number says of which rows it is."""
     metric = board["metric"] or ""
-    tested = metric.removeprefix(DEV)
-    ranking = [metric] if metric != tested else []
-    return ["#", "group", "n", *ranking, f"{tested} ± sd", "95 % interval", "to the best", "p (Holm)", ""]
+    tested, rows = metric.removeprefix(DEV), of_test_rows(metric)
+    ranking = [f"{metric} (dev rows)"] if rows else []
+    numbers = [f"{tested} ± sd{rows}", f"95 % interval{rows}", f"to the best{rows}"]
+    return ["#", "set-up", "n", *ranking, *numbers, "p (Holm)", "mark"]
 
 
-def group_cells(group: Mapping[str, Any], board: Mapping[str, Any]) -> list[str]:
+def of_test_rows(metric: str) -> str:
+    """What stands behind the names of numbers on test rows where dev rows rank; else all are of test rows."""
+    return " (test rows)" if metric.startswith(DEV) else ""
+
+
+def group_cells(group: Record, board: Record) -> list[str]:
     """What stands below the headers for a group."""
     metric = board["metric"] or ""
     tested = metric.removeprefix(DEV)
     against = group["against_best"]
     return [
-        MISSING if group["rank"] is None else str(group["rank"]),
+        rank_text(group),
         group["name"],
         _count(group),
         *([_number(group["value"])] if metric != tested else []),
@@ -31,41 +38,46 @@ def group_cells(group: Mapping[str, Any], board: Mapping[str, Any]) -> list[str]
         interval_text(group["interval"]),
         "" if against is None else f"{against['difference']:+.4f} {interval_text(against, '+.4f')}",
         "" if against is None else p_text(against["p_holm"]),
-        TIE if against is not None and against["tie"] else "",
+        mark_text(group),
     ]
 
 
-def statistics_lines(board: Mapping[str, Any]) -> list[str]:
-    """Sentences: which interval, which tests, and the smallest difference that the test rows can show."""
+def statistics_lines(board: Record) -> Iterator[str]:
+    """Sentences: which rows, which intervals and tests, and the smallest difference that the test rows can show."""
     known = board.get("statistics")
     if known is None:
-        return []
+        return
     groups = board["groups"]
-    covers = list(dict.fromkeys(group["interval"]["covers"] for group in groups if group["interval"]))
-    tests = {group["against_best"]["test"] for group in groups if group["against_best"]}
+    if known["chosen_on"] == "dev":
+        yield f"Ranked by {board['metric']} on dev rows; intervals, differences, p and marks are of test rows"
+    covers = dict.fromkeys(group["interval"]["covers"] for group in groups if group["interval"])
     some = f" of the {known['n_groups']} best" if known["n_groups"] < len(groups) else ""
-    ways = " or ".join(interval_way(source) for source in covers)
-    lines = [
-        f"Intervals{some}: {known['metric']}, {known['confidence']:.0%} {ways} "
-        f"({known['samples']:,} samples of {known['n_rows']:,} test rows)"
-    ]
-    if tests:
-        named = " or ".join(name for key, name in TESTS.items() if key in tests)
-        lines.append(
-            f"p: {named} against the best on the same rows, corrected for the number of groups (Holm); {TIE}: p ≥ 0.05"
+    yield (
+        f"95 % intervals{some}: {known['metric']}, over {' or over '.join(covers)} ({known['samples']:,} bootstrap "
+        f"samples of {known['n_rows']:,} test rows)"
+    )
+    compared = [group["against_best"] for group in groups if group["against_best"]]
+    if not compared:
+        return
+    tests = {against["test"] for against in compared}
+    named = " or ".join(name for key, name in TESTS.items() if key in tests)
+    family = "all pairs, as the best was chosen on the same rows" if known["chosen_on"] == "test" else "all set-ups"
+    yield f"p: {named} against the best on the same rows; p (Holm): corrected for {family}"
+    if any(against["runs_only"] for against in compared):
+        yield "Where a set-up has one seed that has an effect, p is of two runs, and another seed may turn it round"
+    smallest = known["detectable"]
+    if smallest is not None:
+        yield (
+            f"The smallest difference that these test rows show with {known['power']:.0%} power (about, for pairs "
+            f"like these, uncorrected): {smallest:.4f}"
         )
-        lines.append(_detectable(known))
-    return lines
+    elif not {against["mark"] for against in compared} & {BETTER, WORSE}:
+        yield f"These test rows cannot show any difference from the best with {known['power']:.0%} power"
 
 
-def interval_text(interval: Mapping[str, Any] | None, form: str = ".4f") -> str:
+def interval_text(interval: Record | None, form: str = ".4f") -> str:
     """`[low, high]`."""
     return MISSING if interval is None else f"[{interval['low']:{form}}, {interval['high']:{form}}]"
-
-
-def interval_way(covers: str) -> str:
-    """How an interval over some sources of chance is made."""
-    return "bootstrap over test rows" + (" with Student's t over seeds" if "seeds" in covers else "")
 
 
 def p_text(p: float) -> str:
@@ -73,7 +85,7 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def has_seeds(groups: Sequence[Mapping[str, Any]]) -> bool:
+def has_seeds(groups: Sequence[Record]) -> bool:
     """Whether any group has several runs, or lacks some."""
     return any(group["n"] > 1 or not group["complete"] for group in groups)
 
@@ -87,24 +99,14 @@ TESTS = {
 }
 
 
-def _detectable(statistics: Mapping[str, Any]) -> str:
-    smallest = statistics["detectable"]
-    if smallest is None:
-        return "These test rows cannot show any difference from the best with 80 % power"
-    return (
-        f"The smallest difference that these test rows show with {statistics['power']:.0%} power (about, for pairs "
-        f"like these, uncorrected): {smallest:.4f}"
-    )
-
-
-def _count(group: Mapping[str, Any]) -> str:
+def _count(group: Record) -> str:
     """Runs, out of the seeds that were to be run where some are missing."""
     if group["no_seed_effect"]:
         return "1 (seeds: no effect)"
     return str(group["n"]) if group["complete"] else f"{group['n_seeds']}/{group['expected_seeds']}"
 
 
-def _mean(summary: Mapping[str, Any] | None) -> str:
+def _mean(summary: Record | None) -> str:
     """The mean alone where one run has no spread."""
     if summary is None:
         return MISSING

@@ -3,10 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sft.leaderboard.records import BEST, EQUIVALENT, NOT_TOLD_APART, WORSE
+from sft.leaderboard.records import BEST, BETTER, EQUIVALENT, NOT_TOLD_APART, WORSE
 
-MARKS = {BEST: "best", EQUIVALENT: "≈ equal", WORSE: "− worse", NOT_TOLD_APART: "? unclear"}
-"""Mark of a group -> how tables write it: short, so that it is never folded."""
+MISSING = "n/a"
+MARKS = {
+    BEST: "best",
+    BETTER: "+ better",
+    EQUIVALENT: "≈ equal",
+    WORSE: "− worse",
+    NOT_TOLD_APART: "? unclear",
+}
+"""Mark of a comparison -> how tables write it: short, so that it is never folded."""
 
 PROVISIONAL = "*"
 NOT_ABOVE = "†"
@@ -17,7 +24,7 @@ Record = Mapping[str, Any]
 def rank_text(group: Record) -> str:
     """`2`, or `2*` where the group lacks seeds and is ranked by the mean of those that it has."""
     if group["rank"] is None:
-        return "n/a"
+        return MISSING
     return f"{group['rank']}{PROVISIONAL if group['provisional'] else ''}"
 
 
@@ -37,8 +44,9 @@ def mark_lines(board: Record, top: int | None = None) -> Iterator[str]:
     if known is None:
         return
     meaning = {
-        EQUIVALENT: f"the 90 % interval of the difference to the best lies within ±{known['margin']}",
+        EQUIVALENT: f"the 90 % interval of the difference to the best lies within ±{known['margin'] or 0:g}",
         WORSE: "p (Holm) < 0.05",
+        BETTER: "p (Holm) < 0.05 on test rows, though dev rows chose another one",
         NOT_TOLD_APART: "the test rows do not tell it from the best",
     }
     there = {group["mark"] for group in groups}
@@ -50,3 +58,13 @@ def mark_lines(board: Record, top: int | None = None) -> Iterator[str]:
     titles = dict.fromkeys(title for group in groups for title in group.get("not_above", ()))
     if titles:
         yield f"{NOT_ABOVE}: not shown to be better than {' or '.join(titles)}"
+
+
+def verdict_lines(board: Record) -> list[str]:
+    """The sentences of a board's verdict; what there is in place of one where the board is ranked only."""
+    verdict = board["verdict"]
+    if verdict is None:
+        return [
+            "Ranked so far; what the ranks are worth is worked out when fewer experiments run, or by sft leaderboard."
+        ]
+    return list(verdict["lines"])

@@ -57,14 +57,17 @@ def made_board(*groups: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 STATISTICS = {
-    "metric": "macro_f1", "n_rows": 200, "n_groups": 4, "detectable": 0.05, "samples": 2000, "confidence": 0.95,
-    "power": 0.8, "margin": 0.02,
+    "metric": "macro_f1", "n_rows": 200, "n_groups": 4, "chosen_on": "test", "detectable": 0.05, "samples": 2000,
+    "confidence": 0.95, "power": 0.8, "margin": 0.02,
 }  # fmt: skip
 
 
 def judged(name: str, rank: int | None, mark: str | None, **changes: Any) -> dict[str, Any]:
     """A set-up of three seeds with interval and mark."""
-    against = {"difference": -0.1, "low": -0.2, "high": 0.0, "p": 0.01, "p_holm": 0.03, "test": "t", "tie": False}
+    against = {
+        "difference": -0.1, "low": -0.2, "high": 0.0, "p": 0.01, "p_holm": 0.03, "test": "t", "tie": False,
+        "mark": mark, "runs_only": False,
+    }  # fmt: skip
     return group(name, rank, 0.0123, 3, macro_f1=0.5, accuracy=0.6) | {
         "interval": {"low": 0.4, "high": 0.6, "covers": "test rows"},
         "against_best": None if mark in (None, "best") else against,
@@ -101,7 +104,7 @@ def test_at_80_columns_numbers_and_marks_stand_whole_and_what_is_left_out_is_nam
 
 
 def test_where_there_is_no_terminal_the_files_hold_all_but_what_set_ups_are_chosen_by() -> None:
-    assert board_text(GRID).split("\nIntervals")[0].splitlines()[3:] == [
+    assert board_text(GRID).split("\n95 % intervals")[0].splitlines()[3:] == [
         "  #  set-up                          n    macro_f1 ± sd     95 % interval  mark       train s  infer s",
         "──────────────────────────────────────────────────────────────────────────────────────────────────────",
         "  1  base/lora-pissa/contextual      3  0.5000 ± 0.0123  [0.4000, 0.6000]  best          12.3      5.0",

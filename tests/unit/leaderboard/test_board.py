@@ -105,6 +105,23 @@ def test_seconds_of_different_devices_are_warned_about(tmp_path: Path) -> None:
     ]
 
 
+def test_a_label_without_a_row_is_named_with_what_it_does(tmp_path: Path) -> None:
+    def per_label(absent: int) -> dict[str, Any]:
+        return {"per_label": {f"l{number}": {"support": 0 if number < absent else 4} for number in range(5)}}
+
+    rows = {"a": metrics({"macro_f1": 0.5}, details=per_label(2) | {"dev": per_label(1)})}
+    told = [text for text in build(tmp_path / "a", rows).boards[0].warnings if "label" in text]
+    means = "which counts as 0 in means over labels"
+    assert told == [
+        f"no test row has the label l0, l1, {means}: macro_f1 on test rows is at most 0.6, even where every "
+        "prediction is right",
+        f"no dev row has the label l0, {means}: macro_f1 on dev rows is at most 0.8, even where every prediction is "
+        "right",
+    ]
+    full = {"a": metrics({"macro_f1": 0.5}, details=per_label(0))}
+    assert not any("label" in text for text in build(tmp_path / "b", full).boards[0].warnings)
+
+
 def test_what_libraries_warned_of_is_shown_once_with_its_rows(tmp_path: Path) -> None:
     told = {"library_warnings": ["peft warns: strange"]}
     rows = {name: metrics({"macro_f1": 0.5}, environment=told if name != "c" else {}) for name in "abc"}

@@ -25,7 +25,10 @@ def test_every_experiment_has_a_row_with_its_settings_and_numbers(tmp_path: Path
     folder.done("high", "b" * 16, config(seed=7), metrics({"macro_f1": 0.5, "mcc": -0.25}))
     folder.failed("bad", "c" * 16, config(seed=8), ErrorRecord("oom_gpu", "no memory"))
     high, low, bad = rows_of(folder)
-    assert list(high)[:7] == ["rank", "board", "name", "id", "state", "seed", "error"]
+    first = ["rank", "board", "name", "set_up", "set_up_rank", "mark", "provisional", "id", "state", "seed", "error"]
+    assert list(high)[: len(first)] == first
+    assert (high["set_up"], high["set_up_rank"], high["provisional"]) == ("high", "1", "true")
+    assert (bad["set_up"], bad["set_up_rank"], bad["mark"], bad["provisional"]) == ("", "", "", "")
     assert (high["rank"], high["name"], high["id"], high["state"], high["seed"]) == (
         "1",
         "high",
@@ -62,4 +65,7 @@ def test_any_text_is_one_cell(tmp_path: Path, text: str) -> None:
 def test_a_folder_without_experiments_has_a_header(tmp_path: Path) -> None:
     folder = ResultsBuilder(tmp_path)
     assert rows_of(folder) == []
-    assert folder.results.leaderboard("csv").read_bytes() == b"rank,board,name,id,state,seed,error\r\n"
+    assert (
+        folder.results.leaderboard("csv").read_bytes()
+        == b"rank,board,name,set_up,set_up_rank,mark,provisional,id,state,seed,error\r\n"
+    )

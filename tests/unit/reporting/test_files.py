@@ -32,7 +32,7 @@ def board(tmp_path: Path) -> ResultsBuilder:
 
 def tables(text: str) -> list[list[list[str]]]:
     """The cells of every table of experiments, as a Markdown reader shows them."""
-    return [table for table in all_tables(text) if not {"group", "effect", "curve"} & set(table[0])]
+    return [table for table in all_tables(text) if not {"set-up", "effect", "curve"} & set(table[0])]
 
 
 def all_tables(text: str) -> list[list[list[str]]]:
@@ -126,7 +126,7 @@ def test_what_all_rows_share_is_said_once(tmp_path: Path) -> None:
     text = (tmp_path / "leaderboard.md").read_text()
     header = tables(text)[0][0]
     assert "prompting.instruction = Say \\| it., prompting.input_columns = text, " in text
-    assert "2 rows. Labels: neg, pos." in text
+    assert "2 experiments. Labels: neg, pos." in text
     assert "prompting.instruction" not in header
     assert "lora.r" in header
     assert "dataset.on_missing" not in text

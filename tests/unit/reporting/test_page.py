@@ -10,9 +10,10 @@ import pytest
 from sft.leaderboard.building import build_leaderboard, with_statistics
 from sft.reporting.files import write_leaderboard
 from sft.reporting.formats.json import report_of
+from sft.reporting.formats.markdown import escaped
 from sft.reporting.page import experiments
-from sft.reporting.page.boards import headline
 from sft.reporting.page.rendering import filled, page_data, page_text
+from sft.reporting.tables.marks import MARKS
 from tests.support.grids import HOSTILE, MadeGrid, config
 from tests.support.records import config as small_config
 from tests.support.records import metrics
@@ -69,6 +70,44 @@ def test_groups_stand_best_first_with_their_numbers(grid: MadeGrid, data: dict) 
     assert len(board["runs"]["rows"]) == 36
     assert set(table["opens"]) <= set(data["experiments"])
     assert data["states"] == {"failed": 1}
+
+
+def test_the_verdict_stands_on_top_and_each_mark_is_a_word_with_a_sign(grid: MadeGrid, data: dict) -> None:
+    write_leaderboard([grid.results], grid.results.path)
+    board = json.loads(grid.results.leaderboard("json").read_text())["boards"][0]
+    assert data["boards"][0]["verdict"] == board["verdict"]["lines"]
+    text = grid.results.leaderboard("md").read_text()
+    assert text.index(escaped(board["verdict"]["lines"][0])) < text.index("Ranked by")
+    marks = column(data["boards"][0]["groups"], "mark")
+    assert marks == [MARKS[group["mark"]] for group in board["groups"]]
+    assert marks[0] == "best"
+    assert set(marks[1:]) <= {"≈ equal", "− worse", "? unclear"}
+
+
+def test_a_set_up_short_of_seeds_says_how_many_there_are(tmp_path: Path) -> None:
+    folder = ResultsBuilder(tmp_path)
+    for name, seeds in (("a", (0, 1, 2)), ("b", (0, 1))):
+        for seed in seeds:
+            own = small_config(seed=seed, model={"name": name})
+            record = metrics({"macro_f1": 0.6 if name == "a" else 0.5})
+            folder.done(f"{name}/seed{seed}", f"{name}{seed}".ljust(16, "0"), own, record)
+    folder.planned("b/seed2", "b2", small_config(seed=2, model={"name": "b"}))
+    found = page_data(report_of(with_statistics(build_leaderboard([folder.results]))))
+    assert column(found["boards"][0]["groups"], "mark")[1] == "* 2/3 seeds"
+    assert found["experiments"]["a1".ljust(16, "0")]["place"].startswith("run 2 of 3 of a, best first")
+
+
+def test_with_dev_rows_every_number_says_of_which_rows_it_is(tmp_path: Path) -> None:
+    folder = ResultsBuilder(tmp_path)
+    folder.done("a", "a" * 16, small_config(), metrics({"macro_f1": 0.5, "dev_macro_f1": 0.6}))
+    write_leaderboard([folder.results], tmp_path)
+    (board,) = embedded((tmp_path / "leaderboard.html").read_text())["boards"]
+    assert column(board["groups"], "dev_macro_f1 ↑ (dev rows)") == [0.6]
+    assert column(board["groups"], "macro_f1 ↑ (test rows)") == [0.5]
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert r"Ranked by dev\_macro\_f1 on dev rows" in text or "Ranked by dev_macro_f1 on dev rows" in text
+    for header in ("dev_macro_f1 (dev rows)", "macro_f1 ± sd (test rows)", "95 % interval (test rows)"):
+        assert f"| {header} |" in " ".join(text.split())
 
 
 def test_settings_that_always_change_together_are_one_column(data: dict) -> None:
@@ -135,31 +174,6 @@ def test_lone_surrogates_do_not_stop_the_page(tmp_path: Path) -> None:
     folder.done("a\ud800", "a" * 16, small_config(), metrics({"macro_f1": None}))
     write_leaderboard([folder.results], tmp_path)
     assert embedded((tmp_path / "leaderboard.html").read_text())["experiments"]["a" * 16]["name"] == "a\\ud800"
-
-
-@pytest.mark.parametrize(
-    ("ties", "told"), [([True, False], "1 of the 2 others"), ([True, True], "none of the 2 others")]
-)
-def test_the_headline_says_what_won_and_whether_that_is_real(ties: list[bool], told: str) -> None:
-    def group(rank: int, mean: float, tie: bool | None) -> dict:
-        against = {"difference": mean - 0.8, "low": -0.2, "high": 0.1, "p_holm": 0.02, "tie": tie}
-        interval = {"low": mean - 0.1, "high": mean + 0.1}
-        results = {"accuracy": {"mean": mean}}
-        name = f"g{rank}"
-        return {
-            "name": name,
-            "rank": rank,
-            "results": results,
-            "interval": interval,
-            "against_best": against if rank > 1 else None,
-        }
-
-    groups = [group(1, 0.8, None), group(2, 0.7, ties[0]), group(3, 0.6, ties[1])]
-    text = headline({"metric": "dev_accuracy", "groups": groups})
-    assert text.startswith("g1 leads with accuracy 0.8000 [0.7000, 0.9000].")
-    assert "The next, g2, differs by -0.1000 [-0.2000, +0.1000], p (Holm) 0.020." in text
-    assert told in text
-    assert headline({"metric": None, "groups": []}) == "No set-up is ranked yet."
 
 
 @pytest.mark.parametrize(("n_labels", "length"), [(3, 12), (12, 24), (77, 24), (150, 60)])

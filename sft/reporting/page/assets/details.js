@@ -13,14 +13,15 @@ function showDetails(id) {
   const place = neighbours.indexOf(id);
   history.replaceState(null, "", `#${id}`);
   dialog.dataset.id = id;
-  dialog.replaceChildren(
+  dialog.replaceChildren(...[
     element("div", { class: "bar-top" },
       element("button", { type: "button", disabled: place <= 0, onclick: () => step(-1), "aria-label": "previous experiment" }, "‹"),
       element("button", { type: "button", disabled: place < 0 || place >= neighbours.length - 1, onclick: () => step(1), "aria-label": "next experiment" }, "›"),
       element("h2", { id: "details-title" }, found.name),
       element("button", { type: "button", onclick: () => dialog.close(), "aria-label": "close" }, "×")),
     element("p", { class: "muted" }, `id ${id} · folder experiments/${found.folder} · seed ${found.seed}`),
-    ...sections(found));
+    found.place && element("p", { class: "muted" }, found.place),
+    ...sections(found)].filter(Boolean));
   dialog.scrollTop = 0;
 }
 
@@ -59,8 +60,8 @@ function detailChart(name, { height, columns }) {
 
 function errors(found) {
   if (!DATA.texts) return [element("p", { class: "muted" }, "texts were left out of this page")];
-  return found.errors.map(({ index, text, gold, prediction, probabilities }) => element("article", { class: "error" },
-    element("p", { class: "muted" }, `row ${index}`),
+  return found.errors.map(({ row, text, gold, prediction, probabilities }) => element("article", { class: "error" },
+    element("p", { class: "muted" }, row),
     element("blockquote", {}, text),
     element("p", {}, "gold ", element("b", {}, gold), ", predicted ", element("b", {}, prediction)),
     probabilities.length ? element("ul", { class: "probabilities" }, ...probabilities.map(probability)) : null));

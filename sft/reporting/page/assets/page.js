@@ -11,9 +11,10 @@ function boardSection(board, number) {
   const label = `set-ups of board ${number + 1}`;
   return element("section", { class: "board" },
     element("h2", {}, DATA.boards.length > 1 ? `${number + 1}. ${board.title}` : board.title),
-    element("p", { class: "headline" }, board.headline),
+    ...board.verdict.map((text, place) => element("p", { class: place ? "verdict" : "headline" }, text)),
     ...board.warnings.map((warning) => element("p", { class: "note" }, warning)),
     new SortedTable(board.groups, label, openDetails).element,
+    ...board.marks.map((text) => element("p", { class: "small" }, text)),
     ...board.notes.map((note) => element("p", { class: "muted small" }, note)),
     board.baselines.length ? baselines(board) : null,
     ...board.left_out.map((text) => element("p", { class: "muted small" }, text)),

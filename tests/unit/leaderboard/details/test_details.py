@@ -83,6 +83,27 @@ def test_full_confidence_falls_into_the_last_bin() -> None:
     ] == [2]
 
 
+def test_a_confidence_on_an_edge_is_in_the_bin_below_as_in_the_metric() -> None:
+    confidences = [0.5, 0.6, 0.7, 0.8]
+    rows = [row(place, "a", {"a": value, "b": 1 - value}) for place, value in enumerate(confidences)]
+    probabilities = np.array([[value, 1 - value] for value in confidences])
+    expected = calibration_bins(probabilities, np.zeros(4, dtype=int), 10)
+    assert [one.confidence for one in reliability(rows)] == [one["confidence"] for one in expected]
+
+
+def test_the_bins_of_the_metric_are_shown_where_it_was_measured(tmp_path: Path) -> None:
+    bins = [{"from": 0.0, "to": 0.5, "count": 3, "accuracy": 0.4, "confidence": 0.45}]
+    written = metrics({"ece": 0.05}, details={"ece_bins": bins})
+    record = ExperimentRecord("a", "a" * 16, "done", tmp_path, config(), written)
+    found = experiment_details(record, record)
+    assert [(one.confidence, one.accuracy, one.count) for one in found.reliability] == [(0.45, 0.4, 3)]
+
+
+def test_an_error_tells_its_row_of_the_split() -> None:
+    wrong = PredictedRow(3, {"text": "t"}, "a", "b", {}, source_index=70)
+    assert [(one.index, one.source_index) for one in worst_errors([wrong], ["text"], 1)] == [(3, 70)]
+
+
 def test_confusion_is_that_of_the_metrics(records: dict[str, ExperimentRecord], grid: MadeGrid) -> None:
     found = confusion(records["small/zero/seed0"])
     assert found is not None
