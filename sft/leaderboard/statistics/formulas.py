@@ -48,6 +48,16 @@ def bootstrap_values(runs: Sequence[RowSums], n_samples: int = SAMPLES) -> Float
     return np.concatenate(chunks, axis=1)
 
 
+def jackknife_variance(run: RowSums) -> float:
+    """The variance of a result over data sets, from its values without each row in turn (Efron 1982, chapter 3)."""
+    total = run.total[:, None]
+    size = max(1, _CELLS // len(total))
+    parts = (run.numbers[start : start + size] for start in range(0, run.n_rows, size))
+    dense = (part if isinstance(part, np.ndarray) else part.toarray() for part in parts)
+    values = np.concatenate([run.value(total - part.T) for part in dense])
+    return float((run.n_rows - 1) * values.var())
+
+
 def shifted_interval(samples: Floats, estimate: float, confidence: float = CONFIDENCE) -> Interval:
     """The percentile interval of samples whose mean was moved to the estimate.
 

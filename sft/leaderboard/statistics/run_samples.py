@@ -11,8 +11,11 @@ from sft.evaluation.recomputing import run_rows
 from sft.evaluation.row_metrics import is_same, row_sums
 from sft.evaluation.selection import UNCALIBRATED, split_prefix
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.statistics.formulas import Floats, bootstrap_values
+from sft.leaderboard.statistics.formulas import Floats, bootstrap_values, jackknife_variance
 from sft.runs.files import JobFolder
+
+MACRO = "macro_"
+"""In the name of a result that weighs each label equally, however few rows it has."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,34 @@ def run_samples(runs: Sequence[ExperimentRecord], metric: str) -> RunSamples:
     if not known:
         return RunSamples(metric)
     without = {run: own.uncalibrated for run, own in known.items() if own.uncalibrated is not None}
-    values = bootstrap_values([*(own.sums for own in known.values()), *without.values()])
+    values = sampled([*(own.sums for own in known.values()), *without.values()], metric)
     return RunSamples(
         metric,
         known,
         dict(zip(known, values, strict=False)),
         dict(zip(without, values[len(known) :], strict=True)),
     )
+
+
+def sampled(runs: Sequence[RowSums], metric: str) -> Floats:
+    """(runs, samples) a result of every run on bootstrap samples of the rows, the same at every call.
+
+    A macro average over labels with few rows each spreads more over data sets than over resamples of one, which often
+    lack such a label or repeat its one row; leaving out one row at a time (the jackknife) errs to the other side. The
+    samples are widened about their mean so that their variance is the mean of both.
+
+    Args:
+        runs: how the same rows make it in each.
+        metric: the result.
+    """
+    values = bootstrap_values(runs)
+    if MACRO not in metric:
+        return values
+    means, variances = values.mean(axis=1), values.var(axis=1)
+    wanted = (variances + [jackknife_variance(run) for run in runs]) / 2
+    factors = np.sqrt(np.divide(wanted, variances, out=np.ones_like(variances), where=variances > 0))
+    widened: Floats = means[:, None] + np.maximum(factors, 1.0)[:, None] * (values - means[:, None])
+    return widened
 
 
 def outcomes_of(own: RowSums, other: RowSums | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:

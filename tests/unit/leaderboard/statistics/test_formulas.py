@@ -15,6 +15,7 @@ from sft.leaderboard.statistics.formulas import (
     detectable_accuracy_difference,
     exact_mcnemar_p,
     holm,
+    jackknife_variance,
     resamples,
     score_mcnemar_p,
     shifted_interval,
@@ -135,3 +136,8 @@ def test_the_detectable_difference_is_found_in_80_percent_of_simulated_tests() -
 def test_few_rows_show_no_difference_at_all() -> None:
     assert detectable_accuracy_difference(5, 0.2) is None
     assert detectable_accuracy_difference(500, 0.0) is None
+
+
+def test_the_jackknife_of_a_mean_is_its_textbook_variance() -> None:
+    values = np.random.default_rng(0).normal(0, 1, 50)
+    assert jackknife_variance(mean_of(values)) == pytest.approx(values.var(ddof=1) / 50)
