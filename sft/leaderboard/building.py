@@ -18,8 +18,9 @@ from sft.leaderboard.effects.learning_curves import learning_curves, planned_cur
 from sft.leaderboard.effects.main_effects import main_effects, planned_effects
 from sft.leaderboard.effects.pareto import pareto_fronts
 from sft.leaderboard.records import Baseline
+from sft.leaderboard.statistics.against_baselines import with_baselines
 from sft.leaderboard.statistics.comparer import Scale
-from sft.leaderboard.statistics.comparison import BoardRuns, compared, with_baselines
+from sft.leaderboard.statistics.comparison import BoardRuns, compared
 from sft.leaderboard.statistics.run_samples import run_samples
 from sft.leaderboard.verdict import verdict_of
 from sft.runs.files import ResultsFolder

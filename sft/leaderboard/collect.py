@@ -4,6 +4,8 @@ Only what a valid manifest lists counts as a result; every other experiment is k
 that a board can be made at any moment, of a grid of which all, some or no experiment has ended.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -84,6 +86,12 @@ class ExperimentRecord:
         """The experiment's seed."""
         seed: int | None = self.config.get("seed")
         return seed
+
+    @property
+    def shots_sha256(self) -> str:
+        """Names its shots: of the JSON list of their positions in the train split; none give an empty list."""
+        indices = self.part("data").get("train_indices") or ()
+        return hashlib.sha256(json.dumps(list(indices)).encode()).hexdigest()
 
     def part(self, name: str) -> Mapping[str, Any]:
         """A map of `metrics.json` (`results`, `data`, `timing`, ...); empty where it is not there."""

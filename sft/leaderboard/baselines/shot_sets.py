@@ -1,6 +1,5 @@
 """The distinct sets of shots of a board; found in what is read anyway, so that thousands of rows cost nothing."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +38,7 @@ class ShotSet:
     @property
     def train_indices_sha256(self) -> str:
         """Names the shots."""
-        return hashlib.sha256(json.dumps(list(self.train_indices)).encode()).hexdigest()
+        return self.records[0].shots_sha256
 
     @property
     def seeds(self) -> tuple[int, ...]:

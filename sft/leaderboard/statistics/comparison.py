@@ -8,8 +8,8 @@ import numpy as np
 
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.gathering import seeds_of
-from sft.leaderboard.groups import Group, summary
-from sft.leaderboard.records import Baseline, Interval, Needed, SeedKey
+from sft.leaderboard.groups import Group
+from sft.leaderboard.records import Interval, Needed, SeedKey
 from sft.leaderboard.statistics.comparer import Comparer, Finding, Scale
 from sft.leaderboard.statistics.formulas import CONFIDENCE, SAMPLES
 from sft.leaderboard.statistics.run_samples import RunSamples, outcomes_of
@@ -190,30 +190,3 @@ def _median(needed: Sequence[Needed]) -> Needed | None:
         return None
     ordered = sorted(needed, key=lambda one: (one.seeds, one.rows))
     return ordered[len(ordered) // 2]
-
-
-def with_baselines(groups: Sequence[Group], baselines: Sequence[Baseline], runs: BoardRuns) -> tuple[Group, ...]:
-    """The set-ups, each with the baselines that it is not shown to beat.
-
-    A set-up stands beside the baselines of as many shots, and one that uses no shots beside all.
-
-    Args:
-        groups: of one board.
-        baselines: of that board.
-        runs: of the board.
-    """
-    found = []
-    for group in groups:
-        alike = [one for one in baselines if one.shots == group.runs[0].setting("dataset.shots")] or baselines
-        titles = tuple(one.title for one in alike if not _is_above(group, one, runs))
-        found.append(replace(group, not_above=titles))
-    return tuple(found)
-
-
-def _is_above(group: Group, baseline: Baseline, runs: BoardRuns) -> bool:
-    """By the means alone where the rows of one are not known."""
-    metric = runs.samples.metric
-    own, other = summary(group.runs, metric), baseline.results.get(metric)
-    if own is None or other is None:
-        return True
-    return own.mean > other if runs.comparer.scale.higher_is_better else own.mean < other

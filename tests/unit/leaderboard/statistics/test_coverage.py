@@ -45,7 +45,7 @@ class Classifier:
 @pytest.mark.parametrize("is_even", [True, False], ids=["even", "zipf"])
 @pytest.mark.parametrize(("n_labels", "n_rows"), [(3, 150), (30, 150), (77, 150), (77, 500)])
 def test_the_interval_of_macro_f1_holds_the_truth(n_labels: int, n_rows: int, is_even: bool) -> None:
-    """At least 93 %, with three standard errors of the count to spare."""
+    """At least 93 % of 400 data sets, whose seed is fixed."""
     classifier = Classifier(n_labels, n_rows, is_even)
     truth = float(np.mean([classifier.test_set().whole for _ in range(2000)]))
     sums = [classifier.test_set() for _ in range(DATA_SETS)]
@@ -54,4 +54,4 @@ def test_the_interval_of_macro_f1_holds_the_truth(n_labels: int, n_rows: int, is
     for run, samples in zip(sums, sampled(sums, METRIC), strict=True):
         interval, _ = comparer.interval([Difference(None, run.whole, samples, kind=ALONE)])
         covered += interval.low <= truth <= interval.high
-    assert covered / DATA_SETS >= 0.93 - 3 * (0.93 * 0.07 / DATA_SETS) ** 0.5
+    assert covered / DATA_SETS >= 0.93

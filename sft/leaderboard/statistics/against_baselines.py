@@ -1,0 +1,84 @@
+"""Which set-ups are shown to beat the baselines of their board, on the same test rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sft.evaluation.metrics.row_sums import RowSums
+from sft.evaluation.row_metrics import row_sums
+from sft.evaluation.rows import read_rows
+from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.groups import Group, summary
+from sft.leaderboard.records import LEVEL, Baseline
+from sft.leaderboard.statistics.comparison import BoardRuns
+from sft.leaderboard.statistics.formulas import Floats
+from sft.leaderboard.statistics.run_samples import outcomes_of, sampled
+from sft.leaderboard.statistics.seed_clusters import Difference
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """A baseline on one set of shots, with its samples on the same rows as those of the board's runs."""
+
+    sums: RowSums
+    samples: Floats
+
+
+def with_baselines(groups: Sequence[Group], baselines: Sequence[Baseline], runs: BoardRuns) -> tuple[Group, ...]:
+    """The set-ups, each with the baselines that it is not shown to beat.
+
+    A set-up stands beside the baselines of as many shots, and one that uses no shots beside all; each of its runs
+    beside the baseline on its own shots. p is not corrected, as baselines are in no family. Where rows are not known
+    the means decide.
+
+    Args:
+        groups: of one board.
+        baselines: of that board.
+        runs: of the board.
+    """
+    known = {one.title: _sampled(one, groups, runs) for one in baselines} if groups else {}
+    found = []
+    for group in groups:
+        alike = [one for one in baselines if one.shots == group.runs[0].setting("dataset.shots")] or baselines
+        titles = tuple(one.title for one in alike if not _is_above(group, one, known[one.title], runs))
+        found.append(replace(group, not_above=titles))
+    return tuple(found)
+
+
+def _sampled(baseline: Baseline, groups: Sequence[Group], runs: BoardRuns) -> Mapping[str, _Sampled] | None:
+    """By the hash of the shots; None where the rows of one set do not give the board's metric."""
+    metric, metrics = runs.samples.metric, groups[0].runs[0].metrics
+    rows = {one.train_indices_sha256: None if one.rows is None else read_rows(one.rows) for one in baseline.sets}
+    sums = {shots: None if own is None else row_sums(metric, own, metrics) for shots, own in rows.items()}
+    usable = [own for own in sums.values() if own is not None and own.n_rows == runs.samples.n_rows]
+    if not usable or len(usable) < len(sums):
+        return None
+    values = sampled(usable, metric)
+    return {shots: _Sampled(own, samples) for shots, own, samples in zip(sums, usable, values, strict=True)}
+
+
+def _is_above(group: Group, baseline: Baseline, known: Mapping[str, _Sampled] | None, runs: BoardRuns) -> bool:
+    metric, higher = runs.samples.metric, runs.comparer.scale.higher_is_better
+    own, other = summary(group.runs, metric), baseline.results.get(metric)
+    if own is None or other is None:
+        return True
+    if known is None or not runs.samples.has_all(run.id for run in group.runs):
+        return own.mean > other if higher else own.mean < other
+    pairs = [
+        _beside(alone, run, runs.samples.sums[run.id].sums, known)
+        for alone, run in zip(runs.alone(group), group.runs, strict=True)
+    ]
+    finding = runs.comparer.mean(pairs)
+    return finding.uncertainty.p < LEVEL and (finding.difference > 0) == higher
+
+
+def _beside(alone: Difference, run: ExperimentRecord, sums: RowSums, known: Mapping[str, _Sampled]) -> Difference:
+    """A run less the baseline on its own shots; where it has none, less the mean over all."""
+    own = [known[run.shots_sha256]] if run.shots_sha256 in known else list(known.values())
+    return replace(
+        alone,
+        observed=alone.observed - float(np.mean([one.sums.whole for one in own])),
+        samples=alone.samples - np.mean([one.samples for one in own], axis=0),
+        outcomes=outcomes_of(sums, own[0].sums) if len(own) == 1 else None,
+    )
