@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.simulated_boards import KINDS, boards
 
-COUNT = 300
+COUNT = 200
 FEW_SEEDS = (2, 3)
 
 
