@@ -26,7 +26,7 @@ def main(count: int = 1000) -> None:
             np.mean([board.false_marks > 0 for board in found]),
             np.mean([board.found for board in found]) if kind.lead else None,
         ]
-        cells = ["" if share is None else f"{share:.1%}" for share in shares]
+        cells = ["" if share is None else f"{100 * share:.1f} %" for share in shares]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
