@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from math import comb
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def compared(groups: Sequence[Group], runs: BoardRuns, *, chosen_on_dev: bool = 
         return ComparedGroups(tuple(groups), None)
     ranked = [place for place, group in enumerate(found) if group.rank is not None and group.interval is not None]
     others = ranked[1:] if ranked and ranked[0] == 0 else []
-    n_comparisons = len(others) if chosen_on_dev else len(list(combinations(range(len(ranked)), 2)))
+    n_comparisons = len(others) if chosen_on_dev else comb(len(ranked), 2)
     findings = [runs.finding(found[place], found[0]) for place in others]
     comparisons = runs.comparer.family(findings, n_comparisons)
     for place, comparison in zip(others, comparisons, strict=True):
