@@ -116,9 +116,14 @@ def test_its_grid_has_the_same_keys_and_only_what_is_unfinished_is_left(before: 
 @pytest.mark.slow
 def test_it_is_continued(before: Before) -> None:
     finished, started = before.finished(), before.started()
+    kept = json.loads(before.results.leaderboard("json").read_bytes())
     ended = api.run(before.grid, before.results.path, settings=api.RunSettings(jobs=1, start="fresh"))
+    board = json.loads(before.results.leaderboard("json").read_bytes())
     assert ended.n_failed == 1, "what failed before is not tried again"
-    assert before.started() == [*started, "experiments/late-c0151cc2"]
+    again = before.started()[len(started) :]
+    assert {job.split("/")[1] for job in again[:-1]} == {"baseline"}, "that version measured them at the end of a run"
+    assert again[-1] == "experiments/late-c0151cc2"
     assert finished.items() <= before.finished().items()
-    rows = json.loads(before.results.leaderboard("json").read_bytes())["rows"]
-    assert {row["name"] for row in rows if row["state"] == "done"} == {*DONE, "late"}
+    assert {row["name"] for row in board["rows"] if row["state"] == "done"} == {*DONE, "late"}
+    assert numbers(board["baselines"]) == pytest.approx(numbers(kept["baselines"]), rel=1e-9)
+    assert other(board["baselines"]) == other(kept["baselines"])

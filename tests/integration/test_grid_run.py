@@ -128,6 +128,18 @@ def test_equal_experiments_share_an_id_and_run_once(runs: GridRuns):
     assert len(list((runs.place.folder / "results" / "experiments").iterdir())) == 4
 
 
+def test_baselines_stand_beside_the_experiments_and_keep_their_rows(runs: GridRuns):
+    shown = {(one["name"], one["shots"]) for one in runs.board["baselines"]}
+    assert shown == {("majority class", 4), ("TF-IDF + logistic regression", 4)}
+    assert runs.board["baselines_left_out"] == []
+    folder = runs.stage("lora", "baseline")
+    assert {path.name for path in (folder / "result").iterdir()} == {
+        *("baselines.json", "rows.majority-class.npz", "rows.TF-IDF-logistic-regression.npz")
+    }
+    assert folder == runs.stage("icl", "baseline")
+    assert folder != runs.stage("zero", "baseline") == runs.stage("broken", "baseline")
+
+
 def test_every_finished_job_has_its_records(runs: GridRuns):
     folders = [*(runs.place.folder / "results" / "stages").glob("*/*"), runs.place.experiment(name="lora-")]
     for folder in folders:
