@@ -142,3 +142,12 @@ def test_the_log_of_a_stage_that_runs_shows_no_secret(tmp_path: Path, monkeypatc
 
 def test_no_log_has_no_end(tmp_path: Path) -> None:
     assert tail(tmp_path / "log", 2) == []
+
+
+def test_a_baseline_is_found_by_the_beginning_of_its_key(made: Any) -> None:
+    made.planned("one", "a", baseline="b")
+    error = ErrorRecord("data", "test.jsonl changed")
+    made.stop(made.stage("baseline", "b"), "baseline", "failed", error)
+    shown = logs_of(view_of(made.results), "b00000", lambda: None, 5)
+    assert shown[0] == "baseline results/stages/baseline/b000000000000000: at baseline: test.jsonl changed"
+    assert shown[-1] == "  Again: python -m sft.worker results/stages/baseline/b000000000000000"
