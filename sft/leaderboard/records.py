@@ -108,10 +108,10 @@ class Effect:
         axis: dotted path of a setting, or which part of the names.
         also: settings that change together with it.
         kind: `setting` or `name`.
-        reference: as text.
-        value: as text.
+        reference, value: as text.
         reference_name: the part of the names that says the same as a setting's reference; None where none does.
         value_name: likewise.
+        changes: setting in force in which the two sides differ -> how each is written, the value's first.
         metric: the ranking metric, on test rows.
         difference: value less reference, mean over pairs.
         n_pairs: pairs of runs.
@@ -125,6 +125,7 @@ class Effect:
     value: str
     reference_name: str | None
     value_name: str | None
+    changes: Mapping[str, tuple[str, str]]
     metric: str
     difference: float
     n_pairs: int
@@ -179,8 +180,7 @@ class CalibrationGain:
         group: its name.
         calibrator: `calibration_fn`.
         metric: the ranking metric, on test rows.
-        uncalibrated: mean over runs.
-        calibrated: likewise.
+        uncalibrated, calibrated: means over runs.
         difference: calibrated less uncalibrated.
         n: runs.
         comparison: corrected for all gains of the board; None without rows.

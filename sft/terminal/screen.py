@@ -248,14 +248,15 @@ def number(value: float | None, digits: int = 4) -> str:
     return MISSING if value is None else f"{value:.{digits}f}"
 
 
-def best_cells(values: Sequence[float | None], name: str) -> Mapping[int, str]:
-    """Row -> style of the best values of a result, in the direction that its name tells; none where all are equal."""
-    from sft.evaluation.rows import DEV
-    from sft.evaluation.selection import higher_is_better, stands_beside
+def best_cells(values: Sequence[float | None], *, higher: bool | None) -> Mapping[int, str]:
+    """Row -> style of the best values of a result; none where all are equal or it has no better side.
 
-    plain = name.removeprefix(DEV)
+    Args:
+        values: from the top.
+        higher: whether more is better; None where nothing says.
+    """
     known = [value for value in values if value is not None]
-    if len(set(known)) < 2 or stands_beside(plain) or ":" in plain:
+    if len(set(known)) < 2 or higher is None:
         return {}
-    best = min(known) if higher_is_better(plain) is False else max(known)
+    best = max(known) if higher else min(known)
     return {row: BEST for row, value in enumerate(values) if value == best}

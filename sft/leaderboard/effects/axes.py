@@ -1,6 +1,7 @@
 """What an axis of a grid is: rows that are equal but for one thing, side by side."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,11 @@ from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.gathering import seeds_of
 from sft.leaderboard.records import SeedKey
 from sft.leaderboard.setting_differences import setting_columns
+from sft.leaderboard.settings import setting_texts
+from sft.wording import UNSET
+
+VARIOUS = "various"
+"""Stands for a side of a setting in which not all pairs differ, or not alike."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,29 @@ def grid_rows(records: Sequence[ExperimentRecord]) -> list[GridRow]:
         for record, own in zip(records, keys, strict=True)
         for at in ([seeds_of(record)] if record.in_force.is_seeded else seeds)
     ]
+
+
+def changes(pairs: Sequence[tuple[GridRow, GridRow]]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Settings in which the rows of pairs differ, with how the two sides are written; a section is told by its leaves.
+
+    Args:
+        pairs: each of the value's row and the reference's.
+    """
+    counts: Counter[str] = Counter()
+    found: dict[str, dict[tuple[Hashable, Hashable], tuple[GridRow, GridRow]]] = {}
+    for value, reference in pairs:
+        for path, key in value.settings.items():
+            other = reference.settings[path]
+            if key != other:
+                counts[path] += 1
+                found.setdefault(path, {}).setdefault((key, other), (value, reference))
+    for path, kinds in found.items():
+        if any(other.startswith(f"{path}.") for other in found):
+            continue
+        told = [setting_texts([row.record for row in pair], path) for pair in kinds.values()]
+        sides = [{UNSET if text is None else text for text in texts} for texts in zip(*told, strict=True)]
+        first, second = (texts.pop() if len(texts) == 1 and counts[path] == len(pairs) else VARIOUS for texts in sides)
+        yield path, (first, second)
 
 
 Block = Mapping[Hashable, GridRow]

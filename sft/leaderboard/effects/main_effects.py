@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.effects.axes import Axis, AxisValue, GridRow, RunPair
+from sft.leaderboard.effects.axes import Axis, AxisValue, GridRow, RunPair, changes
 from sft.leaderboard.effects.axis_sources import axes_of
 from sft.leaderboard.groups import Group
 from sft.leaderboard.records import Comparison, Effect, SeedKey
@@ -24,6 +24,7 @@ class PlannedEffect:
         pairs: runs, and the seeds at which each pair stands.
         reference_name: the part of the names that says the same; None where none does.
         value_name: likewise.
+        changes: setting in which the runs of a pair differ -> how each is written, the value's first.
     """
 
     axis: Axis
@@ -32,6 +33,7 @@ class PlannedEffect:
     pairs: Mapping[RunPair, Sequence[SeedKey]]
     reference_name: str | None
     value_name: str | None
+    changes: Mapping[str, tuple[str, str]]
 
 
 def main_effects(planned: Sequence[PlannedEffect], groups: Sequence[Group], runs: BoardRuns) -> tuple[Effect, ...]:
@@ -112,6 +114,7 @@ def _effect(
         value=planned.value.text,
         reference_name=planned.reference_name,
         value_name=planned.value_name,
+        changes=planned.changes,
         metric=metric,
         difference=fmean(pair.difference for pair in numbers),
         n_pairs=len(numbers),
@@ -132,11 +135,14 @@ def planned_effects(rows: Sequence[GridRow]) -> list[PlannedEffect]:
     Args:
         rows: in the grid's order.
     """
+    of_run = {row.record.id: row for row in rows}
     found: dict[frozenset[frozenset[str]], PlannedEffect] = {}
     for axis in axes_of(rows):
         for key, pairs in axis.pairs().items():
             reference, value = axis.values[axis.reference], axis.values[key]
-            effect = PlannedEffect(axis, reference, value, pairs, axis.names.get(axis.reference), axis.names.get(key))
+            names = axis.names.get(axis.reference), axis.names.get(key)
+            beside = [(of_run[pair.value], of_run[pair.reference]) for pair in pairs]
+            effect = PlannedEffect(axis, reference, value, pairs, *names, dict(changes(beside)))
             mark = frozenset(frozenset((pair.value, pair.reference)) for pair in pairs)
             known = found.get(mark)
             found[mark] = effect if known is None else _with_names(known, effect)

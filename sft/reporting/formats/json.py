@@ -4,7 +4,9 @@ import dataclasses
 import json
 from typing import Any
 
-from sft.leaderboard.board import Board, Leaderboard
+from sft.evaluation.rows import DEV
+from sft.evaluation.selection import stands_beside
+from sft.leaderboard.board import Board, Leaderboard, direction
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.costs import costs_of
 from sft.leaderboard.groups import Group
@@ -74,6 +76,7 @@ def _board(board: Board) -> dict[str, Any]:
         "labels": None if board.labels is None else list(board.labels),
         "metric": board.metric,
         "higher_is_better": board.higher_is_better,
+        "directions": _directions(board),
         "ranking": [{"rank": row.rank, "name": row.record.name, "id": row.record.id} for row in board.rows],
         "warnings": list(board.warnings),
         "groups": [group_record(group) for group in board.groups],
@@ -81,6 +84,16 @@ def _board(board: Board) -> dict[str, Any]:
         "verdict": None if board.verdict is None else dataclasses.asdict(board.verdict),
         **effect_parts(board),
     }
+
+
+def _directions(board: Board) -> dict[str, bool]:
+    """Result -> whether more of it is better, of those that have a better side."""
+    found: dict[str, bool] = {}
+    for record in board.records:
+        for name in record.part("results"):
+            if name not in found and not stands_beside(name.removeprefix(DEV)):
+                found[name] = direction(record, name)
+    return found
 
 
 def _baseline(baseline: Baseline) -> dict[str, Any]:
@@ -103,12 +116,14 @@ def _baseline(baseline: Baseline) -> dict[str, Any]:
 def effect_parts(board: Board) -> dict[str, Any]:
     """The keys of a board that hold effects."""
     return {
-        "effects": [_effect(effect) for effect in board.effects],
+        "effects": [_effect(effect) | {"higher_is_better": board.higher_is_better} for effect in board.effects],
         "learning_curves": [
             dataclasses.asdict(curve) | {"points": [dataclasses.asdict(point) for point in curve.points]}
             for curve in board.learning_curves
         ],
-        "calibration_gains": [_gain(gain) for gain in board.calibration_gains],
+        "calibration_gains": [
+            _gain(gain) | {"higher_is_better": board.higher_is_better} for gain in board.calibration_gains
+        ],
         "pareto": [
             dataclasses.asdict(front)
             | {
@@ -129,6 +144,10 @@ def _effect(effect: Effect) -> dict[str, Any]:
         "value": effect.value,
         "reference_name": effect.reference_name,
         "value_name": effect.value_name,
+        "changes": [
+            {"setting": path, "value": value, "reference": reference}
+            for path, (value, reference) in effect.changes.items()
+        ],
         "metric": effect.metric,
         "difference": effect.difference,
         **_compared(effect.comparison),

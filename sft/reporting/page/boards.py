@@ -11,7 +11,7 @@ from sft.reporting.formats.report_format import of_board
 from sft.reporting.page.tables import groups_table, runs_table, short
 from sft.reporting.tables.columns import BoardTable
 from sft.reporting.tables.costs import cost_lines
-from sft.reporting.tables.effects import effect_sections
+from sft.reporting.tables.effects import arrowed, effect_sections
 from sft.reporting.tables.groups import statistics_lines
 from sft.reporting.tables.marks import mark_lines, verdict_lines
 
@@ -55,7 +55,7 @@ def page_board(board: Board, table: BoardTable, record: Record, leaderboard: Rec
 
 def board_charts(record: Record) -> list[Chart]:
     """The charts of a board in `leaderboard.json`."""
-    metric = tested_metric(record)
+    metric = arrowed({**record, "metric": tested_metric(record)})
     single = [
         effects_chart(record["effects"], metric),
         learning_curve_chart(record["learning_curves"], metric),

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sft.leaderboard.effects.axes import VARIOUS
 from sft.reporting.tables.groups import interval_text, p_text
 from sft.reporting.tables.marks import MARKS, MISSING
-from sft.wording import counted, some
+from sft.wording import UNSET, counted, some
 
 Record = Mapping[str, Any]
 
@@ -38,22 +39,30 @@ def effect_sections(board: Record) -> Iterator[str | EffectTable]:
     if board["effects"]:
         yield f"{effects_heading(board['effects'])}; p corrected for their number (Holm)."
         yield EffectTable(
-            ["effect", "axis", "difference", "95 % interval", "pairs", "seeds", "p (Holm)", "mark"],
+            ["effect", "axis", _difference_header(board), "95 % interval", "pairs", "seeds", "p (Holm)", "mark"],
             [_effect_row(effect) for effect in board["effects"]],
         )
     if board["learning_curves"]:
-        yield f"Learning curves: mean {board['learning_curves'][0]['metric']} by shots, with the 95 % interval."
+        metric = arrowed({**board, "metric": board["learning_curves"][0]["metric"]})
+        yield f"Learning curves: mean {metric} by shots, with the 95 % interval."
         yield EffectTable(*_curves(board["learning_curves"]))
     if board["calibration_gains"]:
         yield "Calibration gains: the same runs with and without calibrator; p corrected for their number (Holm)."
         yield EffectTable(
-            ["set-up", "calibrator", "without", "with", "difference", "95 % interval", "runs", "p (Holm)", "mark"],
+            [
+                *("set-up", "calibrator", "without", "with", _difference_header(board), "95 % interval"),
+                *("runs", "p (Holm)", "mark"),
+            ],
             [_gain_row(gain) for gain in board["calibration_gains"]],
         )
     if any(has_choice(front) for front in board["pareto"]):
         metric = board["pareto"][0]["metric"]
         yield front_meaning(board["pareto"][0])
         yield EffectTable(["cost", "set-up", "mean cost", metric], list(_front_rows(board["pareto"])))
+
+
+def _difference_header(board: Record) -> str:
+    return "difference" if board["higher_is_better"] else "difference (less is better)"
 
 
 def _effect_row(effect: Record) -> list[str]:
@@ -130,7 +139,7 @@ def effects_heading(effects: Sequence[Record]) -> str:
     """What the differences are of."""
     covered = list(dict.fromkeys(effect["covers"] for effect in effects if effect["covers"]))
     over = f"; 95 % over {' or over '.join(covered)}, all other settings as they are" if covered else ""
-    return f"Effects on {effects[0]['metric']}, paired runs equal but for the named thing{over}"
+    return f"Effects on {arrowed(effects[0])}, paired runs equal but for the named thing{over}"
 
 
 def effect_text(effect: Record) -> str:
@@ -141,13 +150,34 @@ def effect_text(effect: Record) -> str:
 
 
 def compared_text(effect: Record) -> str:
-    """Value over reference, by the names of the grid where they say it, with the setting where it is one alone."""
-    if effect["kind"] == "name":
-        return f"{effect['value']} over {effect['reference']}"
-    if effect["value_name"] is None:
-        return f"{effect['axis']} {effect['value']} over {effect['reference']}"
-    text = f"{effect['value_name']} over {effect['reference_name']}"
-    return text if effect["also"] else f"{text} ({effect['axis']})"
+    """Value over reference, by the names of the grid where they say it, and the settings in which the two differ.
+
+    `pca over default (lora.init_lora_weights)`, `lora.r 8 over none (also inference.icl_examples 0 over 2)`.
+    """
+    axis, changes = effect["axis"], effect["changes"]
+    names = effect["value"], effect["reference"]
+    if effect["kind"] == "setting" and effect["value_name"] is None:
+        others = [_change_text(change) for change in _surprising_first(changes) if change["setting"] != axis]
+        return f"{axis} {names[0]} over {names[1]}" + (f" (also {some(others, MOST_NAMES)})" if others else "")
+    if effect["kind"] == "setting":
+        names = effect["value_name"], effect["reference_name"]
+    told = [
+        change["setting"] if (change["value"], change["reference"]) == names else _change_text(change)
+        for change in _surprising_first(changes)
+    ]
+    return f"{names[0]} over {names[1]} ({some(told or [axis], MOST_NAMES)})"
+
+
+def _surprising_first(changes: Sequence[Record]) -> list[Record]:
+    """What both sides have before what comes and goes with a section."""
+    return sorted(changes, key=lambda change: UNSET in (change["value"], change["reference"]))
+
+
+def _change_text(change: Record) -> str:
+    """A setting that is not alike in all pairs is only named."""
+    if VARIOUS in (change["value"], change["reference"]):
+        return f"{change['setting']} not alike in all pairs"
+    return f"{change['setting']} {change['value']} over {change['reference']}"
 
 
 def gain_text(gain: Record) -> str:
@@ -196,7 +226,12 @@ def holm_text(record: Record) -> str:
 
 def _difference_text(record: Record) -> str:
     interval = "" if record["low"] is None else f" {difference_interval(record)}"
-    return f"{record['difference']:+.4f} {record['metric']}{interval}"
+    return f"{record['difference']:+.4f} {arrowed(record)}{interval}"
+
+
+def arrowed(record: Record) -> str:
+    """The metric of an effect, a gain or a front; where less of it is better, an arrow says so."""
+    return str(record["metric"]) + ("" if record["higher_is_better"] else " ↓")
 
 
 def _p_text(record: Record) -> str:

@@ -122,7 +122,12 @@ def _metrics(board: Row) -> Iterator[Column]:
     names = [name for name in dict.fromkeys([*first, *there]) if name not in (metric, metric.removeprefix(DEV))]
     for place, name in enumerate(names, _AGAINST + 2):
         values = [found.get(name) for found in means]
-        yield Column(name, [number(value) for value in values], leaves=place, styles=best_cells(values, name))
+        yield Column(
+            name,
+            [number(value) for value in values],
+            leaves=place,
+            styles=best_cells(values, higher=board.get("directions", {}).get(name)),
+        )
 
 
 def _seconds(rows: Sequence[Mapping[str, float | None]]) -> list[Column]:

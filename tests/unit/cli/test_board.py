@@ -49,7 +49,8 @@ def made_board(*groups: dict[str, Any], **changes: Any) -> dict[str, Any]:
     rows = [row(item["name"], "done") | {"board": "b"} for item in groups]
     board = {
         "board": "b", "task_type": "classification", "output_column": "label", "metric": "macro_f1",
-        "higher_is_better": True, "warnings": ["look [here]"], "groups": list(groups), "statistics": None,
+        "higher_is_better": True, "directions": {"macro_f1": True, "ece": False},
+        "warnings": ["look [here]"], "groups": list(groups), "statistics": None,
         "ranking": [{"rank": place + 1, "name": item["name"], "id": item["id"]} for place, item in enumerate(rows)],
     }  # fmt: skip
     rows[0]["timing"] = {"train": 12.34, "infer": 5.0}

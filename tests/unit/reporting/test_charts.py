@@ -16,7 +16,7 @@ from tests.support.grids import MadeGrid
 EFFECT = {
     "axis": "lora.init_lora_weights", "reference": "default", "value": "pca", "difference": 0.008, "low": 0.001,
     "high": 0.015, "p_holm": 0.03, "n_pairs": 24, "kind": "setting", "also": [], "value_name": None,
-    "reference_name": None,
+    "reference_name": None, "changes": [], "higher_is_better": True,
 }  # fmt: skip
 POINT = {"shots": 4, "n_train": 12, "group": "g", "value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.cells import cell_len
 
-from sft.terminal.screen import BEST, Column, Screen, drawn, line, screen_of, table
+from sft.terminal.screen import BEST, Column, Screen, best_cells, drawn, line, screen_of, table
 
 NAMES = ["a", "qwen-0.5B/lora-pissa/shots16/seed13", "日本語"]
 COLUMNS = [
@@ -119,3 +119,11 @@ def test_a_terminal_has_a_width_and_colour_unless_it_is_refused(
         monkeypatch.setenv("NO_COLOR", "1")
     assert screen_of(Terminal()) == Screen(93, colour=not no_colour)
     assert screen_of(io.StringIO()) == Screen(None, colour=False)
+
+
+def test_the_best_value_is_painted_in_the_direction_of_its_record() -> None:
+    values = [0.2, None, 0.4, 0.2]
+    assert best_cells(values, higher=True) == {2: BEST}
+    assert best_cells(values, higher=False) == {0: BEST, 3: BEST}
+    assert best_cells(values, higher=None) == {}
+    assert best_cells([0.2, 0.2], higher=True) == {}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sft.reporting.tables.effects import effect_text, short_lines
+from sft.reporting.tables.effects import compared_text, effect_text, short_lines
 from sft.terminal.board import board_text
 from tests.support.records import outcome
 from tests.support.results import ResultsBuilder
@@ -33,7 +33,8 @@ def test_json_has_the_keys_that_were_promised(made: ResultsBuilder) -> None:
     fill(made, ["default", "pca"])
     board = made.record()
     assert set(board["effects"][0]) == {
-        "axis", "also", "kind", "reference", "value", "reference_name", "value_name", "metric", "difference", "low",
+        "axis", "also", "kind", "reference", "value", "reference_name", "value_name", "changes",
+        "higher_is_better", "metric", "difference", "low",
         "high", "p", "p_holm", "n_pairs", "n_seeds", "covers", "test", "mark", "runs_only",
     }  # fmt: skip
     assert set(board["learning_curves"][0]) == {"name", "settings", "metric", "points"}
@@ -41,7 +42,8 @@ def test_json_has_the_keys_that_were_promised(made: ResultsBuilder) -> None:
         "shots", "n_train", "group", "value", "low", "high", "n",
     }  # fmt: skip
     assert set(board["calibration_gains"][0]) == {
-        "group", "calibrator", "metric", "uncalibrated", "calibrated", "difference", "low", "high", "p", "p_holm", "n",
+        "group", "calibrator", "metric", "higher_is_better",
+        "uncalibrated", "calibrated", "difference", "low", "high", "p", "p_holm", "n",
         "covers", "test", "mark", "runs_only",
     }  # fmt: skip
     assert set(board["pareto"][0]) == {"cost", "unit", "metric", "higher_is_better", "points", "tolerance"}
@@ -52,14 +54,67 @@ def test_an_effect_reads_as_a_sentence() -> None:
     effect = {
         "axis": "lora.init_lora_weights", "also": [], "kind": "name", "reference": "default", "value": "pca",
         "reference_name": None, "value_name": None, "metric": "macro_f1", "difference": 0.008, "low": 0.001,
+        "higher_is_better": True,
+        "changes": [{"setting": "lora.init_lora_weights", "value": "pca", "reference": "default"}],
         "high": 0.015, "p": 0.01, "p_holm": 0.03, "n_pairs": 24, "n_seeds": 3, "covers": "test rows and seeds",
     }  # fmt: skip
-    assert effect_text(effect) == "pca over default: +0.0080 macro_f1 [+0.0010, +0.0150], 24 pairs, p (Holm) 0.030"
+    assert effect_text(effect) == (
+        "pca over default (lora.init_lora_weights): +0.0080 macro_f1 [+0.0010, +0.0150], 24 pairs, p (Holm) 0.030"
+    )
     setting = effect | {"kind": "setting", "low": None, "high": None, "p_holm": None, "n_pairs": 1}
     assert effect_text(setting) == "lora.init_lora_weights pca over default: +0.0080 macro_f1, 1 pair"
     named = effect | {"kind": "setting", "value_name": "with-pca", "reference_name": "plain"}
-    assert effect_text(named).startswith("with-pca over plain (lora.init_lora_weights): ")
-    assert effect_text(named | {"also": ["lora.r"]}).startswith("with-pca over plain: ")
+    assert effect_text(named).startswith("with-pca over plain (lora.init_lora_weights pca over default): ")
+    assert effect_text(setting | {"higher_is_better": False, "metric": "log_loss"}).endswith(
+        "+0.0080 log_loss ↓, 1 pair"
+    )
+
+
+def test_an_effect_names_all_that_differs_between_its_sides(made: ResultsBuilder) -> None:
+    """LoRA against in-context, with names that say nothing."""
+    shown = {"lora": None, "training": None, "adapter": {"method": "none"}, "inference": {"icl_examples": 2}}
+    made.scored("a", outcome(np.arange(200) < 150), {})
+    made.scored("b", outcome(np.arange(200) < 100), shown)
+    (effect,) = made.record()["effects"]
+    assert compared_text(effect).startswith("lora.r 8 over none (also inference.icl_examples 0 over 2, ")
+    assert {"setting": "inference.icl_examples", "value": "0", "reference": "2"} in effect["changes"]
+
+
+def test_parts_of_names_that_are_alike_are_told_apart_by_what_they_set(made: ResultsBuilder) -> None:
+    for rank, model in itertools.product((8, 16), ("a", "b")):
+        name = f"{'base' if rank == 8 else 'alt'}/{'base' if model == 'a' else 'alt'}"
+        n_right = 100 + (20 if rank == 16 else 0) - (10 if model == "b" else 0)
+        made.scored(name, outcome(np.arange(200) < n_right), {"lora": {"r": rank}, "model": {"name": model}})
+    assert {compared_text(effect): round(effect["difference"], 3) for effect in made.record()["effects"]} == {
+        "alt over base (model.name b over a)": -0.05,
+        "alt over base (lora.r 16 over 8)": 0.1,
+    }
+
+
+def test_a_part_of_names_that_sets_now_this_and_now_that_says_so(made: ResultsBuilder) -> None:
+    for place, model in enumerate("ab"):
+        own = {"model": {"name": model}}
+        made.scored(f"x/{model}", outcome(np.arange(200) < 100), own)
+        other = {"lora": {"r": 16 + place}, "prompting": {"max_input_length": 9}}
+        made.scored(f"y/{model}", outcome(np.arange(200) < 120), own | other)
+    texts = [compared_text(effect) for effect in made.record()["effects"]]
+    assert texts == [
+        "model.name b over a",
+        "y over x (lora.r not alike in all pairs, prompting.max_input_length 9 over 64)",
+        "b over a (model.name, lora.r not alike in all pairs)",
+    ]
+
+
+def test_where_less_is_better_effects_and_tables_say_so(tmp_path: Path) -> None:
+    folder = ResultsBuilder(tmp_path, "log_loss")
+    for rank, n_right in ((8, 100), (16, 150)):
+        rows = outcome(np.arange(200) < n_right)
+        assert rows.log_loss is not None
+        folder.scored(f"n{rank}", rows, {"lora": {"r": rank}}, results={"log_loss": float(rows.log_loss.mean())})
+    board = folder.record()
+    assert board["directions"] == {"accuracy": True, "log_loss": False}
+    assert "-0.3125 log_loss ↓" in effect_text(board["effects"][0])
+    assert "difference (less is better)" in (tmp_path / "leaderboard.md").read_text()
 
 
 def test_the_terminal_and_the_page_show_them(made: ResultsBuilder) -> None:
