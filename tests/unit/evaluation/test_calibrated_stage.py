@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 
 from sft.errors import StageFailure
+from sft.evaluation.metrics import metric_registry
+from sft.evaluation.recomputing import run_rows, wrong_metrics
+from sft.evaluation.row_metrics import row_sums
 from sft.evaluation.rows import EvaluatedRows, read_rows
+from sft.evaluation.selection import entry_of
 from sft.evaluation.stage import run
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.atomic import write_json
@@ -135,6 +139,70 @@ def test_every_metric_stands_beside_without_the_calibrator_in_its_direction(prep
     directions = record["details"]["higher_is_better"]
     assert (directions["uncalibrated_log_loss"], directions["uncalibrated_accuracy"]) == (False, True)
     assert directions["label_mass"] is True
+
+
+LABEL_METRICS = [
+    name for name in metric_registry if "classification" in entry_of(name).task_types and entry_of(name).results
+]
+ALL = {"evaluation": {"metrics": LABEL_METRICS, "ece_bins": 7, "ece_norm": "l2"}}
+
+
+def changed(job: PlannedJob, record: dict[str, Any], key: str) -> list[str]:
+    """What is told where one number is another."""
+    results = {**record["results"], key: record["results"][key] + 1e-6}
+    write_json(job.folder.metrics, {**record, "results": results})
+    return wrong_metrics(job.folder)
+
+
+def test_every_number_is_recomputed_from_the_predictions(prepare: Prepare) -> None:
+    job = prepare(DEV, ALL, calibration("contextual"), sets=FREE)
+    record = metrics_of(job)
+    assert len(record["results"]) == 2 * (2 * len(LABEL_METRICS) + 1)
+    assert wrong_metrics(job.folder) == []
+    for key in record["results"]:
+        (told,) = changed(job, record, key)
+        assert told.startswith(f"result/metrics.json says {key} ")
+
+
+@pytest.mark.parametrize("scoring", [{"normalization": "mean"}, {"end_token": False}])
+def test_what_predictions_do_not_hold_of_other_scores_is_left_alone(prepare: Prepare, scoring: dict[str, Any]) -> None:
+    job = prepare(ALL, {"inference": {"label_scoring": scoring}}, calibration("contextual"), sets=FREE)
+    record = metrics_of(job)
+    assert wrong_metrics(job.folder) == []
+    assert changed(job, record, "uncalibrated_macro_f1") == []
+    assert len(changed(job, record, "macro_f1")) == 1
+
+
+@pytest.mark.parametrize("result", ["macro_f1", "dev_macro_f1", "brier", "dev_ece", "mcc"])
+def test_rows_that_an_earlier_version_kept_are_completed_from_the_predictions(prepare: Prepare, result: str) -> None:
+    job = prepare(DEV, ALL, calibration("contextual"), sets=FREE)
+    record = metrics_of(job)
+    prefix = "dev_" if result.startswith("dev_") else ""
+    name = result.removeprefix(prefix)
+    now = run_rows(job.folder, record, result)
+    with np.load(job.folder.rows) as saved:
+        older = {key: saved[key] for key in saved.files if not key.endswith(("brier", "confidence"))}
+    np.savez(job.folder.rows, **older)
+    completed = run_rows(job.folder, record, result)
+    job.folder.rows.unlink()
+    made = run_rows(job.folder, record, result)
+    for rows in (now, completed, made):
+        assert rows is not None
+        assert rows.uncalibrated is not None
+        for side, key in ((rows, result), (rows.uncalibrated, f"{prefix}uncalibrated_{name}")):
+            sums = row_sums(name, side, record)
+            assert sums is not None
+            assert sums.whole == pytest.approx(record["results"][key], abs=1e-12)
+
+
+def test_rows_that_do_not_give_the_number_are_none(prepare: Prepare) -> None:
+    job = prepare(ALL, calibration("contextual"), sets=FREE)
+    record = metrics_of(job)
+    wrong = {**record, "results": {**record["results"], "macro_f1": 0.123}}
+    assert run_rows(job.folder, wrong, "macro_f1") is None
+    assert run_rows(job.folder, record, "no_such_result") is None
+    job.folder.predictions("test", "jsonl").write_text("{}\n")
+    assert run_rows(job.folder, wrong, "macro_f1") is None
 
 
 def test_what_the_calibrator_did_is_recorded_for_each_split(prepare: Prepare) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from sft.errors import DataError, StageFailure
+from sft.evaluation.recomputing import run_rows, wrong_metrics
+from sft.evaluation.row_metrics import row_sums
 from sft.evaluation.rows import read_rows
 from sft.evaluation.stage import run
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
@@ -309,3 +311,67 @@ def test_texts_become_predictions_and_text_metrics(
     lines = job.folder.predictions("test", "tsv").read_text().split("\n")
     assert len(lines) == 11
     assert "a\\tb\\u2028c" in lines[1]
+
+
+OWN = """
+def length(predictions, references):
+    return sum(map(len, predictions)) / len(predictions)
+length.per_row = lambda predictions, references: [len(text) for text in predictions]
+"""
+TEXT_METRICS = ["rouge1", "rouge2", "rougeL", "rougeLsum", "bleu", "chrf", "exact_match", "own.py:length"]
+ARGUMENTS = {
+    "rouge_stemmer": True,
+    "bleu_tokenize": "char",
+    "bleu_lowercase": True,
+    "chrf_word_order": 2,
+    "exact_match_ignore_case": True,
+}
+
+
+@pytest.fixture
+def of_texts(
+    planned: Jobs, raw: Raw, generation: dict[str, Any], zero_shot: dict[str, Any], project: Path
+) -> tuple[PlannedJob, dict[str, Any]]:
+    """A finished job with every metric of texts."""
+    (project / "own.py").write_text(OWN)
+    config = raw(generation, zero_shot, DEV, {"evaluation": {"metrics": TEXT_METRICS, **ARGUMENTS}})
+    job, infer = planned(config)
+    answers = {"dev": ["bad", "Good", "mix ed"], "test": ["BAD", "goods\ud83d", "mixed up"]}
+    records = [
+        {"split": split, "source_index": index, "text": answers[split][index % 3]}
+        for split in ("dev", "test")
+        for index in range(N[split])
+    ]
+    write_json_lines(infer.texts, records)
+    _write_inference(infer, ["dev", "test"])
+    return job, _run(job)
+
+
+def test_every_number_of_texts_is_recomputed_from_the_predictions(
+    of_texts: tuple[PlannedJob, dict[str, Any]],
+) -> None:
+    job, record = of_texts
+    assert len(record["results"]) == 2 * len(TEXT_METRICS)
+    assert wrong_metrics(job.folder) == []
+    for key, value in record["results"].items():
+        write_json(job.folder.metrics, {**record, "results": {**record["results"], key: value + 1e-6}})
+        (told,) = wrong_metrics(job.folder)
+        assert told.startswith(f"result/metrics.json says {key} ")
+
+
+def test_rows_of_texts_give_every_number_and_older_ones_but_that_of_own_code(
+    of_texts: tuple[PlannedJob, dict[str, Any]],
+) -> None:
+    job, record = of_texts
+    now = {result: run_rows(job.folder, record, result) for result in record["results"]}
+    with np.load(job.folder.rows) as saved:
+        older = {key: saved[key] for key in saved.files if "per_row" not in key}
+    np.savez(job.folder.rows, **older)
+    then = {result: run_rows(job.folder, record, result) for result in record["results"]}
+    assert {result for result, rows in then.items() if rows is None} == {"length", "dev_length"}
+    for result, rows in [*now.items(), *then.items()]:
+        if rows is not None:
+            sums = row_sums(result.removeprefix("dev_"), rows, record)
+            assert sums is not None
+            assert sums.whole == pytest.approx(record["results"][result], abs=1e-12)
+    assert None not in now.values()
