@@ -13,7 +13,7 @@ from sft.reporting.formats.json import leaderboard_record
 from tests.support import grids
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard-json.md").read_text("utf-8")
-FREE = frozenset({"settings", "results", "timing", "resources"})
+FREE = frozenset({"settings", "results", "directions", "timing", "resources"})
 """Maps whose keys are a user's or a metric's."""
 SHOWN_RESOURCES = {"peak_rss_bytes", "peak_gpu_bytes", "trainable_parameters", "total_parameters"}
 NEEDED = {"rows", "seeds"}
@@ -49,7 +49,7 @@ def test_it_names_the_keys_of_the_file(tmp_path: Path) -> None:
     )
     written = keys(json.loads(json.dumps(leaderboard_record(others)))) | SHOWN_RESOURCES | SUMMARY | GAIN
     documented = set(re.findall(r'"(\w+)"(?=[:,} ])', DOCUMENT))
-    values = {"all", "bootstrap", "mcnemar", "t", "setting", "name", "s", "GiB", "parameters", "answering"}
+    values = {"all", "bootstrap", "mcnemar", "t", "setting", "name", "s", "GiB", "parameters", "answering", "various"}
     values |= {"best", "better", "worse", "equivalent", "dev", "test", *NEEDED}
     assert written - documented == set()
     assert documented - written - values == set()

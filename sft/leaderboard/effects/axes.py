@@ -35,12 +35,15 @@ def grid_rows(records: Sequence[ExperimentRecord]) -> list[GridRow]:
     """The rows of one board, in the same order; one in which no seed has an effect stands at every seed."""
     columns = setting_columns([record.settings_in_force for record in records])
     keys = zip(*columns.values(), strict=True) if columns else [()] * len(records)
-    seeds = list(dict.fromkeys(map(seeds_of, records)))
-    return [
-        GridRow(record, at, dict(zip(columns, own, strict=True)))
-        for record, own in zip(records, keys, strict=True)
-        for at in ([seeds_of(record)] if record.in_force.is_seeded else seeds)
-    ]
+    seeds = [seeds_of(record) for record in records]
+    written = {(record.id, own) for record, own in zip(records, seeds, strict=True)}
+    all_seeds = list(dict.fromkeys(seeds))
+    rows = []
+    for record, at, own in zip(records, seeds, keys, strict=True):
+        unwritten = [] if record.in_force.is_seeded else [one for one in all_seeds if (record.id, one) not in written]
+        settings = dict(zip(columns, own, strict=True))
+        rows += [GridRow(record, one, settings) for one in (at, *unwritten)]
+    return rows
 
 
 def changes(pairs: Sequence[tuple[GridRow, GridRow]]) -> Iterator[tuple[str, tuple[str, str]]]:

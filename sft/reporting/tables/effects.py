@@ -175,7 +175,7 @@ def _surprising_first(changes: Sequence[Record]) -> list[Record]:
 
 def _change_text(change: Record) -> str:
     """A setting that is not alike in all pairs is only named."""
-    if VARIOUS in (change["value"], change["reference"]):
+    if change["value"] == change["reference"] == VARIOUS:
         return f"{change['setting']} not alike in all pairs"
     return f"{change['setting']} {change['value']} over {change['reference']}"
 

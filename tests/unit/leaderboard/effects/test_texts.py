@@ -100,7 +100,7 @@ def test_a_part_of_names_that_sets_now_this_and_now_that_says_so(made: ResultsBu
     texts = [compared_text(effect) for effect in made.record()["effects"]]
     assert texts == [
         "model.name b over a",
-        "y over x (lora.r not alike in all pairs, prompting.max_input_length 9 over 64)",
+        "y over x (lora.r various over 8, prompting.max_input_length 9 over 64)",
         "b over a (model.name, lora.r not alike in all pairs)",
     ]
 
