@@ -44,6 +44,7 @@ class Board:
         verdict: what they come to; None before `with_statistics`.
         in_grid_order: its rows as the grid has them.
         effects: what the values of each axis change; empty before `with_statistics`, like all that follow.
+        effects_dev: the same on the dev rows, where these rank: what to choose by.
         learning_curves: groups over their shots.
         calibration_gains: of the groups that have a calibrator.
         pareto: quality beside costs.
@@ -62,6 +63,7 @@ class Board:
     verdict: Verdict | None = None
     in_grid_order: tuple[ExperimentRecord, ...] = ()
     effects: tuple[Effect, ...] = ()
+    effects_dev: tuple[Effect, ...] = ()
     learning_curves: tuple[LearningCurve, ...] = ()
     calibration_gains: tuple[CalibrationGain, ...] = ()
     pareto: tuple[ParetoFront, ...] = ()

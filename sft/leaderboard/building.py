@@ -89,18 +89,19 @@ def with_statistics(leaderboard: Leaderboard, options: StatisticsOptions = STATI
         options: of the statistics.
     """
     grouped = [with_groups(board, leaderboard.without_result) for board in leaderboard.boards]
-    boards = (_complete(board, board_runs(board, options), leaderboard.baselines.of(board.id)) for board in grouped)
+    boards = (_complete(board, options, leaderboard.baselines.of(board.id)) for board in grouped)
     return replace(leaderboard, boards=tuple(boards))
 
 
-def board_runs(board: Board, options: StatisticsOptions = STATISTICS) -> BoardRuns:
+def board_runs(board: Board, options: StatisticsOptions = STATISTICS, *, on_dev: bool = False) -> BoardRuns:
     """The runs of a board with groups, and how these are compared; every run is sampled once.
 
     Args:
         board: with groups.
         options: of the statistics.
+        on_dev: by the dev rows that rank; else by the test rows.
     """
-    metric = (board.metric or "").removeprefix(DEV)
+    metric = (board.metric or "").removeprefix("" if on_dev else DEV)
     samples = run_samples([run for group in board.groups for run in group.runs], metric)
     details = board.records[0].part("details")
     step = step_of(metric, details, samples.n_rows) if samples.n_rows else 0.0
@@ -110,18 +111,21 @@ def board_runs(board: Board, options: StatisticsOptions = STATISTICS) -> BoardRu
     return BoardRuns.of(board.groups, samples, scale)
 
 
-def _complete(board: Board, runs: BoardRuns, baselines: Sequence[Baseline]) -> Board:
+def _complete(board: Board, options: StatisticsOptions, baselines: Sequence[Baseline]) -> Board:
     """A board with groups and all its statistics."""
     groups, metric = board.groups, board.metric
     if metric is None:
         return board
-    beside = compared(groups, runs, chosen_on_dev=metric.startswith(DEV))
+    runs, has_dev = board_runs(board, options), metric.startswith(DEV)
+    beside = compared(groups, runs, chosen_on_dev=has_dev)
     groups = with_baselines(beside.groups, baselines, runs)
     board = replace(board, groups=groups, statistics=beside.statistics)
+    planned = planned_effects(grid_rows(board.in_grid_order))
     return replace(
         board,
         verdict=verdict_of(board, {group.name: costs_of(group.runs) for group in groups}),
-        effects=main_effects(planned_effects(grid_rows(board.in_grid_order)), groups, runs),
+        effects=main_effects(planned, groups, runs),
+        effects_dev=main_effects(planned, groups, board_runs(board, options, on_dev=True)) if has_dev else (),
         learning_curves=learning_curves(planned_curves(groups), runs),
         calibration_gains=calibration_gains(groups, runs),
         pareto=pareto_fronts(groups, metric, higher=board.higher_is_better),

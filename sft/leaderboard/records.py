@@ -112,7 +112,7 @@ class Effect:
         reference_name: the part of the names that says the same as a setting's reference; None where none does.
         value_name: likewise.
         changes: setting in force in which the two sides differ -> how each is written, the value's first.
-        metric: the ranking metric, on test rows.
+        metric: the ranking metric; its name tells whether it is of dev rows.
         difference: value less reference, mean over pairs.
         n_pairs: pairs of runs.
         comparison: corrected for all effects of the board; None where rows are not known.

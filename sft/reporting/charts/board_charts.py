@@ -24,7 +24,7 @@ _SHOWN = {
 MOST_NAMES = 12
 """Points of the front that are named."""
 
-_ON_FRONT, _BEATEN = "not beaten in both", "beaten"
+_ON_FRONT, _BEATEN = "on the front", "not on it"
 
 
 def effects_chart(effects: Sequence[Mapping[str, Any]], metric: str) -> Chart | None:
@@ -36,7 +36,7 @@ def effects_chart(effects: Sequence[Mapping[str, Any]], metric: str) -> Chart | 
     title = f"difference in {metric}"
     return chart(
         "effects",
-        f"Paired main effects on {metric}, with 95 % intervals",
+        f"Paired main effects on {metric}, each with its own 95 % interval",
         values,
         [
             {"mark": {"type": "rule", "style": "reference"}, "encoding": {"x": {"datum": 0, "type": "quantitative"}}},
@@ -128,7 +128,7 @@ def _pareto_chart(front: Mapping[str, Any]) -> Chart:
     color = text("front") | {"scale": {"domain": [_ON_FRONT, _BEATEN]}}
     return chart(
         f"pareto_{slug(cost).replace('-', '_')}",
-        f"{metric} by {cost}; the line joins what nothing beats in both (costs within {tolerance:.0%} count as equal)",
+        f"Mean {metric} by {cost}, with the Pareto front (costs within {100 * tolerance:.0f} % count as equal)",
         values,
         [
             {

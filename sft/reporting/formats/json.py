@@ -116,7 +116,8 @@ def _baseline(baseline: Baseline) -> dict[str, Any]:
 def effect_parts(board: Board) -> dict[str, Any]:
     """The keys of a board that hold effects."""
     return {
-        "effects": [_effect(effect) | {"higher_is_better": board.higher_is_better} for effect in board.effects],
+        "effects": [_effect(effect, board, "test") for effect in board.effects],
+        "effects_dev": [_effect(effect, board, "dev") for effect in board.effects_dev],
         "learning_curves": [
             dataclasses.asdict(curve) | {"points": [dataclasses.asdict(point) for point in curve.points]}
             for curve in board.learning_curves
@@ -135,7 +136,9 @@ def effect_parts(board: Board) -> dict[str, Any]:
     }
 
 
-def _effect(effect: Effect) -> dict[str, Any]:
+def _effect(effect: Effect, board: Board, rows: str) -> dict[str, Any]:
+    """An effect on the rows of a split."""
+    compared = _compared(effect.comparison)
     return {
         "axis": effect.axis,
         "also": list(effect.also),
@@ -150,7 +153,10 @@ def _effect(effect: Effect) -> dict[str, Any]:
         ],
         "metric": effect.metric,
         "difference": effect.difference,
-        **_compared(effect.comparison),
+        **compared,
+        "covers": compared["covers"] and compared["covers"].replace("test", rows),
+        "rows": rows,
+        "higher_is_better": board.higher_is_better,
         "n_pairs": effect.n_pairs,
         "n_seeds": 1 if effect.comparison is None else effect.comparison.n_seeds,
     }

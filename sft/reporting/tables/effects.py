@@ -36,11 +36,11 @@ def effect_sections(board: Record) -> Iterator[str | EffectTable]:
     Args:
         board: one of `boards` of a `leaderboard.json`.
     """
-    if board["effects"]:
-        yield f"{effects_heading(board['effects'])}; p corrected for their number (Holm)."
+    for effects in filter(None, (board["effects_dev"], board["effects"])):
+        yield f"{effects_heading(effects, board)}; p corrected for their number (Holm)."
         yield EffectTable(
             ["effect", "axis", _difference_header(board), "95 % interval", "pairs", "seeds", "p (Holm)", "mark"],
-            [_effect_row(effect) for effect in board["effects"]],
+            [_effect_row(effect) for effect in effects],
         )
     if board["learning_curves"]:
         metric = arrowed({**board, "metric": board["learning_curves"][0]["metric"]})
@@ -129,17 +129,20 @@ def short_lines(board: Record) -> list[str]:
         board: one of `boards` of a `leaderboard.json`.
     """
     effects, gains = board.get("effects", []), board.get("calibration_gains", [])
-    lines = [effects_heading(effects), *_clearest(effects, effect_text, MOST_EFFECTS)] if effects else []
+    lines = [effects_heading(effects, board), *_clearest(effects, effect_text, MOST_EFFECTS)] if effects else []
     lines += _clearest(gains, gain_text, MOST_GAINS)
     fronts = [front for front in board.get("pareto", []) if has_choice(front)]
     return [*lines, *(front_text(front, LONGEST_FRONT) for front in fronts[:1])]
 
 
-def effects_heading(effects: Sequence[Record]) -> str:
-    """What the differences are of."""
+def effects_heading(effects: Sequence[Record], board: Record) -> str:
+    """What the differences are of; where dev rows rank, also what they are good for."""
     covered = list(dict.fromkeys(effect["covers"] for effect in effects if effect["covers"]))
     over = f"; 95 % over {' or over '.join(covered)}, all other settings as they are" if covered else ""
-    return f"Effects on {arrowed(effects[0])}, paired runs equal but for the named thing{over}"
+    rows = ""
+    if board["effects_dev"]:
+        rows = " on dev rows (to choose by)" if effects[0]["rows"] == "dev" else " on test rows (to report)"
+    return f"Effects on {arrowed(effects[0])}{rows}, paired runs equal but for the named thing{over}"
 
 
 def effect_text(effect: Record) -> str:
@@ -192,7 +195,7 @@ def front_meaning(front: Record) -> str:
     """What it is to be on a front, in a sentence."""
     return (
         f"Pareto fronts: no other set-up has a better mean {front['metric']} at a cost that counts as no higher, or "
-        f"as good a one at a lower cost; a cost counts as lower from {front['tolerance']:.0%} less on."
+        f"as good a one at a lower cost; a cost counts as lower from {100 * front['tolerance']:.0f} % less on."
     )
 
 
@@ -200,7 +203,9 @@ def front_text(front: Record, most: int | None = None) -> str:
     """The groups on a front, cheapest first."""
     points = [point for point in front["points"] if point["on_front"]]
     told = [f"{point['group']} ({cost_text(point['cost'], front)}, {point['value']:.4f})" for point in points]
-    return f"Best {front['metric']} for its {front['cost']}: {some(told, len(told) if most is None else most)}"
+    return (
+        f"Pareto front of mean {front['metric']} by {front['cost']}: {some(told, len(told) if most is None else most)}"
+    )
 
 
 def cost_text(cost: float, front: Record) -> str:

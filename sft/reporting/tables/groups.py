@@ -62,17 +62,20 @@ def statistics_lines(board: Record) -> Iterator[str]:
     tests = {against["test"] for against in compared}
     named = " or ".join(name for key, name in TESTS.items() if key in tests)
     family = "all pairs, as the best was chosen on the same rows" if known["chosen_on"] == "test" else "all set-ups"
-    yield f"p: {named} against the best on the same rows; p (Holm): corrected for {family}"
+    yield (
+        f"p: {named} against the best on the same rows; p (Holm): corrected for {family}; intervals are each of one "
+        "pair alone, so that one may leave out 0 where p (Holm) is not below 0.05"
+    )
     if any(against["runs_only"] for against in compared):
         yield "Where a set-up has one seed that has an effect, p is of two runs, and another seed may turn it round"
     smallest = known["detectable"]
     if smallest is not None:
         yield (
-            f"The smallest difference that these test rows show with {known['power']:.0%} power (about, for pairs "
-            f"like these, uncorrected): {smallest:.4f}"
+            f"The smallest difference that these test rows show with {100 * known['power']:.0f} % power (about, for "
+            f"pairs like these, uncorrected): {smallest:.4f}"
         )
     elif not {against["mark"] for against in compared} & {BETTER, WORSE}:
-        yield f"These test rows cannot show any difference from the best with {known['power']:.0%} power"
+        yield f"These test rows cannot show any difference from the best with {100 * known['power']:.0f} % power"
 
 
 def interval_text(interval: Record | None, form: str = ".4f") -> str:

@@ -47,7 +47,7 @@ def mark_lines(board: Record, top: int | None = None) -> Iterator[str]:
         EQUIVALENT: f"the 90 % interval of the difference to the best lies within ±{known['margin'] or 0:g}",
         WORSE: "p (Holm) < 0.05",
         BETTER: "p (Holm) < 0.05 on test rows, though dev rows chose another one",
-        NOT_TOLD_APART: "the test rows do not tell it from the best",
+        NOT_TOLD_APART: "not told from the best, which does not say that it is as good",
     }
     there = {group["mark"] for group in groups}
     told = [f"{MARKS[mark]}: {text}" for mark, text in meaning.items() if mark in there]

@@ -114,7 +114,7 @@ def test_where_there_is_no_terminal_the_files_hold_all_but_what_set_ups_are_chos
         "n/a  zero-shot                       3  0.5000 ± 0.0123  [0.4000, 0.6000]  − worse †      n/a      n/a",
         "Only in leaderboard.md, .html and .csv: to the best, p (Holm), accuracy",
         "Marks: ≈ equal: the 90 % interval of the difference to the best lies within ±0.02; − worse: p (Holm) < 0.05; "
-        "? unclear: the test rows do not tell it from the best",
+        "? unclear: not told from the best, which does not say that it is as good",
         "*: provisional, seeds are missing; ranked by the mean of those that are there",
         "†: not shown to be better than majority class (shots 8)",
     ]

@@ -88,7 +88,7 @@ def test_figures_go_to_a_folder(tmp_path: Path) -> None:
 
 def test_pareto_charts_name_the_metric_that_they_show() -> None:
     found = pareto_charts([front(("a", 1.0, 0.5, True), ("b", 2.0, 0.4, False)) | {"metric": "dev_macro_f1"}])
-    assert found[0].title.startswith("dev_macro_f1 by seconds")
+    assert found[0].title.startswith("Mean dev_macro_f1 by seconds")
 
 
 def test_lone_surrogates_are_drawn_as_their_escapes() -> None:

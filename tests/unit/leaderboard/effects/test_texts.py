@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sft.evaluation.rows import write_rows
 from sft.reporting.tables.effects import compared_text, effect_text, short_lines
+from sft.runs.manifest import write_manifest
 from sft.terminal.board import board_text
 from tests.support.records import outcome
 from tests.support.results import ResultsBuilder
@@ -35,7 +37,7 @@ def test_json_has_the_keys_that_were_promised(made: ResultsBuilder) -> None:
     assert set(board["effects"][0]) == {
         "axis", "also", "kind", "reference", "value", "reference_name", "value_name", "changes",
         "higher_is_better", "metric", "difference", "low",
-        "high", "p", "p_holm", "n_pairs", "n_seeds", "covers", "test", "mark", "runs_only",
+        "high", "p", "p_holm", "n_pairs", "n_seeds", "covers", "rows", "test", "mark", "runs_only",
     }  # fmt: skip
     assert set(board["learning_curves"][0]) == {"name", "settings", "metric", "points"}
     assert set(board["learning_curves"][0]["points"][0]) == {
@@ -48,6 +50,25 @@ def test_json_has_the_keys_that_were_promised(made: ResultsBuilder) -> None:
     }  # fmt: skip
     assert set(board["pareto"][0]) == {"cost", "unit", "metric", "higher_is_better", "points", "tolerance"}
     assert set(board["pareto"][0]["points"][0]) == {"group", "cost", "value", "on_front"}
+
+
+def test_with_dev_rows_effects_are_told_for_choosing_and_for_reporting(made: ResultsBuilder) -> None:
+    for place, (init, seed) in enumerate(itertools.product(("default", "pca"), (1, 2))):
+        test, dev = np.arange(200) < 100 + 10 * place, np.arange(100) < 50 - 5 * place
+        own = {"lora": {"r": 8} if init == "default" else {"r": 8, "init_lora_weights": init}, "seed": seed}
+        parts = {"results": {"dev_accuracy": float(dev.mean())}, "data": {"dev_rows_sha256": "dd", "n_dev": 100}}
+        name = f"{init}/seed{seed}"
+        job = made.experiment(name, made.scored(name, outcome(test), own, **parts))
+        write_rows(job.rows, {"test": outcome(test), "dev": outcome(dev)})
+        write_manifest(job, [job.metrics, job.rows])
+    board = made.record()
+    (on_test,), (on_dev,) = board["effects"], board["effects_dev"]
+    assert (on_test["metric"], on_test["rows"], on_test["difference"]) == ("accuracy", "test", pytest.approx(0.1))
+    assert (on_dev["metric"], on_dev["rows"], on_dev["difference"]) == ("dev_accuracy", "dev", pytest.approx(-0.1))
+    assert (on_test["covers"], on_dev["covers"]) == ("test rows and seeds", "dev rows and seeds")
+    assert on_dev["low"] < -0.1 < on_dev["high"]
+    text = (made.path / "leaderboard.md").read_text()
+    assert text.index("on dev rows (to choose by)") < text.index("on test rows (to report)")
 
 
 def test_an_effect_reads_as_a_sentence() -> None:
@@ -126,7 +147,7 @@ def test_the_terminal_and_the_page_show_them(made: ResultsBuilder) -> None:
         assert line in shown
     assert "pca over default (lora.init_lora_weights): +0.0600 accuracy [" in shown
     assert "calibration of pca/8 (batch): +0.1475 accuracy [" in shown
-    assert "Best accuracy for its seconds of training: default/4 (10.5 s, 0.5075), default/8" in shown
+    assert "Pareto front of mean accuracy by seconds of training: default/4 (10.5 s, 0.5075), default/8" in shown
     for text in ("pca over default", "4 shots", "Calibration gains", "mean cost", "10.5 s"):
         assert text in page
 
