@@ -3,8 +3,8 @@
 import errno
 import os
 import re
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Of an `OSError`: the disk, the quota or the limit of a file is reached."""
@@ -163,8 +163,19 @@ class StageFailure(SftError):
 
 
 class InvalidExperiments(UserError):
-    """Everything that is wrong with a grid, found before anything started."""
+    """Everything that is wrong with a grid, found before anything started.
 
-    def __init__(self, headline: str, lines: Sequence[str]) -> None:
+    Args:
+        headline: how many experiments are wrong.
+        lines: one per finding, for people.
+        source: file name of the grid or config.
+        findings: `{"experiments": names, "path", "message"}` for each line; no name where it is of the whole grid.
+    """
+
+    def __init__(
+        self, headline: str, lines: Sequence[str], source: str, findings: Sequence[Mapping[str, Any]]
+    ) -> None:
         super().__init__("\n".join([headline, *lines]))
         self.lines = tuple(lines)
+        self.source = source
+        self.findings = tuple(findings)

@@ -1,10 +1,11 @@
 """What the commands and `import sft` offer; every command calls one function of this package."""
 
-from sft.api.folders import clean, leaderboard, logs, results, status, track, verify
+from sft.api.folders import clean, leaderboard, logs, results, status, status_record, track, verify
 from sft.api.grids import GridRun, inspect, methods, plan, run, run_one, schema
 from sft.experiments.grids.loading import GridOptions
 from sft.experiments.running.settings import RunRequest, RunSettings
 from sft.leaderboard.views.view import ViewRequest
+from sft.pipeline.methods import methods_record
 from sft.reporting.tracked import require_tracker
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "leaderboard",
     "logs",
     "methods",
+    "methods_record",
     "plan",
     "require_tracker",
     "results",
@@ -25,6 +27,7 @@ __all__ = [
     "run_one",
     "schema",
     "status",
+    "status_record",
     "track",
     "verify",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sft.experiments.upkeep.results_view import view_of
 from sft.leaderboard.building import StatisticsOptions, leading_id
@@ -66,6 +66,13 @@ def status(results_path: str | Path = DEFAULT_RESULTS) -> list[str]:
     from sft.terminal.status import status_lines
 
     return status_lines(view_of(_folder(results_path)))
+
+
+def status_record(results_path: str | Path = DEFAULT_RESULTS) -> dict[str, Any]:
+    """The same for programs, as `sft status --json` prints it."""
+    from sft.experiments.upkeep.folder_record import status_record as record_of
+
+    return record_of(view_of(_folder(results_path)))
 
 
 def logs(experiment: str, results_path: str | Path = DEFAULT_RESULTS, lines: int = 20) -> list[str]:

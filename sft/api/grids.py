@@ -17,6 +17,7 @@ from sft.experiments.running.run_plan import RunOutcome, Watchers, commits_in_fo
 from sft.experiments.running.settings import RunRequest, RunSettings
 from sft.experiments.running.stage_costs import StageCosts, row_counts
 from sft.experiments.running.trained_adapters import require_adapters, require_training
+from sft.pipeline.methods import methods_record
 from sft.reporting.tracked import last_log, require_tracker
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 from sft.runs.hub_contact import asked_anew
@@ -133,7 +134,7 @@ def schema() -> dict[str, Any]:
 
 def methods() -> str:
     """Adapters, initialisers, metrics and tasks by name, with what each supports."""
-    return "\n".join(method_lines())
+    return "\n".join(method_lines(methods_record()))
 
 
 def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True, may_train: bool = True) -> GridPlan:

@@ -36,6 +36,8 @@ Top = Annotated[
     int | None, typer.Option("--top", metavar="N", min=1, help="Show the N best of each board; the files hold all.")
 ]
 
+Json = Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")]
+
 NoTexts = Annotated[
     bool, typer.Option("--no-texts", help="Leave texts of the data out of leaderboard.html; label names stay.")
 ]

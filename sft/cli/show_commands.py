@@ -3,15 +3,19 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
-from sft.cli.options import Diff, Figures, Folders, Full, GroupBy, Margin, Metric, NoTexts, To, Top, Tracker
-from sft.errors import UserError
-from sft.runs.files import DEFAULT_RESULTS
-from sft.terminal.streams import show
+from sft.cli.options import Diff, Figures, Folders, Full, GroupBy, Json, Margin, Metric, NoTexts, To, Top, Tracker
+from sft.errors import InvalidExperiments, UserError
+from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
+from sft.terminal.streams import show, show_json, write_err
+
+if TYPE_CHECKING:
+    from sft.leaderboard.views.view import LeaderboardView
+    from sft.reporting.files import WrittenLeaderboard
 
 
 @reads_grid
@@ -21,16 +25,28 @@ def plan(
     why: Annotated[
         bool, typer.Option("--why", help="Tell which keys differ from the nearest finished stage.")
     ] = False,
+    json_: Json = False,
     results_path: Results = DEFAULT_RESULTS,
     options: Any,
 ) -> None:
     """Expand and check a grid; show what would run, is shared, is done, and every default in force."""
     from sft import api
-    from sft.runs.files import ResultsFolder
+    from sft.experiments.planning.plan_record import plan_record, refused_record
     from sft.terminal.plan import plan_lines
 
-    checked = api.plan(grid, options, results_path)
-    show("\n".join(plan_lines(checked, ResultsFolder(results_path.resolve()), why=why)))
+    if why and json_:
+        raise UserError("--why and --json: the reasons are told to people alone; leave one of them out")
+    results = ResultsFolder(results_path.resolve())
+    try:
+        checked = api.plan(grid, options, results_path)
+    except InvalidExperiments as error:
+        if json_:
+            show_json(refused_record(error, results))
+        raise
+    if json_:
+        show_json(plan_record(checked, results))
+    else:
+        show("\n".join(plan_lines(checked, results, why=why)))
 
 
 @reads_grid
@@ -38,7 +54,7 @@ def inspect(
     config: Config,
     *,
     rows: Annotated[int, typer.Option(min=1, help="Rows of each split.")] = 5,
-    json_: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    json_: Json = False,
     lm_eval: Annotated[
         Path | None,
         typer.Option("--lm-eval", metavar="DIR", help="Also write the test rows as a task for lm-evaluation-harness."),
@@ -64,30 +80,43 @@ def leaderboard(
     group_by: GroupBy = None,
     diff: Diff = None,
     top: Top = None,
+    json_: Json = False,
     no_texts: NoTexts = False,
     figures: Figures = None,
     tracker: Tracker = None,
 ) -> None:
     """Rebuild the leaderboard files of results folders, then show the ranking or another view of it."""
     from sft import api
+    from sft.reporting.view_record import view_record
+
+    request = api.ViewRequest(metric, _parts(group_by), diff)
+    if top is not None and (diff is not None or json_):
+        raise UserError(f"--top: {'--json has' if json_ else '--diff shows two and'} no table; leave one of them out")
+    if tracker is not None:
+        api.require_tracker(tracker)
+    written = api.leaderboard(results, to, full=full, margin=margin, with_texts=not no_texts, figures=figures)
+    view = None if request.is_plain else written.view(request)
+    if json_:
+        show_json(written.report.record if view is None else view_record(view, request))
+    else:
+        _show_board(written, view, top)
+    if tracker is not None:
+        done = written.track(tracker)
+        write_err(f"{done}\n") if json_ else show(done)
+
+
+def _show_board(written: "WrittenLeaderboard", view: "LeaderboardView | None", top: int | None) -> None:
+    """The leaderboard, or another view of it, and where its files are."""
     from sft.terminal.board import board_text
     from sft.terminal.board.boards import view_text
     from sft.terminal.screen import screen_of
 
-    request = api.ViewRequest(metric, _parts(group_by), diff)
-    if top is not None and diff is not None:
-        raise UserError("--top: --diff shows two and no ranking; leave one of them out")
-    if tracker is not None:
-        api.require_tracker(tracker)
-    written = api.leaderboard(results, to, full=full, margin=margin, with_texts=not no_texts, figures=figures)
     screen = screen_of(sys.stdout)
-    if request.is_plain:
+    if view is None:
         text = board_text(written.report.record, screen.width, colour=screen.colour, top=top)
     else:
-        text = view_text(written.view(request), screen, top)
+        text = view_text(view, screen, top)
     show(f"{text}\n{written.to.leaderboard('md')}\n{written.to.leaderboard('html')}")
-    if tracker is not None:
-        show(written.track(tracker))
 
 
 def schema() -> None:
@@ -97,11 +126,14 @@ def schema() -> None:
     show(json.dumps(api.schema(), indent=2))
 
 
-def methods() -> None:
+def methods(json_: Json = False) -> None:
     """List adapters, initialisers, metrics and tasks with what each supports."""
     from sft import api
 
-    show(api.methods())
+    if json_:
+        show_json(api.methods_record())
+    else:
+        show(api.methods())
 
 
 def _parts(written: list[str] | None) -> tuple[str, ...]:

@@ -5,15 +5,19 @@ from typing import Annotated
 import typer
 
 from sft.cli.arguments import Results
+from sft.cli.options import Json
 from sft.runs.files import DEFAULT_RESULTS
-from sft.terminal.streams import show
+from sft.terminal.streams import show, show_json
 
 
-def status(results_path: Results = DEFAULT_RESULTS) -> None:
+def status(results_path: Results = DEFAULT_RESULTS, json_: Json = False) -> None:
     """Show how a results folder stands: counts by state, what runs, what failed and why, what the next run does."""
     from sft import api
 
-    show("\n".join(api.status(results_path)))
+    if json_:
+        show_json(api.status_record(results_path))
+    else:
+        show("\n".join(api.status(results_path)))
 
 
 def logs(
@@ -27,13 +31,17 @@ def logs(
     show("\n".join(api.logs(experiment, results_path, lines)))
 
 
-def verify(results_path: Results = DEFAULT_RESULTS) -> None:
+def verify(results_path: Results = DEFAULT_RESULTS, json_: Json = False) -> None:
     """Compare result files with their manifests, metrics with the predictions; exit 1 when one differs."""
     from sft import api
+    from sft.experiments.upkeep.folder_record import verification_record
     from sft.terminal.status import verification_lines
 
     verified = api.verify(results_path)
-    show("\n".join(verification_lines(verified)))
+    if json_:
+        show_json(verification_record(verified))
+    else:
+        show("\n".join(verification_lines(verified)))
     if verified.damaged:
         raise typer.Exit(1)
 

@@ -41,21 +41,23 @@ def invalid(findings: Sequence[Finding], names: Sequence[str], source: str) -> I
     headline = f"{len(bad)} of {len(names)} experiments {verb} invalid; nothing was started."
     if not bad:
         headline = "The grid is invalid; nothing was started."
-    return InvalidExperiments(headline, _lines(findings, numbers, source))
+    shared = _shared(sorted(findings, key=lambda finding: numbers.get(finding.experiment or "", 0)))
+    lines = [
+        f"{_who(named, numbers)}{f'{path}: ' if path else ''}{message} [{source}]"
+        for (path, message), named in shared.items()
+    ]
+    told = [{"experiments": named, "path": path, "message": message} for (path, message), named in shared.items()]
+    return InvalidExperiments(headline, lines, source, told)
 
 
-def _lines(findings: Sequence[Finding], numbers: dict[str, int], source: str) -> list[str]:
-    """One line per finding, however many experiments share it."""
-    ordered = sorted(findings, key=lambda finding: numbers.get(finding.experiment or "", 0))
-    sharing: dict[tuple[str, str], list[str]] = {}
-    for finding in ordered:
+def _shared(findings: Sequence[Finding]) -> dict[PathMessage, list[str]]:
+    """Each finding once, with the experiments that share it."""
+    sharing: dict[PathMessage, list[str]] = {}
+    for finding in findings:
         named = sharing.setdefault((finding.path, finding.message), [])
         if finding.experiment is not None and finding.experiment not in named:
             named.append(finding.experiment)
-    return [
-        f"{_who(named, numbers)}{f'{path}: ' if path else ''}{message} [{source}]"
-        for (path, message), named in sharing.items()
-    ]
+    return sharing
 
 
 def _who(names: Sequence[str], numbers: dict[str, int]) -> str:

@@ -71,6 +71,13 @@ class Standing:
         """Why there is no result; None where there is one, or the job has not ended."""
         return error_in(self.state, self.status)
 
+    @property
+    def is_taken_up(self) -> bool:
+        """Whether the next run takes up an experiment that stands so, without being told to retry."""
+        if self.state not in FAILED or self.status is None:
+            return self.state not in FINISHED
+        return runs_again(self.status, self.status.stage)
+
 
 def error_in(state: JobState, status: StatusRecord | None) -> ErrorRecord | None:
     """Why a job in a state has no result: what a reader can tell, else what its runner wrote."""

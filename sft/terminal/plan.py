@@ -1,15 +1,10 @@
 """A plan as text: what would run, what is shared, what is done, what has no effect, and every default in force."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
-from sft.config.experiment import ExperimentConfig
-from sft.errors import MachineError
-from sft.experiments.executors import make_executor
-from sft.experiments.executors.protocol import ExecutorOptions
 from sft.experiments.planning.defaults import default_lines
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
-from sft.experiments.planning.plan_warnings import version_warnings
+from sft.experiments.planning.plan_record import all_warnings
 from sft.experiments.planning.rerun_reasons import why_lines
 from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_run
 from sft.pipeline.differences import shown
@@ -17,7 +12,6 @@ from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
 from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
-from sft.runs.records import JOB_STAGES
 from sft.terminal.job_story import reason, story
 from sft.wording import and_more, counted, some
 
@@ -39,7 +33,7 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
     lines += ["", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
     lines += _label_lines(plan)
-    unused = _by_text(plan, without_effect)
+    unused = plan.by_text(without_effect)
     lines += [f"  no effect here: {path} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
     lines += [*_stopped_lines(run, results), *_stopped_lines(baselines, results)]
     if why:
@@ -48,32 +42,16 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
         lines += ["", *why_lines(list(to_run.values()), told, results), *_written_default_lines(plan)]
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
-    warnings = [*plan.warnings, *version_warnings([job for path, job in run.jobs.items() if path in run.done])]
-    warnings += _device_warnings(run)
-    return [*lines, *(f"warning: {warning}" for warning in warnings)]
-
-
-def _device_warnings(run: PlannedRun) -> list[str]:
-    try:
-        return make_executor(ExecutorOptions(), lambda _: None).warnings(run.experiments, run.done)
-    except MachineError as error:
-        return [str(error)]
+    return [*lines, *(f"warning: {warning}" for warning in all_warnings(plan, run))]
 
 
 def _stage_lines(run: PlannedRun) -> Iterator[str]:
-    asked = Counter(job.record.stage for jobs in run.experiments.values() for job in jobs)
-    there = Counter(job.record.stage for job in run.jobs.values())
-    to_run = Counter(job.record.stage for job in run.to_run.values())
-    left = Counter(job.record.stage for job in run.left.values())
-    for stage in JOB_STAGES:
-        if asked[stage]:
-            finished = there[stage] - to_run[stage] - left[stage]
-            shared = asked[stage] - there[stage]
-            failed = f", {left[stage]} held up by a failure" if left[stage] else ""
-            yield (
-                f"  {stage:<8} {to_run[stage]} to run, {finished} done, {shared} shared{failed} "
-                f"({asked[stage]} asked for)"
-            )
+    for stage, counts in run.counts().items():
+        failed = f", {counts.held_up} held up by a failure" if counts.held_up else ""
+        yield (
+            f"  {stage:<8} {counts.to_run} to run, {counts.done} done, {counts.shared} shared{failed} "
+            f"({counts.asked} asked for)"
+        )
 
 
 def _saving_line(run: PlannedRun) -> str:
@@ -143,15 +121,6 @@ def _label_lines(plan: GridPlan) -> list[str]:
 
 def _written_default_lines(plan: GridPlan) -> list[str]:
     """What is written and means what it would mean if it were left out: it makes no other key."""
-    found = _by_text(plan, lambda config: [f"{path} {shown(value)}" for path, value in written_defaults(config)])
+    found = plan.by_text(lambda config: [f"{path} {shown(value)}" for path, value in written_defaults(config)])
     lines = [f"  {text} ({some(names, SHOWN_NAMES)})" for text, names in found.items()]
     return ["Written as by default (the keys are those without it):", *lines] if lines else []
-
-
-def _by_text(plan: GridPlan, texts_of: Callable[[ExperimentConfig], Iterable[str]]) -> dict[str, list[str]]:
-    """Each text with the names of the experiments that it is true of."""
-    names: dict[str, list[str]] = {}
-    for planned in plan.experiments:
-        for text in texts_of(planned.experiment.config):
-            names.setdefault(text, []).append(planned.experiment.name)
-    return names

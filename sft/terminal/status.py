@@ -15,7 +15,7 @@ from sft.experiments.upkeep.results_view import ResultsView, name_of, unreadable
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import JobFolder
 from sft.runs.records import StatusRecord, read_progress, stage_of
-from sft.runs.states import FAILED, FINISHED, ORDER, UNTRIED, WITHOUT_RESULT, Standing, runs_again
+from sft.runs.states import FINISHED, ORDER, UNTRIED, WITHOUT_RESULT, Standing
 from sft.terminal.job_story import story
 from sft.wording import and_more, counted, duration, one_line, shown_path, size_text
 
@@ -50,11 +50,7 @@ def status_lines(view: ResultsView) -> list[str]:
 
 
 def _running_lines(view: ResultsView) -> Iterator[str]:
-    running = [
-        (stage, folder, standing.status)
-        for stage, folder in view.jobs()
-        if (standing := view.standings.of(folder)).state == "running" and standing.status is not None
-    ]
+    running = view.running()
     if running:
         yield "Running:"
     for stage, folder, status in running:
@@ -134,7 +130,7 @@ def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
     if view.holder is not None:
         return
     left = [standing for _, standing in in_grid if standing.state not in FINISHED]
-    again = Counter(standing.state for standing in left if _runs_again(standing))
+    again = Counter(standing.state for standing in left if standing.is_taken_up)
     held = len(left) - again.total()
     command = _command(view)
     if again:
@@ -142,12 +138,6 @@ def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
         yield f"Next: {command} runs {counted(again.total(), 'experiment')} ({states})"
     if held:
         yield f"Next: {command} --retry-failed runs also {held} that failed and would fail the same way"
-
-
-def _runs_again(standing: Standing) -> bool:
-    """What failed for a reason that stays is left out of the next run; all else is tried."""
-    status = standing.status
-    return status is None or standing.state not in FAILED or runs_again(status, status.stage)
 
 
 def _command(view: ResultsView) -> str:

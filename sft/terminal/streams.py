@@ -8,10 +8,11 @@ import codecs
 import contextlib
 import errno
 import io
+import json
 import os
 import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from sft.errors import MachineError
@@ -122,6 +123,15 @@ def show(text: str) -> None:
     """
     if (lost := _write(sys.stdout, f"{text}\n")) is not None:
         raise MachineError(lost)
+
+
+def show_json(record: Mapping[str, Any]) -> None:
+    """Write to stdout one JSON object, alone there.
+
+    Raises:
+        MachineError: as `show`.
+    """
+    show(json.dumps(record, indent=2, allow_nan=False))
 
 
 def write_err(text: str) -> None:

@@ -1,9 +1,10 @@
 """A plan: the experiments of a grid, checked and keyed, and what was found about them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sft.config.experiment import ExperimentConfig
 from sft.experiments.planning.checks.data import DataFacts
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys
@@ -32,3 +33,11 @@ class GridPlan:
     def named(self) -> dict[str, PlannedExperiment]:
         """The experiments by name."""
         return {planned.experiment.name: planned for planned in self.experiments}
+
+    def by_text(self, texts_of: Callable[[ExperimentConfig], Iterable[str]]) -> dict[str, list[str]]:
+        """Each text with the names of the experiments that it is true of."""
+        names: dict[str, list[str]] = {}
+        for planned in self.experiments:
+            for text in texts_of(planned.experiment.config):
+                names.setdefault(text, []).append(planned.experiment.name)
+        return names

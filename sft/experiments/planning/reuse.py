@@ -1,5 +1,6 @@
 """What a plan would run in a results folder: what is done, what is needed, what failed and is left as it is."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,27 @@ from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, jobs
 from sft.runs.experiments import Standings
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import lock_holder
+from sft.runs.records import JOB_STAGES, StageName
 from sft.runs.states import FINISHED, UNTRIED, Standing, runs_again
+
+
+@dataclass(frozen=True)
+class StageCounts:
+    """The jobs of one stage: what all experiments ask for is the sum of what is to run, done, held up and shared.
+
+    Attributes:
+        asked: by the experiments, each for itself.
+        to_run: by the next run.
+        done: there already.
+        shared: asked for again by another experiment.
+        held_up: failed in a way that the next run would meet again, or waiting for such a job.
+    """
+
+    asked: int
+    to_run: int
+    done: int
+    shared: int
+    held_up: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,24 @@ class PlannedRun:
     def stopped_paths(self) -> frozenset[Path]:
         """The folders of `stopped`."""
         return frozenset(self.stopped())
+
+    def counts(self) -> dict[StageName, StageCounts]:
+        """Of each stage that an experiment asks for, in their order."""
+        asked = Counter(job.record.stage for jobs in self.experiments.values() for job in jobs)
+        there, to_run, left = (
+            Counter(job.record.stage for job in jobs.values()) for jobs in (self.jobs, self.to_run, self.left)
+        )
+        return {
+            stage: StageCounts(
+                asked=asked[stage],
+                to_run=to_run[stage],
+                done=there[stage] - to_run[stage] - left[stage],
+                shared=asked[stage] - there[stage],
+                held_up=left[stage],
+            )
+            for stage in JOB_STAGES
+            if asked[stage]
+        }
 
     def stopped(self) -> dict[Path, Standing]:
         """The jobs that were tried and are not done."""

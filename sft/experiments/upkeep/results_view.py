@@ -11,7 +11,7 @@ from sft.registry import nearest
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
-from sft.runs.records import JOB_STAGES, StageName, read_job, read_json_or_none
+from sft.runs.records import JOB_STAGES, StageName, StatusRecord, read_job, read_json_or_none
 from sft.wording import shown_path, some
 
 SHOWN = 10
@@ -43,6 +43,15 @@ class ResultsView:
     def jobs(self) -> list[tuple[StageName, JobFolder]]:
         """Every job there is, whether an experiment needs it or not."""
         return [(stage, folder) for stage in JOB_STAGES for folder in self.results.job_folders(stage)]
+
+    def running(self) -> list[tuple[StageName, JobFolder, StatusRecord]]:
+        """The jobs that run now."""
+        found = ((stage, folder, self.standings.of(folder)) for stage, folder in self.jobs())
+        return [
+            (stage, folder, standing.status)
+            for stage, folder, standing in found
+            if standing.state == "running" and standing.status is not None
+        ]
 
     def unreadable(self) -> list[JobFolder]:
         """The jobs whose status cannot be read, and that are judged by their manifest."""

@@ -202,7 +202,7 @@ def group_record(group: Group) -> dict[str, Any]:
         "value": group.value,
         "results": {name: dataclasses.asdict(summary) for name, summary in group.results().items()},
         "interval": None if interval is None else dataclasses.asdict(interval) | {"covers": group.interval_covers},
-        "against_best": None if group.against_best is None else _comparison(group.against_best),
+        "against_best": None if group.against_best is None else comparison_record(group.against_best),
         "costs": dataclasses.asdict(costs_of(group.runs)),
     }
 
@@ -212,7 +212,8 @@ def statistics_record(statistics: BoardStatistics | None) -> dict[str, Any] | No
     return None if statistics is None else dataclasses.asdict(statistics) | {"power": POWER}
 
 
-def _comparison(comparison: Comparison) -> dict[str, Any]:
+def comparison_record(comparison: Comparison) -> dict[str, Any]:
+    """One set-up beside another."""
     return {
         "difference": comparison.difference,
         **_compared(comparison),

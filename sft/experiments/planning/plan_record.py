@@ -1,0 +1,84 @@
+"""A plan for programs: `sft plan --json`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from sft.errors import InvalidExperiments, MachineError
+from sft.experiments.executors import make_executor
+from sft.experiments.executors.protocol import ExecutorOptions
+from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.experiments.planning.plan_warnings import version_warnings
+from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_run
+from sft.pipeline.jobs import PlannedJob
+from sft.pipeline.unused_keys import without_effect
+from sft.runs.files import ResultsFolder
+
+
+def plan_record(plan: GridPlan, results: ResultsFolder) -> dict[str, Any]:
+    """A checked grid against a results folder; docs/json.md says what the keys mean.
+
+    Args:
+        plan: the checked grid.
+        results: the results folder.
+    """
+    run, baselines = planned_run(plan, results), planned_baselines(plan, results)
+    return {
+        "grid": plan.source,
+        "results": str(results.path),
+        "findings": [],
+        "counts": {stage: dataclasses.asdict(counts) for stage, counts in (run.counts() | baselines.counts()).items()},
+        "experiments": [_experiment(planned, run, results) for planned in plan.experiments],
+        "baselines": [
+            _stage(job, key, baselines, results) for key, jobs in baselines.experiments.items() for job in jobs
+        ],
+        "no_effect": [{"key": key, "experiments": names} for key, names in plan.by_text(without_effect).items()],
+        "warnings": all_warnings(plan, run),
+    }
+
+
+def refused_record(error: InvalidExperiments, results: ResultsFolder) -> dict[str, Any]:
+    """The same of a grid that cannot be run: its findings, and nothing else."""
+    empty: dict[str, Any] = {"counts": {}, "experiments": [], "baselines": [], "no_effect": [], "warnings": []}
+    return {"grid": error.source, "results": str(results.path), "findings": list(error.findings), **empty}
+
+
+def all_warnings(plan: GridPlan, run: PlannedRun) -> list[str]:
+    """What the plan says of the grid, then of finished stages that this machine would compute otherwise."""
+    done = [job for path, job in run.jobs.items() if path in run.done]
+    try:
+        of_devices = make_executor(ExecutorOptions(), lambda _: None).warnings(run.experiments, run.done)
+    except MachineError as error:
+        of_devices = [str(error)]
+    return [*plan.warnings, *version_warnings(done), *of_devices]
+
+
+def _experiment(planned: PlannedExperiment, run: PlannedRun, results: ResultsFolder) -> dict[str, Any]:
+    name, data = planned.experiment.name, planned.data
+    return {
+        "name": name,
+        "id": planned.keys.experiment_id,
+        "stages": [_stage(job, name, run, results) for job in run.experiments[name]],
+        "rows": {"train": data.n_train, "dev": data.n_dev, "test": data.n_test, "leaked": data.n_leaked},
+        "label_counts": data.label_counts,
+    }
+
+
+def _stage(job: PlannedJob, name: str, run: PlannedRun, results: ResultsFolder) -> dict[str, Any]:
+    path = job.folder.path
+    owner, standing = run.owners[path], run.standings[path]
+    return {
+        "stage": job.record.stage,
+        "key": job.record.key,
+        "folder": path.relative_to(results.path).as_posix(),
+        "plan": _plan_of(path, run),
+        "shared_with": None if owner == name else owner,
+        "state": standing.state,
+        "error": None if standing.error is None else {"kind": standing.error.kind, "message": standing.error.message},
+    }
+
+
+def _plan_of(path: Path, run: PlannedRun) -> str:
+    """What the next run does with a job."""
+    parts = {"done": run.done, "to run": run.to_run, "held up": run.left}
+    return next((word for word, paths in parts.items() if path in paths), "not needed")

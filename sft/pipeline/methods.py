@@ -1,0 +1,68 @@
+"""What can be named in a config, by registry, with what each entry supports; nothing heavy is imported."""
+
+import ast
+import importlib.util
+import math
+from pathlib import Path
+from typing import Any
+
+from sft.adapters import adapter_registry
+from sft.calibration import calibration_registry
+from sft.calibration.calibrator import Calibrator
+from sft.evaluation.metrics import metric_registry
+from sft.evaluation.selection import entry_of
+from sft.initialization.initializers import initializer_registry
+from sft.registry import Registry, import_object
+from sft.tasks import task_registry
+from sft.tasks.task import Task
+
+Entries = list[dict[str, Any]]
+
+
+def methods_record() -> dict[str, Entries]:
+    """The entries of each registry, in its order; docs/json.md says what the keys mean."""
+    tasks: dict[str, Task] = {name: import_object(target) for name, target in task_registry.items()}
+    return {
+        "tasks": [{"name": name, "default_metrics": list(task.default_metrics)} for name, task in tasks.items()],
+        "adapters": _documented(adapter_registry),
+        "initialisers": _documented(initializer_registry),
+        "metrics": [_metric(name) for name in metric_registry],
+        "calibrators": [_calibrator(name, import_object(target)) for name, target in calibration_registry.items()],
+    }
+
+
+def _metric(name: str) -> dict[str, Any]:
+    entry = entry_of(name)
+    return {
+        "name": name,
+        "tasks": sorted(entry.task_types),
+        "higher_is_better": entry.higher_is_better,
+        "range": [end if end is not None and math.isfinite(end) else None for end in entry.range],
+        "arguments": list(entry.options.model_fields),
+        "install": None if entry.package is None else entry.package.install,
+    }
+
+
+def _calibrator(name: str, entry: Calibrator[Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "summary": entry.summary,
+        "uses_evaluated_rows": entry.uses_evaluated_rows,
+        "row_sets": list(entry.row_sets(entry.options())),
+        "arguments": list(entry.options.model_fields),
+    }
+
+
+def _documented(registry: Registry) -> Entries:
+    """Name and first docstring line of each entry's file, read without importing it."""
+    return [{"name": name, "summary": _first_line(target)} for name, target in registry.items()]
+
+
+def _first_line(target: str) -> str:
+    package, _, module = target.partition(":")[0].rpartition(".")
+    spec = importlib.util.find_spec(package)
+    places = list(spec.submodule_search_locations or []) if spec else []
+    files = [Path(place) / f"{module}.py" for place in places]
+    source = next((file for file in files if file.is_file()), None)
+    text = ast.get_docstring(ast.parse(source.read_text("utf-8"))) if source else None
+    return (text or "").split("\n")[0]

@@ -1,0 +1,138 @@
+"""docs/json.md names every key that commands print with `--json`, and none that is not there."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.cli import main
+from sft.runs.lock import locked
+from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, write_record
+from tests.contract.documents import section
+from tests.support import grids
+
+Printed = Callable[..., tuple[int, dict[str, Any]]]
+
+WORDS = {
+    "plan": {"train", "infer", "evaluate", "done"},
+    "status": {
+        *("done", "predicted", "running", "pending", "failed", "timeout", "interrupted", "preempted"),
+        *("lost", "damaged", "pruned"),
+    },
+}
+"""What stands in quotes and is a value."""
+
+
+def keys(value: Any, *free: str) -> set[str]:
+    """All keys but those of maps whose keys are a user's, a stage or a state."""
+    if isinstance(value, list):
+        return set().union(*(keys(item, *free) for item in value))
+    if not isinstance(value, dict):
+        return set()
+    inner = (
+        keys(list(item.values()) if key in free and isinstance(item, dict) else item, *free)
+        for key, item in value.items()
+    )
+    return set(value).union(*inner)
+
+
+def documented(title: str, part: str = "") -> set[str]:
+    """The keys of a section, of the block that holds a text."""
+    blocks = re.findall(r"(?:^    .*\n)+", section("docs/json.md", title), re.MULTILINE)
+    (block,) = [block for block in blocks if part in block]
+    return set(re.findall(r'"(\w+)"(?=[:,} ]|$)', block, re.MULTILINE))
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
+    """Runs a command with `--json`: its exit code and the object on stdout."""
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any]]:
+        monkeypatch.setattr(sys, "argv", ["sft", *arguments, "--json"])
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return code, found
+
+    return run
+
+
+@pytest.fixture
+def grid(
+    project: Path, raw: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, no_tokenizer_child: None
+) -> Path:
+    monkeypatch.chdir(project)
+    path = project / "grid.json"
+    zero = raw({"dataset": {"shots": 0}, "lora": ..., "seeds": {"init": 1}})
+    path.write_text(json.dumps({"configs": {"a": raw(), "copy": raw(), "zero": zero}}))
+    return path
+
+
+def test_plan(grid: Path, printed: Printed) -> None:
+    code, found = printed("plan", "grid.json")
+    assert code == 0
+    assert found["no_effect"]
+    shared = [stage["shared_with"] for item in found["experiments"][:2] for stage in item["stages"]]
+    assert shared == [None, None, None, "a", "a", "a"]
+    assert found["counts"]["train"] == {"asked": 2, "to_run": 1, "done": 0, "shared": 1, "held_up": 0}
+    grid.write_text(json.dumps({"configs": {"a": {"lora": 3}, "b": {"lora": 3}}}))
+    code, wrong = printed("plan", "grid.json")
+    assert code == 2
+    assert set(wrong) == set(found)
+    assert {"experiments": ["a", "b"], "path": "lora", "message": "must be an object, got 3"} in wrong["findings"]
+    written = keys([found, wrong], "label_counts", "counts")
+    assert written | {"kind"} == documented("plan") - WORDS["plan"] | {"train", "done"}
+
+
+def test_status_and_verify(made: Any, printed: Printed) -> None:
+    made.finish(made.planned("good", "a"), "evaluate", '{"results": {}, "data": {}, "details": {}}')
+    made.planned("bad", "b", train="t")
+    made.stop(made.stage("train", "t"), "train", "failed", ErrorRecord("data", "no rows"))
+    folder = made.stage("train", "u")
+    made.planned("busy", "c", train="u")
+    made.job(folder, "train")
+    write_record(folder.status, StatusRecord("running", "train", attempt=1, started="2100-01-01T00:00:00Z"))
+    write_record(folder.progress, ProgressRecord("train", 4, 10, None, 0.0))
+    with locked(made.results):
+        code, found = printed("status")
+    assert code == 0
+    assert found["counts"] == {"done": 1, "running": 1, "failed": 1}
+    assert [(item["state"], item["runs_next"]) for item in found["experiments"]] == [
+        ("done", False), ("failed", False), ("running", True),
+    ]  # fmt: skip
+    assert (found["running"][0]["step"], found["running"][0]["loss"]) == (4, None)
+    assert keys(found, "counts") == documented("status") - WORDS["status"] | {"running"}
+    next(made.results.experiments.glob("good-*/result/metrics.json")).write_text("{}")
+    code, found = printed("verify")
+    assert code == 1
+    assert keys(found) == documented("verify")
+
+
+def test_methods(printed: Printed) -> None:
+    code, found = printed("methods")
+    assert code == 0
+    assert {item["name"]: item["range"] for item in found["metrics"]}["log_loss"] == [0, None]
+    assert keys(found) == documented("methods")
+
+
+def test_leaderboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:
+    monkeypatch.chdir(tmp_path)
+    grid = grids.MadeGrid(tmp_path / "results", n_rows=40)
+    assert printed("leaderboard", "results") == (0, json.loads(grid.results.leaderboard("json").read_text()))
+    ranked = printed("leaderboard", "results", "--metric", "ece")[1]
+    assert (set(ranked), ranked["boards"][0]["metric"]) == (
+        {*json.loads(grid.results.leaderboard("json").read_text())},
+        "ece",
+    )
+    found = printed("leaderboard", "results", "--group-by", "dataset.shots")[1]
+    assert found["combinations"][0]["rows"][0]["settings"] == {"dataset.shots": 16}
+    assert keys(found) - {"dataset.shots"} == documented("leaderboard", "combinations")
+    pair = printed("leaderboard", "results", "--diff", "big/icl", "big/lora-16")[1]
+    assert keys(pair) == documented("leaderboard", "pair")
