@@ -5,8 +5,9 @@ from typing import Any
 
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.records import Summary
-from sft.leaderboard.views.combinations import ABSENT, Combination, Combinations
-from sft.leaderboard.views.pair import Pair, PairedDifference, RowsApart
+from sft.leaderboard.settings import ABSENT
+from sft.leaderboard.views.combinations import Combination, Combinations
+from sft.leaderboard.views.pair import Pair, RowsApart
 from sft.leaderboard.views.pair_sides import Side
 from sft.leaderboard.views.view import LeaderboardView, ViewRequest
 from sft.reporting.formats.json import comparison_record, leaderboard_record
@@ -50,6 +51,7 @@ def _combination(row: Combination, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _pair(pair: Pair) -> dict[str, Any]:
+    found = pair.difference
     return {
         "board": pair.sides.first.board.id,
         "metric": pair.metric,
@@ -58,8 +60,8 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "settings": [
             {
                 "key": item.path,
-                **({"a": item.first} if item.in_first else {}),
-                **({"b": item.second} if item.in_second else {}),
+                **({} if item.first_text is None else {"a": item.first}),
+                **({} if item.second_text is None else {"b": item.second}),
             }
             for item in pair.settings
         ],
@@ -73,7 +75,9 @@ def _pair(pair: Pair) -> dict[str, Any]:
             for item in pair.results
         ],
         "costs": [{"name": item.name, "a": item.first, "b": item.second} for item in pair.costs],
-        "difference": None if pair.difference is None else _difference(pair.difference),
+        "difference": None
+        if found is None
+        else comparison_record(found.comparison) | {"n_rows": found.n_rows, "margin": found.margin},
         "rows": None if pair.rows is None else _rows(pair.rows, *pair.runs),
     }
 
@@ -87,10 +91,6 @@ def _side(side: Side) -> dict[str, Any]:
 
 def _summary(summary: Summary | None) -> dict[str, Any] | None:
     return None if summary is None else dataclasses.asdict(summary)
-
-
-def _difference(found: PairedDifference) -> dict[str, Any]:
-    return comparison_record(found.comparison) | {"n_rows": found.n_rows, "margin": found.margin}
 
 
 def _rows(found: RowsApart, first: ExperimentRecord, second: ExperimentRecord) -> dict[str, Any]:

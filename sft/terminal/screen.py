@@ -73,7 +73,7 @@ class Column:
         is_name: whether its texts are names: they are broken after slashes alone, and cut in the middle where that is
             not enough, unless two of them would look alike.
         cut_at: longest text, what is longer ends in an ellipsis there or where the room ends, and is not folded.
-        leaves: 0 stays; of the others the highest is left out first where there is no room.
+        leaves: 0 stays; of the others the highest is left out first where there is no room, of equals the last.
         styles: row -> style of its cell.
     """
 
@@ -122,7 +122,7 @@ def table(
         screen: what it is made for.
         row_styles: row -> style of all its cells.
     """
-    kept = _kept(columns, screen.width)
+    kept = fitting(columns, screen)
     widths = _widths(kept, screen.width)
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column, width in zip(kept, widths, strict=True):
@@ -153,11 +153,11 @@ def drawn(parts: Sequence[Table | Text], screen: Screen) -> str:
     return "\n".join(text.rstrip() for text in captured.get().split("\n")).rstrip("\n")
 
 
-def _kept(columns: Sequence[Column], width: int | None) -> list[Column]:
+def fitting(columns: Sequence[Column], screen: Screen) -> list[Column]:
     """The columns for which there is room."""
     kept = list(columns)
-    while width is not None and sum(column.narrowest + GAP for column in kept) - GAP > width:
-        last = max(kept, key=lambda column: column.leaves)
+    while screen.width is not None and sum(column.narrowest + GAP for column in kept) - GAP > screen.width:
+        last = max(reversed(kept), key=lambda column: column.leaves)
         if last.leaves == 0:
             break
         kept.remove(last)

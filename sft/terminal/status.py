@@ -102,8 +102,7 @@ def _stopped_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
 
 def _baseline_lines(view: ResultsView) -> Iterator[str]:
     """The baselines that the grid's experiments have and that stopped; without them no experiment lacks anything."""
-    own = {item.baseline.path: item.baseline for item in view.experiments if item.in_grid and item.baseline}
-    stopped = [(folder, view.standings.of(folder)) for folder in own.values()]
+    stopped = [(folder, view.standings.of(folder)) for folder in view.baselines()]
     told = [
         story(name_of(folder), folder.path.name, standing.status, standing.state, view.results)
         for folder, standing in stopped

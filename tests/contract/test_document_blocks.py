@@ -1,5 +1,6 @@
 """What a document shows as code works: grids, Python, and the ranking that the README begins with."""
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from sft.calibration.calibrator import RowSetScores
 from sft.config.reading import read_experiment
 from sft.experiments.grids.expand import expand
 from sft.experiments.grids.jsonnet import JsonnetOptions, evaluate_jsonnet
+from sft.leaderboard.costs import Costs
+from sft.reporting.tables.marks import MARKS
 from sft.tracking.tracker import TrackedExperiment, TrackedGrid
 from tests.contract.documents import DOCUMENTS, README, blocks, section
 
@@ -97,24 +100,30 @@ def test_python_example_uses_what_there_is() -> None:
     assert set(re.findall(r"\bsft\.(\w+)\(", block.text)) == set(sft.__all__)
 
 
+NO_COSTS: dict[str, Any] = {field.name: None for field in dataclasses.fields(Costs)} | {"devices": ()}
+
+
 def test_the_shown_ranking_is_drawn_as_the_program_draws_it() -> None:
-    """From its own numbers."""
-    from sft.terminal.board.ranking import experiments_table
+    """From its own numbers, where there is no terminal."""
+    from sft.terminal.board.ranking import ranking_parts
     from sft.terminal.screen import Screen, drawn
 
-    shown = README.split("```\n")[1].split("\nIntervals: ")[0].splitlines()[2:]
-    header, _, *lines = (re.split(" {2,}", line) for line in shown)
-    metrics, groups, ranked = [header[2], *header[4:-2]], [], []
-    for rank, name, value, interval, *cells in lines:
-        mark = cells.pop(0) if "best" in cells[0] else ""
-        *numbers, train, infer = (None if cell == "n/a" else float(cell) for cell in (value, *cells))
-        row = {"name": name, "id": name, "results": dict(zip(metrics, numbers, strict=True))}
-        ranked.append((int(rank), row | {"timing": {"train": train, "infer": infer}}))
+    shown = README.split("```\n")[1].split("\nOnly in ")[0].split("\n\n")[1].splitlines()
+    header, _, *lines = (re.split(" {2,}", line.strip()) for line in shown)
+    assert header[-2:] == ["train s", "s per 1,000"]
+    marks = {text: mark for mark, text in MARKS.items()}
+    groups = []
+    for rank, name, n, value, interval, mark, *costs in lines:
+        mean, _, sd = value.partition(" ± ")
         low, high = map(float, interval.strip("[]").split(", "))
-        against = {"tie": mark == "≈ best"}
-        groups.append(
-            {"rank": int(rank), "rows": [row], "interval": {"low": low, "high": high}, "against_best": against}
-        )
-    board = {"metric": header[2], "statistics": {"metric": header[2]}, "groups": groups}
-    assert len(ranked) == 6
-    assert drawn(experiments_table(board, ranked, Screen()), Screen()).splitlines() == shown
+        train, answering = (None if cell == "n/a" else float(cell) for cell in costs)
+        summary = {"n": int(n), "mean": float(mean), "sd": float(sd) if sd else None}
+        groups.append({
+            "rank": int(rank), "provisional": False, "name": name, "n": int(n), "complete": True, "value": None,
+            "results": {"macro_f1": summary}, "interval": {"low": low, "high": high}, "against_best": None,
+            "mark": marks[mark.removesuffix(" †")], "not_above": ["a baseline"] if "†" in mark else [],
+            "costs": NO_COSTS | {"train_seconds": train, "seconds_per_1000": answering},
+        })  # fmt: skip
+    board = {"metric": "macro_f1", "statistics": {}, "groups": groups}
+    assert len(groups) >= 6
+    assert drawn(ranking_parts(board, Screen(), None)[:1], Screen()).splitlines() == shown

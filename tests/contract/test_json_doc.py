@@ -18,7 +18,7 @@ from tests.support import grids
 Printed = Callable[..., tuple[int, dict[str, Any]]]
 
 WORDS = {
-    "plan": {"train", "infer", "evaluate", "done"},
+    "plan": {"train", "infer", "evaluate", "baseline", "done"},
     "status": {
         *("done", "predicted", "running", "pending", "failed", "timeout", "interrupted", "preempted"),
         *("lost", "damaged", "pruned"),

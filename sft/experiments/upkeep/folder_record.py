@@ -21,6 +21,7 @@ def status_record(view: ResultsView) -> dict[str, Any]:
         "in_use_by": view.holder,
         "counts": {state: counts[state] for state in ORDER if counts[state]},
         "experiments": [_experiment(item, standing, view.results) for item, standing in standings],
+        "baselines": [_baseline(folder, view) for folder in view.baselines()],
         "running": [_running(*job) for job in view.running()],
         "warnings": unreadable_warnings(view),
     }
@@ -39,7 +40,7 @@ def verification_record(verified: Verification) -> dict[str, Any]:
 
 
 def _experiment(item: ListedExperiment, standing: Standing, results: ResultsFolder) -> dict[str, Any]:
-    status, error = standing.status, standing.error
+    status = standing.status
     return {
         "name": item.name,
         "id": item.key,
@@ -47,10 +48,26 @@ def _experiment(item: ListedExperiment, standing: Standing, results: ResultsFold
         "in_grid": item.in_grid,
         "state": standing.state,
         "stage": None if status is None else status.stage,
-        "error": None if error is None else {"kind": error.kind, "message": error.message},
+        "error": _error(standing),
         "log": None if status is None else status.log,
         "runs_next": item.in_grid and standing.is_taken_up,
     }
+
+
+def _baseline(folder: JobFolder, view: ResultsView) -> dict[str, Any]:
+    standing = view.standings.of(folder)
+    return {
+        "name": name_of(folder),
+        "folder": _place(folder, view.results),
+        "state": standing.state,
+        "error": _error(standing),
+    }
+
+
+def _error(standing: Standing) -> dict[str, Any] | None:
+    """Why there is no result, where there was a try."""
+    error = standing.error
+    return None if error is None else {"kind": error.kind, "message": error.message}
 
 
 def _running(stage: StageName, folder: JobFolder, status: StatusRecord) -> dict[str, Any]:

@@ -53,6 +53,11 @@ class ResultsView:
             if standing.state == "running" and standing.status is not None
         ]
 
+    def baselines(self) -> list[JobFolder]:
+        """Those of the grid's experiments, each once."""
+        found = (item.baseline for item in self.experiments if item.in_grid and item.baseline)
+        return list({folder.path: folder for folder in found}.values())
+
     def unreadable(self) -> list[JobFolder]:
         """The jobs whose status cannot be read, and that are judged by their manifest."""
         return [folder for _, folder in self.jobs() if self.standings.of(folder).is_unreadable]

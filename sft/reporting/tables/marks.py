@@ -30,7 +30,7 @@ def rank_text(group: Record) -> str:
 
 def mark_text(group: Record) -> str:
     """How the group stands beside the best one, with a dagger where it is not shown to beat every baseline."""
-    return f"{MARKS.get(group['mark'], '')} {NOT_ABOVE if group.get('not_above') else ''}".strip()
+    return f"{MARKS.get(group['mark'], '')} {NOT_ABOVE if group['not_above'] else ''}".strip()
 
 
 def mark_lines(board: Record, top: int | None = None) -> Iterator[str]:
@@ -55,7 +55,7 @@ def mark_lines(board: Record, top: int | None = None) -> Iterator[str]:
         yield f"Marks: {'; '.join(told)}"
     if any(group["provisional"] for group in groups):
         yield f"{PROVISIONAL}: provisional, seeds are missing; ranked by the mean of those that are there"
-    titles = dict.fromkeys(title for group in groups for title in group.get("not_above", ()))
+    titles = dict.fromkeys(title for group in groups for title in group["not_above"])
     if titles:
         yield f"{NOT_ABOVE}: not shown to be better than {' or '.join(titles)}"
 

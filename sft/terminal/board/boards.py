@@ -29,16 +29,16 @@ def board_text(
         colour: whether the terminal understands colours.
         top: so many rows of each board, the best ones; None: all.
     """
+    from sft.reporting.tables.marks import verdict_lines
+
     screen = Screen(width, colour)
-    rows = {(row["board"], row["name"], row["id"]): row for row in leaderboard["rows"]}
     parts: Parts = []
     for board in leaderboard["boards"]:
-        ranked = [rows[board["board"], place["name"], place["id"]] for place in board["ranking"]]
         parts += [
             title(board),
-            *map(line, (board.get("verdict") or {}).get("lines", ())),
+            *map(line, verdict_lines(board)),
             Text(),
-            *ranking_parts(board, ranked, screen, top),
+            *ranking_parts(board, screen, top),
             *_below(board, leaderboard, top),
         ]
     parts += unfinished_lines([row for row in leaderboard["rows"] if row["board"] is None])

@@ -4,8 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sft.runs.records import MODEL_STAGES
-from sft.terminal.screen import FAINT, GAP, LEADER, MISSING, Column, Parts, Screen, best_cells, line, number, table
+from sft.terminal.screen import (
+    FAINT,
+    GAP,
+    LEADER,
+    MISSING,
+    Column,
+    Parts,
+    Screen,
+    best_cells,
+    fitting,
+    line,
+    number,
+    table,
+)
 
 NAME_WIDTH = 18
 """Names are not shortened to less."""
@@ -13,36 +25,40 @@ NAME_ROOM = 40
 """So many characters of a name get room before any column that is not essential."""
 _FILES = "leaderboard.md, .html and .csv"
 
-_INTERVAL, _COUNT, _COSTS = 1, 2, 3
-"""When a column leaves where there is no room: the highest first."""
-_AGAINST = _COSTS + len(MODEL_STAGES)
-"""This one and those that leave before it are shown on terminals alone."""
+_INTERVAL, _COUNT, _SECONDS, _AGAINST, _COSTS, _METRICS = 1, 2, 3, 4, 5, 6
+"""When a column leaves where there is no room, the highest first; from the difference to the best on they are shown on
+terminals alone."""
 
 Row = Mapping[str, Any]
 
 
-def ranking_parts(board: Row, rows: Sequence[Row], screen: Screen, top: int | None) -> Parts:
+def ranking_parts(board: Row, screen: Screen, top: int | None) -> Parts:
     """The table, and below it how many rows and columns are left out and where they are.
 
     Args:
         board: one of `boards` of a `leaderboard.json`.
-        rows: its rows.
         screen: what it is made for.
         top: so many set-ups, the best ones; None: all.
     """
+    from sft.reporting.tables.costs import cost_lines
+
     groups = board["groups"]
-    every = (*_essential(board), *_seconds(_mean_seconds(groups, rows)), *_against(groups), *_metrics(board))
+    costs = _costs(groups)
+    every = (*_essential(board), *costs, *_against(groups), *_metrics(board))
     columns = [replace(column, cells=column.cells[:top]) for column in every]
     kept = [column for column in columns if screen.width is not None or column.leaves < _AGAINST]
     left = [column.header for column in columns if column not in kept]
+    kept = _with_room_for_names(kept, screen)
     leads = {row: LEADER for row, group in enumerate(groups) if group["rank"] == 1 and len(groups) > 1}
     n_more = len(groups[top:]) if top is not None else 0
-    shown, *no_room = table(_with_room_for_names(kept, screen), screen, leads)
+    shown, *no_room = table(kept, screen, leads)
+    has_costs = any(column.header == costs[0].header for column in fitting(kept, screen))
     return [
         shown,
         *([line(f"and {n_more} more: {_FILES}")] if n_more else []),
         *no_room,
         *([line(f"Only in {_FILES}: {', '.join(left)}", FAINT)] if left else []),
+        *(line(text, FAINT) for text in (cost_lines(board) if has_costs else ())),
     ]
 
 
@@ -50,7 +66,7 @@ def _with_room_for_names(columns: Sequence[Column], screen: Screen) -> list[Colu
     """Names whole before there is anything that is not essential."""
     if screen.width is None:
         return list(columns)
-    taken = sum(column.natural + GAP for column in columns if column.leaves < _COSTS and not column.is_name)
+    taken = sum(column.natural + GAP for column in columns if column.leaves < _SECONDS and not column.is_name)
     least = min(max(NAME_WIDTH, screen.width - taken), NAME_ROOM)
     return [replace(column, least=least) if column.is_name else column for column in columns]
 
@@ -105,9 +121,7 @@ def _against(groups: Sequence[Row]) -> Iterator[Column]:
             "" if item is None else f"{item['difference']:+.4f} {interval_text(item, '+.4f')}" for item in found
         ]
         yield Column("to the best", differences, leaves=_AGAINST)
-        yield Column(
-            "p (Holm)", ["" if item is None else p_text(item["p_holm"]) for item in found], leaves=_AGAINST + 1
-        )
+        yield Column("p (Holm)", ["" if item is None else p_text(item["p_holm"]) for item in found], leaves=_AGAINST)
 
 
 def _metrics(board: Row) -> Iterator[Column]:
@@ -120,30 +134,17 @@ def _metrics(board: Row) -> Iterator[Column]:
     there = dict.fromkeys(name for found in means for name in found)
     first = [name for name in (uncalibrated(metric),) if name in there]
     names = [name for name in dict.fromkeys([*first, *there]) if name not in (metric, metric.removeprefix(DEV))]
-    for place, name in enumerate(names, _AGAINST + 2):
+    for name in names:
         values = [found.get(name) for found in means]
-        yield Column(
-            name,
-            [number(value) for value in values],
-            leaves=place,
-            styles=best_cells(values, higher=board.get("directions", {}).get(name)),
-        )
+        styles = best_cells(values, higher=board["directions"].get(name))
+        yield Column(name, [number(value) for value in values], leaves=_METRICS, styles=styles)
 
 
-def _seconds(rows: Sequence[Mapping[str, float | None]]) -> list[Column]:
+def _costs(groups: Sequence[Row]) -> list[Column]:
+    """Seconds first."""
+    from sft.reporting.tables.costs import COSTS
+
     return [
-        Column(f"{stage} s", [number(row.get(stage), 1) for row in rows], leaves=_COSTS + place)
-        for place, stage in enumerate(MODEL_STAGES)
+        Column(cost.title, [cost.text(group["costs"]) for group in groups], leaves=_SECONDS if place < 2 else _COSTS)
+        for place, cost in enumerate(COSTS)
     ]
-
-
-def _mean_seconds(groups: Sequence[Row], rows: Sequence[Row]) -> list[Mapping[str, float | None]]:
-    """Stage -> mean over the runs of each group."""
-    from sft.leaderboard.collect import mean
-
-    timing = {row["id"]: row["timing"] for row in rows}
-    found: list[Mapping[str, float | None]] = []
-    for group in groups:
-        runs = [timing.get(run, {}) for run in dict.fromkeys(row["id"] for row in group["rows"])]
-        found.append({stage: mean(run.get(stage) for run in runs) for stage in MODEL_STAGES})
-    return found

@@ -25,10 +25,16 @@ def test_rows_that_stand_alike_take_one_line() -> None:
 def test_the_ranking_metric_stands_first_and_without_the_calibrator_beside_it() -> None:
     results = {"accuracy": 0.5, "macro_f1": 0.6, "uncalibrated_accuracy": 0.3, "uncalibrated_macro_f1": 0.4}
     board = made_board(group("a", 1, **results, label_mass=0.9))
-    shown = [board_text(board, width).splitlines()[2].split() for width in (300, 72)]
-    names = ["macro_f1", "train", "s", "infer", "s", "uncalibrated_macro_f1", "accuracy", "uncalibrated_accuracy"]
-    assert shown[0][2:] == [*names, "label_mass"]
-    assert shown[1][2:] == names[:7]
+    shown = [board_text(board, width).splitlines()[2].split("parameters")[-1].split() for width in (300, 140)]
+    names = ["uncalibrated_macro_f1", "accuracy", "uncalibrated_accuracy", "label_mass"]
+    assert shown == [names, names[:2]]
+
+
+COSTS: dict[str, Any] = {
+    "train_seconds": None, "seconds_per_1000": 50.0, "seconds_cover": None, "prompt_tokens": 54.5,
+    "adapter_bytes": None, "trainable_parameters": 0.0, "peak_rss_bytes": 1 << 30, "peak_gpu_bytes": None,
+    "devices": ["one CPU"],
+}  # fmt: skip
 
 
 def group(name: str, rank: int | None, sd: float | None = None, n: int = 1, **results: float) -> dict[str, Any]:
@@ -38,6 +44,7 @@ def group(name: str, rank: int | None, sd: float | None = None, n: int = 1, **re
         "name": name, "rank": rank, "n": n, "n_seeds": n, "expected_seeds": n, "complete": True,
         "no_seed_effect": False, "rows": [{"name": name, "id": name}], "value": results.get("macro_f1"),
         "results": summaries, "interval": None, "against_best": None, "mark": None, "provisional": False,
+        "not_above": [], "costs": COSTS,
     }  # fmt: skip
 
 
@@ -51,9 +58,9 @@ def made_board(*groups: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "board": "b", "task_type": "classification", "output_column": "label", "metric": "macro_f1",
         "higher_is_better": True, "directions": {"macro_f1": True, "ece": False},
         "warnings": ["look [here]"], "groups": list(groups), "statistics": None,
+        "verdict": {"lines": []},
         "ranking": [{"rank": place + 1, "name": item["name"], "id": item["id"]} for place, item in enumerate(rows)],
     }  # fmt: skip
-    rows[0]["timing"] = {"train": 12.34, "infer": 5.0}
     return {"boards": [board | changes], "rows": rows}
 
 
@@ -100,19 +107,22 @@ def test_at_80_columns_numbers_and_marks_stand_whole_and_what_is_left_out_is_nam
         "  3  base/lora-default/          3  0.5000 ± 0.0123  [0.4000, 0.6000]  ? unclear\n"
         "     contextual\n"
         "n/a  zero-shot                   3  0.5000 ± 0.0123  [0.4000, 0.6000]  − worse †\n"
-        "No room at this width for: train s, infer s, to the best, p (Holm), accuracy"
+        "No room at this width for: train s, s per 1,000, prompt tokens, peak GiB,\n"
+        "adapter MB, trained parameters, to the best, p (Holm), accuracy"
     )
 
 
 def test_where_there_is_no_terminal_the_files_hold_all_but_what_set_ups_are_chosen_by() -> None:
     assert board_text(GRID).split("\n95 % intervals")[0].splitlines()[3:] == [
-        "  #  set-up                          n    macro_f1 ± sd     95 % interval  mark       train s  infer s",
-        "──────────────────────────────────────────────────────────────────────────────────────────────────────",
-        "  1  base/lora-pissa/contextual      3  0.5000 ± 0.0123  [0.4000, 0.6000]  best          12.3      5.0",
-        " 2*  base/lora-pissa/plain         2/3  0.5000 ± 0.0123  [0.4000, 0.6000]  ≈ equal        n/a      n/a",
-        "  3  base/lora-default/contextual    3  0.5000 ± 0.0123  [0.4000, 0.6000]  ? unclear      n/a      n/a",
-        "n/a  zero-shot                       3  0.5000 ± 0.0123  [0.4000, 0.6000]  − worse †      n/a      n/a",
-        "Only in leaderboard.md, .html and .csv: to the best, p (Holm), accuracy",
+        "  #  set-up                          n    macro_f1 ± sd     95 % interval  mark       train s  s per 1,000",
+        "──────────────────────────────────────────────────────────────────────────────────────────────────────────",
+        "  1  base/lora-pissa/contextual      3  0.5000 ± 0.0123  [0.4000, 0.6000]  best           n/a         50.0",
+        " 2*  base/lora-pissa/plain         2/3  0.5000 ± 0.0123  [0.4000, 0.6000]  ≈ equal        n/a         50.0",
+        "  3  base/lora-default/contextual    3  0.5000 ± 0.0123  [0.4000, 0.6000]  ? unclear      n/a         50.0",
+        "n/a  zero-shot                       3  0.5000 ± 0.0123  [0.4000, 0.6000]  − worse †      n/a         50.0",
+        "Only in leaderboard.md, .html and .csv: prompt tokens, peak GiB, adapter MB, trained parameters, "
+        "to the best, p (Holm), accuracy",
+        "Costs: means over runs, measured on one CPU; a training that several set-ups share counts in full in each",
         "Marks: ≈ equal: the 90 % interval of the difference to the best lies within ±0.02; − worse: p (Holm) < 0.05; "
         "? unclear: not told from the best, which does not say that it is as good",
         "*: provisional, seeds are missing; ranked by the mean of those that are there",
@@ -143,13 +153,17 @@ def baseline(shots: Any, value: float, sets: str = "", name: str = "majority cla
 
 def test_the_whole_text_is_known() -> None:
     rows = [*made_board()["rows"], row("late", "failed", "no rows")]
-    assert board_text(made_board() | {"rows": rows}, 80) == (
+    assert board_text(made_board() | {"rows": rows}, 60) == (
         "classification of label, ranked by macro_f1\n"
         "\n"
-        "#  set-up   macro_f1  train s  infer s     ece\n"
-        "──────────────────────────────────────────────\n"
-        "1  set-up0    0.9000     12.3      5.0  0.1000\n"
-        "2  set-up1    0.8000      n/a      n/a  0.1000\n"
+        "#  set-up   macro_f1  train s  s per 1,000  prompt tokens\n"
+        "─────────────────────────────────────────────────────────\n"
+        "1  set-up0    0.9000      n/a         50.0             54\n"
+        "2  set-up1    0.8000      n/a         50.0             54\n"
+        "No room at this width for: peak GiB, adapter MB, trained\n"
+        "parameters, ece\n"
+        "Costs: means over runs, measured on one CPU; a training that\n"
+        "several set-ups share counts in full in each\n"
         "note: look [here]\n"
         "\n"
         "late: failed at train: no rows"
@@ -160,7 +174,7 @@ def test_baselines_with_equal_numbers_take_one_line() -> None:
     found = [baseline(4, 0.23931), baseline(8, 0.23929), baseline(16, 0.3), baseline("all", 0.3, ", mean of 3 sets")]
     left = [{"board": "b", "name": "TF-IDF", "shots": shots, "reason": "gone"} for shots in (4, 8)]
     lines = board_text(made_board() | {"baselines": found, "baselines_left_out": left}, 200).splitlines()
-    assert lines[6:10] == [
+    assert lines[7:11] == [
         "baseline, not ranked: majority class (shots 4, 8): macro_f1 0.2393",
         "baseline, not ranked: majority class (shots 16): macro_f1 0.3000",
         "baseline, not ranked: majority class (shots all, mean of 3 sets): macro_f1 0.3000",
@@ -170,7 +184,7 @@ def test_baselines_with_equal_numbers_take_one_line() -> None:
 
 def test_the_best_of_each_column_stands_out_in_its_own_direction() -> None:
     board = made_board(group("a", 1, macro_f1=0.9, ece=0.2), group("b", 2, macro_f1=0.8, ece=0.1))
-    shown = board_text(board, 80, colour=True)
+    shown = board_text(board, 200, colour=True)
     assert "\x1b[1;32m0.1000\x1b[0m" in shown
     assert "\x1b[1;32m0.2000" not in shown
 
