@@ -172,8 +172,11 @@ def compared_text(effect: Record) -> str:
 
 
 def _surprising_first(changes: Sequence[Record]) -> list[Record]:
-    """What both sides have before what comes and goes with a section."""
-    return sorted(changes, key=lambda change: UNSET in (change["value"], change["reference"]))
+    """What both sides have before what comes and goes with a section; "none" and nothing written read the same."""
+    told = [
+        one for one in changes if one["value"] == VARIOUS or one["value"].strip('"') != one["reference"].strip('"')
+    ]
+    return sorted(told, key=lambda change: UNSET in (change["value"], change["reference"]))
 
 
 def _change_text(change: Record) -> str:

@@ -18,6 +18,7 @@ from sft.terminal.screen import (
     number,
     table,
 )
+from sft.wording import some
 
 NAME_WIDTH = 18
 """Names are not shortened to less."""
@@ -57,7 +58,7 @@ def ranking_parts(board: Row, screen: Screen, top: int | None) -> Parts:
         shown,
         *([line(f"and {n_more} more: {_FILES}")] if n_more else []),
         *no_room,
-        *([line(f"Only in {_FILES}: {', '.join(left)}", FAINT)] if left else []),
+        *([line(f"Only in {_FILES}: {some(left)}", FAINT)] if left else []),
         *(line(text, FAINT) for text in (cost_lines(board) if has_costs else ())),
     ]
 
