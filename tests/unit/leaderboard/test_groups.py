@@ -240,8 +240,8 @@ def test_json_and_pages_show_groups(made: Board200) -> None:
     for text in (shown, page):
         assert "0.8500 ± 0.0500" in text
         assert "2/3" in text
-        assert "bootstrap over test rows with Student's t over seeds" in text
-        assert "80% power" in text
+        assert "95 % intervals: accuracy, over test rows and seeds (2,000 bootstrap samples of 200 test rows)" in text
+        assert "80 % power" in text
     assert "good/seed1" not in shown
     assert "good/seed1" in page
 
