@@ -66,8 +66,6 @@ def statistics_lines(board: Record) -> Iterator[str]:
         f"p: {named} against the best on the same rows; p (Holm): corrected for {family}; intervals are each of one "
         "pair alone, so that one may leave out 0 where p (Holm) is not below 0.05"
     )
-    if any(against["runs_only"] for against in compared):
-        yield "Where a set-up has one seed that has an effect, p is of two runs, and another seed may turn it round"
     smallest = known["detectable"]
     if smallest is not None:
         yield (

@@ -15,6 +15,7 @@ MARKS = {
 }
 """Mark of a comparison -> how tables write it: short, so that it is never folded."""
 
+ONE_SEED = "? one seed"
 PROVISIONAL = "*"
 NOT_ABOVE = "†"
 
@@ -30,7 +31,13 @@ def rank_text(group: Record) -> str:
 
 def mark_text(group: Record) -> str:
     """How the group stands beside the best one, with a dagger where it is not shown to beat every baseline."""
-    return f"{MARKS.get(group['mark'], '')} {NOT_ABOVE if group['not_above'] else ''}".strip()
+    return f"{_mark(group)} {NOT_ABOVE if group['not_above'] else ''}".strip()
+
+
+def _mark(group: Record) -> str:
+    """Two runs where seeds have an effect are compared, and not judged."""
+    against = group["against_best"]
+    return ONE_SEED if against is not None and against["runs_only"] else MARKS.get(group["mark"], "")
 
 
 def mark_lines(board: Record, top: int | None = None) -> Iterator[str]:
@@ -44,13 +51,14 @@ def mark_lines(board: Record, top: int | None = None) -> Iterator[str]:
     if known is None:
         return
     meaning = {
-        EQUIVALENT: f"the 90 % interval of the difference to the best lies within ±{known['margin'] or 0:g}",
-        WORSE: "p (Holm) < 0.05",
-        BETTER: "p (Holm) < 0.05 on test rows, though dev rows chose another one",
-        NOT_TOLD_APART: "not told from the best, which does not say that it is as good",
+        MARKS[EQUIVALENT]: f"the 90 % interval of the difference to the best lies within ±{known['margin'] or 0:g}",
+        MARKS[WORSE]: "p (Holm) < 0.05",
+        MARKS[BETTER]: "p (Holm) < 0.05 on test rows, though dev rows chose another one",
+        MARKS[NOT_TOLD_APART]: "not told from the best, which does not say that it is as good",
+        ONE_SEED: "p is of two runs, and another seed may turn it round",
     }
-    there = {group["mark"] for group in groups}
-    told = [f"{MARKS[mark]}: {text}" for mark, text in meaning.items() if mark in there]
+    there = set(map(_mark, groups))
+    told = [f"{mark}: {text}" for mark, text in meaning.items() if mark in there]
     if told:
         yield f"Marks: {'; '.join(told)}"
     if any(group["provisional"] for group in groups):

@@ -255,7 +255,7 @@ def test_with_one_seed_the_terminal_shows_experiments_with_intervals(made: Board
     assert lines[2].split()[:7] == ["#", "set-up", "accuracy", "95", "%", "interval", "mark"]
     assert "0.9000  [0.8" in lines[4]
     assert "  best " in lines[4]
-    assert "  ? unclear " in lines[5]
+    assert "  ? one seed " in lines[5]
 
 
 def test_groups_with_other_seeds_are_compared_by_the_spread_of_each(made: Board200) -> None:
