@@ -108,7 +108,7 @@ def test_at_80_columns_numbers_and_marks_stand_whole_and_what_is_left_out_is_nam
         "     contextual\n"
         "n/a  zero-shot                   3  0.5000 ± 0.0123  [0.4000, 0.6000]  − worse †\n"
         "No room at this width for: train s, s per 1,000, prompt tokens, peak GiB,\n"
-        "adapter MB, trained parameters, to the best, p (Holm), accuracy"
+        "adapter MB, trained parameters, to the best and 2 more"
     )
 
 
