@@ -18,6 +18,8 @@ from sft.training.options import ALIASES
 
 NOT_A_SETTING = frozenset({"name"})
 _MOST_KNOWN = 20_000
+_SAYS_NONE = {"adapter.method": "none", "inference.calibration_args.calibration_fn": "none"}
+"""Values that say the same as leaving their section out."""
 _ALIASES = {f"training.trainer_args.{alias}": f"training.trainer_args.{name}" for alias, name in ALIASES.items()}
 
 
@@ -75,7 +77,8 @@ def settings_in_force(settings: Mapping[str, Any], known: InForce) -> dict[str, 
     """
     found: dict[str, Any] = {}
     for path, value in settings.items():
-        owner = _owner(path, known.unused)
+        says_none = value is not None and _SAYS_NONE.get(path) == value
+        owner = path.rpartition(".")[0] if says_none else _owner(path, known.unused)
         if owner is not None:
             found.update(_unwritten(owner))
         elif path == "training" and value is None and known.trains:

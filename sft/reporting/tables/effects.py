@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.leaderboard.effects.axes import VARIOUS
+from sft.leaderboard.in_force import training_defaults
 from sft.reporting.tables.groups import interval_text, p_text
 from sft.reporting.tables.marks import MARKS, MISSING
 from sft.wording import UNSET, counted, some
@@ -172,11 +173,11 @@ def compared_text(effect: Record) -> str:
 
 
 def _surprising_first(changes: Sequence[Record]) -> list[Record]:
-    """What both sides have before what comes and goes with a section; "none" and nothing written read the same."""
-    told = [
-        one for one in changes if one["value"] == VARIOUS or one["value"].strip('"') != one["reference"].strip('"')
-    ]
-    return sorted(told, key=lambda change: UNSET in (change["value"], change["reference"]))
+    """What both sides have before what comes and goes with a section, defaults of training last."""
+    return sorted(
+        changes,
+        key=lambda change: (UNSET in (change["value"], change["reference"]), change["setting"] in training_defaults()),
+    )
 
 
 def _change_text(change: Record) -> str:

@@ -113,3 +113,13 @@ def test_names_are_unlike_where_the_common_part_is_taken() -> None:
 )
 def test_what_names_have_in_common(names: list[str], common: str) -> None:
     assert common_name(names) == common
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"lora": None, "adapter": {"method": "none"}}, {"inference": {"calibration_args": {"calibration_fn": "none"}}}],
+)
+def test_a_section_that_says_none_is_as_if_it_were_not_written(changes: dict[str, Any]) -> None:
+    plain = {"lora": None} if "lora" in changes else {}
+    rows = [row("x/1", "1", seed=1, **changes), row("x/2", "2", seed=2, **plain)]
+    assert told(set_ups(rows, [])) == {"x": ["1", "2"]}

@@ -113,7 +113,7 @@ def test_with_dev_rows_every_number_says_of_which_rows_it_is(tmp_path: Path) -> 
 def test_settings_that_always_change_together_are_one_column(data: dict) -> None:
     titles = {one["title"]: one["hint"] for one in data["boards"][0]["groups"]["columns"] if one["kind"] == "setting"}
     assert set(titles) == {"dataset.shots", "model.name", "lora.r", "lora.init_lora_weights"}
-    assert "adapter.method" in titles["lora.r"]
+    assert "training.trainer_args.learning_rate" in titles["lora.r"]
 
 
 def test_columns_without_any_value_are_left_out(tmp_path: Path) -> None:

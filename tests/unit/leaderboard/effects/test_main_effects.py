@@ -227,7 +227,7 @@ def test_a_run_under_several_names_is_one_pair_and_none_with_itself(made: Result
     assert (model.n_pairs, n_seeds(model), model.difference) == (3, 2, pytest.approx(0.1))
     zero = effects(made)["lora.r: 8 over none"]
     assert (zero.value_name, zero.reference_name) == ("lora", "zero")
-    assert {"dataset.shots", "adapter.method"} < set(zero.also)
+    assert {"dataset.shots", "training.trainer_args.learning_rate"} < set(zero.also)
     assert not {"lora", "adapter", "training"} & set(zero.also)
     assert (zero.n_pairs, n_seeds(zero), zero.difference) == (4, 2, pytest.approx(0.2))
 
