@@ -108,7 +108,7 @@ def test_at_80_columns_numbers_and_marks_stand_whole_and_what_is_left_out_is_nam
         "     contextual\n"
         "n/a  zero-shot                   3  0.5000 ± 0.0123  [0.4000, 0.6000]  − worse †\n"
         "No room at this width for: train s, s per 1,000, prompt tokens, peak GiB,\n"
-        "adapter MB, trained parameters, to the best and 2 more"
+        "adapter MB, trained parameters, to the best, p (Holm), accuracy"
     )
 
 
@@ -121,7 +121,7 @@ def test_where_there_is_no_terminal_the_files_hold_all_but_what_set_ups_are_chos
         "  3  base/lora-default/contextual    3  0.5000 ± 0.0123  [0.4000, 0.6000]  ? unclear      n/a         50.0",
         "n/a  zero-shot                       3  0.5000 ± 0.0123  [0.4000, 0.6000]  − worse †      n/a         50.0",
         "Only in leaderboard.md, .html and .csv: prompt tokens, peak GiB, adapter MB, trained parameters, "
-        "to the best, p (Holm), accuracy",
+        "to the best and 2 more",
         "Costs: means over runs, measured on one CPU; a training that several set-ups share counts in full in each",
         "Marks: ≈ equal: the 90 % interval of the difference to the best lies within ±0.02; − worse: p (Holm) < 0.05; "
         "? unclear: not told from the best, which does not say that it is as good",
