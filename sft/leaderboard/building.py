@@ -42,13 +42,17 @@ def without_search_for_cycles() -> Iterator[None]:
 
 
 @without_search_for_cycles()
-def build_leaderboard(folders: Sequence[ResultsFolder]) -> Leaderboard:
+def build_leaderboard(folders: Sequence[ResultsFolder], *, keeps: bool = False) -> Leaderboard:
     """The boards of results folders as they stand now.
+
+    Args:
+        folders: the results folders.
+        keeps: whether what is read is written to their caches, so that the next time costs what is new.
 
     Raises:
         UserError: a folder is not there.
     """
-    return rank(collect(folders))
+    return rank(collect(folders, keeps=keeps))
 
 
 def leading_id(results: ResultsFolder) -> str | None:

@@ -4,10 +4,11 @@ Only what a valid manifest lists counts as a result; every other experiment is k
 that a board can be made at any moment, of a grid of which all, some or no experiment has ended.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +16,16 @@ from statistics import fmean
 from typing import Any
 
 from sft.config.experiment import ExperimentConfig
+from sft.config.seeds import is_seed
 from sft.errors import UserError
-from sft.leaderboard.in_force import InForce, in_force, leaves, settings_in_force
+from sft.leaderboard.cache.file_cache import FileCache, Signature, read_cache
+from sft.leaderboard.cache.parts import Document, Split
+from sft.leaderboard.in_force import NOT_A_SETTING, InForce, in_force, leaves, settings_in_force
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
 from sft.runs.manifest import ListedFile, listed_json
+from sft.runs.states import Standing
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class ExperimentRecord:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     error: ExperimentError | None = None
     baseline: Path | None = None
+    look_up: Callable[[Mapping[str, Any]], InForce] = field(default=in_force, repr=False, compare=False)
+    """Tells what of a config has an effect."""
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -65,7 +72,7 @@ class ExperimentRecord:
     @cached_property
     def in_force(self) -> InForce:
         """What of the config has an effect."""
-        return in_force(self.config)
+        return self.look_up(self.config)
 
     @cached_property
     def settings_in_force(self) -> dict[str, Any]:
@@ -79,7 +86,7 @@ class ExperimentRecord:
         Raises:
             ValidationError: another version of this program wrote a config that this one does not take.
         """
-        return ExperimentConfig.model_validate(self.config)
+        return ExperimentConfig.model_validate(dict(self.config))
 
     @property
     def seed(self) -> int | None:
@@ -118,8 +125,12 @@ class Collected:
     others: tuple[ExperimentRecord, ...]
 
 
-def collect(folders: Sequence[ResultsFolder]) -> Collected:
+def collect(folders: Sequence[ResultsFolder], *, keeps: bool = False) -> Collected:
     """Read results folders; an experiment that several of them hold is kept once, finished rather than not.
+
+    Args:
+        folders: the results folders.
+        keeps: whether what is read is written to their caches.
 
     Raises:
         UserError: a folder is not there.
@@ -129,7 +140,7 @@ def collect(folders: Sequence[ResultsFolder]) -> Collected:
     for results in folders:
         if not results.path.is_dir():
             raise UserError(f"no results folder {results.path}")
-        read = _read_folder(results)
+        read = _read_folder(results, keeps=keeps)
         for records, kept in ((read.in_grid, in_grid), (read.others, others)):
             for record in records:
                 known = kept.get((record.name, record.id))
@@ -138,29 +149,96 @@ def collect(folders: Sequence[ResultsFolder]) -> Collected:
     return Collected(tuple(in_grid.values()), tuple(record for key, record in others.items() if key not in in_grid))
 
 
-def _read_folder(results: ResultsFolder) -> Collected:
+def _read_folder(results: ResultsFolder, *, keeps: bool) -> Collected:
     """The experiments of one folder: of its grid in the grid's order, then the rest by folder name."""
-    standings = Standings(is_locked=lock_holder(results) is not None)
-    records = [(experiment.in_grid, _record(experiment, standings)) for experiment in listed_experiments(results)]
+    reader = _Reader(read_cache(results, keeps=keeps), Standings(is_locked=lock_holder(results) is not None))
+    listed = listed_experiments(results, reader.json)
+    records = [reader.record(experiment) for experiment in listed]
+    if keeps:
+        for record in records:
+            reader.in_force(record.config)
+        reader.cache.write()
     return Collected(
-        tuple(record for in_grid, record in records if in_grid),
-        tuple(record for in_grid, record in records if not in_grid),
+        tuple(record for record, experiment in zip(records, listed, strict=True) if experiment.in_grid),
+        tuple(record for record, experiment in zip(records, listed, strict=True) if not experiment.in_grid),
     )
 
 
-def _record(experiment: ListedExperiment, standings: Standings) -> ExperimentRecord:
-    known = (experiment.name, experiment.key)
-    folder, config = experiment.folder, experiment.config
-    standing = standings.of_experiment(experiment)
-    if standing.state == "done":
-        metrics = _metrics(folder, standing.files)
-        if metrics is not None:
-            baseline = None if experiment.baseline is None else experiment.baseline.path
-            return ExperimentRecord(*known, "done", folder.path, config, metrics, baseline=baseline)
-        standing = replace(standing, state="damaged")
+_SPLITS: Mapping[str, Split] = {
+    "grid.json": {"configs": {"*": {"config": {}}}},
+    "config.json": {"config": {}},
+    "metrics.json": {"config": {}, "data": {}, "details": {}},
+}
+"""Of files, the maps whose values are kept one by one: experiments share most of them."""
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads one results folder, as far as its cache does not know it."""
+
+    cache: FileCache
+    standings: Standings
+
+    def json(self, path: Path) -> Any:
+        """The content of `grid.json` or a `config.json`; None where it is not there or cannot be read."""
+        return self.cache.json(path, _SPLITS[path.name])
+
+    def record(self, experiment: ListedExperiment) -> ExperimentRecord:
+        """An experiment as it stands; one whose manifest and listed files are as they were is done as it was."""
+        name, key, folder, config = experiment.name, experiment.key, experiment.folder, experiment.config
+        place = self.cache.name_of(folder.path)
+        metrics = self.cache.known(f"{place}/result")
+        if metrics is None:
+            manifest = self.cache.signature([f"{place}/manifest.json"])
+            standing = self.standings.of_experiment(experiment)
+            if standing.state != "done":
+                return _without_result(experiment, standing)
+            metrics = self._metrics(place, folder, standing.files, manifest)
+            if metrics is None:
+                return _without_result(experiment, replace(standing, state="damaged"))
+        baseline = None if experiment.baseline is None else experiment.baseline.path
+        return ExperimentRecord(
+            name, key, "done", folder.path, config, metrics, baseline=baseline, look_up=self.in_force
+        )
+
+    def in_force(self, config: Mapping[str, Any]) -> InForce:
+        """As `in_force.in_force`; for configs of the cache, each of which is looked at once for all times."""
+        if not isinstance(config, Document):
+            return in_force(config)
+        parts = (number for key, number in config.numbers() if not is_seed(key) and key not in NOT_A_SETTING)
+        name = f"in force {','.join(map(str, parts))}"
+        known = self.cache.known(name)
+        if known is None:
+            found = dataclasses.asdict(in_force(config))
+            known = self.cache.keep(name, (), b"", found | {"unused": sorted(found["unused"])})
+        return InForce(**known | {"unused": frozenset(known["unused"])})
+
+    def _metrics(
+        self, place: str, folder: JobFolder, files: Mapping[str, ListedFile], manifest: Signature | None
+    ) -> Mapping[str, Any] | None:
+        """The metrics of a finished experiment, None where they are not those that its stage wrote.
+
+        Args:
+            place: of the experiment, in the results folder.
+            folder: the same.
+            files: that its manifest lists.
+            manifest: the state of the manifest before it was read.
+        """
+        names = [f"{place}/manifest.json", *(f"{place}/{name}" for name in files)]
+        signature = self.cache.signature(names)
+        found = _metrics(folder, files)
+        if found is None or signature is None or manifest is None or not signature.startswith(manifest):
+            return found
+        kept: Mapping[str, Any] = self.cache.keep(f"{place}/result", names, signature, found, _SPLITS["metrics.json"])
+        return kept
+
+
+def _without_result(experiment: ListedExperiment, standing: Standing) -> ExperimentRecord:
     error, status = standing.error, standing.status
     told = None if error is None else ExperimentError(error.kind, error.message, status.stage if status else None)
-    return ExperimentRecord(*known, standing.state, folder.path, config, error=told)
+    return ExperimentRecord(
+        experiment.name, experiment.key, standing.state, experiment.folder.path, experiment.config, error=told
+    )
 
 
 def _metrics(folder: JobFolder, files: Mapping[str, ListedFile]) -> Mapping[str, Any] | None:

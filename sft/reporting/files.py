@@ -104,7 +104,7 @@ def write_leaderboard(
         with_texts: whether reports may show texts of the data.
         under_way: whether a grid runs, so that many experiments are ranked only.
     """
-    ranked = build_leaderboard(folders)
+    ranked = build_leaderboard(folders, keeps=True)
     ranks_only = under_way and sum(len(board.rows) for board in ranked.boards) > RANKS_ONLY_ABOVE
     written = ResultsFolder(to)
     baselines = baselines_of(ranked.boards, [*folders, written])

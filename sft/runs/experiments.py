@@ -1,6 +1,6 @@
 """The experiments that a results folder names, and how each of them stands."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,23 @@ class ListedExperiment:
         return {**self.stages, "evaluate": self.folder}
 
 
-def listed_experiments(results: ResultsFolder) -> list[ListedExperiment]:
+Read = Callable[[Path], Any]
+"""The content of a JSON file; None where it is not there or cannot be read."""
+
+
+def listed_experiments(results: ResultsFolder, read: Read = read_json_or_none) -> list[ListedExperiment]:
     """The experiments of the grid in its order, then the others by folder name.
+
+    Args:
+        results: the folder.
+        read: how its files are read.
 
     Raises:
         MachineError: a newer version wrote the folder.
     """
-    records = {folder.path: _record(folder.config) for folder in results.experiment_folders()}
+    records = {folder.path: _record(folder.config, read) for folder in results.experiment_folders()}
     known = {str(record.get("id", path.name)): path for path, record in records.items() if record is not None}
-    grid = grid_entries(results)
+    grid = grid_entries(results, read)
     listed = []
     for name, entry in (grid or {}).items():
         path = known.get(entry["id"], results.path / str(entry.get("folder", "")))
@@ -64,18 +72,18 @@ def listed_experiments(results: ResultsFolder) -> list[ListedExperiment]:
     return listed
 
 
-def grid_entries(results: ResultsFolder) -> dict[str, Mapping[str, Any]] | None:
+def grid_entries(results: ResultsFolder, read: Read = read_json_or_none) -> dict[str, Mapping[str, Any]] | None:
     """Name -> entry of `grid.json`; None where the folder has no grid that can be read.
 
     Raises:
         MachineError: a newer version wrote it.
     """
-    grid = read_json_or_none(results.grid)
+    grid = read(results.grid)
     refuse_newer(results.grid, grid, SCHEMA)
-    configs = grid.get("configs") if isinstance(grid, dict) else None
-    if not isinstance(configs, dict):
+    configs = grid.get("configs") if isinstance(grid, Mapping) else None
+    if not isinstance(configs, Mapping):
         return None
-    return {name: entry for name, entry in configs.items() if isinstance(entry, dict) and "id" in entry}
+    return {name: entry for name, entry in configs.items() if isinstance(entry, Mapping) and "id" in entry}
 
 
 def stage_folder(experiment: JobFolder, stage: str) -> JobFolder | None:
@@ -112,11 +120,11 @@ class Standings:
         return experiment_standing(own, {name: self.of(folder) for name, folder in experiment.stages.items()})
 
 
-def _record(path: Path) -> Mapping[str, Any] | None:
+def _record(path: Path, read: Read) -> Mapping[str, Any] | None:
     """A `config.json`; None where there is none, empty where it cannot be read."""
-    if not path.is_file():
+    record = read(path)
+    if record is None and not path.is_file():
         return None
-    record = read_json_or_none(path)
     refuse_newer(path, record, SCHEMA)
     return _map(record)
 

@@ -201,6 +201,11 @@ class ResultsFolder:
         return self.path / "baselines.json"
 
     @property
+    def board_cache(self) -> Path:
+        """What a leaderboard read of the folder's files, so that the next one reads what is new; can be deleted."""
+        return self.path / "cache" / "board.npz"
+
+    @property
     def mlflow_store(self) -> Path:
         """The database of the tracker `mlflow`, where no other store is named."""
         return self.path / "mlflow.db"

@@ -221,7 +221,7 @@ def refuse_newer(path: Path, record: Any, schema: int) -> None:
     Raises:
         MachineError: the record's `schema` is above the one known here.
     """
-    written = record.get("schema") if isinstance(record, dict) else None
+    written = record.get("schema") if isinstance(record, Mapping) else None
     if isinstance(written, int) and written > schema:
         raise MachineError(
             f"{path}: was written by a newer version of sft (schema {written}; this one reads up to {schema}); "

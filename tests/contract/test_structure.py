@@ -36,7 +36,7 @@ INSIDE = {
         {"groups", "costs"},
         {"gathering", "settings"},
         {"collect"},
-        {"records", "in_force", "setting_differences"},
+        {"records", "in_force", "setting_differences", "cache"},
     ],
 }
 """Levels of the parts of a unit: its folders, and files that lie beside them."""
