@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from sft import __version__
 from sft.errors import MachineError
 from sft.leaderboard.cache.parts import Parts, Split
+from sft.processes.environment import versions
 from sft.runs.array_files import read_arrays
 from sft.runs.atomic import atomic_file
 from sft.runs.files import ResultsFolder
 from sft.runs.records import read_json_or_none
 
-_FORMAT = f"1 of sft {__version__}"
+_FORMAT = f"1 of sft {versions().get('sft-grid')}"
 """What made the values may differ between versions."""
 _STATE = struct.Struct("<5q")
 _TOO_NEW_NS = 2_000_000_000
