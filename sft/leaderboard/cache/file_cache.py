@@ -5,6 +5,8 @@ be is for manifests and `verify` to say. Whoever deletes the cache, or cannot wr
 """
 
 import contextlib
+import functools
+import hashlib
 import json
 import os
 import struct
@@ -18,14 +20,11 @@ import numpy as np
 
 from sft.errors import MachineError
 from sft.leaderboard.cache.parts import Parts, Split
-from sft.processes.environment import versions
 from sft.runs.array_files import read_arrays
 from sft.runs.atomic import atomic_file
 from sft.runs.files import ResultsFolder
 from sft.runs.records import read_json_or_none
 
-_FORMAT = f"1 of sft {versions().get('sft-grid')}"
-"""What made the values may differ between versions."""
 _STATE = struct.Struct("<5q")
 _TOO_NEW_NS = 2_000_000_000
 """A file that changed so shortly ago may change again without its times telling."""
@@ -35,6 +34,15 @@ _WORTH_WRITING = 100
 Signature = bytes
 _Entry = tuple[Signature, int, int]
 """State of the files, numbers of their names and of the value."""
+
+
+@functools.cache
+def _made_by() -> str:
+    """What another program's values differ in: the state of this one's files."""
+    package = Path(__file__).parents[2]
+    files = sorted(package.rglob("*.py"))
+    states = [(str(path.relative_to(package)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
 class FileCache:
@@ -126,7 +134,7 @@ class FileCache:
             "signatures": np.frombuffer(b"".join(signatures), np.uint8),
             "sizes": np.array(list(map(len, signatures)), np.int64),
             "numbers": np.array([entry[1:] for entry in self._entries.values()], np.int32).reshape(-1, 2),
-            "format": np.array(_FORMAT),
+            "format": np.array(_made_by()),
         }
         with contextlib.suppress(OSError, MachineError), atomic_file(self._results.board_cache, durable=False) as file:
             np.savez(file, allow_pickle=False, **arrays)
@@ -142,7 +150,7 @@ def read_cache(results: ResultsFolder, *, keeps: bool = False) -> FileCache:
     """
     try:
         arrays = read_arrays(results.board_cache)
-        if str(arrays["format"]) != _FORMAT:
+        if str(arrays["format"]) != _made_by():
             return FileCache(results, Parts(), {}, keeps=keeps)
         names, content = json.loads(arrays["names"].tobytes()), arrays["signatures"].tobytes()
         ends = np.cumsum(arrays["sizes"]).tolist()

@@ -89,9 +89,9 @@ def test_a_cache_that_cannot_be_read_is_as_none(grid: ResultsBuilder, content: b
     assert path.stat().st_size > 100
 
 
-def test_the_cache_of_another_version_is_as_none(grid: ResultsBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_of_another_program_is_as_none(grid: ResultsBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
     write_json(grid.experiment("a", "a" * 16).config, {"schema": 1, "id": "a" * 16, "names": ["a"]})
-    monkeypatch.setattr(file_cache, "_FORMAT", "another")
+    monkeypatch.setattr(file_cache, "_made_by", lambda: "another")
     assert not file_cache.read_cache(grid.results).parts.arrays()["text"].size
     assert len(read(grid)) == 4
 
