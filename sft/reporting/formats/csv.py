@@ -14,7 +14,7 @@ from sft.reporting.flat import flat_rows
 from sft.reporting.formats.report_format import Report, ReportFormat
 
 _FIRST = ("rank", "board", "name", "set_up", "set_up_rank", "mark", "provisional", "id", "state", "seed", "error")
-_FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def render(report: Report) -> str:

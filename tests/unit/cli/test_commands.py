@@ -377,7 +377,7 @@ def test_full_asks_for_the_statistics_of_all_groups(
     asked = []
 
     def write(*places: Any, **given: Any) -> WrittenLeaderboard:
-        asked.append(given["full"])
+        asked.append(given["options"].full)
         return write_leaderboard(*places, **given)
 
     monkeypatch.setattr("sft.reporting.files.write_leaderboard", write)

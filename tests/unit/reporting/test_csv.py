@@ -43,7 +43,7 @@ def test_every_experiment_has_a_row_with_its_settings_and_numbers(tmp_path: Path
     assert (bad["rank"], bad["state"], bad["error"]) == ("", "failed", "oom_gpu: no memory")
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
 def test_text_that_would_run_as_a_formula_does_not(tmp_path: Path, text: str) -> None:
     folder = ResultsBuilder(tmp_path)
     own = config(prompting={"instruction": text})
