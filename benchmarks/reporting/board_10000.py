@@ -2,46 +2,83 @@
 
     .venv/bin/python -m benchmarks.reporting.board_10000 [COUNT] [ROWS]
 
-COUNT experiments (10,000; 5 seeds each) with ROWS test rows (200).
+COUNT experiments (10,000; 5 seeds each) with ROWS test rows (200). Each step is a process of its own
+and is taken with its start and its imports.
 """
 
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.commands import ROOT
 from sft.config.experiment import ExperimentConfig
-from sft.leaderboard.building import build_leaderboard, with_statistics
-from sft.reporting.files import write_leaderboard
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.records import StatusRecord, write_record
 
 SEEDS = 5
+NEW = 10
 LABELS = ["negative", "neutral", "positive"]
 MIB = 1 << 20
+
+READ = """
+import sys
+from pathlib import Path
+from sft.leaderboard.board import with_ranks
+from sft.leaderboard.building import build_leaderboard, with_statistics, without_search_for_cycles
+from sft.runs.files import ResultsFolder
+
+with without_search_for_cycles():
+    {step}
+"""
+RANKED = READ.format(step="with_ranks(build_leaderboard([ResultsFolder(Path(sys.argv[1]))]))")
+TESTED = READ.format(step="with_statistics(build_leaderboard([ResultsFolder(Path(sys.argv[1]))]))")
+REFRESH = ["-m", "sft.reporting.refresh"]
 
 
 def main(count: int = 10_000, n_rows: int = 200) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = ResultsFolder(Path(place))
         make(folder, count, n_rows)
-        steps = {
-            "read and ranked": lambda: build_leaderboard([folder]),
-            "the same with the statistics of the 50 best groups": lambda: with_statistics(build_leaderboard([folder])),
-            "the same with all files written": lambda: write_leaderboard([folder], folder.path),
-        }
-        for name, step in steps.items():
-            started, cpu = time.perf_counter(), time.process_time()
-            step()
-            took = f"{time.perf_counter() - started:.2f} s, {time.process_time() - cpu:.2f} s of them on the CPU"
-            print(f"{count:,} experiments, {n_rows} rows: {name}: {took}", flush=True)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB:.0f} MiB")
+        time.sleep(2)  # younger files are not kept
+        print(f"{count:,} experiments, {n_rows} rows")
+        manifests = [job.manifest for job in folder.experiment_folders()[:NEW]]
+        hidden = [path.rename(path.with_suffix(".hidden")) for path in manifests]
+        take("read and ranked, without a cache", ["-c", RANKED, place])
+        take("the same with the statistics of all groups", ["-c", TESTED, place])
+        take("all files written, and the cache", [*REFRESH, place])
+        for path, manifest in zip(hidden, manifests, strict=True):
+            path.rename(manifest)
+        take(f"read and ranked, {NEW} of them new, the others from the cache", ["-c", RANKED, place])
+        take("the same, and all files written (a refresh under way)", [*REFRESH, place, "--under-way"])
+        take("all files written with the statistics of all groups", [*REFRESH, place])
+
+
+def take(name: str, words: Sequence[str]) -> None:
+    """Run a step and print what it took.
+
+    Args:
+        name: of the step.
+        words: for Python.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, *words], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    peak = f"most memory so far {after.ru_maxrss * 1024 / MIB:.0f} MiB"
+    print(f"{name}: {time.perf_counter() - started:.2f} s, {cpu:.2f} s on the CPU, {peak}", flush=True)
 
 
 def make(folder: ResultsFolder, count: int, n_rows: int) -> None:

@@ -5,9 +5,11 @@ compared. It ranks by the first metric of its first experiment, in that metric's
 are any.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from sft.config.canonical import key_of
 from sft.evaluation.rows import DEV
@@ -149,7 +151,13 @@ def board_id(record: ExperimentRecord) -> str:
         "test": data.get("test_rows_sha256"),
         "dev": data.get("dev_rows_sha256"),
     }
-    return f"{task_type}/{column}/{key_of(identity)[:_DIGITS]}"
+    return f"{task_type}/{column}/{_digits(json.dumps(identity))}"
+
+
+@lru_cache(256)
+def _digits(identity: str) -> str:
+    """Of what is the same in most experiments."""
+    return key_of(json.loads(identity))[:_DIGITS]
 
 
 def direction(record: ExperimentRecord, key: str) -> bool:

@@ -21,6 +21,7 @@ from sft.errors import UserError
 from sft.leaderboard.cache.file_cache import FileCache, Signature, read_cache
 from sft.leaderboard.cache.parts import Document, Split
 from sft.leaderboard.in_force import NOT_A_SETTING, InForce, in_force, leaves, settings_in_force
+from sft.leaderboard.records import SeedKey
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
@@ -100,6 +101,13 @@ class ExperimentRecord:
         indices = self.part("data").get("train_indices") or ()
         return hashlib.sha256(json.dumps(list(indices)).encode()).hexdigest()
 
+    @cached_property
+    def seeds(self) -> SeedKey:
+        """The seeds in force."""
+        own = self.config.get("seeds")
+        sources = own if isinstance(own, Mapping) else {}
+        return self.seed, *(self.seed if sources[name] is None else sources[name] for name in sorted(sources))
+
     def part(self, name: str) -> Mapping[str, Any]:
         """A map of `metrics.json` (`results`, `data`, `timing`, ...); empty where it is not there."""
         value = self.metrics.get(name)
@@ -156,7 +164,7 @@ def _read_folder(results: ResultsFolder, *, keeps: bool) -> Collected:
     records = [reader.record(experiment) for experiment in listed]
     if keeps:
         for record in records:
-            reader.in_force(record.config)
+            record.in_force  # noqa: B018  worked out here, so that it is kept
         reader.cache.write()
     return Collected(
         tuple(record for record, experiment in zip(records, listed, strict=True) if experiment.in_grid),

@@ -1,7 +1,7 @@
 """Set-ups: rows of a board that are equal in all that has an effect but for their seeds, and their names."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sft.leaderboard.collect import ExperimentRecord
@@ -35,12 +35,12 @@ class SetUp:
 
     def takes(self, record: ExperimentRecord) -> bool:
         """Whether a row belongs to it: the same run, or another seed."""
-        return record.id in self.runs or seeds_of(record) not in self.seeds
+        return record.id in self.runs or record.seeds not in self.seeds
 
     def add(self, record: ExperimentRecord) -> None:
         """Take a row."""
         self.runs.setdefault(record.id, record)
-        self.seeds.add(seeds_of(record))
+        self.seeds.add(record.seeds)
         self.rows.append(record)
         self.folders.add(_folder(record))
 
@@ -58,7 +58,7 @@ def set_ups(records: Sequence[ExperimentRecord], unfinished: Iterable[Experiment
     identities = _identities(all_rows)
     planned: dict[str, set[SeedKey]] = {}
     for record in all_rows:
-        planned.setdefault(identities[record.in_force.identity], set()).add(seeds_of(record))
+        planned.setdefault(identities[record.in_force.identity], set()).add(record.seeds)
     gathered: dict[str, list[SetUp]] = {}
     for record in records:
         key = identities[record.in_force.identity]
@@ -73,13 +73,6 @@ def set_ups(records: Sequence[ExperimentRecord], unfinished: Iterable[Experiment
     found = [part for parts in gathered.values() for part in parts]
     _give_names(found)
     return found
-
-
-def seeds_of(record: ExperimentRecord) -> SeedKey:
-    """The seeds in force."""
-    own = record.config.get("seeds")
-    sources = own if isinstance(own, Mapping) else {}
-    return record.seed, *(record.seed if sources[name] is None else sources[name] for name in sorted(sources))
 
 
 def common_name(names: Sequence[str]) -> str:

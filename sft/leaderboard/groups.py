@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sft.leaderboard.collect import ExperimentRecord, finite_numbers
-from sft.leaderboard.gathering import SetUp, seeds_of, set_ups
+from sft.leaderboard.gathering import SetUp, set_ups
 from sft.leaderboard.records import BEST, Comparison, Interval, SeedKey, Summary
 
 
@@ -66,7 +66,7 @@ class Group:
 
     def seeds_by_run(self) -> dict[SeedKey, ExperimentRecord]:
         """Its runs by the seeds in force."""
-        return {seeds_of(run): run for run in self.runs}
+        return {run.seeds: run for run in self.runs}
 
 
 def groups_of(
@@ -97,7 +97,7 @@ def summary(runs: Sequence[ExperimentRecord], name: str) -> Summary | None:
 def _group(part: SetUp, expected: int, metric: str | None) -> Group:
     runs = tuple(part.runs.values())
     unaffected = len(runs) == 1 and not runs[0].in_force.is_seeded
-    value = summary(runs, metric) if metric is not None else None
+    values = finite_numbers(run.part("results").get(metric or "") for run in runs)
     return Group(
         name=part.name,
         runs=runs,
@@ -105,7 +105,7 @@ def _group(part: SetUp, expected: int, metric: str | None) -> Group:
         n_seeds=len(part.seeds),
         expected_seeds=expected,
         no_seed_effect=unaffected,
-        value=None if value is None or value.n < len(runs) else value.mean,
+        value=numbers.fmean(values) if len(values) == len(runs) else None,
     )
 
 

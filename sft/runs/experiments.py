@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,28 @@ class ListedExperiment:
     folder: JobFolder
     config: Mapping[str, Any]
     """Canonical resolved config under this name."""
-    stages: Mapping[str, JobFolder]
-    """The folders of its train and infer stages by the name under which they are read, where they are known."""
-    baseline: JobFolder | None
-    """The folder of the baselines on its shots and evaluated rows, where one is known; it need not be there."""
+    results: ResultsFolder
+    """The folder that names it."""
+    keys: Mapping[str, Any]
+    """Of its other stages, by the name under which they are read, where they are known."""
     in_grid: bool
     """Whether the folder's grid holds it; without a grid every experiment counts."""
+
+    @cached_property
+    def stages(self) -> dict[str, JobFolder]:
+        """The folders of its train and infer stages by the name under which they are read, where they are known."""
+        return {
+            str(name): self.results.stage(stage, str(key))
+            for stage in MODEL_STAGES
+            for name, key in self.keys.items()
+            if key and stage_of(str(name)) == stage
+        }
+
+    @cached_property
+    def baseline(self) -> JobFolder | None:
+        """The folder of the baselines on its shots and evaluated rows, where one is known; it need not be there."""
+        key = self.keys.get("baseline")
+        return self.results.stage("baseline", key) if isinstance(key, str) else None
 
     def jobs(self) -> dict[str, JobFolder]:
         """The folders of all its stages, in their order."""
@@ -54,19 +71,21 @@ def listed_experiments(results: ResultsFolder, read: Read = read_json_or_none) -
     grid = grid_entries(results, read)
     listed = []
     for name, entry in (grid or {}).items():
-        path = known.get(entry["id"], results.path / str(entry.get("folder", "")))
-        jobs = _stages(results, records.get(path)), _baseline(results, records.get(path))
+        path = known.get(entry["id"]) or results.path / str(entry.get("folder", ""))
+        keys = _map((records.get(path) or {}).get("stages"))
         listed.append(
-            ListedExperiment(name, entry["id"], JobFolder(path), _map(entry.get("config")), *jobs, in_grid=True)
+            ListedExperiment(
+                name, entry["id"], JobFolder(path), _map(entry.get("config")), results, keys, in_grid=True
+            )
         )
     in_grid = {experiment.key for experiment in listed}
     for key, path in known.items():
         if key not in in_grid:
             record = records[path] or {}
             names = record.get("names") or [path.name]
-            jobs = _stages(results, record), _baseline(results, record)
+            config, keys = _map(record.get("config")), _map(record.get("stages"))
             listed += [
-                ListedExperiment(str(name), key, JobFolder(path), _map(record.get("config")), *jobs, grid is None)
+                ListedExperiment(str(name), key, JobFolder(path), config, results, keys, in_grid=grid is None)
                 for name in names
             ]
     return listed
@@ -127,21 +146,6 @@ def _record(path: Path, read: Read) -> Mapping[str, Any] | None:
         return None
     refuse_newer(path, record, SCHEMA)
     return _map(record)
-
-
-def _stages(results: ResultsFolder, record: Mapping[str, Any] | None) -> dict[str, JobFolder]:
-    stages = {str(name): str(key) for name, key in _map((record or {}).get("stages")).items() if key}
-    return {
-        name: results.stage(stage, key)
-        for stage in MODEL_STAGES
-        for name, key in stages.items()
-        if stage_of(name) == stage
-    }
-
-
-def _baseline(results: ResultsFolder, record: Mapping[str, Any] | None) -> JobFolder | None:
-    key = _map((record or {}).get("stages")).get("baseline")
-    return results.stage("baseline", key) if isinstance(key, str) else None
 
 
 def _map(value: Any) -> Mapping[str, Any]:

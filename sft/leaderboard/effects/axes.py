@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.gathering import seeds_of
 from sft.leaderboard.records import SeedKey
 from sft.leaderboard.setting_differences import setting_columns
 from sft.leaderboard.settings import setting_texts
@@ -35,7 +34,7 @@ def grid_rows(records: Sequence[ExperimentRecord]) -> list[GridRow]:
     """The rows of one board, in the same order; one in which no seed has an effect stands at every seed."""
     columns = setting_columns([record.settings_in_force for record in records])
     keys = zip(*columns.values(), strict=True) if columns else [()] * len(records)
-    seeds = [seeds_of(record) for record in records]
+    seeds = [record.seeds for record in records]
     written = {(record.id, own) for record, own in zip(records, seeds, strict=True)}
     all_seeds = list(dict.fromkeys(seeds))
     rows = []

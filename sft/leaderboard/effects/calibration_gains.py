@@ -6,7 +6,6 @@ from statistics import fmean
 
 from sft.evaluation.selection import UNCALIBRATED
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.gathering import seeds_of
 from sft.leaderboard.groups import Group
 from sft.leaderboard.records import CalibrationGain
 from sft.leaderboard.statistics.comparer import Finding
@@ -65,4 +64,4 @@ def _difference(run: ExperimentRecord, observed: float, group: Group, runs: Boar
     if own is None or other is None:
         return None
     outcomes = outcomes_of(known.sums[run.id].sums, known.sums[run.id].uncalibrated)
-    return Difference(None if group.no_seed_effect else seeds_of(run), observed, own - other, outcomes)
+    return Difference(None if group.no_seed_effect else run.seeds, observed, own - other, outcomes)

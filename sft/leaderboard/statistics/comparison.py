@@ -7,7 +7,6 @@ from math import comb
 import numpy as np
 
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.gathering import seeds_of
 from sft.leaderboard.groups import Group
 from sft.leaderboard.records import Interval, Needed, SeedKey
 from sft.leaderboard.statistics.comparer import Comparer, Finding, Scale
@@ -86,7 +85,7 @@ class BoardRuns:
             if apart is not None:
                 return apart
         if pairs is None:
-            pairs = [self.pair(first.runs[0], second.runs[0], seeds_of(first.runs[0]))]
+            pairs = [self.pair(first.runs[0], second.runs[0], first.runs[0].seeds)]
         return self.comparer.mean(pairs)
 
     def pairs(self, first: Group, second: Group) -> list[Difference] | None:
@@ -119,7 +118,7 @@ class BoardRuns:
         known = self.samples
         return [
             Difference(
-                None if group.no_seed_effect else seeds_of(run),
+                None if group.no_seed_effect else run.seeds,
                 float(run.part("results")[known.metric]),
                 known.values[run.id],
                 kind=ALONE,
