@@ -14,6 +14,9 @@ from sft.wording import counted, some
 TOLERANCE = 0.1
 """Seconds that differ by less than this share are not called lower."""
 
+MOST_OPEN = 3
+"""So many that are cheaper and left open are named."""
+
 
 def verdict_of(board: Board, costs: Mapping[str, Costs]) -> Verdict:
     """The conclusions of a board with statistics.
@@ -81,8 +84,7 @@ def _certainty(others: Sequence[Group], statistics: BoardStatistics) -> Iterator
 def difference_text(comparison: Comparison) -> str:
     """`-0.0123 [-0.0400, +0.0154], p (Holm) 0.812`."""
     interval = comparison.interval
-    p = "< 0.001" if comparison.p_holm < 0.001 else f"{comparison.p_holm:.3f}"
-    return f"{comparison.difference:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}], p (Holm) {p}"
+    return f"{comparison.difference:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}], p (Holm) {_p(comparison)}"
 
 
 def _cheapest(best: Group, equivalent: Sequence[Group], costs: Mapping[str, Costs]) -> Group:
@@ -113,12 +115,30 @@ def _use(
             "" if first is None or second is None else f" ({first:.1f} s per 1,000 predictions, against {second:.1f})"
         )
         return f"The cheapest that is equivalent to it: {cheapest.name}{against}."
-    cheaper = [group.name for group in others if _is_cheaper(costs[group.name], costs[best.name])]
-    unknown = [group.name for group in others if group.name in cheaper and group.mark == NOT_TOLD_APART]
-    if not unknown:
+    open_ones = [
+        (group, one)
+        for group in others
+        if (one := group.against_best) is not None
+        and one.mark == NOT_TOLD_APART
+        and _is_cheaper(costs[group.name], costs[best.name])
+    ]
+    if not open_ones:
         return "No cheaper one is equivalent to it or left open."
-    wanted = ""
-    if statistics.needed is not None and statistics.margin is not None:
-        seeds = counted(statistics.needed.seeds, "seed")
-        wanted = f"; telling {statistics.margin:g} apart takes about {statistics.needed.rows:,} test rows and {seeds}"
-    return f"Nothing cheaper is shown to be as good; cheaper and not told apart: {some(unknown)}{wanted}."
+    told = [f"{group.name} ({one.difference:+.4f}, p (Holm) {_p(one)})" for group, one in open_ones]
+    within, wanted = "", ""
+    if statistics.margin is not None:
+        within = f" within ±{statistics.margin:g}"
+    if statistics.margin is not None and statistics.needed is not None:
+        rows, seeds = _rounded(statistics.needed.rows), _rounded(statistics.needed.seeds)
+        wanted = f"; telling {statistics.margin:g} apart takes some {rows:,} test rows and {counted(seeds, 'seed')}"
+    return f"Nothing cheaper is shown to be as good{within}; cheaper and left open: {some(told, MOST_OPEN)}{wanted}."
+
+
+def _p(comparison: Comparison) -> str:
+    return "< 0.001" if comparison.p_holm < 0.001 else f"{comparison.p_holm:.3f}"
+
+
+def _rounded(number: int) -> int:
+    """Two digits, as it is an estimate."""
+    unit = int(10 ** max(len(str(number)) - 2, 0))
+    return -(-number // unit) * unit

@@ -69,8 +69,8 @@ def statistics_lines(board: Record) -> Iterator[str]:
     smallest = known["detectable"]
     if smallest is not None:
         yield (
-            f"The smallest difference that these test rows show with {100 * known['power']:.0f} % power (about, for "
-            f"pairs like these, uncorrected): {smallest:.4f}"
+            f"The smallest true difference that one such comparison finds with {100 * known['power']:.0f} % power, "
+            f"alone and uncorrected: about {smallest:.4f}"
         )
     elif not {against["mark"] for against in compared} & {BETTER, WORSE}:
         yield f"These test rows cannot show any difference from the best with {100 * known['power']:.0f} % power"

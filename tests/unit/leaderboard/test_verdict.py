@@ -77,8 +77,8 @@ def test_the_cheapest_that_is_equivalent_is_what_to_use() -> None:
 def test_what_is_only_not_told_apart_is_not_called_as_good() -> None:
     found = board(group("a", 1, 0.7), group("b", 2, 0.69, against("not told apart")))
     assert lines(found, {"b": cost(1.0)})[-1] == (
-        "Nothing cheaper is shown to be as good; cheaper and not told apart: b; telling 0.02 apart takes about 2,400 "
-        "test rows and 7 seeds."
+        "Nothing cheaper is shown to be as good within ±0.02; cheaper and left open: b (-0.0400, p (Holm) 0.600); "
+        "telling 0.02 apart takes some 2,400 test rows and 7 seeds."
     )
 
 
