@@ -75,6 +75,11 @@ def set_ups(records: Sequence[ExperimentRecord], unfinished: Iterable[Experiment
     return found
 
 
+def seed_of_all(seeds: Iterable[SeedKey]) -> SeedKey:
+    """One seed for what stands under several, as a source of them has no effect there: None for those that differ."""
+    return tuple(own[0] if len(set(own)) == 1 else None for own in zip(*seeds, strict=True))
+
+
 def common_name(names: Sequence[str]) -> str:
     """The parts between slashes that all names have at the same place; empty where there is none."""
     split = [name.split("/") for name in names]

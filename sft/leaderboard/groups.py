@@ -65,8 +65,9 @@ class Group:
         return {name: value for name, value in found.items() if value is not None}
 
     def seeds_by_run(self) -> dict[SeedKey, ExperimentRecord]:
-        """Its runs by the seeds in force."""
-        return {run.seeds: run for run in self.runs}
+        """Its runs by the seeds of their rows; one may stand under several."""
+        by_id = {run.id: run for run in self.runs}
+        return {row.seeds: by_id[row.id] for row in self.rows}
 
 
 def groups_of(
@@ -120,14 +121,15 @@ def _ranked(groups: Sequence[Group], metric: str | None, higher: bool) -> tuple[
     ordered = sorted(valued, key=lambda group: sign * (group.value or 0.0))
     best = next((group for group in ordered if group.is_complete), None)
     if best is not None and metric is not None:
-        place = ordered.index(best)
+        place = next(place for place, group in enumerate(ordered) if group is best)
         ahead = [group for group in ordered[:place] if _is_ahead(group, best, metric, sign)]
-        behind = [group for group in ordered[:place] if group not in ahead]
+        leads = set(map(id, ahead))
+        behind = [group for group in ordered[:place] if id(group) not in leads]
         ordered = [*ahead, best, *behind, *ordered[place + 1 :]]
     ranked: list[Group] = []
     for number, group in enumerate(ordered, 1):
         before = ranked[-1] if ranked else None
-        is_tied = before is not None and before.value == group.value
+        is_tied = before is not None and (before.value, before.is_complete) == (group.value, group.is_complete)
         ranked.append(replace(group, rank=before.rank if before is not None and is_tied else number))
     return (*ranked, *(group for group in groups if group.value is None))
 

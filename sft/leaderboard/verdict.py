@@ -34,7 +34,7 @@ def verdict_of(board: Board, costs: Mapping[str, Costs]) -> Verdict:
     lines = [_lead(board, ranked)]
     if all(any(title.startswith(MAJORITY) for title in group.not_above) for group in ranked):
         lines.insert(0, f"Nothing here is shown to beat the {MAJORITY}.")
-    if board.statistics is not None and others:
+    if board.statistics is not None and any(group.against_best is not None for group in others):
         lines += _certainty(others, board.statistics)
         lines.append(_use(best, cheapest, board.statistics, others, costs))
     return Verdict(
@@ -67,7 +67,7 @@ def _certainty(others: Sequence[Group], statistics: BoardStatistics) -> Iterator
         names.setdefault(comparison.mark, []).append(group.name)
     margin = "" if statistics.margin is None else f" within ±{statistics.margin:g}"
     told = {
-        WORSE: f"{len(names.get(WORSE, []))} of the {len(compared)} others are shown to be worse",
+        WORSE: f"{len(names.get(WORSE, []))} of the {len(compared)} others are shown to be worse on the test rows",
         EQUIVALENT: f"{len(names.get(EQUIVALENT, []))} equivalent{margin} ({some(names.get(EQUIVALENT, []))})",
         BETTER: f"better on the test rows: {some(names.get(BETTER, []))}",
         NOT_TOLD_APART: f"{len(names.get(NOT_TOLD_APART, []))} not told apart",
@@ -78,7 +78,7 @@ def _certainty(others: Sequence[Group], statistics: BoardStatistics) -> Iterator
     next_one, comparison = compared[0]
     yield f"The next, {next_one.name}, differs from it by {difference_text(comparison)}."
     if all(comparison.runs_only for _, comparison in compared):
-        yield "Each has one seed: these are comparisons of runs, and nothing here tells what other seeds would give."
+        yield "No two share more than one seed: runs are compared, and nothing here tells what other seeds would give."
 
 
 def difference_text(comparison: Comparison) -> str:
@@ -119,7 +119,7 @@ def _use(
         (group, one)
         for group in others
         if (one := group.against_best) is not None
-        and one.mark == NOT_TOLD_APART
+        and one.mark in (NOT_TOLD_APART, BETTER)
         and _is_cheaper(costs[group.name], costs[best.name])
     ]
     if not open_ones:

@@ -138,7 +138,7 @@ def test_the_details_of_an_experiment_by_mouse(opened: Any) -> None:
     assert wait_for_charts(opened, "dialog") == 3
     text = opened.execute_script("return document.getElementById('details').textContent")
     assert grids.HOSTILE in text
-    assert "none: its settings are those of the best" in text
+    assert "run 2 of 3" in text
     click(opened, "button[aria-label='next experiment']")
     assert "in the best" in opened.execute_script("return document.getElementById('details').textContent")
     click(opened, "button[aria-label='close']")

@@ -9,6 +9,7 @@ It gets the predicted and gold values (of classification) or texts as equally lo
 or a map from names to numbers whose first entry ranks.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,8 @@ def _range(function: Any, name: str, numbers: Sequence[Any]) -> Range | None:
     try:
         low, high = written
         found = (float(low), None if high is None else float(high))
-        is_range = found[1] is None or found[0] < found[1]
+        ends = [end for end in found if end is not None]
+        is_range = all(map(math.isfinite, ends)) and sorted(set(ends)) == ends
     except (TypeError, ValueError):
         is_range = False
     if not is_range:

@@ -8,10 +8,9 @@ from sft.evaluation.selection import UNCALIBRATED
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.groups import Group
 from sft.leaderboard.records import CalibrationGain
-from sft.leaderboard.statistics.comparer import Finding
 from sft.leaderboard.statistics.comparison import BoardRuns
 from sft.leaderboard.statistics.run_samples import outcomes_of
-from sft.leaderboard.statistics.seed_clusters import Difference
+from sft.leaderboard.statistics.seed_clusters import GAIN, Difference
 
 _FUNCTION = "inference.calibration_args.calibration_fn"
 
@@ -29,13 +28,14 @@ def calibration_gains(groups: Sequence[Group], runs: BoardRuns) -> tuple[Calibra
         runs: of the board.
     """
     found = [gain for group in groups if has_calibrator(group) and (gain := _gain(group, runs)) is not None]
-    comparisons = runs.comparer.family([finding for _, finding in found])
+    comparer = runs.comparer.with_priors(pairs for _, pairs in found if pairs is not None)
+    comparisons = comparer.family([None if pairs is None else comparer.mean(pairs) for _, pairs in found])
     return tuple(
         replace(gain, comparison=comparison) for (gain, _), comparison in zip(found, comparisons, strict=True)
     )
 
 
-def _gain(group: Group, runs: BoardRuns) -> tuple[CalibrationGain, Finding | None] | None:
+def _gain(group: Group, runs: BoardRuns) -> tuple[CalibrationGain, list[Difference] | None] | None:
     metric = runs.samples.metric
     plain = f"{UNCALIBRATED}{metric}"
     numbers = [(run, run.number(metric), run.number(plain)) for run in group.runs]
@@ -54,7 +54,7 @@ def _gain(group: Group, runs: BoardRuns) -> tuple[CalibrationGain, Finding | Non
         n=len(known),
         comparison=None,
     )
-    return gain, runs.comparer.mean(sampled) if len(sampled) == len(pairs) else None
+    return gain, sampled if len(sampled) == len(pairs) else None
 
 
 def _difference(run: ExperimentRecord, observed: float, group: Group, runs: BoardRuns) -> Difference | None:
@@ -64,4 +64,5 @@ def _difference(run: ExperimentRecord, observed: float, group: Group, runs: Boar
     if own is None or other is None:
         return None
     outcomes = outcomes_of(known.sums[run.id].sums, known.sums[run.id].uncalibrated)
-    return Difference(None if group.no_seed_effect else run.seeds, observed, own - other, outcomes)
+    seeds = None if group.no_seed_effect else run.seeds
+    return Difference(seeds, observed, own - other, outcomes, GAIN)

@@ -7,6 +7,7 @@ from statistics import fmean
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.effects.axes import Axis, AxisValue, GridRow, RunPair, changes
 from sft.leaderboard.effects.axis_sources import axes_of
+from sft.leaderboard.gathering import seed_of_all
 from sft.leaderboard.groups import Group
 from sft.leaderboard.records import Comparison, Effect, SeedKey
 from sft.leaderboard.statistics.comparison import BoardRuns
@@ -55,7 +56,7 @@ def main_effects(planned: Sequence[PlannedEffect], groups: Sequence[Group], runs
     numbers = [(plan, list(board.numbers(plan))) for plan in planned]
     numbers = [(plan, own) for plan, own in numbers if own]
     pairs = [board.differences(own) for _, own in numbers]
-    comparer = runs.comparer.with_priors(own for own in pairs if own is not None and kind_of(own) == CONTEXTS)
+    comparer = runs.comparer.with_priors(own for own in pairs if own is not None and kind_of(own).startswith(CONTEXTS))
     findings = [None if own is None else comparer.mean(own) for own in pairs]
     comparisons = comparer.family(findings)
     return tuple(
@@ -123,8 +124,8 @@ def _effect(
 
 
 def _seeds_of_pair(seeds: Sequence[SeedKey], *, is_seedless: bool) -> SeedKey | None:
-    """None for a pair that is the same at every seed: it stands under several, or nothing in it is drawn."""
-    return None if is_seedless or len(set(seeds)) > 1 else seeds[0]
+    """None for a pair in which nothing is drawn; of one that stands under several seeds what they have in common."""
+    return None if is_seedless else seed_of_all(seeds)
 
 
 def planned_effects(rows: Sequence[GridRow]) -> list[PlannedEffect]:

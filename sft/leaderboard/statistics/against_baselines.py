@@ -28,21 +28,24 @@ class _Sampled:
 def with_baselines(groups: Sequence[Group], baselines: Sequence[Baseline], runs: BoardRuns) -> tuple[Group, ...]:
     """The set-ups, each with the baselines that it is not shown to beat.
 
-    A set-up stands beside the baselines of as many shots, and one that uses no shots beside all; each of its runs
-    beside the baseline on its own shots. p is not corrected, as baselines are in no family. Where rows are not known
-    the means decide.
+    A set-up stands beside the baselines of its input columns and as many shots, and one that uses no shots beside all;
+    each of its runs beside the baseline on its own shots. A single run of a set-up that seeds move is judged as that
+    run. p is not corrected, as baselines are in no family. Where rows are not known the means decide.
 
     Args:
         groups: of one board.
         baselines: of that board.
         runs: of the board.
     """
-    known = {one.title: _sampled(one, groups, runs) for one in baselines} if groups else {}
+    known = [(one, _sampled(one, groups, runs)) for one in baselines] if groups else []
     found = []
     for group in groups:
-        alike = [one for one in baselines if one.shots == group.runs[0].setting("dataset.shots")] or baselines
-        titles = tuple(one.title for one in alike if not _is_above(group, one, known[one.title], runs))
-        found.append(replace(group, not_above=titles))
+        run = group.runs[0]
+        columns = tuple(run.setting("prompting.input_columns") or ())
+        own = [pair for pair in known if pair[0].input_columns == columns] or known
+        alike = [pair for pair in own if pair[0].shots == run.setting("dataset.shots")] or own
+        titles = dict.fromkeys(one.title for one, samples in alike if not _is_above(group, one, samples, runs))
+        found.append(replace(group, not_above=tuple(titles)))
     return tuple(found)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
+from math import ceil, isfinite
 
 from sft.leaderboard.records import (
     BETTER,
@@ -17,7 +17,7 @@ from sft.leaderboard.records import (
     Needed,
 )
 from sft.leaderboard.statistics.formulas import CONFIDENCE, POWER, holm, normal_quantile
-from sft.leaderboard.statistics.moderation import Prior, SeedVariance, least_variance, prior_of
+from sft.leaderboard.statistics.moderation import Prior, SeedVariance, least_row_variance, least_variance, prior_of
 from sft.leaderboard.statistics.seed_clusters import ALONE, CONTEXTS, Difference, SeedClusters, kind_of
 from sft.leaderboard.statistics.uncertainty import (
     Bounds,
@@ -27,6 +27,10 @@ from sft.leaderboard.statistics.uncertainty import (
     Uncertainty,
     within_range,
 )
+
+
+_ROUNDING = 1e-9
+"""Of floats, relative: less of a spread is none."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ class Scale:
     @property
     def width(self) -> float | None:
         """Of a metric that has both bounds."""
-        return None if self.bounds is None or self.bounds[1] is None else self.bounds[1] - self.bounds[0]
+        if self.bounds is None or self.bounds[1] is None:
+            return None
+        width = self.bounds[1] - self.bounds[0]
+        return width if isfinite(width) else None
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,8 @@ class Finding:
     """Variance of the difference over test rows."""
     seeds: float
     """Variance of the difference over seeds."""
+    n_each: int
+    """Seeds of which that is the variance of a mean: those in common, else the fewer of the two sides."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +103,15 @@ class Comparer:
     def mean(self, pairs: Sequence[Difference]) -> Finding:
         """The mean of at least one difference and how sure it is: pairs that share a seed stand or fall together."""
         clusters = SeedClusters.of(pairs)
-        rows = float(clusters.samples.var())
+        rows = max(float(clusters.samples.var()), least_row_variance(self.scale.step))
         if clusters.n_seeds > 1:
             seeds = tuple(self._moderated(clusters, levels, kind_of(pairs)) for levels in clusters.sources())
-            return self._finding(
-                clusters, RowsAndSeeds(clusters.mean, max(rows - clusters.rows_in_seeds, 0), seeds, "t")
-            )
+            rows = max(rows - clusters.rows_in_seeds, 0.0)
+            return self._finding(clusters, RowsAndSeeds(clusters.mean, rows, seeds, "t"))
         usual = self._usual(pairs) if clusters.n_seeds == 1 else SeedVariance(0.0, 0.0)
-        if usual.freedom > 0:
+        if usual.freedom >= 1:
             return self._finding(clusters, RowsAndSeeds(clusters.mean, rows, (usual,), "t-one-seed"))
-        found = _of_rows(pairs, clusters, self.n_rows)
+        found = _of_rows(pairs, clusters, self.n_rows, rows)
         return replace(self._finding(clusters, found), runs_only=clusters.n_seeds == 1)
 
     def apart(self, first: Sequence[Difference], second: Sequence[Difference]) -> Finding | None:
@@ -124,10 +132,12 @@ class Comparer:
             else:
                 sources += [self._moderated(side, levels, ALONE) for levels in side.sources()]
         difference = sides[0].mean - sides[1].mean
-        rows = float((sides[0].samples - sides[1].samples).var()) - sum(side.rows_in_seeds for side in sides)
-        found = RowsAndSeeds(difference, max(rows, 0.0), tuple(sources), "t-different-seeds")
+        rows = max(float((sides[0].samples - sides[1].samples).var()), least_row_variance(self.scale.step))
+        rows = max(rows - sum(side.rows_in_seeds for side in sides), 0.0)
+        found = RowsAndSeeds(difference, rows, tuple(sources), "t-different-seeds")
         seeds = sum(source.variance for source in sources)
-        return Finding(found, difference, 0, len(first) + len(second), False, found.rows, seeds)
+        n_each = min(max(side.n_seeds, 1) for side in sides)
+        return Finding(found, difference, 0, len(first) + len(second), False, found.rows, seeds, n_each)
 
     def interval(self, runs: Sequence[Difference]) -> tuple[Interval, str]:
         """The 95 % interval of the mean of a set-up's runs, each beside nothing, and what it covers."""
@@ -152,7 +162,7 @@ class Comparer:
         Several contexts that share a seed vary at most as much as one of them.
         """
         contexts = self.priors.get(kind_of(pairs), Prior())
-        if kind_of(pairs) == CONTEXTS and contexts.freedom > 0:
+        if kind_of(pairs).startswith(CONTEXTS) and contexts.freedom > 0:
             return SeedVariance(contexts.variance / len(pairs), contexts.freedom)
         single = self.priors.get(pairs[0].kind, Prior())
         return SeedVariance(single.variance, single.freedom)
@@ -167,7 +177,8 @@ class Comparer:
         rows, seeds = found.standard_error**2, 0.0
         if isinstance(found, RowsAndSeeds):
             rows, seeds = found.rows, sum(source.variance for source in found.seeds)
-        return Finding(found, clusters.mean, max(1, clusters.n_seeds), clusters.n_pairs, False, rows, seeds)
+        n_seeds = max(1, clusters.n_seeds)
+        return Finding(found, clusters.mean, n_seeds, clusters.n_pairs, False, rows, seeds, n_seeds)
 
     def _comparison(self, finding: Finding, p_holm: float) -> Comparison:
         found = finding.uncertainty
@@ -190,7 +201,8 @@ class Comparer:
         )
 
     def _mark(self, finding: Finding, p_holm: float) -> str:
-        if finding.runs_only:
+        has_spread = finding.uncertainty.standard_error > _ROUNDING * max(1.0, abs(finding.difference))
+        if finding.runs_only or not has_spread:  # without any, how much there is was not seen
             return NOT_TOLD_APART
         margin = self.scale.margin
         inner = finding.uncertainty.interval(1 - 2 * LEVEL)
@@ -209,7 +221,7 @@ class Comparer:
             return None
         target = (self.scale.margin / (normal_quantile(1 - LEVEL / 2) + normal_quantile(POWER))) ** 2
         from_rows = min(finding.rows, target / 2 if finding.seeds else target)
-        n_seeds = max(finding.n_seeds, 1)
+        n_seeds = finding.n_each
         if finding.seeds:
             n_seeds = max(n_seeds, ceil(n_seeds * finding.seeds / (target - from_rows)))
         rows = ceil(self.n_rows * finding.rows / from_rows) if from_rows else self.n_rows
@@ -218,12 +230,15 @@ class Comparer:
 
 def covered(finding: Finding) -> str:
     """The sources of chance that a finding is over."""
-    return ROWS_AND_SEEDS if isinstance(finding.uncertainty, RowsAndSeeds) else ROWS
+    found = finding.uncertainty
+    return ROWS_AND_SEEDS if isinstance(found, RowsAndSeeds) and found.seeds else ROWS
 
 
-def _of_rows(pairs: Sequence[Difference], clusters: SeedClusters, n_rows: int) -> Uncertainty:
+def _of_rows(pairs: Sequence[Difference], clusters: SeedClusters, n_rows: int, least: float) -> Uncertainty:
     """Test rows are the only source of chance: shares of one pair by counts, all else by resampling."""
     if len(pairs) == 1 and (outcomes := pairs[0].outcomes) is not None:
         own, other = outcomes
         return PairedShares(n_rows, int((own & ~other).sum()), int((other & ~own).sum()))
+    if clusters.samples.var() < least:
+        return RowsAndSeeds(clusters.mean, least, (), "bootstrap")
     return Resampled(clusters.mean, clusters.samples)

@@ -7,6 +7,7 @@ from math import comb
 import numpy as np
 
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.gathering import seed_of_all
 from sft.leaderboard.groups import Group
 from sft.leaderboard.records import Interval, Needed, SeedKey
 from sft.leaderboard.statistics.comparer import Comparer, Finding, Scale
@@ -93,15 +94,22 @@ class BoardRuns:
 
         None where both are moved by seeds and share none.
         """
-        own, other = first.seeds_by_run(), second.seeds_by_run()
         if first.no_seed_effect and second.no_seed_effect:
             return [self.pair(first.runs[0], second.runs[0], None)]
+        own, other = first.seeds_by_run(), second.seeds_by_run()
         if first.no_seed_effect:
-            return [self.pair(first.runs[0], run, seeds, ALONE) for seeds, run in other.items()]
-        if second.no_seed_effect:
-            return [self.pair(run, second.runs[0], seeds, ALONE) for seeds, run in own.items()]
-        common = [seeds for seeds in own if seeds in other]
-        return [self.pair(own[seeds], other[seeds], seeds) for seeds in common] or None
+            own = dict.fromkeys(other, first.runs[0])
+        elif second.no_seed_effect:
+            other = dict.fromkeys(own, second.runs[0])
+        kind = ALONE if first.no_seed_effect or second.no_seed_effect else BOTH_SEEDED
+        found: dict[tuple[str, str], list[SeedKey]] = {}
+        runs = {run.id: run for group in (first, second) for run in group.runs}
+        for seeds in own.keys() & other.keys():
+            found.setdefault((own[seeds].id, other[seeds].id), []).append(seeds)
+        pairs = [
+            self.pair(runs[one], runs[two], seed_of_all(keys), kind) for (one, two), keys in sorted(found.items())
+        ]
+        return pairs or None
 
     def pair(
         self, own: ExperimentRecord, other: ExperimentRecord, seeds: SeedKey | None, kind: str = BOTH_SEEDED
@@ -115,10 +123,12 @@ class BoardRuns:
 
     def alone(self, group: Group) -> list[Difference]:
         """The runs of a set-up, each beside nothing."""
-        known = self.samples
+        known, seeds = self.samples, dict[str, list[SeedKey]]()
+        for row in group.rows:
+            seeds.setdefault(row.id, []).append(row.seeds)
         return [
             Difference(
-                None if group.no_seed_effect else run.seeds,
+                None if group.no_seed_effect else seed_of_all(seeds[run.id]),
                 float(run.part("results")[known.metric]),
                 known.values[run.id],
                 kind=ALONE,

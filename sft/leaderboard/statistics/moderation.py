@@ -10,6 +10,9 @@ from math import exp, inf, isinf, log
 
 import numpy as np
 
+_NOISE = 1e-12
+"""Of the usual variance: less is the rounding of floats."""
+
 FEWEST_VARIANCES = 6
 """Fewer variances than this say too little of what is usual."""
 
@@ -57,6 +60,15 @@ def least_variance(step: float) -> float:
     return step**2 / 12
 
 
+def least_row_variance(step: float) -> float:
+    """The variance over rows of a difference of which no row was seen: that which makes Tango's interval of a share.
+
+    Args:
+        step: the least by which the metric changes with one row; 0 for a continuous one.
+    """
+    return 3 * step**2
+
+
 def prior_of(variances: Sequence[SeedVariance], least: float) -> Prior:
     """The prior of a board by the moments of the logarithms of its variances; none below six of them.
 
@@ -64,16 +76,16 @@ def prior_of(variances: Sequence[SeedVariance], least: float) -> Prior:
 
     Args:
         variances: one per set-up, or per difference, each with at least one degree of freedom.
-        least: variances below count as this.
+        least: variances up to this are left out: seeds that move nothing say nothing of those that do.
     """
-    if len(variances) < FEWEST_VARIANCES:
+    least = max(least, _NOISE * float(np.median([own.variance for own in variances] or [0.0])))
+    moved = [own for own in variances if own.variance > least]
+    if len(moved) < FEWEST_VARIANCES:
         return Prior()
     from scipy.special import digamma, polygamma
 
-    known = np.array([max(own.variance, least) for own in variances])
-    freedoms = np.array([own.freedom for own in variances])
-    if not (known > 0).all():
-        return Prior()
+    known = np.array([own.variance for own in moved])
+    freedoms = np.array([own.freedom for own in moved])
     halves = freedoms / 2
     logs = np.log(known) - digamma(halves) + np.log(halves)
     spread = float(logs.var(ddof=1) - polygamma(1, halves).mean())

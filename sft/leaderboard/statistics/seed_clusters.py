@@ -13,10 +13,10 @@ from sft.leaderboard.statistics.moderation import SeedVariance
 
 Outcomes = NDArray[np.bool_]
 
-ALONE, BOTH_SEEDED, CONTEXTS = "alone", "both seeded", "contexts"
+ALONE, BOTH_SEEDED, GAIN, CONTEXTS = "alone", "both seeded", "gain", "contexts"
 """Kinds of variances over seeds, what is usual being told for each apart: of a set-up, which is also that of its
-difference to one that no seed moves; of a difference where seeds move both sides; and of a mean of differences over
-several models, numbers of shots and so on."""
+difference to one that no seed moves; of a difference where seeds move both sides; of what a calibrator changes in the
+same run; and of a mean of differences over several models, numbers of shots and so on, by how many these are."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Difference:
 def kind_of(pairs: Sequence[Difference]) -> str:
     """Of a mean of differences: that of its pairs, unless one seed has several of them."""
     seeded = [pair.seeds for pair in pairs if pair.seeds is not None]
-    return CONTEXTS if len(set(seeded)) < len(pairs) and len(pairs) > 1 else pairs[0].kind
+    n_seeds = len(set(seeded))
+    return f"{CONTEXTS} {len(pairs) // max(n_seeds, 1)}" if n_seeds < len(pairs) > 1 else pairs[0].kind
 
 
 @dataclass(frozen=True)

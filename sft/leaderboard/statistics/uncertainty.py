@@ -6,6 +6,7 @@ of right rows. Which one is in force is decided in `comparer.py` alone.
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import exp, isfinite
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +28,9 @@ from sft.leaderboard.statistics.moderation import SeedVariance
 
 FEWEST_DISCORDANT = 6
 """With fewer rows that one of two has right alone the exact test never rejects at 5 %, and the score test may."""
+
+_LARGEST_EXPONENT = 100.0
+"""An interval that reaches further on the scale of logarithms tells nothing more."""
 
 _LEAST_LOG_P = -34.0
 """Natural logarithm of the smallest p that is told, 2e-15; the quantiles of t are exact down to there."""
@@ -210,13 +214,13 @@ def within_range(found: Uncertainty, estimate: float, bounds: Bounds | None, n_r
 
     plain = found.interval(0.95)
     half = (plain.high - plain.low) / 2
-    if bounds is None:
+    if bounds is None or not isfinite(bounds[0]):
         return plain
     low, high = bounds
     if high is None:
         if estimate <= low:
             return Interval(low, max(plain.high, low))
-        factor = float(np.exp(half / (estimate - low)))
+        factor = exp(min(half / (estimate - low), _LARGEST_EXPONENT))
         return Interval(low + (estimate - low) / factor, low + (estimate - low) * factor)
     span = high - low
     share = min(max((estimate - low) / span, 0.0), 1.0)

@@ -374,3 +374,26 @@ def test_a_pair_of_set_ups_has_one_answer_in_table_effects_and_diff(made: Result
     for other in (effect.comparison, found.comparison):
         assert (other.p, other.test, abs(other.difference)) == pytest.approx((table.p, table.test, 0.16))
         assert other.interval.high - other.interval.low == pytest.approx(table.interval.high - table.interval.low)
+
+
+def test_crossed_seeds_have_one_answer_where_one_source_has_no_effect(made: ResultsBuilder) -> None:
+    """Two prompts with examples: init changes nothing, so that each run stands under two of its seeds."""
+    shown: dict[str, Any] = {"lora": None, "adapter": {"method": "none"}, "training": None}
+    for place, prompt in enumerate(("a", "b")):
+        for shots, n_right in enumerate((150, 120, 180)):
+            own = {
+                **shown,
+                "inference": {"icl_examples": 2},
+                "prompting": {"instruction": prompt},
+                "seeds": {"shots": shots, "init": 0},
+            }
+            name = f"{prompt}/s{shots}"
+            key = made.scored(f"{name}/i0", right(n_right - 20 * place - 3 * place * shots), own)
+            again = {**own, "seeds": {"shots": shots, "init": 1}}
+            made.alias(f"{name}/i1", key, made.config(**again), made.experiment(f"{name}/i0", key))
+    board = made.board()
+    (effect,), table = board.effects, board.groups[1].against_best
+    assert effect.comparison is not None
+    assert table is not None
+    assert (effect.comparison.test, effect.comparison.n_seeds) == ("t", 3) == (table.test, table.n_seeds)
+    assert effect.comparison.p == pytest.approx(table.p)

@@ -1,5 +1,6 @@
 """Set-ups beside baselines on the same rows."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,12 @@ def test_a_set_up_stands_beside_the_baseline_of_as_many_shots(made: ResultsBuild
     found = not_above(boards(made), baseline(tmp_path, 100), baseline(tmp_path, 100, shots=16, name="other"))
     assert found["four"] == ("majority class (shots 4)",)
     assert len(found["zero"]) == 2
+
+
+def test_baselines_of_other_columns_are_not_mixed_up(made: ResultsBuilder, tmp_path: Path) -> None:
+    made.scored("a", right(150), {"dataset": {"shots": 4}})
+    columns = tuple(boards(made).groups[0].runs[0].setting("prompting.input_columns"))
+    own = replace(baseline(tmp_path, 100, name="own"), name="words", input_columns=columns)
+    other = replace(baseline(tmp_path, 190, name="other"), name="words", input_columns=("title",))
+    for both in ((own, other), (other, own)):
+        assert not_above(boards(made), *both) == {"a": ()}

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from sft.leaderboard.records import Comparison
+from sft.leaderboard.records import Comparison, SeedKey
 from sft.leaderboard.statistics.comparer import Comparer, Scale
-from sft.leaderboard.statistics.formulas import SAMPLES, shifted_interval
+from sft.leaderboard.statistics.formulas import SAMPLES, shifted_interval, tango_interval
 from sft.leaderboard.statistics.moderation import Prior
-from sft.leaderboard.statistics.seed_clusters import ALONE, BOTH_SEEDED, CONTEXTS, Difference
+from sft.leaderboard.statistics.seed_clusters import ALONE, BOTH_SEEDED, CONTEXTS, GAIN, Difference
+from sft.leaderboard.statistics.uncertainty import Bounds
 
 ACCURACY = Scale(higher_is_better=True, margin=0.02, bounds=(0.0, 1.0))
 PLAIN = Comparer(ACCURACY, 80)
@@ -101,7 +102,7 @@ def test_the_prior_is_that_of_the_kind_of_difference() -> None:
     known = [simulated(rng, 3, 0.1) for _ in range(8)] + [simulated(rng, 3, 0.1, n_contexts=3) for _ in range(3)]
     priors = PLAIN.with_priors(known).priors
     assert priors[BOTH_SEEDED].freedom > 0
-    assert priors[CONTEXTS] == Prior()
+    assert priors[f"{CONTEXTS} 3"] == Prior()
     alone = [[Difference(p.seeds, p.observed, p.samples, kind=ALONE) for p in pairs] for pairs in known[:8]]
     assert set(PLAIN.with_priors(alone).priors) == {ALONE}
 
@@ -141,7 +142,8 @@ def test_seeds_that_agree_wholly_may_still_differ_by_less_than_a_step() -> None:
     same = [Difference((seed,), 0.0, samples) for seed in range(2)]
     assert (one(same).p, one(same).interval.high) == (1.0, 0.0)
     stepped = Comparer(Scale(True, None, (0.0, 1.0), step=0.01), 100)
-    half = stats.t.ppf(0.975, 1) * (0.01**2 / 12 / 2) ** 0.5
+    seeds, rows = 0.01**2 / 12 / 2, 3 * 0.01**2
+    half = (stats.t.ppf(0.975, 1) ** 2 * seeds + stats.norm.ppf(0.975) ** 2 * rows) ** 0.5
     assert one(same, stepped).interval.high == pytest.approx(half)
     apart = [Difference((seed,), 0.5, samples + 0.5) for seed in range(2)]
     assert one(apart).p == pytest.approx(2 / (SAMPLES + 1))
@@ -231,3 +233,62 @@ def test_the_interval_of_a_set_up_stays_inside_the_metrics_range(
     assert bounds[0] <= interval.low <= right <= interval.high <= (1.0 if bounds[1] is None else bounds[1])
     assert interval.high - interval.low > 0.03
     assert covers == "test rows"
+
+
+@pytest.mark.parametrize("n_seeds", [0, 5])
+@pytest.mark.parametrize(("n_rows", "mark"), [(20, "not told apart"), (2000, "equivalent")])
+def test_that_no_row_was_seen_to_differ_is_weak_evidence_on_few_rows(n_seeds: int, n_rows: int, mark: str) -> None:
+    """Two set-ups that are right in all rows: as by Tango's interval without discordant rows."""
+    seeds: list[SeedKey | None] = [(seed,) for seed in range(n_seeds)] or [None]
+    found = one([Difference(seed, 0.0, np.zeros(99)) for seed in seeds], Comparer(_in_steps(n_rows), n_rows))
+    expected = tango_interval(n_rows, 0, 0, 0.9)
+    assert found.mark == mark
+    assert found.interval.high == pytest.approx(expected.high * 1.96 / 1.645, rel=0.35)
+
+
+def _in_steps(n_rows: int) -> Scale:
+    return Scale(True, 0.02, (0.0, 1.0), step=1 / n_rows)
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.3])
+def test_a_continuous_metric_without_any_spread_tells_nothing(difference: float) -> None:
+    pairs = [Difference((seed,), difference, np.full(99, difference)) for seed in range(3)]
+    assert one(pairs, Comparer(Scale(False, 0.02, (0.0, None)), 100)).mark == "not told apart"
+
+
+def test_gains_borrow_from_gains_alone() -> None:
+    rng = np.random.default_rng(12)
+    known = [simulated(rng, 3, 0.02) for _ in range(8)]
+    gains = [[Difference(p.seeds, p.observed, p.samples, kind=GAIN) for p in simulated(rng, 3, 0.2)] for _ in range(8)]
+    comparer = PLAIN.with_priors(known)
+    assert GAIN not in comparer.priors
+    with_gains = comparer.with_priors(gains)
+    assert with_gains.priors[GAIN].variance > 10 * with_gains.priors[BOTH_SEEDED].variance
+    assert with_gains.priors[BOTH_SEEDED] == comparer.priors[BOTH_SEEDED]
+
+
+@pytest.mark.parametrize("bounds", [(float("-inf"), None), (float("-inf"), 1.0)])
+def test_a_metric_without_a_least_value_has_a_plain_interval_and_no_margin_of_its_own(bounds: Bounds) -> None:
+    samples = np.random.default_rng(1).normal(-0.5, 0.1, 400)
+    scale = Scale(True, None, bounds)
+    interval, _ = Comparer(scale, 60).interval([Difference(None, -0.5, samples, kind=ALONE)])
+    assert scale.width is None
+    assert -0.8 < interval.low < -0.5 < interval.high < -0.2
+
+
+def test_without_common_seeds_as_many_seeds_are_needed_whatever_their_number() -> None:
+    """The variance is divided by the seeds of each side: 3 and 10 of them ask for the same."""
+    rng, asked = np.random.default_rng(13), []
+    for count in (3, 10):
+        values = 0.05 * stats.norm.ppf((np.arange(count) + 0.5) / count)
+        values *= 0.05 / values.std(ddof=1)
+        sides = [
+            [Difference((side * 100 + k,), v, v + rng.normal(0, 1e-5, 50), kind=ALONE) for k, v in enumerate(values)]
+            for side in (0, 1)
+        ]
+        (found,) = PLAIN.family([PLAIN.apart(*sides)])
+        assert found is not None
+        assert found.needed is not None
+        asked.append(found.needed.seeds)
+    assert asked[0] == pytest.approx(asked[1], abs=1)
+    assert asked[0] == pytest.approx(2 * 0.05**2 * (2.8 / 0.02) ** 2, rel=0.02)

@@ -43,3 +43,10 @@ def test_no_variance_is_less_than_rounding_makes_it() -> None:
     values = np.random.default_rng(3).uniform(-0.005, 0.005, 100_000)
     assert least == pytest.approx(values.var(), rel=0.02)
     assert Prior().moderated(SeedVariance(0.0, 1.0), least).variance == least
+
+
+def test_seeds_that_move_nothing_say_nothing_of_those_that_do() -> None:
+    """A set-up with the same number at every seed, but for the rounding of floats, leaves the board its prior."""
+    rng = np.random.default_rng(4)
+    moved = [SeedVariance(0.01 * float(rng.chisquare(2)) / 2, 2) for _ in range(8)]
+    assert prior_of([*moved, SeedVariance(1e-33, 2), SeedVariance(0.0, 2)], 0.0) == prior_of(moved, 0.0)
