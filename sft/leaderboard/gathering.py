@@ -13,7 +13,7 @@ MOST_NAMES = 2
 """Names of one run that stand side by side."""
 
 
-@dataclass
+@dataclass(eq=False)
 class SetUp:
     """Rows that differ at most in their seeds and in what has no effect.
 
@@ -22,7 +22,6 @@ class SetUp:
         runs: by id, in the order of the rows.
         seeds: of its rows.
         rows: several names may share one run.
-        folders: results folders of its rows.
         name: unlike that of every other set-up of the board.
     """
 
@@ -30,7 +29,6 @@ class SetUp:
     runs: dict[str, ExperimentRecord] = field(default_factory=dict)
     seeds: set[SeedKey] = field(default_factory=set)
     rows: list[ExperimentRecord] = field(default_factory=list)
-    folders: set[str] = field(default_factory=set)
     name: str = ""
 
     def takes(self, record: ExperimentRecord) -> bool:
@@ -42,7 +40,6 @@ class SetUp:
         self.runs.setdefault(record.id, record)
         self.seeds.add(record.seeds)
         self.rows.append(record)
-        self.folders.add(_folder(record))
 
 
 def set_ups(records: Sequence[ExperimentRecord], unfinished: Iterable[ExperimentRecord]) -> list[SetUp]:
@@ -59,19 +56,40 @@ def set_ups(records: Sequence[ExperimentRecord], unfinished: Iterable[Experiment
     planned: dict[str, set[SeedKey]] = {}
     for record in all_rows:
         planned.setdefault(identities[record.in_force.identity], set()).add(record.seeds)
-    gathered: dict[str, list[SetUp]] = {}
+    alike: dict[str, dict[str, list[ExperimentRecord]]] = {}
     for record in records:
         key = identities[record.in_force.identity]
-        known = gathered.setdefault(key, [])
-        fitting = [one for one in known if one.takes(record)]
-        # Of joined folders with other data each keeps its own seeds.
-        part = next((one for one in fitting if _folder(record) in one.folders), next(iter(fitting), None))
-        if part is None:
-            part = SetUp(planned[key])
-            known.append(part)
-        part.add(record)
+        alike.setdefault(key, {}).setdefault(_folder(record), []).append(record)
+    gathered = {key: _parts(list(folders.values()), planned[key]) for key, folders in alike.items()}
+    places = {id(record): place for place, record in enumerate(records)}
     found = [part for parts in gathered.values() for part in parts]
+    for part in found:
+        part.rows.sort(key=lambda row: places[id(row)])
+        part.runs = {row.id: part.runs[row.id] for row in part.rows}
     _give_names(found)
+    return found
+
+
+def _parts(folders: Iterable[Sequence[ExperimentRecord]], planned: set[SeedKey]) -> list[SetUp]:
+    """Rows of equal settings as set-ups, whatever their numbers are.
+
+    The rows of a joined folder go where none of them stands beside another run of its seed; else, as of other data,
+    they stay together.
+
+    Args:
+        folders: rows by results folder.
+        planned: seeds of these settings.
+    """
+    found: list[SetUp] = []
+    for rows in folders:
+        own = [next((one for one in found if all(map(one.takes, rows))), SetUp(planned))]
+        for record in rows:
+            part = next((one for one in own if one.takes(record)), None)
+            if part is None:
+                part = SetUp(planned)
+                own.append(part)
+            part.add(record)
+        found += [part for part in own if part not in found]
     return found
 
 

@@ -28,7 +28,6 @@ from sft.leaderboard.statistics.uncertainty import (
     within_range,
 )
 
-
 _ROUNDING = 1e-9
 """Of floats, relative: less of a spread is none."""
 

@@ -1,5 +1,6 @@
 """What a set-up is, and how it is called."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -123,3 +124,18 @@ def test_a_section_that_says_none_is_as_if_it_were_not_written(changes: dict[str
     plain = {"lora": None} if "lora" in changes else {}
     rows = [row("x/1", "1", seed=1, **changes), row("x/2", "2", seed=2, **plain)]
     assert told(set_ups(rows, [])) == {"x": ["1", "2"]}
+
+
+def test_which_folder_a_seed_belongs_to_depends_on_no_number() -> None:
+    """The old folder has two seeds, the new one three, with other data; whichever rows stand first on the board."""
+    old = [row("a", f"o{seed}", "old", seed=seed) for seed in (1, 2)]
+    new = [row("a", f"n{seed}", "new", seed=seed) for seed in (1, 2, 3)]
+    for rows in itertools.permutations([*old, *new]):
+        found = {frozenset(one.runs) for one in set_ups(rows, [])}
+        assert found == {frozenset({"o1", "o2"}), frozenset({"n1", "n2", "n3"})}
+
+
+def test_the_seeds_of_folders_that_continue_each_other_are_one_set_up() -> None:
+    rows = [row("a", "s3", "second", seed=3), row("a", "s1", "first", seed=1), row("a", "s2", "first", seed=2)]
+    (found,) = set_ups(rows, [])
+    assert list(found.runs) == ["s3", "s1", "s2"]
