@@ -66,12 +66,16 @@ def run_rows(job: JobFolder, metrics: Mapping[str, Any], result: str) -> Evaluat
         metrics: content of its `metrics.json`.
         result: a key of `results`, of dev or of test rows.
     """
-    prefix = split_prefix(result, metrics.get("details", {}))
+    prefix = split_prefix(result, metrics.get("details") or {})
     name = result.removeprefix(prefix)
-    results = metrics.get("results", {})
+    results = metrics.get("results") or {}
     wanted = {key for key in (result, f"{prefix}{UNCALIBRATED}{name}") if isinstance(results.get(key), int | float)}
-    saved = read_rows(job.rows, prefix)
-    given = set() if saved is None else _given(saved, metrics, prefix, wanted)
+    saved, given = read_rows(job.rows, prefix), set[str]()
+    if saved is not None:
+        try:
+            given = _given(saved, metrics, prefix, wanted)
+        except _NOT_ITS_ROWS:
+            saved = None
     if result in wanted and given != wanted and name in _recomputable(metrics):
         try:
             again = predicted_rows(job, metrics, prefix, [name])
@@ -93,7 +97,7 @@ def _numbers(
     """Key of `results` -> number, of the numbers of a split that its rows give."""
     found = {}
     for key, written in metrics["results"].items():
-        if split_prefix(key, metrics.get("details", {})) != prefix or not isinstance(written, int | float):
+        if split_prefix(key, metrics.get("details") or {}) != prefix or not isinstance(written, int | float):
             continue
         if wanted is not None and key not in wanted:
             continue

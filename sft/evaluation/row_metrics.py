@@ -20,13 +20,13 @@ def row_sums(name: str, rows: EvaluatedRows, metrics: Mapping[str, Any]) -> RowS
         rows: of that split, with or without the calibrator.
         metrics: content of `metrics.json`.
     """
-    details = metrics.get("details", {})
-    if name in details.get("range", {}) or name not in metric_registry:
+    details = metrics.get("details") or {}
+    if name in (details.get("range") or {}) or name not in metric_registry:
         return mean_of(rows.per_row[name]) if name in rows.per_row else None
     entry, labels = entry_of(name), details.get("labels")
     if entry.row_sums is None or (entry.needs == "texts") == isinstance(labels, list):
         return None  # an own metric of an earlier version may be called like one of ours that is for another task
-    written = metrics.get("config", {}).get("evaluation", {})
+    written = (metrics.get("config") or {}).get("evaluation") or {}
     form = import_object(entry.row_sums)
     found: RowSums | None = form(name, rows, len(labels or ()), options_of(entry, written, Path()))
     return found

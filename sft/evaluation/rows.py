@@ -1,6 +1,5 @@
 """`rows.npz`: how each evaluated row came out, so that statistics over rows need no text and no model."""
 
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -148,10 +147,11 @@ def read_rows(path: Path, prefix: str = "") -> EvaluatedRows | None:
     """
     try:
         saved = read_arrays(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError):
         return None
     arrays = {name.removeprefix(prefix): array for name, array in saved.items() if name.startswith(prefix)}
-    if "correct" not in arrays:
+    shape = arrays["correct"].shape if "correct" in arrays else ()
+    if len(shape) != 1 or any(array.shape[:1] != shape for array in arrays.values()):
         return None
     plain = {
         name.removeprefix(UNCALIBRATED): arrays.pop(name) for name in list(arrays) if name.startswith(UNCALIBRATED)

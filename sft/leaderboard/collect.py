@@ -213,8 +213,8 @@ class _Reader:
         """As `in_force.in_force`; for configs of the cache, each of which is looked at once for all times."""
         if not isinstance(config, Document):
             return in_force(config)
-        parts = (number for key, number in config.numbers() if not is_seed(key) and key not in NOT_A_SETTING)
-        name = f"in force {','.join(map(str, parts))}"
+        parts = (f"{key}:{number}" for key, number in config.numbers() if not is_seed(key) and key not in NOT_A_SETTING)
+        name = f"in force {','.join(parts)}"
         known = self.cache.known(name)
         if known is None:
             found = dataclasses.asdict(in_force(config))

@@ -5,6 +5,8 @@ A results folder has thousands of them, and reading each of them is most of what
 
 import io
 import struct
+import tokenize
+import zipfile
 import zlib
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +21,11 @@ _LOCAL_SIZE, _LOCAL_NAME = 30, struct.Struct("<2H")
 _STORED = 0
 _BEYOND_32_BITS = 0xFFFFFFFF
 _MAGIC_SIZE = 8
+_DAMAGED = (
+    *(ValueError, TypeError, LookupError, EOFError, OverflowError, NotImplementedError, RuntimeError, SyntaxError),
+    *(struct.error, zlib.error, tokenize.TokenError, zipfile.BadZipFile),
+)
+"""What `zipfile` and numpy's parser of headers raise on bytes that are not what they were."""
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -27,14 +34,16 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     Raises:
         OSError: it cannot be read.
         ValueError: it is damaged, or holds what only pickle could read.
-        zipfile.BadZipFile: it is damaged.
     """
     content = path.read_bytes()
     found = _stored_arrays(memoryview(content))
     if found is not None:
         return found
-    with np.load(io.BytesIO(content), allow_pickle=False) as saved:
-        return {name: saved[name] for name in saved.files}
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved.files}
+    except _DAMAGED as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def _stored_arrays(content: memoryview) -> dict[str, NDArray[Any]] | None:
@@ -56,7 +65,7 @@ def _stored_arrays(content: memoryview) -> dict[str, NDArray[Any]] | None:
             if zlib.crc32(part) != crc:
                 return None
             found[name.removesuffix(".npy")] = _array(part)
-    except (struct.error, ValueError):
+    except _DAMAGED:
         return None
     return found
 

@@ -82,7 +82,8 @@ def listed_experiments(results: ResultsFolder, read: Read = read_json_or_none) -
     for key, path in known.items():
         if key not in in_grid:
             record = records[path] or {}
-            names = record.get("names") or [path.name]
+            written = record.get("names")
+            names = written if isinstance(written, list) and written else [path.name]
             config, keys = _map(record.get("config")), _map(record.get("stages"))
             listed += [
                 ListedExperiment(str(name), key, JobFolder(path), config, results, keys, in_grid=grid is None)

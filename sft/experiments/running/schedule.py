@@ -21,6 +21,9 @@ CostOf = Callable[[PlannedJob], float | None]
 
 UNKNOWN_SECONDS: Mapping[StageName, float] = {"train": 60.0, "infer": 20.0, "evaluate": 2.0, "baseline": 2.0}
 
+MANY_SHOTS = 500
+"""More of them take a baseline longer than a few seconds."""
+
 
 def unknown_cost(_job: PlannedJob) -> float | None:
     """The cost function of who knows nothing."""
@@ -58,7 +61,10 @@ def workload(
 
 
 def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cost: CostOf) -> list[PlannedJob]:
-    """The needed jobs, first come first; before all those of no experiment, which take seconds and boards show."""
+    """The needed jobs, first come first; before all those of no experiment, which take seconds and boards show.
+
+    Those of many shots take minutes, and come last.
+    """
     seconds = {
         path: UNKNOWN_SECONDS[job.record.stage] if (known := cost(job)) is None else known
         for path, job in needed.items()
@@ -72,12 +78,18 @@ def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cos
 
     names = [name for name, jobs in experiments.items() if jobs and jobs[-1].folder.path in needed]
     owned = unique_jobs(experiments)
-    placed = {path: job for path, job in needed.items() if path not in owned}
+    beside = {path: job for path, job in needed.items() if path not in owned}
+    placed = {path: job for path, job in beside.items() if not _has_many_shots(job)}
     for name in sorted(names, key=urgency):
         for job in experiments[name]:
             if job.folder.path in needed:
                 placed.setdefault(job.folder.path, needed[job.folder.path])
-    return list(placed.values())
+    return list({**placed, **beside}.values())
+
+
+def _has_many_shots(job: PlannedJob) -> bool:
+    shots = job.record.config["dataset"]["shots"]
+    return not isinstance(shots, int) or shots > MANY_SHOTS
 
 
 def seed_ranks(experiments: Experiments) -> dict[str, int]:

@@ -26,7 +26,7 @@ def kept_numbers(folders: Sequence[ResultsFolder]) -> dict[str, Entries]:
     for folder in folders:
         record = read_json_or_none(folder.baselines)
         if isinstance(record, Mapping) and record.get("schema") == SCHEMA and isinstance(record.get("known"), Mapping):
-            known |= {key: entries for key, entries in record["known"].items() if _is_whole(entries)}
+            known |= {key: entries for key, entries in record["known"].items() if is_whole(entries)}
     return known
 
 
@@ -51,7 +51,7 @@ def key_of_set(shot_set: ShotSet) -> str:
     )
 
 
-def _is_whole(entries: Any) -> bool:
+def is_whole(entries: Any) -> bool:
     """Whether the baselines of one key are all as they were written."""
     return isinstance(entries, Mapping) and all(
         isinstance(entry, Mapping)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sft.evaluation.baselines import baseline_registry
-from sft.leaderboard.baselines.earlier import Entries, kept_numbers, key_of_set
+from sft.leaderboard.baselines.earlier import Entries, is_whole, kept_numbers, key_of_set
 from sft.leaderboard.baselines.shot_sets import ShotSet, shot_sets
 from sft.leaderboard.board import Board
 from sft.leaderboard.records import Baseline, Baselines, LeftOut, ShotSetBaseline
@@ -80,12 +80,13 @@ def _entries(job: JobFolder, shot_set: ShotSet) -> Entries | str:
         status = read_status(job.status)
         return MISSING if status is None or status.error is None else status.error.message
     record = listed_json(job, job.baselines, files)
-    if not isinstance(record, dict):
+    data, entries = (record.get(name) if isinstance(record, dict) else None for name in ("data", "baselines"))
+    if not isinstance(data, Mapping) or not is_whole(entries):
         return DAMAGED
-    data, own = record["data"], shot_set.records[0].part("data")
+    own = shot_set.records[0].part("data")
     is_alike = all(data.get(name) == own.get(name) for name in ("test_rows_sha256", "dev_rows_sha256"))
-    entries: Entries = record["baselines"]
-    return entries if is_alike else OTHER_ROWS
+    known: Entries = entries
+    return known if is_alike else OTHER_ROWS
 
 
 def _baselines(board: Board, sets: Sequence[_Measured]) -> Iterator[Baseline]:
