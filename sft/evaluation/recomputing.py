@@ -66,9 +66,11 @@ def run_rows(job: JobFolder, metrics: Mapping[str, Any], result: str) -> Evaluat
         metrics: content of its `metrics.json`.
         result: a key of `results`, of dev or of test rows.
     """
-    prefix = split_prefix(result, metrics.get("details") or {})
+    details, results = metrics.get("details"), metrics.get("results")
+    if not isinstance(details, Mapping) or not isinstance(results, Mapping):
+        return None
+    prefix = split_prefix(result, details)
     name = result.removeprefix(prefix)
-    results = metrics.get("results") or {}
     wanted = {key for key in (result, f"{prefix}{UNCALIBRATED}{name}") if isinstance(results.get(key), int | float)}
     saved, given = read_rows(job.rows, prefix), set[str]()
     if saved is not None:
@@ -117,7 +119,7 @@ def _with_saved(rows: EvaluatedRows, job: JobFolder, prefix: str) -> EvaluatedRo
 
 def _recomputable(metrics: Mapping[str, Any]) -> list[str]:
     """The results that follow from predictions: of metrics of ours, which have no range of their own in the record."""
-    names = (key for key in metrics["results"] if key not in metrics.get("details", {}).get("range", {}))
+    names = (key for key in metrics["results"] if key not in ((metrics.get("details") or {}).get("range") or {}))
     return [name for name in names if name in metric_registry]
 
 

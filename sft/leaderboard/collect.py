@@ -213,7 +213,9 @@ class _Reader:
         """As `in_force.in_force`; for configs of the cache, each of which is looked at once for all times."""
         if not isinstance(config, Document):
             return in_force(config)
-        parts = (f"{key}:{number}" for key, number in config.numbers() if not is_seed(key) and key not in NOT_A_SETTING)
+        parts = (
+            f"{key}:{number}" for key, number in config.numbers() if not is_seed(key) and key not in NOT_A_SETTING
+        )
         name = f"in force {','.join(parts)}"
         known = self.cache.known(name)
         if known is None:

@@ -88,7 +88,7 @@ def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cos
 
 
 def _has_many_shots(job: PlannedJob) -> bool:
-    shots = job.record.config["dataset"]["shots"]
+    shots = job.record.config.get("dataset", {}).get("shots", 0)
     return not isinstance(shots, int) or shots > MANY_SHOTS
 
 

@@ -1,7 +1,7 @@
 """The numbers of baselines that earlier versions kept in `baselines.json` of a results folder; only read."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from sft.config.canonical import key_of
 from sft.leaderboard.baselines.shot_sets import ShotSet
@@ -51,11 +51,15 @@ def key_of_set(shot_set: ShotSet) -> str:
     )
 
 
-def is_whole(entries: Any) -> bool:
+def is_whole(entries: Any) -> TypeGuard[Entries]:
     """Whether the baselines of one key are all as they were written."""
-    return isinstance(entries, Mapping) and all(
-        isinstance(entry, Mapping)
-        and isinstance(entry.get("results"), Mapping)
-        and all(finite_number(value) is not None for value in entry["results"].values())
-        for entry in entries.values()
+    return (
+        isinstance(entries, Mapping)
+        and bool(entries)
+        and all(
+            isinstance(entry, Mapping)
+            and isinstance(entry.get("results"), Mapping)
+            and all(finite_number(value) is not None for value in entry["results"].values())
+            for entry in entries.values()
+        )
     )

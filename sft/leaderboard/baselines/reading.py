@@ -85,8 +85,7 @@ def _entries(job: JobFolder, shot_set: ShotSet) -> Entries | str:
         return DAMAGED
     own = shot_set.records[0].part("data")
     is_alike = all(data.get(name) == own.get(name) for name in ("test_rows_sha256", "dev_rows_sha256"))
-    known: Entries = entries
-    return known if is_alike else OTHER_ROWS
+    return entries if is_alike else OTHER_ROWS
 
 
 def _baselines(board: Board, sets: Sequence[_Measured]) -> Iterator[Baseline]:

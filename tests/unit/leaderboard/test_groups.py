@@ -275,3 +275,36 @@ def test_a_run_without_a_number_does_not_better_its_group(made: Board200) -> Non
     made.run("a/seed1", made.config(seed=1, lora={"r": 4}), rows(20), results={"accuracy": None})
     groups = made.groups()
     assert (groups["b"].rank, groups["a"].rank, groups["a"].value) == (1, None, None)
+
+
+ODD_ROWS: dict[str, Any] = {
+    "short": lambda arrays: arrays.update(gold=arrays["gold"][:-1]),
+    "outside": lambda arrays: arrays.update(gold=arrays["gold"] + 98),
+    "text": lambda arrays: arrays.update(gold=arrays["gold"].astype(str)),
+    "scalar": lambda arrays: arrays.update(correct=np.bool_(True)),
+    "short without calibrator": lambda arrays: arrays.update(uncalibrated_predicted=arrays["gold"][:-1]),
+}
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+@pytest.mark.parametrize("case", [*ODD_ROWS, "results", "details"])
+def test_one_run_with_odd_files_has_no_interval_and_the_others_stand(made: Board200, case: str, metric: str) -> None:
+    own = {"evaluation": {"metrics": [metric]}}
+    results = {"macro_f1": 0.9}
+    for name in ("a", "b"):
+        made.run(name, made.config(model={"name": name}, **own), rows(20), results=results)
+    key = made.folder.configs["b"]["id"]
+    job = made.folder.experiment("b", key)
+    if case in ODD_ROWS:
+        with np.load(job.rows) as saved:
+            arrays = dict(saved)
+        ODD_ROWS[case](arrays)
+        np.savez(job.rows, **arrays)
+    else:
+        job.metrics.write_text(json.dumps(json.loads(job.metrics.read_text()) | {case: None}))
+    write_manifest(job, [job.metrics, job.rows])
+    board = write_leaderboard([made.folder.results], made.path).report.leaderboard.boards[0]
+    intervals = {group.name: group.interval for group in board.groups}
+    assert intervals["a"] is not None
+    follows_from_correct_alone = metric == "accuracy" and case in ("outside", "text")
+    assert (intervals.get("b") is None) != follows_from_correct_alone

@@ -65,3 +65,16 @@ def test_objects_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", correct=np.array([{}], dtype=object))
     with pytest.raises(ValueError, match="pickle"):
         read_arrays(tmp_path / "rows.npz")
+
+
+def test_whatever_bytes_changed_it_is_the_same_arrays_or_a_value_error(path: Path) -> None:
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(400):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), rng.integers(1, 20)):
+            damaged[place] = int(rng.integers(256))
+        path.write_bytes(bytes(damaged))
+        try:
+            read_arrays(path)
+        except ValueError:
+            continue

@@ -114,15 +114,29 @@ def _other_rows(path: Path) -> None:
     write_json(path, record)
 
 
+def _odd(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
+    """A record of another form, as another version might write it."""
+
+    def write(path: Path) -> None:
+        record = json.loads(path.read_text())
+        change(record)
+        write_json(path, record)
+
+    return write
+
+
 @pytest.mark.parametrize(
     ("change", "is_listed", "reason"),
     [
         (_other_rows, True, OTHER_ROWS),
         (lambda path: path.write_text(path.read_text().replace("0", "1")), False, DAMAGED),
+        (_odd(lambda record: record.pop("data")), True, DAMAGED),
+        (_odd(lambda record: record.pop("baselines")), True, DAMAGED),
+        (_odd(lambda record: record.update(baselines={"majority class": None})), True, DAMAGED),
         (lambda path: path.write_text("{ half"), False, MISSING),
         (lambda path: path.unlink(), False, MISSING),
     ],
-    ids=["other rows", "edited", "cut", "gone"],
+    ids=["other rows", "edited", "no data", "no baselines", "null", "cut", "gone"],
 )
 def test_only_what_was_written_on_these_rows_is_shown(
     grid: BaselineGrid, change: Callable[[Path], Any], is_listed: bool, reason: str
