@@ -28,16 +28,14 @@ def leaderboard(
     folders: Sequence[Path],
     to: Path | None = None,
     *,
-    full: bool = False,
     margin: float | None = None,
     with_texts: bool = True,
     figures: Path | None = None,
 ) -> WrittenLeaderboard:
     """Rebuild the leaderboard files of results folders; what is in them can be viewed in other ways and logged.
 
-    With `full` every run is resampled, else those of the 50 best groups of each board; differences within `margin`, in
-    the ranking metric's own units (None: 2 % of its range), count as none; without `with_texts` the page shows no
-    texts of the data; `figures` is a folder for the charts as SVG files.
+    Differences within `margin`, in the ranking metric's own units (None: 2 % of its range), count as none; without
+    `with_texts` the page shows no texts of the data; `figures` is a folder for the charts as SVG files.
 
     Raises:
         UserError: a folder is not there, several are joined and none is given to write to, or the margin is no number
@@ -45,7 +43,7 @@ def leaderboard(
         MachineError: the package that draws figures is not installed.
     """
     target = board_folder(folders, to)
-    options = StatisticsOptions(full, margin)
+    options = StatisticsOptions(margin)
     return rebuild_leaderboard(folders, target, options=options, with_texts=with_texts, figures=figures)
 
 

@@ -9,9 +9,7 @@ Folders = Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="One o
 
 To = Annotated[Path | None, typer.Option(help="Folder to write to; needed when several are joined.")]
 
-Full = Annotated[
-    bool, typer.Option("--full", help="Resample the rows of all groups; else of the 50 best of each board.")
-]
+Full = Annotated[bool, typer.Option("--full", help="Changes nothing: all groups have intervals and tests.")]
 
 Margin = Annotated[
     float | None,

@@ -94,7 +94,9 @@ def leaderboard(
         raise UserError(f"--top: {'--json has' if json_ else '--diff shows two and'} no table; leave one of them out")
     if tracker is not None:
         api.require_tracker(tracker)
-    written = api.leaderboard(results, to, full=full, margin=margin, with_texts=not no_texts, figures=figures)
+    if full:
+        write_err("note: --full changes nothing any more: all groups have intervals and tests\n")
+    written = api.leaderboard(results, to, margin=margin, with_texts=not no_texts, figures=figures)
     view = None if request.is_plain else written.view(request)
     if json_:
         show_json(written.report.record if view is None else view_record(view, request))

@@ -70,11 +70,9 @@ class StatisticsOptions:
     """How a board's statistics are made.
 
     Attributes:
-        full: bootstrap samples of all runs; else of those of the best groups of each board.
         margin: differences within it count as none, in the ranking metric's own units; None: 2 % of its range.
     """
 
-    full: bool = False
     margin: float | None = None
 
     def __post_init__(self) -> None:

@@ -18,7 +18,6 @@ from sft.errors import FolderInUse, MachineError, UserError
 from sft.experiments.running import bookkeeping, run_plan, runner
 from sft.experiments.running.settings import RunSettings
 from sft.experiments.running.summary import RunSummary
-from sft.reporting.files import WrittenLeaderboard, write_leaderboard
 from sft.runs.records import ErrorRecord, StatusRecord
 
 COMMANDS = (
@@ -370,16 +369,8 @@ def test_a_bug_in_a_run_is_4_with_a_short_text(
     assert len(list((grid.parent / "results").glob("crash-*.log"))) == 1
 
 
-@pytest.mark.parametrize("full", [False, True])
-def test_full_asks_for_the_statistics_of_all_groups(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+def test_full_is_taken_from_scripts_and_said_to_change_nothing(
+    call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = []
-
-    def write(*places: Any, **given: Any) -> WrittenLeaderboard:
-        asked.append(given["options"].full)
-        return write_leaderboard(*places, **given)
-
-    monkeypatch.setattr("sft.reporting.files.write_leaderboard", write)
-    assert call("leaderboard", str(tmp_path), *(["--full"] if full else [])) == 0
-    assert asked == [full]
+    assert call("leaderboard", str(tmp_path), "--full") == 0
+    assert "--full changes nothing" in capsys.readouterr().err
