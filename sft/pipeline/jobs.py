@@ -95,9 +95,16 @@ def jobs_of(
 
 
 def baseline_jobs(experiments: Iterable[tuple[Experiment, StageKeys]], results: ResultsFolder) -> list[PlannedJob]:
-    """The baselines on the shots and evaluated rows of experiments, each once, for the first that has them."""
+    """The baselines on the shots and evaluated rows of experiments, each once, for the first that has them.
+
+    Names of one experiment have the baselines of its first name, which its `config.json` says.
+    """
     jobs: dict[str, PlannedJob] = {}
+    seen = set[str]()
     for experiment, keys in experiments:
+        if keys.experiment_id in seen:
+            continue
+        seen.add(keys.experiment_id)
         if keys.baseline is not None and keys.baseline not in jobs:
             folder = results.stage("baseline", keys.baseline)
             jobs[keys.baseline] = _JobMaker(experiment, keys).job("baseline", keys.baseline, folder, {})

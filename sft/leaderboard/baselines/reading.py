@@ -78,7 +78,9 @@ def _entries(job: JobFolder, shot_set: ShotSet) -> Entries | str:
     files = finished_files(job)
     if not files:
         status = read_status(job.status)
-        return MISSING if status is None or status.error is None else status.error.message
+        if status is None or status.error is None:
+            return MISSING
+        return f"{status.error.message}; sft run-experiments --retry-failed tries again"
     record = listed_json(job, job.baselines, files)
     data, entries = (record.get(name) if isinstance(record, dict) else None for name in ("data", "baselines"))
     if not isinstance(data, Mapping) or not is_whole(entries):
