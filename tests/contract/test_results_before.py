@@ -125,5 +125,9 @@ def test_it_is_continued(before: Before) -> None:
     assert again[-1] == "experiments/late-c0151cc2"
     assert finished.items() <= before.finished().items()
     assert {row["name"] for row in board["rows"] if row["state"] == "done"} == {*DONE, "late"}
-    assert numbers(board["baselines"]) == pytest.approx(numbers(kept["baselines"]), rel=1e-9)
-    assert other(board["baselines"]) == other(kept["baselines"])
+    made = {(one["name"], own["train_indices_sha256"]): own for one in board["baselines"] for own in one["sets"]}
+    for one in kept["baselines"]:
+        for own in one["sets"]:
+            again_measured = made[one["name"], own["train_indices_sha256"]]
+            assert again_measured["results"] == pytest.approx(own["results"], rel=1e-9)
+            assert (again_measured["seeds"], again_measured["n_train"]) == (own["seeds"], own["n_train"])
