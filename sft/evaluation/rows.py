@@ -149,7 +149,8 @@ def read_rows(path: Path, prefix: str = "") -> EvaluatedRows | None:
         saved = read_arrays(path)
     except (OSError, ValueError):
         return None
-    arrays = {name.removeprefix(prefix): array for name, array in saved.items() if name.startswith(prefix)}
+    of_split = {name: array for name, array in saved.items() if name.startswith(DEV) == (prefix == DEV)}
+    arrays = {name.removeprefix(prefix): array for name, array in of_split.items()}
     shape = arrays["correct"].shape if "correct" in arrays else ()
     if len(shape) != 1 or any(array.shape[:1] != shape for array in arrays.values()):
         return None

@@ -88,6 +88,7 @@ def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cos
 
 
 def _has_many_shots(job: PlannedJob) -> bool:
+    """Whether its words take longer to count than an experiment should wait; of `all` nobody knows before reading."""
     shots = job.record.config.get("dataset", {}).get("shots", 0)
     return not isinstance(shots, int) or shots > MANY_SHOTS
 
