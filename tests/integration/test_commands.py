@@ -15,7 +15,9 @@ TRAINER_ARGS = {"num_train_epochs": 2, "per_device_train_batch_size": 6, "learni
 
 
 def running(events: list[Any]) -> list[str]:
-    return [event["stage"] for event in events if event["state"] == "running"]
+    """The stages that experiments needed."""
+    started = [event["stage"] for event in events if event["state"] == "running"]
+    return [stage for stage in started if stage != "baseline"]
 
 
 def digests(folder: Path) -> dict[str, str]:
