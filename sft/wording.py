@@ -209,6 +209,11 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(shown(name) for name in names)
 
 
+def p_text(p: float) -> str:
+    """A p-value in three digits."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def json_kind(value: Any) -> str:
     """What kind of JSON value it is, for a message: an object, a list, text, true or false, null, a number."""
     if isinstance(value, dict):

@@ -123,12 +123,13 @@ def _complete(board: Board, options: StatisticsOptions, baselines: Sequence[Base
     groups = with_baselines(beside.groups, baselines, runs)
     board = replace(board, groups=groups, statistics=beside.statistics)
     planned = planned_effects(grid_rows(board.in_grid_order))
+    costs = {group.name: costs_of(group.runs) for group in groups}
     return replace(
         board,
-        verdict=verdict_of(board, {group.name: costs_of(group.runs) for group in groups}),
+        verdict=verdict_of(board, costs),
         effects=main_effects(planned, groups, runs),
         effects_dev=main_effects(planned, groups, board_runs(board, options, on_dev=True)) if has_dev else (),
         learning_curves=learning_curves(planned_curves(groups), runs),
         calibration_gains=calibration_gains(groups, runs),
-        pareto=pareto_fronts(groups, metric, higher=board.higher_is_better),
+        pareto=pareto_fronts(groups, costs, metric, higher=board.higher_is_better),
     )

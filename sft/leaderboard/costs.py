@@ -12,6 +12,9 @@ from sft.runs.manifest import adapter_bytes
 ANSWERING, WHOLE_STAGES = "answering", "whole stages"
 """What seconds per prediction are made of; results of earlier versions know the whole stages alone."""
 
+TOLERANCE = 0.1
+"""A cost counts as lower from so much less on: times of the same work on the same machine differ by less."""
+
 _PER = 1000
 
 

@@ -5,14 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from sft.evaluation.baselines import MAJORITY
 from sft.evaluation.rows import DEV
 from sft.leaderboard.board import Board
-from sft.leaderboard.costs import Costs
-from sft.leaderboard.groups import Group
+from sft.leaderboard.costs import TOLERANCE, Costs
+from sft.leaderboard.groups import Group, summary
 from sft.leaderboard.records import BETTER, EQUIVALENT, NOT_TOLD_APART, WORSE, Comparison, Verdict
 from sft.leaderboard.statistics.comparison import BoardStatistics
-from sft.wording import counted, some
-
-TOLERANCE = 0.1
-"""Seconds that differ by less than this share are not called lower."""
+from sft.wording import counted, p_text, some
 
 MOST_OPEN = 3
 """So many that are cheaper and left open are named."""
@@ -44,10 +41,10 @@ def verdict_of(board: Board, costs: Mapping[str, Costs]) -> Verdict:
 
 def _lead(board: Board, ranked: Sequence[Group]) -> str:
     best, metric = ranked[0], (board.metric or "").removeprefix(DEV)
-    summary = best.results().get(metric)
+    found = summary(best.runs, metric)
     rows = "" if board.statistics is None else f" {board.statistics.n_rows:,}"
     interval = "" if best.interval is None else f", 95 % [{best.interval.low:.4f}, {best.interval.high:.4f}]"
-    number = "" if summary is None else f"{metric} {summary.mean:.4f} on the{rows} test rows{interval}"
+    number = "" if found is None else f"{metric} {found.mean:.4f} on the{rows} test rows{interval}"
     so_far = f", so far on {best.n_seeds} of {best.expected_seeds} seeds" if best.is_provisional else ""
     tied = [group.name for group in ranked if group.rank == best.rank]
     leads = f"{best.name} leads" if len(tied) == 1 else f"{some(tied)} tie for the lead"
@@ -83,8 +80,8 @@ def _certainty(others: Sequence[Group], statistics: BoardStatistics) -> Iterator
 
 def difference_text(comparison: Comparison) -> str:
     """`-0.0123 [-0.0400, +0.0154], p (Holm) 0.812`."""
-    interval = comparison.interval
-    return f"{comparison.difference:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}], p (Holm) {_p(comparison)}"
+    low, high, p = comparison.interval.low, comparison.interval.high, p_text(comparison.p_holm)
+    return f"{comparison.difference:+.4f} [{low:+.4f}, {high:+.4f}], p (Holm) {p}"
 
 
 def _cheapest(best: Group, equivalent: Sequence[Group], costs: Mapping[str, Costs]) -> Group:
@@ -124,7 +121,7 @@ def _use(
     ]
     if not open_ones:
         return "No cheaper one is equivalent to it or left open."
-    told = [f"{group.name} ({one.difference:+.4f}, p (Holm) {_p(one)})" for group, one in open_ones]
+    told = [f"{group.name} ({one.difference:+.4f}, p (Holm) {p_text(one.p_holm)})" for group, one in open_ones]
     within, wanted = "", ""
     if statistics.margin is not None:
         within = f" within ±{statistics.margin:g}"
@@ -132,10 +129,6 @@ def _use(
         rows, seeds = _rounded(statistics.needed.rows), _rounded(statistics.needed.seeds)
         wanted = f"; telling {statistics.margin:g} apart takes some {rows:,} test rows and {counted(seeds, 'seed')}"
     return f"Nothing cheaper is shown to be as good{within}; cheaper and left open: {some(told, MOST_OPEN)}{wanted}."
-
-
-def _p(comparison: Comparison) -> str:
-    return "< 0.001" if comparison.p_holm < 0.001 else f"{comparison.p_holm:.3f}"
 
 
 def _rounded(number: int) -> int:

@@ -83,6 +83,12 @@ def mean_of(values: NDArray[Any]) -> RowSums:
     return RowSums(numbers, _ratio, _ratio_gradient, values if values.dtype == np.bool_ else None)
 
 
+def sums_of_counts(result: str, rows: EvaluatedRows, value: ValueOfSums) -> RowSums | None:
+    """Counts that rows hold under the name of the result, and its value by their sums; None where they hold none."""
+    counts = rows.per_row.get(result)
+    return None if counts is None else RowSums(counts.astype(np.float64), value)
+
+
 def _ratio(sums: Floats) -> Floats:
     means: Floats = sums[0] / sums[1]
     return means

@@ -11,7 +11,6 @@ import json
 import os
 import struct
 import time
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,8 @@ def _made_by() -> str:
     """What another program's values differ in: the state of this one's files."""
     package = Path(__file__).parents[2]
     files = sorted(package.rglob("*.py"))
-    states = [(str(path.relative_to(package)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    stats = ((path, path.stat()) for path in files)
+    states = [(str(path.relative_to(package)), own.st_size, own.st_mtime_ns) for path, own in stats]
     return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
@@ -160,5 +160,5 @@ def read_cache(results: ResultsFolder, *, keeps: bool = False) -> FileCache:
             for name, signature, numbers in zip(names, signatures, arrays["numbers"].tolist(), strict=True)
         }
         return FileCache(results, Parts(arrays), entries, keeps=keeps)
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, IndexError):
         return FileCache(results, Parts(), {}, keeps=keeps)

@@ -1,18 +1,15 @@
 """Pareto fronts: the groups that no other one beats on quality without costing more."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from sft.leaderboard.costs import Costs, costs_of
+from sft.leaderboard.costs import TOLERANCE, Costs
 from sft.leaderboard.groups import Group
 from sft.leaderboard.records import ParetoFront, ParetoPoint
 from sft.leaderboard.settings import trains
 from sft.wording import GIB
-
-TOLERANCE = 0.1
-"""A cost counts as lower from so much less on: times of the same work on the same machine differ by less."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +19,20 @@ class _Cost:
     of: Callable[[Group, Costs], float | None]
 
 
-def pareto_fronts(groups: Sequence[Group], metric: str, *, higher: bool) -> tuple[ParetoFront, ...]:
+def pareto_fronts(
+    groups: Sequence[Group], costs: Mapping[str, Costs], metric: str, *, higher: bool
+) -> tuple[ParetoFront, ...]:
     """The ranked groups of a board by each cost.
 
     Args:
         groups: of one board.
+        costs: of the groups, by name.
         metric: by which it ranks.
         higher: whether more of it is better.
     """
-    ranked = [(group, costs_of(group.runs)) for group in groups if group.rank is not None and group.value is not None]
+    ranked = [(group, costs[group.name]) for group in groups if group.rank is not None and group.value is not None]
     # Of the GPU where any set-up used one, else of the process.
-    memory = _GPU_MEMORY if any(costs.peak_gpu_bytes is not None for _, costs in ranked) else _MAIN_MEMORY
+    memory = _GPU_MEMORY if any(own.peak_gpu_bytes is not None for _, own in ranked) else _MAIN_MEMORY
     fronts = (_front(ranked, cost, metric, higher) for cost in (_TRAINING, _PREDICTIONS, memory, _PARAMETERS))
     return tuple(front for front in fronts if front.points)
 

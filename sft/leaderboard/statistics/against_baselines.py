@@ -37,7 +37,7 @@ def with_baselines(groups: Sequence[Group], baselines: Sequence[Baseline], runs:
         baselines: of that board.
         runs: of the board.
     """
-    known = [(one, _sampled(one, groups, runs)) for one in baselines] if groups else []
+    known = list(zip(baselines, _sampled(baselines, groups, runs), strict=True)) if groups else []
     found = []
     for group in groups:
         run = group.runs[0]
@@ -49,16 +49,22 @@ def with_baselines(groups: Sequence[Group], baselines: Sequence[Baseline], runs:
     return tuple(found)
 
 
-def _sampled(baseline: Baseline, groups: Sequence[Group], runs: BoardRuns) -> Mapping[str, _Sampled] | None:
-    """By the hash of the shots; None where the rows of one set do not give the board's metric."""
+def _sampled(
+    baselines: Sequence[Baseline], groups: Sequence[Group], runs: BoardRuns
+) -> list[Mapping[str, _Sampled] | None]:
+    """Of each baseline by the hash of the shots; None where the rows of one set do not give the board's metric."""
     metric, metrics = runs.samples.metric, groups[0].runs[0].metrics
-    rows = {one.train_indices_sha256: None if one.rows is None else read_rows(one.rows) for one in baseline.sets}
-    sums = {shots: None if own is None else row_sums(metric, own, metrics) for shots, own in rows.items()}
-    usable = [own for own in sums.values() if own is not None and own.n_rows == runs.samples.n_rows]
-    if not usable or len(usable) < len(sums):
-        return None
-    values = sampled(usable, metric)
-    return {shots: _Sampled(own, samples) for shots, own, samples in zip(sums, usable, values, strict=True)}
+    sums = []
+    for baseline in baselines:
+        rows = {one.train_indices_sha256: None if one.rows is None else read_rows(one.rows) for one in baseline.sets}
+        found = {shots: row_sums(metric, own, metrics) for shots, own in rows.items() if own is not None}
+        usable = {s: own for s, own in found.items() if own is not None and own.n_rows == runs.samples.n_rows}
+        sums.append(usable if len(usable) == len(rows) else {})
+    together = [own for usable in sums for own in usable.values()]
+    values = iter(sampled(together, metric) if together else ())
+    return [
+        {shots: _Sampled(own, next(values)) for shots, own in usable.items()} if usable else None for usable in sums
+    ]
 
 
 def _is_above(group: Group, baseline: Baseline, known: Mapping[str, _Sampled] | None, runs: BoardRuns) -> bool:

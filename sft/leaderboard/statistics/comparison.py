@@ -194,7 +194,7 @@ def compared(groups: Sequence[Group], runs: BoardRuns, *, chosen_on_dev: bool = 
 
 
 def _median(needed: Sequence[Needed]) -> Needed | None:
-    """The upper median of rows, and of the seeds of those that need as many rows or fewer."""
+    """The upper median, by seeds and then by rows."""
     if not needed:
         return None
     ordered = sorted(needed, key=lambda one: (one.seeds, one.rows))

@@ -6,9 +6,9 @@ from typing import Any
 
 from sft.leaderboard.effects.axes import VARIOUS
 from sft.leaderboard.in_force import training_defaults
-from sft.reporting.tables.groups import interval_text, p_text
+from sft.reporting.tables.groups import interval_text
 from sft.reporting.tables.marks import MARKS, MISSING
-from sft.wording import UNSET, counted, some
+from sft.wording import UNSET, counted, p_text, some
 
 Record = Mapping[str, Any]
 

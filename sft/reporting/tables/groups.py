@@ -6,6 +6,7 @@ from typing import Any
 from sft.evaluation.rows import DEV
 from sft.leaderboard.records import BETTER, WORSE
 from sft.reporting.tables.marks import MISSING, mark_text, rank_text
+from sft.wording import p_text
 
 Record = Mapping[str, Any]
 
@@ -79,11 +80,6 @@ def statistics_lines(board: Record) -> Iterator[str]:
 def interval_text(interval: Record | None, form: str = ".4f") -> str:
     """`[low, high]`."""
     return MISSING if interval is None else f"[{interval['low']:{form}}, {interval['high']:{form}}]"
-
-
-def p_text(p: float) -> str:
-    """Three digits."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def has_seeds(groups: Sequence[Record]) -> bool:

@@ -10,11 +10,11 @@ from rich.text import Text
 from sft.leaderboard.records import EQUIVALENT, NOT_TOLD_APART, Comparison, Summary
 from sft.leaderboard.views.pair import Cost, Pair, RowsApart, Setting
 from sft.leaderboard.views.pair_sides import Side
-from sft.reporting.tables.groups import TESTS, interval_text, p_text
+from sft.reporting.tables.groups import TESTS, interval_text
 from sft.runs.files import ID_DIGITS
 from sft.runs.records import STAGES
 from sft.terminal.screen import BEST, FAINT, MISSING, WARNING, Column, Parts, Screen, line, number, table
-from sft.wording import GIB, counted, some
+from sft.wording import GIB, counted, p_text, some
 
 VALUE_WIDTH = 12
 

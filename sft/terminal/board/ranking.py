@@ -18,7 +18,7 @@ from sft.terminal.screen import (
     number,
     table,
 )
-from sft.wording import some
+from sft.wording import p_text, some
 
 NAME_WIDTH = 18
 """Names are not shortened to less."""
@@ -114,7 +114,7 @@ def _mean(summary: Row | None) -> str:
 
 def _against(groups: Sequence[Row]) -> Iterator[Column]:
     """The difference to the best and its p."""
-    from sft.reporting.tables.groups import interval_text, p_text
+    from sft.reporting.tables.groups import interval_text
 
     found = [group["against_best"] for group in groups]
     if any(found):

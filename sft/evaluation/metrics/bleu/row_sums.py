@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sft.evaluation.metrics.entry import WordSplitter
-from sft.evaluation.metrics.row_sums import Floats, RowSums
+from sft.evaluation.metrics.row_sums import Floats, RowSums, sums_of_counts
 from sft.evaluation.rows import EvaluatedRows
 
 _LENGTHS = 4
@@ -44,8 +44,7 @@ def bleu_rows(
 
 def bleu_sums(_result: str, rows: EvaluatedRows, _n_labels: int, _arguments: Mapping[str, Any]) -> RowSums | None:
     """Of the counts, which hold the arguments."""
-    counts = rows.per_row.get("bleu")
-    return None if counts is None else RowSums(counts.astype(np.float64), _value)
+    return sums_of_counts("bleu", rows, _value)
 
 
 def _value(sums: Floats) -> Floats:

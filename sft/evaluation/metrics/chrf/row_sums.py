@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sft.evaluation.metrics.entry import WordSplitter
-from sft.evaluation.metrics.row_sums import Floats, RowSums
+from sft.evaluation.metrics.row_sums import Floats, RowSums, sums_of_counts
 from sft.evaluation.rows import EvaluatedRows
 
 _RECALL_COUNTS = 4
@@ -36,8 +36,7 @@ def chrf_rows(
 
 def chrf_sums(_result: str, rows: EvaluatedRows, _n_labels: int, _arguments: Mapping[str, Any]) -> RowSums | None:
     """Of the counts, which hold the arguments."""
-    counts = rows.per_row.get("chrf")
-    return None if counts is None else RowSums(counts.astype(np.float64), _value)
+    return sums_of_counts("chrf", rows, _value)
 
 
 def _value(sums: Floats) -> Floats:
