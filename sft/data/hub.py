@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.config.dataset import DatasetConfig
-from sft.data.arrow_tables import from_arrow
+from sft.data.files.arrow_tables import from_arrow
 from sft.data.tables import Table
 from sft.errors import DataError, MachineError, PackageMissing, machine_error
 from sft.runs.hub_contact import is_silent, note_silence, tell_silence

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig
-from sft.data.arrow_tables import read_parquet
-from sft.data.delimited import WITH_QUOTING, has_no_quoting, read_csv
+from sft.data.files.arrow_tables import read_parquet
+from sft.data.files.delimited import WITH_QUOTING, has_no_quoting, read_csv
+from sft.data.files.json_files import read_json, read_jsonl
 from sft.data.fingerprints import holds_byte, source_sha256
 from sft.data.folders import names_file
 from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
-from sft.data.json_files import read_json, read_jsonl
 from sft.data.layout import find_layout
 from sft.data.leaks import normalised_input
 from sft.data.rows import Row, Rows, Split, Splits, texts_of

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sft.config.dataset import DatasetConfig
-from sft.data.arrow_columns import BINARY, _cells, _has_binary
-from sft.data.delimited import (
+from sft.data.files.arrow_columns import BINARY, _cells, _has_binary
+from sft.data.files.delimited import (
     WITH_QUOTING,
     _dialect,
     _kept_marks,
@@ -19,7 +19,8 @@ from sft.data.delimited import (
     _spanning_cells,
     has_no_quoting,
 )
-from sft.data.json_files import _json_object
+from sft.data.files.json_files import _json_object
+from sft.data.files.text_files import decoded
 from sft.data.layout import find_layout
 from sft.data.leaks import normalised_input
 from sft.data.rows import Row, Split, Splits
@@ -27,7 +28,6 @@ from sft.data.sampling import by_stratum, random_for, shuffled
 from sft.data.selection import Selection, _check_enough
 from sft.data.shares import cut
 from sft.data.sources import FileSplit, SavedSplit, local_splits
-from sft.data.text_files import decoded
 from sft.errors import DataError
 from sft.wording import listed, quoted, shown
 

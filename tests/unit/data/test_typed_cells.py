@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from sft.config.dataset import DatasetConfig
-from sft.data.arrow_tables import from_arrow
+from sft.data.files.arrow_tables import from_arrow
 from sft.data.loading import load_splits
 from sft.data.rows import Row
 from sft.data.tables import Table, merged

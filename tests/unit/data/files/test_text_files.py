@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sft.config.dataset import ReadOptions
-from sft.data.delimited import read_csv
-from sft.data.json_files import read_json, read_jsonl
+from sft.data.files.delimited import read_csv
+from sft.data.files.json_files import read_json, read_jsonl
 from sft.data.tables import merged
 from sft.errors import DataError, MachineError, UserError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sft.config.dataset import ReadOptions
+from sft.data.files.text_files import OddText, decoded, is_plain, lone_surrogate, plain_blocks
 from sft.data.tables import ListColumn, ReadTable, Table
-from sft.data.text_files import OddText, decoded, is_plain, lone_surrogate, plain_blocks
 from sft.errors import DataError
 from sft.wording import LONE_SURROGATE, json_kind, listed, quoted
 

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from sft.config.dataset import DatasetConfig
-from sft.data.arrow_tables import from_arrow, read_parquet
+from sft.data.files.arrow_tables import from_arrow, read_parquet
 from sft.data.loading import load_splits
 from sft.errors import DataError
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sft.config.dataset import ReadOptions
+from sft.data.files.text_files import OddText, decoded, from_begin, is_plain, plain_file
 from sft.data.fingerprints import holds_byte
 from sft.data.tables import ListColumn, ReadTable, Table
-from sft.data.text_files import OddText, decoded, from_begin, is_plain, plain_file
 from sft.errors import DataError, UserError
 from sft.wording import listed
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sft.config.dataset import ReadOptions
-from sft.data.delimited import read_csv
+from sft.data.files.delimited import read_csv
 from sft.errors import DataError, UserError
 
 READ = ReadOptions()

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sft.data.arrow_columns import BINARY, BytesColumn, UnreadColumn, arrow_column
+from sft.data.files.arrow_columns import BINARY, BytesColumn, UnreadColumn, arrow_column
 from sft.data.tables import Column, Table
 from sft.errors import DataError, MachineError
 from sft.wording import quoted
