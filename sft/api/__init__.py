@@ -2,6 +2,7 @@
 
 from sft.api.folders import clean, leaderboard, logs, results, status, status_record, track, verify
 from sft.api.grids import GridRun, inspect, methods, plan, run, run_one, schema
+from sft.api.wrong_rows import errors
 from sft.experiments.grids.loading import GridOptions
 from sft.experiments.running.settings import RunRequest, RunSettings
 from sft.leaderboard.views.view import ViewRequest
@@ -15,6 +16,7 @@ __all__ = [
     "RunSettings",
     "ViewRequest",
     "clean",
+    "errors",
     "inspect",
     "leaderboard",
     "logs",

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 
+from sft.cli.row_commands import errors
 from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
 from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
 from sft.cli.state_commands import clean, logs, status, verify
@@ -41,6 +42,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     verify,
     clean,
     leaderboard,
+    errors,
     schema,
     methods,
 )

@@ -112,6 +112,12 @@ def line(text: str, style: str = "") -> Text:
     return Text(shown(text), style=style)
 
 
+def folded(text: str, screen: Screen, indent: int = 0) -> list[str]:
+    """A text as lines that have room, broken between words; whole where there is no terminal."""
+    whole = shown(text)
+    return [whole] if screen.width is None else _folded(whole, max(screen.width - indent, 1))
+
+
 def table(
     columns: Sequence[Column], screen: Screen, row_styles: Mapping[int, str] | None = None
 ) -> list[Table | Text]:

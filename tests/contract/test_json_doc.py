@@ -136,3 +136,11 @@ def test_leaderboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: P
     assert keys(found) - {"dataset.shots"} == documented("leaderboard", "combinations")
     pair = printed("leaderboard", "results", "--diff", "big/icl", "big/lora-16")[1]
     assert keys(pair) == documented("leaderboard", "pair")
+
+
+def test_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:
+    monkeypatch.chdir(tmp_path)
+    grids.MadeGrid(tmp_path / "results", n_rows=40)
+    code, found = printed("errors", "best")
+    assert code == 0
+    assert keys(found, "probabilities") - {*grids.LABELS} == documented("errors")

@@ -8,6 +8,7 @@ does, so that -0.5 stays one.
 import csv
 import io
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sft.reporting.flat import flat_rows
@@ -20,8 +21,17 @@ _FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
 def render(report: Report) -> str:
     """The whole file: a header, then the boards' rows best first, then the rows without a result."""
     rows = list(flat_rows(report.record))
-    columns = dict.fromkeys([*_FIRST, *(column for row in rows for column in row)])
-    text = io.StringIO()
+    return csv_text(dict.fromkeys([*_FIRST, *(column for row in rows for column in row)]), rows)
+
+
+def csv_text(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A header and the rows as a spreadsheet may open them.
+
+    Args:
+        columns: their names in order.
+        rows: cells by column; one that a row lacks is empty.
+    """
+    columns, text = list(columns), io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")  # with "\n" alone a cell that holds "\r" is not quoted
     writer.writerow([_cell(column) for column in columns])
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)

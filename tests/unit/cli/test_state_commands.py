@@ -90,3 +90,15 @@ def test_files_of_a_newer_version_are_refused_in_one_line(grid: Any, call: Call)
         assert code == 5, command
         assert "was written by a newer version of sft (schema 2; this one reads up to 1)" in err
         assert "Traceback" not in err
+
+
+def test_errors_shows_rows_writes_them_and_refuses_in_one_line(made: Any, call: Call, tmp_path: Any) -> None:
+    columns = {"text": ["dull", "fine"], "label": ["neg", "pos"]}
+    made.answered("one", "1", made.config(), ["pos", "pos"], columns)
+    code, out, err = call("errors", "best", "--csv", str(tmp_path / "wrong.csv"))
+    assert code == 0
+    assert "1 of 2 test rows wrong" in out
+    assert "1 row written to " in err
+    assert "dull" in (tmp_path / "wrong.csv").read_text()
+    code, out, err = call("errors", "two")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)

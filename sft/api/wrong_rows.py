@@ -1,0 +1,63 @@
+"""What takes one experiment of a results folder: its wrong rows."""
+
+from pathlib import Path
+
+from sft.errors import UserError
+from sft.experiments.upkeep.results_view import find_experiment, unknown, view_of
+from sft.leaderboard.building import leading_id
+from sft.leaderboard.collect import collect
+from sft.leaderboard.details.error_list import ErrorList, ErrorRequest, error_list
+from sft.reporting.error_rows import error_csv
+from sft.runs.atomic import write_text
+from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
+
+
+def errors(
+    experiment: str = "best",
+    results_path: str | Path = DEFAULT_RESULTS,
+    *,
+    gold: str | None = None,
+    said: str | None = None,
+    split: str = "test",
+    csv: str | Path | None = None,
+) -> ErrorList:
+    """The wrong rows of an experiment, the surest first; of generated texts those that share the fewest words.
+
+    Args:
+        experiment: its name, the beginning of its id, or `best`.
+        results_path: the results folder.
+        gold: only rows with this gold label.
+        said: only rows for which this label was predicted.
+        split: `test` or `dev`.
+        csv: a file for spreadsheets that they are written to; texts that would run as formulas have an apostrophe in
+            front.
+
+    Raises:
+        UserError: none, or several, are meant, it has no predictions, or a label is not its own.
+    """
+    request = ErrorRequest(gold, said, split)
+    folder = ResultsFolder(Path(results_path).resolve())
+    view = view_of(folder)
+    meant = find_experiment(view, experiment, lambda: leading_id(folder))
+    if meant is None:
+        raise unknown(view, experiment)
+    collected = collect([folder])
+    records = {(one.name, one.id): one for one in (*collected.others, *collected.in_grid)}
+    found = error_list(records[meant.name, meant.key], request)
+    if csv is not None:
+        write_text(_file(Path(csv)), error_csv(found))
+    return found
+
+
+def _file(path: Path) -> Path:
+    """The path, where a file can be.
+
+    Raises:
+        UserError: a folder is there, or something that is no folder is above it.
+    """
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not above.is_dir():
+        raise UserError(
+            f"--csv {path}: {path if path.is_dir() else above} is {'a folder' if path.is_dir() else 'a file'}"
+        )
+    return path
