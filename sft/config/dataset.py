@@ -66,11 +66,18 @@ class DatasetConfig(Section):
     task_type: str
     """`classification` or `generation`."""
 
-    shots: Annotated[int, Field(ge=0)] | Literal["all"]
-    """Training rows: N per label for classification, N in total for generation; 0 = zero-shot; `all` = whole split."""
+    shots: Annotated[int, Field(ge=0)] | Literal["all"] = 0
+    """Training rows: N per label for classification, N in total for generation; 0 = zero-shot; `all` = whole split;
+    must be written where something is trained, else default 0.
+    """
+
+    shots_by: Literal["label", "total"] = "label"
+    """Classification: N rows of each `label`, or N in `total` in the train split's proportions, at least one of each
+    label; default label.
+    """
 
     if_fewer: Literal["error", "use_all"] = "error"
-    """What to do when a label has fewer rows than `shots` (or than the in-context examples need); default `error`."""
+    """What to do when there are fewer rows than `shots` (or than the in-context examples need); default `error`."""
 
     max_n_train: Count | None = None
     """Rows of the train split that are kept before shots are drawn; default all."""

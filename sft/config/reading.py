@@ -38,7 +38,17 @@ def _rule_problems(raw: dict[str, Any], name: str) -> list[Problem]:
     problems = value_problems(raw)
     if name in RESERVED_NAMES:
         problems.append(Problem("name", f"the name {name!r} is reserved: {RESERVED_NAMES[name]}; choose another"))
-    return problems + _adapter_problems(raw.get("lora"), raw.get("adapter"))
+    return [*problems, *_adapter_problems(raw.get("lora"), raw.get("adapter")), *_shots_problems(raw)]
+
+
+def _shots_problems(raw: dict[str, Any]) -> list[Problem]:
+    """Shots that are left out are none, which where something is to be trained would be meant by nobody."""
+    dataset, adapter = raw.get("dataset"), raw.get("adapter")
+    trains = raw.get("lora") is not None or (isinstance(adapter, dict) and adapter.get("method") != "none")
+    if not trains or not isinstance(dataset, dict) or "shots" in dataset:
+        return []
+    rows = "training rows per label for classification, in total for generation, 'all' for the whole train split"
+    return [Problem("dataset.shots", f"required where something is trained: {rows}")]
 
 
 def _adapter_problems(lora: Any, adapter: Any) -> list[Problem]:

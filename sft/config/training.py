@@ -21,5 +21,10 @@ class TrainingConfig(Section):
     icl_encoder: str | None = None
     """Sentence-embedding model (hub id or folder) by which `nearest` compares; default none: TF-IDF of the words."""
 
+    class_weights: Literal["none", "balanced"] = "none"
+    """Classification: `balanced` weighs the loss of each training row by n / (k * n_label), of n rows with k labels,
+    so that every label counts alike; default none.
+    """
+
     trainer_args: dict[str, Any] = {}
     """Everything `trl.SFTConfig` takes; `max_seq_length` is an alias of `max_length`; default {}."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from sft.config.dataset import DatasetConfig
 from sft.data.rows import Row, Split, Splits, indices_of, picked, texts_of
@@ -126,8 +127,14 @@ def _shots(
             raise DataError("shots: all, but the train split has no rows with a label of the label set")
         return train
     groups = {"": train} if label_values is None else rows_by_label(train, column, label_values)
-    _check_enough(dataset, groups, others)
-    drawn = {index for label, rows in groups.items() for index in _first(indices_of(rows), dataset.shots, seed, label)}
+    if dataset.shots_by == "total" and label_values is not None:
+        _check_enough(dataset, groups, others, least=1)
+        _check_total(dataset, {label: len(rows) for label, rows in groups.items()})
+        drawn = set(_in_proportion(groups, dataset.shots, seed))
+    else:
+        _check_enough(dataset, groups, others, least=dataset.shots)
+        parts = (_first(indices_of(rows), dataset.shots, seed, label) for label, rows in groups.items())
+        drawn = set(chain.from_iterable(parts))
     return picked(train, [position for position, index in enumerate(indices_of(train)) if index in drawn])
 
 
@@ -136,14 +143,48 @@ def _first(indices: Sequence[int], n: int, seed: int, label: str) -> list[int]:
     return shuffled(indices, random_for("shots", seed, label))[:n]
 
 
-def _check_enough(dataset: DatasetConfig, groups: Mapping[str, Sequence[Row]], others: Sequence[str]) -> None:
-    """Args: rows by label (under `""` where there are no labels); gold values that are outside the label set."""
+def _in_proportion(groups: Mapping[str, Sequence[Row]], n: int, seed: int) -> list[int]:
+    """The first `n` of one order of all rows, in which the labels keep their proportions.
+
+    One row of each label stands first; then they come as in `sampling.nested_positions`, each label's rows in the
+    order in which `shots_by: label` takes them.
+    """
+    ties = {label: place for place, label in enumerate(shuffled(sorted(groups), random_for("shots_by_total", seed)))}
+    ranked: list[tuple[bool, float, int, int]] = []
+    for label, rows in groups.items():
+        for place, index in enumerate(_first(indices_of(rows), n, seed, label)):
+            ranked.append((place > 0, (2 * place + 1) / (2 * len(rows)), ties[label], index))
+    return [index for *_, index in sorted(ranked)[:n]]
+
+
+def _check_total(dataset: DatasetConfig, counts: Mapping[str, int]) -> None:
+    """Whether shots that are counted over all labels go round, and are there; `counts` are the rows of each label."""
+    asked, there, n_labels = int(dataset.shots), sum(counts.values()), sum(map(bool, counts.values()))
+    if asked < n_labels:
+        text = f"{asked} shots in total asked (shots_by: total), but each of {n_labels} labels gets at least one"
+        raise DataError(f"{text}; write dataset.shots: {n_labels} or more")
+    if there < asked and dataset.if_fewer == "error":
+        text = f"{asked} shots in total asked, {there} available"
+        raise DataError(f"{text}; ask for fewer, or take what there is with dataset.if_fewer: use_all")
+
+
+def _check_enough(
+    dataset: DatasetConfig, groups: Mapping[str, Sequence[Row]], others: Sequence[str], least: int
+) -> None:
+    """Whether each label has rows.
+
+    Args:
+        dataset: the config.
+        groups: rows by label, under `""` where there are no labels.
+        others: gold values that are outside the label set.
+        least: rows that each label must have.
+    """
     more = and_more(len(others), SHOWN_VALUES)
     instead = f"the train split has the labels {listed(others[:SHOWN_VALUES])}{more} instead; write dataset.labels so"
     if not any(groups.values()):
         reason = instead if others else "the train split has no row that can be used"
         raise DataError(f"{dataset.shots} shots asked, 0 available: {reason}")
-    short = {label: len(rows) for label, rows in groups.items() if len(rows) < int(dataset.shots)}
+    short = {label: len(rows) for label, rows in groups.items() if len(rows) < least}
     if not short or dataset.if_fewer == "use_all":
         return
     fewest = min(short.values())

@@ -10,7 +10,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.data.sources import BUILDERS
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.key_fields import Fields
-from sft.tasks.inputs import used_columns
+from sft.tasks.inputs import task_of, used_columns
 
 
 def reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
@@ -65,6 +65,8 @@ def pool(config: ExperimentConfig) -> Fields:
         fields["if_fewer"] = dataset.if_fewer
     if dataset.shots not in (0, "all"):
         fields["shots_seed"] = config.seed_of("shots")
+        if dataset.shots_by != "label" and task_of(config).counts_per_label:
+            fields["shots_by"] = dataset.shots_by
     return without_none(fields)
 
 

@@ -33,6 +33,7 @@ _NAMES: Mapping[str, str] = {
     "reading.columns": "prompting.input_columns",
     "reading": "dataset",
     "trainer_args": "training.trainer_args",
+    "class_weights": "training.class_weights",
     "random_icl": "inference.random_icl",
     "label_scoring": "inference.label_scoring",
     "calibration_args": "inference.calibration_args",

@@ -32,6 +32,7 @@ from sft.registry import is_own_code
 from sft.runs.records import EVAL, StageName, infer_input
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import RowSet
+from sft.training.class_weights import weighs_labels
 from sft.training.options import evaluates_while_training, fields_for_key
 
 VERSIONS = {"train": 2, "infer": 2, "evaluate": 2, "baseline": 1}
@@ -105,6 +106,7 @@ def train_fields(experiment: Experiment) -> Fields:
             "init_seed": config.seed_of("init"),
             "training_seed": config.seed_of("training"),
         }
+        | ({"class_weights": "balanced"} if weighs_labels(config) else {})
     )
 
 

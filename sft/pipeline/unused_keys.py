@@ -10,6 +10,8 @@ from sft.config.training import TrainingConfig
 from sft.pipeline.needed_rows import CALIBRATION, calibrates_on_pool
 from sft.tasks.inputs import task_of
 from sft.tasks.task import SETTINGS, Setting
+from sft.training.class_weights import KEY as CLASS_WEIGHTS
+from sft.training.class_weights import weighs_labels
 
 
 def without_effect(config: ExperimentConfig) -> list[str]:
@@ -26,7 +28,8 @@ def without_effect(config: ExperimentConfig) -> list[str]:
 
 def _training(config: ExperimentConfig) -> list[str]:
     if config.trains:
-        return []
+        is_written = config.training is not None and config.training.class_weights != "none"
+        return [CLASS_WEIGHTS] if is_written and not weighs_labels(config) else []
     found = [] if config.training is None else ["training"]
     if config.adapter_method != "none":
         found.append(config.adapter_section)
@@ -46,6 +49,8 @@ def _examples(config: ExperimentConfig) -> list[str]:
     draws_shots = uses_shots and config.dataset.shots != "all"
     if "shots" in config.seeds.model_fields_set and not draws_shots:
         found.append("seeds.shots")
+    if config.dataset.shots_by != "label" and not (draws_shots and per_label):
+        found.append("dataset.shots_by")
     return found
 
 

@@ -23,11 +23,14 @@ class TrainRow:
     labels: tuple[int, ...]
     """As long as `input_ids`; the id where a token is trained, -100 elsewhere."""
 
+    weight: float = 1.0
+    """What the loss of its tokens is multiplied by."""
+
     @staticmethod
-    def of(encoded: Encoded) -> "TrainRow":
+    def of(encoded: Encoded, weight: float = 1.0) -> "TrainRow":
         """The row whose loss covers the completion."""
         completion = encoded.completion_ids
-        return TrainRow(encoded.prompt_ids + completion, (IGNORED,) * len(encoded.prompt_ids) + completion)
+        return TrainRow(encoded.prompt_ids + completion, (IGNORED,) * len(encoded.prompt_ids) + completion, weight)
 
     @property
     def n_trained(self) -> int:

@@ -25,6 +25,7 @@ from sft.adapters.parameters import set_tensors
 from sft.processes.signals import StopRequested, stop_requested
 from sft.training.callbacks import check_finite
 from sft.training.checkpoints import STATE, TENSORS, Checkpoint, CheckpointFolder, Piece, write_piece
+from sft.training.row_weights import COLUMN, WeighingCollator, weighed
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,18 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         self._step_loss = loss if self._step_loss is None else self._step_loss + loss
         return loss
 
-    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The library's loss, which multiplies by the head's weight itself instead of calling the head."""
+        weights = inputs.pop(COLUMN, None)
+        asked = model if weights is None else weighed(model, weights)
         with head_as_computed(self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model):
-            return super().compute_loss(*args, **kwargs)
+            return super().compute_loss(asked, inputs, *args, **kwargs)
+
+    def weigh_rows(self) -> None:
+        """Have the loss of each training row multiplied by its `loss_weight`."""
+        self.data_collator = WeighingCollator(self.data_collator)
+        self._set_signature_columns_if_needed()
+        self._signature_columns = [*self._signature_columns, COLUMN]
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The norm before clipping, of each step; ends the run where it, or a loss of the step, is not finite.

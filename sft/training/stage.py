@@ -34,6 +34,7 @@ from sft.tasks.planned import check_unchanged
 from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.training.argument_files import with_paths
 from sft.training.checkpoints import CheckpointFolder
+from sft.training.class_weights import balanced_weights, weighs_labels
 from sft.training.memory import CHECKPOINTING, batch_record, with_less_memory
 from sft.training.options import evaluates_while_training, trainer_args_of
 from sft.training.report_to import reporting
@@ -57,6 +58,8 @@ class _Material:
     train: list[TrainRow]
     """The same rows as they are trained on."""
     dev: list[TrainRow] | None
+    class_weights: dict[str, float] | None
+    """Gold value -> weight of the loss of its rows; None where all weigh alike."""
 
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
@@ -116,6 +119,7 @@ def _train_and_save(
         "total_parameters": total,
         "memory_step": record.memory_step,
         **batch_record(material.trainer_args),
+        **({} if material.class_weights is None else {"class_weights": material.class_weights}),
         "train_indices": [row.row.source_index for row in material.rows],
         "n_truncated": sum(row.encoded.cut.any for row in material.rows),
         "n_trimmed": sum(row.encoded.trimmed for row in material.rows),
@@ -142,9 +146,10 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     limit = smallest(trainer_args.get("max_length"), context_length(model))
     rows = _rows(inputs, maker, limit)
     dev = validation_rows(inputs, maker, limit) if evaluates_while_training(trainer_args) else []
-    return _Material(
-        config, objective, tokenizer, model, trainer_args, rows, _train_rows(rows), _train_rows(dev) or None
-    )
+    labels = [row.row.text(config.prompting.output_column) for row in rows] if weighs_labels(config) else []
+    weights = balanced_weights(labels) if labels else None
+    train = _train_rows(rows, [weights[label] for label in labels] if weights else None)
+    return _Material(config, objective, tokenizer, model, trainer_args, rows, train, _train_rows(dev) or None, weights)
 
 
 def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dict[str, Any]:
@@ -180,5 +185,5 @@ def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None) -> list[Prompte
     return rows
 
 
-def _train_rows(rows: Sequence[PromptedRow]) -> list[TrainRow]:
-    return [TrainRow.of(row.encoded) for row in rows]
+def _train_rows(rows: Sequence[PromptedRow], weights: Sequence[float] | None = None) -> list[TrainRow]:
+    return [TrainRow.of(row.encoded, weight) for row, weight in zip(rows, weights or [1.0] * len(rows), strict=True)]

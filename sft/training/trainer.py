@@ -33,6 +33,7 @@ from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, Reac
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
 from sft.training.loss_needs import fit_loss
+from sft.training.row_weights import COLUMN
 
 __all__ = ["TrainerSettings", "TrainingRecord", "train_model"]
 
@@ -178,6 +179,8 @@ def _build_trainer(
         eval_dataset=None if dev_rows is None else _dataset(dev_rows),
         processing_class=tokenizer,
     )
+    if COLUMN in trainer.train_dataset.column_names:
+        trainer.weigh_rows()
     _check_prepared(trainer.train_dataset, rows, trainer.args)
     _restore_precision(model, weights)
     # Without a processing class the trainer does not rewrite the model's token and generation settings.
@@ -217,7 +220,13 @@ def _sft_config(settings: TrainerSettings) -> SFTConfig:
 
 
 def _dataset(rows: Sequence[TrainRow]) -> Dataset:
-    return Dataset.from_dict({"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]})
+    columns: dict[str, list[Any]] = {
+        "input_ids": [row.input_ids for row in rows],
+        "labels": [row.labels for row in rows],
+    }
+    if any(row.weight != 1.0 for row in rows):
+        columns[COLUMN] = [row.weight for row in rows]
+    return Dataset.from_dict(columns)
 
 
 def _check_prepared(dataset: Dataset, rows: Sequence[TrainRow], args: SFTConfig) -> None:

@@ -149,7 +149,8 @@ def assumed_rows(record: JobRecord) -> RowCounts:
     dataset = _part(record.config, "dataset")
     labels = max(1, len(record.fingerprints.get("labels") or ()))
     shots, most = dataset.get("shots"), dataset.get("max_n_train")
-    train = shots * labels if isinstance(shots, int) else most or ROWS_UNKNOWN
+    drawn_from = 1 if dataset.get("shots_by") == "total" else labels
+    train = shots * drawn_from if isinstance(shots, int) else most or ROWS_UNKNOWN
     test = dataset.get("max_n_test")
     dev = (dev_cap(dataset.get("max_n_dev"), test),) if _part(dataset, "splits").get("dev") is not None else ()
     return RowCounts(train, sum(cap or ROWS_UNKNOWN for cap in (test, *dev)))

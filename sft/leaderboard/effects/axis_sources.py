@@ -17,7 +17,7 @@ _NUMBERED = re.compile(r"(\D*)(\d+(?:\.\d+)?)(\D*)", re.ASCII)
 
 SHOTS = "dataset.shots"
 
-OF_TRAINING = ("lora", "adapter", "training", "dataset.if_fewer", "dataset.max_n_train")
+OF_TRAINING = ("lora", "adapter", "training", "dataset.if_fewer", "dataset.shots_by", "dataset.max_n_train")
 
 OF_EXAMPLES = tuple(f"inference.{key}" for key in ("icl_selection", "icl_encoder", "random_icl"))
 

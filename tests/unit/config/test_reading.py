@@ -231,3 +231,23 @@ def test_null_at_inference_leaves_what_prompting_must_have() -> None:
         }
     )
     assert config.inference_prompting == config.prompting.model_copy(update={"instruction": None})
+
+
+@pytest.mark.parametrize(
+    ("sections", "is_required"),
+    [
+        ({}, False),
+        ({"lora": None, "adapter": {"method": "none"}}, False),
+        ({"lora": {}}, True),
+        ({"adapter": {"method": "lora"}}, True),
+    ],
+)
+def test_shots_left_out_are_none_where_nothing_is_trained(sections: dict[str, Any], is_required: bool) -> None:
+    raw = {key: value for key, value in RAW.items() if key not in ("lora", "training")} | sections
+    raw["dataset"] = {key: value for key, value in RAW["dataset"].items() if key != "shots"}
+    config, _ = read_experiment(raw, "e")
+    assert (config is None) == is_required
+    if config is None:
+        assert "required where something is trained" in told(raw)["dataset.shots"]
+    else:
+        assert config.dataset.shots == 0

@@ -146,3 +146,57 @@ def test_a_small_sample_keeps_unequal_proportions() -> None:
     for n, counts in ((20, (16, 3, 1)), (60, (48, 9, 3))):
         taken = Counter(row.text("label") for row in sample(rows, n, "max_n_test", 0, "label"))
         assert (taken["a"], taken["b"], taken["c"]) == counts
+
+
+def oracle_in_total(labels: Sequence[str], n: int) -> dict[str, int]:
+    """One row of each label, then the next to the label whose next row has the lowest (2 j + 1) / (2 m), j from 0."""
+    have = Counter(labels)
+    counts = dict.fromkeys(sorted(have), 1)
+    for _ in range(n - len(have)):
+        open_labels = [label for label in counts if counts[label] < have[label]]
+        least = min((2 * counts[label] + 1) / (2 * have[label]) for label in open_labels)
+        tied = [label for label in open_labels if (2 * counts[label] + 1) / (2 * have[label]) == least]
+        if len(tied) > 1:
+            return {}  # which of them comes first is the seed's choice
+        counts[tied[0]] += 1
+    return counts
+
+
+@settings(max_examples=120, deadline=None)
+@given(LABELS.filter(lambda labels: len(set(labels)) == 3), st.integers(3, 60), st.integers(0, 30), st.integers(0, 3))
+def test_shots_in_total_keep_the_proportions_and_are_nested(labels: list[str], n: int, more: int, seed: int) -> None:
+    keys: dict[str, Any] = {"values": "abc", "shots_by": "total", "if_fewer": "use_all"}
+    few, many = (chosen(labels, count, seed, **keys).shots for count in (n, n + more))
+    assert len(few) == min(n, len(labels))
+    assert set(indices(few)) <= set(indices(many))
+    assert indices(few) == sorted(set(indices(few)))
+    counts = Counter(row.text("label") for row in few)
+    assert set(counts) == set("abc")
+    expected = oracle_in_total(labels, min(n, len(labels)))
+    assert not expected or counts == expected
+
+
+def test_shots_in_total_of_74_percent_one_label() -> None:
+    labels = (["a"] * 37 + ["b"] * 13) * 4
+    keys: dict[str, Any] = {"shots_by": "total"}
+    assert Counter(row.text("label") for row in chosen(labels, 50, **keys).shots) == {"a": 37, "b": 13}
+    assert Counter(row.text("label") for row in chosen(labels, 2, **keys).shots) == {"a": 1, "b": 1}
+    assert indices(chosen(labels, 50, **keys).shots) != indices(chosen(labels, 50, 14, **keys).shots)
+    assert indices(chosen(labels, 50, splits={"seed": 5}, **keys).shots) == indices(chosen(labels, 50, **keys).shots)
+    own = [index for index in indices(chosen(labels, 50, **keys).shots) if labels[index] == "b"]
+    assert own == [index for index in indices(chosen(labels, 13).shots) if labels[index] == "b"]
+    assert indices(chosen(labels, 8, values=None, **keys).shots) == indices(chosen(labels, 8, values=None).shots)
+
+
+@pytest.mark.parametrize(
+    ("labels", "shots", "told"),
+    [
+        ("aaab", 1, "1 shots in total asked (shots_by: total), but each of 2 labels gets at least one; write"),
+        ("aaab", 5, "5 shots in total asked, 4 available; ask for fewer, or"),
+        ("aaaa", 3, "3 shots asked, 0 available (per label: b: 0); leave labels without rows out of dataset.labels"),
+    ],
+)
+def test_shots_in_total_that_do_not_go_round(labels: str, shots: int, told: str) -> None:
+    with pytest.raises(DataError) as caught:
+        chosen(labels, shots, shots_by="total")
+    assert str(caught.value).startswith(told)

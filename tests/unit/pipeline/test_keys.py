@@ -21,6 +21,7 @@ DEV = {"dataset": {"splits": {"dev": "dev"}}}
 EVAL = {"training": {"trainer_args": {"eval_strategy": "epoch"}}, **DEV}
 BY_STEPS = {"training": {"trainer_args": {"eval_strategy": "steps"}}, **DEV}
 BEST_BY_STEPS = {"training": {"trainer_args": {"save_strategy": "steps", "load_best_model_at_end": True}}}
+BALANCED = {"training": {"class_weights": "balanced"}}
 SAMPLING = {"inference": {"generation_args": {"do_sample": True}}}
 
 
@@ -119,6 +120,16 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     (_dataset(shots=3), [{"lora": ..., "training": ...}], ""),
     (_dataset(shots=3), [{"lora": ..., "training": ...}, ICL], "ie"),
     (_dataset(if_fewer="use_all"), [], "tie"),
+    (_dataset(shots_by="label"), [], ""),
+    (_dataset(shots_by="total"), [_dataset(shots=3)], "tie"),
+    (_dataset(shots_by="total"), [_dataset(shots="all")], ""),
+    (_dataset(shots_by="total"), [_dataset(task_type="generation")], ""),
+    (BALANCED, [], ""),
+    (BALANCED, [_dataset(if_fewer="use_all")], "tie"),
+    (BALANCED, [_dataset(shots="all")], "tie"),
+    (BALANCED, [_dataset(shots_by="total", shots=3)], "tie"),
+    (BALANCED, [_dataset(shots_by="total", task_type="generation")], ""),
+    ({"training": {"class_weights": "none"}}, [_dataset(shots="all")], ""),
     (_dataset(max_n_train=12), [], "tie"),
     (_dataset(max_n_test=6), [], "ie"),
     (_dataset(max_n_dev=3), [], ""),

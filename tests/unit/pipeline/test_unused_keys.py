@@ -15,6 +15,8 @@ NEAREST = {"inference": {"icl_selection": "nearest"}}
 ENCODER = {"inference": {"icl_encoder": "some/encoder"}}
 TRAIN_NEAREST = {"training": {"icl_selection": "nearest", "icl_encoder": "some/encoder"}}
 POOL_ONLY: dict[str, Any] = {"adapter": {"method": "none"}, "lora": ..., "training": ...}
+TOTAL = {"dataset": {"shots_by": "total"}}
+BALANCED = {"training": {"class_weights": "balanced"}}
 SAMPLING = {"inference": {"generation_args": {"do_sample": True}}}
 
 
@@ -53,6 +55,14 @@ def _config(raw: Raw, *patches: dict[str, Any]) -> ExperimentConfig:
         ([{"seeds": {"icl": 1}}, ICL], []),
         ([{"seeds": {"icl": 1}}, {"training": {"icl_examples": 1}}], []),
         ([{"seeds": {"shots": 1}}], []),
+        ([TOTAL], []),
+        ([TOTAL, GENERATION], ["dataset.shots_by"]),
+        ([TOTAL, {"dataset": {"shots": "all"}}], ["dataset.shots_by"]),
+        ([TOTAL, NOTHING_TRAINED], ["dataset.shots_by"]),
+        ([BALANCED], ["training.class_weights"]),
+        ([BALANCED, TOTAL], []),
+        ([BALANCED, TOTAL, GENERATION], ["training.class_weights", "dataset.shots_by"]),
+        ([BALANCED, {"dataset": {"shots": 0}}], ["training", "lora"]),
         ([{"seeds": {"shots": 1}}, {"dataset": {"shots": "all"}}], ["seeds.shots"]),
         ([{"adapter": {"method": "none"}, "lora": ...}], ["training", "dataset.shots"]),
         ([{"adapter": {"method": "none"}, "lora": ..., "training": ...}, ICL], []),

@@ -33,6 +33,7 @@ from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import row_set_fault
 from sft.training.argument_checks import check_experts, check_rows_fill_a_batch, require_trainer_packages
 from sft.training.argument_files import check_argument_files
+from sft.training.class_weights import check_class_weights, weighs_labels
 from sft.training.options import check_trainer_args, evaluates_while_training, trainer_args_of
 from sft.training.report_to import KEY, require_report_to
 from sft.wording import quoted
@@ -127,12 +128,13 @@ class SectionChecks:
     @staticmethod
     def _trainer_fields(config: ExperimentConfig) -> list[Any]:
         args = config.training.trainer_args if config.training else {}
-        return [args, config.dataset.splits.dev is not None, config.model.name]
+        return [args, config.dataset.splits.dev is not None, config.model.name, weighs_labels(config)]
 
     def _trainer_args(self, config: ExperimentConfig) -> list[PathMessage]:
         if config.training is None:
             return []
         found = check_trainer_args(config.training.trainer_args, has_dev=config.dataset.splits.dev is not None)
+        found += check_class_weights(trainer_args_of(config)) if weighs_labels(config) else []
         found += check_argument_files(config.training.trainer_args, self._folder)
         found += check_experts(config.training.trainer_args, self._model_config(config.model.name))
         if not found:
