@@ -62,6 +62,8 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     """Trains the adapter of a model; `saving` is set before `train`."""
 
     saving: Saving
+    data_collator: Any
+    _signature_columns: Any
     kept_step: int | None = None
     """The step whose weights the training ended with, where they are not those of the last one."""
     _step_loss: torch.Tensor | None = None
