@@ -58,7 +58,8 @@ def plan(grid: Grid, options: GridOptions = DEFAULT_OPTIONS, results_path: str |
     Raises:
         InvalidExperiments: all that is wrong, of all experiments.
     """
-    return _plan(load_grid(grid, options), ResultsFolder(Path(results_path)))
+    pinned = read_grid(ResultsFolder(Path(results_path))).pinned
+    return plan_grid(load_grid(grid, options), pinned, with_profiles=True)
 
 
 def run(
@@ -122,7 +123,8 @@ def inspect(
     from sft.pipeline.inspection import inspect_experiment
 
     folder = ResultsFolder(Path(results_path))
-    checked = _plan(load_one(config, options), folder, with_gold=False, may_train=False)
+    one = load_one(config, options)
+    checked = plan_grid(one, read_grid(folder).pinned, with_gold=False, may_train=False)
     written = {} if lm_eval is None else {"lm_eval": write_lm_eval_task(checked, folder, Path(lm_eval).resolve())}
     return inspect_experiment(checked.experiments[0].experiment, rows) | written
 
@@ -135,10 +137,6 @@ def schema() -> dict[str, Any]:
 def methods() -> str:
     """Adapters, initialisers, metrics and tasks by name, with what each supports."""
     return "\n".join(method_lines(methods_record()))
-
-
-def _plan(grid: RawGrid, folder: ResultsFolder, *, with_gold: bool = True, may_train: bool = True) -> GridPlan:
-    return plan_grid(grid, read_grid(folder).pinned, with_gold=with_gold, may_train=may_train)
 
 
 @asked_anew()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sft.data.rows import Row
+from sft.data.rows import Row, Rows, texts_of
 from sft.wording import normalised
 
 COLUMN_BREAK = "\x1f"
@@ -12,6 +12,20 @@ def normalised_input(row: Row, columns: Sequence[str]) -> str:
     """What rows of the same input have in common, column by column; empty when all cells are missing or blank."""
     cells = ["" if row.values.get(column) is None else normalised(row.text(column)) for column in columns]
     return COLUMN_BREAK.join(cells) if any(cells) else ""
+
+
+def normalised_inputs(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
+    """As `normalised_input` for each of many rows, column by column and without making rows of a table."""
+    if not isinstance(rows, Rows):
+        return [normalised_input(row, columns) for row in rows]
+    by_column = []
+    for column in columns:
+        known = rows.table.has(column)
+        missing = set(rows.table.column(column).missing()) if known else set(rows.places)
+        texts = texts_of(rows, column) if known else [""] * len(rows)
+        cells = zip(rows.places, texts, strict=True)
+        by_column.append(["" if place in missing else normalised(text) for place, text in cells])
+    return [COLUMN_BREAK.join(cells) if any(cells) else "" for cells in zip(*by_column, strict=True)]
 
 
 def count_leaks(used: Iterable[Row], evaluated: Iterable[Row], columns: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
 """From a `dataset` section to the rows of train, dev and test, and to the fingerprint of what was read."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig
@@ -132,7 +133,8 @@ def load_splits(
     else:
         read = {role: _read(source, dataset) for role, source in layout.roles().items()}
         parts = {role: _all_rows(table) for role, table in read.items()}
-    return _splits(parts, dataset, inputs, output_column)
+    unused = tuple(name for name, source in available.items() if source not in layout.roles().values())
+    return replace(_splits(parts, dataset, inputs, output_column), unused=unused)
 
 
 def _hub_fingerprint(dataset: DatasetConfig, folder: Path, commit: str) -> dict[str, str]:

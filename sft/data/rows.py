@@ -119,6 +119,7 @@ class Splits:
         test: may lack the output column; its rows then have no gold.
         class_names: declared names of ClassLabel columns, in order; the cells are these names already.
         tables: what the rows were read from.
+        unused: names of splits that the data has beside these.
     """
 
     train: Split | None
@@ -126,6 +127,7 @@ class Splits:
     test: Split
     class_names: Mapping[str, tuple[str, ...]]
     tables: tuple[Table, ...] = field(default=(), compare=False)
+    unused: tuple[str, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
 from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
+from sft.terminal.data_profile import data_lines
 from sft.terminal.job_story import reason, story
 from sft.wording import and_more, counted, some
 
@@ -32,7 +33,6 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
     lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), *_stage_lines(baselines)]
     lines += ["", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
-    lines += _label_lines(plan)
     unused = plan.by_text(without_effect)
     lines += [f"  no effect here: {path} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
     lines += [*_stopped_lines(run, results), *_stopped_lines(baselines, results)]
@@ -40,6 +40,7 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
         stopped, to_run = run.stopped() | baselines.stopped(), {**run.to_run, **baselines.to_run}
         told = {path: reason(standing.status, standing.state) for path, standing in stopped.items()}
         lines += ["", *why_lines(list(to_run.values()), told, results), *_written_default_lines(plan)]
+    lines += data_lines(plan.data)
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
     return [*lines, *(f"warning: {warning}" for warning in all_warnings(plan, run))]
@@ -107,16 +108,6 @@ def _data_text(planned: PlannedExperiment) -> str:
     dev = "" if data.n_dev is None else f", {data.n_dev} dev"
     leaks = f", {data.n_leaked} leaked" if data.n_leaked else ""
     return f" · {data.n_train} shots{dev}, {data.n_test} test{leaks}"
-
-
-def _label_lines(plan: GridPlan) -> list[str]:
-    """Each distinct label set, in order, with the train rows of each label."""
-    found = dict.fromkeys(
-        ", ".join(f"{label} {count}" for label, count in planned.data.label_counts.items())
-        for planned in plan.experiments
-        if planned.data.label_counts
-    )
-    return [f"  labels (train rows): {text}" for text in found]
 
 
 def _written_default_lines(plan: GridPlan) -> list[str]:

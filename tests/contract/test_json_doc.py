@@ -5,11 +5,14 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from sft.cli import main
+from sft.data.profile.remark import Kind
+from sft.experiments.planning import planning
+from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion
 from sft.runs.lock import locked
 from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, write_record
 from tests.contract.documents import section
@@ -18,7 +21,7 @@ from tests.support import grids
 Printed = Callable[..., tuple[int, dict[str, Any]]]
 
 WORDS = {
-    "plan": {"train", "infer", "evaluate", "baseline", "done"},
+    "plan": {"train", "infer", "evaluate", "baseline", "done", "tokens", *get_args(Kind)},
     "status": {
         *("done", "predicted", "running", "pending", "failed", "timeout", "interrupted", "preempted"),
         *("lost", "damaged", "pruned"),
@@ -71,23 +74,30 @@ def grid(
     monkeypatch.chdir(project)
     path = project / "grid.json"
     zero = raw({"dataset": {"shots": 0}, "lora": ..., "seeds": {"init": 1}})
-    path.write_text(json.dumps({"configs": {"a": raw(), "copy": raw(), "zero": zero}}))
+    cut = raw({"dataset": {"max_n_test": 6}, "prompting": {"max_input_length": 2}})
+    path.write_text(json.dumps({"configs": {"a": raw(), "copy": raw(), "zero": zero, "cut": cut}}))
     return path
 
 
-def test_plan(grid: Path, printed: Printed) -> None:
+def test_plan(grid: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
+        lengths = [tuple(tuple(map(len, texts)) for texts in question.texts) for question in questions]
+        return [TokenizerAnswer(lengths=own) for own in lengths]
+
+    monkeypatch.setattr(planning, "ask", ask)
     code, found = printed("plan", "grid.json")
     assert code == 0
     assert found["no_effect"]
     shared = [stage["shared_with"] for item in found["experiments"][:2] for stage in item["stages"]]
     assert shared == [None, None, None, "a", "a", "a"]
-    assert found["counts"]["train"] == {"asked": 2, "to_run": 1, "done": 0, "shared": 1, "held_up": 0}
+    assert found["counts"]["train"] == {"asked": 3, "to_run": 2, "done": 0, "shared": 1, "held_up": 0}
+    assert [item["caps"] for item in found["data"]] == [{}, {"max_n_test": 6}]
     grid.write_text(json.dumps({"configs": {"a": {"lora": 3}, "b": {"lora": 3}}}))
     code, wrong = printed("plan", "grid.json")
     assert code == 2
     assert set(wrong) == set(found)
     assert {"experiments": ["a", "b"], "path": "lora", "message": "must be an object, got 3"} in wrong["findings"]
-    written = keys([found, wrong], "label_counts", "counts")
+    written = keys([found, wrong], "label_counts", "label_counts_before", "counts", "caps", "splits")
     assert written | {"kind"} == documented("plan") - WORDS["plan"] | {"train", "done"}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.config.experiment import ExperimentConfig
+from sft.data.profile.profile import DataProfile
 from sft.experiments.planning.checks.data import DataFacts
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys
@@ -29,6 +30,8 @@ class GridPlan:
     pinned: Mapping[str, str]
     """Hub commits in force."""
     warnings: tuple[str, ...]
+    data: tuple[DataProfile, ...] = ()
+    """What is known of each distinct data section, where it was looked at."""
 
     def named(self) -> dict[str, PlannedExperiment]:
         """The experiments by name."""

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from sft.data.profile.profile import DataProfile
 from sft.errors import InvalidExperiments, MachineError
 from sft.experiments.executors import make_executor
 from sft.experiments.executors.protocol import ExecutorOptions
@@ -34,12 +35,14 @@ def plan_record(plan: GridPlan, results: ResultsFolder) -> dict[str, Any]:
         ],
         "no_effect": [{"key": key, "experiments": names} for key, names in plan.by_text(without_effect).items()],
         "warnings": all_warnings(plan, run),
+        "data": [_data(profile) for profile in plan.data],
     }
 
 
 def refused_record(error: InvalidExperiments, results: ResultsFolder) -> dict[str, Any]:
     """The same of a grid that cannot be run: its findings, and nothing else."""
     empty: dict[str, Any] = {"counts": {}, "experiments": [], "baselines": [], "no_effect": [], "warnings": []}
+    empty["data"] = []
     return {"grid": error.source, "results": str(results.path), "findings": list(error.findings), **empty}
 
 
@@ -62,6 +65,12 @@ def _experiment(planned: PlannedExperiment, run: PlannedRun, results: ResultsFol
         "rows": {"train": data.n_train, "dev": data.n_dev, "test": data.n_test, "leaked": data.n_leaked},
         "label_counts": data.label_counts,
     }
+
+
+def _data(profile: DataProfile) -> dict[str, Any]:
+    """A profile with its splits by name."""
+    record = dataclasses.asdict(profile)
+    return record | {"splits": {split.pop("name"): split for split in record["splits"]}}
 
 
 def _stage(job: PlannedJob, name: str, run: PlannedRun, results: ResultsFolder) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sft.experiments.planning.checks.data import DataChecks, DataFacts
 from sft.experiments.planning.checks.odd_texts import OddRow, OddTexts
 from sft.experiments.planning.checks.sections import SectionChecks, batch_findings
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion, ask
+from sft.experiments.planning.data_profiles import DataProfiles
 from sft.experiments.planning.fingerprinting import Contents
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import plan_warnings
@@ -25,7 +26,14 @@ from sft.pipeline.keys import stage_keys
 TEMPLATE = "model.chat_template_from"
 
 
-def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = True, may_train: bool = True) -> GridPlan:
+def plan_grid(
+    grid: RawGrid,
+    pinned: Mapping[str, str],
+    *,
+    with_gold: bool = True,
+    may_train: bool = True,
+    with_profiles: bool = False,
+) -> GridPlan:
     """Check every experiment of a grid and key its stages.
 
     Args:
@@ -33,6 +41,7 @@ def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = Tru
         pinned: hub commits that its results folder has pinned.
         with_gold: whether metrics are wanted, so that evaluated rows need the output column.
         may_train: whether trainings are run, so that a `training` section without an adapter is a mistake.
+        with_profiles: whether the data is looked at as well, which takes one pass over the rows of each data section.
 
     Raises:
         InvalidExperiments: all that is wrong, of all experiments.
@@ -42,29 +51,49 @@ def plan_grid(grid: RawGrid, pinned: Mapping[str, str], *, with_gold: bool = Tru
     contents = Contents(grid.folder, pinned)
     data = DataChecks(grid.folder, contents.dataset_revision)
     facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder, may_train=may_train), data, with_gold)
-    found += wrong
     sound = {name: config for name, config in configs.items() if name in facts}
-    answers: Mapping[str, TokenizerAnswer] = {}
+    profiles = _profiles(sound if with_profiles else {}, data)
+    told = _Told([], {})
     if stopped is None:
         try:
-            told = _ask_tokenizers(sound, facts, data, contents, grid.folder)
-            found, answers = [*found, *told.findings], told.answers
+            told = _ask_tokenizers(sound, facts, OddTexts(data), contents, profiles, grid.folder)
         except MachineError as error:
             stopped = error
-    if found:
+    if found := [*found, *wrong, *told.findings]:
         raise invalid(found, list(grid.configs), grid.source)
     if stopped is not None:
         raise stopped
+    return _plan(grid, {name: (sound[name], facts[name]) for name in sound}, told, contents, profiles)
+
+
+def _plan(
+    grid: RawGrid,
+    sound: Mapping[str, tuple[ExperimentConfig, DataFacts]],
+    told: "_Told",
+    contents: Contents,
+    profiles: DataProfiles,
+) -> GridPlan:
     experiments = tuple(
-        _planned(name, config, facts[name], answers[name], contents, grid.folder) for name, config in sound.items()
+        _planned(name, config, facts, told.answers[name], contents, grid.folder)
+        for name, (config, facts) in sound.items()
     )
+    ids = {name: answer.label_ids for name, answer in told.answers.items()}
     return GridPlan(
         source=grid.source,
         folder=grid.folder,
         experiments=experiments,
         pinned=contents.pinned,
-        warnings=(*grid.warnings, *plan_warnings(experiments, {name: answers[name].label_ids for name in answers})),
+        warnings=(*grid.warnings, *plan_warnings(experiments, ids)),
+        data=profiles.profiles(told.answers),
     )
+
+
+def _profiles(configs: Mapping[str, ExperimentConfig], data: DataChecks) -> DataProfiles:
+    """What gathers the data of these experiments."""
+    profiles = DataProfiles(data)
+    for name, config in configs.items():
+        profiles.add(name, config)
+    return profiles
 
 
 def _read(grid: RawGrid) -> tuple[dict[str, ExperimentConfig], list[Finding]]:
@@ -138,14 +167,14 @@ class _Told(NamedTuple):
 def _ask_tokenizers(
     configs: Mapping[str, ExperimentConfig],
     facts: Mapping[str, DataFacts],
-    data: DataChecks,
+    odd: OddTexts,
     contents: Contents,
+    profiles: DataProfiles,
     folder: Path,
 ) -> _Told:
     """What needs a tokenizer, one question per distinct model, prompting, label set and odd rows."""
     names: dict[str, list[str]] = {}
     questions: dict[str, TokenizerQuestion] = {}
-    odd = OddTexts(data)
     found: list[Finding] = []
     for name, config in configs.items():
         revisions, wrong = _revisions(name, config, contents)
@@ -157,8 +186,14 @@ def _ask_tokenizers(
         names.setdefault(key, []).append(name)
         if key not in questions:
             questions[key] = TokenizerQuestion(
-                config.resolved(), str(folder), revisions["model.name"], labels, rows, revisions[TEMPLATE]
+                config=config.resolved(),
+                folder=str(folder),
+                revision=revisions["model.name"],
+                labels=labels,
+                rows=rows,
+                template_revision=revisions[TEMPLATE],
             )
+        questions[key].texts.extend(profiles.texts(name, config, len(questions[key].texts)))
     answers = dict(zip(questions, ask(list(questions.values())), strict=True))
     found += [
         Finding(name, path, message)

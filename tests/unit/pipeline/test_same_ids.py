@@ -91,6 +91,7 @@ class Users:
             "rows": [["", {"text": row["text"]}, row["label"]] for row in rows],
             "revision": None,
             "template_revision": None,
+            "texts": [],
         }
         with self.patch.context() as patch:
             patch.setattr(PromptBuilder, "encode", kept)

@@ -35,6 +35,8 @@ class Examination:
     """The ids of each label at inference, without its stop."""
     traits: dict[str, list[str]] = field(default_factory=dict)
     """`train`, `infer` -> what is told of the prompts, `model` -> of its layers; see `Fingerprints.prompt_traits`."""
+    lengths: list[list[int]] = field(default_factory=list)
+    """Tokens of each of the question's texts, by column."""
 
 
 def examine(question: dict[str, Any]) -> Examination:
@@ -62,7 +64,16 @@ def examine(question: dict[str, Any]) -> Examination:
     if has_other_layers(told, objective_named(task_of(config).objective)):
         traits["model"] = ["other_layers"]
     findings = list(dict.fromkeys([*infer.findings, *training.findings]))
-    return Examination(findings, infer.label_ids, traits)
+    lengths = [_token_counts(maker, texts) for texts in question["texts"]]
+    return Examination(findings, infer.label_ids, traits, lengths)
+
+
+def _token_counts(maker: PromptMaker, texts: Sequence[str]) -> list[int]:
+    """Tokens of texts by themselves, all at once; where one holds a control token, as if that were one."""
+    if not texts:
+        return []
+    encoded = maker.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
+    return [len(ids) for ids in encoded["input_ids"]]
 
 
 class _Prompts(NamedTuple):

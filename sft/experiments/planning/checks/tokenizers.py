@@ -5,7 +5,7 @@ The tokenizer is loaded in a child process in which torch is blocked: importing 
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from sft.config.findings import PathMessage
@@ -28,6 +28,8 @@ class TokenizerQuestion:
     """Rows that the tokenizer or its template may not take."""
     template_revision: str | None = None
     """Pinned commit of a hub tokenizer whose chat template is used."""
+    texts: list[list[str]] = field(default_factory=list)
+    """Texts to count the tokens of, by column."""
 
 
 class TokenizerAnswer(NamedTuple):
@@ -39,6 +41,8 @@ class TokenizerAnswer(NamedTuple):
     """The ids of each label at inference, without its stop; None without labels, or where they have none."""
     traits: Mapping[str, list[str]] = {}
     """`train`, `infer` -> see `Fingerprints.prompt_traits`."""
+    lengths: tuple[tuple[int, ...], ...] = ()
+    """Tokens of each of the question's texts, by column."""
 
 
 def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
@@ -66,4 +70,5 @@ def _answer(told: dict[str, Any]) -> TokenizerAnswer:
         findings=tuple((path, message) for path, message in told["findings"]),
         label_ids=None if ids is None else tuple(tuple(label) for label in ids),
         traits=told["traits"],
+        lengths=tuple(tuple(counts) for counts in told["lengths"]),
     )

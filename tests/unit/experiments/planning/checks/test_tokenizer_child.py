@@ -21,10 +21,14 @@ REFUSES = {
 
 @pytest.fixture
 def examined(project: Path) -> Callable[..., Examination]:
-    def run(written: dict[str, Any], rows: Any = (), labels: Any = (("bad", "bad"), ("good", "good"))) -> Examination:
+    def run(
+        written: dict[str, Any], rows: Any = (), labels: Any = (("bad", "bad"), ("good", "good")), texts: Any = ()
+    ) -> Examination:
         config = ExperimentConfig.model_validate(written).resolved()
         revisions = {"revision": None, "template_revision": None}
-        return examine({"config": config, "folder": str(project), "labels": labels, "rows": rows, **revisions})
+        return examine(
+            {"config": config, "folder": str(project), "labels": labels, "rows": rows, "texts": texts, **revisions}
+        )
 
     for name, refusal in REFUSES.items():
         (project / f"{name}.jinja").write_text(refusal + TURNS)
@@ -73,3 +77,8 @@ def test_what_is_told_of_the_layers_of_a_model(examined: Callable[..., Examinati
     file = project / "model" / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"model_type": "mixtral"}))
     assert examined(raw()).traits == {"infer": [], "train": [], "model": ["other_layers"]}
+
+
+def test_texts_are_counted_in_tokens_of_the_model(examined: Callable[..., Examination], raw: Any) -> None:
+    """The tokenizer of the tests has one token for each byte."""
+    assert examined(raw(), texts=[["abc", "", "é"], []]).lengths == [[3, 0, 2], []]

@@ -1,0 +1,120 @@
+"""How long texts are, and how many of them a limit cuts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sft.data.profile.remark import Remark
+from sft.data.rows import Row, texts_of
+
+SAMPLED = 2000
+"""Rows whose texts are measured; of more, that many evenly, and the longest of all."""
+
+LONGEST = 20
+"""Texts, the longest by characters, that are measured beside the sample."""
+
+WORTH_TELLING = 0.05
+"""Share of cut rows from which on a limit is worth a remark of its own."""
+
+ROUND_TO = 16
+
+
+@dataclass(frozen=True)
+class TextSample:
+    """Texts of one column that stand for all of them."""
+
+    column: str
+    n_rows: int
+    """Texts that there are."""
+    texts: tuple[str, ...]
+    """All, or evenly spread ones."""
+    longest: tuple[str, ...]
+    """The longest by characters, of all."""
+
+
+@dataclass(frozen=True)
+class LengthProfile:
+    """The lengths of the texts of one column, in tokens of a model or in words."""
+
+    column: str
+    unit: str
+    """`tokens` or `words`."""
+    n_rows: int
+    """Texts that there are."""
+    n_measured: int
+    """Texts that median, 95 % and shares are of: all, or evenly spread ones."""
+    median: int
+    p95: int
+    longest: int
+    cuts: tuple["Cut", ...] = ()
+    models: tuple[str, ...] = ()
+    """Whose tokens they are; empty for words."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a limit does to the texts of a column."""
+
+    limit: str
+    """Dotted key of the limit."""
+    at: int
+    """Its value."""
+    share: float
+    """Part of the measured texts that are longer."""
+
+
+def text_sample(rows: Sequence[Sequence[Row]], column: str) -> TextSample | None:
+    """The texts to measure of a column of several splits; None where no row has it."""
+    texts = [text for part in rows if part and column in part[0].values for text in texts_of(part, column)]
+    if not texts:
+        return None
+    step = max(1, -(-len(texts) // SAMPLED))
+    by_length = sorted(range(len(texts)), key=lambda position: -len(texts[position]))[:LONGEST]
+    return TextSample(column, len(texts), tuple(texts[::step]), tuple(texts[position] for position in by_length))
+
+
+def word_counts(texts: Sequence[str]) -> list[int]:
+    """The words of each text, as white space parts them."""
+    return [len(text.split()) for text in texts]
+
+
+def length_profile(
+    sample: TextSample,
+    counts: Sequence[int],
+    longest: Sequence[int],
+    unit: str,
+    limits: Sequence[tuple[str, int]] = (),
+) -> LengthProfile:
+    """The lengths of a column.
+
+    Args:
+        sample: the texts that were measured.
+        counts: length of each of its `texts`.
+        longest: length of each of its `longest`.
+        unit: `tokens` or `words`.
+        limits: dotted keys and values of what cuts the column.
+    """
+    ordered = sorted(counts)
+    cuts = tuple(Cut(key, at, sum(count > at for count in counts) / len(counts)) for key, at in limits)
+    return LengthProfile(
+        column=sample.column,
+        unit=unit,
+        n_rows=sample.n_rows,
+        n_measured=len(ordered),
+        median=ordered[(len(ordered) - 1) // 2],
+        p95=ordered[max(0, -(-len(ordered) * 95 // 100) - 1)],
+        longest=max(*ordered[-1:], *longest),
+        cuts=cuts,
+    )
+
+
+def cut_remarks(profile: LengthProfile) -> list[Remark]:
+    """A remark for each limit that cuts many rows, with the limit that would spare 95 % of them."""
+    return [_cut_remark(profile, cut) for cut in profile.cuts if cut.share >= WORTH_TELLING]
+
+
+def _cut_remark(profile: LengthProfile, cut: Cut) -> Remark:
+    enough = -(-profile.p95 // ROUND_TO) * ROUND_TO
+    share = "more than 99 %" if cut.share > 0.99 else f"{cut.share:.0%}".replace("%", " %")
+    text = f"{cut.limit} {cut.at} cuts {share} of the texts of {profile.column!r}"
+    tokens = f"95 % of them have at most {profile.p95} {profile.unit}"
+    return Remark("cut_texts", f"{text}; {tokens}", f"{cut.limit}: {enough}")

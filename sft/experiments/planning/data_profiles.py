@@ -1,0 +1,169 @@
+"""The data of a grid, looked at once for each distinct data section, with lengths in the tokens of its models."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from sft.config.experiment import ExperimentConfig
+from sft.data.profile.lengths import LengthProfile as Lengths
+from sft.data.profile.lengths import TextSample, cut_remarks, length_profile, text_sample
+from sft.data.profile.profile import DataProfile, row_remarks, split_remarks, used_rows
+from sft.data.profile.remark import Remark
+from sft.experiments.planning.checks.data import DataChecks
+from sft.experiments.planning.checks.tokenizers import TokenizerAnswer
+from sft.tasks.inputs import Inputs
+
+OF_ONE_EXPERIMENT = {"shots", "shots_by", "if_fewer", "keep_columns", "corrections"}
+"""Keys of `dataset` that say nothing of the rows there are."""
+
+CAPS = ("max_n_train", "max_n_dev", "max_n_test")
+
+
+@dataclass
+class _Group:
+    """The experiments of one distinct data section."""
+
+    inputs: Inputs
+    """Of the first experiment that reads the most splits."""
+    names: list[str] = field(default_factory=list)
+    samples: tuple[TextSample, ...] | None = None
+
+
+class _Measured(NamedTuple):
+    """Texts that a tokenizer was asked to measure, and for whom."""
+
+    group: str
+    model: str
+    name: str
+    """The experiment whose question carries them."""
+    start: int
+    """Number of their first column among those of the question."""
+
+
+class DataProfiles:
+    """Gathers the data of a grid's experiments, then tells what is known of it."""
+
+    def __init__(self, data: DataChecks) -> None:
+        self._data = data
+        self._groups: dict[str, _Group] = {}
+        self._group_of: dict[str, str] = {}
+        self._limits: dict[str, dict[tuple[str, str, int], None]] = {}
+        """By group: column, dotted key and value of what cuts it."""
+        self._measured: dict[tuple[str, str], _Measured] = {}
+
+    def add(self, name: str, config: ExperimentConfig) -> None:
+        """Take in an experiment whose data is sound."""
+        key = _group_key(config)
+        inputs = self._data.inputs(config)
+        group = self._groups.setdefault(key, _Group(inputs))
+        if group.inputs.splits.train is None:
+            group.inputs = inputs
+        group.names.append(name)
+        self._group_of[name] = key
+        self._limits.setdefault(key, {}).update(dict.fromkeys(_limits(config)))
+
+    def texts(self, name: str, config: ExperimentConfig, start: int) -> list[list[str]]:
+        """The texts that the tokenizer of an experiment is to measure, by column; none where it was asked already.
+
+        Args:
+            name: of the experiment.
+            config: the experiment.
+            start: columns that its question has already.
+        """
+        if name not in self._group_of or (key := (self._group_of[name], config.model.name)) in self._measured:
+            return []
+        self._measured[key] = _Measured(*key, name, start)
+        return [[*sample.texts, *sample.longest] for sample in self._samples(key[0])]
+
+    def profiles(self, answers: Mapping[str, TokenizerAnswer]) -> tuple[DataProfile, ...]:
+        """What is known of each distinct data section.
+
+        Args:
+            answers: by experiment what its tokenizer said.
+        """
+        known: dict[tuple[int, tuple[str, ...]], list[Remark]] = {}
+        found = []
+        for key, group in self._groups.items():
+            own = (id(group.inputs.splits), _columns(group.inputs.config))
+            if own not in known:
+                label_column = None if group.inputs.labels is None else group.inputs.config.prompting.output_column
+                known[own] = row_remarks(group.inputs.splits, own[1], label_column)
+            lengths = _by_equal_tokens(list(self._lengths(key, answers)))
+            found.append(_profile(group, known[own], lengths))
+        return tuple(found)
+
+    def _samples(self, key: str) -> tuple[TextSample, ...]:
+        group = self._groups[key]
+        if group.samples is None:
+            config, used = group.inputs.config, group.inputs.selection
+            columns = _columns(config)
+            if group.inputs.labels is None:
+                columns = (*columns, config.prompting.output_column)
+            rows = [used.train, used.dev or (), used.test]
+            found = [text_sample(rows, column) for column in columns]
+            group.samples = tuple(sample for sample in found if sample is not None)
+        return group.samples
+
+    def _lengths(self, key: str, answers: Mapping[str, TokenizerAnswer]) -> Iterator[Lengths]:
+        for measured in self._measured.values():
+            answer = answers.get(measured.name)
+            if measured.group != key or answer is None:
+                continue
+            counted = answer.lengths[measured.start :]
+            for sample, counts in zip(self._samples(key), counted, strict=False):
+                n = len(sample.texts)
+                limits = [(limit, at) for column, limit, at in self._limits[key] if column == sample.column]
+                told = length_profile(sample, counts[:n], counts[n:], "tokens", limits)
+                yield replace(told, models=(measured.model,))
+
+
+def _profile(group: _Group, remarks: Sequence[Remark], lengths: Sequence[Lengths]) -> DataProfile:
+    inputs = group.inputs
+    dataset, output = inputs.config.dataset, inputs.config.prompting.output_column
+    words = None if inputs.labels is None else dict(zip(inputs.labels.values, inputs.labels.words, strict=True))
+    splits, of_labels = used_rows(dataset, inputs.splits, inputs.selection, output, words)
+    of_lengths = [remark for told in lengths for remark in cut_remarks(told)]
+    return DataProfile(
+        path=dataset.path,
+        caps={key: cap for key in CAPS if (cap := getattr(dataset, key)) is not None},
+        experiments=tuple(group.names),
+        input_columns=_columns(inputs.config),
+        output_column=output,
+        splits=splits,
+        remarks=(*split_remarks(dataset, inputs.splits), *of_labels, *remarks, *dict.fromkeys(of_lengths)),
+        lengths=tuple(lengths),
+    )
+
+
+def _by_equal_tokens(lengths: Sequence[Lengths]) -> list[Lengths]:
+    """Models that read a column as equally many tokens share a profile."""
+    models: dict[Lengths, list[str]] = {}
+    for told in lengths:
+        models.setdefault(replace(told, models=()), []).extend(told.models)
+    return [replace(told, models=tuple(names)) for told, names in models.items()]
+
+
+def _columns(config: ExperimentConfig) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*config.prompting.input_columns, *config.inference_prompting.input_columns]))
+
+
+def _limits(config: ExperimentConfig) -> Iterator[tuple[str, str, int]]:
+    """Column, dotted key and value of each limit on a column by itself."""
+    written = {"prompting": config.prompting}
+    if config.inference.prompting.model_fields_set:
+        written["inference.prompting"] = config.inference_prompting
+    for section, prompting in written.items():
+        if section == "prompting" and section != next(reversed(written)) and not config.trains:
+            continue
+        if prompting.max_input_length is not None:
+            for column in prompting.input_columns:
+                yield column, f"{section}.max_input_length", prompting.max_input_length
+        if prompting.max_output_length is not None:
+            yield prompting.output_column, f"{section}.max_output_length", prompting.max_output_length
+
+
+def _group_key(config: ExperimentConfig) -> str:
+    """Shared by experiments whose data is the same to look at, whatever they draw of it."""
+    dataset = config.dataset.model_dump(exclude=OF_ONE_EXPERIMENT)
+    return json.dumps([dataset, _columns(config), config.prompting.output_column], sort_keys=True, default=str)

@@ -1,0 +1,82 @@
+"""The data of a grid is looked at once for each distinct data section, and measured once for each model."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.experiments.grids.loading import RawGrid
+from sft.experiments.planning import data_profiles, planning
+from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion
+from sft.experiments.planning.plan import GridPlan
+
+Raw = Callable[..., dict[str, Any]]
+Profiled = Callable[..., GridPlan]
+
+
+@pytest.fixture
+def profiled(project: Path, monkeypatch: pytest.MonkeyPatch) -> Profiled:
+    """Plans with a look at the data; the tokenizer has one token for each character."""
+
+    def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
+        return [TokenizerAnswer(lengths=tuple(tuple(map(len, texts)) for texts in own.texts)) for own in questions]
+
+    monkeypatch.setattr(planning, "ask", ask)
+    return lambda **configs: planning.plan_grid(RawGrid(configs, "grid.json", project), {}, with_profiles=True)
+
+
+def test_what_is_drawn_of_the_rows_makes_no_other_data(
+    profiled: Profiled, raw: Raw, zero_shot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Any] = []
+    look = data_profiles.row_remarks
+    monkeypatch.setattr(data_profiles, "row_remarks", lambda *found: looks.append(found) or look(*found))
+    capped = {"dataset": {"max_n_test": 3}}
+    few = raw({"dataset": {"shots": 1}})
+    plan = profiled(zero=raw(zero_shot), a=raw(), few=few, seed=raw({"seed": 4}), cut=raw(capped), icl=raw(capped))
+    assert [(found.caps, found.experiments) for found in plan.data] == [
+        ({}, ("zero", "a", "few", "seed")),
+        ({"max_n_test": 3}, ("cut", "icl")),
+    ]
+    assert len(looks) == len({id(splits) for splits, *_ in looks})
+    train, test = plan.data[1].splits
+    assert (train.label_counts, test.label_counts) == (
+        {"bad": 5, "good": 5, "mixed": 5},
+        {"bad": 1, "good": 1, "mixed": 1},
+    )
+    assert [remark.kind for remark in plan.data[0].remarks] == ["unused_split"]
+
+
+def test_each_model_measures_the_texts_of_each_data_section_once(profiled: Profiled, project: Path, raw: Raw) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors"):
+        (project / "other").mkdir(exist_ok=True)
+        (project / "other" / name).write_bytes((project / "model" / name).read_bytes())
+    other, short = {"model": {"name": "other"}}, {"prompting": {"max_input_length": 10}}
+    capped = {"dataset": {"max_n_test": 3}}
+    plan = profiled(a=raw(), b=raw(other), c=raw(other, short), d=raw(capped), e=raw({"seed": 5}, short))
+    whole, cut = plan.data
+    (length,) = whole.lengths
+    assert (length.column, length.unit, length.models) == ("text", "tokens", ("model", "other"))
+    texts = [
+        f"{split} text {n} is {label}"
+        for split, size in (("train", 5), ("test", 3))
+        for n in range(size)
+        for label in ("bad", "good", "mixed")
+    ]
+    assert (length.n_rows, length.longest) == (len(texts), max(map(len, texts)))
+    assert [(found.limit, found.at, found.share) for found in length.cuts] == [("prompting.max_input_length", 10, 1.0)]
+    assert "cuts more than 99 % of the texts of 'text'" in whole.remarks[-1].text
+    assert [(found.models, found.cuts) for found in cut.lengths] == [(("model",), ())]
+
+
+def test_a_generation_has_lengths_of_its_outputs(profiled: Profiled, raw: Raw, generation: Any) -> None:
+    limit = {"prompting": {"max_output_length": 4}}
+    (data,) = profiled(a=raw(generation, limit)).data
+    assert [length.column for length in data.lengths] == ["text", "label"]
+    assert [split.label_counts for split in data.splits] == [None, None]
+    assert data.lengths[1].cuts[0].share == pytest.approx(1 / 3)
+
+
+def test_a_run_does_not_look(project: Path, raw: Raw, no_tokenizer_child: None) -> None:
+    assert planning.plan_grid(RawGrid({"a": raw()}, "grid.json", project), {}).data == ()
