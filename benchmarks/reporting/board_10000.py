@@ -20,6 +20,8 @@ import numpy as np
 
 from benchmarks.commands import ROOT
 from sft.config.experiment import ExperimentConfig
+from sft.evaluation.metrics.label_sums import label_sums
+from sft.evaluation.rows import EvaluatedRows, write_rows
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest
@@ -34,14 +36,14 @@ READ = """
 import sys
 from pathlib import Path
 from sft.leaderboard.board import with_ranks
-from sft.leaderboard.building import build_leaderboard, with_statistics, without_search_for_cycles
+from sft.leaderboard.building import build_leaderboard, without_search_for_cycles
 from sft.runs.files import ResultsFolder
 
 with without_search_for_cycles():
     {step}
 """
 RANKED = READ.format(step="with_ranks(build_leaderboard([ResultsFolder(Path(sys.argv[1]))]))")
-TESTED = READ.format(step="with_statistics(build_leaderboard([ResultsFolder(Path(sys.argv[1]))]))")
+TESTED = f"from sft.leaderboard.completing import with_statistics\n{RANKED.replace('with_ranks(', 'with_statistics(')}"
 REFRESH = ["-m", "sft.reporting.refresh"]
 
 
@@ -93,12 +95,13 @@ def make(folder: ResultsFolder, count: int, n_rows: int) -> None:
         job = JobFolder(folder.experiments / f"set-up{number}-{key[:8]}")
         share = 0.5 + 0.4 * (number // SEEDS) / count
         predicted = np.where(rng.random(n_rows) < share, gold, rng.integers(0, len(LABELS), n_rows))
-        correct = predicted == gold
-        log_loss = np.where(correct, 0.3, 1.5)
+        rows = EvaluatedRows(predicted == gold, gold, predicted, np.where(predicted == gold, 0.3, 1.5))
+        sums = label_sums("macro_f1", rows, len(LABELS), {})
         job.result.mkdir(parents=True)
-        np.savez(job.rows, gold=gold, predicted=predicted, correct=correct, log_loss=log_loss)
+        write_rows(job.rows, {"test": rows})
         write_json(job.config, {"schema": 1, "id": key, "names": [name], "config": config})
-        write_json(job.metrics, _metrics(key, name, config, float(correct.mean()), n_rows))
+        numbers = {"macro_f1": sums.whole if sums else 0.0, "accuracy": float(rows.correct.mean())}
+        write_json(job.metrics, _metrics(key, name, config, numbers, n_rows))
         write_manifest(job, [job.metrics, job.rows])
         write_record(job.status, StatusRecord("done", "evaluate", attempt=1))
         entries[name] = {"id": key, "folder": job.path.relative_to(folder.path).as_posix(), "config": config}
@@ -113,19 +116,19 @@ def _config(number: int, seed: int) -> dict[str, Any]:
         "lora": {"r": 8},
         "prompting": {"input_columns": ["text"], "output_column": "label"},
         "training": {"trainer_args": {"learning_rate": 1e-4 * (1 + number)}},
-        "evaluation": {"metrics": ["accuracy", "log_loss"]},
+        "evaluation": {"metrics": ["macro_f1", "accuracy"]},
     }
     return ExperimentConfig.model_validate(written).resolved()
 
 
-def _metrics(key: str, name: str, config: dict[str, Any], accuracy: float, n_rows: int) -> dict[str, Any]:
+def _metrics(key: str, name: str, config: dict[str, Any], numbers: dict[str, float], n_rows: int) -> dict[str, Any]:
     return {
         "schema": 1,
         "id": key,
         "name": name,
         "seed": config["seed"],
-        "results": {"accuracy": accuracy, "log_loss": 1 - accuracy},
-        "details": {"labels": LABELS, "higher_is_better": {"accuracy": True, "log_loss": False}},
+        "results": numbers,
+        "details": {"labels": LABELS, "higher_is_better": dict.fromkeys(numbers, True)},
         "data": {"n_test": n_rows, "n_train": 24, "test_rows_sha256": "aa", "test_indices": list(range(n_rows))},
         "config": config,
         "timing": {"train": 12.0, "infer": 5.0, "evaluate": 1.0},

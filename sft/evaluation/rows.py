@@ -3,18 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sft.evaluation.metrics.exact_match import is_match
 from sft.evaluation.metrics.formulas import brier_scores, log_losses
-from sft.evaluation.outputs import SplitOutput
-from sft.evaluation.selection import DEV as DEV
-from sft.evaluation.selection import UNCALIBRATED, entry_of, options_of
+from sft.evaluation.selection import DEV, UNCALIBRATED, entry_of, options_of
 from sft.runs.array_files import read_arrays
 from sft.runs.atomic import atomic_file
+
+if TYPE_CHECKING:
+    from sft.evaluation.outputs import SplitOutput
 
 _PER_ROW = "per_row."
 """Before the names of the arrays of single results."""
@@ -54,7 +55,7 @@ _OUTCOMES = tuple(item.name for item in fields(EvaluatedRows) if item.name not i
 
 
 def evaluated_rows(
-    output: SplitOutput, gold: Sequence[str], written: Mapping[str, Any], per_row: Mapping[str, NDArray[Any]]
+    output: "SplitOutput", gold: Sequence[str], written: Mapping[str, Any], per_row: Mapping[str, NDArray[Any]]
 ) -> EvaluatedRows:
     """What became of the rows of a split.
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sft.errors import UserError
 from sft.evaluation.metrics import metric_registry
-from sft.evaluation.metrics.entry import MetricEntry, Range
 from sft.evaluation.metrics.hub import HUB_METRICS, hub_direction, is_hub_metric
 from sft.evaluation.metrics.own import own_result_name
 from sft.registry import import_object, is_own_code, unknown_name
+
+if TYPE_CHECKING:
+    from sft.evaluation.metrics.entry import MetricEntry, Range
 
 Source = Literal["registry", "own", "hub"]
 
@@ -36,13 +38,13 @@ def source_of(name: str) -> Source:
     raise UserError(unknown_name("metric", name, [*metric_registry, *HUB_METRICS]))
 
 
-def entry_of(name: str) -> MetricEntry:
+def entry_of(name: str) -> "MetricEntry":
     """The entry of a metric of the registry."""
     entry: MetricEntry = import_object(metric_registry[name])
     return entry
 
 
-def entries_of(names: Sequence[str]) -> list[MetricEntry]:
+def entries_of(names: Sequence[str]) -> list["MetricEntry"]:
     """The entries behind those names that are in the registry, each once, in order."""
     return list(dict.fromkeys(entry_of(name) for name in names if name in metric_registry))
 
@@ -79,7 +81,7 @@ def split_prefix(result: str, details: Mapping[str, Any]) -> str:
     return DEV if result.startswith(DEV) and result not in details.get("higher_is_better", {}) else ""
 
 
-def range_of(result: str, details: Mapping[str, Any]) -> Range | None:
+def range_of(result: str, details: Mapping[str, Any]) -> "Range | None":
     """The range of a result; None where nothing says it.
 
     Args:
@@ -126,7 +128,7 @@ def on_gpu(names: Sequence[str]) -> bool:
     return any(entry.on_gpu for entry in entries_of(names))
 
 
-def options_of(entry: MetricEntry, written: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def options_of(entry: "MetricEntry", written: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """All arguments of a metric: what is written for it over its defaults, paths that exist in `folder` absolute."""
     own = {key: value for key, value in written.items() if key in entry.options.model_fields}
     options = entry.options(**own).model_dump()

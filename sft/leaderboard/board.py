@@ -5,20 +5,21 @@ compared. It ranks by the first metric of its first experiment, in that metric's
 are any.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from sft.config.canonical import key_of
-from sft.evaluation.rows import DEV
-from sft.evaluation.selection import UNCALIBRATED, higher_is_better, ranking_key, stands_beside
+from sft.evaluation.selection import DEV, UNCALIBRATED, higher_is_better, ranking_key, stands_beside
 from sft.leaderboard.board_warnings import board_warnings
 from sft.leaderboard.collect import Collected, ExperimentRecord, finite_number
 from sft.leaderboard.groups import Group, groups_of
 from sft.leaderboard.records import Baselines, CalibrationGain, Effect, LearningCurve, ParetoFront, Verdict
-from sft.leaderboard.statistics.comparison import BoardStatistics
+
+if TYPE_CHECKING:
+    from sft.leaderboard.statistics.comparison import BoardStatistics
 
 _DIGITS = 8
 
@@ -61,7 +62,7 @@ class Board:
     rows: tuple[RankedRow, ...]
     warnings: tuple[str, ...]
     groups: tuple[Group, ...] = ()
-    statistics: BoardStatistics | None = None
+    statistics: "BoardStatistics | None" = None
     verdict: Verdict | None = None
     in_grid_order: tuple[ExperimentRecord, ...] = ()
     effects: tuple[Effect, ...] = ()
@@ -144,20 +145,15 @@ def board_id(record: ExperimentRecord) -> str:
     """The board of a finished experiment."""
     data = record.part("data")
     task_type, column = record.setting("dataset.task_type"), record.setting("prompting.output_column")
-    identity = {
-        "task_type": task_type,
-        "output_column": column,
-        "labels": sorted(_labels(record) or ()),
-        "test": data.get("test_rows_sha256"),
-        "dev": data.get("dev_rows_sha256"),
-    }
-    return f"{task_type}/{column}/{_digits(json.dumps(identity))}"
+    rows = data.get("test_rows_sha256"), data.get("dev_rows_sha256")
+    return f"{task_type}/{column}/{_digits(task_type, column, _labels(record) or (), *rows)}"
 
 
 @lru_cache(256)
-def _digits(identity: str) -> str:
+def _digits(task_type: Any, column: Any, labels: tuple[str, ...], test: Any, dev: Any) -> str:
     """Of what is the same in most experiments."""
-    return key_of(json.loads(identity))[:_DIGITS]
+    identity = {"task_type": task_type, "output_column": column, "labels": sorted(labels), "test": test, "dev": dev}
+    return key_of(identity)[:_DIGITS]
 
 
 def direction(record: ExperimentRecord, key: str) -> bool:

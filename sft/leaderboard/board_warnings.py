@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sft.evaluation.rows import DEV
-from sft.evaluation.selection import LABEL_MASS
+from sft.evaluation.selection import DEV, LABEL_MASS
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.costs import devices_of
 from sft.wording import some
@@ -34,9 +33,8 @@ def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
     dtypes = _named(records, lambda record: str(record.part("environment").get("dtype")))
     if len(dtypes) > 1:
         yield f"rows differ in the data type of the model ({_each(dtypes)})"
-    devices = _named(
-        [record for record in records if devices_of(record)], lambda record: "; ".join(devices_of(record))
-    )
+    devices = _named(records, lambda record: "; ".join(devices_of(record)))
+    devices.pop("", None)
     if len(devices) > 1:
         yield f"rows were timed on different devices, so that their seconds cannot be compared ({_each(devices)})"
     yield from _labels_without_rows(records)
@@ -52,10 +50,14 @@ def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
 
 
 def _named(records: Sequence[ExperimentRecord], value: Callable[[ExperimentRecord], str]) -> dict[str, list[str]]:
-    """The names of the experiments by a value of theirs."""
+    """The names of the experiments by a text of their environment, which most of them share."""
+    texts: dict[int, str] = {}
     found: dict[str, list[str]] = {}
     for record in records:
-        found.setdefault(value(record), []).append(record.name)
+        environment = id(record.part("environment"))
+        if environment not in texts:
+            texts[environment] = value(record)
+        found.setdefault(texts[environment], []).append(record.name)
     return found
 
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sft.config.experiment import ExperimentConfig
-from sft.config.seeds import is_seed
+from sft.config.seeds import SEEDS
 from sft.errors import UserError
 from sft.leaderboard.cache.file_cache import FileCache, Signature, read_cache
 from sft.leaderboard.cache.parts import Document, Split
@@ -27,6 +26,12 @@ from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
 from sft.runs.manifest import ListedFile, listed_json
 from sft.runs.states import Standing
+
+if TYPE_CHECKING:
+    from sft.config.experiment import ExperimentConfig
+
+
+_EMPTY: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,14 @@ class ExperimentRecord:
         return settings_in_force(self.settings, self.in_force)
 
     @cached_property
-    def experiment(self) -> ExperimentConfig:
+    def experiment(self) -> "ExperimentConfig":
         """The config as an object, read once.
 
         Raises:
             ValidationError: another version of this program wrote a config that this one does not take.
         """
+        from sft.config.experiment import ExperimentConfig
+
         return ExperimentConfig.model_validate(dict(self.config))
 
     @property
@@ -111,7 +118,7 @@ class ExperimentRecord:
     def part(self, name: str) -> Mapping[str, Any]:
         """A map of `metrics.json` (`results`, `data`, `timing`, ...); empty where it is not there."""
         value = self.metrics.get(name)
-        return value if isinstance(value, Mapping) else {}
+        return value if isinstance(value, dict | Document) else _EMPTY
 
     def number(self, result: str) -> float | None:
         """A number of `results`; None where there is none, or none that is finite."""
@@ -180,12 +187,18 @@ _SPLITS: Mapping[str, Split] = {
 """Of files, the maps whose values are kept one by one: experiments share most of them."""
 
 
+_NOT_OF_SET_UPS = frozenset({*SEEDS, *NOT_A_SETTING})
+"""Keys of a config whose values change nothing of what has an effect in it."""
+
+
 @dataclass(frozen=True)
 class _Reader:
     """Reads one results folder, as far as its cache does not know it."""
 
     cache: FileCache
     standings: Standings
+    looked_at: dict[tuple[int, ...], InForce] = field(default_factory=dict)
+    """By the parts of a config without its seeds."""
 
     def json(self, path: Path) -> Any:
         """The content of `grid.json` or a `config.json`; None where it is not there or cannot be read."""
@@ -197,7 +210,7 @@ class _Reader:
         place = self.cache.name_of(folder.path)
         metrics = self.cache.known(f"{place}/result")
         if metrics is None:
-            manifest = self.cache.signature([f"{place}/manifest.json"])
+            manifest = self.cache.signature(f"{place}/result", [folder.manifest.name])
             standing = self.standings.of_experiment(experiment)
             if standing.state != "done":
                 return _without_result(experiment, standing)
@@ -213,15 +226,15 @@ class _Reader:
         """As `in_force.in_force`; for configs of the cache, each of which is looked at once for all times."""
         if not isinstance(config, Document):
             return in_force(config)
-        parts = (
-            f"{key}:{number}" for key, number in config.numbers() if not is_seed(key) and key not in NOT_A_SETTING
-        )
-        name = f"in force {','.join(parts)}"
-        known = self.cache.known(name)
-        if known is None:
-            found = dataclasses.asdict(in_force(config))
-            known = self.cache.keep(name, (), b"", found | {"unused": sorted(found["unused"])})
-        return InForce(**known | {"unused": frozenset(known["unused"])})
+        parts = config.numbers(_NOT_OF_SET_UPS)
+        if parts not in self.looked_at:
+            name = f"in force {parts}"
+            known = self.cache.known(name)
+            if known is None:
+                found = dataclasses.asdict(in_force(config))
+                known = self.cache.keep(name, (), b"", found | {"unused": sorted(found["unused"])})
+            self.looked_at[parts] = InForce(**known | {"unused": frozenset(known["unused"])})
+        return self.looked_at[parts]
 
     def _metrics(
         self, place: str, folder: JobFolder, files: Mapping[str, ListedFile], manifest: Signature | None
@@ -234,12 +247,12 @@ class _Reader:
             files: that its manifest lists.
             manifest: the state of the manifest before it was read.
         """
-        names = [f"{place}/manifest.json", *(f"{place}/{name}" for name in files)]
-        signature = self.cache.signature(names)
+        name, names = f"{place}/result", [folder.manifest.name, *files]
+        signature = self.cache.signature(name, names)
         found = _metrics(folder, files)
         if found is None or signature is None or manifest is None or not signature.startswith(manifest):
             return found
-        kept: Mapping[str, Any] = self.cache.keep(f"{place}/result", names, signature, found, _SPLITS["metrics.json"])
+        kept: Mapping[str, Any] = self.cache.keep(name, names, signature, found, _SPLITS["metrics.json"])
         return kept
 
 

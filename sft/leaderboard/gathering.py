@@ -1,5 +1,6 @@
 """Set-ups: rows of a board that are equal in all that has an effect but for their seeds, and their names."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -124,7 +125,7 @@ def _identities(records: Iterable[ExperimentRecord]) -> dict[str, str]:
 
 def _folder(record: ExperimentRecord) -> str:
     """The results folder."""
-    return str(record.folder.parent.parent)
+    return os.path.dirname(os.path.dirname(record.folder))
 
 
 def _give_names(found: Sequence[SetUp]) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.in_force import default_settings, training_defaults
 from sft.leaderboard.setting_differences import differing, has_section
-from sft.training.options import effective_trainer_args
 from sft.wording import UNSET, distinct_texts
 
 DEFAULTS = {"training.trainer_args.max_length": UNSET, "inference.calibration_args.calibration_fn": UNSET}
@@ -89,6 +88,8 @@ def learning_rate(record: ExperimentRecord) -> float | None:
     """The learning rate in force; None where nothing is trained."""
     if not trains(record):
         return None
+    from sft.training.options import effective_trainer_args
+
     arguments = record.setting("training.trainer_args")
     written = arguments if isinstance(arguments, Mapping) else {}
     rate: float | None = effective_trainer_args(written, adapter_method(record)).get("learning_rate")

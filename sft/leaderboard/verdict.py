@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from sft.evaluation.baselines import MAJORITY
-from sft.evaluation.rows import DEV
+from sft.evaluation.selection import DEV
 from sft.leaderboard.board import Board
 from sft.leaderboard.costs import TOLERANCE, Costs
 from sft.leaderboard.groups import Group, summary

@@ -7,14 +7,8 @@ from pathlib import Path
 
 from sft.errors import UserError
 from sft.leaderboard.baselines.reading import baselines_of
-from sft.leaderboard.board import with_ranks
-from sft.leaderboard.building import (
-    STATISTICS,
-    StatisticsOptions,
-    build_leaderboard,
-    with_statistics,
-    without_search_for_cycles,
-)
+from sft.leaderboard.board import Leaderboard, with_ranks
+from sft.leaderboard.building import STATISTICS, StatisticsOptions, build_leaderboard, without_search_for_cycles
 from sft.leaderboard.views.view import LeaderboardView, ViewRequest, leaderboard_view
 from sft.registry import import_object
 from sft.reporting.figures import require_figures, write_figures
@@ -109,12 +103,19 @@ def write_leaderboard(
     written = ResultsFolder(to)
     baselines = baselines_of(ranked.boards, [*folders, written])
     ranked = dataclasses.replace(ranked, baselines=baselines, with_texts=with_texts)
-    leaderboard = with_ranks(ranked) if ranks_only else with_statistics(ranked, options)
+    leaderboard = with_ranks(ranked) if ranks_only else _with_statistics(ranked, options)
     report = report_of(leaderboard)
     for target in report_format_registry.values():
         kind: ReportFormat = import_object(target)
         write_text(written.leaderboard(kind.ending), kind.render(report))
     return WrittenLeaderboard(tuple(folders), written, report, options)
+
+
+def _with_statistics(ranked: Leaderboard, options: StatisticsOptions) -> Leaderboard:
+    """Imported here, as a board that is only ranked needs none of it."""
+    from sft.leaderboard.completing import with_statistics
+
+    return with_statistics(ranked, options)
 
 
 def rebuild_leaderboard(

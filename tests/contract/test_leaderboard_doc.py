@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
 from sft.leaderboard.collect import ExperimentError
+from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.records import Baseline, Baselines, LeftOut, ShotSetBaseline
 from sft.reporting.formats.json import leaderboard_record
 from tests.support import grids

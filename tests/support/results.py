@@ -11,7 +11,8 @@ import numpy as np
 from sft.evaluation.predictions import Prediction, prediction_record, write_predictions
 from sft.evaluation.rows import EvaluatedRows, write_rows
 from sft.leaderboard.board import Board
-from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
+from sft.leaderboard.completing import with_statistics
 from sft.reporting.files import write_leaderboard
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder, slug

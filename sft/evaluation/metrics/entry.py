@@ -1,10 +1,11 @@
 """What is known of a metric without importing what computes it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
-from sft.config.section import Section
+if TYPE_CHECKING:
+    from sft.config.section import Section
 
 WordSplitter = Callable[[str], list[str]]
 SAME_NUMBER = 1e-9
@@ -21,8 +22,11 @@ Range = tuple[float, float | None]
 """The least and the largest value that a number can have; None where there is no largest."""
 
 
-class NoOptions(Section):
-    """A metric without arguments."""
+def _no_options() -> "type[Section]":
+    """A metric without arguments; imported here, as names and ranges of metrics are asked for without a config."""
+    from sft.config.section import Section
+
+    return Section
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class MetricEntry:
     text_rows: str | None = None
     in_steps: bool = False
     higher_is_better: bool = True
-    options: type[Section] = NoOptions
+    options: "type[Section]" = field(default_factory=_no_options)
     splits_words: bool = False
     sees: Callable[[str, Mapping[str, Any]], bool] | None = None
     paths: tuple[str, ...] = ()

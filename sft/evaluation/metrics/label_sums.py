@@ -1,4 +1,4 @@
-"""Metrics of gold and predicted labels from counts by label, sparse, so that a thousand labels cost as two."""
+"""Metrics of gold and predicted labels from counts by label."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sft.evaluation.metrics.row_numbers import LabelCounts
 from sft.evaluation.metrics.row_sums import Floats, RowSums, mean_of
 from sft.evaluation.rows import EvaluatedRows
 
@@ -19,7 +20,7 @@ def label_sums(result: str, rows: EvaluatedRows, n_labels: int, _arguments: Mapp
         return None
     if result in _SHARES:
         return mean_of(rows.correct)
-    numbers = _counts(rows, n_labels)
+    numbers = LabelCounts(rows.gold, rows.predicted, n_labels)
     if result == "mcc":
         return RowSums(numbers, _correlation, _correlation_gradient)
     average, _, ratio = result.partition("_")
@@ -28,16 +29,6 @@ def label_sums(result: str, rows: EvaluatedRows, n_labels: int, _arguments: Mapp
         return RowSums(numbers, weighted.value, weighted.gradient)
     macro = _Macro(_RATIOS[ratio], np.bincount(rows.gold, minlength=n_labels) == 0)
     return RowSums(numbers, macro.value, macro.gradient)
-
-
-def _counts(rows: EvaluatedRows, n_labels: int) -> Any:
-    """(rows, 3 x labels) ones: right rows by label, rows by gold label, rows by predicted label."""
-    from scipy.sparse import coo_array
-
-    places = np.arange(len(rows))
-    columns = np.concatenate([rows.gold[rows.correct], n_labels + rows.gold, 2 * n_labels + rows.predicted])  # type: ignore[index, operator]  # checked by its caller
-    positions = (np.concatenate([places[rows.correct], places, places]), columns)
-    return coo_array((np.ones(len(columns)), positions), shape=(len(rows), 3 * n_labels)).tocsr()
 
 
 def _by_label(sums: Floats) -> Floats:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sft.evaluation.metrics.row_numbers import ArrayNumbers, Floats, RowNumbers
 from sft.evaluation.rows import EvaluatedRows
 
-Floats = NDArray[np.float64]
 ValueOfSums = Callable[[Floats], Floats]
 RowForm = Callable[[str, EvaluatedRows, int, Mapping[str, Any]], "RowSums | None"]
 """Result, rows, size of the label set (0 without one), arguments of the metric -> its sums; None where the rows lack
@@ -24,13 +24,13 @@ class RowSums:
     """One result of one run as a function of sums over its rows.
 
     Attributes:
-        numbers: (rows, numbers) what is summed, a dense or a sparse array.
+        numbers: (rows, numbers) what is summed.
         value: (numbers, samples) sums -> (samples,) the result.
         gradient: (numbers,) sums -> (numbers,) derivatives of the result; None = by differences.
         right: (rows,) of a result that is a share of rows: those that count; None for any other.
     """
 
-    numbers: Any
+    numbers: RowNumbers
     value: ValueOfSums
     gradient: Callable[[Floats], Floats] | None = None
     right: NDArray[np.bool_] | None = None
@@ -38,22 +38,16 @@ class RowSums:
     @property
     def n_rows(self) -> int:
         """Rows."""
-        return int(self.numbers.shape[0])
-
-    @property
-    def total(self) -> Floats:
-        """(numbers,) the sums over all rows, each once."""
-        sums: Floats = np.asarray(self.numbers.sum(axis=0), dtype=np.float64)
-        return sums
+        return self.numbers.shape[0]
 
     @property
     def whole(self) -> float:
         """The result on all rows."""
-        return float(self.value(self.total[:, None])[0])
+        return float(self.value(self.numbers.total()[:, None])[0])
 
     def values(self, weights: Floats) -> Floats:
         """(samples,) the result on samples of the rows, by (rows, samples) how often each row stands in each."""
-        return self.value(self.numbers.T @ weights)
+        return self.value(self.numbers.weighted(weights))
 
     def influence(self) -> Floats:
         """(rows,) how fast the result moves with a row's weight, times the rows (the infinitesimal jackknife).
@@ -62,31 +56,30 @@ class RowSums:
         rows (Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6); differences of two
         results on the same rows have the differences of their influences.
         """
-        gradient = self._differences() if self.gradient is None else self.gradient(self.total)
-        moved: Floats = self.n_rows * (self.numbers @ gradient)
+        gradient = self._differences() if self.gradient is None else self.gradient(self.numbers.total())
+        moved: Floats = self.n_rows * self.numbers.along(gradient)
         return moved
 
     def _differences(self) -> Floats:
         """(numbers,) central differences; a sum that no row adds to moves with no row, and has 0."""
-        total = self.total
+        total = self.numbers.total()
         steps = _STEP * np.maximum(1.0, np.abs(total))
         moves = np.diag(steps)
         above, below = self.value(total[:, None] + moves), self.value(total[:, None] - moves)
-        is_moved = np.asarray(abs(self.numbers).sum(axis=0)) > 0
-        slopes: Floats = np.where(is_moved, (above - below) / (2 * steps), 0.0)
+        slopes: Floats = np.where(self.numbers.touched(), (above - below) / (2 * steps), 0.0)
         return slopes
 
 
 def mean_of(values: NDArray[Any]) -> RowSums:
     """The mean of one number per row; of truth values the share of rows that are true."""
     numbers = np.stack([values.astype(np.float64), np.ones(len(values))], axis=1)
-    return RowSums(numbers, _ratio, _ratio_gradient, values if values.dtype == np.bool_ else None)
+    return RowSums(ArrayNumbers(numbers), _ratio, _ratio_gradient, values if values.dtype == np.bool_ else None)
 
 
 def sums_of_counts(result: str, rows: EvaluatedRows, value: ValueOfSums) -> RowSums | None:
     """Counts that rows hold under the name of the result, and its value by their sums; None where they hold none."""
     counts = rows.per_row.get(result)
-    return None if counts is None else RowSums(counts.astype(np.float64), value)
+    return None if counts is None else RowSums(ArrayNumbers(counts.astype(np.float64)), value)
 
 
 def _ratio(sums: Floats) -> Floats:

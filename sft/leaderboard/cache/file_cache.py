@@ -67,19 +67,23 @@ class FileCache:
     def known(self, name: str) -> Any | None:
         """The value of a name; None where there is none or a file it was made of has changed."""
         entry = self._entries.get(name)
-        if entry is None or self.signature(self.parts.value(entry[1])) != entry[0]:
+        if entry is None or self.signature(name, self.parts.value(entry[1])) != entry[0]:
             return None
         return self.parts.value(entry[2])
 
-    def signature(self, files: Sequence[str]) -> Signature | None:
-        """The state of files, named from the folder; None where one is not there or has just changed.
+    def signature(self, name: str, files: Sequence[str]) -> Signature | None:
+        """The state of files; None where one is not there or has just changed.
 
         Taken before the files are read, so that a change meanwhile is seen the next time.
+
+        Args:
+            name: of the value that is made of them, which begins with the folder in which they lie.
+            files: named from there.
         """
-        found = b""
-        for name in files:
+        found, folder = b"", f"{self._prefix}{name[: name.rfind('/') + 1]}"
+        for file in files:
             try:
-                state = os.stat(f"{self._prefix}{name}")
+                state = os.stat(f"{folder}{file}")
             except (OSError, ValueError):
                 return None
             if self._now - max(state.st_mtime_ns, state.st_ctime_ns) < _TOO_NEW_NS:
@@ -94,7 +98,7 @@ class FileCache:
 
         Args:
             name: of the value.
-            files: of which it was made, from the folder.
+            files: of which it was made, as in `signature`.
             signature: of these, taken before.
             value: as JSON.
             split: as in `Parts.add`.
@@ -119,9 +123,9 @@ class FileCache:
         known = self.known(name)
         if known is not None:
             return known
-        signature = self.signature([name])
+        signature = self.signature(name, [path.name])
         value = read_json_or_none(path)
-        return self.keep(name, [name], signature, value, split) if isinstance(value, dict) else value
+        return self.keep(name, [path.name], signature, value, split) if isinstance(value, dict) else value
 
     def write(self) -> None:
         """Write what is known, where that is worth it; not at all where the folder cannot be written."""

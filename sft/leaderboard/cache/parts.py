@@ -1,7 +1,7 @@
 """JSON documents of which most parts are alike, such as the configs of a grid: each part is kept and parsed once."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -51,11 +51,11 @@ class Parts:
 
     def value(self, number: int) -> Any:
         """The value of a part, which nobody may change: it is the same object each time."""
-        try:
-            return self._values[number]
-        except KeyError:
+        value = self._values.get(number, self)
+        if value is self:
             value = Document(self, number) if number < 0 else json.loads(self._text_of(number))
-            return self._values.setdefault(number, value)
+            self._values[number] = value
+        return value
 
     def add(self, value: Any, split: Split | None = None) -> int:
         """The number of a JSON value.
@@ -78,12 +78,12 @@ class Parts:
             self._wholes[whole] = number
         return number
 
-    def children(self, number: int) -> tuple[dict[str, int], list[int]]:
-        """Of a map: key -> place, and the numbers at these places."""
+    def children(self, number: int) -> tuple[int, dict[str, int], list[int]]:
+        """Of a map: the number of its list of keys, key -> place, and the numbers at these places."""
         keys, *children = self._maps[self._map_ends[~number] : self._map_ends[~number + 1]]
         if keys not in self._keys:
             self._keys[keys] = {key: place for place, key in enumerate(self.value(keys))}
-        return self._keys[keys], children
+        return keys, self._keys[keys], children
 
     def _place(self, part: str | tuple[int, ...]) -> int:
         if self._places is None:
@@ -114,12 +114,12 @@ class Parts:
 class Document(Mapping[str, Any]):
     """A map whose values are parsed when they are asked for."""
 
-    __slots__ = ("_children", "_places", "number", "parts")
+    __slots__ = ("_children", "_keys", "_places", "number", "parts")
 
     def __init__(self, parts: Parts, number: int) -> None:
         self.parts = parts
         self.number = number
-        self._places, self._children = parts.children(number)
+        self._keys, self._places, self._children = parts.children(number)
 
     def __getitem__(self, key: str) -> Any:
         return self.parts.value(self._children[self._places[key]])
@@ -135,9 +135,14 @@ class Document(Mapping[str, Any]):
         place = self._places.get(key)
         return default if place is None else self.parts.value(self._children[place])
 
-    def numbers(self) -> Iterator[tuple[str, int]]:
-        """(key, number of its part); equal parts have equal numbers."""
-        return ((key, self._children[place]) for key, place in self._places.items())
+    def numbers(self, left_out: Collection[str] = ()) -> tuple[int, ...]:
+        """What is equal for maps that are equal but for some keys: the numbers of the keys and of the values' parts.
+
+        Args:
+            left_out: keys whose values do not count.
+        """
+        values = (child for key, child in zip(self._places, self._children, strict=True) if key not in left_out)
+        return (self._keys, *values)
 
 
 _EMPTY: Arrays = {

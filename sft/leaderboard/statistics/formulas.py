@@ -43,19 +43,18 @@ def bootstrap_values(runs: Sequence[RowSums], n_samples: int = SAMPLES) -> Float
         runs: how the same rows make it in each.
         n_samples: bootstrap samples.
     """
-    n_rows, width = runs[0].numbers.shape[0], max(run.numbers.shape[1] for run in runs)
+    n_rows, width = runs[0].n_rows, max(run.numbers.shape[1] for run in runs)
     chunks = [np.stack([run.values(weights) for run in runs]) for weights in resamples(n_rows, width, n_samples)]
     return np.concatenate(chunks, axis=1)
 
 
 def jackknife_variance(run: RowSums) -> float:
     """The variance of a result over data sets, from its values without each row in turn (Efron 1982, chapter 3)."""
-    total = run.total[:, None]
-    size = max(1, _CELLS // len(total))
-    parts = (run.numbers[start : start + size] for start in range(0, run.n_rows, size))
-    dense = (part if isinstance(part, np.ndarray) else part.toarray() for part in parts)
-    values = np.concatenate([run.value(total - part.T) for part in dense])
-    return float((run.n_rows - 1) * values.var())
+    total = run.numbers.total()[:, None]
+    found = [(run.value(total - kinds.T), counts) for kinds, counts in run.numbers.kinds(max(1, _CELLS // len(total)))]
+    values, counts = (np.concatenate(own) for own in zip(*found, strict=True))
+    mean = counts @ values / run.n_rows
+    return float((run.n_rows - 1) * (counts @ (values - mean) ** 2) / run.n_rows)
 
 
 def shifted_interval(samples: Floats, estimate: float, confidence: float = CONFIDENCE) -> Interval:

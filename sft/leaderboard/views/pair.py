@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.config.seeds import is_seed
-from sft.evaluation.rows import DEV
+from sft.evaluation.selection import DEV
 from sft.leaderboard.board import Leaderboard, direction
-from sft.leaderboard.building import STATISTICS, StatisticsOptions, board_runs
+from sft.leaderboard.building import STATISTICS, StatisticsOptions
 from sft.leaderboard.collect import ExperimentRecord, mean
+from sft.leaderboard.completing import board_runs
 from sft.leaderboard.details.sources import PredictedRow, input_columns, input_texts, predicted_rows
 from sft.leaderboard.records import Comparison, SeedKey, Summary
 from sft.leaderboard.setting_differences import differing

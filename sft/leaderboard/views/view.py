@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sft.errors import UserError
-from sft.evaluation.rows import DEV
+from sft.evaluation.selection import DEV
 from sft.leaderboard.baselines.reading import baselines_of
 from sft.leaderboard.board import Board, Leaderboard, direction, with_ranks
-from sft.leaderboard.building import STATISTICS, StatisticsOptions, with_statistics
+from sft.leaderboard.building import STATISTICS, StatisticsOptions
+from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.views.combinations import Combinations, combinations, require_settings
 from sft.leaderboard.views.pair import Pair, compare_pair
 from sft.registry import unknown_name

@@ -4,8 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
-from sft.evaluation.rows import DEV
-from sft.evaluation.selection import stands_beside
+from sft.evaluation.selection import DEV, stands_beside
 from sft.leaderboard.board import Board, Leaderboard, direction
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.costs import costs_of

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sft.evaluation.rows import DEV
+from sft.evaluation.selection import DEV
 from sft.reporting.formats.report_format import Report, ReportFormat, of_board
 from sft.reporting.tables.columns import NOT_APPLICABLE, BoardTable, number_text
 from sft.reporting.tables.costs import COSTS, cost_lines

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sft.evaluation.rows import DEV
+from sft.evaluation.selection import DEV
 from sft.leaderboard.board import Board
 from sft.reporting.charts.board_charts import effects_chart, learning_curve_chart, pareto_charts
 from sft.reporting.charts.chart import Chart

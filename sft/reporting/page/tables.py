@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sft.config.seeds import is_seed
-from sft.evaluation.rows import DEV
+from sft.evaluation.selection import DEV
 from sft.leaderboard.board import Board
 from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.leaderboard.setting_differences import differing, together

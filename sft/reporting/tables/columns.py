@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sft.evaluation.rows import DEV
+from sft.evaluation.selection import DEV
 from sft.leaderboard.board import Board, direction, uncalibrated
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.setting_differences import differing

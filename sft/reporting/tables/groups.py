@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sft.evaluation.rows import DEV
+from sft.evaluation.selection import DEV
 from sft.leaderboard.records import BETTER, WORSE
 from sft.reporting.tables.marks import MISSING, mark_text, rank_text
 from sft.wording import p_text

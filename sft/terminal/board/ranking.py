@@ -74,7 +74,7 @@ def _with_room_for_names(columns: Sequence[Column], screen: Screen) -> list[Colu
 
 def _essential(board: Row) -> list[Column]:
     """Rank, name, mean and sd, interval, mark."""
-    from sft.evaluation.rows import DEV
+    from sft.evaluation.selection import DEV
     from sft.reporting.tables.groups import has_seeds, interval_text
     from sft.reporting.tables.marks import mark_text, rank_text
 
@@ -127,7 +127,7 @@ def _against(groups: Sequence[Row]) -> Iterator[Column]:
 
 def _metrics(board: Row) -> Iterator[Column]:
     """The means of all but the ranking metric, which is first without the calibrator."""
-    from sft.evaluation.rows import DEV
+    from sft.evaluation.selection import DEV
     from sft.leaderboard.board import uncalibrated
 
     metric = board["metric"] or ""

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, matthews_corrcoe
 
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.formulas import calibration_bins, calibration_error, classification_numbers
+from sft.evaluation.metrics.row_numbers import ArrayNumbers, LabelCounts
 from sft.evaluation.metrics.row_sums import RowSums, mean_of
 from sft.evaluation.row_metrics import row_sums
 from sft.evaluation.rows import EvaluatedRows, labelled_rows
@@ -154,10 +155,26 @@ def test_the_difference_of_influences_is_that_of_the_difference() -> None:
     assert estimate == pytest.approx((first.values(weights) - second.values(weights)).var(), rel=0.1)
 
 
-def test_a_thousand_labels_are_three_numbers_per_row() -> None:
-    rows, _, _ = labelled(400, 1000)
-    numbers = sums_of("macro_f1", rows, 1000).numbers
-    assert numbers.nnz == 2 * 400 + rows.correct.sum()
+@pytest.mark.parametrize("n_labels", [3, 1000])
+def test_counts_by_label_are_the_array_that_they_stand_for(n_labels: int) -> None:
+    rows, _, _ = labelled(400, n_labels)
+    assert rows.gold is not None
+    assert rows.predicted is not None
+    labels, array = LabelCounts(rows.gold, rows.predicted, n_labels), np.zeros((400, 3, n_labels))
+    array[np.arange(400), 0, rows.gold] = rows.correct
+    array[np.arange(400), 1, rows.gold] = array[np.arange(400), 2, rows.predicted] = 1
+    plain = ArrayNumbers(array.reshape(400, -1))
+    rng = np.random.default_rng(4)
+    weights, slopes = rng.random((400, 7)), rng.random(3 * n_labels)
+    assert labels.shape == plain.shape
+    assert labels.total().tolist() == plain.total().tolist()
+    assert labels.touched().tolist() == plain.touched().tolist()
+    assert labels.weighted(weights) == pytest.approx(plain.weighted(weights))
+    assert labels.along(slopes) == pytest.approx(plain.along(slopes))
+    for numbers in (labels, plain):
+        kinds, counts = (np.concatenate(own) for own in zip(*numbers.kinds(100), strict=True))
+        assert counts @ kinds**2 == pytest.approx((plain.array**2).sum(axis=0))
+        assert counts.sum() == 400
 
 
 def test_what_rows_lack_is_not_made_up() -> None:

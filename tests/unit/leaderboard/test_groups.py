@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sft.evaluation.rows import EvaluatedRows, write_rows
 from sft.leaderboard.board import Board
-from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
+from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.groups import Group
 from sft.leaderboard.statistics.formulas import score_mcnemar_p
 from sft.reporting.files import write_leaderboard

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from sft.errors import MachineError, UserError
-from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
+from sft.leaderboard.completing import with_statistics
 from sft.reporting.charts.board_charts import effects_chart, learning_curve_chart, pareto_charts
 from sft.reporting.charts.experiment_charts import thinned
 from sft.reporting.figures import require_figures, svg, write_figures

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sft.errors import UserError
-from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
+from sft.leaderboard.completing import with_statistics
 from sft.reporting.files import write_leaderboard
 from sft.runs.files import ResultsFolder
 from tests.support import grids

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
+from sft.leaderboard.completing import with_statistics
 from sft.reporting.files import write_leaderboard
 from sft.reporting.formats.json import report_of
 from sft.reporting.formats.markdown import escaped

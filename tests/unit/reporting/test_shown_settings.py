@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
+from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.views.combinations import combinations
 from sft.leaderboard.views.pair import compare_pair
 from sft.reporting.formats.json import leaderboard_record

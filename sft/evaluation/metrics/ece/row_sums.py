@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sft.evaluation.metrics.formulas import bin_places
+from sft.evaluation.metrics.row_numbers import ArrayNumbers
 from sft.evaluation.metrics.row_sums import Floats, RowSums, ValueOfSums
 from sft.evaluation.rows import EvaluatedRows
 
@@ -20,7 +21,7 @@ def ece_sums(_result: str, rows: EvaluatedRows, _n_labels: int, arguments: Mappi
     numbers = np.concatenate([np.ones(len(rows)), rows.correct - rows.confidence])
     positions = (np.tile(np.arange(len(rows)), 2), np.concatenate([places, len(bins) + places]))
     sums = coo_array((numbers, positions), shape=(len(rows), 2 * len(bins))).tocsr()
-    return RowSums(sums, _NORMS[arguments["ece_norm"]])
+    return RowSums(ArrayNumbers(sums), _NORMS[arguments["ece_norm"]])
 
 
 def _mean(sums: Floats) -> Floats:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sft.evaluation.rows import DEV, read_rows, write_rows
+from sft.evaluation.rows import read_rows, write_rows
+from sft.evaluation.selection import DEV
 from sft.leaderboard.statistics.formulas import score_mcnemar_p, tango_interval
 from tests.support.records import outcome
 from tests.support.results import ResultsBuilder

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sft.leaderboard.board import Board
-from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
+from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.records import ParetoFront, ParetoPoint
 from tests.support.records import config, metrics
 from tests.support.results import ResultsBuilder

@@ -9,7 +9,8 @@ import pytest
 
 from sft.evaluation.rows import write_rows
 from sft.leaderboard.board import Board
-from sft.leaderboard.building import board_runs, build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
+from sft.leaderboard.completing import board_runs, with_statistics
 from sft.leaderboard.records import Baseline, ShotSetBaseline
 from sft.leaderboard.statistics.against_baselines import with_baselines
 from tests.support.records import outcome

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sft.errors import UserError
-from sft.leaderboard.building import build_leaderboard, with_statistics
+from sft.leaderboard.building import build_leaderboard
+from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.statistics.formulas import score_mcnemar_p
 from sft.leaderboard.views.pair import Disagreement, Pair
 from sft.leaderboard.views.view import LeaderboardView, ViewRequest, leaderboard_view

@@ -7,8 +7,9 @@ import pytest
 
 from sft.errors import UserError
 from sft.leaderboard.board import direction
-from sft.leaderboard.building import build_leaderboard, leading_id, with_statistics
+from sft.leaderboard.building import build_leaderboard, leading_id
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.settings import ABSENT
 from sft.leaderboard.views.combinations import Combinations
 from sft.leaderboard.views.view import LeaderboardView, ViewRequest, leaderboard_view
