@@ -19,6 +19,9 @@ from sft.leaderboard.statistics.comparison import BoardRuns, compared
 from sft.leaderboard.statistics.run_samples import run_samples
 from sft.leaderboard.verdict import verdict_of
 
+CLOSELY = 50
+"""So many of a board's best set-ups are sampled row by row; of what lies behind them influences tell enough."""
+
 MARGIN = 0.02
 """Of a metric's range: differences within it count as none unless the user says otherwise."""
 
@@ -44,7 +47,9 @@ def board_runs(board: Board, options: StatisticsOptions = STATISTICS, *, on_dev:
         on_dev: by the dev rows that rank; else by the test rows.
     """
     metric = (board.metric or "").removeprefix("" if on_dev else DEV)
-    samples = run_samples([run for group in board.groups for run in group.runs], metric)
+    runs = [run for group in board.groups for run in group.runs]
+    closely = {run.id for group in board.groups[:CLOSELY] for run in group.runs}
+    samples = run_samples(runs, metric, closely)
     details = board.records[0].part("details")
     step = step_of(metric, details, samples.n_rows) if samples.n_rows else 0.0
     scale = Scale(board.higher_is_better, options.margin, range_of(metric, details), step)

@@ -48,6 +48,23 @@ def bootstrap_values(runs: Sequence[RowSums], n_samples: int = SAMPLES) -> Float
     return np.concatenate(chunks, axis=1)
 
 
+def linear_values(runs: Sequence[RowSums], n_samples: int = SAMPLES) -> Floats:
+    """As `bootstrap_values` to the first order: each row moves a result by its influence, as often as it is drawn.
+
+    One product for all runs. Exact for means; of other results the variance is within 10 % of the bootstrap's once
+    there are some hundred rows.
+
+    Args:
+        runs: how the same rows make it in each.
+        n_samples: bootstrap samples.
+    """
+    influences = np.stack([run.influence() for run in runs])
+    influences -= influences.mean(axis=1, keepdims=True)
+    n_rows, whole = runs[0].n_rows, np.array([[run.whole] for run in runs])
+    chunks = [whole + influences @ weights / n_rows for weights in resamples(n_rows, 1, n_samples)]
+    return np.concatenate(chunks, axis=1)
+
+
 def jackknife_variance(run: RowSums) -> float:
     """The variance of a result over data sets, from its values without each row in turn (Efron 1982, chapter 3)."""
     total = run.numbers.total()[:, None]

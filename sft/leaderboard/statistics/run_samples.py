@@ -1,6 +1,6 @@
 """The runs of a board on the very same bootstrap samples of its rows, worked out once for all its statistics."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,8 +11,11 @@ from sft.evaluation.recomputing import run_rows
 from sft.evaluation.row_metrics import is_same, row_sums
 from sft.evaluation.selection import UNCALIBRATED, split_prefix
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.statistics.formulas import Floats, bootstrap_values, jackknife_variance
+from sft.leaderboard.statistics.formulas import Floats, bootstrap_values, jackknife_variance, linear_values
 from sft.runs.files import JobFolder
+
+Values = Callable[[Sequence[RowSums]], Floats]
+"""(runs, samples) a result of runs on bootstrap samples."""
 
 MACRO = "macro_"
 """In the name of a result that weighs each label equally, however few rows it has."""
@@ -52,27 +55,37 @@ class RunSums:
     uncalibrated: RowSums | None = None
 
 
-def run_samples(runs: Sequence[ExperimentRecord], metric: str) -> RunSamples:
+def run_samples(runs: Sequence[ExperimentRecord], metric: str, closely: Collection[str] | None = None) -> RunSamples:
     """Read the rows of runs and sample them.
 
     Args:
         runs: of one board; one that stands in it twice counts once.
         metric: a result, of test or of dev rows; one that does not follow from rows knows no run.
+        closely: ids of the runs whose results are worked out anew on each sample, the others' to the first order;
+            None = all.
     """
     known = run_sums(runs, metric)
-    if not known:
-        return RunSamples(metric)
     without = {run: own.uncalibrated for run, own in known.items() if own.uncalibrated is not None}
-    values = sampled([*(own.sums for own in known.values()), *without.values()], metric)
     return RunSamples(
         metric,
         known,
-        dict(zip(known, values, strict=False)),
-        dict(zip(without, values[len(known) :], strict=True)),
+        _sampled_each({run: own.sums for run, own in known.items()}, metric, closely),
+        _sampled_each(without, metric, closely),
     )
 
 
-def sampled(runs: Sequence[RowSums], metric: str) -> Floats:
+def _sampled_each(runs: Mapping[str, RowSums], metric: str, closely: Collection[str] | None) -> dict[str, Floats]:
+    """By id; as in `run_samples`."""
+    near = {run: own for run, own in runs.items() if closely is None or run in closely}
+    far = {run: own for run, own in runs.items() if run not in near}
+    found: dict[str, Floats] = {}
+    for some, values_of in ((near, bootstrap_values), (far, linear_values)):
+        if some:
+            found |= zip(some, sampled(list(some.values()), metric, values_of), strict=True)
+    return {run: found[run] for run in runs}
+
+
+def sampled(runs: Sequence[RowSums], metric: str, values_of: Values = bootstrap_values) -> Floats:
     """(runs, samples) a result of every run on bootstrap samples of the rows, the same at every call.
 
     A macro average over labels with few rows each spreads more over data sets than over resamples of one, which often
@@ -82,8 +95,9 @@ def sampled(runs: Sequence[RowSums], metric: str) -> Floats:
     Args:
         runs: how the same rows make it in each.
         metric: the result.
+        values_of: works it out on each sample.
     """
-    values = bootstrap_values(runs)
+    values = values_of(runs)
     if MACRO not in metric:
         return values
     means, variances = values.mean(axis=1), values.var(axis=1)

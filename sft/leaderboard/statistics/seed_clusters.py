@@ -45,6 +45,17 @@ def kind_of(pairs: Sequence[Difference]) -> str:
     return f"{CONTEXTS} {len(pairs) // max(n_seeds, 1)}" if n_seeds < len(pairs) > 1 else pairs[0].kind
 
 
+def _mean_samples(pairs: Sequence[Difference]) -> Floats:
+    """(samples,) of the mean of differences; summed in place, which for a few is twice as fast as of an array."""
+    if len(pairs) == 1:
+        return pairs[0].samples
+    total = pairs[0].samples + pairs[1].samples
+    for pair in pairs[2:]:
+        total += pair.samples
+    total /= len(pairs)
+    return total
+
+
 @dataclass(frozen=True)
 class SeedClusters:
     """Differences by seed: their number and sums; those without a seed count in the mean alone.
@@ -77,10 +88,10 @@ class SeedClusters:
         return cls(
             np.array([len(own) for own in by_seed.values()], dtype=np.float64),
             np.array([sum(pair.observed for pair in own) for own in by_seed.values()]),
-            np.array([np.mean([pair.samples for pair in own], axis=0) for own in by_seed.values()]),
+            np.array([_mean_samples(own) for own in by_seed.values()]),
             tuple(by_seed),
             fmean(pair.observed for pair in pairs),
-            np.mean([pair.samples for pair in pairs], axis=0),
+            _mean_samples(pairs),
             len(pairs),
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sft.evaluation.metrics.label_sums import label_sums
 from sft.evaluation.rows import EvaluatedRows, write_rows
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.statistics.formulas import SAMPLES
@@ -59,3 +60,33 @@ def test_shares_of_two_results_have_outcomes_by_row(runs: list[ExperimentRecord]
     assert outcomes is not None
     assert [side.tolist() for side in outcomes] == [RIGHT.tolist(), (~RIGHT).tolist()]
     assert outcomes_of(own.sums, None) is None
+
+
+def test_runs_that_are_not_sampled_closely_spread_as_those_that_are(tmp_path: Path) -> None:
+    """2,000 samples know a variance within 3 % (one standard error); it must be within 10 %, that of pairs too."""
+    rng = np.random.default_rng(5)
+    gold, runs = rng.integers(0, 4, 400), []
+    for place, key in enumerate("abcd"):
+        predicted = np.where(rng.random(400) < 0.4 + place / 10, gold, rng.integers(0, 4, 400))
+        rows = EvaluatedRows(predicted == gold, gold, predicted)
+        sums = label_sums("macro_f1", rows, 4, {})
+        assert sums is not None
+        job = JobFolder(tmp_path / key)
+        job.rows.parent.mkdir(parents=True)
+        write_rows(job.rows, {"test": rows})
+        written = metrics({"macro_f1": sums.whole}) | {"details": {"labels": list("wxyz")}}
+        runs.append(ExperimentRecord(key, key, "done", job.path, {}, written))
+    known, far = run_samples(runs, "macro_f1").values, run_samples(runs, "macro_f1", {"a"}).values
+    assert list(far) == list("abcd")
+    assert (far["a"] == known["a"]).all()
+    for key in "bcd":
+        assert not (far[key] == known[key]).any()
+        assert far[key].var() == pytest.approx(known[key].var(), rel=0.1)
+        assert (far["a"] - far[key]).var() == pytest.approx((known["a"] - known[key]).var(), rel=0.1)
+        assert (far["d"] - far[key]).var() == pytest.approx((known["d"] - known[key]).var(), rel=0.1)
+
+
+def test_a_share_of_rows_is_sampled_the_same_either_way(runs: list[ExperimentRecord]) -> None:
+    known, far = run_samples(runs, "accuracy"), run_samples(runs, "accuracy", ())
+    assert far.values["b"] == pytest.approx(known.values["b"])
+    assert far.uncalibrated["b"] == pytest.approx(known.uncalibrated["b"])
