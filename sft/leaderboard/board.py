@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sft.config.canonical import key_of
 from sft.evaluation.selection import DEV, UNCALIBRATED, higher_is_better, ranking_key, stands_beside
 from sft.leaderboard.board_warnings import board_warnings
+from sft.leaderboard.cache.file_cache import FileCache
 from sft.leaderboard.collect import Collected, ExperimentRecord, finite_number
 from sft.leaderboard.groups import Group, groups_of
 from sft.leaderboard.records import Baselines, CalibrationGain, Effect, LearningCurve, ParetoFront, Verdict
@@ -99,6 +100,8 @@ class Leaderboard:
     """Whether reports may show texts of the data."""
     in_grid: tuple[ExperimentRecord, ...] = ()
     """The experiments of the grid in its order, with a result or without."""
+    caches: tuple[FileCache, ...] = ()
+    """Of the results folders, as `Collected` has them."""
 
 
 def rank(collected: Collected) -> Leaderboard:
@@ -111,7 +114,7 @@ def rank(collected: Collected) -> Leaderboard:
         else:
             without.append(record)
     boards = tuple(_board(key, records) for key, records in groups.items())
-    return Leaderboard(boards, tuple(without), collected.others, in_grid=collected.in_grid)
+    return Leaderboard(boards, tuple(without), collected.others, in_grid=collected.in_grid, caches=collected.caches)
 
 
 def with_ranks(leaderboard: Leaderboard) -> Leaderboard:

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 
 _EMPTY: Mapping[str, Any] = {}
+
+Remember = Callable[[str, Callable[[], Any]], Any]
+"""Name of a value and what makes it -> the value."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class ExperimentRecord:
     baseline: Path | None = None
     look_up: Callable[[Mapping[str, Any]], InForce] = field(default=in_force, repr=False, compare=False)
     """Tells what of a config has an effect."""
+    remember: "Remember" = field(default=lambda _, make: make(), repr=False, compare=False)
+    """Gives a JSON value that is made of its results by a name, and need not make it twice."""
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -138,6 +143,8 @@ class Collected:
 
     in_grid: tuple[ExperimentRecord, ...]
     others: tuple[ExperimentRecord, ...]
+    caches: tuple[FileCache, ...] = ()
+    """Of the folders; what is made of the experiments later is kept when they are written again."""
 
 
 def collect(folders: Sequence[ResultsFolder], *, keeps: bool = False) -> Collected:
@@ -152,16 +159,19 @@ def collect(folders: Sequence[ResultsFolder], *, keeps: bool = False) -> Collect
     """
     in_grid: dict[tuple[str, str], ExperimentRecord] = {}
     others: dict[tuple[str, str], ExperimentRecord] = {}
+    caches: list[FileCache] = []
     for results in folders:
         if not results.path.is_dir():
             raise UserError(f"no results folder {results.path}")
         read = _read_folder(results, keeps=keeps)
+        caches += read.caches
         for records, kept in ((read.in_grid, in_grid), (read.others, others)):
             for record in records:
                 known = kept.get((record.name, record.id))
                 if known is None or (record.state == "done" and known.state != "done"):
                     kept[record.name, record.id] = record
-    return Collected(tuple(in_grid.values()), tuple(record for key, record in others.items() if key not in in_grid))
+    left = (record for key, record in others.items() if key not in in_grid)
+    return Collected(tuple(in_grid.values()), tuple(left), tuple(caches))
 
 
 def _read_folder(results: ResultsFolder, *, keeps: bool) -> Collected:
@@ -176,6 +186,7 @@ def _read_folder(results: ResultsFolder, *, keeps: bool) -> Collected:
     return Collected(
         tuple(record for record, experiment in zip(records, listed, strict=True) if experiment.in_grid),
         tuple(record for record, experiment in zip(records, listed, strict=True) if not experiment.in_grid),
+        (reader.cache,),
     )
 
 
@@ -218,8 +229,9 @@ class _Reader:
             if metrics is None:
                 return _without_result(experiment, replace(standing, state="damaged"))
         baseline = None if experiment.baseline is None else experiment.baseline.path
+        remember = partial(self.cache.remember, f"{place}/result")
         return ExperimentRecord(
-            name, key, "done", folder.path, config, metrics, baseline=baseline, look_up=self.in_force
+            name, key, "done", folder.path, config, metrics, None, baseline, self.in_force, remember
         )
 
     def in_force(self, config: Mapping[str, Any]) -> InForce:

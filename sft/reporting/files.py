@@ -108,6 +108,8 @@ def write_leaderboard(
     for target in report_format_registry.values():
         kind: ReportFormat = import_object(target)
         write_text(written.leaderboard(kind.ending), kind.render(report))
+    for cache in leaderboard.caches:
+        cache.write()
     return WrittenLeaderboard(tuple(folders), written, report, options)
 
 

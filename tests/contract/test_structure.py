@@ -28,7 +28,8 @@ INSIDE = {
     "experiments": [{"upkeep"}, {"running"}, {"planning"}, {"executors", "grids"}],
     "leaderboard": [
         {"views"},
-        {"building", "baselines"},
+        {"completing", "baselines"},
+        {"building"},
         {"verdict"},
         {"board"},
         {"effects", "details", "board_warnings"},

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sft.evaluation.metrics.row_numbers import LabelCounts
-from sft.evaluation.metrics.row_sums import Floats, RowSums, mean_of
+from sft.evaluation.metrics.row_numbers import Floats, LabelCounts
+from sft.evaluation.metrics.row_sums import RowSums, mean_of
 from sft.evaluation.rows import EvaluatedRows
 
 _SHARES = frozenset({"micro_f1", "micro_precision", "micro_recall", "weighted_recall"})

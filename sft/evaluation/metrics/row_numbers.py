@@ -137,4 +137,5 @@ class LabelCounts:
 
     @property
     def _right(self) -> NDArray[np.bool_]:
-        return self.gold == self.predicted
+        right: NDArray[np.bool_] = self.gold == self.predicted
+        return right

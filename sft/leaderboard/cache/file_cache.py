@@ -11,7 +11,7 @@ import json
 import os
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ _TOO_NEW_NS = 2_000_000_000
 """A file that changed so shortly ago may change again without its times telling."""
 _WORTH_WRITING = 100
 """The cache is written again once more than one in so many of its entries is new."""
+
+_LARGE = 1 << 16
+"""Of what is remembered, in characters: of long texts the cache would outgrow the results."""
 
 Signature = bytes
 _Entry = tuple[Signature, int, int]
@@ -112,6 +115,23 @@ class FileCache:
         self._entries[name] = signature, self.parts.add(list(files)), number
         self._n_new += 1
         return self.parts.value(number)
+
+    def remember(self, beside: str, name: str, make: Callable[[], Any]) -> Any:
+        """A JSON value that is made of the same files as another one, made anew where it is not known.
+
+        Args:
+            beside: name of the other value; where that is not known, nothing is kept.
+            name: of this one, added to that.
+            make: makes it.
+        """
+        full, entry = f"{beside} {name}", self._entries.get(beside)
+        known = self.known(full)
+        if known is not None or entry is None:
+            return make() if known is None else known
+        files = self.parts.value(entry[1])
+        signature, value = self.signature(full, files), make()
+        is_large = len(json.dumps(value)) > _LARGE
+        return value if is_large else self.keep(full, files, signature, value)
 
     def name_of(self, path: Path) -> str:
         """A path below the folder, from there."""

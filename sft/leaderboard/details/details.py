@@ -5,7 +5,8 @@ training, its prompts.
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.details.sources import (
@@ -115,16 +116,28 @@ class ExperimentDetails:
 
 def experiment_details(record: ExperimentRecord, best: ExperimentRecord) -> ExperimentDetails:
     """The details of a finished experiment beside the best one of its board."""
-    rows = predicted_rows(record)
+    seen = record.remember("predictions", lambda: _seen_in_predictions(record))
     return ExperimentDetails(
         differences=tuple(setting_differences(record, best)),
         confusion=confusion(record),
-        reliability=tuple(_measured_bins(record) or reliability(rows)),
+        reliability=tuple(_measured_bins(record) or (ConfidenceBin(**one) for one in seen["reliability"])),
         loss_curve=tuple(loss_curve(record)),
-        n_errors=sum(not row.is_correct for row in rows) if rows else None,
-        errors=tuple(worst_errors(rows, input_columns(record), ERRORS)),
+        n_errors=seen["n_errors"],
+        errors=tuple(
+            WrongRow(**one | {"probabilities": tuple(map(tuple, one["probabilities"]))}) for one in seen["errors"]
+        ),
         prompts=tuple(sample_prompts(record)),
     )
+
+
+def _seen_in_predictions(record: ExperimentRecord) -> dict[str, Any]:
+    """What the predictions alone tell, as JSON: reading thousands of them takes longer than all else of a board."""
+    rows = predicted_rows(record)
+    return {
+        "reliability": [asdict(one) for one in reliability(rows)],
+        "n_errors": sum(not row.is_correct for row in rows) if rows else None,
+        "errors": [asdict(one) for one in worst_errors(rows, input_columns(record), ERRORS)],
+    }
 
 
 def setting_differences(record: ExperimentRecord, best: ExperimentRecord) -> list[SettingDifference]:

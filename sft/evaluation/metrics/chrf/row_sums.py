@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sft.evaluation.metrics.entry import WordSplitter
-from sft.evaluation.metrics.row_sums import Floats, RowSums, sums_of_counts
+from sft.evaluation.metrics.row_numbers import Floats
+from sft.evaluation.metrics.row_sums import RowSums, sums_of_counts
 from sft.evaluation.rows import EvaluatedRows
 
 _RECALL_COUNTS = 4

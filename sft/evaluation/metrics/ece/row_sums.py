@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from sft.evaluation.metrics.formulas import bin_places
-from sft.evaluation.metrics.row_numbers import ArrayNumbers
-from sft.evaluation.metrics.row_sums import Floats, RowSums, ValueOfSums
+from sft.evaluation.metrics.row_numbers import ArrayNumbers, Floats
+from sft.evaluation.metrics.row_sums import RowSums, ValueOfSums
 from sft.evaluation.rows import EvaluatedRows
 
 

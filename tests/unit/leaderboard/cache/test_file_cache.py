@@ -111,5 +111,29 @@ def test_a_folder_without_room_for_a_cache_is_read(grid: ResultsBuilder) -> None
 
 def test_files_that_just_changed_are_read_again(grid: ResultsBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_cache, "_TOO_NEW_NS", 1 << 62)
-    assert file_cache.read_cache(grid.results).signature(["grid.json"]) is None
+    assert file_cache.read_cache(grid.results).signature("grid.json", ["grid.json"]) is None
     assert len(read(grid)) == 4
+
+
+def test_what_is_made_of_results_is_made_again_where_a_file_of_them_changes(grid: ResultsBuilder) -> None:
+    """Also by a reader that comes later, as the caches of a leaderboard are written once more."""
+    made: list[str] = []
+
+    def value_of(name: str) -> object:
+        found = collect([grid.results], keeps=True)
+        record = next(one for one in found.in_grid if one.name == name)
+        value = record.remember("seen", lambda: made.append(name) or {"errors": [[1.5, None]]})
+        found.caches[0].write()
+        return value
+
+    assert [value_of(name) for name in "aab"] == [{"errors": [[1.5, None]]}] * 3
+    assert made == ["a", "b"]
+    os.utime(grid.experiment("a", "a" * 16).manifest, ns=(0, 0))
+    assert [value_of(name) for name in "ab"] == [{"errors": [[1.5, None]]}] * 2
+    assert made == ["a", "b", "a"]
+
+
+def test_long_texts_are_not_kept(grid: ResultsBuilder) -> None:
+    records = collect([grid.results], keeps=True).in_grid
+    assert records[0].remember("seen", lambda: "x" * 100_000) == "x" * 100_000
+    assert records[0].remember("seen", lambda: "y") == "y"
