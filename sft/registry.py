@@ -1,7 +1,7 @@
-"""Names to objects: each extension folder maps a name to `package.module:object` as text.
+"""Names to objects: each extension folder maps a name to `package.module:object` as text, or to the object itself.
 
-Nothing is imported to list or check names; `load` imports the one entry that is used. The same text form is
-what a user writes for own code, with a file in place of the package: `file.py:function`.
+Nothing that is text is imported to list or check names; `load` imports the one entry that is used. The same text form
+is what a user writes for own code, with a file in place of the package: `file.py:function`.
 """
 
 import ast
@@ -19,15 +19,17 @@ from typing import Any
 from sft.errors import UserError
 from sft.neighbours import hidden_neighbour
 
-Registry = Mapping[str, str]
+Registry = Mapping[str, Any]
 
 _SNAPSHOTS: dict[Path, str] = {}
 """File of own code -> the source that this process runs in its place."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to `name`, or None when none is close."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """The known name closest to `name`, be it by its capital letters alone, or None when none is close."""
+    names = list(known)
+    matches = [other for other in names if other.casefold() == name.casefold()]
+    matches = matches or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 
@@ -144,7 +146,8 @@ def load(registry: Registry, name: str, what: str, folder: Path | None = None) -
         UserError: the name is neither known nor own code, or the own code has no such object.
     """
     if name in registry:
-        return import_object(registry[name])
+        entry = registry[name]
+        return import_object(entry) if isinstance(entry, str) else entry
     if not is_own_code(name):
         raise UserError(unknown_name(what, name, registry))
     head, _, attribute = name.rpartition(":")

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import torch
 
 
+TASK_TYPE = "task_type"
+"""The option of PEFT's methods that names how the model answers; the objective sets it."""
+
+
 class OptionFinding(NamedTuple):
     """Something wrong with a method's options."""
 

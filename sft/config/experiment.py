@@ -12,6 +12,7 @@ from sft.config.dataset import DatasetConfig
 from sft.config.evaluation import EvaluationConfig
 from sft.config.inference import InferenceConfig
 from sft.config.model import ModelConfig
+from sft.config.older_keys import calibration_keys_without_effect
 from sft.config.prompting import PromptingConfig
 from sft.config.resources import ResourcesConfig
 from sft.config.section import Section
@@ -130,8 +131,9 @@ class ExperimentConfig(Section):
 
     @property
     def calibration_options(self) -> dict[str, Any]:
-        """Options of the calibrator, without its name."""
-        return {key: value for key, value in self.inference.calibration_args.items() if key != "calibration_fn"}
+        """Options of the calibrator, without its name and without keys of older tools that it does not have."""
+        left_out = ("calibration_fn", *calibration_keys_without_effect(self.calibration))
+        return {key: value for key, value in self.inference.calibration_args.items() if key not in left_out}
 
     @property
     def draws_examples_per_row(self) -> bool:

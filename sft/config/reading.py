@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import Finding
+from sft.config.older_keys import with_current_names
 from sft.config.shape import shape_problems
 from sft.config.values import Problem, value_problems
 
@@ -22,7 +23,8 @@ def read_experiment(raw: dict[str, Any], name: str) -> tuple[ExperimentConfig | 
         raw: the config as written, from JSON; it is not changed.
         name: name of the experiment, which becomes `config.name`.
     """
-    problems = _rule_problems(raw, name)
+    raw, problems = with_current_names(raw)
+    problems += _rule_problems(raw, name)
     config = None
     try:
         config = ExperimentConfig.model_validate({**raw, "name": name})

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import inspect
 import math
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,13 @@ def _calibrator(name: str, entry: Calibrator[Any]) -> dict[str, Any]:
 
 
 def _documented(registry: Registry) -> Entries:
-    """Name and first docstring line of each entry's file, read without importing it."""
+    """Name and first docstring line of each entry's file, read without importing it; of an object its own."""
     return [{"name": name, "summary": _first_line(target)} for name, target in registry.items()]
 
 
-def _first_line(target: str) -> str:
+def _first_line(target: Any) -> str:
+    if not isinstance(target, str):
+        return (inspect.getdoc(target) or "").split("\n")[0]
     package, _, module = target.partition(":")[0].rpartition(".")
     spec = importlib.util.find_spec(package)
     places = list(spec.submodule_search_locations or []) if spec else []

@@ -6,12 +6,13 @@ The default is ours where we have one, else that of the installed class.
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sft.adapters.method import adapter_method
+from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.config.experiment import ExperimentConfig
 from sft.config.library.defaults import generation_defaults, init_defaults, is_default, without_defaults
 from sft.config.library.keys import QUANTIZATION_MODULE
 from sft.inference.options import effective_generation_args
 from sft.models.model_args import DEFAULTS as MODEL_ARGS
+from sft.objectives import objective_named
 from sft.tasks.inputs import task_of
 from sft.training.options import known_defaults
 
@@ -32,7 +33,8 @@ class Section(NamedTuple):
 def adapter_section(config: ExperimentConfig) -> Section:
     """The options of the adapter method."""
     defaults = adapter_method(config.adapter_method).known_defaults(continued=config.model.adapter is not None)
-    return Section(config.adapter_section, config.adapter_options, defaults)
+    of_objective = {TASK_TYPE: objective_named(task_of(config).objective).peft_task_type}
+    return Section(config.adapter_section, config.adapter_options, {**defaults, **of_objective})
 
 
 def quantization_section(config: ExperimentConfig) -> Section:

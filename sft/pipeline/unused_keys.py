@@ -2,10 +2,12 @@
 
 from pydantic import BaseModel
 
+from sft.adapters.method import TASK_TYPE
 from sft.calibration.selection import PER_ROW, options_in_force
 from sft.config.examples import ExampleChoice, inference_choice, training_choice
 from sft.config.experiment import ExperimentConfig
 from sft.config.inference import InferenceConfig
+from sft.config.older_keys import calibration_keys_without_effect
 from sft.config.training import TrainingConfig
 from sft.pipeline.needed_rows import CALIBRATION, calibrates_on_pool
 from sft.tasks.inputs import task_of
@@ -28,8 +30,9 @@ def without_effect(config: ExperimentConfig) -> list[str]:
 
 def _training(config: ExperimentConfig) -> list[str]:
     if config.trains:
+        found = [f"{config.adapter_section}.{TASK_TYPE}"] if TASK_TYPE in config.adapter_options else []
         is_written = config.training is not None and config.training.class_weights != "none"
-        return [CLASS_WEIGHTS] if is_written and not weighs_labels(config) else []
+        return [*found, CLASS_WEIGHTS] if is_written and not weighs_labels(config) else found
     found = [] if config.training is None else ["training"]
     if config.adapter_method != "none":
         found.append(config.adapter_section)
@@ -91,9 +94,13 @@ def _written(config: ExperimentConfig, setting: Setting) -> list[str]:
 
 
 def _calibration(config: ExperimentConfig) -> list[str]:
-    """Priors for each row where all rows have one context."""
+    """Keys of older tools, and priors for each row where all rows have one context."""
+    older = calibration_keys_without_effect(config.calibration)
+    found = [f"{CALIBRATION}.{key}" for key in older if key in config.inference.calibration_args]
+    if not task_of(config).uses(CALIBRATION):
+        return found if config.calibration == "none" else []
     is_in_force = not config.calibration_options.get(PER_ROW) or PER_ROW in options_in_force(config)
-    return [] if is_in_force or not task_of(config).uses(CALIBRATION) else [f"{CALIBRATION}.{PER_ROW}"]
+    return found if is_in_force else [*found, f"{CALIBRATION}.{PER_ROW}"]
 
 
 def _dev(config: ExperimentConfig) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sft.config.older_keys import instead_of
 from sft.experiments.planning.defaults import default_lines
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_record import all_warnings
@@ -34,7 +35,7 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
     lines += ["", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
     unused = plan.by_text(without_effect)
-    lines += [f"  no effect here: {path} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
+    lines += [f"  no effect here: {_unused(path)} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
     lines += [*_stopped_lines(run, results), *_stopped_lines(baselines, results)]
     if why:
         stopped, to_run = run.stopped() | baselines.stopped(), {**run.to_run, **baselines.to_run}
@@ -44,6 +45,12 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
     return [*lines, *(f"warning: {warning}" for warning in all_warnings(plan, run))]
+
+
+def _unused(path: str) -> str:
+    """A key without effect; of one that an older tool has, with what takes its place."""
+    instead = instead_of(path)
+    return path if instead is None else f"{path}: {instead}"
 
 
 def _stage_lines(run: PlannedRun) -> Iterator[str]:

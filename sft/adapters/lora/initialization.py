@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sft.adapters.method import OptionFinding
 from sft.errors import UserError
-from sft.initialization.initializers import initializer_registry
+from sft.initialization.initializers import initializer_registry, is_of_this_process_alone
 from sft.registry import is_own_code, own_code_tree, unknown_name
 
 KEY = "init_lora_weights"
@@ -77,6 +77,9 @@ def check_initialization(options: Mapping[str, Any], folder: Path) -> list[Optio
 def _check_choice(choice: InitChoice, folder: Path) -> list[OptionFinding]:
     if choice.kind == "peft" and choice.name in UNSUPPORTED:
         return [OptionFinding(KEY, f"{choice.name}: {UNSUPPORTED[choice.name]}")]
+    if choice.kind == "ours" and is_of_this_process_alone(choice.name):
+        text = f"{choice.name!r} was put into initializer_registry by this process, and stages run in others"
+        return [OptionFinding(KEY, f"{text}; name your function as file.py:function or package.module:function")]
     if choice.kind == "unknown":
         known = [*initializer_registry, *(f"{PEFT_PREFIX}{name}" for name in PEFT_NAMES), "true", "false"]
         return [OptionFinding(KEY, f"{unknown_name('initialiser', choice.name, known)}, or your own file.py:function")]

@@ -13,7 +13,6 @@ from sft.registry import nearest
 
 SET_BY_US = "set by the program"
 REFUSED = {
-    "task_type": SET_BY_US,
     "peft_type": SET_BY_US,
     "auto_mapping": SET_BY_US,
     "peft_version": SET_BY_US,
@@ -120,6 +119,8 @@ def disagreements(options: Mapping[str, Any], adapter: Path) -> list[OptionFindi
 
 
 def _agrees(key: str, value: Any, saved: Mapping[str, Any]) -> bool:
+    if key == "task_type":
+        return True
     if key == "init_lora_weights":
         return value is True
     if key == "target_modules" and value == "all-linear":

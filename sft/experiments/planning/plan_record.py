@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from sft.config.older_keys import instead_of
 from sft.data.profile.profile import DataProfile
 from sft.errors import InvalidExperiments, MachineError
 from sft.experiments.executors import make_executor
@@ -33,7 +34,10 @@ def plan_record(plan: GridPlan, results: ResultsFolder) -> dict[str, Any]:
         "baselines": [
             _stage(job, key, baselines, results) for key, jobs in baselines.experiments.items() for job in jobs
         ],
-        "no_effect": [{"key": key, "experiments": names} for key, names in plan.by_text(without_effect).items()],
+        "no_effect": [
+            {"key": key, "instead": instead_of(key), "experiments": names}
+            for key, names in plan.by_text(without_effect).items()
+        ],
         "warnings": all_warnings(plan, run),
         "data": [_data(profile) for profile in plan.data],
     }

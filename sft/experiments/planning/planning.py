@@ -12,6 +12,8 @@ from sft.config.findings import Finding, invalid
 from sft.config.reading import read_experiment
 from sft.errors import MachineError, UserError
 from sft.experiments.grids.loading import RawGrid
+from sft.experiments.planning.adapter_as_model import PATH as MODEL_NAME
+from sft.experiments.planning.adapter_as_model import with_base
 from sft.experiments.planning.checks.data import DataChecks, DataFacts
 from sft.experiments.planning.checks.odd_texts import OddRow, OddTexts
 from sft.experiments.planning.checks.sections import SectionChecks, batch_findings
@@ -22,6 +24,7 @@ from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import plan_warnings
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import stage_keys
+from sft.wording import some
 
 TEMPLATE = "model.chat_template_from"
 
@@ -47,7 +50,8 @@ def plan_grid(
         InvalidExperiments: all that is wrong, of all experiments.
         MachineError: the hub is needed and cannot be reached.
     """
-    configs, found = _read(grid)
+    configs, found, read_as = _read(grid)
+    grid = replace(grid, warnings=(*grid.warnings, *read_as))
     contents = Contents(grid.folder, pinned)
     data = DataChecks(grid.folder, contents.dataset_revision)
     facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder, may_train=may_train), data, with_gold)
@@ -96,15 +100,24 @@ def _profiles(configs: Mapping[str, ExperimentConfig], data: DataChecks) -> Data
     return profiles
 
 
-def _read(grid: RawGrid) -> tuple[dict[str, ExperimentConfig], list[Finding]]:
+def _read(grid: RawGrid) -> tuple[dict[str, ExperimentConfig], list[Finding], list[str]]:
+    """The sound configs, what is wrong with the others, and what was read otherwise than it is written."""
     configs: dict[str, ExperimentConfig] = {}
     found: list[Finding] = []
+    told: dict[str, list[str]] = {}
     for name, raw in grid.configs.items():
         config, wrong = read_experiment(raw, name)
         found += wrong
-        if config is not None and not wrong:
-            configs[name] = config
-    return configs, found
+        if config is None or wrong:
+            continue
+        try:
+            configs[name], text = with_base(config, grid.folder)
+        except UserError as error:
+            found.append(Finding(name, MODEL_NAME, str(error)))
+            continue
+        if text is not None:
+            told.setdefault(text, []).append(name)
+    return configs, found, [f"{some(names, shown=1)}: {text}" for text, names in told.items()]
 
 
 def _examine(

@@ -1,7 +1,8 @@
 """The initialisers: pure functions from one layer to its first adapter factors.
 
 To add one: a file with `f(layer, rank, dtype=torch.bfloat16) -> {"lora_A": (rank, in), "lora_B": (out, rank)}`, the
-factors for scaling 1, and its line here. A variant is another name.
+factors for scaling 1, and its line here (`package.module:function` as text, so that nothing heavy is imported by a
+plan; the function itself is taken too). A variant is another name.
 """
 
 import importlib.util
@@ -18,6 +19,13 @@ initializer_registry: Registry = {
     "pissa_simplified": "sft.initialization.initializers.pissa_simplified:pissa_simplified",
     "umap": "sft.initialization.initializers.umap:umap",
 }
+
+_WRITTEN_HERE: Registry = dict(initializer_registry)
+
+
+def is_of_this_process_alone(name: str) -> bool:
+    """Whether a name got its initialiser while the program ran, of which the processes of stages know nothing."""
+    return initializer_registry.get(name) is not _WRITTEN_HERE.get(name)
 
 
 def require_initializer_package(name: object) -> None:

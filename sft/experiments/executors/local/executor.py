@@ -15,7 +15,7 @@ from sft.experiments.executors.local.gpu_question import Gpu
 from sft.experiments.executors.local.gpus import names_of, require_gpus, usable_gpus
 from sft.experiments.executors.local.leases import Grant, Leases, Machine, this_machine
 from sft.experiments.executors.local.processes import JobProcesses, to_stderr
-from sft.experiments.executors.local.reused_devices import device_warnings
+from sft.experiments.executors.local.reused_devices import device_warnings, precision_warnings
 from sft.experiments.executors.protocol import (
     Capacity,
     ExecutorOptions,
@@ -141,9 +141,11 @@ class LocalExecutor:
         self._share_out(this_machine(at_once, gpus, self._options.jobs_per_gpu, os.environ))
 
     def warnings(self, experiments: Mapping[str, Sequence[PlannedJob]], reused: Collection[Path]) -> list[str]:
-        """Stages that were computed on another device than this machine gives, and GPUs that others use."""
+        """What this machine gives otherwise than a finished stage had or a config asks for, and GPUs in use."""
         taken = taken_by_others(self._found or ()) if self._tells_memory else None
-        return [*device_warnings(experiments, reused, self._gpus), *([] if taken is None else [taken])]
+        devices = device_warnings(experiments, reused, self._gpus)
+        precision = precision_warnings(experiments, reused, self._gpus)
+        return [*devices, *precision, *([] if taken is None else [taken])]
 
     def capacity(self) -> Capacity:
         """What there is to give now; GPUs that rest are being settled."""

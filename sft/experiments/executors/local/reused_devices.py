@@ -1,4 +1,4 @@
-"""Finished stages that were computed on another device, or in another data type, than this machine gives: told."""
+"""What this machine gives otherwise than a finished stage had, or than a config asks for: devices and data types."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -54,6 +54,41 @@ def device_warnings(
         "runs again)"
         for text in behind
     ]
+
+
+def precision_warnings(
+    experiments: Mapping[str, Sequence[PlannedJob]],
+    reused: Collection[Path],
+    ask: Callable[[], Sequence[Gpu] | None],
+) -> list[str]:
+    """A line where trainings that are to run ask for fp16, which only a GPU computes in: on a CPU it does nothing.
+
+    Args:
+        experiments: name -> jobs.
+        reused: the folders of those that are not to be run.
+        ask: gives the GPUs that a run may use; called where a training asks for fp16.
+    """
+    asking: dict[str, PlannedJob] = {}
+    for name, planned in experiments.items():
+        training = next((job for job in planned if job.record.stage == "train"), None)
+        if training is not None and training.folder.path not in reused and _trainer_args(training).get("fp16"):
+            asking[name] = training
+    n_gpus = len(ask() or ()) if asking else 0
+    names = [
+        name
+        for name, job in asking.items()
+        if not gpus_needed("train", job.record.config, n_gpus) or _trainer_args(job).get("use_cpu")
+    ]
+    if not names:
+        return []
+    text = "training.trainer_args.fp16 has no effect on a CPU, which trains in the data type of the weights"
+    return [f"{some(names, shown=1)}: {text}; leave it out, or train on a GPU"]
+
+
+def _trainer_args(job: PlannedJob) -> Mapping[str, Any]:
+    training = job.record.config.get("training")
+    written: Mapping[str, Any] = training.get("trainer_args", {}) if isinstance(training, Mapping) else {}
+    return written
 
 
 def _made(job: PlannedJob) -> tuple[str | None, str | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters import adapter_registry
-from sft.adapters.method import OptionFinding, adapter_method
+from sft.adapters.method import TASK_TYPE, OptionFinding, adapter_method
 from sft.adapters.saving import adapter_files, method_of
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
@@ -26,6 +26,7 @@ from sft.models.model_args import check_model_args, spreads_over_gpus
 from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
+from sft.objectives import objective_named
 from sft.prompts.inputs import InputTemplate
 from sft.registry import nearest, unknown_name
 from sft.tasks import task_registry
@@ -86,15 +87,17 @@ class SectionChecks:
     @staticmethod
     def _adapter_fields(config: ExperimentConfig) -> list[Any]:
         model = config.model
-        return [config.adapter_method, config.adapter_options, config.trains, model.adapter, model.name]
+        task_type = config.dataset.task_type
+        return [config.adapter_method, config.adapter_options, config.trains, model.adapter, model.name, task_type]
 
     def _adapter(self, config: ExperimentConfig) -> list[PathMessage]:
         if config.lora is None and config.adapter is None:
             return []
         if config.adapter_method not in adapter_registry:
             return [("adapter.method", unknown_name("adapter method", config.adapter_method, adapter_registry))]
-        method, options = adapter_method(config.adapter_method), config.adapter_options
-        found = method.check(options, self._folder)
+        method = adapter_method(config.adapter_method)
+        options = {key: value for key, value in config.adapter_options.items() if key != TASK_TYPE}
+        found = _task_type_findings(config) + method.check(options, self._folder)
         if not found:
             method.require_packages(options)
             found = method.check_on_model(options, self._model_config(config.model.name))
@@ -158,12 +161,9 @@ class SectionChecks:
 
     def _model_reference(self, name: str) -> list[PathMessage]:
         try:
-            path = locate(name, self._folder)
+            locate(name, self._folder)
         except UserError as error:
             return [("model.name", str(error))]
-        if path is not None and method_of(path) is not None:
-            message = f"{name!r} is an adapter's folder: name it in model.adapter, and its base in model.name"
-            return [("model.name", message)]
         return []
 
     def _model(self, config: ExperimentConfig) -> list[PathMessage]:
@@ -199,6 +199,16 @@ def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:
         message = "training is set but nothing is trained: add `lora: {}`, or say so with `adapter: {method: 'none'}`"
         return [("training", message)]
     return []
+
+
+def _task_type_findings(config: ExperimentConfig) -> list[OptionFinding]:
+    """A `task_type` of the adapter that is not how the model answers; the right one may be written."""
+    objective = objective_named(task_of(config).objective)
+    written = config.adapter_options.get(TASK_TYPE, objective.peft_task_type)
+    if written == objective.peft_task_type:
+        return []
+    answers = f"models answer as {objective.name} here, whose task_type is {objective.peft_task_type}"
+    return [OptionFinding(TASK_TYPE, f"{written!r}: {answers} and is set by the program; leave it out")]
 
 
 def _resources(config: ExperimentConfig) -> list[PathMessage]:

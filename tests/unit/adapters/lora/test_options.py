@@ -46,7 +46,7 @@ def test_what_peft_takes_is_taken(options):
     ("options", "expected"),
     [
         ({"lora_alfa": 3}, "lora_alfa: unknown key (did you mean lora_alpha?)"),
-        ({"task_type": "CAUSAL_LM"}, "task_type: refused: set by the program"),
+        ({"peft_type": "LORA"}, "peft_type: refused: set by the program"),
         ({"kasa_config": {}}, "kasa_config: refused: it destroys part of the base weights"),
         ({"r": 0}, "r: 0: input should be greater than or equal to 1"),
         ({"r": 8.5}, "r: 8.5: input should be a valid integer"),
@@ -102,7 +102,7 @@ def test_what_is_wrong_is_told_with_its_key(options, expected):
 
 
 def test_all_findings_come_at_once():
-    assert len(messages({"lora_alfa": 3, "task_type": "X", "r": 0, "bias": "some"})) == 4
+    assert len(messages({"lora_alfa": 3, "peft_type": "X", "r": 0, "bias": "some"})) == 4
 
 
 OWN = "import torch\n\ndef good(layer, rank, dtype=None):\n    pass\n\ndef few(layer):\n    pass\n\nalias = good\n"

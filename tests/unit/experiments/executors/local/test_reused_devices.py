@@ -8,7 +8,7 @@ import pytest
 
 from sft.experiments.executors.local import reused_devices
 from sft.experiments.executors.local.gpu_question import Gpu
-from sft.experiments.executors.local.reused_devices import device_warnings
+from sft.experiments.executors.local.reused_devices import device_warnings, precision_warnings
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import JobRecord, StageName
 
@@ -96,3 +96,20 @@ def test_of_very_many_some_are_read(made: Any, monkeypatch: pytest.MonkeyPatch) 
     experiments = {str(number): [finished(made, f"i{number}", "cuda")] for number in range(4)}
     (line,) = warnings(experiments, None)
     assert line.startswith("in at least 2 experiments: 0, 2: ")
+
+
+def training(made: Any, key: str, **args: Any) -> PlannedJob:
+    config = {"training": {"trainer_args": args}, "resources": {"gpus": args.pop("gpus", None)}}
+    return PlannedJob(made.stage("train", key), JobRecord("train", key, key, config, "/", {}), ())
+
+
+def test_fp16_on_a_cpu_is_told_and_on_a_gpu_is_not(made: Any) -> None:
+    experiments = {"a": [training(made, "a", fp16=True)], "b": [training(made, "b", fp16=True, use_cpu=True)]}
+    experiments |= {"c": [training(made, "c", fp16=True, gpus=0)], "plain": [training(made, "p", fp16=False)]}
+    (line,) = precision_warnings(experiments, set(), lambda: None)
+    assert line.startswith("a and 2 more: training.trainer_args.fp16 has no effect on a CPU")
+    (line,) = precision_warnings(experiments, set(), lambda: [NEW])
+    assert line.startswith("b and 1 more: ")
+    reused = {job.folder.path for jobs in experiments.values() for job in jobs}
+    assert precision_warnings(experiments, reused, lambda: pytest.fail("asked")) == []
+    assert precision_warnings({"plain": experiments["plain"]}, set(), lambda: pytest.fail("asked")) == []

@@ -1,0 +1,68 @@
+"""`model.name` that is the folder of a trained adapter: its base is meant, with that adapter on it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sft.adapters.lora.peft_folder import adapter_config
+from sft.adapters.saving import method_of
+from sft.config.experiment import ExperimentConfig
+from sft.errors import UserError
+from sft.models.references import locate
+
+PATH = "model.name"
+
+
+def with_base(config: ExperimentConfig, folder: Path) -> tuple[ExperimentConfig, str | None]:
+    """The config with the adapter's base in `model.name`, and what is to be said of it; else the config as it is.
+
+    Args:
+        config: as read.
+        folder: what its local paths are relative to.
+
+    Raises:
+        UserError: the folder does not say what its base is, the base is not there, or another adapter is named too.
+    """
+    name, model = config.model.name, config.model
+    adapter = _adapter_folder(name, folder)
+    if adapter is None:
+        return config, None
+    write_both = f"name its base in model.name, and write model.adapter: {name!r}"
+    if model.adapter is not None:
+        raise UserError(f"{name!r} is an adapter's folder, and model.adapter names one too; name its base here")
+    saved = adapter_config(adapter)
+    base = saved.get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise UserError(f"{name!r} is an adapter's folder that does not say of which model; {write_both}")
+    try:
+        found = _place_of(base, folder)
+    except UserError as error:
+        raise UserError(
+            f"{name!r} is an adapter's folder, and its base is not there ({error}); {write_both}"
+        ) from error
+    update = {"name": found, "adapter": name, "model_args": _with_revision(model.model_args, saved)}
+    told = f"model.name {name!r} is an adapter's folder: read as model.name {found!r} with model.adapter {name!r}"
+    return config.model_copy(update={"model": model.model_copy(update=update)}), told
+
+
+def _adapter_folder(name: str, folder: Path) -> Path | None:
+    """The folder of an adapter that a name means; a name that means nothing is told of by other checks."""
+    try:
+        path = locate(name, folder)
+    except UserError:
+        return None
+    return path if path is not None and method_of(path) is not None else None
+
+
+def _place_of(base: str, folder: Path) -> str:
+    """The base as a config names it: PEFT writes what it was loaded by, a path relative to where that ran, say."""
+    if not (folder / base).exists() and Path(base).exists():
+        return str(Path(base).resolve())
+    locate(base, folder)
+    return base
+
+
+def _with_revision(written: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the model, with the revision of the base that the adapter was trained on."""
+    revision = saved.get("revision")
+    return {"revision": revision, **written} if isinstance(revision, str) else dict(written)
