@@ -45,8 +45,15 @@ class AdjustableBatchOptions(Options):
 
 def calibrate(scores: Scores, found: Mapping[str, RowSetScores], options: AdjustableBatchOptions) -> Calibrated:
     """The scores without g times what all rows share."""
+    return calibrate_new(scores, scores, found, options)
+
+
+def calibrate_new(
+    scores: Scores, seen: Scores, found: Mapping[str, RowSetScores], options: AdjustableBatchOptions
+) -> Calibrated:
+    """The scores without g times what the rows seen before share; g is chosen with the prior of those."""
     rows = found[labelled_rows(options.num_train_samples)]
-    prior = prior_of_rows(scores, options.space)
+    prior = prior_of_rows(seen, options.space)
 
     def loss(gamma: float) -> float:
         return round(mean_log_loss(without_prior(rows.scores, prior, options.space, gamma), rows), DIGITS)
@@ -64,4 +71,5 @@ CALIBRATOR = Calibrator(
     calibrate=calibrate,
     summary="as batch, with a strength chosen on labelled rows (arXiv:2309.17249)",
     uses_evaluated_rows=True,
+    calibrate_new=calibrate_new,
 )

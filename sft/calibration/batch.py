@@ -30,7 +30,14 @@ class BatchOptions(Options):
 
 def calibrate(scores: Scores, found: Mapping[str, RowSetScores], options: BatchOptions) -> Calibrated:
     """The scores without what all rows share."""
-    prior = prior_of_rows(scores, options.space)
+    return calibrate_new(scores, scores, found, options)
+
+
+def calibrate_new(
+    scores: Scores, seen: Scores, found: Mapping[str, RowSetScores], options: BatchOptions
+) -> Calibrated:
+    """The scores without what the rows seen before share."""
+    prior = prior_of_rows(seen, options.space)
     shown = prior if options.space == "prob" else np.exp(log_probabilities(prior))
     return Calibrated(without_prior(scores, prior, options.space), {"prior": shown.tolist()})
 
@@ -41,4 +48,5 @@ CALIBRATOR = Calibrator(
     calibrate=calibrate,
     summary="takes off what all evaluated rows have in common (arXiv:2309.17249)",
     uses_evaluated_rows=True,
+    calibrate_new=calibrate_new,
 )

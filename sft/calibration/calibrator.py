@@ -50,6 +50,10 @@ Calibrate = Callable[[Scores, Mapping[str, RowSetScores], OptionsT], Calibrated]
 """Pure: (rows, labels) scores of the evaluated rows of one split, the named row sets, and the options."""
 
 
+CalibrateNew = Callable[[Scores, Scores, Mapping[str, RowSetScores], OptionsT], Calibrated]
+"""Pure: (new rows, labels) scores, (rows, labels) scores of the evaluated rows, the named row sets, and the options."""
+
+
 @dataclass(frozen=True)
 class Calibrator(Generic[OptionsT]):
     """An entry of the registry.
@@ -60,6 +64,8 @@ class Calibrator(Generic[OptionsT]):
         calibrate: the calibration itself.
         uses_evaluated_rows: whether it looks at the scores of all evaluated rows at once (transductive).
         summary: one line for `sft methods`.
+        calibrate_new: of one that looks at all evaluated rows: what it found in them, applied to other rows; None
+            where it cannot be, or where `calibrate` looks at each row alone.
     """
 
     options: type[OptionsT]
@@ -67,3 +73,4 @@ class Calibrator(Generic[OptionsT]):
     calibrate: Calibrate[OptionsT]
     summary: str
     uses_evaluated_rows: bool = False
+    calibrate_new: CalibrateNew[OptionsT] | None = None

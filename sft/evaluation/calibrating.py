@@ -10,12 +10,17 @@ import numpy as np
 from sft.calibration.calibrator import Calibrated, Calibrator, Options, RowSetScores
 from sft.calibration.selection import PER_ROW, calibrator_of, options_in_force
 from sft.data.rows import rows_at
-from sft.errors import StageFailure
+from sft.errors import StageFailure, UserError
 from sft.evaluation.normalization import SavedScores, Scores, ScoringRule
 from sft.runs.records import EVAL
 from sft.tasks.examples import TRAIN
 from sft.tasks.inputs import Inputs
 from sft.tasks.row_sets import RowSet
+
+SEEN = "seen"
+"""Stands among saved scores for those of the test rows of a finished experiment, when other rows are calibrated as
+these were.
+"""
 
 ROWS_PER_LABEL = 10
 """With fewer evaluated rows than this for each label, what they have in common is much of what they are."""
@@ -57,7 +62,8 @@ class Calibration:
 
         Args:
             split: `dev` or `test`.
-            saved: the scores of each row set.
+            saved: the scores of each row set; under `SEEN` those of the rows that a calibrator of all evaluated rows
+                looks at in place of the split's own.
             rule: how they are compared, the same for all of them.
 
         Raises:
@@ -65,7 +71,17 @@ class Calibration:
         """
         scores = rule.scores(saved[EVAL].of_split(split))
         found = {name: self._row_set(RowSet.parse(name), split, saved, rule) for name in self.row_sets}
-        calibrated = self.calibrator.calibrate(scores, found, self.options)
+        seen = saved.get(SEEN)
+        if seen is None or not self.calibrator.uses_evaluated_rows:
+            calibrated = self.calibrator.calibrate(scores, found, self.options)
+        elif self.calibrator.calibrate_new is None:
+            raise UserError(
+                f"calibration_fn {self.name!r} looks at all evaluated rows at once and cannot be applied to others; "
+                "where it looks at each row alone, say so in its file: uses_evaluated_rows = False"
+            )
+        else:
+            before = rule.scores(seen.of_split("test"))
+            calibrated = self.calibrator.calibrate_new(scores, before, found, self.options)
         return CalibratedSplit(calibrated.scores, self._record(calibrated, found, saved))
 
     def _row_set(

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sft.data.rows import Row
+from sft.evaluation.outputs import SplitOutput
 from sft.runs.atomic import write_text
 
 OUR_COLUMNS = (
@@ -85,10 +87,43 @@ def prediction_record(columns: Mapping[str, Any], prediction: Prediction) -> dic
     return record
 
 
+def prediction_records(
+    rows: Sequence[Row],
+    output: SplitOutput,
+    keep: Sequence[str] | None,
+    output_column: str,
+    examples: Sequence[Sequence[int]] | None,
+    first: int = 0,
+) -> list[dict[str, Any]]:
+    """The records of rows, in their order.
+
+    Args:
+        rows: evaluated rows.
+        output: what was predicted for them.
+        keep: as in `kept_columns`, as is `output_column`.
+        output_column: with the gold.
+        examples: `source_index` of the in-context examples of each row, where rows have examples of their own.
+        first: position of the first row among those of its split.
+    """
+    records = []
+    for place, row in enumerate(rows):
+        prediction = Prediction(
+            text=output.predictions[place],
+            index=first + place,
+            source_index=row.source_index,
+            icl_indices=None if examples is None else examples[place],
+            label_logprobs=output.by_label(output.label_logprobs, place),
+            probabilities=output.by_label(output.probabilities, place),
+            label_mass=None if output.label_mass is None else float(output.label_mass[place]),
+        )
+        records.append(prediction_record(kept_columns(row.values, keep, output_column), prediction))
+    return records
+
+
 def write_predictions(jsonl: Path, tsv: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the records of one split to both files, atomically each."""
     records = list(rows)
-    write_text(jsonl, "".join(f"{_json_line(record)}\n" for record in records))
+    write_text(jsonl, "".join(f"{json_line(record)}\n" for record in records))
     write_text(tsv, _tsv_text(records))
 
 
@@ -127,7 +162,7 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _json_line(record: Mapping[str, Any]) -> str:
+def json_line(record: Mapping[str, Any]) -> str:
     """JSON in one physical line for every reader, also those that take U+0085 or U+2028 for a line's end."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False)
     return _BREAKS_A_LINE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -10,7 +10,7 @@ from sft.data.leaks import count_leaks
 from sft.data.rows import indices_of, rows_at
 from sft.evaluation.computation import MetricResults
 from sft.evaluation.outputs import SplitOutput, read_outputs
-from sft.evaluation.predictions import Prediction, kept_columns, prediction_record, write_predictions
+from sft.evaluation.predictions import prediction_records, write_predictions
 from sft.evaluation.results import split_results
 from sft.evaluation.rows import evaluated_rows, write_rows
 from sft.processes.environment import git_commit, peak_rss_bytes, versions
@@ -51,21 +51,13 @@ def _write_split(
     job: JobFolder, inputs: Inputs, split: str, output: SplitOutput, inference: Mapping[str, Any]
 ) -> list[Path]:
     config = inputs.config
-    rows = inputs.evaluated()[split]
-    examples = inference["examples"][split] if config.draws_examples_per_row else None
-    records = []
-    for index, row in enumerate(rows):
-        prediction = Prediction(
-            text=output.predictions[index],
-            index=index,
-            source_index=row.source_index,
-            icl_indices=None if examples is None else examples[index],
-            label_logprobs=output.by_label(output.label_logprobs, index),
-            probabilities=output.by_label(output.probabilities, index),
-            label_mass=None if output.label_mass is None else float(output.label_mass[index]),
-        )
-        columns = kept_columns(row.values, config.dataset.keep_columns, config.prompting.output_column)
-        records.append(prediction_record(columns, prediction))
+    records = prediction_records(
+        inputs.evaluated()[split],
+        output,
+        config.dataset.keep_columns,
+        config.prompting.output_column,
+        inference["examples"][split] if config.draws_examples_per_row else None,
+    )
     paths = [job.predictions(split, "jsonl"), job.predictions(split, "tsv")]
     write_predictions(paths[0], paths[1], records)
     return paths

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,22 +35,34 @@ SCHEMA = 1
 SAMPLE_ROWS = 3
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A model that is loaded, with all that it takes to ask it."""
+
+    maker: PromptMaker
+    model: "PreTrainedModel"
+    prompt_limit: int | None
+    """Most tokens of a prompt."""
+    pass_limits: PassLimits
+
+    def prompted(self, inputs: Inputs, row_set: str) -> dict[str, list[PromptedRow]]:
+        """The rows of a set as prompts, by their split.
+
+        Raises:
+            DataError: a row is too long after all cuts, or there are no rows.
+        """
+        return prompted_set(inputs, self.maker, RowSet.parse(row_set), self.prompt_limit)
+
+
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
     """Run the rows of a set through the model and write scores or texts, counts, and the manifest last."""
     forget_warnings()
     inputs = inputs_of_job(record)
-    folder = Path(record.config_folder)
-    revisions = record.fingerprints["revisions"]
-    maker = PromptMaker(inputs.config, folder, revisions, inputs.labels)
-    maker.tokenizer  # noqa: B018  read before what was read is compared with the plan
-    model = _model(inputs, job, record, revisions.get("model"))
-    check_unchanged(record, inputs.config)
-    limit = prompt_limit(inputs, maker.inference, context_length(model))
-    rows = prompted_set(inputs, maker, RowSet.parse(record.row_set), limit)
-    limits = _limits(inputs, record.memory_step, model)
-    ready = time.perf_counter()
-    answered = answering_of(inputs.config).answer(Asked(inputs, maker, model, rows, limits, progress), job)
-    answer_seconds = time.perf_counter() - ready
+    ready = load_ready(inputs, job, record)
+    rows, limits, model = ready.prompted(inputs, record.row_set), ready.pass_limits, ready.model
+    began = time.perf_counter()
+    answered = answering_of(inputs.config).answer(Asked(inputs, ready.maker, model, rows, limits, progress), job)
+    answer_seconds = time.perf_counter() - began
     _write_sample(job, rows)
     how = {
         "batch_size": limits.rows,
@@ -61,6 +74,23 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     }
     _write_record(job, record, rows, how, started)
     write_manifest(job, [answered.result, job.sample, job.inference])
+
+
+def load_ready(inputs: Inputs, job: JobFolder, record: JobRecord) -> Ready:
+    """The model of an infer job with its adapter, and its tokenizer.
+
+    Raises:
+        DataError: one of them changed since the plan.
+        StageFailure: there is no such memory step.
+    """
+    folder = Path(record.config_folder)
+    revisions = record.fingerprints["revisions"]
+    maker = PromptMaker(inputs.config, folder, revisions, inputs.labels)
+    maker.tokenizer  # noqa: B018  read before what was read is compared with the plan
+    model = _model(inputs, job, record, revisions.get("model"))
+    check_unchanged(record, inputs.config)
+    limit = prompt_limit(inputs, maker.inference, context_length(model))
+    return Ready(maker, model, limit, _limits(inputs, record.memory_step, model))
 
 
 def _model(inputs: Inputs, job: JobFolder, record: JobRecord, revision: str | None) -> "PreTrainedModel":

@@ -5,7 +5,7 @@ pyarrow is imported when needed.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,10 @@ from sft.data.files.arrow_columns import BINARY, BytesColumn, UnreadColumn, arro
 from sft.data.tables import Column, Table
 from sft.errors import DataError, MachineError
 from sft.wording import quoted
+
+
+BATCH_ROWS = 1024
+"""Rows that are in memory at once where a file is read row by row."""
 
 
 class ArrowTable(Table):
@@ -126,6 +130,22 @@ def read_parquet(path: Path) -> Table:
         )
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
+
+
+def parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The rows that `read_parquet` reads, one after the other, of a file that need not fit into memory.
+
+    Raises:
+        DataError: as `read_parquet`.
+    """
+    import pyarrow.parquet
+
+    read_parquet(path)  # tells what is wrong with the file as a whole
+    with path.open("rb") as opened:
+        file = pyarrow.parquet.ParquetFile(opened)
+        names = _declared(file.schema_arrow)
+        for batch in file.iter_batches(batch_size=BATCH_ROWS):
+            yield from map(dict, from_arrow(pyarrow.Table.from_batches([batch]), names).records)
 
 
 def from_arrow(table: Any, class_names: Mapping[str, Sequence[str]]) -> Table:

@@ -73,6 +73,27 @@ def read_csv(path: Path, read: ReadOptions) -> Table:
     return _read_decoded(path, decoded(path, read.encoding), read) if table is None else table
 
 
+def csv_rows(path: Path, read: ReadOptions) -> Iterator[dict[str, str | None]]:
+    """The rows that `read_csv` reads, one after the other, of a file that need not fit into memory.
+
+    Raises:
+        UserError, DataError: as `read_csv`.
+    """
+    try:
+        with path.open(encoding=read.encoding, newline="") as file:
+            dialect = _dialect(path, lambda: from_begin(file), read)
+            records = _records(path, from_begin(file), dialect)
+            header = next(records, None)
+            columns = [] if header is None else header.cells
+            if len(set(columns)) < max(1, len(columns)):
+                raise OddText
+            for record in records:
+                yield {column: cell or None for column, cell in zip(columns, _row(path, columns, record, dialect))}
+    except (OddText, UnicodeError, LookupError):
+        _read_decoded(path, decoded(path, read.encoding), read)
+        raise
+
+
 def _read_decoded(path: Path, text: str, read: ReadOptions) -> Table:
     dialect = _dialect(path, lambda: _lines(text), read)
     records = _records(path, _lines(text), dialect)

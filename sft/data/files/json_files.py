@@ -3,13 +3,15 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sft.config.dataset import ReadOptions
 from sft.data.files.text_files import OddText, decoded, is_plain, lone_surrogate, plain_blocks
+from sft.data.tables import ListColumn, ReadTable, Table
+from sft.data.files.text_files import BYTE_ORDER_MARK, OddText, decoded, is_plain, lone_surrogate, plain_blocks
 from sft.data.tables import ListColumn, ReadTable, Table
 from sft.errors import DataError
 from sft.wording import LONE_SURROGATE, json_kind, listed, quoted
@@ -49,6 +51,25 @@ def read_jsonl(path: Path, read: ReadOptions) -> Table:
     """
     table = _from_plain_lines(path) if is_plain(read.encoding) else None
     return _from_lines(path, decoded(path, read.encoding)) if table is None else table
+
+
+def jsonl_rows(path: Path, read: ReadOptions) -> Iterator[dict[str, Any]]:
+    """The rows that `read_jsonl` reads, one after the other, of a file that need not fit into memory.
+
+    Raises:
+        DataError: as `read_jsonl`.
+    """
+    try:
+        if is_plain(read.encoding):
+            for block in plain_blocks(path):
+                yield from _records(block)
+        else:
+            with path.open(encoding=read.encoding, newline="\n") as file:
+                for line in file:
+                    yield from _records(line.removeprefix(BYTE_ORDER_MARK))
+    except (OddText, ValueError, RecursionError, LookupError):
+        _from_lines(path, decoded(path, read.encoding))
+        raise
 
 
 def read_json(path: Path, read: ReadOptions) -> Table:
