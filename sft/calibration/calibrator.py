@@ -51,7 +51,7 @@ Calibrate = Callable[[Scores, Mapping[str, RowSetScores], OptionsT], Calibrated]
 
 
 CalibrateNew = Callable[[Scores, Scores, Mapping[str, RowSetScores], OptionsT], Calibrated]
-"""Pure: (new rows, labels) scores, (rows, labels) scores of the evaluated rows, the named row sets, and the options."""
+"""Pure: (new rows, labels) scores, (rows, labels) scores of the evaluated rows, the named row sets, the options."""
 
 
 @dataclass(frozen=True)

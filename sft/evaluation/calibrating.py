@@ -57,6 +57,18 @@ class Calibration:
         """The row sets it reads beside the evaluated rows."""
         return tuple(name for name in self.calibrator.row_sets(self.options) if name != EVAL)
 
+    def require_applicable(self) -> None:
+        """Make sure that what was fitted can be applied to rows that were not there then.
+
+        Raises:
+            UserError: it looks at all evaluated rows at once, and nothing says what it finds in them.
+        """
+        if self.calibrator.uses_evaluated_rows and self.calibrator.calibrate_new is None:
+            raise UserError(
+                f"calibration_fn {self.name!r} looks at all evaluated rows at once, so it cannot be applied to new "
+                "ones; if it looks at each row alone, say so in its file: FUNCTION.uses_evaluated_rows = False"
+            )
+
     def run(self, split: str, saved: Mapping[str, SavedScores], rule: ScoringRule) -> CalibratedSplit:
         """Calibrate the evaluated rows of a split.
 
@@ -72,13 +84,8 @@ class Calibration:
         scores = rule.scores(saved[EVAL].of_split(split))
         found = {name: self._row_set(RowSet.parse(name), split, saved, rule) for name in self.row_sets}
         seen = saved.get(SEEN)
-        if seen is None or not self.calibrator.uses_evaluated_rows:
+        if seen is None or self.calibrator.calibrate_new is None:
             calibrated = self.calibrator.calibrate(scores, found, self.options)
-        elif self.calibrator.calibrate_new is None:
-            raise UserError(
-                f"calibration_fn {self.name!r} looks at all evaluated rows at once and cannot be applied to others; "
-                "where it looks at each row alone, say so in its file: uses_evaluated_rows = False"
-            )
         else:
             before = rule.scores(seen.of_split("test"))
             calibrated = self.calibrator.calibrate_new(scores, before, found, self.options)

@@ -1,6 +1,6 @@
 """How the rows of an infer stage are answered: what every way offers, and the way of an experiment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -11,7 +11,6 @@ from sft.objectives import objective_named
 from sft.prompts import Encoded
 from sft.registry import import_object
 from sft.runs.files import JobFolder
-from sft.runs.progress import Progress
 from sft.tasks.inputs import Inputs, task_of
 from sft.tasks.prompting import PromptedRow, PromptMaker, StagePrompts
 
@@ -32,7 +31,10 @@ class Asked:
     rows: Mapping[str, Sequence[PromptedRow]]
     """By the split they belong to."""
     limits: PassLimits
-    progress: Progress
+    progress: Callable[[int, int], None]
+    """Called with the rows done and all rows."""
+    rows_before: int = 0
+    """Rows that were asked about before, of which these go on; what is drawn at random is drawn as theirs goes on."""
 
     @property
     def prompts(self) -> list[Encoded]:

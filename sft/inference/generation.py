@@ -30,6 +30,7 @@ class GenerationSettings:
         batch_size: prompts per batch.
         seed: sampling draws under it and the batch's number.
         control_ids: of the tokenizer's control tokens; a stop that holds one of them ends there.
+        first_batch: number of the first batch.
     """
 
     generation_args: Mapping[str, Any]
@@ -38,6 +39,7 @@ class GenerationSettings:
     batch_size: int
     seed: int
     control_ids: frozenset[int] = frozenset()
+    first_batch: int = 0
 
 
 def generate_texts(
@@ -70,7 +72,7 @@ def generate_texts(
         decoder = Decoder(model, tokenizer, config, stop, shared, may_halt(settings.generation_args))
         for number, rows in enumerate(length_sorted([len(prompt) for prompt in prompts], settings.batch_size)):
             if is_sampling(settings.generation_args):
-                torch.manual_seed(_batch_seed(settings.seed, number))
+                torch.manual_seed(_batch_seed(settings.seed, settings.first_batch + number))
             written = decoder.run([prompts[row] for row in rows])
             for row, ids in zip(rows, written, strict=True):
                 texts[row] = stop.cut(tokenizer, ids)

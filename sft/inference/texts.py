@@ -50,6 +50,7 @@ class Texts:
             stop_text=builder.stop_text,
             batch_size=asked.limits.rows or 1,
             seed=config.seed,
+            first_batch=asked.rows_before // (asked.limits.rows or 1),
             control_ids=builder.control_ids,
         )
         prompts = [prompt.prompt_ids for prompt in asked.prompts]

@@ -15,7 +15,6 @@ from sft.data.tables import Column, Table
 from sft.errors import DataError, MachineError
 from sft.wording import quoted
 
-
 BATCH_ROWS = 1024
 """Rows that are in memory at once where a file is read row by row."""
 

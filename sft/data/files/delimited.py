@@ -80,7 +80,7 @@ def csv_rows(path: Path, read: ReadOptions) -> Iterator[dict[str, str | None]]:
         UserError, DataError: as `read_csv`.
     """
     try:
-        with path.open(encoding=read.encoding, newline="") as file:
+        with plain_file(path, read.encoding) as file:
             dialect = _dialect(path, lambda: from_begin(file), read)
             records = _records(path, from_begin(file), dialect)
             header = next(records, None)
@@ -88,7 +88,8 @@ def csv_rows(path: Path, read: ReadOptions) -> Iterator[dict[str, str | None]]:
             if len(set(columns)) < max(1, len(columns)):
                 raise OddText
             for record in records:
-                yield {column: cell or None for column, cell in zip(columns, _row(path, columns, record, dialect))}
+                cells = _row(path, columns, record, dialect)
+                yield {column: cell or None for column, cell in zip(columns, cells, strict=True)}
     except (OddText, UnicodeError, LookupError):
         _read_decoded(path, decoded(path, read.encoding), read)
         raise

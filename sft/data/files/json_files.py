@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sft.config.dataset import ReadOptions
-from sft.data.files.text_files import OddText, decoded, is_plain, lone_surrogate, plain_blocks
-from sft.data.tables import ListColumn, ReadTable, Table
-from sft.data.files.text_files import BYTE_ORDER_MARK, OddText, decoded, is_plain, lone_surrogate, plain_blocks
+from sft.data.files.text_files import (
+    OddText,
+    decoded,
+    from_begin,
+    is_plain,
+    lone_surrogate,
+    plain_blocks,
+    plain_file,
+)
 from sft.data.tables import ListColumn, ReadTable, Table
 from sft.errors import DataError
 from sft.wording import LONE_SURROGATE, json_kind, listed, quoted
@@ -64,9 +70,9 @@ def jsonl_rows(path: Path, read: ReadOptions) -> Iterator[dict[str, Any]]:
             for block in plain_blocks(path):
                 yield from _records(block)
         else:
-            with path.open(encoding=read.encoding, newline="\n") as file:
-                for line in file:
-                    yield from _records(line.removeprefix(BYTE_ORDER_MARK))
+            with plain_file(path, read.encoding) as file:
+                for line in from_begin(file):
+                    yield from _records(line)
     except (OddText, ValueError, RecursionError, LookupError):
         _from_lines(path, decoded(path, read.encoding))
         raise

@@ -115,8 +115,8 @@ def plain_blocks(path: Path) -> Iterator[str]:
         raise OddText(path.name) from error
 
 
-def plain_file(path: Path) -> TextIOWrapper:
-    """A file in utf-8, whose line breaks are kept as they are.
+def plain_file(path: Path, encoding: str = "utf-8") -> TextIOWrapper:
+    """A text file, whose line breaks are kept as they are.
 
     Raises:
         OddText: it cannot be read, or its first bytes are those of no text.
@@ -124,7 +124,7 @@ def plain_file(path: Path) -> TextIOWrapper:
     try:
         with path.open("rb") as file:
             _check_begin(file.read(max(map(len, NO_TEXT))))
-        return path.open(encoding="utf-8", newline="")
+        return path.open(encoding=encoding, newline="")
     except OSError as error:
         raise OddText(path.name) from error
 

@@ -1,0 +1,106 @@
+"""The rows of one file, one after the other, where the file need not fit into memory."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sft.config.dataset import ReadOptions
+from sft.data.files.arrow_tables import parquet_rows
+from sft.data.files.delimited import csv_rows
+from sft.data.files.json_files import jsonl_rows, read_json
+from sft.data.rows import Row
+from sft.data.sources import file_split
+from sft.errors import DataError
+from sft.wording import counted, listed, shown, some
+
+SHOWN = 10
+MISSING = (None, "")
+
+
+def rows_of_file(path: Path, read: ReadOptions) -> Iterator[Mapping[str, Any]]:
+    """The rows as `load_splits` has them, each a map from its columns to its cells.
+
+    Csv, tsv, JSON Lines and Parquet are read bit by bit, a JSON list as a whole.
+
+    Raises:
+        UserError: there is no such file, its ending is of no known format, or it is not as it must be.
+    """
+    match file_split(path).format:
+        case "csv" | "tsv":
+            yield from csv_rows(path, read)
+        case "jsonl":
+            yield from jsonl_rows(path, read)
+        case "parquet":
+            yield from parquet_rows(path)
+        case _:
+            yield from map(dict, read_json(path, read).records)
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Rows of a file of new rows."""
+
+    kept: int
+    dropped: int
+    """With an empty cell, where `on_missing` leaves such rows out."""
+
+
+@dataclass(frozen=True)
+class NewRowsFile:
+    """A file of rows that a finished experiment is asked about.
+
+    Attributes:
+        path: of the file.
+        read: how it is read.
+        columns: those that prompts read.
+        on_missing: `dataset.on_missing`: what becomes of a row with an empty cell in one of them. `error` and `drop`
+            are as for evaluated rows; `empty` takes it for empty text unless all of them are empty.
+    """
+
+    path: Path
+    read: ReadOptions
+    columns: Sequence[str]
+    on_missing: str
+
+    def rows(self) -> Iterator[Row]:
+        """The rows that are asked about, without those that are left out; `source_index` counts all from 0."""
+        for index, cells in enumerate(rows_of_file(self.path, self.read)):
+            empty = self._empty(cells)
+            if not empty:
+                yield Row(index, cells)
+            elif self.on_missing == "empty":
+                yield Row(index, {**cells, **dict.fromkeys(empty, "")})
+
+    def checked(self) -> RowCounts:
+        """Read all of it once.
+
+        Raises:
+            DataError: a column is not there, a cell is empty where that is refused, or there are no rows.
+        """
+        columns: dict[str, None] = {}
+        refused: list[str] = []
+        n_rows = n_refused = n_dropped = 0
+        for index, cells in enumerate(rows_of_file(self.path, self.read)):
+            n_rows += 1
+            columns.update(dict.fromkeys(cells))
+            empty = self._empty(cells)
+            if empty and self.on_missing == "drop":
+                n_dropped += 1
+            elif empty and (self.on_missing != "empty" or len(empty) == len(self.columns)):
+                n_refused += 1
+                refused += [f"{index} ({shown(empty[-1])})"] if n_refused <= SHOWN else []
+        absent = [column for column in self.columns if column not in columns]
+        if n_rows and absent:
+            raise DataError(f'{self.path.name}: column "{absent[0]}" not found; columns are: {listed(columns)}')
+        if n_refused:
+            raise DataError(
+                f"{self.path.name}: used columns are empty in {counted(n_refused, 'row')}: {some(refused, SHOWN)} "
+                "(rows counted from 0); fill them, or take these rows out"
+            )
+        if n_rows == n_dropped:
+            raise DataError(f"{self.path.name}: no rows" + (" without empty cells" if n_rows else ""))
+        return RowCounts(n_rows - n_dropped, n_dropped)
+
+    def _empty(self, cells: Mapping[str, Any]) -> list[str]:
+        return [column for column in self.columns if cells.get(column) in MISSING]
