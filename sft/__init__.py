@@ -8,11 +8,11 @@ from sft.processes.working_folder import import_from_it_last
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sft.api import GridOptions, RunSettings, errors, plan, results, run
+    from sft.api import GridOptions, RunSettings, errors, plan, predict_new, results, run
 
 import_from_it_last()  # before anything else is imported, also of Python's own modules
 
-__all__ = ["GridOptions", "RunSettings", "errors", "plan", "results", "run"]
+__all__ = ["GridOptions", "RunSettings", "errors", "plan", "predict_new", "results", "run"]
 __version__ = "0.1.0"
 
 

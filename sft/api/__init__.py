@@ -2,6 +2,7 @@
 
 from sft.api.folders import clean, leaderboard, logs, results, status, status_record, track, verify
 from sft.api.grids import GridRun, inspect, methods, plan, run, run_one, schema
+from sft.api.new_rows import predict_new
 from sft.api.wrong_rows import errors
 from sft.experiments.grids.loading import GridOptions
 from sft.experiments.running.settings import RunRequest, RunSettings
@@ -23,6 +24,7 @@ __all__ = [
     "methods",
     "methods_record",
     "plan",
+    "predict_new",
     "require_tracker",
     "results",
     "run",

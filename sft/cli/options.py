@@ -1,4 +1,4 @@
-"""The options of `sft leaderboard`, and those that say how a grid is run."""
+"""The options of `sft leaderboard` and `sft predict`, and those that say how a grid is run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -95,4 +95,31 @@ RetryFailed = Annotated[
 
 Tracker = Annotated[
     str | None, typer.Option("--tracker", metavar="NAME", help="Log results, curves and predictions there: mlflow.")
+]
+
+ConfigOrId = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG|ID",
+        help="Without --input a config file (a grid with --only NAME); with it a finished experiment: its name, the "
+        "beginning of its id, or `best`.",
+    ),
+]
+
+NewRows = Annotated[
+    Path | None,
+    typer.Option("--input", metavar="FILE", help="New rows, without gold: csv, tsv, JSON, JSON Lines or Parquet."),
+]
+
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="With --input; default beside it, new.csv gives new.predictions.jsonl."),
+]
+
+PredictionsPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--results-path",
+        help="Folder the results go to, default predictions; with --input that of the experiment, default results.",
+    ),
 ]

@@ -10,13 +10,17 @@ import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
 from sft.cli.options import (
+    ConfigOrId,
     FailFast,
     ForkTimeout,
     Gpus,
     Grace,
     Jobs,
     JobsPerGpu,
+    NewRows,
     OnOom,
+    Output,
+    PredictionsPath,
     Retries,
     RetryFailed,
     StallTimeout,
@@ -112,12 +116,32 @@ def train(config: Config, *, results_path: Results = DEFAULT_RESULTS, options: A
 
 
 @reads_grid
-def predict(config: Config, *, results_path: Results = Path("predictions"), options: Any) -> None:
-    """Write predictions for the test split, with the adapter that train made; no metrics."""
-    from sft import api
+def predict(
+    config: ConfigOrId,
+    *,
+    new_rows: NewRows = None,
+    output: Output = None,
+    results_path: PredictionsPath = None,
+    options: Any,
+) -> None:
+    """Write predictions: of a CONFIG for its test split, no metrics; with ID --input FILE for new rows.
 
+    The second form takes the experiment's model, adapter, prompt, examples and fitted calibration as they are, and
+    goes on where it was stopped.
+    """
+    from sft import api
+    from sft.cli.new_rows import predict_new_rows
+    from sft.errors import UserError
+
+    if new_rows is not None:
+        predict_new_rows(config, new_rows, output, results_path, options)
+        return
+    if output is not None:
+        raise UserError("--output: goes with --input; the predictions of a config lie under --results-path")
+    if not Path(config).suffix and not Path(config).exists():
+        raise UserError(f"{config}: no such config; to answer new rows with an experiment, add --input FILE")
     request = api.RunRequest(goal="predictions", adds_to_grid=False, trains=False)
-    _run_one(config, results_path, options, request)
+    _run_one(Path(config), results_path or Path("predictions"), options, request)
 
 
 @reads_grid

@@ -116,7 +116,7 @@ def _notes(experiment: FinishedExperiment) -> Iterator[str]:
     if config.draws_examples_per_row and config.inference.icl_selection == "random":
         yield "each row is shown training rows of its own, drawn by its place in the file, as test rows were"
     name = config.calibration
-    if name != "none" and not is_own_code(name):
-        if calibrator_of(name, Path(experiment.record.config_folder)).uses_evaluated_rows:
-            rows = counted(len(experiment.inference.get("examples", {}).get("test", ())), "test row")
-            yield f"{name} takes off what it found in the experiment's {rows}, and looks at none of these"
+    looks_at_all = not is_own_code(name) and calibrator_of(name, Path()).uses_evaluated_rows
+    if looks_at_all:
+        rows = counted(len(experiment.inference.get("examples", {}).get("test", ())), "test row")
+        yield f"{name} takes off what it found in the experiment's {rows}, and looks at none of these"

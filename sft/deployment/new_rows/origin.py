@@ -94,7 +94,9 @@ def origin_in_force(output: Path, wanted: Origin) -> Origin:
             f"[{wanted.experiment[:ID_DIGITS]}]; choose another --output"
         )
     if (written.sha256, written.read) != (wanted.sha256, wanted.read):
-        other = "which changed since" if written.input == wanted.input else f"not to {shown_path(Path(wanted.input))}"
+        other = f"not to {shown_path(Path(wanted.input))}"
+        if written.input == wanted.input:
+            other = "which changed since" if written.sha256 != wanted.sha256 else "which was read in another way"
         raise UserError(
             f"{place} has the answers to {shown_path(Path(written.input))}, {other}; choose another --output"
         )

@@ -113,8 +113,8 @@ class _News:
 def _failure(ended: _Ended) -> SftError:
     if ended.code < 0:
         return StageFailure(
-            f"the process that answers was ended by {signal.Signals(-ended.code).name}; the same command goes on where "
-            "it stopped",
+            f"the process that answers was ended by {signal.Signals(-ended.code).name}; the same command goes on "
+            "where it stopped",
             kind="killed",
         )
     if ended.error is None:

@@ -1,0 +1,49 @@
+"""What takes a finished experiment and rows that it has not seen."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sft.leaderboard.building import leading_id
+from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
+from sft.terminal.streams import write_err
+
+if TYPE_CHECKING:
+    from sft.deployment.new_rows.asking import NewAnswers
+
+
+def predict_new(
+    experiment: str,
+    new_rows: str | Path,
+    output: str | Path | None = None,
+    results_path: str | Path = DEFAULT_RESULTS,
+    *,
+    read: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: write_err(f"{line}\n"),
+) -> "NewAnswers":
+    """Answer the rows of a file as a finished experiment answered its test rows; they need no gold.
+
+    Its model, adapter, prompt, in-context examples, normalisation and fitted calibration are taken as they are, in a
+    process of its own. Answers are appended to the output, as lines of `predictions.jsonl`; the same call goes on
+    where an earlier one was stopped or killed.
+
+    Args:
+        experiment: its name, the beginning of its id, or `best`.
+        new_rows: a csv, tsv, JSON, JSON Lines or Parquet file with the columns that the prompts read.
+        output: a file that ends in `.jsonl`; default: beside the input, `new.csv` gives `new.predictions.jsonl`.
+        results_path: the folder that holds the experiment.
+        read: how the file is read (`encoding`, `sep`, `quote`), over `dataset.read` of the experiment.
+        say: shows a line about how it goes; default: on stderr.
+
+    Raises:
+        UserError: experiment, file, columns, cells or output are not as they must be; nothing is started then.
+        FolderInUse: another process writes to the output.
+        SftError: the rows could not be answered; the answers before stay.
+    """
+    from sft.deployment.new_rows.asking import answer_file
+    from sft.deployment.new_rows.finished import find_finished
+
+    results = ResultsFolder(Path(results_path).resolve())
+    found = find_finished(results, experiment, lambda: leading_id(results))
+    place = None if output is None else Path(output)
+    return answer_file(found, Path(new_rows), place, read or {}, say)
