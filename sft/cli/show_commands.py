@@ -34,8 +34,6 @@ def plan(
     from sft.experiments.planning.plan_record import plan_record, refused_record
     from sft.terminal.plan import plan_lines
 
-    if why and json_:
-        raise UserError("--why and --json: the reasons are told to people alone; leave one of them out")
     results = ResultsFolder(results_path.resolve())
     try:
         checked = api.plan(grid, options, results_path)
@@ -44,7 +42,7 @@ def plan(
             show_json(refused_record(error, results))
         raise
     if json_:
-        show_json(plan_record(checked, results))
+        show_json(plan_record(checked, results, why=why))
     else:
         show("\n".join(plan_lines(checked, results, why=why)))
 

@@ -93,7 +93,7 @@ def listed_experiments(results: ResultsFolder, read: Read = read_json_or_none) -
 
 
 def grid_entries(results: ResultsFolder, read: Read = read_json_or_none) -> dict[str, Mapping[str, Any]] | None:
-    """Name -> entry of `grid.json`; None where the folder has no grid that can be read.
+    """Name -> entry of `grid.json` that has an id; None where the folder has no grid that can be read.
 
     Raises:
         MachineError: a newer version wrote it.
@@ -103,7 +103,7 @@ def grid_entries(results: ResultsFolder, read: Read = read_json_or_none) -> dict
     configs = grid.get("configs") if isinstance(grid, Mapping) else None
     if not isinstance(configs, Mapping):
         return None
-    return {name: entry for name, entry in configs.items() if isinstance(entry, Mapping) and "id" in entry}
+    return {name: entry for name, entry in configs.items() if isinstance(_map(entry).get("id"), str)}
 
 
 def stage_folder(experiment: JobFolder, stage: str) -> JobFolder | None:

@@ -12,6 +12,7 @@ from sft.errors import ErrorKind
 from sft.runs.files import JobFolder
 from sft.runs.manifest import ListedFile, finished_files
 from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_status, stage_of
+from sft.wording import one_line
 
 JobState = State | Literal["lost", "damaged"]
 """A state as it is written, or as only a reader can tell it."""
@@ -84,6 +85,20 @@ def error_in(state: JobState, status: StatusRecord | None) -> ErrorRecord | None
     if state in FINISHED:
         return None
     return _READERS_ERRORS.get(state) or (status.error if status is not None else None)
+
+
+def reason(status: StatusRecord | None, state: JobState | None = None) -> str:
+    """One line on why a job stands where it stands.
+
+    Args:
+        status: as its runner wrote it; None where there is none that can be read.
+        state: as its files tell it, where that is another one.
+    """
+    judged = state or (status.state if status is not None else "pending")
+    error = error_in(judged, status)
+    if error is None:
+        return judged
+    return f"{'' if status is None else f'at {status.stage}: '}{one_line(error.message)}"
 
 
 def standing_of(folder: JobFolder, *, is_locked: bool) -> Standing:

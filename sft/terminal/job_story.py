@@ -4,22 +4,8 @@ from pathlib import Path
 
 from sft.runs.files import ID_DIGITS, ResultsFolder
 from sft.runs.records import StatusRecord
-from sft.runs.states import STOPPED, JobState, error_in
+from sft.runs.states import STOPPED, JobState, reason
 from sft.wording import one_line, shown_path
-
-
-def reason(status: StatusRecord | None, state: JobState | None = None) -> str:
-    """One line on why a job stands where it stands.
-
-    Args:
-        status: as its runner wrote it; None where there is none that can be read.
-        state: as its files tell it, where that is another one.
-    """
-    judged = state or (status.state if status is not None else "pending")
-    error = error_in(judged, status)
-    if error is None:
-        return judged
-    return f"{'' if status is None else f'at {status.stage}: '}{one_line(error.message)}"
 
 
 def story(name: str, key: str, status: StatusRecord | None, state: JobState, results: ResultsFolder) -> str:

@@ -12,8 +12,8 @@ from sft.runs.experiments import ListedExperiment
 from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.records import read_error, stage_of
 from sft.runs.secrets_masking import mask, secret_values
-from sft.runs.states import FINISHED
-from sft.terminal.job_story import again, reason, story
+from sft.runs.states import FINISHED, reason
+from sft.terminal.job_story import again, story
 from sft.wording import one_line, shown_path
 
 _TAIL_BYTES = 1 << 20

@@ -6,7 +6,7 @@ from sft.config.older_keys import instead_of
 from sft.experiments.planning.defaults import default_lines
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_record import all_warnings
-from sft.experiments.planning.rerun_reasons import why_lines
+from sft.experiments.planning.rerun_reasons import plan_reasons, why_lines
 from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_run
 from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob
@@ -14,7 +14,7 @@ from sft.pipeline.passed_through import written_defaults
 from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
 from sft.terminal.data_profile import data_lines
-from sft.terminal.job_story import reason, story
+from sft.terminal.job_story import story
 from sft.wording import and_more, counted, some
 
 SHOWN_EXPERIMENTS = 200
@@ -38,9 +38,9 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
     lines += [f"  no effect here: {_unused(path)} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
     lines += [*_stopped_lines(run, results), *_stopped_lines(baselines, results)]
     if why:
-        stopped, to_run = run.stopped() | baselines.stopped(), {**run.to_run, **baselines.to_run}
-        told = {path: reason(standing.status, standing.state) for path, standing in stopped.items()}
-        lines += ["", *why_lines(list(to_run.values()), told, results), *_written_default_lines(plan)]
+        reasons = plan_reasons(run, results) | plan_reasons(baselines, results)
+        to_run = [*run.to_run.values(), *baselines.to_run.values()]
+        lines += ["", *why_lines(to_run, reasons), *_written_default_lines(plan)]
     lines += data_lines(plan.data)
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])

@@ -2,18 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sft.experiments.running.diagnosis import last_line
-from sft.experiments.running.summary import ExperimentFacts, RunFacts, experiment_facts, reuse_of
+from sft.experiments.running.summary import ExperimentFacts, RunFacts, experiment_facts, failed_beside, reuse_of
+from sft.experiments.upkeep.results_view import name_of
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import STAGES, StatusRecord, read_json_or_none
-from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState
-from sft.terminal.job_story import reason, story
-from sft.wording import counted, duration, some, without_numbers
+from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState, reason
+from sft.terminal.job_story import story
+from sft.wording import and_more, counted, duration, some, without_numbers
 
 STATES: tuple[ExperimentState, ...] = (*FINISHED, *FAILED, *STOPPED, "not started", WAITING)
 NOT_REACHED: tuple[ExperimentState, ...] = (*FAILED, WAITING)
@@ -61,14 +62,19 @@ def opening_line(facts: RunFacts) -> str:
 def closing_lines(facts: RunFacts, ending: Ending) -> list[str]:
     """The summary of a run: what failed and why, what ran and what that saved, the counts, and how to go on."""
     found = experiment_facts(facts)
-    lines = [*_failed_lines(found, ending.results), _stages_line(facts, ending)]
+    beside = failed_beside(facts)
+    lines = [
+        *_failed_lines(found, ending.results),
+        *_beside_lines(beside, ending.results),
+        _stages_line(facts, ending),
+    ]
     counts = Counter(item.state for item in found)
     told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state] or state == "done")
     if ending.stopped:
         lines.append(f"stopped: {told}. Run the same command to continue.")
     else:
         lines.append(f"finished: {told}")
-    if ending.command is not None and any(counts[state] for state in NOT_REACHED):
+    if ending.command is not None and (beside or any(counts[state] for state in NOT_REACHED)):
         lines.append(f"To run again what failed: {ending.command}")
     return lines
 
@@ -90,6 +96,16 @@ def _stages_line(facts: RunFacts, ending: Ending) -> str:
     ran = sum(status.stage in STAGES and status.state in (*FINISHED, *FAILED) for status in ends)
     text = f"{counted(ran, 'stage')} run in {duration(ending.seconds)}, {reuse.stages} reused"
     return text + (f", which saved {duration(reuse.seconds)}" if reuse.seconds else "")
+
+
+def _beside_lines(beside: Mapping[Path, StatusRecord], results: ResultsFolder) -> Iterator[str]:
+    """The baselines that failed, the first few whole; no experiment lacks anything without them."""
+    if beside:
+        yield f"{counted(len(beside), 'baseline')} failed, for which no experiment waits:"
+    for path, status in list(beside.items())[:ALIKE_SHOWN]:
+        yield f"  {story(name_of(JobFolder(path)), path.name, status, status.state, results)}"
+    if len(beside) > ALIKE_SHOWN:
+        yield f"  ...{and_more(len(beside), ALIKE_SHOWN)}"
 
 
 def _failed_lines(found: Sequence[ExperimentFacts], results: ResultsFolder) -> Iterator[str]:

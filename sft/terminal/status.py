@@ -130,13 +130,15 @@ def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
         return
     left = [standing for _, standing in in_grid if standing.state not in FINISHED]
     again = Counter(standing.state for standing in left if standing.is_taken_up)
-    held = len(left) - again.total()
+    beside = [standing for standing in map(view.standings.of, view.baselines()) if standing.state in WITHOUT_RESULT]
+    held = len(left) - again.total(), sum(not standing.is_taken_up for standing in beside)
     command = _command(view)
     if again:
         states = ", ".join(f"{number} {state}" for state, number in again.items())
         yield f"Next: {command} runs {counted(again.total(), 'experiment')} ({states})"
-    if held:
-        yield f"Next: {command} --retry-failed runs also {held} that failed and would fail the same way"
+    if any(held):
+        told = [counted(number, noun) for number, noun in zip(held, ("experiment", "baseline"), strict=True) if number]
+        yield f"Next: {command} --retry-failed runs also {' and '.join(told)} that failed and would fail the same way"
 
 
 def _command(view: ResultsView) -> str:

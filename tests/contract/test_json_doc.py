@@ -21,7 +21,7 @@ from tests.support import grids
 Printed = Callable[..., tuple[int, dict[str, Any]]]
 
 WORDS = {
-    "plan": {"train", "infer", "evaluate", "baseline", "done", "tokens", *get_args(Kind)},
+    "plan": {"train", "infer", "evaluate", "baseline", "done", "reads", "tokens", *get_args(Kind)},
     "status": {
         *("done", "predicted", "running", "pending", "failed", "timeout", "interrupted", "preempted"),
         *("lost", "damaged", "pruned"),
@@ -75,7 +75,8 @@ def grid(
     path = project / "grid.json"
     zero = raw({"dataset": {"shots": 0}, "lora": ..., "seeds": {"init": 1}})
     cut = raw({"dataset": {"max_n_test": 6}, "prompting": {"max_input_length": 2}})
-    path.write_text(json.dumps({"configs": {"a": raw(), "copy": raw(), "zero": zero, "cut": cut}}))
+    copy = raw({"lora": {"lora_alpha": 8}})
+    path.write_text(json.dumps({"configs": {"a": raw(), "copy": copy, "zero": zero, "cut": cut}}))
     return path
 
 
@@ -85,9 +86,12 @@ def test_plan(grid: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> 
         return [TokenizerAnswer(lengths=own) for own in lengths]
 
     monkeypatch.setattr(planning, "ask", ask)
-    code, found = printed("plan", "grid.json")
+    code, found = printed("plan", "grid.json", "--why")
     assert code == 0
     assert found["no_effect"]
+    assert found["as_by_default"] == [{"key": "lora.lora_alpha", "experiments": ["copy"]}]
+    stages = [stage for item in found["experiments"] for stage in item["stages"]]
+    assert {reason["text"] for stage in stages for reason in stage["why"]} == {"no finished stage to compare with"}
     shared = [stage["shared_with"] for item in found["experiments"][:2] for stage in item["stages"]]
     assert shared == [None, None, None, "a", "a", "a"]
     assert found["counts"]["train"] == {"asked": 3, "to_run": 2, "done": 0, "shared": 1, "held_up": 0}

@@ -1,9 +1,11 @@
 """A plan for programs: `sft plan --json`."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sft.config.experiment import ExperimentConfig
 from sft.config.older_keys import instead_of
 from sft.data.profile.profile import DataProfile
 from sft.errors import InvalidExperiments, MachineError
@@ -11,32 +13,45 @@ from sft.experiments.executors import make_executor
 from sft.experiments.executors.protocol import ExecutorOptions
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import version_warnings
+from sft.experiments.planning.rerun_reasons import plan_reasons
 from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_run
+from sft.pipeline.differences import Difference
 from sft.pipeline.jobs import PlannedJob
+from sft.pipeline.passed_through import written_defaults
 from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
 
+Reasons = Mapping[Path, Sequence[Difference]]
+"""Why each job that would run does so, by its folder."""
 
-def plan_record(plan: GridPlan, results: ResultsFolder) -> dict[str, Any]:
+
+def plan_record(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> dict[str, Any]:
     """A checked grid against a results folder; docs/json.md says what the keys mean.
 
     Args:
         plan: the checked grid.
         results: the results folder.
+        why: whether each stage that would run tells in which keys it differs from the nearest finished one.
     """
     run, baselines = planned_run(plan, results), planned_baselines(plan, results)
+    reasons = plan_reasons(run, results) | plan_reasons(baselines, results) if why else None
     return {
         "grid": plan.source,
         "results": str(results.path),
         "findings": [],
         "counts": {stage: dataclasses.asdict(counts) for stage, counts in (run.counts() | baselines.counts()).items()},
-        "experiments": [_experiment(planned, run, results) for planned in plan.experiments],
+        "experiments": [_experiment(planned, run, results, reasons) for planned in plan.experiments],
         "baselines": [
-            _stage(job, key, baselines, results) for key, jobs in baselines.experiments.items() for job in jobs
+            _stage(job, key, baselines, results, reasons)
+            for key, jobs in baselines.experiments.items()
+            for job in jobs
         ],
         "no_effect": [
             {"key": key, "instead": instead_of(key), "experiments": names}
             for key, names in plan.by_text(without_effect).items()
+        ],
+        "as_by_default": [
+            {"key": key, "experiments": names} for key, names in plan.by_text(_written_as_by_default).items()
         ],
         "warnings": all_warnings(plan, run),
         "data": [_data(profile) for profile in plan.data],
@@ -45,8 +60,8 @@ def plan_record(plan: GridPlan, results: ResultsFolder) -> dict[str, Any]:
 
 def refused_record(error: InvalidExperiments, results: ResultsFolder) -> dict[str, Any]:
     """The same of a grid that cannot be run: its findings, and nothing else."""
-    empty: dict[str, Any] = {"counts": {}, "experiments": [], "baselines": [], "no_effect": [], "warnings": []}
-    empty["data"] = []
+    lists = ("experiments", "baselines", "no_effect", "as_by_default", "warnings", "data")
+    empty: dict[str, Any] = {"counts": {}, **{key: [] for key in lists}}
     return {"grid": error.source, "results": str(results.path), "findings": list(error.findings), **empty}
 
 
@@ -60,12 +75,19 @@ def all_warnings(plan: GridPlan, run: PlannedRun) -> list[str]:
     return [*plan.warnings, *version_warnings(done), *of_devices]
 
 
-def _experiment(planned: PlannedExperiment, run: PlannedRun, results: ResultsFolder) -> dict[str, Any]:
+def _written_as_by_default(config: ExperimentConfig) -> list[str]:
+    """The keys that are written and make no other key of a stage than if they were left out."""
+    return [path for path, _ in written_defaults(config)]
+
+
+def _experiment(
+    planned: PlannedExperiment, run: PlannedRun, results: ResultsFolder, reasons: Reasons | None
+) -> dict[str, Any]:
     name, data = planned.experiment.name, planned.data
     return {
         "name": name,
         "id": planned.keys.experiment_id,
-        "stages": [_stage(job, name, run, results) for job in run.experiments[name]],
+        "stages": [_stage(job, name, run, results, reasons) for job in run.experiments[name]],
         "rows": {"train": data.n_train, "dev": data.n_dev, "test": data.n_test, "leaked": data.n_leaked},
         "label_counts": data.label_counts,
     }
@@ -77,8 +99,11 @@ def _data(profile: DataProfile) -> dict[str, Any]:
     return record | {"splits": {split.pop("name"): split for split in record["splits"]}}
 
 
-def _stage(job: PlannedJob, name: str, run: PlannedRun, results: ResultsFolder) -> dict[str, Any]:
+def _stage(
+    job: PlannedJob, name: str, run: PlannedRun, results: ResultsFolder, reasons: Reasons | None
+) -> dict[str, Any]:
     path = job.folder.path
+    why = [{"key": item.key or None, "text": item.text} for item in (reasons or {}).get(path, ())]
     owner, standing = run.owners[path], run.standings[path]
     return {
         "stage": job.record.stage,
@@ -88,6 +113,7 @@ def _stage(job: PlannedJob, name: str, run: PlannedRun, results: ResultsFolder) 
         "shared_with": None if owner == name else owner,
         "state": standing.state,
         "error": None if standing.error is None else {"kind": standing.error.kind, "message": standing.error.message},
+        **({} if reasons is None else {"why": why}),
     }
 
 

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sft.experiments.planning.reuse import PlannedRun
 from sft.pipeline.differences import Difference, differences, leaves
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
 from sft.runs.records import JobRecord, StageName, read_job
+from sft.runs.states import reason
 from sft.wording import counted, some
 
 MAX_COMPARISONS = 2_000_000
@@ -27,37 +29,69 @@ class _Finished:
     items: Items
 
 
-def why_lines(to_run: Sequence[PlannedJob], told: Mapping[Path, str], results: ResultsFolder) -> list[str]:
-    """One line per stage and set of differences, the most frequent first.
+def plan_reasons(run: PlannedRun, results: ResultsFolder) -> dict[Path, list[Difference]]:
+    """Job folder -> why it runs, of every job that the next run would run.
+
+    Args:
+        run: the jobs of a plan.
+        results: where finished stages lie.
+    """
+    told = {path: reason(standing.status, standing.state) for path, standing in run.stopped().items()}
+    return rerun_reasons(list(run.to_run.values()), told, results)
+
+
+def rerun_reasons(
+    to_run: Sequence[PlannedJob], told: Mapping[Path, str], results: ResultsFolder
+) -> dict[Path, list[Difference]]:
+    """Job folder -> its differences from the nearest finished stage, or one without a key that says why in words.
 
     Args:
         to_run: the stages that would run, each once.
         told: job folder -> why it runs, of those that need no comparison, because they were tried before.
         results: where finished stages lie.
     """
-    by_stage: dict[StageName, list[PlannedJob]] = defaultdict(list)
-    for job in to_run:
-        by_stage[job.record.stage].append(job)
-    lines = [line for stage, jobs in by_stage.items() for line in _stage_lines(stage, jobs, told, results)]
+    found: dict[Path, list[Difference]] = {}
+    for stage, jobs in _by_stage(to_run).items():
+        new = [job for job in jobs if job.folder.path not in told]
+        nearest = _nearest(new, _finished(stage, results) if new else [])
+        for job in jobs:
+            path = job.folder.path
+            if path in told:
+                found[path] = [Difference("", told[path])]
+            elif path in nearest:
+                found[path] = differences(read_job(nearest[path].job), job.record)
+            else:
+                found[path] = [Difference("", "no finished stage to compare with")]
+    return found
+
+
+def why_lines(to_run: Sequence[PlannedJob], reasons: Mapping[Path, Sequence[Difference]]) -> list[str]:
+    """One line per stage and set of differences, the most frequent first.
+
+    Args:
+        to_run: the stages that would run, each once.
+        reasons: of each, by its folder.
+    """
+    lines = [line for stage, jobs in _by_stage(to_run).items() for line in _stage_lines(stage, jobs, reasons)]
     return ["Why (keys that differ from the nearest finished stage):", *lines] if lines else []
 
 
+def _by_stage(jobs: Sequence[PlannedJob]) -> dict[StageName, list[PlannedJob]]:
+    """The jobs of each stage, in their order."""
+    found: dict[StageName, list[PlannedJob]] = defaultdict(list)
+    for job in jobs:
+        found[job.record.stage].append(job)
+    return found
+
+
 def _stage_lines(
-    stage: StageName, jobs: Sequence[PlannedJob], told: Mapping[Path, str], results: ResultsFolder
+    stage: StageName, jobs: Sequence[PlannedJob], reasons: Mapping[Path, Sequence[Difference]]
 ) -> Iterator[str]:
     groups: dict[tuple[str, ...], _Group] = defaultdict(_Group)
-    new = [job for job in jobs if job.folder.path not in told]
     for job in jobs:
-        if job.folder.path in told:
-            groups["", told[job.folder.path]].add(job, [Difference("", told[job.folder.path])])
-    nearest = _nearest(new, _finished(stage, results) if new else [])
-    for job in new:
-        like = nearest.get(job.folder.path)
-        if like is None:
-            found = [Difference("", "no finished stage to compare with")]
-        else:
-            found = differences(read_job(like.job), job.record)
-        groups[tuple(item.key for item in found)].add(job, found)
+        found = reasons[job.folder.path]
+        words = [item.text for item in found if not item.key]
+        groups[*(item.key for item in found), *words].add(job, found)
     ordered = sorted(groups.values(), key=lambda group: -len(group.names))
     for group in ordered[:SHOWN_GROUPS]:
         yield f"  {counted(len(group.names), f'{stage} stage')} ({some(group.names, SHOWN_NAMES)}): {group.text()}"

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sft.pipeline.job_graph import Experiments
+from sft.pipeline.job_graph import Experiments, unique_jobs
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StatusRecord
 from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState
@@ -90,6 +90,17 @@ class Reuse:
 def experiment_facts(facts: RunFacts) -> list[ExperimentFacts]:
     """How each experiment stands."""
     return [_experiment(name, jobs, facts) for name, jobs in facts.experiments.items() if jobs]
+
+
+def failed_beside(facts: RunFacts) -> dict[Path, StatusRecord]:
+    """The failed jobs that no experiment waits for, which are baselines, in this run or an earlier one.
+
+    Args:
+        facts: of the run, after its last job.
+    """
+    owned = unique_jobs(facts.experiments)
+    found = ((path, facts.statuses.get(path)) for path in facts.open if path not in owned)
+    return {path: status for path, status in found if status is not None and status.state in FAILED}
 
 
 def reuse_of(facts: RunFacts) -> Reuse:

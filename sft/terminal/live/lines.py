@@ -14,8 +14,7 @@ from sft.experiments.running.summary import RunFacts
 from sft.pipeline.jobs import PlannedJob
 from sft.processes.quiet_stream import QuietStream
 from sft.runs.records import StatusRecord
-from sft.runs.states import FINISHED
-from sft.terminal.job_story import reason
+from sft.runs.states import FINISHED, reason
 from sft.terminal.live.progress import GridProgress, counts_text, failure_line, left_text, shared_name
 from sft.terminal.run_summary import opening_line
 from sft.wording import duration, one_line

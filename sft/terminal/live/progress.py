@@ -16,8 +16,7 @@ from sft.experiments.running.stage_size import StageWork
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ID_DIGITS
 from sft.runs.records import StatusRecord
-from sft.runs.states import FAILED, FINISHED, STOPPED, ExperimentState
-from sft.terminal.job_story import reason
+from sft.runs.states import FAILED, FINISHED, STOPPED, ExperimentState, reason
 from sft.wording import duration, one_line
 
 KEPT_ENDS = 20

@@ -62,3 +62,12 @@ def test_a_job_is_looked_at_once(made: Any) -> None:
     folder.manifest.unlink()
     assert standings.of(folder).state == "done"
     assert Standings(is_locked=False).of(folder).state == "damaged"
+
+
+def test_an_entry_whose_id_is_no_text_is_none(made: Any) -> None:
+    made.planned("one", "a")
+    for name, key in (("number", 7), ("list", ["a"])):
+        made.configs[name] = {"id": key, "folder": "experiments/none", "config": {}}
+    made.write_grid()
+    assert set(grid_entries(made.results) or {}) == {"one"}
+    assert [item.name for item in listed_experiments(made.results)] == ["one"]

@@ -6,6 +6,7 @@ import pytest
 
 from sft.experiments.executors.local import gpus
 from sft.experiments.executors.local.gpu_question import GpuAnswer
+from sft.experiments.planning.plan_record import plan_record
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import write_manifest
@@ -176,6 +177,10 @@ def test_why_stands_before_the_defaults(
         "  1 evaluate stage (a): reads another infer stage",
     ]
     assert start < lines.index("Defaults in force (what is not written in the configs):")
+    train, infer, _ = plan_record(plan, results, why=True)["experiments"][0]["stages"]
+    assert train["why"] == [{"key": "lora.r", "text": "lora.r 2 -> 4"}]
+    assert infer["why"] == [{"key": "reads", "text": "reads another train stage"}]
+    assert "why" not in plan_record(plan, results)["experiments"][0]["stages"][0]
 
 
 def test_why_names_what_is_written_as_by_default(

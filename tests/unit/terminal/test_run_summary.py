@@ -10,7 +10,7 @@ from sft.experiments.running.summary import RunFacts, experiment_facts, reuse_of
 from sft.pipeline.job_graph import needed_jobs
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
-from sft.runs.records import ErrorRecord, State, StatusRecord
+from sft.runs.records import ErrorRecord, JobRecord, State, StatusRecord
 from sft.terminal.run_summary import Ending, closing_lines, opening_line
 
 Chain = Callable[..., list[PlannedJob]]
@@ -22,6 +22,7 @@ class Told:
 
     def __init__(self, *experiments: list[PlannedJob]) -> None:
         self.experiments = {jobs[-1].record.name: jobs for jobs in experiments}
+        self.beside: list[PlannedJob] = []
         self.done: set[Path] = set()
         self.tried: set[Path] = set()
         self.earlier: set[Path] = set()
@@ -49,7 +50,8 @@ class Told:
 
     @property
     def facts(self) -> RunFacts:
-        needed = needed_jobs(self.experiments, lambda job: job.folder.path in self.done)
+        needed = {job.folder.path: job for job in self.beside}
+        needed |= needed_jobs(self.experiments, lambda job: job.folder.path in self.done)
         return RunFacts(self.experiments, needed, self.statuses, frozenset(self.earlier), frozenset(self.tried))
 
 
@@ -82,6 +84,29 @@ def test_a_failure_says_who_where_why_its_log_and_how_to_go_on(chain: Chain, res
         "  last line: ValueError: why",
         "4 stages run in 1 min 15 s, 0 reused",
         "finished: 1 done, 1 failed",
+        f"To run again what failed: {COMMAND}",
+    ]
+
+
+def test_failed_baselines_are_told_with_the_command_that_tries_them_again(
+    chain: Chain, results: ResultsFolder
+) -> None:
+    a = chain("a")
+    told = Told(a)
+    told.finish(*a)
+    for number in range(5):
+        told.beside.append(
+            PlannedJob(results.stage("baseline", f"b{number}"), JobRecord("baseline", "", "", {}, "", {}), ())
+        )
+    for job in told.beside[:4]:
+        told.end(job, "failed", "test.jsonl changed")
+    lines = summary(told, results)
+    assert lines[0] == "4 baselines failed, for which no experiment waits:"
+    assert lines[1].startswith("  FAILED b0 [b0] at baseline: test.jsonl changed. Log: ")
+    assert lines[4:] == [
+        "  ... and 1 more",
+        "3 stages run in 1 min 15 s, 0 reused",
+        "finished: 1 done",
         f"To run again what failed: {COMMAND}",
     ]
 

@@ -52,8 +52,8 @@ def test_counts_reasons_and_the_next_command(made: Any) -> None:
     assert lines[6:] == [
         "Next: sft run-experiments grid.jsonnet --results-path results runs 3 experiments "
         "(1 failed, 1 interrupted, 1 pending)",
-        "Next: sft run-experiments grid.jsonnet --results-path results --retry-failed runs also 3 that failed and "
-        "would fail the same way",
+        "Next: sft run-experiments grid.jsonnet --results-path results --retry-failed runs also 3 experiments "
+        "that failed and would fail the same way",
     ]
 
 
@@ -124,4 +124,6 @@ def test_baselines_that_failed_are_told_beside_the_experiments(made: Any) -> Non
         "Baselines not done:",
         "  FAILED one [b0000000] at baseline: test.jsonl changed. Log: results/stages/baseline/b000000000000000/"
         "attempts/01/stderr.log. Again: python -m sft.worker results/stages/baseline/b000000000000000",
+        "Next: sft run-experiments grid.jsonnet --results-path results --retry-failed runs also 1 baseline that "
+        "failed and would fail the same way",
     ]

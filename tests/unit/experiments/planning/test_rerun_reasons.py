@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sft.experiments.planning import rerun_reasons
+from sft.experiments.planning.rerun_reasons import rerun_reasons as reasons_of
 from sft.experiments.planning.rerun_reasons import why_lines
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
@@ -26,6 +27,10 @@ def planned(results: ResultsFolder, key: str, own: dict[str, Any], name: str | N
     return PlannedJob(folder, JobRecord("train", key, name or key, config, "/", {}, key_fields=own), ())
 
 
+def lines_of(jobs: list[PlannedJob], results: ResultsFolder, told: dict[Path, str]) -> list[str]:
+    return why_lines(jobs, reasons_of(jobs, told, results))
+
+
 def finish(made: Any, key: str, own: dict[str, Any]) -> None:
     job = planned(made.results, key, own)
     made.finish(job.folder, "train")
@@ -37,7 +42,7 @@ def test_the_nearest_finished_stage_is_the_one_compared_with(made: Any) -> None:
     finish(made, "far", fields(options={"r": 16}, init_seed=2))
     finish(made, "near", fields(options={"r": 16}))
     new = planned(made.results, "new", fields())
-    assert why_lines([new], {}, made.results) == [
+    assert lines_of([new], made.results, {}) == [
         "Why (keys that differ from the nearest finished stage):",
         "  1 train stage (new): lora.r 16 -> 8",
     ]
@@ -50,7 +55,7 @@ def test_another_value_is_nearer_than_none(made: Any) -> None:
     made.finish(job.folder, "train")
     write_record(job.folder.job, replace(job.record, key_fields=old))
     finish(made, "other", fields(init_seed=5))
-    (line,) = why_lines([planned(made.results, "new", fields(init_seed=2))], {}, made.results)[1:]
+    (line,) = lines_of([planned(made.results, "new", fields(init_seed=2))], made.results, {})[1:]
     assert line.endswith("seeds.init 5 -> 2")
 
 
@@ -58,7 +63,7 @@ def test_stages_that_differ_in_the_same_keys_are_one_line(made: Any) -> None:
     finish(made, "old", fields())
     new = [planned(made.results, f"s{seed}", fields(init_seed=seed)) for seed in range(10, 15)]
     new.append(planned(made.results, "rate", fields(trainer_args={"learning_rate": 0.2})))
-    assert why_lines(new, {}, made.results)[1:] == [
+    assert lines_of(new, made.results, {})[1:] == [
         "  5 train stages (s10, s11, s12 and 2 more): seeds.init 1 -> 10 (and 4 other changes)",
         "  1 train stage (rate): training.trainer_args.learning_rate 0.1 -> 0.2",
     ]
@@ -68,7 +73,7 @@ def test_a_stage_that_was_tried_says_so_instead(made: Any) -> None:
     finish(made, "old", fields())
     job = planned(made.results, "new", fields(init_seed=2))
     told = {job.folder.path: "at train: stopped by SIGINT"}
-    assert why_lines([job], told, made.results)[1] == "  1 train stage (new): at train: stopped by SIGINT"
+    assert lines_of([job], made.results, told)[1] == "  1 train stage (new): at train: stopped by SIGINT"
 
 
 def test_what_is_not_finished_or_says_nothing_of_its_key_is_no_neighbour(made: Any) -> None:
@@ -77,12 +82,12 @@ def test_what_is_not_finished_or_says_nothing_of_its_key_is_no_neighbour(made: A
     made.stop(half.folder, "train", "failed")
     (made.results.path / "stages" / "train" / "broken").mkdir()
     (made.results.path / "stages" / "train" / "broken" / "job.json").write_text("{")
-    lines = why_lines([planned(made.results, "new", fields())], {}, made.results)
+    lines = lines_of([planned(made.results, "new", fields())], made.results, {})
     assert lines[1] == "  1 train stage (new): no finished stage to compare with"
 
 
 def test_nothing_to_run_needs_no_reason(made: Any) -> None:
-    assert why_lines([], {}, made.results) == []
+    assert lines_of([], made.results, {}) == []
 
 
 def test_many_keys_and_many_groups_are_cut(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +99,7 @@ def test_many_keys_and_many_groups_are_cut(made: Any, monkeypatch: pytest.Monkey
         planned(made.results, "b", fields(init_seed=2, options={"r": 4})),
         planned(made.results, "c", fields(trainer_args={"learning_rate": 0.2})),
     ]
-    lines = why_lines(new, {}, made.results)
+    lines = lines_of(new, made.results, {})
     assert lines[2:] == [
         "  1 train stage (b): lora.r 8 -> 4; and 1 more key",
         "  ... and 1 train stage in 1 other group",
@@ -105,10 +110,10 @@ def test_of_too_many_finished_stages_only_some_are_compared(made: Any, monkeypat
     for seed in range(10):
         finish(made, f"old{seed}", fields(init_seed=seed))
     monkeypatch.setattr(rerun_reasons, "MAX_COMPARISONS", 2)
-    (line,) = why_lines([planned(made.results, "new", fields(init_seed=99))], {}, made.results)[1:]
+    (line,) = lines_of([planned(made.results, "new", fields(init_seed=99))], made.results, {})[1:]
     assert line.startswith("  1 train stage (new): seeds.init ")
 
 
 def test_the_folder_may_be_new(made: Any) -> None:
     nowhere = ResultsFolder(Path("nowhere"))
-    assert why_lines([planned(nowhere, "new", fields())], {}, nowhere)[1].endswith("no finished stage to compare with")
+    assert lines_of([planned(nowhere, "new", fields())], nowhere, {})[1].endswith("no finished stage to compare with")

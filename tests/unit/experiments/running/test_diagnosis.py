@@ -7,7 +7,8 @@ import pytest
 from sft.experiments.running.diagnosis import MemorySeen, error_of, last_line
 from sft.runs.files import AttemptFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
-from sft.terminal.job_story import reason, story
+from sft.runs.states import reason
+from sft.terminal.job_story import story
 
 
 @pytest.fixture
