@@ -117,18 +117,29 @@ def _write_metrics(
 
 
 def _resources(inferences: Mapping[str, Mapping[str, Any]], training: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The peaks over all stages, and the sizes of the model."""
+    """The peaks over all stages and of the kinds of stages alone, and the sizes of the model."""
     inference = inferences[EVAL]
-    stages = [*inferences.values(), *([training] if training else [])]
-    gpu_peaks = [stage["environment"]["peak_gpu_bytes"] for stage in stages]
+    of_infer, of_train = _peaks(list(inferences.values())), _peaks([training] if training else [])
+    own = {"peak_rss_bytes": peak_rss_bytes(), "environment": {"peak_gpu_bytes": None}}
     return {
-        "peak_rss_bytes": max(peak_rss_bytes(), *(stage["peak_rss_bytes"] for stage in stages)),
-        "peak_gpu_bytes": max((peak for peak in gpu_peaks if peak is not None), default=None),
+        **_peaks([*inferences.values(), *([training] if training else []), own]),
+        **{f"train_{name}": peak for name, peak in of_train.items()},
+        **{f"infer_{name}": peak for name, peak in of_infer.items()},
         "trainable_parameters": training["trainable_parameters"] if training else 0,
         "total_parameters": inference["total_parameters"],
         "exported_rank": training.get("exported_rank") if training else None,
         "answer_seconds": inference.get("answer_seconds"),
         **_memory_steps(inference, training),
+    }
+
+
+def _peaks(stages: Sequence[Mapping[str, Any]]) -> dict[str, int | None]:
+    """The most main memory and GPU memory that any of the stages had; None where none says."""
+    main = (stage["peak_rss_bytes"] for stage in stages)
+    gpu = (stage["environment"]["peak_gpu_bytes"] for stage in stages)
+    return {
+        "peak_rss_bytes": max(main, default=None),
+        "peak_gpu_bytes": max((peak for peak in gpu if peak is not None), default=None),
     }
 
 

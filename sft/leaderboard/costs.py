@@ -33,8 +33,14 @@ class Costs:
         prompt_tokens: of an evaluated row.
         adapter_bytes: of all files of the adapter that was trained.
         trainable_parameters: 0 where nothing is trained.
-        peak_rss_bytes: main memory of a process.
-        peak_gpu_bytes: of all its GPUs together.
+        peak_rss_bytes: main memory of a process, of the stage that took most.
+        peak_gpu_bytes: of all its GPUs together, likewise.
+        infer_peak_rss_bytes: main memory of inference alone; of results of earlier versions known only where nothing
+            is trained.
+        infer_peak_gpu_bytes: GPU memory likewise.
+        train_peak_rss_bytes: main memory of training alone; None where nothing is trained; of results of earlier
+            versions that of the stage that took most.
+        train_peak_gpu_bytes: GPU memory likewise.
         devices: on which it trained and answered, each once.
     """
 
@@ -46,6 +52,10 @@ class Costs:
     trainable_parameters: float | None
     peak_rss_bytes: float | None
     peak_gpu_bytes: float | None
+    infer_peak_rss_bytes: float | None
+    infer_peak_gpu_bytes: float | None
+    train_peak_rss_bytes: float | None
+    train_peak_gpu_bytes: float | None
     devices: tuple[str, ...]
 
 
@@ -64,8 +74,12 @@ def costs_of(runs: Sequence[ExperimentRecord]) -> Costs:
         prompt_tokens=_mean(runs, _prompt_tokens),
         adapter_bytes=_adapter_bytes(runs),
         trainable_parameters=_mean(runs, _trainable_parameters),
-        peak_rss_bytes=_mean(runs, lambda run: finite_number(run.part("resources").get("peak_rss_bytes"))),
-        peak_gpu_bytes=_mean(runs, lambda run: finite_number(run.part("resources").get("peak_gpu_bytes"))),
+        peak_rss_bytes=_mean(runs, lambda run: _resource(run, "peak_rss_bytes")),
+        peak_gpu_bytes=_mean(runs, lambda run: _resource(run, "peak_gpu_bytes")),
+        infer_peak_rss_bytes=_mean(runs, lambda run: _peak_of(run, "infer", "peak_rss_bytes")),
+        infer_peak_gpu_bytes=_mean(runs, lambda run: _peak_of(run, "infer", "peak_gpu_bytes")),
+        train_peak_rss_bytes=_mean(runs, lambda run: _peak_of(run, "train", "peak_rss_bytes")),
+        train_peak_gpu_bytes=_mean(runs, lambda run: _peak_of(run, "train", "peak_gpu_bytes")),
         devices=tuple(dict.fromkeys(device for run in runs for device in devices_of(run))),
     )
 
@@ -89,8 +103,20 @@ def _mean(runs: Sequence[ExperimentRecord], cost: Callable[[ExperimentRecord], f
     return mean(known) if len(known) == len(runs) else None
 
 
+def _resource(run: ExperimentRecord, name: str) -> float | None:
+    return finite_number(run.part("resources").get(name))
+
+
+def _peak_of(run: ExperimentRecord, stage: str, peak: str) -> float | None:
+    """A peak of one kind of stage; an earlier version kept that of all stages alone."""
+    own = f"{stage}_{peak}"
+    if own in run.part("resources"):
+        return _resource(run, own)
+    return _resource(run, peak) if trains(run) == (stage == "train") else None
+
+
 def _answer_seconds(run: ExperimentRecord) -> float | None:
-    return finite_number(run.part("resources").get("answer_seconds"))
+    return _resource(run, "answer_seconds")
 
 
 def _seconds_per_1000(run: ExperimentRecord) -> float | None:
@@ -106,7 +132,7 @@ def _prompt_tokens(run: ExperimentRecord) -> float | None:
 
 
 def _trainable_parameters(run: ExperimentRecord) -> float | None:
-    known = finite_number(run.part("resources").get("trainable_parameters"))
+    known = _resource(run, "trainable_parameters")
     return 0.0 if known is None and not trains(run) else known
 
 
@@ -114,7 +140,7 @@ def _adapter_bytes(runs: Sequence[ExperimentRecord]) -> float | None:
     """As recorded; what an earlier version left is looked up once, as seeds do not change the size."""
     if not trains(runs[0]):
         return None
-    recorded = _mean(runs, lambda run: finite_number(run.part("resources").get("adapter_bytes")))
+    recorded = _mean(runs, lambda run: _resource(run, "adapter_bytes"))
     if recorded is not None:
         return recorded
     folder = stage_folder(JobFolder(runs[0].folder), "train")

@@ -214,7 +214,7 @@ class ParetoFront:
     one.
 
     Attributes:
-        cost: `seconds of training`, `seconds per 1,000 predictions`, `peak memory` or `trainable parameters`.
+        cost: `seconds of training`, `seconds per 1,000 predictions`, `peak memory of ...` or `trainable parameters`.
         unit: of the cost.
         metric: that of the value: the one by which the board ranks, on dev rows where there are any.
         points: all groups that have both numbers.

@@ -33,7 +33,9 @@ def pareto_fronts(
     ranked = [(group, costs[group.name]) for group in groups if group.rank is not None and group.value is not None]
     # Of the GPU where any set-up used one, else of the process.
     memory = _GPU_MEMORY if any(own.peak_gpu_bytes is not None for _, own in ranked) else _MAIN_MEMORY
-    fronts = (_front(ranked, cost, metric, higher) for cost in (_TRAINING, _PREDICTIONS, memory, _PARAMETERS))
+    any_trains = any(trains(group.runs[0]) for group, _ in ranked)
+    kinds = (_TRAINING, _PREDICTIONS, *memory[: 1 + any_trains], _PARAMETERS)
+    fronts = (_front(ranked, cost, metric, higher) for cost in kinds)
     return tuple(front for front in fronts if front.points)
 
 
@@ -62,6 +64,18 @@ def _marked(points: Sequence[ParetoPoint], higher: bool) -> Iterator[ParetoPoint
         yield ParetoPoint(point.group, point.cost, point.value, on_front=on_front)
 
 
+def _memory(infer: Callable[[Costs], float | None], train: Callable[[Costs], float | None]) -> tuple[_Cost, _Cost]:
+    """Peaks of inference, and of training, which is none where nothing is trained."""
+    return (
+        _Cost("peak memory of inference", "GiB", lambda _, costs: _gibibytes(infer(costs))),
+        _Cost(
+            "peak memory of training",
+            "GiB",
+            lambda group, costs: _gibibytes(train(costs)) if trains(group.runs[0]) else 0.0,
+        ),
+    )
+
+
 def _gibibytes(size: float | None) -> float | None:
     return None if size is None else size / GIB
 
@@ -70,6 +84,6 @@ _TRAINING = _Cost(
     "seconds of training", "s", lambda group, costs: costs.train_seconds if trains(group.runs[0]) else 0.0
 )
 _PREDICTIONS = _Cost("seconds per 1,000 predictions", "s", lambda _, costs: costs.seconds_per_1000)
-_GPU_MEMORY = _Cost("peak memory", "GiB", lambda _, costs: _gibibytes(costs.peak_gpu_bytes))
-_MAIN_MEMORY = _Cost("peak memory", "GiB", lambda _, costs: _gibibytes(costs.peak_rss_bytes))
+_GPU_MEMORY = _memory(lambda costs: costs.infer_peak_gpu_bytes, lambda costs: costs.train_peak_gpu_bytes)
+_MAIN_MEMORY = _memory(lambda costs: costs.infer_peak_rss_bytes, lambda costs: costs.train_peak_rss_bytes)
 _PARAMETERS = _Cost("trainable parameters", "parameters", lambda _, costs: costs.trainable_parameters)

@@ -214,9 +214,11 @@ def within_range(found: Uncertainty, estimate: float, bounds: Bounds | None, n_r
 
     plain = found.interval(0.95)
     half = (plain.high - plain.low) / 2
-    if bounds is None or not isfinite(bounds[0]):
+    if bounds is None:
         return plain
     low, high = bounds
+    if not isfinite(low):
+        return plain if high is None else Interval(plain.low, min(plain.high, high))
     if high is None:
         if estimate <= low:
             return Interval(low, max(plain.high, low))

@@ -137,7 +137,9 @@ def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTabl
         *_setting_columns(bundles),
         PageColumn("train s", "number", 1, "a training that several experiments share counts in each"),
         PageColumn("infer s", "number", 1),
-        PageColumn("peak GiB", "number", 2, "GPU memory where a GPU was used, else main memory"),
+        PageColumn(
+            "peak GiB", "number", 2, "of the stage that took most; GPU memory where a GPU was used, else main memory"
+        ),
     ]
     cells = [
         [

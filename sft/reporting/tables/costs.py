@@ -51,7 +51,9 @@ COSTS = (
     CostColumn("train s", 1, "the whole stage, with loading the model", lambda costs: costs["train_seconds"]),
     CostColumn("s per 1,000", 1, "seconds per 1,000 predictions", lambda costs: costs["seconds_per_1000"]),
     CostColumn("prompt tokens", 0, "of an evaluated row", lambda costs: costs["prompt_tokens"]),
-    CostColumn("peak GiB", 2, "GPU memory where a GPU was used, else main memory", peak_memory),
+    CostColumn(
+        "peak GiB", 2, "of the stage that took most; GPU memory where a GPU was used, else main memory", peak_memory
+    ),
     CostColumn("adapter MB", 1, "all files of the trained adapter", _adapter),
     CostColumn("trained parameters", 0, "", lambda costs: costs["trainable_parameters"]),
 )

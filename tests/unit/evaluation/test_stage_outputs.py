@@ -271,6 +271,8 @@ def test_a_training_is_recorded_with_its_rows_seconds_and_parameters(planned: Jo
     resources = metrics["resources"]
     assert (resources["adapter_bytes"], resources["answer_seconds"]) == (5, 0.5)
     assert (resources["peak_rss_bytes"], resources["peak_gpu_bytes"]) == (10**15, 7)
+    assert (resources["infer_peak_rss_bytes"], resources["infer_peak_gpu_bytes"]) == (5, None)
+    assert (resources["train_peak_rss_bytes"], resources["train_peak_gpu_bytes"]) == (10**15, 7)
     assert (resources["trainable_parameters"], resources["exported_rank"]) == (11, 2)
     assert (metrics["data"]["n_train"], len(metrics["data"]["train_indices"])) == (6, 6)
     assert metrics["data"]["n_truncated"] == 2 + 3

@@ -33,6 +33,16 @@ def test_costs_are_means_over_runs() -> None:
     assert (found.peak_rss_bytes, found.peak_gpu_bytes, found.devices) == (1 << 30, None, ())
 
 
+def test_peaks_of_stages_are_apart_and_those_of_earlier_versions_are_of_the_largest() -> None:
+    told = {"peak_rss_bytes": 9, "infer_peak_rss_bytes": 4, "train_peak_rss_bytes": 9, "infer_peak_gpu_bytes": None}
+    found = costs_of([run(resources=told)])
+    assert (found.infer_peak_rss_bytes, found.train_peak_rss_bytes, found.infer_peak_gpu_bytes) == (4, 9, None)
+    earlier = costs_of([run(resources={"peak_rss_bytes": 9})])
+    assert (earlier.infer_peak_rss_bytes, earlier.train_peak_rss_bytes) == (None, 9)
+    untrained = costs_of([run(trained=False, resources={"peak_rss_bytes": 4})])
+    assert (untrained.infer_peak_rss_bytes, untrained.train_peak_rss_bytes) == (4, None)
+
+
 def test_what_one_run_does_not_tell_is_not_the_mean_of_the_others() -> None:
     found = costs_of([run(resources={"trainable_parameters": 64, "peak_gpu_bytes": 5}), run()])
     assert (found.trainable_parameters, found.peak_gpu_bytes) == (None, None)

@@ -17,7 +17,9 @@ from sft.leaderboard.verdict import verdict_of
 def cost(seconds: float | None, train: float | None = None) -> Costs:
     return Costs(
         train_seconds=train, seconds_per_1000=seconds, seconds_cover=None, prompt_tokens=None, adapter_bytes=None,
-        trainable_parameters=None, peak_rss_bytes=None, peak_gpu_bytes=None, devices=(),
+        trainable_parameters=None, peak_rss_bytes=None, peak_gpu_bytes=None,
+        infer_peak_rss_bytes=None, infer_peak_gpu_bytes=None, train_peak_rss_bytes=None, train_peak_gpu_bytes=None,
+        devices=(),
     )  # fmt: skip
 
 

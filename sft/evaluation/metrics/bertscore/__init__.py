@@ -1,5 +1,11 @@
-"""BERTScore F1, the mean over rows (Zhang et al., 2020): needs the extra `sft-grid[bertscore]` and a model."""
+"""BERTScore F1, the mean over rows (Zhang et al., 2020): needs the extra `sft-grid[bertscore]` and a model.
 
+It is not rescaled, so its numbers lie in a narrow band that depends on the encoder, often 0.8 to 1, and a share of a
+range would say nothing of what counts as a small difference. Only its greatest value is declared: without `--margin`
+no two set-ups are equivalent in it.
+"""
+
+import math
 from typing import Annotated
 
 from pydantic import Field
@@ -26,7 +32,7 @@ METRIC = MetricEntry(
     module="sft.evaluation.metrics.bertscore.module:BertScore",
     needs="texts",
     task_types=GENERATION,
-    range=(-1.0, 1.0),
+    range=(-math.inf, 1.0),
     row_sums="sft.evaluation.metrics.row_sums:mean_of_rows",
     options=Options,
     paths=("bertscore_model",),

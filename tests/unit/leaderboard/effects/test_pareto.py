@@ -69,17 +69,40 @@ def test_costs_are_means_over_runs_and_shared_stages_count_in_full(tmp_path: Pat
     assert found == {
         "seconds of training": ("s", 20.0),
         "seconds per 1,000 predictions": ("s", 25.0),
-        "peak memory": ("GiB", 1.5),
+        "peak memory of training": ("GiB", 1.5),
         "trainable parameters": ("parameters", 64.0),
     }
 
 
 def test_memory_is_the_gpus_where_any_run_used_one(tmp_path: Path) -> None:
     folder = ResultsBuilder(tmp_path)
-    add(folder, "a", 0.5, resources={"peak_gpu_bytes": 3 * GIB})
+    add(
+        folder,
+        "a",
+        0.5,
+        resources={"peak_gpu_bytes": 3 * GIB, "infer_peak_gpu_bytes": GIB, "train_peak_gpu_bytes": 3 * GIB},
+    )
     add(folder, "b", 0.6)
-    points = front(folder, "peak memory").points
-    assert [(point.group, point.cost, point.on_front) for point in points] == [("a", 3.0, True)]
+    for kind, size in (("inference", 1.0), ("training", 3.0)):
+        points = front(folder, f"peak memory of {kind}").points
+        assert [(point.group, point.cost, point.on_front) for point in points] == [("a", size, True)]
+
+
+def test_memory_of_inference_is_compared_with_its_like(tmp_path: Path) -> None:
+    folder = ResultsBuilder(tmp_path)
+    own = config(lora=None, training=None, dataset={"shots": 0})
+    timing: dict[str, Any] = {"train": None, "infer": 2.0}
+    folder.done("zero", "f" * 16, own, metrics({"macro_f1": 0.4}, timing=timing))
+    assert [found.cost for found in board(folder).pareto if found.unit == "GiB"] == ["peak memory of inference"]
+    resources = {"peak_rss_bytes": 3 * GIB, "infer_peak_rss_bytes": GIB, "train_peak_rss_bytes": 3 * GIB}
+    add(folder, "lora", 0.5, resources=resources)
+    inference, training = (front(folder, f"peak memory of {kind}").points for kind in ("inference", "training"))
+    assert [(point.group, point.cost, point.on_front) for point in inference] == [
+        ("lora", 1.0, True), ("zero", 1.0, False),
+    ]  # fmt: skip
+    assert [(point.group, point.cost, point.on_front) for point in training] == [
+        ("zero", 0.0, True), ("lora", 3.0, True),
+    ]  # fmt: skip
 
 
 def test_nothing_trained_has_no_parameters_and_no_seconds_of_training(tmp_path: Path) -> None:

@@ -2,17 +2,19 @@
 
 import itertools
 import statistics as plain
+from math import inf
 
 import numpy as np
 import pytest
 from scipy import optimize, stats
 
+from sft.evaluation.selection import range_of
 from sft.leaderboard.records import Comparison, SeedKey
 from sft.leaderboard.statistics.comparer import Comparer, Scale
 from sft.leaderboard.statistics.formulas import SAMPLES, shifted_interval, tango_interval
 from sft.leaderboard.statistics.moderation import Prior
 from sft.leaderboard.statistics.seed_clusters import ALONE, BOTH_SEEDED, CONTEXTS, GAIN, Difference
-from sft.leaderboard.statistics.uncertainty import Bounds
+from sft.leaderboard.statistics.uncertainty import Bounds, Resampled, within_range
 
 ACCURACY = Scale(higher_is_better=True, margin=0.02, bounds=(0.0, 1.0))
 PLAIN = Comparer(ACCURACY, 80)
@@ -292,3 +294,10 @@ def test_without_common_seeds_as_many_seeds_are_needed_whatever_their_number() -
         asked.append(found.needed.seeds)
     assert asked[0] == pytest.approx(asked[1], abs=1)
     assert asked[0] == pytest.approx(2 * 0.05**2 * (2.8 / 0.02) ** 2, rel=0.02)
+
+
+def test_an_interval_ends_at_the_greatest_value_of_a_metric_without_a_least() -> None:
+    found = Resampled(0.95, np.linspace(0.75, 1.15, 400))
+    assert within_range(found, 0.95, (-inf, None), 100).high > 1
+    assert within_range(found, 0.95, (-inf, 1.0), 100).high == 1.0
+    assert Scale(bounds=range_of("bertscore", {})).width is None
