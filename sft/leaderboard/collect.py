@@ -19,7 +19,7 @@ from sft.config.seeds import SEEDS
 from sft.errors import UserError
 from sft.leaderboard.cache.file_cache import FileCache, Signature, read_cache
 from sft.leaderboard.cache.parts import Document, Split
-from sft.leaderboard.in_force import NOT_A_SETTING, InForce, in_force, leaves, settings_in_force
+from sft.leaderboard.in_force import NOT_A_SETTING, InForce, in_force, leaves, settings_in_force, with_method
 from sft.leaderboard.records import SeedKey
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
@@ -87,8 +87,8 @@ class ExperimentRecord:
 
     @cached_property
     def settings_in_force(self) -> dict[str, Any]:
-        """The leaves of the config by dotted path; what has no effect is as if it were not written."""
-        return settings_in_force(self.settings, self.in_force)
+        """The leaves by dotted path: what has no effect is as if not written, and the adapter method has its name."""
+        return with_method(settings_in_force(self.settings, self.in_force))
 
     @cached_property
     def experiment(self) -> "ExperimentConfig":

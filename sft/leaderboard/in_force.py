@@ -13,8 +13,9 @@ from sft.config.seeds import without_seeds
 from sft.errors import SftError
 
 NOT_A_SETTING = frozenset({"name"})
+METHOD = "adapter.method"
 _MOST_KNOWN = 20_000
-_SAYS_NONE = {"adapter.method": "none", "inference.calibration_args.calibration_fn": "none"}
+_SAYS_NONE = {METHOD: "none", "inference.calibration_args.calibration_fn": "none"}
 """Values that say the same as leaving their section out."""
 
 
@@ -87,6 +88,18 @@ def settings_in_force(settings: Mapping[str, Any], known: InForce) -> dict[str, 
         else:
             found[first_name(path)] = value
     return found
+
+
+def with_method(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the adapter method by its name where the section `lora`, which is short for it, says it.
+
+    Args:
+        settings: in force, by dotted path.
+    """
+    says_lora = any(
+        path == "lora" or path.startswith("lora.") for path, value in settings.items() if value is not None
+    )
+    return {**settings, METHOD: "lora"} if says_lora else dict(settings)
 
 
 def first_name(path: str) -> str:

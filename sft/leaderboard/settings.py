@@ -4,11 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.in_force import default_settings, training_defaults
+from sft.leaderboard.in_force import METHOD, default_settings, training_defaults
 from sft.leaderboard.setting_differences import differing, has_section
 from sft.wording import UNSET, distinct_texts
 
-DEFAULTS = {"training.trainer_args.max_length": UNSET, "inference.calibration_args.calibration_fn": UNSET}
+DEFAULTS = {
+    "training.trainer_args.max_length": UNSET,
+    "inference.calibration_args.calibration_fn": UNSET,
+    METHOD: UNSET,
+}
 """Leaves whose default says more than the word."""
 
 

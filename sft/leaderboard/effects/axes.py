@@ -1,13 +1,14 @@
 """What an axis of a grid is: rows that are equal but for one thing, side by side."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.in_force import training_defaults
 from sft.leaderboard.records import SeedKey
-from sft.leaderboard.setting_differences import setting_columns
+from sft.leaderboard.setting_differences import SECTION, setting_columns, value_key
 from sft.leaderboard.settings import setting_texts
 from sft.wording import UNSET
 
@@ -46,7 +47,8 @@ def grid_rows(records: Sequence[ExperimentRecord]) -> list[GridRow]:
 
 
 def changes(pairs: Sequence[tuple[GridRow, GridRow]]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Settings in which the rows of pairs differ, with how the two sides are written; a section is told by its leaves.
+    """Settings in which the rows of pairs differ, with how the two sides are written; a section is told by its leaves,
+    but for those that are as they are in every such section.
 
     Args:
         pairs: each of the value's row and the reference's.
@@ -56,7 +58,7 @@ def changes(pairs: Sequence[tuple[GridRow, GridRow]]) -> Iterator[tuple[str, tup
     for value, reference in pairs:
         for path, key in value.settings.items():
             other = reference.settings[path]
-            if key != other:
+            if key != other and not comes_with_section(path, {key, other}):
                 counts[path] += 1
                 found.setdefault(path, {}).setdefault((key, other), (value, reference))
     for path, kinds in found.items():
@@ -66,6 +68,16 @@ def changes(pairs: Sequence[tuple[GridRow, GridRow]]) -> Iterator[tuple[str, tup
         sides = [{UNSET if text is None else text for text in texts} for texts in zip(*told, strict=True)]
         first, second = (texts.pop() if len(texts) == 1 and counts[path] == len(pairs) else VARIOUS for texts in sides)
         yield path, (first, second)
+
+
+def comes_with_section(path: str, keys: Set[Hashable]) -> bool:
+    """Whether rows differ in a setting only because some lack its section, in which the others leave it unwritten.
+
+    Args:
+        path: dotted.
+        keys: of the setting, in the rows.
+    """
+    return None in keys and keys <= {None, SECTION, value_key(training_defaults().get(path))}
 
 
 Block = Mapping[Hashable, GridRow]

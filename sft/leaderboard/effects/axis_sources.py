@@ -7,8 +7,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from sft.leaderboard.effects.axes import Axis, AxisValue, Block, GridRow, blocks_of
-from sft.leaderboard.in_force import default_settings
+from sft.leaderboard.effects.axes import Axis, AxisValue, Block, GridRow, blocks_of, comes_with_section
+from sft.leaderboard.in_force import METHOD, default_settings
 from sft.leaderboard.setting_differences import SECTION, together, value_key, written_value
 from sft.leaderboard.settings import DEFAULTS
 from sft.wording import UNSET, distinct_texts
@@ -24,7 +24,7 @@ OF_EXAMPLES = tuple(f"inference.{key}" for key in ("icl_selection", "icl_encoder
 _NEEDS = {SHOTS: OF_TRAINING, "inference.icl_examples": OF_EXAMPLES}
 """Setting -> keys and sections that have no effect where it is 0."""
 
-_AS_UNWRITTEN = {"adapter.method": "none", "inference.calibration_args.calibration_fn": "none", "dataset.shots": 0}
+_AS_UNWRITTEN = {METHOD: "none", "inference.calibration_args.calibration_fn": "none", "dataset.shots": 0}
 """Values that say the same as a section left out; no shots are what the fewest are."""
 
 Columns = Mapping[str, Sequence[Hashable]]
@@ -158,7 +158,7 @@ def setting_axes(rows: Sequence[GridRow]) -> list[Axis]:
 
 def _setting_axis(paths: Sequence[str], columns: Columns, rows: Sequence[GridRow]) -> Axis | None:
     """That of leaves which change together; None where nothing else is equal beside it."""
-    name = min(paths, key=lambda path: (SECTION in columns[path], path == SHOTS, len(path)))
+    name = min(paths, key=lambda path: _telling(path, columns[path]))
     own = columns[name]
     blocks = blocks_of(_beside(paths, columns, rows, own))
     if not blocks:
@@ -168,7 +168,7 @@ def _setting_axis(paths: Sequence[str], columns: Columns, rows: Sequence[GridRow
     values = _values([key for key in dict.fromkeys(own) if key in present], unwritten)
     defaults = [key for key in values if is_default(name, key)]
     reference = reference_of(list(values.values()), defaults)
-    return Axis(name, "setting", values, reference, blocks, _others(name, paths))
+    return Axis(name, "setting", values, reference, blocks, _others(name, paths, columns))
 
 
 def _beside(
@@ -202,10 +202,24 @@ def is_within(path: str, sections: Sequence[str]) -> bool:
     return any(path == section or path.startswith(f"{section}.") for section in sections)
 
 
-def _others(name: str, paths: Sequence[str]) -> tuple[str, ...]:
-    """The leaves that change together with it; a section is told by what is in it."""
+def _telling(path: str, keys: Sequence[Hashable]) -> tuple[int, int]:
+    """Orders the settings that change together, the one first that says most of what they do."""
+    if path == METHOD:
+        place = 0
+    elif SECTION in keys:
+        place = 3
+    elif comes_with_section(path, set(keys)):
+        place = 4
+    else:
+        place = 2 if path == SHOTS else 1
+    return place, len(path)
+
+
+def _others(name: str, paths: Sequence[str], columns: Columns) -> tuple[str, ...]:
+    """The leaves that change together with it; a section is told by what is written in it."""
     sections = {path for path in paths if any(other.startswith(f"{path}.") for other in paths)}
-    return tuple(path for path in paths if path != name and path not in sections)
+    written = (path for path in paths if not comes_with_section(path, set(columns[path])))
+    return tuple(path for path in written if path != name and path not in sections)
 
 
 def _values(keys: Sequence[Hashable], unwritten: str) -> dict[Hashable, AxisValue]:

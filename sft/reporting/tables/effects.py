@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.leaderboard.effects.axes import VARIOUS
-from sft.leaderboard.in_force import training_defaults
+from sft.leaderboard.in_force import METHOD, training_defaults
 from sft.reporting.tables.groups import interval_text
 from sft.reporting.tables.marks import MARKS, MISSING
 from sft.wording import UNSET, counted, p_text, some
@@ -143,7 +143,7 @@ def effects_heading(effects: Sequence[Record], board: Record) -> str:
     rows = ""
     if board["effects_dev"]:
         rows = " on dev rows (to choose by)" if effects[0]["rows"] == "dev" else " on test rows (to report)"
-    return f"Effects on {arrowed(effects[0])}{rows}, paired runs equal but for the named thing{over}"
+    return f"Effects on {arrowed(effects[0])}{rows}, paired runs equal but for what is named{over}"
 
 
 def effect_text(effect: Record) -> str:
@@ -173,11 +173,15 @@ def compared_text(effect: Record) -> str:
 
 
 def _surprising_first(changes: Sequence[Record]) -> list[Record]:
-    """What both sides have before what comes and goes with a section, defaults of training last."""
-    return sorted(
-        changes,
-        key=lambda change: (UNSET in (change["value"], change["reference"]), change["setting"] in training_defaults()),
-    )
+    """The adapter method, then what both sides have, then what comes and goes with a section, what training has by
+    default last.
+    """
+
+    def place(change: Record) -> tuple[bool, bool, bool]:
+        comes_and_goes = UNSET in (change["value"], change["reference"])
+        return change["setting"] != METHOD, comes_and_goes, change["setting"] in training_defaults()
+
+    return sorted(changes, key=place)
 
 
 def _change_text(change: Record) -> str:

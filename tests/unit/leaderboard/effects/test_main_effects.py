@@ -202,7 +202,7 @@ def test_the_one_zero_shot_run_stands_beside_every_way_of_training_and_every_see
         lora = {} if init == "default" else {"init_lora_weights": init}
         own = {"dataset": {"shots": 4}, "lora": lora, "seed": seed}
         made.scored(f"{init}-{seed}", right(120 + 20 * len(lora)), own)
-    effect = effects(made)["lora.r: 8 over none"]
+    effect = effects(made)["adapter.method: lora over none"]
     assert (effect.n_pairs, effect.difference, effect.also[0]) == (4, pytest.approx(0.15), "dataset.shots")
 
 
@@ -225,7 +225,7 @@ def test_a_run_under_several_names_is_one_pair_and_none_with_itself(made: Result
             made.scored(f"{model}/lora/seed{seed}", right(n_right + 40), {"seed": seed, "model": {"name": model}})
     model = effects(made)["model.name: b over a"]
     assert (model.n_pairs, n_seeds(model), model.difference) == (3, 2, pytest.approx(0.1))
-    zero = effects(made)["lora.r: 8 over none"]
+    zero = effects(made)["adapter.method: lora over none"]
     assert (zero.value_name, zero.reference_name) == ("lora", "zero")
     assert {"dataset.shots", "training.trainer_args.learning_rate"} < set(zero.also)
     assert not {"lora", "adapter", "training"} & set(zero.also)

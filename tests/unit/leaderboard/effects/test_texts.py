@@ -97,8 +97,25 @@ def test_an_effect_names_all_that_differs_between_its_sides(made: ResultsBuilder
     made.scored("a", outcome(np.arange(200) < 150), {})
     made.scored("b", outcome(np.arange(200) < 100), shown)
     (effect,) = made.record()["effects"]
-    assert compared_text(effect).startswith("lora.r 8 over none (also inference.icl_examples 0 over 2, ")
+    assert compared_text(effect) == (
+        "adapter.method lora over none (also inference.icl_examples 0 over 2, lora.r 8 over none, "
+        "training.trainer_args.learning_rate 0.0003 over none)"
+    )
     assert {"setting": "inference.icl_examples", "value": "0", "reference": "2"} in effect["changes"]
+    assert "training.icl_examples" not in {change["setting"] for change in effect["changes"]}  # 0 in every training
+
+
+def test_shots_beside_none_are_no_effect_of_shots_alone(made: ResultsBuilder) -> None:
+    zero: dict[str, Any] = {"lora": None, "training": None, "dataset": {"shots": 0}}
+    made.scored("zero", outcome(np.arange(200) < 80), zero)
+    for number, (init, shots) in enumerate(itertools.product((None, "pissa"), (4, 8))):
+        lora = {"r": 8} if init is None else {"r": 8, "init_lora_weights": init}
+        made.scored(f"n{number}", outcome(np.arange(200) < 100 + number), {"lora": lora, "dataset": {"shots": shots}})
+    texts = [compared_text(effect) for effect in made.record()["effects"]]
+    assert texts[0] == (
+        "dataset.shots 4 over 0 (also adapter.method lora over none, lora.init_lora_weights not alike in all pairs, "
+        "lora.r 8 over none and 1 more)"
+    )
 
 
 def test_parts_of_names_that_are_alike_are_told_apart_by_what_they_set(made: ResultsBuilder) -> None:
