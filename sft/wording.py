@@ -88,6 +88,15 @@ def without_numbers(text: str) -> str:
     return _NUMBERS.sub("0", text)
 
 
+FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet takes for the beginning of a formula, or trims so that one begins the cell."""
+
+
+def spreadsheet_text(text: str) -> str:
+    """The text with an apostrophe in front where a spreadsheet would run it as a formula."""
+    return f"'{text}" if text.startswith(FORMULA_MARKS) else text
+
+
 def one_line(text: str) -> str:
     """The text without what would break a line or steer a terminal; names and messages may hold anything."""
     return "".join(character if character.isprintable() else " " for character in text).strip()

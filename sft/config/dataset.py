@@ -97,6 +97,9 @@ class DatasetConfig(Section):
     on_missing: Literal["error", "drop"] = "error"
     """Rows with an empty used column: refuse them or leave them out; default `error`."""
 
+    corrections: Annotated[str, Field(min_length=1)] | None = None
+    """File (csv, tsv, jsonl) of `source_index` and `gold` that corrects test and dev rows when they are scored."""
+
     keep_columns: list[str] | None = None
     """Columns copied into the predictions; default all."""
 

@@ -18,5 +18,8 @@ class EvaluationConfig(Section):
     tokenizer_name: str | None = None
     """Hub or local tokenizer that splits words for BLEU and ROUGE; default theirs."""
 
+    slices: list[str] | None = None
+    """Columns whose values are scored apart, by the metric that ranks; default none."""
+
     strict_leaks: bool = False
     """A shot or in-context example found among the evaluated rows is an error; default false. In no id."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _PER_ROW = "per_row."
 """Before the names of the arrays of single results."""
+_SLICE = "slice."
+"""Before the names of the arrays of columns."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class EvaluatedRows:
             and in files of earlier versions.
         confidence: (rows,) probability of the most probable label; likewise.
         per_row: by result, (rows,) or (rows, numbers), what a metric needs of each row beside these.
+        slices: by column of `evaluation.slices`, (rows,) the slice of each row.
         uncalibrated: the same rows without the calibrator; None where there is none or they are not known.
     """
 
@@ -45,13 +48,20 @@ class EvaluatedRows:
     brier: NDArray[np.float64] | None = None
     confidence: NDArray[np.float64] | None = None
     per_row: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    slices: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     uncalibrated: "EvaluatedRows | None" = None
 
     def __len__(self) -> int:
         return len(self.correct)
 
+    def at(self, places: NDArray[np.int64]) -> "EvaluatedRows":
+        """Some of the rows, without what they were before the calibrator."""
+        arrays = {name: array[places] for name in _OUTCOMES if (array := getattr(self, name)) is not None}
+        return EvaluatedRows(**arrays, per_row={name: array[places] for name, array in self.per_row.items()})
 
-_OUTCOMES = tuple(item.name for item in fields(EvaluatedRows) if item.name not in ("per_row", "uncalibrated"))
+
+_MAPS = ("per_row", "slices")
+_OUTCOMES = tuple(item.name for item in fields(EvaluatedRows) if item.name not in (*_MAPS, "uncalibrated"))
 
 
 def evaluated_rows(
@@ -132,6 +142,8 @@ def _arrays(rows: EvaluatedRows, prefix: str) -> Iterator[tuple[str, NDArray[Any
             yield f"{prefix}{name}", getattr(rows, name)
     for result, array in rows.per_row.items():
         yield f"{prefix}{_PER_ROW}{result}", array
+    for column, array in rows.slices.items():
+        yield f"{prefix}{_SLICE}{column}", array
     if rows.uncalibrated is not None:
         found = dict(_arrays(rows.uncalibrated, f"{prefix}{UNCALIBRATED}"))
         for known in ("correct", "gold"):  # they follow from the others
@@ -167,4 +179,5 @@ def read_rows(path: Path, prefix: str = "") -> EvaluatedRows | None:
 def _rows(arrays: Mapping[str, NDArray[Any]], uncalibrated: EvaluatedRows | None) -> EvaluatedRows:
     outcomes = {name: arrays[name] for name in _OUTCOMES if name in arrays}
     per_row = {name.removeprefix(_PER_ROW): array for name, array in arrays.items() if name.startswith(_PER_ROW)}
-    return EvaluatedRows(**outcomes, per_row=per_row, uncalibrated=uncalibrated)
+    slices = {name.removeprefix(_SLICE): array for name, array in arrays.items() if name.startswith(_SLICE)}
+    return EvaluatedRows(**outcomes, per_row=per_row, slices=slices, uncalibrated=uncalibrated)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from sft.evaluation.outputs import SplitOutput, read_outputs
 from sft.evaluation.predictions import prediction_records, write_predictions
 from sft.evaluation.results import split_results
 from sft.evaluation.rows import evaluated_rows, write_rows
+from sft.evaluation.slices import SlicedColumn, sliced
 from sft.processes.environment import git_commit, peak_rss_bytes, versions
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder
 from sft.runs.manifest import adapter_bytes, write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import EVAL, JobRecord, read_json_or_none
+from sft.tasks.corrections import ScoredInputs, scored
 from sft.tasks.inputs import Inputs, inputs_of_job, rows_sha256
 from sft.tasks.row_sets import RowSet, pool_rows
 
@@ -28,8 +31,9 @@ LIBRARY_WARNINGS = "library_warnings"
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
     """Write predictions and, where metrics are asked for, `rows.npz` and `metrics.json`; the manifest last."""
-    inputs = inputs_of_job(record)
     folder = Path(record.config_folder)
+    scoring = scored(inputs_of_job(record), folder)
+    inputs = scoring.inputs
     infers = {name: JobFolder(path) for name, path in record.infer_folders(job.path).items()}
     inferences = {name: read_json_or_none(infer.inference) for name, infer in infers.items()}
     inference = inferences[EVAL]
@@ -39,8 +43,10 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     ]
     if record.with_metrics:
         results = {split: split_results(inputs, split, output, record) for split, output in outputs.items()}
-        _write_rows(job, inputs, outputs, results)
-        _write_metrics(job, record, inputs, results, inferences, started)
+        slices = {column: sliced(column, inputs.evaluated()) for column in inputs.config.evaluation.slices or ()}
+        results = {split: _with_slices(found, split, slices) for split, found in results.items()}
+        _write_rows(job, inputs, outputs, results, slices)
+        _write_metrics(job, record, scoring, results, inferences, started)
         written += [job.rows, job.metrics]
     total = sum(len(output.predictions) for output in outputs.values())
     progress(total, total)
@@ -63,8 +69,20 @@ def _write_split(
     return paths
 
 
+def _with_slices(results: MetricResults, split: str, slices: Mapping[str, SlicedColumn]) -> MetricResults:
+    """The results of a split whose details name the slices of its rows, where there are any."""
+    if not slices:
+        return results
+    told = {column: one.record(split) for column, one in slices.items()}
+    return replace(results, details=results.details | {"slices": told})
+
+
 def _write_rows(
-    job: JobFolder, inputs: Inputs, outputs: Mapping[str, SplitOutput], results: Mapping[str, MetricResults]
+    job: JobFolder,
+    inputs: Inputs,
+    outputs: Mapping[str, SplitOutput],
+    results: Mapping[str, MetricResults],
+    slices: Mapping[str, SlicedColumn],
 ) -> None:
     column, written = inputs.config.prompting.output_column, inputs.config.evaluation.model_extra or {}
     rows = inputs.evaluated()
@@ -72,18 +90,19 @@ def _write_rows(
         split: evaluated_rows(output, [row.text(column) for row in rows[split]], written, results[split].per_row)
         for split, output in outputs.items()
     }
-    write_rows(job.rows, found)
+    codes = {split: {column: one.codes[split] for column, one in slices.items()} for split in found}
+    write_rows(job.rows, {split: replace(own, slices=codes[split]) for split, own in found.items()})
 
 
 def _write_metrics(
     job: JobFolder,
     record: JobRecord,
-    inputs: Inputs,
+    scoring: ScoredInputs,
     results: Mapping[str, MetricResults],
     inferences: Mapping[str, Mapping[str, Any]],
     started: float,
 ) -> None:
-    inference = inferences[EVAL]
+    inputs, inference = scoring.inputs, inferences[EVAL]
     train_folder = record.input_folder("train", job.path)
     train = None if train_folder is None else JobFolder(train_folder)
     training = None if train is None else read_json_or_none(train.training)
@@ -97,7 +116,8 @@ def _write_metrics(
         "seed": inputs.config.seed,
         "results": {**results["test"].results, **dev_results},
         "details": {**results["test"].details, **({} if dev is None else {"dev": dev.details})},
-        "data": _data_record(inputs, inferences, training),
+        "data": _data_record(inputs, inferences, training)
+        | scoring.record(record.fingerprints.get("files", {}).get(f"evaluate:{inputs.config.dataset.corrections}")),
         "config": record.config,
         "timing": {
             **timing,

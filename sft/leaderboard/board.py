@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.config.canonical import key_of
 from sft.evaluation.selection import DEV, UNCALIBRATED, higher_is_better, ranking_key, stands_beside
-from sft.leaderboard.board_warnings import board_warnings
+from sft.leaderboard.board_warnings import board_warnings, other_gold
 from sft.leaderboard.cache.file_cache import FileCache
 from sft.leaderboard.collect import Collected, ExperimentRecord, finite_number
 from sft.leaderboard.groups import Group, groups_of
@@ -21,6 +21,7 @@ from sft.leaderboard.records import Baselines, CalibrationGain, Effect, Learning
 
 if TYPE_CHECKING:
     from sft.leaderboard.statistics.comparison import BoardStatistics
+    from sft.leaderboard.statistics.slices import SlicedResult
 
 _DIGITS = 8
 
@@ -52,6 +53,7 @@ class Board:
         learning_curves: groups over their shots.
         calibration_gains: of the groups that have a calibrator.
         pareto: quality beside costs.
+        slices: the leading groups on slices of the test rows, where their runs have any.
     """
 
     id: str
@@ -71,6 +73,7 @@ class Board:
     learning_curves: tuple[LearningCurve, ...] = ()
     calibration_gains: tuple[CalibrationGain, ...] = ()
     pareto: tuple[ParetoFront, ...] = ()
+    slices: "tuple[SlicedResult, ...]" = ()
 
     @property
     def records(self) -> list[ExperimentRecord]:
@@ -113,7 +116,8 @@ def rank(collected: Collected) -> Leaderboard:
             groups.setdefault(board_id(record), []).append(record)
         else:
             without.append(record)
-    boards = tuple(_board(key, records) for key, records in groups.items())
+    remarks = other_gold(groups)
+    boards = tuple(_board(key, records, remarks.get(key)) for key, records in groups.items())
     return Leaderboard(boards, tuple(without), collected.others, in_grid=collected.in_grid, caches=collected.caches)
 
 
@@ -179,7 +183,14 @@ def _labels(record: ExperimentRecord) -> tuple[str, ...] | None:
     return tuple(labels) if isinstance(labels, list) else None
 
 
-def _board(key: str, records: Sequence[ExperimentRecord]) -> Board:
+def _board(key: str, records: Sequence[ExperimentRecord], remark: str | None) -> Board:
+    """A board without groups.
+
+    Args:
+        key: its id.
+        records: its experiments.
+        remark: what to know of it beside other boards; None where there is nothing.
+    """
     first = records[0]
     metric = _metric_of(first)
     higher = metric is None or direction(first, metric)
@@ -192,7 +203,7 @@ def _board(key: str, records: Sequence[ExperimentRecord]) -> Board:
         metric=metric,
         higher_is_better=higher,
         rows=rows,
-        warnings=tuple(board_warnings(records)),
+        warnings=(*([] if remark is None else [remark]), *board_warnings(records)),
         in_grid_order=tuple(records),
     )
 

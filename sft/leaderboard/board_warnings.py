@@ -37,6 +37,7 @@ def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
     devices.pop("", None)
     if len(devices) > 1:
         yield f"rows were timed on different devices, so that their seconds cannot be compared ({_each(devices)})"
+    yield from _corrected_gold(records)
     yield from _labels_without_rows(records)
     for row in WARNINGS:
         names = [record.name for record in records if row.holds(record)]
@@ -47,6 +48,43 @@ def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
         for text in _recorded(record):
             recorded.setdefault(text, {})[record.name] = None
     yield from (f"{text} in {some(list(names), MOST_NAMES)}" for text, names in recorded.items())
+
+
+def other_gold(boards: Mapping[str, Sequence[ExperimentRecord]]) -> dict[str, str]:
+    """Board -> what to know of it where the same rows stand on another board with other gold, because of corrections.
+
+    Args:
+        boards: the experiments by board.
+    """
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for board, records in boards.items():
+        alike.setdefault(_rows_as_read(records[0]), []).append(board)
+    return {
+        board: "the same rows stand on another board with other gold, as not all experiments have the same "
+        "`dataset.corrections`: their numbers are not comparable; write it in all of them and run the grid again, "
+        "which loads no model"
+        for same in alike.values()
+        if len(same) > 1
+        for board in same
+    }
+
+
+def _rows_as_read(record: ExperimentRecord) -> tuple[str, ...]:
+    """What names a board but for its gold: task, labels, and the evaluated rows as the data has them."""
+    data, details = record.part("data"), record.part("details")
+    before = data.get("corrections") or {}
+    hashes = [before.get(f"uncorrected_{name}", data.get(name)) for name in ("test_rows_sha256", "dev_rows_sha256")]
+    settings = [record.setting("dataset.task_type"), record.setting("prompting.output_column")]
+    return tuple(map(str, [*settings, sorted(details.get("labels") or ()), *hashes]))
+
+
+def _corrected_gold(records: Sequence[ExperimentRecord]) -> Iterator[str]:
+    """How much of the gold is not that of the data; the same in all experiments of a board."""
+    found = records[0].part("data").get("corrections")
+    if isinstance(found, Mapping):
+        changed = [f"{len(rows)} {split}" for split, rows in (found.get("changed") or {}).items() if rows]
+        told = f"the gold of {' and '.join(changed)} rows is" if changed else "no gold is"
+        yield f"{told} corrected by {found.get('file')}"
 
 
 def _named(records: Sequence[ExperimentRecord], value: Callable[[ExperimentRecord], str]) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from sft.leaderboard.statistics.against_baselines import with_baselines
 from sft.leaderboard.statistics.comparer import Scale
 from sft.leaderboard.statistics.comparison import BoardRuns, compared
 from sft.leaderboard.statistics.run_samples import run_samples
+from sft.leaderboard.statistics.slices import sliced_results
 from sft.leaderboard.verdict import verdict_of
 
 CLOSELY = 50
@@ -77,4 +78,5 @@ def _complete(board: Board, options: StatisticsOptions, baselines: Sequence[Base
         learning_curves=learning_curves(planned_curves(groups), runs),
         calibration_gains=calibration_gains(groups, runs),
         pareto=pareto_fronts(groups, costs, metric, higher=board.higher_is_better),
+        slices=sliced_results(groups, runs.samples.metric, runs.comparer.scale),
     )

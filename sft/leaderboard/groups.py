@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 
 from sft.leaderboard.collect import ExperimentRecord, finite_numbers
 from sft.leaderboard.gathering import SetUp, set_ups
-from sft.leaderboard.records import BEST, Comparison, Interval, SeedKey, Summary
+from sft.leaderboard.records import BEST, WORSE, Comparison, Interval, SeedKey, Summary
+
+MOST_LEADING = 10
+"""Set-ups that lead side by side."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,15 @@ def groups_of(
     found = set_ups(records, unfinished)
     expected = max((len(one.planned) for one in found), default=0)
     return _ranked([_group(one, expected, metric) for one in found], metric, higher)
+
+
+def leading_groups(groups: Sequence[Group]) -> list[Group]:
+    """The best and those that are not shown to be worse than it, the first `MOST_LEADING` of them.
+
+    Args:
+        groups: of one board, best first, with their marks.
+    """
+    return [group for group in groups if group.mark not in (None, WORSE)][:MOST_LEADING]
 
 
 def summary(runs: Sequence[ExperimentRecord], name: str) -> Summary | None:

@@ -14,6 +14,8 @@ from sft.errors import SftError
 
 NOT_A_SETTING = frozenset({"name"})
 METHOD = "adapter.method"
+_CHANGES_NO_RESULT = frozenset({"evaluation.slices"})
+"""Settings that add to what is known of a run; those that differ in them are the same in every number."""
 _MOST_KNOWN = 20_000
 _SAYS_NONE = {METHOD: "none", "inference.calibration_args.calibration_fn": "none"}
 """Values that say the same as leaving their section out."""
@@ -66,7 +68,8 @@ def _in_force(text: str) -> InForce:
     except (ValidationError, SftError, OSError):
         pass
     found = InForce(unused, "", trains, is_seeded, on_pool)
-    kept = {path: value for path, value in settings_in_force(leaves(config), found).items() if value is not None}
+    settings = settings_in_force(leaves(config), found).items()
+    kept = {path: value for path, value in settings if value is not None and path not in _CHANGES_NO_RESULT}
     return replace(found, identity=json.dumps(kept, sort_keys=True))
 
 

@@ -43,6 +43,8 @@ _NAMES: Mapping[str, str] = {
     "metrics": "evaluation.metrics",
     "arguments": "evaluation",
     "keep_columns": "dataset.keep_columns",
+    "slices": "evaluation.slices",
+    "corrections": "dataset.corrections",
     "method": "adapter.method",
     "version": VERSION,
 }
@@ -53,6 +55,7 @@ _CONTENTS: Mapping[str, str] = {
     "model.chat_template": "model.chat_template_from",
     "model.adapter": "model.adapter",
     "tokenizer": "evaluation.tokenizer_name",
+    "corrections": "dataset.corrections",
 }
 """Fields that hold the content of what a key of the config names."""
 

@@ -50,6 +50,12 @@ def by_content(experiment: Experiment, stage: StageName, written: Fields) -> Fie
     return {key: files.get(f"{stage}:{value}", value) for key, value in written.items()}
 
 
+def corrected_gold(experiment: Experiment) -> str | None:
+    """The content of the file that corrects the gold of evaluated rows; None where there is none."""
+    name = experiment.config.dataset.corrections
+    return None if name is None else experiment.fingerprints.files[f"evaluate:{name}"]
+
+
 def metric_modules(experiment: Experiment) -> Fields:
     """Metrics that are local modules of `evaluate`, by result, with their content."""
     files = experiment.fingerprints.files

@@ -20,6 +20,7 @@ from sft.pipeline.key_fields import (
     Fields,
     bin_arguments,
     by_content,
+    corrected_gold,
     inference_examples,
     metric_arguments,
     metric_modules,
@@ -152,6 +153,8 @@ def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fiel
         "code": {name: experiment.fingerprints.code[name] for name in _own_evaluation_code(experiment)} or None,
         "tokenizer": experiment.fingerprints.tokenizer if task.uses("evaluation.tokenizer_name") else None,
         "keep_columns": config.dataset.keep_columns,
+        "corrections": corrected_gold(experiment),
+        "slices": config.evaluation.slices or None,
     }
     if task.uses("inference.label_scoring"):
         optional["label_scoring"] = written(config.inference.label_scoring) or None
@@ -165,13 +168,18 @@ def baseline_fields(experiment: Experiment) -> Fields:
     """What the baselines beside an experiment depend on: no model, and shots only where the experiment has some."""
     config, labels = experiment.config, experiment.fingerprints.labels or []
     roles = ("train", "dev", "test") if experiment.has_dev else ("train", "test")
-    return _stage("baseline", experiment) | {
-        "reading": reading(experiment, roles) | {"labels": [value for value, _ in labels]},
-        "pool": pool(config) if config.uses_shots else without_none({"max_n_train": config.dataset.max_n_train}),
-        "rows": row_caps(experiment),
-        "prompting": config.prompting.model_dump(include={"input_columns", "output_column"}),
-        "arguments": bin_arguments(experiment),
-    }
+    corrections = without_none({"corrections": corrected_gold(experiment)})
+    return (
+        _stage("baseline", experiment)
+        | corrections
+        | {
+            "reading": reading(experiment, roles) | {"labels": [value for value, _ in labels]},
+            "pool": pool(config) if config.uses_shots else without_none({"max_n_train": config.dataset.max_n_train}),
+            "rows": row_caps(experiment),
+            "prompting": config.prompting.model_dump(include={"input_columns", "output_column"}),
+            "arguments": bin_arguments(experiment),
+        }
+    )
 
 
 def _own_evaluation_code(experiment: Experiment) -> list[str]:

@@ -34,11 +34,11 @@ def keys(value: Any) -> set[str]:
 
 
 def test_it_names_the_keys_of_the_file(tmp_path: Path) -> None:
-    grid = grids.MadeGrid(tmp_path, n_rows=40)
+    grid = grids.MadeGrid(tmp_path, n_rows=40, channels=("mail", "phone"))
     leaderboard = with_statistics(build_leaderboard([grid.results]))
     found = leaderboard_record(leaderboard)
     board = found["boards"][0]
-    assert all(board[part] for part in ("groups", "effects", "learning_curves", "pareto"))
+    assert all(board[part] for part in ("groups", "effects", "learning_curves", "pareto", "slices"))
     set_of_shots = ShotSetBaseline("aa", (13,), 12, {})
     record = dataclasses.replace(leaderboard.boards[0].records[0], error=ExperimentError("data", "x"))
     others = dataclasses.replace(

@@ -40,9 +40,18 @@ class MadeGrid:
         models: names; each later one is a little better.
         n_seeds: runs of every set-up.
         n_rows: test rows.
+        channels: values that the rows take in turns and by which they are sliced; empty: no slices.
     """
 
-    def __init__(self, path: Path, models: tuple[str, ...] = ("small", "big"), n_seeds: int = 3, n_rows: int = 60):
+    def __init__(
+        self,
+        path: Path,
+        models: tuple[str, ...] = ("small", "big"),
+        n_seeds: int = 3,
+        n_rows: int = 60,
+        channels: tuple[str, ...] = (),
+    ):
+        self.channels = channels
         self.results = ResultsFolder(path)
         self.entries: dict[str, Any] = {}
         self.n_rows = n_rows
@@ -109,10 +118,17 @@ class MadeGrid:
         ]
         write_predictions(job.predictions("test", "jsonl"), job.predictions("test", "tsv"), records)
         losses = log_losses(probabilities, self.gold)
-        write_rows(job.rows, {"test": EvaluatedRows(predicted == self.gold, self.gold, predicted, losses)})
+        slices = {"channel": np.arange(self.n_rows) % len(self.channels)} if self.channels else {}
+        rows = EvaluatedRows(predicted == self.gold, self.gold, predicted, losses, slices=slices)
+        write_rows(job.rows, {"test": rows})
         write_json(job.metrics, self._metrics(probabilities, written, trained=trained))
         write_manifest(job, [job.result])
         write_record(job.status, StatusRecord("done", "evaluate", attempt=1))
+
+    def _slices(self) -> dict[str, Any]:
+        """What the details of every run say of the slices."""
+        named = [{"value": value, "n_rows": self.n_rows // len(self.channels)} for value in self.channels]
+        return {"slices": {"channel": named}} if named else {}
 
     def _metrics(
         self, probabilities: NDArray[np.float64], written: dict[str, Any], *, trained: bool
@@ -132,6 +148,7 @@ class MadeGrid:
                 "labels": list(LABELS),
                 "confusion_matrix": counts.tolist(),
                 "per_label": per_label,
+                **self._slices(),
                 "higher_is_better": {"macro_f1": True, "accuracy": True, "log_loss": False, "ece": False},
             },
             "data": {

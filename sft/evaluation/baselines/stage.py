@@ -26,6 +26,7 @@ from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
+from sft.tasks.corrections import scored
 from sft.tasks.inputs import Inputs, inputs_of_job, row_text, rows_sha256
 
 SCHEMA = 1
@@ -35,7 +36,7 @@ Predict = Callable[[Known, Sequence[str]], Probabilities | None]
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
     """Write `baselines.json`, and the rows of each baseline that could be had; the manifest last."""
-    inputs = inputs_of_job(record)
+    inputs = scored(inputs_of_job(record), Path(record.config_folder)).inputs
     known = _known(inputs)
     texts = [text for rows in inputs.evaluated().values() for text in _texts(inputs, rows)]
     measured: dict[str, Mapping[str, Any]] = {}

@@ -31,6 +31,18 @@ def label_sums(result: str, rows: EvaluatedRows, n_labels: int, _arguments: Mapp
     return RowSums(numbers, macro.value, macro.gradient)
 
 
+def over_labels_there(result: str, rows: EvaluatedRows, n_labels: int) -> RowSums | None:
+    """A mean over labels of those alone that any of these rows has; None for what is no such mean.
+
+    Of a part of the rows, which may lack labels for what it is, and not for what the model does with it.
+    """
+    average, _, ratio = result.partition("_")
+    if average != "macro" or ratio not in _RATIOS or rows.gold is None or rows.predicted is None:
+        return None
+    macro = _Macro(_RATIOS[ratio], np.zeros(n_labels, dtype=np.bool_))
+    return RowSums(LabelCounts(rows.gold, rows.predicted, n_labels), macro.value)
+
+
 def _by_label(sums: Floats) -> Floats:
     """(3, labels, ...) hits, gold and predicted counts."""
     return sums.reshape(3, -1, *sums.shape[1:])

@@ -83,12 +83,14 @@ class Contents:
         return {name: decode_source(self._source(name)) for name in own_code(config) if is_file_code(name)}
 
     def _files(self, config: ExperimentConfig) -> Iterator[tuple[StageName, str]]:
-        """Stage and path as written of the files among the arguments of the trainer and of the metrics."""
+        """Stage and path as written of files: arguments of the trainer and of the metrics, corrected gold."""
         if config.trains and config.training is not None:
             yield from (("train", name) for name in argument_files(config.training.trainer_args).values())
         metrics = config.evaluation.metrics or ()
         names = local_files(metrics, config.evaluation.model_extra or {}, self._folder)
         yield from (("evaluate", name) for name in names)
+        if config.dataset.corrections is not None:
+            yield from (("evaluate", config.dataset.corrections), ("baseline", config.dataset.corrections))
 
     def _data(self, config: ExperimentConfig, commit: str | None) -> dict[str, str]:
         dataset = config.dataset

@@ -13,9 +13,9 @@ from typing import Any
 
 from sft.reporting.flat import flat_rows
 from sft.reporting.formats.report_format import Report, ReportFormat
+from sft.wording import spreadsheet_text
 
 _FIRST = ("rank", "board", "name", "set_up", "set_up_rank", "mark", "provisional", "id", "state", "seed", "error")
-_FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def render(report: Report) -> str:
@@ -42,7 +42,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA_MARKS) else value
+        return spreadsheet_text(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)  # the same as JSON's, and thousands of rows have a million of them
     return json.dumps(value)

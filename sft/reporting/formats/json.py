@@ -82,6 +82,7 @@ def _board(board: Board) -> dict[str, Any]:
         "statistics": statistics_record(board.statistics),
         "verdict": None if board.verdict is None else dataclasses.asdict(board.verdict),
         **effect_parts(board),
+        "slices": [dataclasses.asdict(one) for one in board.slices],
     }
 
 

@@ -11,6 +11,7 @@ from sft.reporting.tables.costs import COSTS, cost_lines
 from sft.reporting.tables.effects import effect_sections
 from sft.reporting.tables.groups import group_cells, group_headers, statistics_lines
 from sft.reporting.tables.marks import mark_lines, verdict_lines
+from sft.reporting.tables.slices import slice_sections
 from sft.runs.files import ID_DIGITS
 from sft.wording import counted
 
@@ -95,7 +96,7 @@ def _groups(record: Record) -> list[str]:
     ]
     effects = [
         escaped(part) if isinstance(part, str) else _escaped_table(part.headers, part.rows)
-        for part in effect_sections(record)
+        for part in (*effect_sections(record), *slice_sections(record))
     ]
     return [_escaped_table(group_headers(record), rows), *lines, *costs, *effects, "Every experiment:"]
 

@@ -14,6 +14,7 @@ from sft.reporting.tables.costs import cost_lines
 from sft.reporting.tables.effects import arrowed, effect_sections
 from sft.reporting.tables.groups import statistics_lines
 from sft.reporting.tables.marks import mark_lines, verdict_lines
+from sft.reporting.tables.slices import slice_sections, worst_slice_lines
 
 Record = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ def page_board(board: Board, table: BoardTable, record: Record, leaderboard: Rec
     return {
         "title": f"{record['task_type']} of {record['output_column']}",
         "metric": record["metric"],
-        "verdict": verdict_lines(record),
+        "verdict": [*verdict_lines(record), *worst_slice_lines(record)],
         "labels": record["labels"],
         "warnings": record["warnings"],
         "marks": [*mark_lines(record)],
@@ -43,7 +44,7 @@ def page_board(board: Board, table: BoardTable, record: Record, leaderboard: Rec
         "charts": [{"name": one.name, "title": one.title, "spec": one.spec} for one in board_charts(record)],
         "numbers": [
             part if isinstance(part, str) else {"headers": list(part.headers), "rows": list(map(list, part.rows))}
-            for part in effect_sections(record)
+            for part in (*effect_sections(record), *slice_sections(record))
         ],
         "baselines": [
             [one["title"], {name: short(value) for name, value in one["results"].items()}]

@@ -377,3 +377,36 @@ def test_rows_of_texts_give_every_number_and_older_ones_but_that_of_own_code(
             assert sums is not None
             assert sums.whole == pytest.approx(record["results"][result], abs=1e-12)
     assert None not in now.values()
+
+
+def test_corrected_gold_and_slices_are_in_the_results_and_in_what_is_recomputed(
+    planned: Jobs, raw: Raw, zero_shot: dict[str, Any], project: Path
+) -> None:
+    """The first test row, which is said to be `good`, is so."""
+    (project / "fixes.csv").write_text("source_index,gold\n0,good\n1,good\n")
+    changes = {"dataset": {"corrections": "fixes.csv"}, "evaluation": {"slices": ["label"]}}
+    plain, infer = planned(raw(zero_shot), place="plain")
+    _write_scores(infer, ["test"])
+    before = _run(plain)
+    job, infer = planned(raw(zero_shot, changes))
+    _write_scores(infer, ["test"])
+    record = _run(job)
+    assert (before["results"]["accuracy"], record["results"]["accuracy"]) == (
+        pytest.approx(7 / 9),
+        pytest.approx(8 / 9),
+    )
+    assert [row["label"] for row in _predictions(job)][:2] == ["good", "good"]
+    found = record["data"]["corrections"]
+    assert (found["n_rows"], found["changed"], found["file"]) == (2, {"test": [0]}, "fixes.csv")
+    assert found["content"].startswith("sha256:")
+    assert found["uncorrected_test_rows_sha256"] == before["data"]["test_rows_sha256"]
+    assert record["data"]["test_rows_sha256"] != before["data"]["test_rows_sha256"]
+    assert record["details"]["slices"] == {
+        "label": [{"value": "good", "n_rows": 4}, {"value": "mixed", "n_rows": 3}, {"value": "bad", "n_rows": 2}]
+    }
+    rows = read_rows(job.folder.rows)
+    assert rows is not None
+    assert rows.slices["label"].tolist() == [0, 0, 1, 2, 0, 1, 2, 0, 1]
+    assert wrong_metrics(job.folder) == []
+    assert "corrections" not in before["data"]
+    assert "slices" not in before["details"]

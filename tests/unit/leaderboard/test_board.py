@@ -170,3 +170,24 @@ def test_failed_experiments_are_on_no_board(tmp_path: Path) -> None:
     leaderboard = build_leaderboard([folder.results])
     assert leaderboard.boards == ()
     assert [record.name for record in leaderboard.without_result] == ["bad"]
+
+
+def test_boards_of_corrected_and_uncorrected_gold_say_so(tmp_path: Path) -> None:
+    made = ResultsBuilder(tmp_path / "results")
+    correction = {
+        "file": "fixes.csv",
+        "changed": {"test": [3, 7]},
+        "uncorrected_test_rows_sha256": "aa",
+        "uncorrected_dev_rows_sha256": None,
+    }
+    made.done("plain", "1", made.config(), metrics({"accuracy": 0.5}))
+    fixed = {"test_rows_sha256": "bb", "corrections": correction}
+    made.done("fixed", "2", made.config(), metrics({"accuracy": 0.6}, data=fixed))
+    made.done("other rows", "3", made.config(), metrics({"accuracy": 0.6}, data={"test_rows_sha256": "cc"}))
+    plain, corrected, other = build_leaderboard([made.results]).boards
+    remark = "the same rows stand on another board with other gold"
+    assert [any(remark in text for text in board.warnings) for board in (plain, corrected, other)] == [
+        True, True, False,
+    ]  # fmt: skip
+    assert "the gold of 2 test rows is corrected by fixes.csv" in corrected.warnings
+    assert not any("corrected by" in text for text in plain.warnings)

@@ -141,6 +141,8 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     (_dataset(read={"encoding": "latin-1"}), [], "tie"),
     (_dataset(read={"encoding": "utf-8"}), [], ""),
     (_dataset(keep_columns=["id"]), [], "e"),
+    ({"evaluation": {"slices": ["id"]}}, [], "e"),
+    ({"evaluation": {"slices": []}}, [], ""),
     (_dataset(labels={"bad": "awful", "good": "good", "mixed": "mixed"}), [], "tie"),
     (_dataset(labels=["good", "bad", "mixed"]), [], "tie"),
     (_dataset(labels=["bad", "good", "mixed"]), [], ""),

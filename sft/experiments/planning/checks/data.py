@@ -13,9 +13,11 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.data.leaks import count_leaks
 from sft.data.rows import Row, Splits, texts_of
-from sft.errors import UserError
+from sft.errors import DataError, UserError
+from sft.evaluation.slices import sliced
 from sft.experiments.planning.row_warnings import row_warnings
 from sft.pipeline.needed_rows import named_row_sets
+from sft.tasks.corrections import scored
 from sft.tasks.examples import example_source
 from sft.tasks.inputs import Inputs, read_splits, select_inputs, used_columns
 from sft.tasks.row_sets import RowSet, check_row_set, pool_rows
@@ -92,10 +94,15 @@ class DataChecks:
         except UserError as error:
             return [_located(error)]
         inputs = dataclasses.replace(inputs, config=config)
-        found = [*_missing_gold(inputs, with_gold), *_missing_kept(inputs), *_example_findings(inputs)]
+        missing = [*_missing_kept(inputs), *_missing_slices(inputs)]
+        found = [*_missing_gold(inputs, with_gold), *missing, *_example_findings(inputs)]
         found = found or _row_set_findings(inputs, self._folder)
         if found:
             return found
+        try:
+            scoring = scored(inputs, self._folder)
+        except UserError as error:
+            return [_located(error)]
         evaluated = chain.from_iterable(inputs.evaluated().values())
         leaked = count_leaks(used_examples(inputs, self._folder), evaluated, inputs.config.prompting.input_columns)
         if leaked and config.evaluation.strict_leaks:
@@ -109,7 +116,7 @@ class DataChecks:
             n_dev=None if inputs.selection.dev is None else len(inputs.selection.dev),
             n_test=len(inputs.selection.test),
             n_leaked=leaked,
-            warnings=row_warnings(inputs, self._folder),
+            warnings=(*row_warnings(inputs, self._folder), *scoring.warnings),
         )
 
 
@@ -165,6 +172,20 @@ def _missing_kept(inputs: Inputs) -> list[PathMessage]:
         for name in kept
         if name not in columns
     ]
+
+
+def _missing_slices(inputs: Inputs) -> list[PathMessage]:
+    """Columns whose values cannot be scored apart: they are not there, or have too many values."""
+    found, rows = [], inputs.evaluated()
+    for column in inputs.config.evaluation.slices or []:
+        try:
+            for split in (inputs.splits.test, inputs.splits.dev):
+                if split is not None:
+                    split.require(column)
+            sliced(column, rows)
+        except DataError as error:
+            found.append(("evaluation.slices", str(error)))
+    return found
 
 
 def _example_findings(inputs: Inputs) -> list[PathMessage]:
