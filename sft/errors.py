@@ -103,6 +103,18 @@ class DataError(UserError):
         super().__init__(message, kind="data")
 
 
+class ChangedInput(DataError):
+    """What is read is not what the plan saw.
+
+    Attributes:
+        name: of what changed.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} changed since the plan; run the same command again")
+        self.name = name
+
+
 class MachineError(SftError):
     """The machine must change: disk, permission, memory, GPU, network, a package that is not installed."""
 

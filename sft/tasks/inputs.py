@@ -13,13 +13,13 @@ from sft.config.prompting import PromptingConfig
 from sft.data.loading import data_fingerprint, data_names, load_splits
 from sft.data.rows import Row, Splits, indices_of, texts_of
 from sft.data.selection import Selection, select
-from sft.errors import DataError
+from sft.errors import ChangedInput, DataError
 from sft.labels.label_set import LabelSet, check_gold
 from sft.models.sentence_encoder import EncoderSource
 from sft.registry import load, run_snapshots
 from sft.runs.records import JobRecord
 from sft.tasks import task_registry
-from sft.tasks.planned import changed, check_unchanged
+from sft.tasks.planned import check_unchanged
 from sft.tasks.task import Task
 
 _JSON_TYPES = (str, int, float, bool, list, dict, type(None))
@@ -132,7 +132,7 @@ def planned_inputs(config: ExperimentConfig, folder: Path, fingerprints: Mapping
     for role, content in data_fingerprint(config.dataset, folder, revisions.get("dataset")).items():
         if planned.get(role, content) != content:
             name = data_names(config.dataset, folder).get(role, f"split {role} of {config.dataset.path}")
-            raise changed(name)
+            raise ChangedInput(name)
     return load_inputs(config, folder, revisions)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from sft.adapters.method import adapter_method
 from sft.config.examples import INFERENCE, TRAINING, encoders_in_force
 from sft.config.experiment import ExperimentConfig
-from sft.errors import DataError, UserError
+from sft.errors import ChangedInput, UserError
 from sft.models.references import model_fingerprint
 from sft.registry import own_code_source
 from sft.runs.records import JobRecord, StageName
@@ -28,15 +28,15 @@ def check_unchanged(record: JobRecord, config: ExperimentConfig) -> None:
     folder = Path(record.config_folder)
     for name, planned, commit in _read_by_stage(record, config):
         if planned is not None and _content(name, folder, commit) != planned:
-            raise changed(name)
+            raise ChangedInput(name)
     for key, planned in record.fingerprints.get("files", {}).items():
         stage, _, name = key.partition(":")
         if stage == record.stage and _content(name, folder, None) != planned:
-            raise changed(name)
+            raise ChangedInput(name)
     code = record.fingerprints.get("code", {})
     for name in own_code_of(record.stage, config, code):
         if name not in record.code and _code(name, folder) != code[name]:
-            raise changed(name)
+            raise ChangedInput(name)
 
 
 def own_code_of(stage: StageName, config: ExperimentConfig, names: Iterable[str]) -> list[str]:
@@ -44,11 +44,6 @@ def own_code_of(stage: StageName, config: ExperimentConfig, names: Iterable[str]
     trained_by = adapter_method(config.adapter_method).own_code(config.adapter_options).values()
     runs_in = {name: "train" if name in trained_by else "evaluate" for name in names}
     return [name for name in names if runs_in[name] == stage]
-
-
-def changed(name: str) -> DataError:
-    """The error for an input that is not what the plan saw."""
-    return DataError(f"{name} changed since the plan; run the same command again")
 
 
 def _read_by_stage(record: JobRecord, config: ExperimentConfig) -> Iterator[tuple[str, str | None, str | None]]:

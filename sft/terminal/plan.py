@@ -44,7 +44,7 @@ def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> 
     lines += data_lines(plan.data)
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
-    return [*lines, *(f"warning: {warning}" for warning in all_warnings(plan, run))]
+    return [*lines, *(f"warning: {warning}" for warning in all_warnings(plan, run, results))]
 
 
 def _unused(path: str) -> str:

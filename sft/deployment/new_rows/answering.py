@@ -10,7 +10,7 @@ from typing import Any
 from sft.data.rows import Row, Split, Splits
 from sft.data.selection import Selection
 from sft.deployment.new_rows.finished import FinishedExperiment
-from sft.errors import DataError
+from sft.errors import ChangedInput, DataError
 from sft.evaluation.calibrating import SEEN, Calibration
 from sft.evaluation.outputs import read_outputs
 from sft.evaluation.predictions import prediction_records
@@ -95,6 +95,16 @@ def load_answerer(experiment: FinishedExperiment, scratch: Path, memory_step: in
         DataError: data, model or own code changed since, or the examples of this version would be others.
         UserError: its calibrator cannot be applied to other rows.
     """
+    try:
+        return _loaded(experiment, scratch, memory_step)
+    except ChangedInput as error:
+        raise DataError(
+            f"{error.name} is not what it was when {experiment.title} ran, and new rows are answered with what it "
+            "was then; put it back, or run the grid again"
+        ) from error
+
+
+def _loaded(experiment: FinishedExperiment, scratch: Path, memory_step: int) -> Answerer:
     inputs = _inputs(experiment)
     folder = Path(experiment.record.config_folder)
     calibration = Calibration.of(inputs, folder)

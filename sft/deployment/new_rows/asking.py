@@ -105,9 +105,9 @@ def _read_options(own: ReadOptions, given: Mapping[str, Any]) -> ReadOptions:
     except ValidationError as error:
         fault = error.errors()[0]
         known = ", ".join(ReadOptions.model_fields)
-        raise UserError(
-            f"dataset.read.{'.'.join(map(str, fault['loc']))}: {fault['input']!r}: {fault['msg']} (keys: {known})"
-        ) from None
+        key = ".".join(map(str, fault["loc"]))
+        told = "unknown key" if fault["type"] == "extra_forbidden" else f"{fault['input']!r}: {fault['msg']}"
+        raise UserError(f"dataset.read.{key}: {told} (keys: {known})") from None
 
 
 def _notes(experiment: FinishedExperiment) -> Iterator[str]:

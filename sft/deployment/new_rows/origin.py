@@ -80,7 +80,7 @@ def origin_in_force(output: Path, wanted: Origin) -> Origin:
     Raises:
         UserError: the file is there and has other answers.
     """
-    if not output.exists():
+    if not output.exists() or not output.stat().st_size:
         return wanted
     written = read_origin(output)
     place = shown_path(output)

@@ -11,6 +11,7 @@ from sft.data.profile.profile import DataProfile
 from sft.errors import InvalidExperiments, MachineError
 from sft.experiments.executors import make_executor
 from sft.experiments.executors.protocol import ExecutorOptions
+from sft.experiments.planning.new_rows_hints import new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import version_warnings
 from sft.experiments.planning.rerun_reasons import plan_reasons
@@ -53,7 +54,7 @@ def plan_record(plan: GridPlan, results: ResultsFolder, *, why: bool = False) ->
         "as_by_default": [
             {"key": key, "experiments": names} for key, names in plan.by_text(_written_as_by_default).items()
         ],
-        "warnings": all_warnings(plan, run),
+        "warnings": all_warnings(plan, run, results),
         "data": [_data(profile) for profile in plan.data],
     }
 
@@ -65,14 +66,22 @@ def refused_record(error: InvalidExperiments, results: ResultsFolder) -> dict[st
     return {"grid": error.source, "results": str(results.path), "findings": list(error.findings), **empty}
 
 
-def all_warnings(plan: GridPlan, run: PlannedRun) -> list[str]:
-    """What the plan says of the grid, then of finished stages that this machine would compute otherwise."""
+def all_warnings(plan: GridPlan, run: PlannedRun, results: ResultsFolder) -> list[str]:
+    """What the plan says of the grid, then of finished stages that this machine would compute otherwise, and of those
+    that could do what others would be run for.
+    """
     done = [job for path, job in run.jobs.items() if path in run.done]
     try:
         of_devices = make_executor(ExecutorOptions(), lambda _: None).warnings(run.experiments, run.done)
     except MachineError as error:
         of_devices = [str(error)]
-    return [*plan.warnings, *version_warnings(done), *of_devices]
+    trainings = [job.record for job in run.to_run.values() if job.record.stage == "train"]
+    hints = [
+        f"{name} would be trained anew, and a finished training differs only in the file of its data; if only the "
+        f"rows to answer are new: {command}"
+        for name, command in new_rows_hints({record.name: record.key_fields for record in trainings}, results).items()
+    ]
+    return [*plan.warnings, *version_warnings(done), *of_devices, *hints]
 
 
 def _written_as_by_default(config: ExperimentConfig) -> list[str]:

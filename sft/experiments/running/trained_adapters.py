@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sft.errors import UserError
+from sft.experiments.planning.new_rows_hints import new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.runs.file_systems import copy_folder
 from sft.runs.files import DEFAULT_RESULTS, ID_DIGITS, JobFolder, ResultsFolder, slug
@@ -53,12 +54,21 @@ def require_adapters(plan: GridPlan, results: ResultsFolder) -> None:
     """
     for planned in plan.experiments:
         if planned.keys.train is not None and find_adapter(planned, results) is None:
+            hints = _hints(planned, results)
             raise UserError(
                 f"{planned.experiment.name}: its adapter is not trained yet (no finished stage train/"
                 f"{planned.keys.train} in {results.path}/ or {DEFAULT_RESULTS}/); "
-                f"run: sft train {plan.source} --results-path {results.path}",
+                f"run: sft train {plan.source} --results-path {results.path}{hints}",
                 kind="model",
             )
+
+
+def _hints(planned: PlannedExperiment, results: ResultsFolder) -> str:
+    """How an experiment that is trained answers the rows, where other rows are all that is wanted."""
+    wanted = {planned.experiment.name: planned.keys.fields.get(planned.keys.train or "", {})}
+    places = (results, ResultsFolder(DEFAULT_RESULTS))
+    found = [command for place in places for command in new_rows_hints(wanted, place).values()]
+    return f", or, if only the rows to answer are new: {found[0]}" if found else ""
 
 
 def require_training(plan: GridPlan) -> None:

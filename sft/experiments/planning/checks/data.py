@@ -160,7 +160,10 @@ def _label_counts(inputs: Inputs) -> dict[str, int] | None:
 def _missing_gold(inputs: Inputs, with_gold: bool) -> list[PathMessage]:
     column = inputs.config.prompting.output_column
     missing = [split for split in inputs.evaluated() if with_gold and not inputs.has_gold(split)]
-    message = f"column {column!r} is not in split {{}}; metrics need it (`sft predict` does not)"
+    message = (
+        f"column {column!r} is not in split {{}}; metrics need it (`sft predict CONFIG` and `sft predict ID --input "
+        "FILE` do not)"
+    )
     return [("prompting.output_column", message.format(split)) for split in missing]
 
 

@@ -25,7 +25,7 @@ WANTED = Origin(
 
 def begun(tmp_path: Path, **changes: Any) -> Path:
     output = tmp_path / "new.predictions.jsonl"
-    output.touch()
+    output.write_text("{}\n", "utf-8")
     dataclasses.replace(WANTED, rows_at_once=32, **changes).write(output)
     return output
 
@@ -35,8 +35,11 @@ def test_answers_go_on_in_groups_of_the_same_size(tmp_path: Path):
     assert found == dataclasses.replace(WANTED, rows_at_once=32)
 
 
-def test_a_new_file_begins_with_what_is_wanted(tmp_path: Path):
+def test_a_new_or_empty_file_begins_with_what_is_wanted(tmp_path: Path):
     assert origin_in_force(tmp_path / "new.predictions.jsonl", WANTED) == WANTED
+    output = begun(tmp_path, experiment="b" * 16)
+    output.write_text("", "utf-8")
+    assert origin_in_force(output, WANTED) == WANTED
 
 
 @pytest.mark.parametrize(
