@@ -24,7 +24,8 @@ def data_lines(profiles: Sequence[DataProfile]) -> list[str]:
     for profile in profiles[:SHOWN_BLOCKS]:
         lines += ["", _title(profile, len(profiles) > 1), *_row_lines(profile.splits)]
         several = len({length.models for length in profile.lengths}) > 1
-        lines += [line for length in profile.lengths for line in _length_lines(length, names_models=several)]
+        of_columns = [length for length in profile.lengths if length.column is not None]
+        lines += [line for length in of_columns for line in _length_lines(length, names_models=several)]
         for remark in profile.remarks:
             if remark not in told:
                 told.add(remark)

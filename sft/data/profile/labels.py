@@ -47,7 +47,7 @@ def code_remarks(words: Mapping[str, str]) -> Iterator[Remark]:
 
 def word_map(values: Sequence[str]) -> str:
     """A label map in Jsonnet with words to fill in."""
-    pairs = [f"{_literal(value)}: {_literal(f'WORDS FOR {value}')}" for value in values]
+    pairs = [f"{literal(value)}: {literal(f'WORDS FOR {value}')}" for value in values]
     return "{ " + ", ".join(pairs) + " }"
 
 
@@ -98,7 +98,7 @@ def _outside(before: Mapping[str, int], words: Mapping[str, str]) -> Iterator[Re
 
 def label_list(values: Sequence[str]) -> str:
     """A label list in Jsonnet."""
-    return "[" + ", ".join(_literal(value) for value in values) + "]"
+    return "[" + ", ".join(literal(value) for value in values) + "]"
 
 
 def _named(values: Sequence[str], rows: Mapping[str, int], where: str = "") -> str:
@@ -111,7 +111,7 @@ def _named(values: Sequence[str], rows: Mapping[str, int], where: str = "") -> s
     return f"{len(values)} labels ({shown}{and_more(len(values), SHOWN_LABELS)}; {place}s) have"
 
 
-def _literal(value: str) -> str:
+def literal(value: str) -> str:
     """Text as a Jsonnet string, in single quotes where that needs no escape."""
     plain = value.isprintable() and not set("'\\") & set(value)
     return f"'{value}'" if plain else json.dumps(value, ensure_ascii=False)

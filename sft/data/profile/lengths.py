@@ -22,7 +22,8 @@ ROUND_TO = 16
 class TextSample:
     """Texts of one column that stand for all of them."""
 
-    column: str
+    column: str | None
+    """None for whole prompts."""
     n_rows: int
     """Texts that there are."""
     texts: tuple[str, ...]
@@ -35,7 +36,8 @@ class TextSample:
 class LengthProfile:
     """The lengths of the texts of one column, in tokens of a model or in words."""
 
-    column: str
+    column: str | None
+    """None for whole prompts, whose lengths are estimates."""
     unit: str
     """`tokens` or `words`."""
     n_rows: int
@@ -48,6 +50,8 @@ class LengthProfile:
     cuts: tuple["Cut", ...] = ()
     models: tuple[str, ...] = ()
     """Whose tokens they are; empty for words."""
+    examples: int = 0
+    """In-context examples of each whole prompt."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,11 @@ class Cut:
 def text_sample(rows: Sequence[Sequence[Row]], column: str) -> TextSample | None:
     """The texts to measure of a column of several splits; None where no row has it."""
     texts = [text for part in rows if part and column in part[0].values for text in texts_of(part, column)]
-    if not texts:
-        return None
+    return sample_of(column, texts) if texts else None
+
+
+def sample_of(column: str, texts: Sequence[str]) -> TextSample:
+    """The texts to measure, of a column that has at least one."""
     step = max(1, -(-len(texts) // SAMPLED))
     by_length = sorted(range(len(texts)), key=lambda position: -len(texts[position]))[:LONGEST]
     return TextSample(column, len(texts), tuple(texts[::step]), tuple(texts[position] for position in by_length))
@@ -102,19 +109,27 @@ def length_profile(
         n_measured=len(ordered),
         median=ordered[(len(ordered) - 1) // 2],
         p95=ordered[max(0, -(-len(ordered) * 95 // 100) - 1)],
-        longest=max(*ordered[-1:], *longest),
+        longest=max([*ordered[-1:], *longest]),
         cuts=cuts,
     )
 
 
 def cut_remarks(profile: LengthProfile) -> list[Remark]:
     """A remark for each limit that cuts many rows, with the limit that would spare 95 % of them."""
-    return [_cut_remark(profile, cut) for cut in profile.cuts if cut.share >= WORTH_TELLING]
+    found = []
+    for cut in profile.cuts:
+        if cut.share >= WORTH_TELLING:
+            text = f"{cut.limit} {cut.at} cuts {share_text(cut.share)} of the texts of {profile.column!r}"
+            most = f"95 % of them have at most {profile.p95} {profile.unit}"
+            found.append(Remark("cut_texts", f"{text}; {most}", f"{cut.limit}: {rounded_up(profile.p95)}"))
+    return found
 
 
-def _cut_remark(profile: LengthProfile, cut: Cut) -> Remark:
-    enough = -(-profile.p95 // ROUND_TO) * ROUND_TO
-    share = "more than 99 %" if cut.share > 0.99 else f"{cut.share:.0%}".replace("%", " %")
-    text = f"{cut.limit} {cut.at} cuts {share} of the texts of {profile.column!r}"
-    tokens = f"95 % of them have at most {profile.p95} {profile.unit}"
-    return Remark("cut_texts", f"{text}; {tokens}", f"{cut.limit}: {enough}")
+def rounded_up(length: int) -> int:
+    """A length that is easy to write, and no shorter."""
+    return -(-length // ROUND_TO) * ROUND_TO
+
+
+def share_text(share: float) -> str:
+    """A share in whole percent."""
+    return "more than 99 %" if share > 0.99 else f"{100 * share:.0f} %"

@@ -12,6 +12,7 @@ Kind = Literal[
     "unlike_labels",
     "repeated_text",
     "cut_texts",
+    "long_prompts",
 ]
 """Names for programs; docs/json.md lists them."""
 

@@ -86,7 +86,7 @@ def _across(texts: Sequence[SplitTexts]) -> Iterator[Remark]:
         for earlier in texts[:number]:
             repeated = sum(text in known[earlier.name] for text in split.inputs)
             if repeated:
-                of = f"{repeated:,} of {counted(len(split.inputs), f'{split.name} row')}"
+                of = f"{repeated:,} of {len(split.inputs):,} {split.name} rows"
                 text = f"{of} {'has' if repeated == 1 else 'have'} the text of a row of {earlier.name}"
                 if earlier.name == "train":
                     yield Remark("repeated_text", f"{text}, which may be shown or trained on", AGAINST_REPEATS)

@@ -9,9 +9,11 @@ from sft.config.experiment import ExperimentConfig
 from sft.data.profile.lengths import LengthProfile as Lengths
 from sft.data.profile.lengths import TextSample, cut_remarks, length_profile, text_sample
 from sft.data.profile.profile import DataProfile, row_remarks, split_remarks, used_rows
+from sft.data.profile.prompts import prompt_profile, prompt_remarks
 from sft.data.profile.remark import Remark
 from sft.experiments.planning.checks.data import DataChecks
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer
+from sft.experiments.planning.prompt_shapes import prompts_of
 from sft.tasks.inputs import Inputs
 
 OF_ONE_EXPERIMENT = {"shots", "shots_by", "if_fewer", "keep_columns", "corrections"}
@@ -26,7 +28,7 @@ class _Group:
 
     inputs: Inputs
     """Of the first experiment that reads the most splits."""
-    names: list[str] = field(default_factory=list)
+    configs: dict[str, ExperimentConfig] = field(default_factory=dict)
     samples: tuple[TextSample, ...] | None = None
 
 
@@ -59,7 +61,7 @@ class DataProfiles:
         group = self._groups.setdefault(key, _Group(inputs))
         if group.inputs.splits.train is None:
             group.inputs = inputs
-        group.names.append(name)
+        group.configs[name] = config
         self._group_of[name] = key
         self._limits.setdefault(key, {}).update(dict.fromkeys(_limits(config)))
 
@@ -89,7 +91,7 @@ class DataProfiles:
             if own not in known:
                 label_column = None if group.inputs.labels is None else group.inputs.config.prompting.output_column
                 known[own] = row_remarks(group.inputs.splits, own[1], label_column)
-            lengths = _by_equal_tokens(list(self._lengths(key, answers)))
+            lengths = [*_by_equal_tokens(list(self._lengths(key, answers))), *self._prompt_lengths(key, answers)]
             found.append(_profile(group, known[own], lengths))
         return tuple(found)
 
@@ -117,17 +119,38 @@ class DataProfiles:
                 told = length_profile(sample, counts[:n], counts[n:], "tokens", limits)
                 yield replace(told, models=(measured.model,))
 
+    def _prompt_lengths(self, key: str, answers: Mapping[str, TokenizerAnswer]) -> list[Lengths]:
+        """Lengths of whole prompts, once for each distinct way of making them that has a limit which cuts some."""
+        labels = self._groups[key].inputs.labels
+        n_labels = len(labels.values) if labels is not None else 0
+        asked = dict.fromkeys(
+            (prompts_of(config, answer.shape, n_labels), config.model.name)
+            for name, config in self._groups[key].configs.items()
+            if (answer := answers.get(name)) is not None and answer.shape is not None
+        )
+        found = []
+        for prompts, model in asked:
+            measured = self._measured.get((key, model))
+            own = () if measured is None else answers[measured.name].lengths[measured.start :]
+            pairs = zip(self._samples(key), own, strict=False)
+            counts = {str(sample.column): lengths[: len(sample.texts)] for sample, lengths in pairs}
+            if own and prompts.limits and len({len(counts.get(column, ())) for column in prompts.columns}) == 1:
+                found.append(replace(prompt_profile(counts, prompts), models=(model,)))
+        return [told for told in found if any(cut.share for cut in told.cuts)]
+
 
 def _profile(group: _Group, remarks: Sequence[Remark], lengths: Sequence[Lengths]) -> DataProfile:
     inputs = group.inputs
     dataset, output = inputs.config.dataset, inputs.config.prompting.output_column
     words = None if inputs.labels is None else dict(zip(inputs.labels.values, inputs.labels.words, strict=True))
     splits, of_labels = used_rows(dataset, inputs.splits, inputs.selection, output, words)
-    of_lengths = [remark for told in lengths for remark in cut_remarks(told)]
+    of_lengths = [
+        remark for told in lengths for remark in (prompt_remarks(told) if told.column is None else cut_remarks(told))
+    ]
     return DataProfile(
         path=dataset.path,
         caps={key: cap for key in CAPS if (cap := getattr(dataset, key)) is not None},
-        experiments=tuple(group.names),
+        experiments=tuple(group.configs),
         input_columns=_columns(inputs.config),
         output_column=output,
         splits=splits,

@@ -13,10 +13,12 @@ if __name__ == "__main__":
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.config.prompting import PromptingConfig
+from sft.data.profile.prompts import PromptShape
 from sft.errors import MachineError, UserError
 from sft.labels.label_set import LabelSet
 from sft.models.config_file import embedding_rows, has_other_layers, read_config, require_kind, require_rows
 from sft.models.gguf import converted_gguf
+from sft.models.loading import CONTEXT_NAMES
 from sft.models.references import locate
 from sft.objectives import objective_named
 from sft.pipeline.needed_rows import named_row_sets
@@ -37,6 +39,8 @@ class Examination:
     """`train`, `infer` -> what is told of the prompts, `model` -> of its layers; see `Fingerprints.prompt_traits`."""
     lengths: list[list[int]] = field(default_factory=list)
     """Tokens of each of the question's texts, by column."""
+    shape: PromptShape | None = None
+    """What prompts at inference hold beside texts."""
 
 
 def examine(question: dict[str, Any]) -> Examination:
@@ -65,7 +69,26 @@ def examine(question: dict[str, Any]) -> Examination:
         traits["model"] = ["other_layers"]
     findings = list(dict.fromkeys([*infer.findings, *training.findings]))
     lengths = [_token_counts(maker, texts) for texts in question["texts"]]
-    return Examination(findings, infer.label_ids, traits, lengths)
+    shape = None if findings else prompt_shape(maker, told)
+    return Examination(findings, infer.label_ids, traits, lengths, shape)
+
+
+def prompt_shape(maker: PromptMaker, told: Mapping[str, Any] | None) -> PromptShape:
+    """What prompts at inference hold beside the texts of rows.
+
+    Args:
+        maker: makes the prompts.
+        told: the model's `config.json`, where it can be read.
+    """
+    prompts, word = maker.inference, "text"
+    question = Example(_all(prompts.prompting, word))
+    words = [label.word for label in prompts.labels] or [word]
+    texts = len(prompts.prompting.input_columns) * _token_counts(maker, [word])[0]
+    alone = len(prompts.encode([], question, None).prompt_ids)
+    shown = len(prompts.encode([[replace(question, output=label) for label in words]], question, None).prompt_ids)
+    found = {**(told or {}), **((told or {}).get("text_config") or {})}
+    context = next((found[name] for name in CONTEXT_NAMES if isinstance(found.get(name), int)), None)
+    return PromptShape(alone - texts, shown - alone - len(words) * texts, context)
 
 
 def _token_counts(maker: PromptMaker, texts: Sequence[str]) -> list[int]:

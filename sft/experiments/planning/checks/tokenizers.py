@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from sft.config.findings import PathMessage
+from sft.data.profile.prompts import PromptShape
 from sft.experiments.planning.checks.child_answers import answer_of
 from sft.experiments.planning.checks.odd_texts import OddRow
 
@@ -43,6 +44,8 @@ class TokenizerAnswer(NamedTuple):
     """`train`, `infer` -> see `Fingerprints.prompt_traits`."""
     lengths: tuple[tuple[int, ...], ...] = ()
     """Tokens of each of the question's texts, by column."""
+    shape: PromptShape | None = None
+    """What prompts at inference hold beside texts; None where they cannot be made."""
 
 
 def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
@@ -71,4 +74,5 @@ def _answer(told: dict[str, Any]) -> TokenizerAnswer:
         label_ids=None if ids is None else tuple(tuple(label) for label in ids),
         traits=told["traits"],
         lengths=tuple(tuple(counts) for counts in told["lengths"]),
+        shape=None if told["shape"] is None else PromptShape(*told["shape"]),
     )

@@ -42,5 +42,5 @@ def test_dev_rows_are_compared_with_train_and_test(splits_of: Callable[..., Spli
     found = remarks(splits_of(train=[("a", "x")], dev=[("a", "x"), ("b", "x")], test=[("b", "x")]))
     assert [text for _, text in found] == [
         "1 of 2 dev rows has the text of a row of train, which may be shown or trained on",
-        "1 of 1 test row has the text of a row of dev",
+        "1 of 1 test rows has the text of a row of dev",
     ]

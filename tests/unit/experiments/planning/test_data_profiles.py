@@ -1,11 +1,13 @@
 """The data of a grid is looked at once for each distinct data section, and measured once for each model."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sft.data.profile.prompts import PromptShape
 from sft.experiments.grids.loading import RawGrid
 from sft.experiments.planning import data_profiles, planning
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion
@@ -20,7 +22,9 @@ def profiled(project: Path, monkeypatch: pytest.MonkeyPatch) -> Profiled:
     """Plans with a look at the data; the tokenizer has one token for each character."""
 
     def ask(questions: list[TokenizerQuestion]) -> list[TokenizerAnswer]:
-        return [TokenizerAnswer(lengths=tuple(tuple(map(len, texts)) for texts in own.texts)) for own in questions]
+        shape = PromptShape(frame=30, round=10, context=390)
+        lengths = [tuple(tuple(map(len, texts)) for texts in question.texts) for question in questions]
+        return [TokenizerAnswer(lengths=own, shape=shape) for own in lengths]
 
     monkeypatch.setattr(planning, "ask", ask)
     return lambda **configs: planning.plan_grid(RawGrid(configs, "grid.json", project), {}, with_profiles=True)
@@ -76,6 +80,39 @@ def test_a_generation_has_lengths_of_its_outputs(profiled: Profiled, raw: Raw, g
     assert [length.column for length in data.lengths] == ["text", "label"]
     assert [split.label_counts for split in data.splits] == [None, None]
     assert data.lengths[1].cuts[0].share == pytest.approx(1 / 3)
+
+
+def test_prompts_over_a_limit_are_told_with_their_examples(profiled: Profiled, raw: Raw) -> None:
+    """Texts have 17 to 21 characters, and a round an example of each of 3 labels."""
+    icl = {"inference": {"icl_examples": 2}}
+    tight, wide = {"inference": {"max_seq_length": 150}}, {"inference": {"max_seq_length": 250}}
+    trained = {"training": {"trainer_args": {"max_length": 40}}, "inference": {"max_seq_length": 90}}
+    (data,) = profiled(
+        icl=raw(icl, tight), again=raw(icl, tight, {"seed": 3}), wide=raw(icl, wide), b=raw(trained)
+    ).data
+    prompts = [length for length in data.lengths if length.column is None]
+    assert [(length.examples, [cut[:2] for cut in map(astuple, length.cuts)]) for length in prompts] == [
+        (6, [("inference.max_seq_length", 150)]),
+        (0, [("inference.max_seq_length", 90), ("training.trainer_args.max_length", 40)]),
+    ]
+    assert [cut.share for cut in prompts[1].cuts] == [0, 1]
+    assert [(remark.kind, remark.write) for remark in data.remarks[1:]] == [
+        ("long_prompts", "inference.max_seq_length: 192"),
+        ("long_prompts", "training.trainer_args.max_length: 64"),
+    ]
+    assert (
+        "of the prompts with 6 in-context examples are longer than inference.max_seq_length 150"
+        in data.remarks[1].text
+    )
+
+
+def test_without_a_limit_the_model_has_one(profiled: Profiled, raw: Raw) -> None:
+    (data,) = profiled(
+        a=raw({"inference": {"icl_examples": 2}}), b=raw({"dataset": {"shots": 5}, "inference": {"icl_examples": 5}})
+    ).data
+    (remark,) = [remark for remark in data.remarks if remark.kind == "long_prompts"]
+    assert "with 15 in-context examples are longer than the model's context 390, so examples" in remark.text
+    assert remark.write is None
 
 
 def test_a_run_does_not_look(project: Path, raw: Raw, no_tokenizer_child: None) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,10 @@ import pytest
 
 from sft.config.experiment import ExperimentConfig
 from sft.experiments.planning.checks.tokenizer_child import Examination, examine
+from sft.labels.label_set import LabelSet
+from sft.prompts import Example
+from sft.tasks.prompting import PromptMaker
+from tests.conftest import MODEL_CONFIG
 
 Raw = Callable[..., dict[str, Any]]
 TURNS = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -82,3 +87,22 @@ def test_what_is_told_of_the_layers_of_a_model(examined: Callable[..., Examinati
 def test_texts_are_counted_in_tokens_of_the_model(examined: Callable[..., Examination], raw: Any) -> None:
     """The tokenizer of the tests has one token for each byte."""
     assert examined(raw(), texts=[["abc", "", "é"], []]).lengths == [[3, 0, 2], []]
+
+
+@pytest.mark.parametrize("columns", [["text"], ["text", "title"]])
+def test_parts_of_prompts_add_up_to_whole_ones(
+    examined: Callable[..., Examination], raw: Any, project: Path, columns: list[str]
+) -> None:
+    """With one token for each byte the estimate is exact."""
+    labels = (("bad", "bad"), ("good", "good"))
+    written = raw({"prompting": {"input_columns": columns}})
+    shape = examined(written, labels=labels).shape
+    assert shape is not None
+    assert shape.context == MODEL_CONFIG.get("max_position_embeddings")
+    config = ExperimentConfig.model_validate(written)
+    prompts = PromptMaker(config, project, {}, LabelSet(("bad", "good"), ("bad", "good"))).inference
+    row = Example(dict.fromkeys(columns, "a row of bytes"))
+    rounds = [[replace(row, output=word) for word in ("bad", "good")]] * 3
+    lengths = [len(prompts.encode(shown, row, None).prompt_ids) for shown in ([], rounds)]
+    text = len(columns) * len("a row of bytes")
+    assert lengths == [shape.frame + text, shape.frame + text + 3 * (shape.round + 2 * text)]
