@@ -5,7 +5,7 @@ Whatever follows from labels, probabilities or texts is recomputed, without own 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sft.errors import SftError
 from sft.evaluation.computation import storable
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.entry import WordSplitter
+from sft.evaluation.metrics.row_sums import RowSums
 from sft.evaluation.outputs import LabelChoice
 from sft.evaluation.predictions import OUR_COLUMNS, read_predictions
 from sft.evaluation.results import word_splitter
@@ -42,7 +43,8 @@ def wrong_metrics(job: JobFolder) -> list[str]:
     for prefix, split in _SPLITS.items():
         path = job.predictions(split, "jsonl")
         try:
-            numbers = _numbers(_with_saved(predicted_rows(job, metrics, prefix), job, prefix), metrics, prefix)
+            sums = _sums(_with_saved(predicted_rows(job, metrics, prefix), job, prefix), metrics, prefix)
+            numbers = {key: own.whole for key, own in sums.items()}
         except OSError:
             continue
         except _NOT_ITS_ROWS:
@@ -56,7 +58,21 @@ def wrong_metrics(job: JobFolder) -> list[str]:
     return found
 
 
-def run_rows(job: JobFolder, metrics: Mapping[str, Any], result: str) -> EvaluatedRows | None:
+@dataclass(frozen=True)
+class RunRows:
+    """The rows of a split and what follows from them.
+
+    Attributes:
+        rows: in their order.
+        sums: key of `results` -> how the rows make it: of a result and, where they give that too, the same without the
+            calibrator.
+    """
+
+    rows: EvaluatedRows
+    sums: Mapping[str, RowSums]
+
+
+def run_rows(job: JobFolder, metrics: Mapping[str, Any], result: str) -> RunRows | None:
     """The rows of the split of a result, with all that its metric needs; None where they do not give the result.
 
     They are read from `rows.npz`; what that lacks, as files of earlier versions do, is made from the predictions.
@@ -72,31 +88,32 @@ def run_rows(job: JobFolder, metrics: Mapping[str, Any], result: str) -> Evaluat
     prefix = split_prefix(result, details)
     name = result.removeprefix(prefix)
     wanted = {key for key in (result, f"{prefix}{UNCALIBRATED}{name}") if isinstance(results.get(key), int | float)}
-    saved, given = read_rows(job.rows, prefix), set[str]()
+    saved, given = read_rows(job.rows, prefix), dict[str, RowSums]()
     if saved is not None:
         try:
             given = _given(saved, metrics, prefix, wanted)
         except _NOT_ITS_ROWS:
             saved = None
-    if result in wanted and given != wanted and name in _recomputable(metrics):
+    if result in wanted and given.keys() != wanted and name in _recomputable(metrics):
         try:
             again = predicted_rows(job, metrics, prefix, [name])
         except (OSError, *_NOT_ITS_ROWS):
             again = None
-        if again is not None and given < _given(again, metrics, prefix, wanted):
-            return again
-    return saved if result in given else None
+        if again is not None and given.keys() < (more := _given(again, metrics, prefix, wanted)).keys():
+            return RunRows(again, more)
+    return RunRows(saved, given) if saved is not None and result in given else None
 
 
-def _given(rows: EvaluatedRows, metrics: Mapping[str, Any], prefix: str, wanted: set[str]) -> set[str]:
-    numbers = _numbers(rows, metrics, prefix, wanted)
-    return {key for key, number in numbers.items() if is_same(number, metrics["results"][key])}
+def _given(rows: EvaluatedRows, metrics: Mapping[str, Any], prefix: str, wanted: set[str]) -> dict[str, RowSums]:
+    """Those of the sums of wanted results that give what is written."""
+    sums = _sums(rows, metrics, prefix, wanted)
+    return {key: own for key, own in sums.items() if is_same(own.whole, metrics["results"][key])}
 
 
-def _numbers(
+def _sums(
     rows: EvaluatedRows, metrics: Mapping[str, Any], prefix: str, wanted: set[str] | None = None
-) -> dict[str, float]:
-    """Key of `results` -> number, of the numbers of a split that its rows give."""
+) -> dict[str, RowSums]:
+    """Key of `results` -> how rows make it, of the results of a split that follow from rows."""
     found = {}
     for key, written in metrics["results"].items():
         if split_prefix(key, metrics.get("details") or {}) != prefix or not isinstance(written, int | float):
@@ -107,7 +124,7 @@ def _numbers(
         side = rows.uncalibrated if name.startswith(UNCALIBRATED) else rows
         sums = None if side is None else row_sums(name.removeprefix(UNCALIBRATED), side, metrics)
         if sums is not None:
-            found[key] = sums.whole
+            found[key] = sums
     return found
 
 

@@ -157,13 +157,16 @@ def default_settings() -> Mapping[str, Any]:
 
 def leaves(config: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted path -> value of every leaf but the name; a list, and a map without entries, is a leaf."""
-    return {path: value for path, value in _leaves(config, "") if path not in NOT_A_SETTING}
+    found: dict[str, Any] = {}
+    _add_leaves(config, "", found)
+    for path in NOT_A_SETTING:
+        found.pop(path, None)
+    return found
 
 
-def _leaves(value: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+def _add_leaves(value: Mapping[str, Any], prefix: str, found: dict[str, Any]) -> None:
     for key, item in value.items():
-        path = f"{prefix}{key}"
         if isinstance(item, Mapping) and item:
-            yield from _leaves(item, f"{path}.")
+            _add_leaves(item, f"{prefix}{key}.", found)
         else:
-            yield path, item
+            found[prefix + key] = item

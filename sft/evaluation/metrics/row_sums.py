@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class RowSums:
         """Rows."""
         return self.numbers.shape[0]
 
-    @property
+    @cached_property
     def whole(self) -> float:
         """The result on all rows."""
         return float(self.value(self.numbers.total()[:, None])[0])

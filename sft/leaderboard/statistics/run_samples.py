@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from sft.evaluation.metrics.row_sums import RowSums
 from sft.evaluation.recomputing import run_rows
-from sft.evaluation.row_metrics import is_same, row_sums
 from sft.evaluation.selection import UNCALIBRATED, split_prefix
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.statistics.formulas import Floats, bootstrap_values, jackknife_variance, linear_values
@@ -125,14 +124,8 @@ def run_sums(runs: Sequence[ExperimentRecord], metric: str) -> dict[str, RunSums
 
 
 def _sums_of(run: ExperimentRecord, metric: str) -> RunSums | None:
-    rows = run_rows(JobFolder(run.folder), run.metrics, metric)
-    if rows is None:
+    known = run_rows(JobFolder(run.folder), run.metrics, metric)
+    if known is None:
         return None
     prefix = split_prefix(metric, run.part("details"))
-    name = metric.removeprefix(prefix)
-    sums = row_sums(name, rows, run.metrics)
-    before = None if rows.uncalibrated is None else row_sums(name, rows.uncalibrated, run.metrics)
-    if sums is None:
-        return None
-    written = run.part("results").get(f"{prefix}{UNCALIBRATED}{name}")
-    return RunSums(sums, before if before is not None and is_same(before.whole, written) else None)
+    return RunSums(known.sums[metric], known.sums.get(f"{prefix}{UNCALIBRATED}{metric.removeprefix(prefix)}"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 
 import numpy as np
@@ -63,20 +64,18 @@ class SeedClusters:
     Attributes:
         numbers: (seeds,) pairs of each.
         sums: (seeds,) of their differences.
-        samples_of: (seeds, samples) mean of the samples of each seed's pairs.
         keys: the seeds.
         mean: of all pairs.
-        samples: (samples,) of that mean.
-        n_pairs: all pairs.
+        pairs: all.
+        pairs_of: those of each seed.
     """
 
     numbers: Floats
     sums: Floats
-    samples_of: Floats
     keys: tuple[SeedKey, ...]
     mean: float
-    samples: Floats
-    n_pairs: int
+    pairs: Sequence[Difference]
+    pairs_of: Sequence[Sequence[Difference]]
 
     @classmethod
     def of(cls, pairs: Sequence[Difference]) -> "SeedClusters":
@@ -88,12 +87,29 @@ class SeedClusters:
         return cls(
             np.array([len(own) for own in by_seed.values()], dtype=np.float64),
             np.array([sum(pair.observed for pair in own) for own in by_seed.values()]),
-            np.array([_mean_samples(own) for own in by_seed.values()]),
             tuple(by_seed),
             fmean(pair.observed for pair in pairs),
-            _mean_samples(pairs),
-            len(pairs),
+            pairs,
+            list(by_seed.values()),
         )
+
+    @property
+    def n_pairs(self) -> int:
+        """All pairs."""
+        return len(self.pairs)
+
+    @cached_property
+    def samples_of(self) -> Floats:
+        """(seeds, samples) mean of the samples of each seed's pairs."""
+        return np.array([_mean_samples(own) for own in self.pairs_of])
+
+    @cached_property
+    def samples(self) -> Floats:
+        """(samples,) of the mean of all pairs."""
+        if self.numbers.sum() < self.n_pairs:
+            return _mean_samples(self.pairs)
+        means: Floats = self.numbers @ self.samples_of / self.n_pairs
+        return means
 
     @property
     def n_seeds(self) -> int:

@@ -186,13 +186,13 @@ def test_rows_that_an_earlier_version_kept_are_completed_from_the_predictions(pr
     completed = run_rows(job.folder, record, result)
     job.folder.rows.unlink()
     made = run_rows(job.folder, record, result)
-    for rows in (now, completed, made):
-        assert rows is not None
-        assert rows.uncalibrated is not None
-        for side, key in ((rows, result), (rows.uncalibrated, f"{prefix}uncalibrated_{name}")):
+    for known in (now, completed, made):
+        assert known is not None
+        assert known.rows.uncalibrated is not None
+        for side, key in ((known.rows, result), (known.rows.uncalibrated, f"{prefix}uncalibrated_{name}")):
             sums = row_sums(name, side, record)
             assert sums is not None
-            assert sums.whole == pytest.approx(record["results"][key], abs=1e-12)
+            assert known.sums[key].whole == sums.whole == pytest.approx(record["results"][key], abs=1e-12)
 
 
 def test_rows_that_do_not_give_the_number_are_none(prepare: Prepare) -> None:

@@ -371,9 +371,9 @@ def test_rows_of_texts_give_every_number_and_older_ones_but_that_of_own_code(
     np.savez(job.folder.rows, **older)
     then = {result: run_rows(job.folder, record, result) for result in record["results"]}
     assert {result for result, rows in then.items() if rows is None} == {"length", "dev_length"}
-    for result, rows in [*now.items(), *then.items()]:
-        if rows is not None:
-            sums = row_sums(result.removeprefix("dev_"), rows, record)
+    for result, known in [*now.items(), *then.items()]:
+        if known is not None:
+            sums = row_sums(result.removeprefix("dev_"), known.rows, record)
             assert sums is not None
             assert sums.whole == pytest.approx(record["results"][result], abs=1e-12)
     assert None not in now.values()
