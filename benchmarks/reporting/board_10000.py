@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.commands import ROOT
 from sft.config.experiment import ExperimentConfig
 from sft.evaluation.metrics.label_sums import label_sums
-from sft.evaluation.rows import EvaluatedRows, write_rows
+from sft.evaluation.rows import EvaluatedRows
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest
@@ -95,10 +95,11 @@ def make(folder: ResultsFolder, count: int, n_rows: int) -> None:
         job = JobFolder(folder.experiments / f"set-up{number}-{key[:8]}")
         share = 0.5 + 0.4 * (number // SEEDS) / count
         predicted = np.where(rng.random(n_rows) < share, gold, rng.integers(0, len(LABELS), n_rows))
-        rows = EvaluatedRows(predicted == gold, gold, predicted, np.where(predicted == gold, 0.3, 1.5))
+        log_loss = np.where(predicted == gold, 0.3, 1.5)
+        rows = EvaluatedRows(predicted == gold, gold, predicted)
         sums = label_sums("macro_f1", rows, len(LABELS), {})
         job.result.mkdir(parents=True)
-        write_rows(job.rows, {"test": rows})
+        np.savez(job.rows, gold=gold, predicted=predicted, correct=rows.correct, log_loss=log_loss)
         write_json(job.config, {"schema": 1, "id": key, "names": [name], "config": config})
         numbers = {"macro_f1": sums.whole if sums else 0.0, "accuracy": float(rows.correct.mean())}
         write_json(job.metrics, _metrics(key, name, config, numbers, n_rows))

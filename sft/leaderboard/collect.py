@@ -24,8 +24,8 @@ from sft.leaderboard.records import SeedKey
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
-from sft.runs.manifest import ListedFile, listed_json
-from sft.runs.states import Standing
+from sft.runs.manifest import ListedFile, finished_files, listed_json
+from sft.runs.states import METRICS_FILE, Standing
 
 if TYPE_CHECKING:
     from sft.config.experiment import ExperimentConfig
@@ -197,7 +197,6 @@ _SPLITS: Mapping[str, Split] = {
 }
 """Of files, the maps whose values are kept one by one: experiments share most of them."""
 
-
 _NOT_OF_SET_UPS = frozenset({*SEEDS, *NOT_A_SETTING})
 """Keys of a config whose values change nothing of what has an effect in it."""
 
@@ -222,12 +221,14 @@ class _Reader:
         metrics = self.cache.known(f"{place}/result")
         if metrics is None:
             manifest = self.cache.signature(f"{place}/result", [folder.manifest.name])
-            standing = self.standings.of_experiment(experiment)
+            standing = Standing("done", files=finished_files(folder))
+            if METRICS_FILE not in standing.files:
+                standing = self.standings.of_experiment(experiment)
             if standing.state != "done":
                 return _without_result(experiment, standing)
             metrics = self._metrics(place, folder, standing.files, manifest)
             if metrics is None:
-                return _without_result(experiment, replace(standing, state="damaged"))
+                return _without_result(experiment, replace(self.standings.of(folder), state="damaged"))
         baseline = None if experiment.baseline is None else experiment.baseline.path
         remember = partial(self.cache.remember, f"{place}/result")
         return ExperimentRecord(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def label_sums(result: str, rows: EvaluatedRows, n_labels: int, _arguments: Mapp
     if average == "weighted":
         weighted = _Weighted(_RATIOS[ratio])
         return RowSums(numbers, weighted.value, weighted.gradient)
-    macro = _Macro(_RATIOS[ratio], np.bincount(rows.gold, minlength=n_labels) == 0)
+    macro = _macro(ratio, (np.bincount(rows.gold, minlength=n_labels) == 0).tobytes())
     return RowSums(numbers, macro.value, macro.gradient)
 
 
@@ -90,6 +91,12 @@ class _Macro:
     def gradient(self, sums: Floats) -> Floats:
         slopes = self.ratio.slopes(*self.ratio.parts(*_by_label(sums)))
         return slopes.ravel() / len(self.is_declared_only)
+
+
+@lru_cache(16)
+def _macro(ratio: str, is_declared_only: bytes) -> _Macro:
+    """The same object for runs on the same rows, by which others know that they can be worked out together."""
+    return _Macro(_RATIOS[ratio], np.frombuffer(is_declared_only, dtype=np.bool_))
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,18 @@ class ArrayNumbers:
             yield dense, np.ones(len(dense))
 
 
+_FEW = 1 << 12
+
+
+def _counted(places: NDArray[np.int64], n_places: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places that occur, in order, and how often each does; where there can be few, without sorting them."""
+    if n_places > _FEW:
+        return np.unique(places, return_counts=True)
+    counts = np.bincount(places, minlength=n_places)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
+
+
 @dataclass(frozen=True)
 class LabelCounts:
     """(rows, 3 x labels) ones: right rows by label, rows by gold label, rows by predicted label.
@@ -126,7 +138,7 @@ class LabelCounts:
 
     def kinds(self, at_most: int) -> Iterator[Kinds]:
         """Rows of the same two labels are alike."""
-        pairs, counts = np.unique(self.gold * self.n_labels + self.predicted, return_counts=True)
+        pairs, counts = _counted(self.gold * self.n_labels + self.predicted, self.n_labels**2)
         for start in range(0, len(pairs), at_most):
             gold, predicted = np.divmod(pairs[start : start + at_most], self.n_labels)
             places, found = np.arange(len(gold)), np.zeros((len(gold), 3, self.n_labels))

@@ -1,6 +1,6 @@
 """The runs of a board on the very same bootstrap samples of its rows, worked out once for all its statistics."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,11 +10,8 @@ from sft.evaluation.metrics.row_sums import RowSums
 from sft.evaluation.recomputing import run_rows
 from sft.evaluation.selection import UNCALIBRATED, split_prefix
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.statistics.formulas import Floats, bootstrap_values, jackknife_variance, linear_values
+from sft.leaderboard.statistics.formulas import Floats, bootstrap_values, linear_values, widening
 from sft.runs.files import JobFolder
-
-Values = Callable[[Sequence[RowSums]], Floats]
-"""(runs, samples) a result of runs on bootstrap samples."""
 
 MACRO = "macro_"
 """In the name of a result that weighs each label equally, however few rows it has."""
@@ -78,31 +75,27 @@ def _sampled_each(runs: Mapping[str, RowSums], metric: str, closely: Collection[
     near = {run: own for run, own in runs.items() if closely is None or run in closely}
     far = {run: own for run, own in runs.items() if run not in near}
     found: dict[str, Floats] = {}
-    for some, values_of in ((near, bootstrap_values), (far, linear_values)):
-        if some:
-            found |= zip(some, sampled(list(some.values()), metric, values_of), strict=True)
+    if near:
+        found |= zip(near, sampled(list(near.values()), metric), strict=True)
+    if far:
+        found |= zip(far, linear_values(list(far.values()), widened=MACRO in metric), strict=True)
     return {run: found[run] for run in runs}
 
 
-def sampled(runs: Sequence[RowSums], metric: str, values_of: Values = bootstrap_values) -> Floats:
+def sampled(runs: Sequence[RowSums], metric: str) -> Floats:
     """(runs, samples) a result of every run on bootstrap samples of the rows, the same at every call.
 
-    A macro average over labels with few rows each spreads more over data sets than over resamples of one, which often
-    lack such a label or repeat its one row; leaving out one row at a time (the jackknife) errs to the other side. The
-    samples are widened about their mean so that their variance is the mean of both.
+    Those of a macro average are widened.
 
     Args:
         runs: how the same rows make it in each.
         metric: the result.
-        values_of: works it out on each sample.
     """
-    values = values_of(runs)
+    values = bootstrap_values(runs)
     if MACRO not in metric:
         return values
-    means, variances = values.mean(axis=1), values.var(axis=1)
-    wanted = (variances + [jackknife_variance(run) for run in runs]) / 2
-    factors = np.sqrt(np.divide(wanted, variances, out=np.ones_like(variances), where=variances > 0))
-    widened: Floats = means[:, None] + np.maximum(factors, 1.0)[:, None] * (values - means[:, None])
+    means = values.mean(axis=1, keepdims=True)
+    widened: Floats = means + widening(runs, values.var(axis=1))[:, None] * (values - means)
     return widened
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sft.evaluation.metrics.label_sums import label_sums
 from sft.evaluation.metrics.row_sums import mean_of
+from sft.evaluation.rows import EvaluatedRows
 from sft.leaderboard.statistics import formulas
 from sft.leaderboard.statistics.formulas import (
     SAMPLES,
@@ -15,7 +17,7 @@ from sft.leaderboard.statistics.formulas import (
     detectable_accuracy_difference,
     exact_mcnemar_p,
     holm,
-    jackknife_variance,
+    jackknife_variances,
     resamples,
     score_mcnemar_p,
     shifted_interval,
@@ -139,5 +141,23 @@ def test_few_rows_show_no_difference_at_all() -> None:
 
 
 def test_the_jackknife_of_a_mean_is_its_textbook_variance() -> None:
-    values = np.random.default_rng(0).normal(0, 1, 50)
-    assert jackknife_variance(mean_of(values)) == pytest.approx(values.var(ddof=1) / 50)
+    values = np.random.default_rng(0).normal(0, 1, (3, 50))
+    found = jackknife_variances([mean_of(own) for own in values])
+    assert found == pytest.approx(values.var(axis=1, ddof=1) / 50)
+
+
+@pytest.mark.parametrize("cells", [1, 100, 1 << 22])
+def test_the_jackknife_leaves_out_each_row_in_turn_however_it_is_batched(
+    cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formulas, "_CELLS", cells)
+    rng, runs, expected = np.random.default_rng(1), [], []
+    for n_labels in (3, 3, 70):
+        gold, predicted = rng.integers(0, n_labels, (2, 60))
+        rows = EvaluatedRows(gold == predicted, gold, predicted)
+        sums = label_sums("macro_f1", rows, n_labels, {})
+        assert sums is not None
+        left = sums.values(1.0 - np.eye(60))
+        runs.append(sums)
+        expected.append(59 / 60 * ((left - left.mean()) ** 2).sum())
+    assert jackknife_variances(runs) == pytest.approx(expected)
