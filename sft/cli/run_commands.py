@@ -105,13 +105,14 @@ def run_experiment(
 
 @reads_grid
 def train(config: Config, *, results_path: Results = DEFAULT_RESULTS, options: Any) -> None:
-    """Train the adapter of one experiment and print its folder."""
+    """Train the adapter of one experiment, of each fold one, and print its folder."""
     from sft import api
     from sft.wording import shown_path
 
     ended = _one(config, results_path, options, api.RunRequest(goal="adapter", adds_to_grid=False))
     if _finished(ended):
-        write_out(f"{shown_path(next(iter(ended.outcome.folders.values())).adapter)}\n")
+        jobs = next(iter(ended.outcome.work.experiments.values()))
+        write_out("".join(f"{shown_path(job.folder.adapter)}\n" for job in jobs))
     close(ended.outcome, ended.results)
 
 

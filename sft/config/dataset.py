@@ -28,7 +28,7 @@ class SplitsConfig(Section):
     """Which rows train, which choose (dev), which are reported (test)."""
 
     train: str = "train"
-    """Name of a split, or a file; default `train`. With shares: the one split that is cut."""
+    """Name of a split, or a file; default `train`. With shares or folds: the one split that is cut."""
 
     dev: str | Share | None = None
     """Name of a split, a file, or a share (0 to 1) of the one split; default none. Boards then rank on dev."""
@@ -36,19 +36,28 @@ class SplitsConfig(Section):
     test: str | Share = "test"
     """Name of a split, a file, or a share (0 to 1) of the one split; default `test`."""
 
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Parts into which the one split is cut, in place of test and dev; each is tested with the others as train split;
+    default none."""
+
     stratify: bool = True
-    """Shares keep the label proportions; default true."""
+    """Shares and folds keep the label proportions; default true."""
 
     group_by: str | None = None
-    """Column whose equal values stay on one side of a cut by shares; default none."""
+    """Column whose equal values stay on one side of a cut by shares or folds; default none."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the cut by shares and of the samples of `max_n_*`; default 0. `seed` and `seeds` never move it."""
+    """Seed of the cut and of the samples of `max_n_*`; default 0. `seed` and `seeds` never move it."""
 
     @property
     def are_shares(self) -> bool:
         """True if dev or test is a share of the one split there is, which is then cut."""
         return isinstance(self.test, float) or isinstance(self.dev, float)
+
+    @property
+    def cut_one_split(self) -> bool:
+        """True if shares or folds cut the one split there is, so that which rows are used depends on the cut."""
+        return self.are_shares or self.folds is not None
 
 
 class DatasetConfig(Section):

@@ -8,10 +8,11 @@ from sft.config.dataset import DatasetConfig, SplitsConfig
 from sft.data.folders import names_file
 from sft.data.sources import SplitSource, file_split
 from sft.errors import DataError, UserError
-from sft.wording import listed
+from sft.wording import listed, shown
 
 SHARE_LINE = "splits: {test: 0.3}"
 DEFAULT_TRAIN = SplitsConfig().train
+DEFAULT_TEST = SplitsConfig().test
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,11 @@ def find_layout(dataset: DatasetConfig, available: Mapping[str, SplitSource], fo
         folder: folder of the config, to which files in `splits` are relative.
 
     Raises:
-        UserError: a split or file is not there, or shares where there is more than one split.
+        UserError: a split or file is not there, or shares or folds where there is more than one split.
     """
     splits = dataset.splits
-    if splits.are_shares:
+    if splits.cut_one_split:
+        (_check_shares if splits.folds is None else _check_folds)(splits, available)
         return Layout(whole=_the_one_split(splits, available, folder))
     # Compared by value: a default that is written out, as in `job.json`, must mean what it means where it is left out.
     if splits.train != DEFAULT_TRAIN or dataset.shots != 0:
@@ -63,7 +65,7 @@ def _named(name: str, available: Mapping[str, SplitSource], folder: Path) -> Spl
     raise DataError(f'split "{name}" not found; splits are: {_listed(available)}{hint}')
 
 
-def _the_one_split(splits: SplitsConfig, available: Mapping[str, SplitSource], folder: Path) -> SplitSource:
+def _check_shares(splits: SplitsConfig, available: Mapping[str, SplitSource]) -> None:
     test_share, dev_share = splits.test, splits.dev
     if not isinstance(test_share, float) or isinstance(dev_share, str):
         raise UserError(
@@ -72,12 +74,29 @@ def _the_one_split(splits: SplitsConfig, available: Mapping[str, SplitSource], f
         )
     if test_share + (dev_share or 0.0) >= 1:
         raise UserError(f"dataset.splits: test {test_share} and dev {dev_share} leave no share for train")
+
+
+def _check_folds(splits: SplitsConfig, _available: Mapping[str, SplitSource]) -> None:
+    """Refuse what would take rows out of the folds, whose every row is tested."""
+    for role, written in (("dev", splits.dev), ("test", splits.test if splits.test != DEFAULT_TEST else None)):
+        if written is not None:
+            raise UserError(
+                f"dataset.splits: {role} {shown(str(written))} cannot stand beside folds, which test every row once; "
+                f"leave {role} out, or leave folds out"
+            )
+
+
+def _the_one_split(splits: SplitsConfig, available: Mapping[str, SplitSource], folder: Path) -> SplitSource:
     if names_file(splits.train):
         return _named(splits.train, available, folder)
     if len(available) > 1:
+        what = f"test is a share ({splits.test})" if splits.folds is None else f"folds are {splits.folds}"
+        remedy = "name a split or file instead"
+        if splits.folds is not None:
+            remedy = "name the file to cut as train, or leave folds out"
         raise DataError(
-            f"dataset.splits: test is a share ({test_share}), but there is more than one split to cut; "
-            f"name a split or file instead; splits are: {_listed(available)}"
+            f"dataset.splits: {what}, but there is more than one split to cut; {remedy}; "
+            f"splits are: {_listed(available)}"
         )
     if splits.train != DEFAULT_TRAIN:
         return _named(splits.train, available, folder)

@@ -14,7 +14,7 @@ from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
 from sft.data.layout import find_layout
 from sft.data.leaks import normalised_input
 from sft.data.rows import Row, Rows, Split, Splits, texts_of
-from sft.data.shares import cut
+from sft.data.shares import cut, cut_folds
 from sft.data.sources import (
     FileSplit,
     HubSplit,
@@ -42,7 +42,7 @@ def data_fingerprint(dataset: DatasetConfig, folder: Path, revision: str | None)
         revision: pinned commit of a hub data set; None = the one of today.
 
     Returns:
-        By role (train, dev, test), or under `all` where shares cut one split.
+        By role (train, dev, test), or under `all` where shares or folds cut one split.
 
     Raises:
         UserError: a split or file is not there.
@@ -107,7 +107,7 @@ def load_splits(
 
     The output column may be absent from dev and test (then those rows have no gold: `output_column not in
     split.columns`), and from train where no shots are asked for. Shares cut the rows as read, before rows with
-    missing cells are dropped, so that the cut does not depend on which of them are.
+    missing cells are dropped, so that the cut does not depend on which of them are; folds likewise.
 
     Args:
         dataset: its config.
@@ -115,7 +115,8 @@ def load_splits(
         output_column: column with the gold label or reference.
         folder: folder of the config.
         revision: pinned commit of a hub data set; None for local data.
-        strata: column of which shares cut each value alike, unless `splits.stratify` is false; None cuts any rows.
+        strata: column of which shares and folds cut each value alike, unless `splits.stratify` is false; None cuts
+            any rows.
 
     Raises:
         UserError: a path, split, column, cell or byte is not as it must be.
@@ -128,18 +129,17 @@ def load_splits(
     layout = find_layout(dataset, available, folder)
     inputs = tuple(column for column in dict.fromkeys(used_columns) if column != output_column)
     if layout.whole is not None:
-        whole = _read(layout.whole, dataset)
-        parts = {role: Rows(whole, places) for role, places in _cut(whole, dataset, inputs, strata).items()}
+        found = _cut(_read(layout.whole, dataset), dataset, inputs, output_column, strata)
     else:
         read = {role: _read(source, dataset) for role, source in layout.roles().items()}
-        parts = {role: _all_rows(table) for role, table in read.items()}
+        found = _splits({role: _all_rows(table) for role, table in read.items()}, dataset, inputs, output_column)
     unused = tuple(name for name, source in available.items() if source not in layout.roles().values())
-    return replace(_splits(parts, dataset, inputs, output_column), unused=unused)
+    return replace(found, unused=unused)
 
 
 def _hub_fingerprint(dataset: DatasetConfig, folder: Path, commit: str) -> dict[str, str]:
     splits = dataset.splits
-    if splits.are_shares:
+    if splits.cut_one_split:
         written = {"all": splits.train}
     else:
         named = {"train": splits.train, "dev": splits.dev, "test": splits.test}
@@ -176,9 +176,10 @@ def _all_rows(table: Table) -> Rows:
     return Rows(table, range(table.n_rows))
 
 
-def _cut(
+def _bound_rows(
     table: Table, dataset: DatasetConfig, inputs: Sequence[str], strata_column: str | None
-) -> dict[str, list[int]]:
+) -> tuple[list[list[tuple[str, str]]], Sequence[str]]:
+    """For each row what a cut must not divide, and its stratum."""
     splits = dataset.splits
     group = splits.group_by
     _check_columns(table, [*inputs, *([group] if group else [])])
@@ -187,9 +188,21 @@ def _cut(
         raise DataError(f"there are no rows to cut; columns are: {listed(table.columns)}")
     keys = [_bound_by(row, inputs, group) for row in rows]
     by = strata_column if splits.stratify and strata_column and table.has(strata_column) else None
-    strata = [""] * len(rows) if by is None else texts_of(rows, by)
+    return keys, [""] * len(rows) if by is None else texts_of(rows, by)
+
+
+def _cut(
+    table: Table, dataset: DatasetConfig, inputs: Sequence[str], output: str, strata_column: str | None
+) -> Splits:
+    splits = dataset.splits
+    keys, strata = _bound_rows(table, dataset, inputs, strata_column)
+    if splits.folds is not None:
+        every = {role: _all_rows(table) for role in ("train", "test")}
+        folds = cut_folds(keys, strata, splits.folds, splits.seed)
+        return replace(_splits(every, dataset, inputs, output), folds=folds)
     shares = {name: share for name, share in (("test", splits.test), ("dev", splits.dev)) if isinstance(share, float)}
-    return cut(keys, strata, shares, splits.seed)
+    sides = cut(keys, strata, shares, splits.seed)
+    return _splits({role: Rows(table, places) for role, places in sides.items()}, dataset, inputs, output)
 
 
 def _bound_by(row: Row, inputs: Sequence[str], group: str | None) -> list[tuple[str, str]]:

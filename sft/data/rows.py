@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, overload
 
 from sft.config.canonical import json_text
@@ -120,6 +121,8 @@ class Splits:
         class_names: declared names of ClassLabel columns, in order; the cells are these names already.
         tables: what the rows were read from.
         unused: names of splits that the data has beside these.
+        folds: where the one split is cut into folds, the `source_index` of each fold's rows as read; train and test
+            are all rows then, until `fold_splits` tells them apart.
     """
 
     train: Split | None
@@ -128,6 +131,12 @@ class Splits:
     class_names: Mapping[str, tuple[str, ...]]
     tables: tuple[Table, ...] = field(default=(), compare=False)
     unused: tuple[str, ...] = ()
+    folds: tuple[frozenset[int], ...] = ()
+
+    @cached_property
+    def fold_of(self) -> Mapping[int, int]:
+        """`source_index` -> its fold, from 0, of all rows as read; empty without folds."""
+        return {index: fold for fold, own in enumerate(self.folds) for index in own}
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Which rows of the splits are used: caps (`max_n_*`) first, then shots; all of them nested."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from sft.config.dataset import DatasetConfig
@@ -52,6 +52,9 @@ def select(
     """
     stratum = output_column if label_values is not None else None
     seed = dataset.splits.seed
+    if splits.folds:
+        # Which rows train is each fold's own matter: none of all, lest one be shown before its own fold is tested.
+        return Selection((), (), None, sample(splits.test.rows, dataset.max_n_test, "max_n_test", seed, stratum))
     known = _known_rows(splits.train, output_column, label_values)
     train = sample(known, dataset.max_n_train, "max_n_train", seed, stratum)
     others = [] if label_values is None else _values_outside(splits.train, output_column, label_values)
@@ -78,6 +81,29 @@ def sample(rows: Sequence[Row], n: int | None, purpose: str, seed: int, stratum:
     by_label = stratum is not None and stratum in rows[0].values
     strata = texts_of(rows, stratum) if by_label and stratum else [""] * len(rows)
     return picked(rows, nested_positions(strata, n, purpose, seed))
+
+
+def fold_splits(splits: Splits, fold: int, tested: Sequence[int]) -> Splits:
+    """What one fold sees: the rows of the others to train with, and its own to be tested.
+
+    Args:
+        splits: all rows, with their folds.
+        fold: its number, from 0.
+        tested: `source_index` of the rows of all folds that are tested.
+    """
+    own = splits.folds[fold]
+    if splits.train is None:
+        raise ValueError("folds are cut from the train split")
+    others = [place for place in indices_of(splits.train.rows) if place not in own]
+    train = _with_places(splits.train, set(others))
+    test = _with_places(splits.test, own.intersection(tested))
+    return replace(splits, train=train, test=test, folds=())
+
+
+def _with_places(split: Split, places: Collection[int]) -> Split:
+    """The split with those of its rows that have these `source_index`."""
+    positions = [position for position, index in enumerate(indices_of(split.rows)) if index in places]
+    return replace(split, rows=picked(split.rows, positions))
 
 
 def rows_by_label(rows: Sequence[Row], column: str, label_values: Sequence[str]) -> dict[str, Sequence[Row]]:

@@ -1,12 +1,15 @@
-"""One split cut into train, dev and test: stratified by label, with groups and equal texts on one side."""
+"""One split cut into train, dev and test, or into folds: by label, with groups and equal texts on one side."""
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from sft.data.sampling import by_stratum, random_for, shuffled
 from sft.errors import DataError
 
 KEPT = "train"
+
+Side = TypeVar("Side", bound=Hashable)
 
 
 def cut(
@@ -29,12 +32,7 @@ def cut(
     """
     missing = _targets(strata, shares)
     sides: dict[str, list[int]] = {KEPT: [], **{name: [] for name in shares}}
-    bundles = shuffled(_bundles(keys), random_for("shares", seed))
-    for bundle in sorted(bundles, key=len, reverse=True):
-        labels = Counter([strata[position] for position in bundle])
-        side = _most_in_need(missing, labels)
-        sides[side] += bundle
-        missing[side].subtract(labels)
+    _deal_out(shuffled(_bundles(keys), random_for("shares", seed)), strata, missing, sides)
     for name, positions in sides.items():
         if not positions:
             asked = f"{name}: {shares[name]}" if name in shares else "the rest for train"
@@ -45,9 +43,61 @@ def cut(
     return {name: sorted(positions) for name, positions in sides.items()}
 
 
-def _most_in_need(missing: Mapping[str, Counter[str]], labels: Counter[str]) -> str:
-    """The side that lacks most rows of these labels, each label weighed by its rows."""
-    return max(missing, key=lambda side: sum(count * missing[side][label] for label, count in labels.items()))
+def cut_folds(
+    keys: Sequence[Sequence[Hashable]], strata: Sequence[str], n_folds: int, seed: int
+) -> tuple[frozenset[int], ...]:
+    """The positions of each fold; together they are all, each once.
+
+    Rows that share a key stay together. Each fold gets as many rows of each label as the others, or one more, and as
+    many in all, or one more, as far as what must stay together allows.
+
+    Args:
+        keys: for each row what must not be divided (group, normalised text).
+        strata: label of each row; all equal = no stratification.
+        n_folds: how many, at least 2.
+        seed: seed of the order.
+
+    Raises:
+        DataError: a fold would be empty.
+    """
+    bundles = _bundles(keys)
+    if len(bundles) < n_folds:
+        kept = "groups and equal texts are kept whole" if len(bundles) < len(keys) else "each needs one"
+        raise DataError(
+            f"dataset.splits.folds: {n_folds} folds, and {len(keys)} rows make {len(bundles)} parts ({kept}); "
+            "ask for fewer folds"
+        )
+    missing = _fold_targets(strata, n_folds)
+    folds: dict[int, list[int]] = {fold: [] for fold in range(n_folds)}
+    _deal_out(shuffled(bundles, random_for("folds", seed)), strata, missing, folds)
+    empty = [fold for fold, positions in folds.items() if not positions]
+    if empty:
+        raise DataError(
+            f"dataset.splits.folds: no row is left for fold {empty[0]} of {n_folds}, since a group or equal texts "
+            "take too many; ask for fewer folds"
+        )
+    return tuple(frozenset(positions) for positions in folds.values())
+
+
+def _deal_out(
+    bundles: Iterable[Sequence[int]],
+    strata: Sequence[str],
+    missing: Mapping[Side, Counter[str]],
+    sides: Mapping[Side, list[int]],
+) -> None:
+    """Add each bundle to the side that lacks most rows of its labels, each label weighed by its rows.
+
+    Args:
+        bundles: positions that belong together; dealt out largest first, equally large ones in their order.
+        strata: label of each position.
+        missing: rows that each side still lacks of each label; counted down.
+        sides: positions of each side; added to.
+    """
+    for bundle in sorted(bundles, key=len, reverse=True):
+        labels = Counter([strata[position] for position in bundle])
+        side = max(missing, key=lambda name: sum(count * missing[name][label] for label, count in labels.items()))
+        sides[side].extend(bundle)
+        missing[side].subtract(labels)
 
 
 def _targets(strata: Sequence[str], shares: Mapping[str, float]) -> dict[str, Counter[str]]:
@@ -90,3 +140,17 @@ def _bundles(keys: Sequence[Sequence[Hashable]]) -> list[list[int]]:
     for position in range(len(keys)):
         bundles.setdefault(root(position), []).append(position)
     return list(bundles.values())
+
+
+def _fold_targets(strata: Sequence[str], n_folds: int) -> dict[int, Counter[str]]:
+    """Rows that each fold should get of each label: what is left over goes round, so that totals stay even too."""
+    targets: dict[int, Counter[str]] = {fold: Counter() for fold in range(n_folds)}
+    turn = 0
+    for label, positions in by_stratum(strata).items():
+        each, left = divmod(len(positions), n_folds)
+        for fold in targets:
+            targets[fold][label] = each
+        for fold in range(turn, turn + left):
+            targets[fold % n_folds][label] += 1
+        turn += left
+    return targets

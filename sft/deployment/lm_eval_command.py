@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sft.deployment.lm_eval_task import lm_eval_task
+from sft.errors import UserError
 from sft.evaluation.selection import UNCALIBRATED
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
-from sft.experiments.running.trained_adapters import find_adapter, require_adapters
+from sft.experiments.running.trained_adapters import find_adapters, require_adapters
 from sft.models.loading import dtype_name, local_model
 from sft.pipeline.jobs import ExperimentFolders
 from sft.pipeline.prompts import ExperimentPrompts
@@ -37,12 +38,13 @@ def write_lm_eval_task(plan: GridPlan, results: ResultsFolder, folder: Path) -> 
         `accuracy` is where it is not measured yet. `notes` say what makes numbers differ.
 
     Raises:
-        UserError: the adapter is not trained yet, the experiment is a generation, or lm-eval would read rows as other
-            ids.
+        UserError: the adapter is not trained yet, folds have one each, the experiment is a generation, or lm-eval
+            would read rows as other ids.
         DataError: the test rows have no labels, or are too long.
     """
-    require_adapters(plan, results)
     (planned,) = plan.experiments
+    _require_one_measurement(planned)
+    require_adapters(plan, results)
     prompts = ExperimentPrompts(planned.experiment)
     task = lm_eval_task(prompts, planned.keys.experiment_id[:ID_DIGITS])
     files = task.write(folder)
@@ -60,6 +62,19 @@ def write_lm_eval_task(plan: GridPlan, results: ResultsFolder, folder: Path) -> 
         "accuracy": None if metric is None else measured.get("results", {}).get(metric),
         "notes": list(_notes(prompts, has_adapter="peft" in arguments)),
     }
+
+
+def _require_one_measurement(planned: PlannedExperiment) -> None:
+    """Refuse folds that differ in more than their rows.
+
+    Raises:
+        UserError: they do.
+    """
+    if planned.keys.folds:
+        raise UserError(
+            f"--lm-eval: each of the {len(planned.keys.folds)} folds has a training or examples of its own, and "
+            "lm-eval measures one; write a test share in place of dataset.splits.folds"
+        )
 
 
 def _measured(planned: PlannedExperiment, results: ResultsFolder) -> dict[str, Any]:
@@ -88,9 +103,9 @@ def _model_arguments(planned: PlannedExperiment, results: ResultsFolder, measure
     revision = experiment.fingerprints.revisions.get("model")
     if local is None and revision:
         arguments["revision"] = revision
-    trained = find_adapter(planned, results)
-    if trained is not None:
-        arguments["peft"] = str(trained.adapter.resolve())
+    trained = find_adapters(planned, results)
+    if trained:
+        arguments["peft"] = str(next(iter(trained.values())).adapter.resolve())
     elif model.adapter is not None:
         arguments["peft"] = str((experiment.folder / model.adapter).resolve())
     arguments["dtype"] = measured.get("environment", {}).get("dtype") or dtype_name(model.model_args)

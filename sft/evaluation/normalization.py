@@ -1,5 +1,6 @@
 """Saved label scores to the scores that are compared: one rule for every row set, and no model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,14 @@ class SavedScores:
 
     def of_split(self, split: str) -> "SavedScores":
         """The rows of one split, in their order."""
-        chosen = self.splits == split
+        return self._chosen(self.splits == split)
+
+    def without_others(self, split: str, source_index: Sequence[int]) -> "SavedScores":
+        """All but the rows of a split whose position there is not among these."""
+        return self._chosen((self.splits != split) | np.isin(self.source_index, list(source_index)))
+
+    def _chosen(self, chosen: NDArray[np.bool_]) -> "SavedScores":
+        """The rows at which this is true."""
         return SavedScores(
             self.splits[chosen],
             self.source_index[chosen],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sft.data.rows import indices_of
 from sft.errors import StageFailure
 from sft.evaluation.calibrating import Calibration
 from sft.evaluation.normalization import SavedScores, Scores, ScoringRule, label_probabilities
@@ -50,6 +51,8 @@ class SplitOutput:
     """What the same scores choose without the calibrator; None where there is none."""
     calibration: dict[str, Any] | None = None
     """What the calibrator did."""
+    folds: list[int] | None = None
+    """The fold of each row, from 0; None without folds."""
 
     def by_label(self, scores: Scores | None, index: int) -> dict[str, float] | None:
         """One row's numbers by label."""
@@ -80,22 +83,25 @@ def from_scores(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -
         raise ValueError("label scores need a label set")
     labels, scoring = inputs.labels.values, inputs.config.inference.label_scoring
     saved = {name: SavedScores.read(infer.scores) for name, infer in infers.items()}
+    if inputs.fold is not None:  # a stage that serves all folds has the rows of the others too
+        own = indices_of(inputs.selection.test)
+        saved = {name: scores.without_others("test", own) for name, scores in saved.items()}
     without_input = saved.get(PMI_ROWS) if scoring.normalization == "pmi" else None
     rule = ScoringRule(inputs.labels.words, scoring.normalization, scoring.end_token, without_input)
     calibration = Calibration.of(inputs, folder)
     outputs = {}
     for split in inputs.evaluated():
-        own = saved[EVAL].of_split(split)
-        _require_same_rows(infers[EVAL], inputs, split, own.source_index.tolist())
-        plain = LabelChoice.of(rule.scores(own), labels)
+        measured = saved[EVAL].of_split(split)
+        _require_same_rows(infers[EVAL], inputs, split, measured.source_index.tolist())
+        plain = LabelChoice.of(rule.scores(measured), labels)
         calibrated = None if calibration is None else calibration.run(split, saved, rule)
         chosen = plain if calibrated is None else LabelChoice.of(calibrated.scores, labels)
         outputs[split] = SplitOutput(
             chosen.predictions,
             labels,
-            own.sums,
+            measured.sums,
             chosen.probabilities,
-            own.label_mass,
+            measured.label_mass,
             None if calibrated is None else plain,
             None if calibrated is None else calibrated.record,
         )

@@ -29,6 +29,9 @@ OUR_COLUMNS = (
 )
 """What a record holds beside data columns, in this order."""
 
+FOLD = "fold"
+"""The same of records whose rows are of folds: elsewhere a data column may have this name."""
+
 _BREAKS_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NEEDS_ESCAPE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SHORT_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
@@ -57,6 +60,28 @@ class Prediction:
     label_logprobs: Mapping[str, float] | None = None
     probabilities: Mapping[str, float] | None = None
     label_mass: float | None = None
+    fold: int | None = None
+    """The fold that the row was tested in, from 0; None without folds."""
+
+
+def has_folds(config: Mapping[str, Any]) -> bool:
+    """Whether the rows of an experiment are of folds, by its resolved config."""
+    splits = (config.get("dataset") or {}).get("splits") or {}
+    return splits.get("folds") is not None
+
+
+def our_columns(*, of_folds: bool) -> tuple[str, ...]:
+    """What a record may hold beside data columns, in this order.
+
+    Args:
+        of_folds: whether its rows are of folds.
+    """
+    return (*OUR_COLUMNS, FOLD) if of_folds else OUR_COLUMNS
+
+
+def stored_name(column: str, *, of_folds: bool) -> str:
+    """The name under which records keep a data column: its own, or `data.NAME` where that is one of ours."""
+    return f"data.{column}" if column in our_columns(of_folds=of_folds) else column
 
 
 def kept_columns(values: Mapping[str, Any], keep: Sequence[str] | None, output_column: str) -> dict[str, Any]:
@@ -72,7 +97,8 @@ def kept_columns(values: Mapping[str, Any], keep: Sequence[str] | None, output_c
 
 def prediction_record(columns: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:
     """One line of the JSONL file: kept data columns, then ours; a data column named like ours is `data.<name>`."""
-    record = {_free_name(name, columns): _plain(value) for name, value in columns.items()}
+    ours = our_columns(of_folds=prediction.fold is not None)
+    record = {_free_name(name, columns, ours): _plain(value) for name, value in columns.items()}
     if prediction.icl_indices is not None:
         record["icl_indices"] = [int(index) for index in prediction.icl_indices]
     record["predictions"] = prediction.text
@@ -84,6 +110,8 @@ def prediction_record(columns: Mapping[str, Any], prediction: Prediction) -> dic
             record[name] = {label: _plain(float(number)) for label, number in by_label.items()}
     if prediction.label_mass is not None:
         record["label_mass"] = _plain(float(prediction.label_mass))
+    if prediction.fold is not None:
+        record[FOLD] = prediction.fold
     return record
 
 
@@ -115,16 +143,17 @@ def prediction_records(
             label_logprobs=output.by_label(output.label_logprobs, place),
             probabilities=output.by_label(output.probabilities, place),
             label_mass=None if output.label_mass is None else float(output.label_mass[place]),
+            fold=None if output.folds is None else output.folds[place],
         )
         records.append(prediction_record(kept_columns(row.values, keep, output_column), prediction))
     return records
 
 
-def write_predictions(jsonl: Path, tsv: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write the records of one split to both files, atomically each."""
+def write_predictions(jsonl: Path, tsv: Path, rows: Iterable[Mapping[str, Any]], *, of_folds: bool = False) -> None:
+    """Write the records of one split to both files, atomically each; `of_folds` where each says its fold."""
     records = list(rows)
     write_text(jsonl, "".join(f"{json_line(record)}\n" for record in records))
-    write_text(tsv, _tsv_text(records))
+    write_text(tsv, _tsv_text(records, our_columns(of_folds=of_folds)))
 
 
 def read_predictions(jsonl: Path) -> list[dict[str, Any]]:
@@ -138,8 +167,8 @@ def unescape(cell: str) -> str:
     return _ESCAPE.sub(_meaning, cell)
 
 
-def _free_name(name: str, columns: Mapping[str, Any]) -> str:
-    if name not in OUR_COLUMNS:
+def _free_name(name: str, columns: Mapping[str, Any], ours: Sequence[str]) -> str:
+    if name not in ours:
         return name
     free = f"data.{name}"
     while free in columns:
@@ -168,9 +197,9 @@ def json_line(record: Mapping[str, Any]) -> str:
     return _BREAKS_A_LINE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _tsv_text(records: Sequence[Mapping[str, Any]]) -> str:
+def _tsv_text(records: Sequence[Mapping[str, Any]], ours: Sequence[str]) -> str:
     present = dict.fromkeys(name for record in records for name in record)
-    names = [name for name in present if name not in OUR_COLUMNS] + [name for name in OUR_COLUMNS if name in present]
+    names = [name for name in present if name not in ours] + [name for name in ours if name in present]
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter="\t", lineterminator="\n")
     writer.writerow([_escaped(name) for name in names])

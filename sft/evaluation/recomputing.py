@@ -19,7 +19,7 @@ from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.entry import WordSplitter
 from sft.evaluation.metrics.row_sums import RowSums
 from sft.evaluation.outputs import LabelChoice
-from sft.evaluation.predictions import OUR_COLUMNS, read_predictions
+from sft.evaluation.predictions import has_folds, read_predictions, stored_name
 from sft.evaluation.results import word_splitter
 from sft.evaluation.row_metrics import is_same, row_sums
 from sft.evaluation.rows import EvaluatedRows, labelled_rows, matches, read_rows
@@ -156,8 +156,8 @@ def predicted_rows(
         ValueError, KeyError, TypeError, IndexError: they are not the rows of these metrics.
     """
     records = read_predictions(job.predictions(_SPLITS[prefix], "jsonl"))
-    column = metrics["config"]["prompting"]["output_column"]
-    column = f"data.{column}" if column in OUR_COLUMNS else column
+    config = metrics["config"]
+    column = stored_name(config["prompting"]["output_column"], of_folds=has_folds(config))
     gold, predictions = [json_text(record[column]) for record in records], [item["predictions"] for item in records]
     labels = (metrics.get("details") or {}).get("labels")
     if not isinstance(labels, list):

@@ -13,14 +13,16 @@ from sft.pipeline.key_fields import Fields
 from sft.tasks.inputs import task_of, used_columns
 
 
-def reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
+def reading(experiment: Experiment, roles: tuple[str, ...], *, of_all_folds: bool = False) -> Fields:
     """The rows of some splits as they are read, and the label set.
 
     Args:
         experiment: the resolved experiment.
         roles: `train`, `dev`, `test`; none for what depends on no row.
+        of_all_folds: whether the rows are those of all folds, for which it does not matter how these are cut.
     """
     dataset = experiment.config.dataset
+    is_cut = dataset.splits.cut_one_split and not of_all_folds
     data = experiment.fingerprints.data
     # Where shares cut one split there is but one role; prompts that hold no row depend on no content at all.
     content = {role: data[role] for role in roles if role in data} or (dict(data) if roles else {})
@@ -30,22 +32,18 @@ def reading(experiment: Experiment, roles: tuple[str, ...]) -> Fields:
         "args": without(in_content, dataset.args) or None,
         "read": written(dataset.read) or None,
         "task_type": dataset.task_type,
-        "splits": _splits(dataset.splits) or None,
+        "splits": _splits(dataset.splits, is_cut=is_cut) or None,
         "on_missing": None if dataset.on_missing == "error" else dataset.on_missing,
-        "columns": list(used_columns(experiment.config)) if _columns_choose_rows(dataset) else None,
+        # The columns that are used, in training or at inference, then decide which rows each split has.
+        "columns": list(used_columns(experiment.config)) if is_cut or dataset.on_missing == "drop" else None,
         "labels": experiment.fingerprints.labels,
     }
     return without_none(fields)
 
 
-def _columns_choose_rows(dataset: DatasetConfig) -> bool:
-    """Whether the columns that are used, in training or at inference, decide which rows each split has."""
-    return dataset.on_missing == "drop" or dataset.splits.are_shares
-
-
-def _splits(splits: SplitsConfig) -> Fields:
-    """Shares decide which rows are which; a named split is its content, and only the seed of samples remains."""
-    if splits.are_shares:
+def _splits(splits: SplitsConfig, *, is_cut: bool) -> Fields:
+    """A cut decides which rows are which; a named split is its content, and only the seed of samples remains."""
+    if is_cut:
         return written(splits)
     return {"seed": splits.seed} if splits.seed else {}
 

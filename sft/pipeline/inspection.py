@@ -33,7 +33,8 @@ def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
     Returns:
         `{rows: [{split, index, text, prompt_ids, completion_ids, loss_mask, ...}], label_ids: {label: ids},
         label_trie: [{id, text, parent, ...}], cost: {naive, shared, ...}}`; evaluated rows have the gold answer as
-        completion, where the data has it.
+        completion, where the data has it. Where each fold has a training or examples of its own, `fold` is 0: the
+        rows, and the cost, are of the first fold.
 
     Raises:
         UserError: the ids of a label depend on the row.
@@ -63,6 +64,7 @@ class _Inspection:
             "label_ids": label_ids_by_value(values, labels),
             "label_trie": label_nodes(values, labels, self.prompts.maker.tokenizer),
             "cost": asdict(self._cost(encoded)),
+            **({} if self.inputs.fold is None else {"fold": self.inputs.fold}),
         }
 
     @property

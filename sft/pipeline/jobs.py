@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder, slug
 from sft.runs.manifest import finished_files
-from sft.runs.records import EVAL, JobRecord, StageName, infer_input, read_json_or_none
+from sft.runs.records import EVAL, JobRecord, StageInput, StageName, read_json_or_none
 from sft.tasks.planned import own_code_of
 from sft.training.memory import with_less_memory
 from sft.training.options import trainer_args_of
@@ -77,18 +77,19 @@ def jobs_of(
     """
     make = _JobMaker(experiment, keys)
     jobs: list[PlannedJob] = []
-    train = None
-    if keys.train is not None:
-        train = results.stage("train", keys.train)
-        jobs.append(make.job("train", keys.train, train, {}))
+    trained: dict[str, JobFolder] = {}
+    infers: dict[str, JobFolder] = {}
+    for item, key in keys.inputs.items():
+        folder = results.stage(item.stage, key)
+        if item.stage == "train":
+            trained[item.name] = folder
+            jobs.append(make.job("train", key, folder, {}, item=item))
+        elif goal != "adapter":
+            infers[item.name] = folder
+            adapter = trained.get(StageInput("train", fold=item.fold).name)
+            jobs.append(make.job("infer", key, folder, {} if adapter is None else {"train": adapter}, item=item))
     if goal == "adapter":
         return jobs
-    trained = {"train": train} if train else {}
-    infers: dict[str, JobFolder] = {}
-    for row_set, key in keys.row_sets.items():
-        folder = results.stage("infer", key)
-        infers[infer_input(row_set)] = folder
-        jobs.append(make.job("infer", key, folder, trained, row_set=row_set))
     evaluate = folders.folder(keys.experiment_id, experiment.name)
     jobs.append(make.job("evaluate", keys.evaluate, evaluate, infers | trained, with_metrics=goal == "metrics"))
     return jobs
@@ -111,16 +112,20 @@ def baseline_jobs(experiments: Iterable[tuple[Experiment, StageKeys]], results: 
     return list(jobs.values())
 
 
-def with_adapter(job: PlannedJob, adapter_job: JobFolder) -> PlannedJob:
-    """The same job reading its trained adapter from another results folder."""
-    own = job.record.inputs.get("train")
-    if own is None:
-        return job
-    relative = os.path.relpath(adapter_job.path, job.folder.path)
-    record = dataclasses.replace(job.record, inputs={**job.record.inputs, "train": relative})
-    replaced = os.path.abspath(job.folder.path / own)
-    needs = tuple(adapter_job.path if os.path.abspath(need) == replaced else need for need in job.needs)
-    return PlannedJob(folder=job.folder, record=record, needs=needs)
+def with_adapters(job: PlannedJob, adapter_jobs: Mapping[Path, JobFolder]) -> PlannedJob:
+    """The same job reading trained adapters from other results folders.
+
+    Args:
+        job: an infer or evaluate stage.
+        adapter_jobs: the folder of a train stage beside the job -> the one that takes its place.
+    """
+    places = {os.path.abspath(own): other.path for own, other in adapter_jobs.items()}
+    inputs = {}
+    for name, relative in job.record.inputs.items():
+        path = places.get(os.path.abspath(job.folder.path / relative))
+        inputs[name] = relative if path is None else os.path.relpath(path, job.folder.path)
+    needs = tuple(places.get(os.path.abspath(need), need) for need in job.needs)
+    return PlannedJob(folder=job.folder, record=dataclasses.replace(job.record, inputs=inputs), needs=needs)
 
 
 def has_memory_step(record: JobRecord, step: int) -> bool:
@@ -153,10 +158,10 @@ class _JobMaker:
         folder: JobFolder,
         inputs: dict[str, JobFolder],
         *,
-        row_set: str = EVAL,
+        item: StageInput | None = None,
         with_metrics: bool = True,
     ) -> PlannedJob:
-        """The job of one stage."""
+        """The job of one stage; `item` says of a train or infer stage whose rows it is for."""
         code = self._experiment.code
         record = JobRecord(
             stage=stage,
@@ -166,7 +171,8 @@ class _JobMaker:
             config_folder=str(self._experiment.folder),
             fingerprints=self._fingerprints,
             inputs={name: os.path.relpath(job.path, folder.path) for name, job in inputs.items()},
-            row_set=row_set,
+            row_set=EVAL if item is None else item.row_set,
+            fold=None if item is None else item.fold,
             with_metrics=with_metrics,
             key_fields=self._keys.fields.get(key, {}),
             folder=os.path.abspath(folder.path),

@@ -26,11 +26,11 @@ from sft.pipeline.key_fields import (
     metric_modules,
     training_examples,
 )
-from sft.pipeline.needed_rows import named_row_sets
+from sft.pipeline.needed_rows import differs_by_fold, named_row_sets
 from sft.pipeline.passed_through import adapter_section, generation_section, model_section, quantization_section
 from sft.pipeline.revisions import revisions_of
 from sft.registry import is_own_code
-from sft.runs.records import EVAL, StageName, infer_input
+from sft.runs.records import EVAL, StageInput, StageName
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import RowSet
 from sft.training.class_weights import weighs_labels
@@ -41,11 +41,12 @@ VERSIONS = {"train": 2, "infer": 2, "evaluate": 2, "baseline": 1}
 
 @dataclass(frozen=True)
 class StageKeys:
-    """The keys of one experiment's stages; `train` is None where nothing is trained."""
+    """The keys of one experiment's stages."""
 
-    train: str | None
-    row_sets: Mapping[str, str]
-    """Row set -> key of its infer stage; `eval` first."""
+    trainings: Mapping[int | None, str]
+    """Fold -> key of its train stage, that of None without folds; empty where nothing is trained."""
+    infers: Mapping[tuple[str, int | None], str]
+    """Row set and fold -> key of the infer stage, `eval` first; no fold where one stage serves all rows."""
     evaluate: str
     baseline: str | None = None
     """Of the baselines on its shots and evaluated rows; None without a label set."""
@@ -53,9 +54,31 @@ class StageKeys:
     """Key -> what it was made of."""
 
     @property
+    def train(self) -> str | None:
+        """The key of the train stage; None where nothing is trained, or every fold has a training of its own."""
+        return self.trainings.get(None)
+
+    @property
+    def row_sets(self) -> dict[str, str]:
+        """Row set -> key of the infer stage that serves all rows, of those that have one."""
+        return {row_set: key for (row_set, fold), key in self.infers.items() if fold is None}
+
+    @property
     def infer(self) -> str:
-        """The key of the infer stage of the evaluated rows."""
+        """The key of the infer stage of the evaluated rows, where one serves all of them."""
         return self.row_sets[EVAL]
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The folds that have stages of their own, in which their outputs for the evaluated rows differ."""
+        found = {fold for row_set, fold in self.infers if row_set == EVAL} - {None}
+        return tuple(sorted(fold for fold in found if fold is not None))
+
+    @property
+    def inputs(self) -> dict[StageInput, str]:
+        """The key of each train and infer stage, as the evaluate stage reads it."""
+        trainings = {StageInput("train", fold=fold): key for fold, key in self.trainings.items()}
+        return trainings | {StageInput("infer", row_set, fold): key for (row_set, fold), key in self.infers.items()}
 
     @property
     def experiment_id(self) -> str:
@@ -72,11 +95,22 @@ def stage_keys(experiment: Experiment) -> StageKeys:
         fields[key] = stage_fields
         return key
 
-    train = keyed(train_fields(experiment)) if experiment.config.trains else None
-    row_sets = {name: keyed(infer_fields(experiment, train, name)) for name in row_sets_of(experiment)}
-    evaluate = keyed(evaluate_fields(experiment, row_sets))
+    config, folds = experiment.config, folds_of(experiment)
+    trainings = {fold: keyed(train_fields(experiment, fold)) for fold in folds} if config.trains else {}
+    infers = {
+        (name, fold): keyed(infer_fields(experiment, trainings.get(fold), name, fold))
+        for name in row_sets_of(experiment)
+        for fold in (folds if differs_by_fold(config, name) else (None,))
+    }
+    evaluate = keyed(evaluate_fields(experiment, infers))
     baseline = None if experiment.fingerprints.labels is None else keyed(baseline_fields(experiment))
-    return StageKeys(train, row_sets, evaluate, baseline, fields)
+    return StageKeys(trainings, infers, evaluate, baseline, fields)
+
+
+def folds_of(experiment: Experiment) -> tuple[int | None, ...]:
+    """The folds by number, from 0; a single None where there are none."""
+    n_folds = experiment.config.dataset.splits.folds
+    return (None,) if n_folds is None else tuple(range(n_folds))
 
 
 def row_sets_of(experiment: Experiment) -> tuple[str, ...]:
@@ -84,8 +118,8 @@ def row_sets_of(experiment: Experiment) -> tuple[str, ...]:
     return (EVAL, *named_row_sets(experiment.config, experiment.folder))
 
 
-def train_fields(experiment: Experiment) -> Fields:
-    """What a training depends on."""
+def train_fields(experiment: Experiment, fold: int | None = None) -> Fields:
+    """What a training depends on, for one fold where there are folds."""
     config = experiment.config
     training = config.training
     trainer_args = training.trainer_args if training else {}
@@ -96,6 +130,7 @@ def train_fields(experiment: Experiment) -> Fields:
         | _answered_by(experiment)
         | training_examples(experiment)
         | dev
+        | without_none({"fold": fold})
         | {
             "reading": reading(experiment, ("train", "dev") if with_dev else ("train",)),
             "pool": pool(config),
@@ -111,8 +146,10 @@ def train_fields(experiment: Experiment) -> Fields:
     )
 
 
-def infer_fields(experiment: Experiment, train_key: str | None, row_set: str = EVAL) -> Fields:
-    """What the outputs for a row set depend on."""
+def infer_fields(
+    experiment: Experiment, train_key: str | None, row_set: str = EVAL, fold: int | None = None
+) -> Fields:
+    """What the outputs for a row set depend on, for one fold where they depend on it."""
     config = experiment.config
     inference = config.inference
     rows = RowSet.parse(row_set)
@@ -133,6 +170,8 @@ def infer_fields(experiment: Experiment, train_key: str | None, row_set: str = E
         fields["rows"] = row_caps(experiment)
     if train_key is not None:
         fields["train"] = train_key
+    if fold is not None:
+        fields["fold"] = fold
     if inference.max_seq_length is not None:
         fields["max_seq_length"] = inference.max_seq_length
     if inference.icl_examples or sees_pool:
@@ -141,11 +180,17 @@ def infer_fields(experiment: Experiment, train_key: str | None, row_set: str = E
     fields |= inference_examples(experiment, drawn_per_row=rows.kind != "content_free" or rows.per_row)
     if task_of(config).uses("inference.generation_args"):
         fields |= _generation(config)
-    return fields | {"reading": reading(experiment, roles)}
+    of_all_folds = fold is None and config.dataset.splits.folds is not None
+    return fields | {"reading": reading(experiment, roles, of_all_folds=of_all_folds)}
 
 
-def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fields:
-    """What the predictions and metrics depend on."""
+def evaluate_fields(experiment: Experiment, infers: Mapping[tuple[str, int | None], str]) -> Fields:
+    """What the predictions and metrics depend on.
+
+    Args:
+        experiment: the resolved experiment.
+        infers: as in `StageKeys`.
+    """
     config, task = experiment.config, task_of(experiment.config)
     optional = {
         "arguments": by_content(experiment, "evaluate", metric_arguments(experiment)) or None,
@@ -155,13 +200,15 @@ def evaluate_fields(experiment: Experiment, row_sets: Mapping[str, str]) -> Fiel
         "keep_columns": config.dataset.keep_columns,
         "corrections": corrected_gold(experiment),
         "slices": config.evaluation.slices or None,
+        # Each prediction says which fold its row is of.
+        "reading": None if config.dataset.splits.folds is None else reading(experiment, ("train", "test")),
     }
     if task.uses("inference.label_scoring"):
         optional["label_scoring"] = written(config.inference.label_scoring) or None
     if task.uses("inference.calibration_args"):
         optional["calibration_args"] = _calibration(experiment) or None
-    infers = {infer_input(name): key for name, key in row_sets.items()}
-    return _stage("evaluate", experiment) | infers | {"metrics": list(experiment.metrics)} | without_none(optional)
+    named = {StageInput("infer", row_set, fold).name: key for (row_set, fold), key in infers.items()}
+    return _stage("evaluate", experiment) | named | {"metrics": list(experiment.metrics)} | without_none(optional)
 
 
 def baseline_fields(experiment: Experiment) -> Fields:

@@ -45,6 +45,13 @@ def calibrates_on_pool(config: ExperimentConfig) -> bool:
     return any(row_set.kind == "train" or row_set.content == "domain" for row_set in map(RowSet.parse, named))
 
 
+def differs_by_fold(config: ExperimentConfig, row_set: str) -> bool:
+    """Whether the outputs for a row set depend on the fold: through a training, examples, or rows of the pool."""
+    rows = RowSet.parse(row_set)
+    from_pool = rows.kind == "train" or rows.content == "domain"
+    return config.trains or inference_choice(config).k > 0 or from_pool
+
+
 def samples_texts(config: ExperimentConfig) -> bool:
     """Whether the experiment writes texts that are drawn at random."""
     return task_of(config).uses("inference.generation_args") and is_sampling(config.inference.generation_args)

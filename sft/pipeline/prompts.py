@@ -8,6 +8,8 @@ from typing import Any
 from sft.inference.limits import prompt_limit
 from sft.models.loading import ModelSource, context_length, load_config
 from sft.pipeline.experiment import Experiment
+from sft.pipeline.needed_rows import differs_by_fold
+from sft.runs.records import EVAL
 from sft.tasks.encoding import evaluated_rows
 from sft.tasks.inputs import Inputs, load_inputs
 from sft.tasks.prompting import PromptedRow, PromptMaker, StagePrompts
@@ -21,8 +23,10 @@ class ExperimentPrompts:
 
     @cached_property
     def inputs(self) -> Inputs:
-        """The rows of the experiment."""
-        return load_inputs(self.experiment.config, self.experiment.folder, self._revisions)
+        """The rows of the experiment; where prompts or weights differ by fold, those of the first fold."""
+        config = self.experiment.config
+        whole = load_inputs(config, self.experiment.folder, self._revisions)
+        return whole.part(0) if whole.splits.folds and differs_by_fold(config, EVAL) else whole
 
     @cached_property
     def maker(self) -> PromptMaker:

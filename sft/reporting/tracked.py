@@ -79,10 +79,10 @@ def tracked_grid(
         if record.state != NOT_BEGUN:
             begun.setdefault(record.id, []).append(record)
     trainings = {
-        experiment.folder.path: experiment.stages["train"]
+        experiment.folder.path: experiment.trainings[0]
         for results in folders
         for experiment in listed_experiments(results)
-        if "train" in experiment.stages
+        if experiment.trainings
     }
     found = (_tracked(same, trainings.get(same[0].folder)) for same in begun.values())
     return TrackedGrid(_grid_name(folders, to), tuple(found))

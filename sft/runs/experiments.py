@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import MODEL_STAGES, read_json_or_none, refuse_newer, stage_of
+from sft.runs.records import MODEL_STAGES, StageInput, StageName, read_json_or_none, refuse_newer, stage_of
 from sft.runs.states import Standing, experiment_standing, standing_of
 
 SCHEMA = 1
@@ -40,6 +40,11 @@ class ListedExperiment:
             for name, key in self.keys.items()
             if key and stage_of(str(name)) == stage
         }
+
+    @property
+    def trainings(self) -> list[JobFolder]:
+        """The folders of its train stages, of each fold one, where they are known."""
+        return [folder for name, folder in self.stages.items() if stage_of(name) == "train"]
 
     @cached_property
     def baseline(self) -> JobFolder | None:
@@ -106,14 +111,15 @@ def grid_entries(results: ResultsFolder, read: Read = read_json_or_none) -> dict
     return {name: entry for name, entry in configs.items() if isinstance(_map(entry).get("id"), str)}
 
 
-def stage_folder(experiment: JobFolder, stage: str) -> JobFolder | None:
+def stage_folder(experiment: JobFolder, stage: StageName) -> JobFolder | None:
     """The folder of a stage that an experiment read, there or not; None where it read none.
 
     Args:
         experiment: its folder.
-        stage: `train`, or `infer` for that of the evaluated rows.
+        stage: `train`, or `infer` for that of the evaluated rows; of folds the first one's.
     """
-    key = _map(_map(read_json_or_none(experiment.config)).get("stages")).get(stage)
+    stages = _map(_map(read_json_or_none(experiment.config)).get("stages"))
+    key = stages.get(stage) or stages.get(StageInput(stage, fold=0).name)
     return ResultsFolder(experiment.path.parent.parent).stage(stage, str(key)) if key else None
 
 

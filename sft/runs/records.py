@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,7 @@ MAX_BYTES = 1 << 20
 """A status, an error or a progress that is longer is none."""
 
 StageName = Literal["train", "infer", "evaluate", "baseline"]
+_INPUT = re.compile(r"(?P<stage>train|infer)(?::(?!fold\d)(?P<row_set>.+?))?(?::fold(?P<fold>\d+))?")
 MODEL_STAGES: tuple[StageName, ...] = ("train", "infer")
 """The stages that run a model, in their order; experiments share their folders."""
 STAGES: tuple[StageName, ...] = (*MODEL_STAGES, "evaluate")
@@ -58,9 +60,13 @@ class JobRecord:
     fingerprints: dict[str, Any]
     """What the planner found the inputs to contain; the worker compares what it reads."""
     inputs: dict[str, str] = field(default_factory=dict)
-    """`train`, `infer` or `infer:ROW_SET` -> folder of a finished stage this one reads, relative to the job folder."""
+    """`train`, `infer` or another name of a `StageInput` -> folder of a finished stage this one reads, relative to
+    the job folder.
+    """
     row_set: str = EVAL
     """Which rows an infer stage runs."""
+    fold: int | None = None
+    """The fold that a train or infer stage works for, from 0; None without folds, and for the rows of all of them."""
     with_metrics: bool = True
     """Whether an evaluate stage computes metrics, or writes predictions only."""
     memory_step: int = 0
@@ -89,10 +95,22 @@ class JobRecord:
         relative = self.inputs.get(name)
         return None if relative is None else self._beside(relative, job_folder)
 
-    def infer_folders(self, job_folder: Path) -> dict[str, Path]:
-        """Row set -> folder of its finished infer stage, of those that this job reads."""
-        names = {name.partition(":")[2] or EVAL: name for name in self.inputs if stage_of(name) == "infer"}
-        return {row_set: self._beside(self.inputs[name], job_folder) for row_set, name in names.items()}
+    def infer_folders(self, job_folder: Path, fold: int | None = None) -> dict[str, Path]:
+        """Row set -> folder of its finished infer stage, of those that this job reads.
+
+        Args:
+            job_folder: of this job.
+            fold: whose stages are meant; those that serve all folds are everybody's.
+        """
+        found = {name: StageInput.parse(name) for name in self.inputs if stage_of(name) == "infer"}
+        own = {item.row_set: name for name, item in found.items() if item.fold in (None, fold)}
+        return {row_set: self._beside(self.inputs[name], job_folder) for row_set, name in own.items()}
+
+    @property
+    def folds(self) -> tuple[int | None, ...]:
+        """The folds of which this job reads stages of their own; a single None where it reads none."""
+        found = {StageInput.parse(name).fold for name in self.inputs} - {None}
+        return tuple(sorted(fold for fold in found if fold is not None)) or (None,)
 
     def _beside(self, relative: str, job_folder: Path) -> Path:
         """A path relative to the job folder, where links among its parents may lead to other disks.
@@ -105,9 +123,38 @@ class JobRecord:
         return Path(os.path.abspath(job_folder / relative))
 
 
-def infer_input(row_set: str) -> str:
-    """The name under which an evaluate job reads the infer stage of a row set."""
-    return "infer" if row_set == EVAL else f"infer:{row_set}"
+@dataclass(frozen=True)
+class StageInput:
+    """A train or infer stage as the evaluate stage of its experiment reads it.
+
+    Attributes:
+        stage: `train` or `infer`.
+        row_set: of an infer stage.
+        fold: whose stage it is, from 0; None where it serves all rows.
+    """
+
+    stage: StageName
+    row_set: str = EVAL
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`train`, `infer`, `infer:ROW_SET`, each with `:foldN` after it where it is of a fold."""
+        parts = [self.stage, *([] if self.row_set == EVAL else [self.row_set])]
+        return ":".join([*parts, *([] if self.fold is None else [f"fold{self.fold}"])])
+
+    @classmethod
+    def parse(cls, name: str) -> "StageInput":
+        """The stage of a name.
+
+        Raises:
+            ValueError: it is no such name.
+        """
+        match = _INPUT.fullmatch(name)
+        if match is None:
+            raise ValueError(f"no train or infer stage is called {name!r}")
+        fold = None if match["fold"] is None else int(match["fold"])
+        return cls("train" if match["stage"] == "train" else "infer", match["row_set"] or EVAL, fold)
 
 
 def stage_of(name: str) -> str:

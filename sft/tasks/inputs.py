@@ -1,8 +1,10 @@
 """The rows of one experiment: read, labelled and selected, the same in the planner and in every stage."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
 from sft.data.loading import data_fingerprint, data_names, load_splits
 from sft.data.rows import Row, Splits, indices_of, texts_of
-from sft.data.selection import Selection, select
+from sft.data.selection import Selection, fold_splits, select
 from sft.errors import ChangedInput, DataError
 from sft.labels.label_set import LabelSet, check_gold
 from sft.models.sentence_encoder import EncoderSource
@@ -21,6 +23,7 @@ from sft.runs.records import JobRecord
 from sft.tasks import task_registry
 from sft.tasks.planned import check_unchanged
 from sft.tasks.task import Task
+from sft.wording import shown
 
 _JSON_TYPES = (str, int, float, bool, list, dict, type(None))
 
@@ -36,11 +39,31 @@ class Inputs:
     selection: Selection
     encoders: Mapping[str, EncoderSource] = field(default_factory=dict)
     """Section (`training`, `inference`) -> the sentence-embedding model that chooses its in-context examples."""
+    fold: int | None = None
+    """The fold that these rows are of, from 0; None for the rows of all folds, and where there are none."""
 
     def evaluated(self) -> dict[str, Sequence[Row]]:
         """The evaluated rows by split: dev first where there is one, then test."""
         dev = {} if self.selection.dev is None else {"dev": self.selection.dev}
         return {**dev, "test": self.selection.test}
+
+    @cached_property
+    def folds(self) -> "tuple[Inputs, ...]":
+        """Of each fold its own rows to be tested, and those of the others as train split; none without folds.
+
+        Raises:
+            UserError: a fold lacks rows that it needs; names it.
+        """
+        return tuple(_of_fold(self, fold) for fold in range(len(self.splits.folds)))
+
+    @property
+    def parts(self) -> "tuple[Inputs, ...]":
+        """What is trained, shown and tested together: each fold by itself, without folds all of it."""
+        return self.folds or (self,)
+
+    def part(self, fold: int | None) -> "Inputs":
+        """The rows of one fold; of None these."""
+        return self if fold is None else _of_fold(self, fold)
 
     def has_gold(self, split: str) -> bool:
         """Whether the evaluated rows of a split carry the output column."""
@@ -103,7 +126,7 @@ def read_splits(config: ExperimentConfig, folder: Path, revision: str | None) ->
 
 
 def inputs_of_job(record: JobRecord) -> Inputs:
-    """The rows of a job, read anew; everything else that the job reads is compared with its plan as well.
+    """The rows of a job, of its fold alone where it has one, read anew; what else it reads is compared with its plan.
 
     Own code runs from the source that the job carries from here on.
 
@@ -113,7 +136,7 @@ def inputs_of_job(record: JobRecord) -> Inputs:
     config, folder = record.experiment, Path(record.config_folder)
     run_snapshots(record.code, folder)
     check_unchanged(record, config)
-    return planned_inputs(config, folder, record.fingerprints)
+    return planned_inputs(config, folder, record.fingerprints).part(record.fold)
 
 
 def planned_inputs(config: ExperimentConfig, folder: Path, fingerprints: Mapping[str, Any]) -> Inputs:
@@ -150,6 +173,47 @@ def select_inputs(config: ExperimentConfig, splits: Splits) -> Inputs:
         if labels and inputs.has_gold(split):
             check_gold(labels, _gold(rows, output_column), split)
     return inputs
+
+
+def _of_fold(whole: Inputs, fold: int) -> Inputs:
+    config, labels = whole.config, whole.labels
+    column, values = config.prompting.output_column, labels.values if labels else None
+    number = f"fold {fold} of 0 to {len(whole.splits.folds) - 1}"
+    splits = fold_splits(whole.splits, fold, indices_of(whole.selection.test))
+    _check_fold(whole, splits, number)
+    try:
+        selection = select(config.dataset, splits, column, values, config.seed_of("shots"))
+    except DataError as error:
+        raise DataError(f"{error} (without the rows of {number})") from error
+    own = replace(whole, splits=splits, selection=selection, fold=fold)
+    _check_train(own)
+    return own
+
+
+def _check_fold(whole: Inputs, splits: Splits, number: str) -> None:
+    """Make sure that a fold has rows to test, and of every label that there is.
+
+    Raises:
+        DataError: it has not.
+    """
+    if not splits.test.rows:
+        raise DataError(
+            f"dataset.max_n_test: {whole.config.dataset.max_n_test} leaves no row to test in {number}; ask for more "
+            "rows or fewer folds"
+        )
+    column = whole.config.prompting.output_column
+    if whole.labels is None or column not in whole.splits.test.columns:
+        return
+    counts = Counter(texts_of(whole.splits.test.rows, column))
+    own = Counter(counts)
+    own.subtract(texts_of(splits.train.rows if splits.train else (), column))
+    lacking = [label for label in whole.labels.values if counts[label] and not own[label]]
+    if lacking:
+        told = ", ".join(f"{shown(label)} ({counts[label]} in all)" for label in lacking)
+        raise DataError(
+            f"dataset.splits.folds: {number} has no row of the label {told}; ask for fewer folds, add rows, or leave "
+            "out the rows of such labels"
+        )
 
 
 def with_labels(instruction: str | None, labels: LabelSet | None) -> str | None:

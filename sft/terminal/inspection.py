@@ -41,6 +41,10 @@ def inspection_text(found: Mapping[str, Any], *, colour: bool = False) -> str:
         colour: whether colours tell prompt, answer and stop apart; else brackets do.
     """
     lines: list[Text | Tree] = [Text(LEGEND if colour else PLAIN_LEGEND), Text()]
+    if "fold" in found:
+        lines[1:1] = [
+            Text(f"fold {found['fold']} of dataset.splits.folds: its training rows, examples and tested rows")
+        ]
     for row in found["rows"]:
         lines += [*_row_lines(row, colour), Text()]
     if found["label_ids"]:

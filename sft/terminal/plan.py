@@ -114,7 +114,9 @@ def _data_text(planned: PlannedExperiment) -> str:
     data = planned.data
     dev = "" if data.n_dev is None else f", {data.n_dev} dev"
     leaks = f", {data.n_leaked} leaked" if data.n_leaked else ""
-    return f" · {data.n_train} shots{dev}, {data.n_test} test{leaks}"
+    folds = planned.experiment.config.dataset.splits.folds
+    parts = "" if folds is None else f" in {folds} folds"
+    return f" · {data.n_train} shots{dev}, {data.n_test} test{parts}{leaks}"
 
 
 def _written_default_lines(plan: GridPlan) -> list[str]:

@@ -98,7 +98,7 @@ def find_finished(results: ResultsFolder, wanted: str, best: Callable[[], str | 
         best: tells the id of the experiment that leads the leaderboard.
 
     Raises:
-        UserError: none, or several, are meant; or it is not finished.
+        UserError: none, or several, are meant; it is not finished; or its folds differ in more than their rows.
         DataError: a file of it is missing or damaged.
     """
     view = view_of(results)
@@ -118,5 +118,11 @@ def find_finished(results: ResultsFolder, wanted: str, best: Callable[[], str | 
             f"with it; sft logs {found.key[:ID_DIGITS]} says more"
         )
     experiment = FinishedExperiment(found.folder)
+    if experiment.record.folds != (None,):
+        raise UserError(
+            f"{experiment.title}: each of its {len(experiment.record.folds)} folds has a training or examples of its "
+            "own, so none of them is the one to answer; run its config once more with shares or files in place of "
+            "dataset.splits.folds"
+        )
     experiment.require_whole()
     return experiment

@@ -36,14 +36,13 @@ Predict = Callable[[Known, Sequence[str]], Probabilities | None]
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
     """Write `baselines.json`, and the rows of each baseline that could be had; the manifest last."""
-    inputs = scored(inputs_of_job(record), Path(record.config_folder)).inputs
-    known = _known(inputs)
-    texts = [text for rows in inputs.evaluated().values() for text in _texts(inputs, rows)]
+    whole = inputs_of_job(record)
+    inputs = scored(whole, Path(record.config_folder)).inputs
     measured: dict[str, Mapping[str, Any]] = {}
     for step, name in enumerate(baseline_registry, 1):
         predict: Predict = load(baseline_registry, name, "baseline")
         try:
-            probabilities = predict(known, texts)
+            probabilities = _predicted(whole, predict)
         except DataError as error:
             measured[name] = {"results": {}, "reason": str(error)}
         else:
@@ -63,6 +62,22 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     }
     write_json(job.baselines, written)
     write_manifest(job, [job.result])
+
+
+def _predicted(inputs: Inputs, predict: Predict) -> Probabilities | None:
+    """(rows of all evaluated splits, labels); what each fold's rows are given comes from the others."""
+    found = []
+    for part in inputs.parts:
+        probabilities = predict(
+            _known(part), [text for rows in part.evaluated().values() for text in _texts(part, rows)]
+        )
+        if probabilities is None:
+            return None
+        found.append(probabilities)
+    if not inputs.folds:
+        return found[0]
+    indices = [index for part in inputs.folds for index in indices_of(part.selection.test)]
+    return np.concatenate(found)[np.argsort(indices)]
 
 
 def _known(inputs: Inputs) -> Known:
@@ -105,10 +120,10 @@ def _results(inputs: Inputs, probabilities: Probabilities, rows: Path, folder: P
 
 def _data_record(inputs: Inputs) -> dict[str, Any]:
     """Which rows were learned from, and which were evaluated, in the words of an experiment's `metrics.json`."""
-    shots, selection = _shots(inputs), inputs.selection
+    shots, selection = [list(indices_of(_shots(part))) for part in inputs.parts], inputs.selection
     return {
-        "train_indices": list(indices_of(shots)),
-        "n_train": len(shots),
+        "train_indices": (shots if inputs.config.uses_shots else []) if inputs.folds else shots[0],
+        "n_train": min(map(len, shots)),
         "labels": list(_labels(inputs)),
         "input_columns": list(inputs.config.prompting.input_columns),
         "test_rows_sha256": rows_sha256(selection.test),

@@ -58,6 +58,8 @@ class DataProfiles:
         """Take in an experiment whose data is sound."""
         key = _group_key(config)
         inputs = self._data.inputs(config)
+        if inputs.splits.folds:  # each row is trained on and tested, so that it would stand on both sides
+            inputs = replace(inputs, splits=replace(inputs.splits, train=None))
         group = self._groups.setdefault(key, _Group(inputs))
         if group.inputs.splits.train is None:
             group.inputs = inputs

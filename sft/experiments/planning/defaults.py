@@ -26,7 +26,8 @@ def default_lines(experiments: Sequence[PlannedExperiment]) -> list[str]:
 
 def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
     config = planned.experiment.config
-    yield from _unwritten(config, "")
+    no_test = config.dataset.splits.folds is not None
+    yield from (item for item in _unwritten(config, "") if not (no_test and item[0] == "dataset.splits.test"))
     if config.evaluation.metrics is None:
         yield "evaluation.metrics", list(planned.experiment.metrics)
     if config.inference.batch_size is None:

@@ -52,11 +52,11 @@ def _command(name: str, results: ResultsFolder) -> str:
 
 
 def _finished(results: ResultsFolder) -> Iterator[JobRecord]:
-    """The finished trainings that say what their keys were made of."""
+    """The finished trainings that say what their keys were made of, but those of folds, which answer no new rows."""
     for folder in results.job_folders("train"):
         try:
             record = read_job(folder.job)
         except (OSError, ValueError, TypeError):
             continue
-        if record.key_fields and is_done(folder):
+        if record.key_fields and record.fold is None and is_done(folder):
             yield record

@@ -9,7 +9,7 @@ from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import infer_input, read_json_or_none, refuse_newer
+from sft.runs.records import read_json_or_none, refuse_newer
 
 SCHEMA = 1
 
@@ -99,8 +99,8 @@ def _write_config(
         "config_folder": str(planned.experiment.folder),
         "fingerprints": fingerprints,
         "stages": {
-            "train": planned.keys.train,
-            **{infer_input(row_set): key for row_set, key in planned.keys.row_sets.items()},
+            **({} if planned.keys.trainings else {"train": None}),
+            **{item.name: key for item, key in planned.keys.inputs.items()},
             **({} if planned.keys.baseline is None else {"baseline": planned.keys.baseline}),
         },
     }

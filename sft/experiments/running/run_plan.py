@@ -14,8 +14,8 @@ from sft.experiments.running.schedule import Workload, workload
 from sft.experiments.running.settings import RunRequest, RunSettings, Surroundings
 from sft.experiments.running.stage_costs import StageCosts
 from sft.experiments.running.summary import RunFacts, RunSummary
-from sft.experiments.running.trained_adapters import copy_adapters, find_adapter
-from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, has_memory_step, jobs_of, with_adapter
+from sft.experiments.running.trained_adapters import copy_adapters, find_adapters
+from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, has_memory_step, jobs_of, with_adapters
 from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
 from sft.runs.lock import settle
 from sft.runs.records import StatusRecord, read_status
@@ -37,7 +37,7 @@ class RunOutcome:
 
     summary: RunSummary
     folders: dict[str, JobFolder]
-    """Experiment name -> its folder; for the goal `adapter` that of its train stage."""
+    """Experiment name -> its folder; for the goal `adapter` that of its train stage, with folds of the last one."""
     statuses: dict[str, StatusRecord]
     """Experiment name -> status, of those that did not reach the goal."""
     work: Workload
@@ -111,12 +111,13 @@ def _jobs(
     planned: PlannedExperiment, folders: ExperimentFolders, results: ResultsFolder, request: RunRequest
 ) -> list[PlannedJob]:
     jobs = jobs_of(planned.experiment, planned.keys, folders, results, request.goal)
-    if request.trains or planned.keys.train is None:
+    if request.trains or not planned.keys.trainings:
         return jobs
-    adapter = find_adapter(planned, results)
-    if adapter is None:
+    adapters = find_adapters(planned, results)
+    if adapters is None:
         raise ValueError(f"{planned.experiment.name}: no trained adapter; `require_adapters` comes first")
-    return [with_adapter(job, adapter) for job in jobs if job.record.stage != "train"]
+    places = {results.stage("train", key).path: adapters[key] for key in adapters}
+    return [with_adapters(job, places) for job in jobs if job.record.stage != "train"]
 
 
 def commits_in_force(results: ResultsFolder, request: RunRequest) -> dict[str, str]:

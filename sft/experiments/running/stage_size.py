@@ -56,6 +56,8 @@ def planned_rows(record: JobRecord, known: RowCounts | None) -> RowCounts:
         known: the rows of its experiment, where they are known.
     """
     rows = known or assumed_rows(record)
+    if record.fold is not None:
+        rows = RowCounts(rows.train, -(-rows.evaluated // _folds(record)))
     row_set = RowSet.parse(record.row_set)
     if row_set.kind == "eval":
         return rows
@@ -154,6 +156,12 @@ def assumed_rows(record: JobRecord) -> RowCounts:
     test = dataset.get("max_n_test")
     dev = (dev_cap(dataset.get("max_n_dev"), test),) if _part(dataset, "splits").get("dev") is not None else ()
     return RowCounts(train, sum(cap or ROWS_UNKNOWN for cap in (test, *dev)))
+
+
+def _folds(record: JobRecord) -> int:
+    """How many folds the rows are cut into, 1 without any."""
+    folds = _part(_part(record.config, "dataset"), "splits").get("folds")
+    return folds if isinstance(folds, int) else 1
 
 
 def _trainer_args(record: JobRecord) -> Mapping[str, Any]:

@@ -9,10 +9,11 @@ from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.runs.file_systems import copy_folder
 from sft.runs.files import DEFAULT_RESULTS, ID_DIGITS, JobFolder, ResultsFolder, slug
 from sft.runs.manifest import is_done
+from sft.wording import listed
 
 
 def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFolder) -> list[str]:
-    """Give the user the copies; of a grid in a subfolder per experiment.
+    """Give the user the copies; of a grid in a subfolder per experiment, of folds in one per fold.
 
     Returns:
         What could not be copied, one line each; the others were.
@@ -31,19 +32,28 @@ def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFold
 def _copy(planned: PlannedExperiment, results: ResultsFolder, subfolder: str | None) -> None:
     training = planned.experiment.config.training
     output = training.trainer_args.get("output_dir") if training else None
-    if output is None or planned.keys.train is None:
+    if output is None:
         return
-    source = results.stage("train", planned.keys.train)
-    if is_done(source):
-        target = Path(output) / subfolder if subfolder else Path(output)
-        copy_folder(source.adapter, target)
+    target = Path(output) / subfolder if subfolder else Path(output)
+    for fold, key in planned.keys.trainings.items():
+        source = results.stage("train", key)
+        if is_done(source):
+            copy_folder(source.adapter, target if fold is None else target / f"fold{fold}")
 
 
-def find_adapter(planned: PlannedExperiment, results: ResultsFolder) -> JobFolder | None:
-    """The finished train stage of an experiment: in its own results folder, else in `results/`."""
+def find_adapters(planned: PlannedExperiment, results: ResultsFolder) -> dict[str, JobFolder] | None:
+    """Key -> folder of each train stage of an experiment, finished in its own results folder, else in `results/`.
+
+    None where one of them is finished in neither.
+    """
     places = (results, ResultsFolder(DEFAULT_RESULTS))
-    folders = [place.stage("train", planned.keys.train) for place in places if planned.keys.train is not None]
-    return next((folder for folder in folders if is_done(folder)), None)
+    found = {}
+    for key in planned.keys.trainings.values():
+        folder = next((place.stage("train", key) for place in places if is_done(place.stage("train", key))), None)
+        if folder is None:
+            return None
+        found[key] = folder
+    return found
 
 
 def require_adapters(plan: GridPlan, results: ResultsFolder) -> None:
@@ -53,11 +63,12 @@ def require_adapters(plan: GridPlan, results: ResultsFolder) -> None:
         UserError: an adapter is not trained yet.
     """
     for planned in plan.experiments:
-        if planned.keys.train is not None and find_adapter(planned, results) is None:
+        if find_adapters(planned, results) is None:
+            keys = listed(f"train/{key}" for key in planned.keys.trainings.values())
             hints = _hints(planned, results)
             raise UserError(
-                f"{planned.experiment.name}: its adapter is not trained yet (no finished stage train/"
-                f"{planned.keys.train} in {results.path}/ or {DEFAULT_RESULTS}/); "
+                f"{planned.experiment.name}: its adapter is not trained yet (no finished stage "
+                f"{keys} in {results.path}/ or {DEFAULT_RESULTS}/); "
                 f"run: sft train {plan.source} --results-path {results.path}{hints}",
                 kind="model",
             )
@@ -78,7 +89,7 @@ def require_training(plan: GridPlan) -> None:
         UserError: one trains nothing.
     """
     for planned in plan.experiments:
-        if planned.keys.train is None:
+        if not planned.keys.trainings:
             raise UserError(
                 f"{planned.experiment.name} trains nothing: give it `lora: {{}}` or another adapter, and shots above 0"
             )

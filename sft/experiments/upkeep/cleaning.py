@@ -208,8 +208,8 @@ def _spent_trainings(view: ResultsView) -> Iterator[JobFolder]:
     started_from: set[Path] = set()
     for item in view.experiments:
         started_from |= _started_from(view.results, item.config, item.folder)
-        if "train" in item.stages:
-            users.setdefault(item.stages["train"].path, []).append(item)
+        for training in item.trainings:
+            users.setdefault(training.path, []).append(item)
     for folder in view.results.job_folders("train"):
         experiments = users.get(folder.path, [])
         all_done = all(view.standings.of(item.folder).state == "done" for item in experiments)

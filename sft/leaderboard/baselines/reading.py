@@ -113,7 +113,7 @@ def _shot_set_baseline(measured: _Measured, name: str, shown: Sequence[str]) -> 
     return ShotSetBaseline(
         shot_set.train_indices_sha256,
         shot_set.seeds,
-        len(shot_set.train_indices),
+        shot_set.n_train,
         {metric: results[metric] for metric in shown if metric in results},
         None if measured.job is None else measured.job.baseline_rows(name),
     )

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sft.leaderboard.board import Board
 from sft.leaderboard.collect import ExperimentRecord
@@ -31,9 +32,15 @@ class ShotSet:
         return tuple(self.records[0].setting("prompting.input_columns") or ())
 
     @property
-    def train_indices(self) -> tuple[int, ...]:
-        """Positions of the shots in the train split; none where no experiment of the board has shots."""
+    def train_indices(self) -> tuple[Any, ...]:
+        """Positions of the shots in the train split, with folds a list per fold; none where the board has no shots."""
         return _indices(self.records[0])
+
+    @property
+    def n_train(self) -> int:
+        """The shots, with folds those of the fold that has fewest."""
+        per_fold = [own for own in self.train_indices if isinstance(own, list)]
+        return min(map(len, per_fold)) if per_fold else len(self.train_indices)
 
     @property
     def train_indices_sha256(self) -> str:
@@ -80,7 +87,7 @@ def _shots(record: ExperimentRecord) -> int | str:
     return shots
 
 
-def _indices(record: ExperimentRecord) -> tuple[int, ...]:
+def _indices(record: ExperimentRecord) -> tuple[Any, ...]:
     return tuple(record.part("data").get("train_indices") or ())
 
 

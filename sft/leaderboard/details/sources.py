@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.config.canonical import json_text
-from sft.evaluation.predictions import OUR_COLUMNS, read_predictions
+from sft.evaluation.predictions import FOLD, has_folds, our_columns, read_predictions, stored_name
 from sft.leaderboard.collect import ExperimentRecord
 from sft.runs.experiments import stage_folder
 from sft.runs.files import JobFolder
-from sft.runs.records import read_json_or_none
+from sft.runs.records import StageName, read_json_or_none
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class PredictedRow:
 
     Attributes:
         index: position among the evaluated rows of its split.
-        columns: of the data, by name, without the gold one.
+        columns: of the data, by the names that records have, without the gold one.
         gold: the output column, as labels are compared.
         prediction: the label or the generated text.
         probabilities: by label; empty in generation.
@@ -40,10 +40,12 @@ class PredictedRow:
 
 def predicted_rows(record: ExperimentRecord, split: str = "test") -> list[PredictedRow]:
     """The predictions of a split, in order."""
-    column = str(record.setting("prompting.output_column"))
+    of_folds = has_folds(record.config)
+    column = stored_name(str(record.setting("prompting.output_column")), of_folds=of_folds)
+    ours = our_columns(of_folds=of_folds)
     try:
         lines = read_predictions(JobFolder(record.folder).predictions(split, "jsonl"))
-        return [_predicted_row(line, f"data.{column}" if column in OUR_COLUMNS else column) for line in lines]
+        return [_predicted_row(line, column, ours) for line in lines]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
 
@@ -56,7 +58,8 @@ def input_columns(record: ExperimentRecord) -> list[str]:
 
 def input_texts(row: PredictedRow, columns: Sequence[str]) -> dict[str, str]:
     """The texts of columns by name, as far as the record keeps them."""
-    stored = {name: f"data.{name}" if name in OUR_COLUMNS else name for name in columns}
+    ours = our_columns(of_folds=f"data.{FOLD}" in row.columns)
+    stored = {name: f"data.{name}" if name in ours else name for name in columns}
     return {name: json_text(row.columns[place]) for name, place in stored.items() if place in row.columns}
 
 
@@ -74,7 +77,7 @@ def sample_prompts(record: ExperimentRecord) -> Sequence[str]:
     return [str(prompt["text"]) for prompt in _list_in(_stage_file(record, "infer"), "prompts") if "text" in prompt]
 
 
-def _stage_file(record: ExperimentRecord, stage: str) -> Any:
+def _stage_file(record: ExperimentRecord, stage: StageName) -> Any:
     """What the train stage, or the infer stage of the evaluated rows, tells of itself."""
     folder = stage_folder(JobFolder(record.folder), stage)
     if folder is None:
@@ -87,10 +90,10 @@ def _list_in(written: Any, key: str) -> list[Mapping[str, Any]]:
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
 
 
-def _predicted_row(line: Mapping[str, Any], column: str) -> PredictedRow:
+def _predicted_row(line: Mapping[str, Any], column: str, ours: Sequence[str]) -> PredictedRow:
     return PredictedRow(
         index=int(line["index"]),
-        columns={name: value for name, value in line.items() if name not in OUR_COLUMNS and name != column},
+        columns={name: value for name, value in line.items() if name not in ours and name != column},
         gold=json_text(line[column]),
         prediction=str(line["predictions"]),
         probabilities=dict(line.get("probabilities") or {}),

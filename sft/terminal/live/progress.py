@@ -172,9 +172,10 @@ def left_text(left: TimeLeft | None) -> str:
 
 
 def shared_name(progress: GridProgress, job: PlannedJob) -> str:
-    """The name of a job's experiment, and how many more need the job: `name (+3)`."""
+    """The name of a job's experiment with its fold, and how many more need the job: `name fold 2 (+3)`."""
     others = len(progress.users(job)) - 1
-    return one_line(job.record.name) + (f" (+{others})" if others > 0 else "")
+    fold = "" if job.record.fold is None else f" fold {job.record.fold}"
+    return one_line(job.record.name) + fold + (f" (+{others})" if others > 0 else "")
 
 
 def failure_line(progress: GridProgress, job: PlannedJob, status: StatusRecord) -> str | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sft.pipeline.jobs import ExperimentFolders, PlannedJob, has_memory_step, jobs_of, with_adapter
+from sft.pipeline.jobs import ExperimentFolders, PlannedJob, has_memory_step, jobs_of, with_adapters
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest
@@ -128,17 +128,18 @@ def test_predictions_alone_do_not_finish_a_job_that_wants_metrics(planned: Plann
     assert (predictions.is_done, metrics.is_done) == (True, True)
 
 
-def test_with_adapter_reads_the_training_of_another_results_folder(
+def test_with_adapters_reads_the_training_of_another_results_folder(
     planned: Planned, raw: Callable[..., Any], tmp_path: Path
 ) -> None:
     train, infer, evaluate = planned(raw())
     other = JobFolder(tmp_path / "other" / "stages" / "train" / train.record.key)
-    moved_infer, moved_evaluate = with_adapter(infer, other), with_adapter(evaluate, other)
+    places = {train.folder.path: other}
+    moved_infer, moved_evaluate = with_adapters(infer, places), with_adapters(evaluate, places)
     assert moved_infer.record.input_folder("train", infer.folder.path) == other.path
     assert moved_infer.needs == (other.path,)
     assert set(moved_evaluate.needs) == {infer.folder.path, other.path}
     assert moved_evaluate.record.input_folder("infer", evaluate.folder.path) == infer.folder.path
-    assert with_adapter(train, other) is train
+    assert with_adapters(train, places) == train
 
 
 @pytest.mark.parametrize("linked", ["", "experiments", "stages", "stages/train", "stages/infer", "job"])
@@ -160,7 +161,7 @@ def test_inputs_are_found_through_links_to_other_disks(
             job.folder.path.resolve() for job in (train, infer, infer)
         ]
     other = JobFolder(tmp_path / "other" / "stages" / "train" / train.record.key)
-    assert with_adapter(infer, other).needs == (other.path,)
+    assert with_adapters(infer, {train.folder.path: other}).needs == (other.path,)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -33,7 +33,7 @@ class DataFacts:
     label_counts: dict[str, int] | None
     """Rows of the train split by gold value, where there is one."""
     n_train: int
-    """Rows that are trained on, or the pool of examples."""
+    """Rows that are trained on, or the pool of examples; of folds those of the one that has fewest."""
     n_dev: int | None
     n_test: int
     n_leaked: int
@@ -90,21 +90,21 @@ class DataChecks:
 
     def _examine(self, config: ExperimentConfig, with_gold: bool) -> DataFacts | list[PathMessage]:
         try:
-            inputs = self.inputs(config)
+            inputs = dataclasses.replace(self.inputs(config), config=config)
+            parts = inputs.parts
         except UserError as error:
             return [_located(error)]
-        inputs = dataclasses.replace(inputs, config=config)
         missing = [*_missing_kept(inputs), *_missing_slices(inputs)]
-        found = [*_missing_gold(inputs, with_gold), *missing, *_example_findings(inputs)]
-        found = found or _row_set_findings(inputs, self._folder)
+        found = [*_missing_gold(inputs, with_gold), *missing]
+        found += _first_of(_example_findings(part) for part in parts)
+        found = found or _first_of(_row_set_findings(part, self._folder) for part in parts)
         if found:
             return found
         try:
             scoring = scored(inputs, self._folder)
         except UserError as error:
             return [_located(error)]
-        evaluated = chain.from_iterable(inputs.evaluated().values())
-        leaked = count_leaks(used_examples(inputs, self._folder), evaluated, inputs.config.prompting.input_columns)
+        leaked = sum(_n_leaked(part, self._folder) for part in parts)
         if leaked and config.evaluation.strict_leaks:
             message = f"{leaked} shots or in-context examples are also evaluated rows; remove them from one side"
             return [("evaluation.strict_leaks", message)]
@@ -112,12 +112,23 @@ class DataChecks:
         return DataFacts(
             labels=None if labels is None else [list(pair) for pair in zip(labels.values, labels.words, strict=True)],
             label_counts=_label_counts(inputs),
-            n_train=len(inputs.selection.shots),
+            n_train=min(len(part.selection.shots) for part in parts),
             n_dev=None if inputs.selection.dev is None else len(inputs.selection.dev),
             n_test=len(inputs.selection.test),
             n_leaked=leaked,
             warnings=(*row_warnings(inputs, self._folder), *scoring.warnings),
         )
+
+
+def _first_of(found: Iterable[list[PathMessage]]) -> list[PathMessage]:
+    """What is wrong with the first part with which anything is: the others mostly lack the same."""
+    return next((messages for messages in found if messages), [])
+
+
+def _n_leaked(inputs: Inputs, folder: Path) -> int:
+    """How many rows whose answers may be seen have the input of an evaluated row of the same part."""
+    evaluated = chain.from_iterable(inputs.evaluated().values())
+    return count_leaks(used_examples(inputs, folder), evaluated, inputs.config.prompting.input_columns)
 
 
 def _located(error: UserError) -> PathMessage:

@@ -37,7 +37,8 @@ class OddTexts:
         key = (id(inputs), columns, config.prompting.output_column, shows_outputs)
         if key not in self._found:
             found = list(_blank_inputs(inputs, columns))
-            found += _odd_outputs(inputs.selection.pool, config.prompting.output_column) if shows_outputs else ()
+            shown = inputs.selection.test if inputs.splits.folds else inputs.selection.pool
+            found += _odd_outputs(shown, config.prompting.output_column) if shows_outputs else ()
             self._found[key] = found
         return self._found[key]
 
