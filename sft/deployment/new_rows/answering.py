@@ -44,9 +44,13 @@ class Answerer:
 
     @property
     def rows_at_once(self) -> int:
-        """How many rows are best answered together; where texts are drawn at random, whole batches."""
-        rows = ROWS_AT_ONCE.get(self.ready.model.device.type, ROWS_AT_ONCE_ELSEWHERE)
+        """How many rows are best answered together; where texts are drawn at random, whole batches.
+
+        What finds the nearest training rows is made anew for each group, which is worth many rows.
+        """
         inference = self.inputs.config.inference
+        device = "any" if inference.icl_selection == "nearest" else self.ready.model.device.type
+        rows = ROWS_AT_ONCE.get(device, ROWS_AT_ONCE_ELSEWHERE)
         batch = sampling_batch_size(inference.batch_size) if is_sampling(inference.generation_args) else 1
         return -(-rows // batch) * batch
 
