@@ -88,6 +88,8 @@ def without_numbers(text: str) -> str:
     return _NUMBERS.sub("0", text)
 
 
+_CUT_OUT = " […] "
+
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the beginning of a formula, or trims so that one begins the cell."""
 
@@ -95,6 +97,14 @@ FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
 def spreadsheet_text(text: str) -> str:
     """The text with an apostrophe in front where a spreadsheet would run it as a formula."""
     return f"'{text}" if text.startswith(FORMULA_MARKS) else text
+
+
+def both_ends(text: str, most: int) -> str:
+    """A text of at most so many characters, from both of its ends where it has more."""
+    if len(text) <= most:
+        return text
+    half = (most - len(_CUT_OUT)) // 2
+    return f"{text[:half]}{_CUT_OUT}{text[-half:]}"
 
 
 def one_line(text: str) -> str:

@@ -3,7 +3,7 @@
 from sft.api.folders import clean, leaderboard, logs, results, status, status_record, track, verify
 from sft.api.grids import GridRun, inspect, methods, plan, run, run_one, schema
 from sft.api.new_rows import predict_new
-from sft.api.wrong_rows import errors
+from sft.api.wrong_rows import errors, suspects
 from sft.experiments.grids.loading import GridOptions
 from sft.experiments.running.settings import RunRequest, RunSettings
 from sft.leaderboard.views.view import ViewRequest
@@ -32,6 +32,7 @@ __all__ = [
     "schema",
     "status",
     "status_record",
+    "suspects",
     "track",
     "verify",
 ]

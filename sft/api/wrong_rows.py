@@ -1,14 +1,18 @@
-"""What takes one experiment of a results folder: its wrong rows."""
+"""What takes one experiment of a results folder: its wrong rows, and those of its board whose gold may be wrong."""
 
 from pathlib import Path
 
 from sft.errors import UserError
 from sft.experiments.upkeep.results_view import find_experiment, unknown, view_of
-from sft.leaderboard.building import leading_id
+from sft.leaderboard.building import build_leaderboard, leading_id
 from sft.leaderboard.collect import collect
+from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.details.error_list import ErrorList, ErrorRequest, error_list
-from sft.reporting.error_rows import error_csv
+from sft.leaderboard.details.suspects import SuspectList
+from sft.leaderboard.details.suspects import suspects as suspects_of
+from sft.reporting.error_rows import error_csv, suspect_csv
 from sft.runs.atomic import write_text
+from sft.runs.experiments import ListedExperiment
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 
 
@@ -37,15 +41,60 @@ def errors(
     """
     request = ErrorRequest(gold, said, split)
     folder = ResultsFolder(Path(results_path).resolve())
-    view = view_of(folder)
-    meant = find_experiment(view, experiment, lambda: leading_id(folder))
-    if meant is None:
-        raise unknown(view, experiment)
+    meant = _meant(folder, experiment)
     collected = collect([folder])
     records = {(one.name, one.id): one for one in (*collected.others, *collected.in_grid)}
     found = error_list(records[meant.name, meant.key], request)
     if csv is not None:
         write_text(_file(Path(csv)), error_csv(found))
+    return found
+
+
+def suspects(
+    experiment: str = "best",
+    results_path: str | Path = DEFAULT_RESULTS,
+    *,
+    split: str = "test",
+    csv: str | Path | None = None,
+) -> SuspectList:
+    """The rows of an experiment's board that every run of every leading set-up contradicts: their gold may be wrong.
+
+    Args:
+        experiment: the name, the beginning of the id, or `best`, of one that has a result.
+        results_path: the results folder.
+        split: `test` or `dev`.
+        csv: a file that they are written to; with its column `gold` corrected, `dataset.corrections` takes it.
+
+    Raises:
+        UserError: none, or several, are meant, or its board has no label probabilities.
+    """
+    request = ErrorRequest(split=split)
+    folder = ResultsFolder(Path(results_path).resolve())
+    meant = _meant(folder, experiment)
+    boards = with_statistics(build_leaderboard([folder])).boards
+    board = next((one for one in boards if any(record.id == meant.key for record in one.records)), None)
+    if board is None:
+        raise UserError(f"{meant.name} has no result yet, so it is on no board; `sft status` says what is missing")
+    found = suspects_of(board.groups, request.split)
+    if found is None:
+        raise UserError(
+            f"the board of {meant.name} has no label probabilities of {split} rows; only gold labels can be doubted"
+        )
+    if csv is not None:
+        write_text(_file(Path(csv)), suspect_csv(found))
+    return found
+
+
+def _meant(folder: ResultsFolder, experiment: str) -> ListedExperiment:
+    """The experiment that a user means.
+
+    Raises:
+        UserError: there is none, or several are meant.
+    """
+    view = view_of(folder)
+    found = find_experiment(view, experiment, lambda: leading_id(folder))
+    if found is None:
+        raise unknown(view, experiment)
     return found
 
 

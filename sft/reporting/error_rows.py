@@ -1,9 +1,11 @@
 """Wrong rows of an experiment as JSON for programs, and as a file for spreadsheets."""
 
+import dataclasses
 from typing import Any
 
 from sft.leaderboard.details.details import WrongRow
 from sft.leaderboard.details.error_list import ErrorList
+from sft.leaderboard.details.suspects import SuspectList
 from sft.reporting.flat import all_storable
 from sft.reporting.formats.csv import csv_text
 
@@ -32,7 +34,7 @@ def error_record(found: ErrorList, limit: int | None) -> dict[str, Any]:
 
 
 def error_csv(found: ErrorList) -> str:
-    """The wrong rows as CSV."""
+    """The wrong rows as CSV; with its column `gold` corrected the file is what `dataset.corrections` takes."""
     probabilities = ("probability", "gold_probability") if found.has_labels else ()
     rows = [
         {
@@ -47,6 +49,29 @@ def error_csv(found: ErrorList) -> str:
         for row in found.rows
     ]
     return csv_text(("split", "source_index", "gold", "said", *probabilities, "text"), all_storable(rows))
+
+
+def suspect_record(found: SuspectList, limit: int | None) -> dict[str, Any]:
+    """What `sft errors --suspect --json` prints.
+
+    Args:
+        found: the rows.
+        limit: at most so many of them; None: all.
+    """
+    rows = [dataclasses.asdict(row) | {"said": [list(pair) for pair in row.said]} for row in found.rows[:limit]]
+    record = {"schema": SCHEMA, **dataclasses.asdict(found), "n_suspect": len(found.rows), "rows": rows}
+    stored: dict[str, Any] = all_storable(record)
+    return stored
+
+
+def suspect_csv(found: SuspectList) -> str:
+    """The rows as CSV; with its column `gold` corrected the file is what `dataset.corrections` takes."""
+    rows = [
+        dataclasses.asdict(row) | {"split": found.split, "said": ", ".join(label for label, _ in row.said)}
+        for row in found.rows
+    ]
+    columns = ("split", "source_index", "gold", "said", "probability", "gold_probability", "text")
+    return csv_text(columns, all_storable(rows))
 
 
 def _row(row: WrongRow) -> dict[str, Any]:

@@ -6,16 +6,18 @@ from rich.text import Text
 
 from sft.leaderboard.details.details import WrongRow, word_f1
 from sft.leaderboard.details.error_list import ErrorList
+from sft.leaderboard.details.suspects import SuspectList
+from sft.reporting.tables.suspects import suspect_lines
 from sft.runs.files import ID_DIGITS
 from sft.terminal.screen import FAINT, LEADER, Parts, Screen, drawn, folded, line
-from sft.wording import counted
+from sft.wording import both_ends, counted
 
 SHOWN = 10
 """Rows, unless the user says how many."""
 _INDENT = "    "
 _MOST = 400
 """Characters of a text; the files have all of them."""
-_CUT = " […] "
+_NO_TEXTS = "The predictions keep no input column (`dataset.keep_columns`): no texts."
 
 
 def error_text(found: ErrorList, limit: int, screen: Screen) -> str:
@@ -28,9 +30,31 @@ def error_text(found: ErrorList, limit: int, screen: Screen) -> str:
     """
     parts: Parts = [line(text, LEADER) for text in folded(_head(found, limit), screen)]
     if found.rows and not found.has_texts:
-        parts.append(line("Its predictions keep no input column (`dataset.keep_columns`): no texts.", FAINT))
+        parts.append(line(_NO_TEXTS, FAINT))
     for row in found.rows[:limit]:
         parts += [Text(), *_row(row, found.has_labels, screen)]
+    return drawn(parts, screen)
+
+
+def suspect_text(found: SuspectList, limit: int, screen: Screen) -> str:
+    """The first of the rows whose gold may be wrong.
+
+    Args:
+        found: the rows.
+        limit: at most so many of them.
+        screen: what it is made for.
+    """
+    head = [*suspect_lines(found), *([f"{limit} are shown."] if len(found.rows) > limit else [])]
+    parts: Parts = [line(text, LEADER) for text in folded(" ".join(head), screen)]
+    if found.rows and not found.has_texts:
+        parts.append(line(_NO_TEXTS, FAINT))
+    for row in found.rows[:limit]:
+        where = f"row {row.source_index}" if row.source_index is not None else f"evaluated row {row.index}"
+        said = ", ".join(f"{label} ({runs})" if len(row.said) > 1 else label for label, runs in row.said)
+        sure = f"{row.probability:.3f} sure, gold {row.gold_probability:.3f}"
+        parts.append(Text())
+        parts += [line(text) for text in folded(f"{where}: gold {row.gold}, said {said} ({sure})", screen)]
+        parts += indented(row.text, screen)
     return drawn(parts, screen)
 
 
@@ -61,8 +85,5 @@ def _row(row: WrongRow, has_labels: bool, screen: Screen) -> Iterator[Text]:
 
 def indented(text: str, screen: Screen) -> Iterator[Text]:
     """A text of the data below what is said of its row, whole or with both of its ends."""
-    if len(text) > _MOST:
-        half = (_MOST - len(_CUT)) // 2
-        text = f"{text[:half]}{_CUT}{text[-half:]}"
-    for part in text.split("\n"):
+    for part in both_ends(text, _MOST).split("\n"):
         yield from (line(f"{_INDENT}{piece}", FAINT) for piece in folded(part, screen, len(_INDENT)))

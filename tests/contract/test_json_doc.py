@@ -1,5 +1,6 @@
 """docs/json.md names every key that commands print with `--json`, and none that is not there."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -13,6 +14,7 @@ from sft.cli import main
 from sft.data.profile.remark import Kind
 from sft.experiments.planning import planning
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion
+from sft.leaderboard.details.suspects import SuspectRow
 from sft.runs.lock import locked
 from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, write_record
 from tests.contract.documents import section
@@ -154,7 +156,11 @@ def test_leaderboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: P
 
 def test_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:
     monkeypatch.chdir(tmp_path)
-    grids.MadeGrid(tmp_path / "results", n_rows=40)
+    grids.MadeGrid(tmp_path / "results", models=("small",), n_seeds=1, n_rows=40)
     code, found = printed("errors", "best")
     assert code == 0
-    assert keys(found, "probabilities") - {*grids.LABELS} == documented("errors")
+    assert keys(found, "probabilities") - {*grids.LABELS} == documented("errors", "n_wrong")
+    code, found = printed("errors", "best", "--suspect")
+    assert code == 0
+    row = {field.name for field in dataclasses.fields(SuspectRow)}
+    assert keys(found) | row == documented("errors", "n_suspect")

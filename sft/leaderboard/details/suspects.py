@@ -11,7 +11,7 @@ from sft.evaluation.recomputing import predicted_rows as rows_of_predictions
 from sft.evaluation.rows import EvaluatedRows, read_rows
 from sft.evaluation.selection import DEV
 from sft.leaderboard.collect import ExperimentRecord
-from sft.leaderboard.details.sources import input_columns, input_texts, predicted_rows
+from sft.leaderboard.details.sources import PredictedRow, input_columns, input_texts, predicted_rows
 from sft.leaderboard.groups import Group, leading_groups
 from sft.runs.files import JobFolder
 
@@ -76,20 +76,19 @@ def suspects(groups: Sequence[Group], split: str = "test") -> SuspectList | None
     runs = [rows for _, own in readable for rows in own]
     first = readable[0][0].runs[0]
     found = _contradicted(runs, [str(label) for label in first.part("details")["labels"]])
-    lines = predicted_rows(first, split)
+    lines = predicted_rows(first, split) if found else []
     columns = input_columns(first)
     if len(lines) == len(runs[0]):
-        found = [
-            replace(
-                row,
-                source_index=lines[row.index].source_index,
-                text="\n".join(input_texts(lines[row.index], columns).values()),
-            )
-            for row in found
-        ]
+        found = [_with_text(row, lines[row.index], columns) for row in found]
     has_texts = bool(lines and input_texts(lines[0], columns))
     names = tuple(group.name for group, _ in readable)
     return SuspectList(split, names, len(runs), len(runs[0]), tuple(found), has_texts)
+
+
+def _with_text(row: SuspectRow, line: PredictedRow, columns: Sequence[str]) -> SuspectRow:
+    """The row with what its predictions keep of the data."""
+    text = "\n".join(input_texts(line, columns).values())
+    return replace(row, source_index=line.source_index, text=text)
 
 
 def _rows_of(group: Group, split: str) -> list[EvaluatedRows]:
@@ -107,7 +106,7 @@ def _run_rows(run: ExperimentRecord, split: str) -> EvaluatedRows | None:
     rows = read_rows(job.rows, prefix)
     if rows is None or rows.confidence is None:
         try:
-            rows = rows_of_predictions(job, run.metrics, prefix)
+            rows = rows_of_predictions(job, {"config": run.config, **run.metrics}, prefix)
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             return None
     return rows if rows.confidence is not None and rows.log_loss is not None else None

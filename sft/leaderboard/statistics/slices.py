@@ -11,12 +11,12 @@ from sft.evaluation.metrics.label_sums import over_labels_there
 from sft.evaluation.metrics.row_sums import RowSums
 from sft.evaluation.recomputing import run_rows
 from sft.evaluation.row_metrics import row_sums
-from sft.evaluation.rows import EvaluatedRows
+from sft.evaluation.rows import EvaluatedRows, read_rows
 from sft.evaluation.selection import step_of
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.gathering import seed_of_all
 from sft.leaderboard.groups import Group, leading_groups
-from sft.leaderboard.records import Interval
+from sft.leaderboard.records import Interval, SeedKey
 from sft.leaderboard.statistics.comparer import Comparer, Scale
 from sft.leaderboard.statistics.run_samples import sampled
 from sft.leaderboard.statistics.seed_clusters import ALONE, Difference
@@ -71,88 +71,123 @@ class SlicedResult:
 
 
 @dataclass(frozen=True)
-class _RunSlices:
-    """A run of a set-up with its rows and what its slices are called, by column."""
+class _SlicedRun:
+    """A run with its rows, and what the slices of each column are called."""
 
     run: ExperimentRecord
     rows: EvaluatedRows
     names: Mapping[str, tuple[str, ...]]
 
+    def is_as(self, other: "_SlicedRun", column: str) -> bool:
+        """Whether both have the same rows in the same slices of a column."""
+        same = column in self.names and self.names[column] == other.names[column]
+        return same and np.array_equal(self.rows.slices[column], other.rows.slices[column])
+
+
+_SlicedGroup = tuple[Group, Sequence[_SlicedRun]]
+
 
 def sliced_results(groups: Sequence[Group], metric: str, scale: Scale) -> tuple[SlicedResult, ...]:
-    """Every leading set-up on the slices of each column that all of its runs have, the worst slice first.
+    """The leading set-ups on slices, the best set-up first; one that is not sliced as the first of them is left out.
 
     Args:
         groups: of one board, best first, with their marks.
         metric: the ranking metric, on test rows.
         scale: of the metric.
     """
-    found = []
+    known: list[_SlicedGroup] = []
     for group in leading_groups(groups):
-        runs = [known for run in group.runs if (known := _slices_of(run, metric)) is not None]
+        runs = [one for run in group.runs if (one := _sliced_run(run, metric)) is not None]
         if len(runs) == len(group.runs):
-            columns = [name for name in runs[0].names if all(_are_alike(name, runs[0], one) for one in runs)]
-            found += [_of_column(group, runs, column, metric, scale) for column in columns]
-    return tuple(found)
+            known.append((group, runs))
+    found: list[SlicedResult] = []
+    for column in known[0][1][0].names if known else ():
+        first = known[0][1][0]
+        alike = [(group, runs) for group, runs in known if all(run.is_as(first, column) for run in runs)]
+        found += _of_column(alike, column, metric, scale)
+    places = {group.name: place for place, (group, _) in enumerate(known)}
+    return tuple(sorted(found, key=lambda one: places[one.group]))
 
 
-def _slices_of(run: ExperimentRecord, metric: str) -> _RunSlices | None:
+def _sliced_run(run: ExperimentRecord, metric: str) -> _SlicedRun | None:
     """None where the run has no slices, or its rows do not give its number."""
-    told = run.part("details").get("slices")
-    rows = run_rows(JobFolder(run.folder), run.metrics, metric) if isinstance(told, Mapping) else None
-    if rows is None or not isinstance(told, Mapping):
+    told, job = run.part("details").get("slices"), JobFolder(run.folder)
+    if not isinstance(told, Mapping):
         return None
-    names = {column: tuple(str(one["value"]) for one in told[column]) for column in rows.slices if column in told}
-    return _RunSlices(run, rows, names)
+    known, saved = run_rows(job, run.metrics, metric), read_rows(job.rows)
+    if known is None or saved is None:
+        return None
+    names = {column: tuple(str(one["value"]) for one in told[column]) for column in saved.slices if column in told}
+    return _SlicedRun(run, replace(known.rows, slices=saved.slices), names)
 
 
-def _are_alike(column: str, first: _RunSlices, other: _RunSlices) -> bool:
-    """Whether two runs have the same rows in the same slices of a column."""
-    is_same = first.names[column] == other.names.get(column)
-    return is_same and np.array_equal(first.rows.slices[column], other.rows.slices[column])
+def _of_column(known: Sequence[_SlicedGroup], column: str, metric: str, scale: Scale) -> list[SlicedResult]:
+    """Set-ups whose runs have the same slices of a column."""
+    if not known:
+        return []
+    first = known[0][1][0]
+    codes = first.rows.slices[column]
+    results: dict[str, list[SliceResult]] = {group.name: [] for group, _ in known}
+    for code, value in enumerate(first.names[column]):
+        places = np.flatnonzero(codes == code)
+        for name, one in _of_slice(known, value, places, metric, scale).items():
+            results[name].append(one)
+    return [_summed_up(group, runs, column, results[group.name], (metric, scale)) for group, runs in known]
 
 
-def _of_column(group: Group, runs: Sequence[_RunSlices], column: str, metric: str, scale: Scale) -> SlicedResult:
-    codes = runs[0].rows.slices[column]
-    values = [
-        known
-        for code, name in enumerate(runs[0].names[column])
-        if (known := _of_slice(group, runs, name, np.flatnonzero(codes == code), metric, scale)) is not None
-    ]
-    values.sort(key=lambda one: one.result if scale.higher_is_better else -one.result)
-    whole = float(np.mean([run.run.part("results")[metric] for run in runs]))
-    worst = next((one for one in values if one.n_rows >= FEWEST_ROWS), None) if len(values) > 1 else None
+def _summed_up(
+    group: Group, runs: Sequence[_SlicedRun], column: str, values: list[SliceResult], measure: tuple[str, Scale]
+) -> SlicedResult:
+    """A set-up on a column, the worst slice first."""
+    metric, scale = measure
+    ordered = sorted(values, key=lambda one: one.result if scale.higher_is_better else -one.result)
+    whole = float(np.mean([one.run.part("results")[metric] for one in runs]))
+    worst = next((one for one in ordered if one.n_rows >= FEWEST_ROWS), None) if len(ordered) > 1 else None
     is_below = worst is not None and (
         worst.interval.high < whole if scale.higher_is_better else worst.interval.low > whole
     )
-    return SlicedResult(group.name, column, metric, whole, tuple(values), worst, is_below)
+    return SlicedResult(group.name, column, metric, whole, tuple(ordered), worst, is_below)
 
 
 def _of_slice(
-    group: Group, runs: Sequence[_RunSlices], name: str, places: NDArray[np.int64], metric: str, scale: Scale
-) -> SliceResult | None:
-    """The mean over runs on some rows; None where there is no row, or the metric does not follow from rows."""
-    sums = [_sums(one, places, metric) for one in runs] if len(places) else []
-    known = [one for one in sums if one is not None]
-    if not known or len(known) < len(runs):
-        return None
-    samples = sampled(known, metric)
-    seeds: dict[str, list[tuple[object, ...]]] = {}
+    known: Sequence[_SlicedGroup], value: str, places: NDArray[np.int64], metric: str, scale: Scale
+) -> dict[str, SliceResult]:
+    """Set-up -> its mean over runs on some rows; nothing without a row, or where the metric does not follow from rows.
+
+    What is usual of seeds on these rows is taken from all of the set-ups, as on the board.
+    """
+    if not len(places):
+        return {}
+    alone = {group.name: _alone(group, runs, places, metric) for group, runs in known}
+    readable = {name: found for name, found in alone.items() if found}
+    first = known[0][1][0]
+    step = step_of(metric, first.run.part("details"), len(places))
+    comparer = Comparer(replace(scale, step=step), len(places)).with_priors(readable.values())
+    gold = first.rows.gold
+    n_labels = None if gold is None else len(np.unique(gold[places]))
+    found = {}
+    for name, runs in readable.items():
+        interval, covers = comparer.interval(runs)
+        mean = float(np.mean([one.observed for one in runs]))
+        found[name] = SliceResult(value, len(places), n_labels, mean, interval, covers)
+    return found
+
+
+def _alone(group: Group, runs: Sequence[_SlicedRun], places: NDArray[np.int64], metric: str) -> list[Difference]:
+    """The runs of a set-up on some rows, each beside nothing; none where one of them cannot be worked out."""
+    known = [sums for one in runs if (sums := _sums(one, places, metric)) is not None]
+    if len(known) < len(runs):
+        return []
+    seeds: dict[str, list[SeedKey]] = {}
     for row in group.rows:
         seeds.setdefault(row.id, []).append(row.seeds)
-    alone = [
+    return [
         Difference(None if group.no_seed_effect else seed_of_all(seeds[one.run.id]), own.whole, values, kind=ALONE)
-        for one, own, values in zip(runs, known, samples, strict=True)
+        for one, own, values in zip(runs, known, sampled(known, metric), strict=True)
     ]
-    step = step_of(metric, runs[0].run.part("details"), len(places))
-    interval, covers = Comparer(replace(scale, step=step), len(places)).interval(alone)
-    mean = float(np.mean([own.whole for own in known]))
-    gold = runs[0].rows.gold
-    n_labels = None if gold is None else len(np.unique(gold[places]))
-    return SliceResult(name, len(places), n_labels, mean, Interval(interval.low, interval.high), covers)
 
 
-def _sums(one: _RunSlices, places: NDArray[np.int64], metric: str) -> RowSums | None:
+def _sums(one: _SlicedRun, places: NDArray[np.int64], metric: str) -> RowSums | None:
     """How the rows of a slice make the metric; means over labels are over those that its gold has."""
     rows, labels = one.rows.at(places), one.run.part("details").get("labels")
     if metric in metric_registry and isinstance(labels, list):

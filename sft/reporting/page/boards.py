@@ -5,9 +5,11 @@ from typing import Any
 
 from sft.evaluation.selection import DEV
 from sft.leaderboard.board import Board
+from sft.leaderboard.details.suspects import suspects
 from sft.reporting.charts.board_charts import effects_chart, learning_curve_chart, pareto_charts
 from sft.reporting.charts.chart import Chart
 from sft.reporting.formats.report_format import of_board
+from sft.reporting.page.experiments import TEXT
 from sft.reporting.page.tables import groups_table, runs_table, short
 from sft.reporting.tables.columns import BoardTable
 from sft.reporting.tables.costs import cost_lines
@@ -15,11 +17,16 @@ from sft.reporting.tables.effects import arrowed, effect_sections
 from sft.reporting.tables.groups import statistics_lines
 from sft.reporting.tables.marks import mark_lines, verdict_lines
 from sft.reporting.tables.slices import slice_sections, worst_slice_lines
+from sft.reporting.tables.suspects import suspect_lines
+from sft.wording import both_ends
 
 Record = Mapping[str, Any]
+_MOST_SUSPECTS = 20
 
 
-def page_board(board: Board, table: BoardTable, record: Record, leaderboard: Record) -> dict[str, Any]:
+def page_board(
+    board: Board, table: BoardTable, record: Record, leaderboard: Record, *, with_texts: bool = True
+) -> dict[str, Any]:
     """Everything that the page shows of a board but the details of its experiments.
 
     Args:
@@ -27,6 +34,7 @@ def page_board(board: Board, table: BoardTable, record: Record, leaderboard: Rec
         table: of them.
         record: the board under `boards` of `leaderboard.json`.
         leaderboard: the content of `leaderboard.json`.
+        with_texts: whether texts of the data are among it.
     """
     rows = of_board(leaderboard, "rows", record["board"])
     runs = runs_table(board, record, rows)
@@ -50,7 +58,31 @@ def page_board(board: Board, table: BoardTable, record: Record, leaderboard: Rec
             [one["title"], {name: short(value) for name, value in one["results"].items()}]
             for one in of_board(leaderboard, "baselines", record["board"])
         ],
+        "suspects": _suspects(board) if with_texts else None,
         "left_out": _left_out(of_board(leaderboard, "baselines_left_out", record["board"])),
+    }
+
+
+def _suspects(board: Board) -> dict[str, Any] | None:
+    """The rows whose gold may be wrong; nothing without statistics, labels or such rows."""
+    found = None if board.statistics is None else suspects(board.groups)
+    if found is None or not found.rows:
+        return None
+    return {
+        "n": len(found.rows),
+        "lines": list(suspect_lines(found)),
+        "headers": ["row", "text", "gold", "said", "how sure", "of gold"],
+        "rows": [
+            [
+                "" if row.source_index is None else str(row.source_index),
+                both_ends(row.text, TEXT),
+                row.gold,
+                ", ".join(label for label, _ in row.said),
+                f"{row.probability:.3f}",
+                f"{row.gold_probability:.3f}",
+            ]
+            for row in found.rows[:_MOST_SUSPECTS]
+        ],
     }
 
 

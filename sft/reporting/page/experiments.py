@@ -12,6 +12,7 @@ from sft.reporting.charts.chart import Chart
 from sft.reporting.charts.experiment_charts import confusion_chart, loss_chart, reliability_chart, thinned
 from sft.reporting.page.tables import short
 from sft.reporting.tables.columns import NOT_APPLICABLE
+from sft.wording import both_ends
 
 MOST_BYTES = 8 << 10
 """Of the data of one experiment."""
@@ -24,9 +25,9 @@ _MOST_PAIRS = 15
 _MOST_SETTINGS = 30
 _FEW_ERRORS, _FEW_RESULTS = 4, 20
 _LABEL = 60
-_TEXT = 280
+TEXT = 280
+"""Characters of a text of the data."""
 _PROMPT = 1800
-_CUT = " […] "
 
 
 def experiments_record(boards: Sequence[Board], *, with_texts: bool) -> dict[str, dict[str, Any]]:
@@ -85,7 +86,7 @@ def details_record(
         "confused": _confused(details.confusion),
         "counts": [details.n_errors, record.part("data").get("n_test")],
         "errors": errors,
-        "prompt": _cut(details.prompts[0], _PROMPT) if with_texts and details.prompts else None,
+        "prompt": both_ends(details.prompts[0], _PROMPT) if with_texts and details.prompts else None,
     }
     for give_way in _giving_way(found):
         if len(json.dumps(found)) <= MOST_BYTES:
@@ -100,7 +101,7 @@ def _giving_way(found: dict[str, Any]) -> Iterator[Callable[[], Any]]:
     yield lambda: found.update(labels=None)
     yield lambda: found["charts"].pop("confusion", None)
     yield from (errors.pop for _ in errors[_FEW_ERRORS:])
-    yield lambda: found.update(prompt=_cut(found["prompt"], _TEXT) if found["prompt"] else None)
+    yield lambda: found.update(prompt=both_ends(found["prompt"], TEXT) if found["prompt"] else None)
     yield lambda: found.update(settings=None)
     yield lambda: found.update(confused=None)
     yield from (errors.pop for _ in errors[1:_FEW_ERRORS])
@@ -137,7 +138,7 @@ def by_column(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _places(texts: Sequence[str]) -> dict[str, list[Any]]:
     """A text that stands in many rows is written once, which keeps the page small."""
     distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    return {"texts": [_cut(text, _LABEL) for text in distinct], "places": [distinct[text] for text in texts]}
+    return {"texts": [both_ends(text, _LABEL) for text in distinct], "places": [distinct[text] for text in texts]}
 
 
 def _labels(record: ExperimentRecord) -> list[list[Any]] | None:
@@ -147,7 +148,7 @@ def _labels(record: ExperimentRecord) -> list[list[Any]] | None:
         return None
     names = ("precision", "recall", "f1", "support")
     return [
-        [_cut(str(label), _LABEL), *(short(numbers.get(name)) for name in names)]
+        [both_ends(str(label), _LABEL), *(short(numbers.get(name)) for name in names)]
         for label, numbers in known.items()
         if isinstance(numbers, Mapping)
     ]
@@ -157,16 +158,16 @@ def _confused(confusion: Confusion | None) -> list[list[Any]] | None:
     if confusion is None or len(confusion.labels) <= LARGEST_MATRIX:
         return None
     pairs = confusion.most_confused(_MOST_PAIRS)
-    return [[_cut(gold, _LABEL), _cut(predicted, _LABEL), count] for gold, predicted, count in pairs]
+    return [[both_ends(gold, _LABEL), both_ends(predicted, _LABEL), count] for gold, predicted, count in pairs]
 
 
 def _error(error: WrongRow) -> dict[str, Any]:
     return {
         "row": _row_text(error),
-        "text": _cut(error.text, _TEXT),
-        "gold": _cut(error.gold, _TEXT),
-        "prediction": _cut(error.prediction, _TEXT),
-        "probabilities": [[_cut(label, _LABEL), round(value, 4)] for label, value in error.probabilities],
+        "text": both_ends(error.text, TEXT),
+        "gold": both_ends(error.gold, TEXT),
+        "prediction": both_ends(error.prediction, TEXT),
+        "probabilities": [[both_ends(label, _LABEL), round(value, 4)] for label, value in error.probabilities],
     }
 
 
@@ -175,11 +176,3 @@ def _row_text(error: WrongRow) -> str:
     if error.source_index is None:
         return f"evaluated row {error.index}"
     return f"row {error.source_index} of the test split"
-
-
-def _cut(text: str, most: int) -> str:
-    """At most so many characters, from both ends."""
-    if len(text) <= most:
-        return text
-    half = (most - len(_CUT)) // 2
-    return f"{text[:half]}{_CUT}{text[-half:]}"

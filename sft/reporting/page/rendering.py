@@ -46,16 +46,17 @@ def page_data(report: Report) -> dict[str, Any]:
     record, leaderboard = report.record, report.leaderboard
     unfinished = [row for row in record["rows"] if row["board"] is None]
     boards = zip(leaderboard.boards, report.tables, record["boards"], strict=True)
+    texts = leaderboard.with_texts
     found = {
         "done": len(record["rows"]) - len(unfinished),
         "states": dict(Counter(row["state"] for row in unfinished)),
-        "boards": [page_board(board, table, own, record) for board, table, own in boards],
-        "experiments": experiments_record(leaderboard.boards, with_texts=leaderboard.with_texts),
-        "unfinished": _unfinished(unfinished, with_texts=leaderboard.with_texts),
+        "boards": [page_board(board, table, own, record, with_texts=texts) for board, table, own in boards],
+        "experiments": experiments_record(leaderboard.boards, with_texts=texts),
+        "unfinished": _unfinished(unfinished, with_texts=texts),
         "others": len(record["others"]),
         "templates": templates(),
         "themes": {"light": theme(LIGHT), "dark": theme(DARK)},
-        "texts": leaderboard.with_texts,
+        "texts": texts,
     }
     return {key: all_storable(value) for key, value in found.items()}
 

@@ -16,8 +16,9 @@ def worst_slice_lines(board: Record) -> Iterator[str]:
     Args:
         board: one of `boards` of a `leaderboard.json`.
     """
-    best = next((one["group"] for one in board["slices"]), None)
-    for one in board["slices"]:
+    found = board.get("slices", ())
+    best = next((one["group"] for one in found), None)
+    for one in found:
         worst = one["worst"]
         if one["group"] != best or worst is None:
             continue
@@ -39,7 +40,7 @@ def slice_sections(board: Record) -> Iterator[str | EffectTable]:
     Args:
         board: one of `boards` of a `leaderboard.json`.
     """
-    found = board["slices"]
+    found = board.get("slices")
     if not found:
         return
     yield from worst_slice_lines(board)

@@ -20,6 +20,7 @@ function boardSection(board, number) {
     ...board.left_out.map((text) => element("p", { class: "muted small" }, text)),
     element("div", { class: "charts" }, ...board.charts.map(({ title, spec }) => figure(title, spec))),
     board.numbers.length ? numbers(board) : null,
+    board.suspects ? suspects(board.suspects) : null,
     board.runs ? folded(`Every experiment (${board.runs.rows.length})`, new SortedTable(board.runs, `experiments of board ${number + 1}`, openDetails).element) : null,
     board.constants.length ? folded("The same in all rows", plainTable(["setting", "value"], board.constants)) : null,
     board.labels ? folded(`Labels (${board.labels.length})`, element("p", {}, board.labels.join(", "))) : null);
@@ -34,6 +35,11 @@ function baselines(board) {
 function numbers(board) {
   const shown = board.numbers.map((part) => (typeof part === "string" ? element("p", {}, part) : plainTable(part.headers, part.rows)));
   return folded("Effects, learning curves, calibration and costs in numbers", ...shown);
+}
+
+function suspects(found) {
+  const told = found.lines.map((text) => element("p", {}, text));
+  return folded(`Rows whose gold may be wrong (${found.n})`, ...told, plainTable(found.headers, found.rows));
 }
 
 function unfinished() {
