@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.experiments.upkeep.results_view import view_of
 from sft.leaderboard.building import StatisticsOptions, leading_id
-from sft.leaderboard.collect import collect
+from sft.leaderboard.joining import collect
 from sft.reporting.files import WrittenLeaderboard, board_folder, rebuild_leaderboard
 from sft.reporting.tracked import log_results
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
@@ -31,11 +31,13 @@ def leaderboard(
     margin: float | None = None,
     with_texts: bool = True,
     figures: Path | None = None,
+    everything: bool = False,
 ) -> WrittenLeaderboard:
     """Rebuild the leaderboard files of results folders; what is in them can be viewed in other ways and logged.
 
     Differences within `margin`, in the ranking metric's own units (None: 2 % of its range), count as none; without
-    `with_texts` the page shows no texts of the data; `figures` is a folder for the charts as SVG files.
+    `with_texts` the page shows no texts of the data; `figures` is a folder for the charts as SVG files; with
+    `everything` experiments that stand in no grid any more are on the boards too, marked so.
 
     Raises:
         UserError: a folder is not there, several are joined and none is given to write to, or the margin is no number
@@ -44,7 +46,9 @@ def leaderboard(
     """
     target = board_folder(folders, to)
     options = StatisticsOptions(margin)
-    return rebuild_leaderboard(folders, target, options=options, with_texts=with_texts, figures=figures)
+    return rebuild_leaderboard(
+        folders, target, options=options, with_texts=with_texts, figures=figures, everything=everything
+    )
 
 
 def track(folders: Sequence[Path], tracker: str, to: Path | None = None) -> str:

@@ -5,11 +5,11 @@ from pathlib import Path
 from sft.errors import UserError
 from sft.experiments.upkeep.results_view import find_experiment, unknown, view_of
 from sft.leaderboard.building import build_leaderboard, leading_id
-from sft.leaderboard.collect import collect
 from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.details.error_list import ErrorList, ErrorRequest, error_list
 from sft.leaderboard.details.suspects import SuspectList
 from sft.leaderboard.details.suspects import suspects as suspects_of
+from sft.leaderboard.joining import collect
 from sft.reporting.error_rows import error_csv, suspect_csv
 from sft.runs.atomic import write_text
 from sft.runs.experiments import ListedExperiment

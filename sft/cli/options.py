@@ -7,6 +7,8 @@ import typer
 
 Folders = Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="One or several results folders.")]
 
+All = Annotated[bool, typer.Option("--all", help="Also show what is in no grid any more, marked so.")]
+
 To = Annotated[Path | None, typer.Option(help="Folder to write to; needed when several are joined.")]
 
 Full = Annotated[bool, typer.Option("--full", help="Changes nothing: all groups have intervals and tests.")]

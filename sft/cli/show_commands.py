@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
-from sft.cli.options import Diff, Figures, Folders, Full, GroupBy, Json, Margin, Metric, NoTexts, To, Top, Tracker
+from sft.cli.options import All, Diff, Figures, Folders, Full, GroupBy, Json, Margin, Metric, NoTexts, To, Top, Tracker
 from sft.errors import InvalidExperiments, UserError
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 from sft.terminal.streams import show, show_json, write_err
@@ -72,6 +72,7 @@ def inspect(
 def leaderboard(
     results: Folders,
     to: To = None,
+    all_: All = False,
     full: Full = False,
     margin: Margin = None,
     metric: Metric = None,
@@ -94,7 +95,7 @@ def leaderboard(
         api.require_tracker(tracker)
     if full:
         write_err("note: --full changes nothing any more: all groups have intervals and tests\n")
-    written = api.leaderboard(results, to, margin=margin, with_texts=not no_texts, figures=figures)
+    written = api.leaderboard(results, to, margin=margin, with_texts=not no_texts, figures=figures, everything=all_)
     view = None if request.is_plain else written.view(request)
     if json_:
         show_json(written.report.record if view is None else view_record(view, request))

@@ -15,8 +15,9 @@ from sft.config.canonical import key_of
 from sft.evaluation.selection import DEV, UNCALIBRATED, higher_is_better, ranking_key, stands_beside
 from sft.leaderboard.board_warnings import board_warnings, other_gold
 from sft.leaderboard.cache.file_cache import FileCache
-from sft.leaderboard.collect import Collected, ExperimentRecord, finite_number
+from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.leaderboard.groups import Group, groups_of
+from sft.leaderboard.joining import Collected
 from sft.leaderboard.records import Baselines, CalibrationGain, Effect, LearningCurve, ParetoFront, Verdict
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from math import inf
 
 from sft.errors import UserError
 from sft.leaderboard.board import Leaderboard, leading_group, rank, with_groups
-from sft.leaderboard.collect import collect
+from sft.leaderboard.joining import collect
 from sft.runs.files import ResultsFolder
 
 
@@ -25,17 +25,20 @@ def without_search_for_cycles() -> Iterator[None]:
 
 
 @without_search_for_cycles()
-def build_leaderboard(folders: Sequence[ResultsFolder], *, keeps: bool = False) -> Leaderboard:
+def build_leaderboard(
+    folders: Sequence[ResultsFolder], *, keeps: bool = False, everything: bool = False
+) -> Leaderboard:
     """The boards of results folders as they stand now.
 
     Args:
         folders: the results folders.
         keeps: whether what is read is written to their caches, so that the next time costs what is new.
+        everything: whether experiments that stand in no grid any more are on the boards too.
 
     Raises:
         UserError: a folder is not there.
     """
-    return rank(collect(folders, keeps=keeps))
+    return rank(collect(folders, keeps=keeps, everything=everything))
 
 
 def leading_id(results: ResultsFolder) -> str | None:

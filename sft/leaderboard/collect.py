@@ -1,4 +1,4 @@
-"""Reads the experiments of one or several results folders, also while they are being written.
+"""Reads the experiments of a results folder, also while it is being written.
 
 Only what a valid manifest lists counts as a result; every other experiment is kept with its state and its reason, so
 that a board can be made at any moment, of a grid of which all, some or no experiment has ended.
@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,14 +16,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from sft.config.seeds import SEEDS
-from sft.errors import UserError
-from sft.leaderboard.cache.file_cache import FileCache, Signature, read_cache
+from sft.leaderboard.cache.file_cache import FileCache, Signature
 from sft.leaderboard.cache.parts import Document, Split
 from sft.leaderboard.in_force import NOT_A_SETTING, InForce, in_force, leaves, settings_in_force, with_method
 from sft.leaderboard.records import SeedKey
-from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
-from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.lock import lock_holder
+from sft.runs.experiments import ListedExperiment, Standings
+from sft.runs.files import JobFolder
 from sft.runs.manifest import ListedFile, finished_files, listed_json
 from sft.runs.states import METRICS_FILE, Standing
 
@@ -60,6 +58,8 @@ class ExperimentRecord:
         error: why there is no result; None where there is one, or where the experiment has not ended.
         baseline: folder of the job that measures baselines on its shots and evaluated rows, which need not be there;
             None where none is known.
+        in_grid: whether the grid of its results folder holds it.
+        also_in: further results folders that hold the same experiment under this name.
     """
 
     name: str
@@ -74,6 +74,13 @@ class ExperimentRecord:
     """Tells what of a config has an effect."""
     remember: "Remember" = field(default=lambda _, make: make(), repr=False, compare=False)
     """Gives a JSON value that is made of its results by a name, and need not make it twice."""
+    in_grid: bool = True
+    also_in: tuple[Path, ...] = ()
+
+    @property
+    def results_folder(self) -> Path:
+        """The results folder whose files are read, as it was named."""
+        return self.folder.parent.parent
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -137,59 +144,6 @@ class ExperimentRecord:
         return value
 
 
-@dataclass(frozen=True)
-class Collected:
-    """What the results folders hold: experiments of their grids, and those that stand in no grid any more."""
-
-    in_grid: tuple[ExperimentRecord, ...]
-    others: tuple[ExperimentRecord, ...]
-    caches: tuple[FileCache, ...] = ()
-    """Of the folders; what is made of the experiments later is kept when they are written again."""
-
-
-def collect(folders: Sequence[ResultsFolder], *, keeps: bool = False) -> Collected:
-    """Read results folders; an experiment that several of them hold is kept once, finished rather than not.
-
-    Args:
-        folders: the results folders.
-        keeps: whether what is read is written to their caches.
-
-    Raises:
-        UserError: a folder is not there.
-    """
-    in_grid: dict[tuple[str, str], ExperimentRecord] = {}
-    others: dict[tuple[str, str], ExperimentRecord] = {}
-    caches: list[FileCache] = []
-    for results in folders:
-        if not results.path.is_dir():
-            raise UserError(f"no results folder {results.path}")
-        read = _read_folder(results, keeps=keeps)
-        caches += read.caches
-        for records, kept in ((read.in_grid, in_grid), (read.others, others)):
-            for record in records:
-                known = kept.get((record.name, record.id))
-                if known is None or (record.state == "done" and known.state != "done"):
-                    kept[record.name, record.id] = record
-    left = (record for key, record in others.items() if key not in in_grid)
-    return Collected(tuple(in_grid.values()), tuple(left), tuple(caches))
-
-
-def _read_folder(results: ResultsFolder, *, keeps: bool) -> Collected:
-    """The experiments of one folder: of its grid in the grid's order, then the rest by folder name."""
-    reader = _Reader(read_cache(results, keeps=keeps), Standings(is_locked=lock_holder(results) is not None))
-    listed = listed_experiments(results, reader.json)
-    records = [reader.record(experiment) for experiment in listed]
-    if keeps:
-        for record in records:
-            record.in_force  # noqa: B018  worked out here, so that it is kept
-        reader.cache.write()
-    return Collected(
-        tuple(record for record, experiment in zip(records, listed, strict=True) if experiment.in_grid),
-        tuple(record for record, experiment in zip(records, listed, strict=True) if not experiment.in_grid),
-        (reader.cache,),
-    )
-
-
 _SPLITS: Mapping[str, Split] = {
     "grid.json": {"configs": {"*": {"config": {}}}},
     "config.json": {"config": {}},
@@ -202,7 +156,7 @@ _NOT_OF_SET_UPS = frozenset({*SEEDS, *NOT_A_SETTING})
 
 
 @dataclass(frozen=True)
-class _Reader:
+class Reader:
     """Reads one results folder, as far as its cache does not know it."""
 
     cache: FileCache

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.origins import origin
 from sft.leaderboard.records import SeedKey
 from sft.runs.files import ID_DIGITS
 from sft.wording import and_more
@@ -46,7 +47,8 @@ class SetUp:
 def set_ups(records: Sequence[ExperimentRecord], unfinished: Iterable[ExperimentRecord]) -> list[SetUp]:
     """The set-ups of a board, in the order of their first rows.
 
-    Equal settings and seeds with another id (other data, say) are another set-up.
+    Equal settings and seeds with another id (other data, say) are another set-up, and so is what is in no grid any
+    more.
 
     Args:
         records: finished rows of the board.
@@ -54,12 +56,12 @@ def set_ups(records: Sequence[ExperimentRecord], unfinished: Iterable[Experiment
     """
     all_rows = [*records, *unfinished]
     identities = _identities(all_rows)
-    planned: dict[str, set[SeedKey]] = {}
+    planned: dict[tuple[str, bool], set[SeedKey]] = {}
     for record in all_rows:
-        planned.setdefault(identities[record.in_force.identity], set()).add(record.seeds)
-    alike: dict[str, dict[str, list[ExperimentRecord]]] = {}
+        planned.setdefault((identities[record.in_force.identity], record.in_grid), set()).add(record.seeds)
+    alike: dict[tuple[str, bool], dict[str, list[ExperimentRecord]]] = {}
     for record in records:
-        key = identities[record.in_force.identity]
+        key = identities[record.in_force.identity], record.in_grid
         alike.setdefault(key, {}).setdefault(_folder(record), []).append(record)
     gathered = {key: _parts(list(folders.values()), planned[key]) for key, folders in alike.items()}
     places = {id(record): place for place, record in enumerate(records)}
@@ -129,13 +131,25 @@ def _folder(record: ExperimentRecord) -> str:
 
 
 def _give_names(found: Sequence[SetUp]) -> None:
-    """What the names of a set-up have in common; where that is empty or taken, the names of its first run."""
-    common = [common_name([row.name for row in one.rows]) for one in found]
-    counts = Counter(common)
-    names = [name if name and counts[name] == 1 else _joined(one) for name, one in zip(common, found, strict=True)]
-    counts = Counter(names)
-    for name, one in zip(names, found, strict=True):
-        one.name = name if counts[name] == 1 else f"{name} [{one.rows[0].id[:ID_DIGITS]}]"
+    """What the names of a set-up have in common; where that is taken, its origin or the names of its first run too."""
+    alike: dict[str, list[SetUp]] = {}
+    for one in found:
+        alike.setdefault(common_name([row.name for row in one.rows]), []).append(one)
+    for name, others in alike.items():
+        for one in others:
+            one.name = _name_among(name, one, others)
+    counts = Counter(one.name for one in found)
+    for one in found:
+        one.name = one.name if counts[one.name] == 1 else f"{one.name} [{one.rows[0].id[:ID_DIGITS]}]"
+
+
+def _name_among(name: str, one: SetUp, others: Sequence[SetUp]) -> str:
+    """The name of a set-up beside those whose names have the same in common, which may be nothing."""
+    folders = {_folder(other.rows[0]) for other in others} if name and len(others) > 1 else set[str]()
+    if len(folders) > 1 or not one.rows[0].in_grid:
+        return f"{name or _joined(one)} ({origin(one.rows, names_folder=len(folders) > 1)})"
+    is_alone = sum(other.rows[0].in_grid for other in others) == 1
+    return name if name and is_alone else _joined(one)
 
 
 def _joined(one: SetUp) -> str:

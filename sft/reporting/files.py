@@ -86,6 +86,7 @@ def write_leaderboard(
     options: StatisticsOptions = STATISTICS,
     with_texts: bool = True,
     under_way: bool = False,
+    everything: bool = False,
 ) -> WrittenLeaderboard:
     """Write `leaderboard.json`, `leaderboard.md`, ... of the folders into `to`, each atomically.
 
@@ -97,8 +98,9 @@ def write_leaderboard(
         options: of the statistics.
         with_texts: whether reports may show texts of the data.
         under_way: whether a grid runs, so that many experiments are ranked only.
+        everything: whether experiments that stand in no grid any more are on the boards too.
     """
-    ranked = build_leaderboard(folders, keeps=True)
+    ranked = build_leaderboard(folders, keeps=True, everything=everything)
     ranks_only = under_way and sum(len(board.rows) for board in ranked.boards) > RANKS_ONLY_ABOVE
     written = ResultsFolder(to)
     baselines = baselines_of(ranked.boards, [*folders, written])
@@ -127,8 +129,9 @@ def rebuild_leaderboard(
     options: StatisticsOptions,
     with_texts: bool,
     figures: Path | None,
+    everything: bool = False,
 ) -> WrittenLeaderboard:
-    """Write the leaderboard of results folders into `to`, and its figures.
+    """Write the leaderboard of results folders into `to`, and its figures; `everything` as in `write_leaderboard`.
 
     Raises:
         UserError: the place for figures is a file.
@@ -137,7 +140,7 @@ def rebuild_leaderboard(
     if figures is not None:
         require_figures(figures)
     joined = [ResultsFolder(folder) for folder in folders]
-    written = write_leaderboard(joined, to, options=options, with_texts=with_texts)
+    written = write_leaderboard(joined, to, options=options, with_texts=with_texts, everything=everything)
     if figures is not None:
         write_figures(written.report, figures)
     return written

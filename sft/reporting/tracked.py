@@ -8,7 +8,8 @@ from typing import Any
 
 from sft.errors import MachineError, SftError, UserError
 from sft.leaderboard.board import board_id
-from sft.leaderboard.collect import ExperimentRecord, collect, finite_number
+from sft.leaderboard.collect import ExperimentRecord, finite_number
+from sft.leaderboard.joining import collect
 from sft.registry import load
 from sft.runs.experiments import listed_experiments
 from sft.runs.files import JobFolder, ResultsFolder

@@ -36,6 +36,7 @@ INSIDE = {
         {"statistics"},
         {"groups", "costs"},
         {"gathering", "settings"},
+        {"joining", "origins"},
         {"collect"},
         {"records", "in_force", "setting_differences", "cache"},
     ],

@@ -30,14 +30,15 @@ class ResultsBuilder:
     Args:
         path: the folder.
         metric: what `config` and `scored` are measured by.
+        first_id: number of the first id that `scored` gives.
     """
 
-    def __init__(self, path: Path, metric: str = "accuracy") -> None:
+    def __init__(self, path: Path, metric: str = "accuracy", first_id: int = 0) -> None:
         self.path = path
         self.results = ResultsFolder(path)
         self.metric = metric
         self.configs: dict[str, Any] = {}
-        self._ids = (f"{number:08x}{0:08x}" for number in itertools.count())
+        self._ids = (f"{number:08x}{0:08x}" for number in itertools.count(first_id))
         path.mkdir(parents=True, exist_ok=True)
         self.results.lock.touch()
 

@@ -1,16 +1,18 @@
 """Which two experiments or groups a user means, and whether they can be compared."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sft.config.reading import BEST
 from sft.errors import UserError
 from sft.leaderboard.board import Board, Leaderboard, leading_group
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.gathering import common_name
 from sft.leaderboard.groups import Group
 from sft.registry import nearest
 from sft.runs.files import ID_DIGITS
-from sft.wording import some
+from sft.wording import shown_path, some
 
 SHOWN = 5
 """Names and rows that an error lists."""
@@ -47,7 +49,8 @@ class Sides:
 
 
 def sides_of(leaderboard: Leaderboard, first: str, second: str) -> Sides:
-    """The two that are meant: by the name of a group, of an experiment, the beginning of an id, or `best`.
+    """The two that are meant: by the name of a group, of an experiment, the beginning of an id, `FOLDER:NAME` where
+    results folders are joined, or `best`.
 
     `best` is the leading group of the other one's board, or its best-ranked run beside a single seed of a group.
 
@@ -60,7 +63,8 @@ def sides_of(leaderboard: Leaderboard, first: str, second: str) -> Sides:
         UserError: one is not there, has no result or may be several; or the two cannot be compared.
     """
     if first == second:
-        raise UserError(f"--diff: {first!r} stands there twice; name two experiments or groups")
+        rows = (row for board in leaderboard.boards for row in board.records if row.name == first)
+        raise UserError(f"--diff: {first!r} stands there twice; name two experiments or groups{_with_folders(rows)}")
     if first == BEST:
         other = _side(leaderboard, second)
         found = Sides(_best(other), other)
@@ -69,6 +73,13 @@ def sides_of(leaderboard: Leaderboard, first: str, second: str) -> Sides:
         found = Sides(one, _best(one) if second == BEST else _side(leaderboard, second))
     _require_comparable(found)
     return found
+
+
+def _with_folders(rows: Iterable[ExperimentRecord]) -> str:
+    """How to say which of several results folders is meant; nothing where there is one."""
+    found = {place: row.name for row in rows for place in _places(row)}
+    told = [f"{shown_path(place)}:{name}" for place, name in sorted(found.items())]
+    return f", such as {some(told, SHOWN)}" if len(found) > 1 else ""
 
 
 def _best(other: Side) -> Side:
@@ -100,15 +111,49 @@ def _side(leaderboard: Leaderboard, wanted: str) -> Side:
             for row in group.rows
             if wanted and row.id.startswith(wanted)
         },
+        _in_folder(groups, wanted),
     ):
         if len(found) > 1:
             listed = ", ".join(
                 f"{side.name} [{side.group.runs[0].id[:ID_DIGITS]}]" for side in list(found.values())[:SHOWN]
             )
-            raise UserError(f"--diff: {wanted!r} may be {listed}; write more of the id")
+            rows = (side.group.rows[0] for side in found.values())
+            raise UserError(f"--diff: {wanted!r} may be {listed}; write more of the id{_with_folders(rows)}")
         if found:
             return next(iter(found.values()))
     raise _unknown(leaderboard, wanted)
+
+
+def _in_folder(groups: Sequence[tuple[Board, Group]], wanted: str) -> dict[str, Side]:
+    """What `FOLDER:NAME` means: the runs of a group, or one of them, that a results folder holds."""
+    found: dict[str, Side] = {}
+    for board, group in groups:
+        for place in dict.fromkeys(place for row in group.rows for place in _places(row)):
+            labels = (str(place), shown_path(place), place.name)
+            label = next((label for label in labels if wanted.startswith(f"{label}:")), None)
+            if label is None:
+                continue
+            name = wanted.removeprefix(f"{label}:")
+            rows = [row for row in group.rows if place in _places(row)]
+            if common_name([row.name for row in rows]) == name:
+                found[f"{group.runs[0].id} {place}"] = _part(board, group, rows, wanted)
+            else:
+                found |= {row.id: _alone(board, group, row) for row in rows if row.name == name}
+    return found
+
+
+def _places(row: ExperimentRecord) -> tuple[Path, ...]:
+    """The results folders that hold an experiment."""
+    return row.results_folder, *row.also_in
+
+
+def _part(board: Board, group: Group, rows: Sequence[ExperimentRecord], name: str) -> Side:
+    """Rows of a group as a side of their own."""
+    ids = {row.id for row in rows}
+    runs = tuple(run for run in group.runs if run.id in ids)
+    n_seeds = len({row.seeds for row in rows})
+    part = replace(group, name=name, runs=runs, rows=tuple(rows), n_seeds=n_seeds, value=None, rank=None)
+    return Side(name, board, part, is_whole=True)
 
 
 def _unknown(leaderboard: Leaderboard, wanted: str) -> UserError:

@@ -58,6 +58,8 @@ def experiment_row(record: ExperimentRecord, board: str | None) -> dict[str, Any
         "state": record.state,
         "seed": record.seed,
         "board": board,
+        "folder": str(record.results_folder),
+        "in_grid": record.in_grid,
         "settings": record.settings,
         "no_effect": without_effect_in(record.settings, record.in_force.unused),
         "results": dict(record.part("results")),

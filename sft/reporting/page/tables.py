@@ -10,6 +10,7 @@ from sft.config.seeds import is_seed
 from sft.evaluation.selection import DEV
 from sft.leaderboard.board import Board
 from sft.leaderboard.collect import ExperimentRecord, finite_number
+from sft.leaderboard.origins import told_apart
 from sft.leaderboard.setting_differences import differing, together
 from sft.leaderboard.settings import setting_texts
 from sft.reporting.tables.columns import metric_names, metric_title
@@ -144,13 +145,15 @@ def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTabl
     cells = [
         [
             place["rank"],
-            row["name"],
+            name,
             *(short(row["results"].get(name)) for name in names),
             *settings,
             *(short(finite_number(row["timing"].get(stage))) for stage in MODEL_STAGES),
             short(peak_memory(row["resources"])),
         ]
-        for place, row, settings in zip(record["ranking"], rows, _setting_cells(board.records, bundles), strict=True)
+        for place, row, name, settings in zip(
+            record["ranking"], rows, told_apart(board.records), _setting_cells(board.records, bundles), strict=True
+        )
     ]
     return PageTable(columns, cells, [row["id"] for row in rows]).without_empty()
 

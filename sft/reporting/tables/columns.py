@@ -7,6 +7,7 @@ from typing import Any
 from sft.evaluation.selection import DEV
 from sft.leaderboard.board import Board, direction, uncalibrated
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.origins import told_apart
 from sft.leaderboard.setting_differences import differing
 from sft.leaderboard.settings import learning_rate, setting_texts, shared
 from sft.runs.records import STAGES
@@ -87,7 +88,7 @@ def _all_columns(board: Board) -> list[Column]:
     stages = dict.fromkeys([*STAGES, *timed])
     return [
         Column("#", [NOT_APPLICABLE if row.rank is None else str(row.rank) for row in board.rows], is_kept=True),
-        Column("experiment", [record.name for record in records], is_kept=True),
+        Column("experiment", told_apart(records), is_kept=True),
         *(
             _part_column(records, metric_title(board, name), "results", name, ".4f", is_kept=True)
             for name in metric_names(board)

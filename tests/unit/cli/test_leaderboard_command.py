@@ -21,7 +21,7 @@ class Lines:
 """
 ONCE = [
     ("sft.leaderboard.building", "collect"),
-    ("sft.leaderboard.building", "compared"),
+    ("sft.leaderboard.completing", "compared"),
     ("sft.reporting.formats.json", "leaderboard_record"),
 ]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sft.errors import UserError
-from sft.leaderboard.collect import ExperimentError, collect
+from sft.leaderboard.collect import ExperimentError
+from sft.leaderboard.joining import collect
 from sft.runs.atomic import write_json
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked

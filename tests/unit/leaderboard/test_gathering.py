@@ -83,7 +83,7 @@ def test_equal_settings_and_seeds_with_other_data_are_other_set_ups_by_folder() 
     ]
     found = set_ups(rows, [])
     assert [list(one.runs) for one in found] == [["1" * 16, "4" * 16], ["2" * 16, "3" * 16]]
-    assert [one.name for one in found] == ["a/seed1 [11111111]", "a/seed1 [22222222]"]
+    assert [one.name for one in found] == ["a (old)", "a (new)"]
 
 
 def test_rows_without_a_result_tell_which_seeds_were_planned() -> None:

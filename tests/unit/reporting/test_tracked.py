@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sft.errors import MachineError, PackageMissing, UserError
-from sft.leaderboard.collect import collect
+from sft.leaderboard.joining import collect
 from sft.reporting import tracked
 from sft.reporting.tracked import last_log, log_results, require_tracker, tracked_grid
 from sft.runs.atomic import write_json

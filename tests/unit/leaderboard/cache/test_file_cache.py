@@ -8,7 +8,8 @@ import pytest
 
 from sft.leaderboard import collect as collecting
 from sft.leaderboard.cache import file_cache
-from sft.leaderboard.collect import ExperimentRecord, collect
+from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.joining import collect
 from sft.runs.atomic import write_json
 from sft.runs.files import ResultsFolder
 from tests.support.records import config, metrics

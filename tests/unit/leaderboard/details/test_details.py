@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sft.evaluation.metrics.formulas import calibration_bins
-from sft.leaderboard.collect import ExperimentRecord, collect
+from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.details.details import (
     Confusion,
     confusion,
@@ -16,6 +16,7 @@ from sft.leaderboard.details.details import (
     worst_errors,
 )
 from sft.leaderboard.details.sources import PredictedRow, predicted_rows
+from sft.leaderboard.joining import collect
 from sft.runs.files import JobFolder
 from tests.support.grids import HOSTILE, LABELS, MadeGrid
 from tests.support.records import config, metrics

@@ -10,8 +10,9 @@ from rich.cells import cell_len
 import sft
 from sft.errors import UserError
 from sft.evaluation.predictions import Prediction, prediction_record, read_predictions, write_predictions
-from sft.leaderboard.collect import ExperimentRecord, collect
+from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.details.error_list import ErrorList, ErrorRequest, error_list
+from sft.leaderboard.joining import collect
 from sft.reporting.error_rows import error_csv, error_record
 from sft.runs.files import JobFolder
 from sft.terminal.error_rows import error_text
