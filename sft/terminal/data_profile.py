@@ -43,7 +43,8 @@ def remark_lines(remark: Remark) -> list[str]:
 
 def _title(profile: DataProfile, is_one_of_several: bool) -> str:
     """Where the data comes from, and what tells it from other data of the grid."""
-    caps = "".join(f", {key} {cap}" for key, cap in profile.caps.items())
+    folds = "" if profile.folds is None else f", each row tested in one of {profile.folds} folds"
+    caps = folds + "".join(f", {key} {cap}" for key, cap in profile.caps.items())
     names = f" ({some(profile.experiments, 2)})" if is_one_of_several else ""
     return f"Data: {profile.path}{caps}{names}"
 

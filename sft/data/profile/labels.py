@@ -11,6 +11,11 @@ from sft.wording import and_more, counted, quoted
 
 SHOWN_LABELS = 5
 
+FEW_ROWS = 5
+"""Evaluated rows of a label below which a single one moves its F1 by a fifth or more."""
+
+FOLDS = 5
+
 CODE = re.compile(r"[^\W\d_]?|[^\W\d_]{0,5}[-_ .]?[-+]?\d+([-_./]?\d+)*[^\W\d_]?")
 """A number, a letter, or a number with letters before it: `3`, `-1`, `B`, `LABEL_2`, `K05.1`."""
 
@@ -30,6 +35,7 @@ def label_remarks(
     for profile in profiles:
         if profile.name != "train" and profile.label_counts is not None:
             yield from _never_evaluated(profile, train, dataset)
+            yield from _seldom_evaluated(profile, train, dataset)
     if train is not None and train.label_counts is not None and train.label_counts_before is not None:
         yield from _never_trained(train, profiles)
         yield from _outside(train.label_counts_before, words)
@@ -67,6 +73,23 @@ def _never_evaluated(profile: SplitProfile, train: SplitProfile | None, dataset:
         known = (train.label_counts_before if train is not None else None) or {}
         text = f"{_named(lost, known, 'train')} no {profile.name} row: {top}"
         yield Remark("label_not_evaluated", text, _against_lost(profile.name, counts, lost, dataset))
+
+
+def _seldom_evaluated(profile: SplitProfile, train: SplitProfile | None, dataset: DatasetConfig) -> Iterator[Remark]:
+    """Labels whose F1 hangs on very few rows, which weighs as much as that of the others."""
+    counts = {value: count for value, count in (profile.label_counts or {}).items() if 0 < count < FEW_ROWS}
+    if not counts:
+        return
+    shown = ", ".join(f"{quoted(value)} {count}" for value, count in list(counts.items())[:SHOWN_LABELS])
+    who = f"{counted(len(counts), 'label')} {'has' if len(counts) == 1 else 'have'} fewer than {FEW_ROWS}"
+    n_labels = len(profile.label_counts or {})
+    text = f"{who} {profile.name} rows ({shown}{and_more(len(counts), SHOWN_LABELS)}): "
+    text += f"macro-F1 weighs each as 1 of {n_labels}, so that a row or two move it"
+    known = (train.label_counts_before if train is not None else None) or {}
+    in_folds = all(count + known.get(value, 0) >= FOLDS for value, count in counts.items())
+    from_one_split = dataset.splits.are_shares and dataset.splits.dev is None
+    write = f"dataset.splits: {{ folds: {FOLDS} }}" if in_folds and from_one_split else None
+    yield Remark("label_seldom_evaluated", text, write)
 
 
 def _against_lost(split: str, counts: Mapping[str, int], lost: Sequence[str], dataset: DatasetConfig) -> str | None:

@@ -22,6 +22,8 @@ class DataProfile:
     path: str
     caps: Mapping[str, int]
     """The `max_n_*` that are written."""
+    folds: int | None
+    """Parts of the rows, which are all test rows, each trained for by the others; None without folds."""
     experiments: tuple[str, ...]
     """Names of those that use it."""
     input_columns: tuple[str, ...]

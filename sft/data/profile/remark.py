@@ -6,6 +6,7 @@ from typing import Literal
 Kind = Literal[
     "unused_split",
     "label_not_evaluated",
+    "label_seldom_evaluated",
     "label_not_trained",
     "label_outside",
     "label_codes",

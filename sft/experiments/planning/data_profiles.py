@@ -11,6 +11,7 @@ from sft.data.profile.lengths import TextSample, cut_remarks, length_profile, te
 from sft.data.profile.profile import DataProfile, row_remarks, split_remarks, used_rows
 from sft.data.profile.prompts import prompt_profile, prompt_remarks
 from sft.data.profile.remark import Remark
+from sft.data.rows import Splits
 from sft.experiments.planning.checks.data import DataChecks
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer
 from sft.experiments.planning.prompt_shapes import prompts_of
@@ -58,8 +59,6 @@ class DataProfiles:
         """Take in an experiment whose data is sound."""
         key = _group_key(config)
         inputs = self._data.inputs(config)
-        if inputs.splits.folds:  # each row is trained on and tested, so that it would stand on both sides
-            inputs = replace(inputs, splits=replace(inputs.splits, train=None))
         group = self._groups.setdefault(key, _Group(inputs))
         if group.inputs.splits.train is None:
             group.inputs = inputs
@@ -92,7 +91,7 @@ class DataProfiles:
             own = (id(group.inputs.splits), _columns(group.inputs.config))
             if own not in known:
                 label_column = None if group.inputs.labels is None else group.inputs.config.prompting.output_column
-                known[own] = row_remarks(group.inputs.splits, own[1], label_column)
+                known[own] = row_remarks(_apart(group.inputs.splits), own[1], label_column)
             lengths = [*_by_equal_tokens(list(self._lengths(key, answers))), *self._prompt_lengths(key, answers)]
             found.append(_profile(group, known[own], lengths))
         return tuple(found)
@@ -145,12 +144,13 @@ def _profile(group: _Group, remarks: Sequence[Remark], lengths: Sequence[Lengths
     inputs = group.inputs
     dataset, output = inputs.config.dataset, inputs.config.prompting.output_column
     words = None if inputs.labels is None else dict(zip(inputs.labels.values, inputs.labels.words, strict=True))
-    splits, of_labels = used_rows(dataset, inputs.splits, inputs.selection, output, words)
+    splits, of_labels = used_rows(dataset, _apart(inputs.splits), inputs.selection, output, words)
     of_lengths = [
         remark for told in lengths for remark in (prompt_remarks(told) if told.column is None else cut_remarks(told))
     ]
     return DataProfile(
         path=dataset.path,
+        folds=dataset.splits.folds,
         caps={key: cap for key in CAPS if (cap := getattr(dataset, key)) is not None},
         experiments=tuple(group.configs),
         input_columns=_columns(inputs.config),
@@ -159,6 +159,11 @@ def _profile(group: _Group, remarks: Sequence[Remark], lengths: Sequence[Lengths
         remarks=(*split_remarks(dataset, inputs.splits), *of_labels, *remarks, *dict.fromkeys(of_lengths)),
         lengths=tuple(lengths),
     )
+
+
+def _apart(splits: Splits) -> Splits:
+    """Splits that share no row: with folds train and test are the same rows, which are told once, as test rows."""
+    return replace(splits, train=None) if splits.folds else splits
 
 
 def _by_equal_tokens(lengths: Sequence[Lengths]) -> list[Lengths]:

@@ -14,7 +14,7 @@ def _split(name: str, n_rows: int, counts: dict[str, int] | None) -> SplitProfil
 
 
 def _profile(*splits: SplitProfile, caps: dict[str, int] | None = None) -> DataProfile:
-    return DataProfile("data", caps or {}, ("a", "b"), ("text",), "label", splits, (CODES,), (TEXT,))
+    return DataProfile("data", caps or {}, None, ("a", "b"), ("text",), "label", splits, (CODES,), (TEXT,))
 
 
 def test_labels_by_split_then_lengths_then_what_to_write() -> None:

@@ -17,10 +17,10 @@ def rows(counts: dict[str, int]) -> list[tuple[str, str]]:
     return [(f"text {label} {number}", label) for label, count in counts.items() for number in range(count)]
 
 
-def looked_at(splits: Splits, words: dict[str, str] = WORDS, **dataset: Any) -> tuple[Any, list[Any]]:
+def looked_at(found: Splits, words: dict[str, str] = WORDS, **dataset: Any) -> tuple[Any, list[Any]]:
     config = DatasetConfig.model_validate({"path": "data", "task_type": "classification", "shots": 0, **dataset})
-    selection = select(config, splits, "label", list(words), 13)
-    return used_rows(config, splits, selection, "label", words)
+    selection = select(config, found, "label", list(words), 13)
+    return used_rows(config, found, selection, "label", words)
 
 
 def test_rows_of_each_label_are_counted_before_and_after_the_caps(splits_of: Callable[..., Splits]) -> None:
@@ -37,7 +37,7 @@ def test_rows_without_gold_have_no_counts(splits_of: Callable[..., Splits]) -> N
 
 
 def test_a_label_without_test_rows_says_what_macro_f1_can_reach(splits_of: Callable[..., Splits]) -> None:
-    splits = splits_of(train=rows({"bad": 4, "good": 4, "odd": 2}), test=rows({"bad": 3, "good": 3}))
+    splits = splits_of(train=rows({"bad": 4, "good": 4, "odd": 2}), test=rows({"bad": 6, "good": 6}))
     _, (remark,) = looked_at(splits)
     assert remark.kind == "label_not_evaluated"
     assert remark.text == (
@@ -46,24 +46,37 @@ def test_a_label_without_test_rows_says_what_macro_f1_can_reach(splits_of: Calla
     assert remark.write == "dataset.labels: ['bad', 'good']"
     import numpy as np
 
-    assert averages(np.diag([3, 3, 0]))["macro_f1"] == pytest.approx(2 / 3)
+    assert averages(np.diag([6, 6, 0]))["macro_f1"] == pytest.approx(2 / 3)
 
 
 def test_a_cap_that_takes_a_label_names_one_that_does_not(splits_of: Callable[..., Splits]) -> None:
-    splits = splits_of(train=rows({"bad": 9, "good": 9, "odd": 9}), test=rows({"bad": 40, "good": 40, "odd": 3}))
+    splits = splits_of(train=rows({"bad": 9, "good": 9, "odd": 9}), test=rows({"bad": 120, "good": 120, "odd": 9}))
     _, (remark,) = looked_at(splits, max_n_test=10)
-    assert "'odd' (3 rows) has no test row after max_n_test 10" in remark.text
+    assert "'odd' (9 rows) has no test row after max_n_test 10" in remark.text
     assert remark.write == "dataset.max_n_test: 28"
-    assert looked_at(splits, max_n_test=28)[1] == []
+    assert [found.kind for found in looked_at(splits, max_n_test=28)[1]] == ["label_seldom_evaluated"]
+
+
+@pytest.mark.parametrize(("cut", "write"), [({"test": 0.3}, "dataset.splits: { folds: 5 }"), ({"test": "test"}, None)])
+def test_a_label_with_few_test_rows_is_told_with_its_weight(
+    splits_of: Callable[..., Splits], cut: Any, write: str | None
+) -> None:
+    counts = {"bad": 9, "good": 5, "odd": 4}
+    _, (remark,) = looked_at(splits_of(train=rows(counts), test=rows(counts)), splits=cut)
+    assert remark.kind == "label_seldom_evaluated"
+    assert remark.text == (
+        "1 label has fewer than 5 test rows ('odd' 4): macro-F1 weighs each as 1 of 3, so that a row or two move it"
+    )
+    assert remark.write == write
 
 
 def test_labels_that_only_one_side_has(splits_of: Callable[..., Splits]) -> None:
-    splits = splits_of(train=rows({"bad": 5, "good": 5, "x": 2, "y": 1}), test=rows({"bad": 1, "good": 1, "odd": 4}))
+    splits = splits_of(train=rows({"bad": 5, "good": 5, "x": 2, "y": 1}), test=rows({"bad": 5, "good": 5, "odd": 8}))
     _, remarks = looked_at(splits)
     assert [(remark.kind, remark.text) for remark in remarks] == [
         (
             "label_not_trained",
-            "the label 'odd' (4 evaluated rows) has no train row: no shot and no in-context example can show it",
+            "the label 'odd' (8 evaluated rows) has no train row: no shot and no in-context example can show it",
         ),
         (
             "label_outside",

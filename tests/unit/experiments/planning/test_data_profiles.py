@@ -49,7 +49,7 @@ def test_what_is_drawn_of_the_rows_makes_no_other_data(
         {"bad": 5, "good": 5, "mixed": 5},
         {"bad": 1, "good": 1, "mixed": 1},
     )
-    assert [remark.kind for remark in plan.data[0].remarks] == ["unused_split"]
+    assert [remark.kind for remark in plan.data[0].remarks] == ["unused_split", "label_seldom_evaluated"]
 
 
 def test_each_model_measures_the_texts_of_each_data_section_once(profiled: Profiled, project: Path, raw: Raw) -> None:
@@ -96,13 +96,13 @@ def test_prompts_over_a_limit_are_told_with_their_examples(profiled: Profiled, r
         (0, [("inference.max_seq_length", 90), ("training.trainer_args.max_length", 40)]),
     ]
     assert [cut.share for cut in prompts[1].cuts] == [0, 1]
-    assert [(remark.kind, remark.write) for remark in data.remarks[1:]] == [
+    assert [(remark.kind, remark.write) for remark in data.remarks[2:]] == [
         ("long_prompts", "inference.max_seq_length: 192"),
         ("long_prompts", "training.trainer_args.max_length: 64"),
     ]
     assert (
         "of the prompts with 6 in-context examples are longer than inference.max_seq_length 150"
-        in data.remarks[1].text
+        in data.remarks[2].text
     )
 
 
@@ -113,6 +113,13 @@ def test_without_a_limit_the_model_has_one(profiled: Profiled, raw: Raw) -> None
     (remark,) = [remark for remark in data.remarks if remark.kind == "long_prompts"]
     assert "with 15 in-context examples are longer than the model's context 390, so examples" in remark.text
     assert remark.write is None
+
+
+def test_rows_in_folds_are_test_rows_once(profiled: Profiled, project: Path, raw: Raw) -> None:
+    folds = {"dataset": {"path": "data/train.jsonl", "splits": {"folds": 5}}}
+    (data,) = profiled(a=raw(folds), b=raw(folds, {"seed": 3})).data
+    assert (data.folds, [(split.name, split.n_rows) for split in data.splits]) == (5, [("test", 15)])
+    assert data.remarks == ()
 
 
 def test_a_run_does_not_look(project: Path, raw: Raw, no_tokenizer_child: None) -> None:
