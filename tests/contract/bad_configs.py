@@ -143,9 +143,9 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         ("'contextul'", "did you mean contextual?", "known: adjustable_batch, batch", "file.py:function"),
     ),
     "option of another calibrator": (
-        {"inference__calibration_args": {"calibration_fn": "contextual", "num_estimations": 5}},
-        "inference.calibration_args.num_estimations",
-        ("contextual has no option", "it is one of domain", "its options: per_row"),
+        {"inference__calibration_args": {"calibration_fn": "contextual", "gamma_steps": 5}},
+        "inference.calibration_args.gamma_steps",
+        ("contextual has no option", "it is one of adjustable_batch", "its options: per_row"),
     ),
     "option without a calibrator": (
         {"inference__calibration_args": {"per_row": True}},
