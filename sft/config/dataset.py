@@ -103,8 +103,9 @@ class DatasetConfig(Section):
     splits: SplitsConfig = SplitsConfig()
     """Names, files or shares of the train, dev and test rows."""
 
-    on_missing: Literal["error", "drop"] = "error"
-    """Rows with an empty used column: refuse them or leave them out; default `error`."""
+    on_missing: Literal["empty", "drop", "error"] = "empty"
+    """Empty cells of used columns: `empty` reads an empty input as empty text, and refuses a row without gold or with
+    every input empty; `drop` leaves such rows out; `error` refuses them; default `empty`."""
 
     corrections: Annotated[str, Field(min_length=1)] | None = None
     """File (csv, tsv, jsonl) of `source_index` and `gold` that corrects test and dev rows when they are scored."""

@@ -10,7 +10,7 @@ COLUMN_BREAK = "\x1f"
 
 def normalised_input(row: Row, columns: Sequence[str]) -> str:
     """What rows of the same input have in common, column by column; empty when all cells are missing or blank."""
-    cells = ["" if row.values.get(column) is None else normalised(row.text(column)) for column in columns]
+    cells = [normalised(row.input_text(column)) for column in columns]
     return COLUMN_BREAK.join(cells) if any(cells) else ""
 
 

@@ -5,13 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig
+from sft.data.cells.derived import UsedColumns, with_derived
+from sft.data.cells.missing import RowNames, complete_rows
 from sft.data.files.arrow_tables import read_parquet
 from sft.data.files.delimited import WITH_QUOTING, has_no_quoting, read_csv
 from sft.data.files.json_files import read_json, read_jsonl
 from sft.data.fingerprints import holds_byte, source_sha256
 from sft.data.folders import names_file
 from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
-from sft.data.layout import find_layout
+from sft.data.joined_tables import merged
+from sft.data.layout import Layout, find_layout
 from sft.data.leaks import normalised_input
 from sft.data.rows import Row, Rows, Split, Splits, texts_of
 from sft.data.shares import cut, cut_folds
@@ -24,13 +27,11 @@ from sft.data.sources import (
     local_source,
     local_splits,
 )
-from sft.data.tables import ColumnNames, Table, merged
+from sft.data.tables import ColumnNames, Table
 from sft.errors import DataError, UserError
-from sft.wording import listed, quoted, shown, some
+from sft.wording import listed, quoted, some
 
 __all__ = ["data_fingerprint", "data_names", "hub_commit", "kept_quotes", "load_splits", "local_source"]
-
-SHOWN = 10
 
 
 def data_fingerprint(dataset: DatasetConfig, folder: Path, revision: str | None) -> dict[str, str]:
@@ -97,7 +98,7 @@ def _name_of(source: SplitSource) -> str:
 
 def load_splits(
     dataset: DatasetConfig,
-    used_columns: Sequence[str],
+    input_columns: Sequence[str],
     output_column: str,
     folder: Path,
     revision: str | None,
@@ -111,7 +112,7 @@ def load_splits(
 
     Args:
         dataset: its config.
-        used_columns: columns that prompts read; with or without the output column.
+        input_columns: columns that prompts read; the output column is among them where it holds conversations.
         output_column: column with the gold label or reference.
         folder: folder of the config.
         revision: pinned commit of a hub data set; None for local data.
@@ -121,20 +122,25 @@ def load_splits(
     Raises:
         UserError: a path, split, column, cell or byte is not as it must be.
     """
-    available: Mapping[str, SplitSource]
-    if local_source(dataset, folder) is not None:
-        available = local_splits(dataset, folder)
-    else:
-        available = {name: HubSplit(data) for name, data in load_hub(dataset, revision).items()}
+    available = _available(dataset, folder, revision)
     layout = find_layout(dataset, available, folder)
-    inputs = tuple(column for column in dict.fromkeys(used_columns) if column != output_column)
+    further = filter(None, (dataset.splits.group_by, *(dataset.keep_columns or ())))
+    used = UsedColumns(tuple(dict.fromkeys(input_columns)), output_column, tuple(further))
+    tables = {role: _read_used(role, source, dataset, used) for role, source in layout.roles().items()}
     if layout.whole is not None:
-        found = _cut(_read(layout.whole, dataset), dataset, inputs, output_column, strata)
+        (whole,) = tables.values()
+        found = _cut(whole, layout, dataset, used, strata)
     else:
-        read = {role: _read(source, dataset) for role, source in layout.roles().items()}
-        found = _splits({role: _all_rows(table) for role, table in read.items()}, dataset, inputs, output_column)
+        found = _splits({role: _all_rows(table) for role, table in tables.items()}, layout, dataset, used)
     unused = tuple(name for name, source in available.items() if source not in layout.roles().values())
     return replace(found, unused=unused)
+
+
+def _available(dataset: DatasetConfig, folder: Path, revision: str | None) -> Mapping[str, SplitSource]:
+    """The splits that there are, by name."""
+    if local_source(dataset, folder) is not None:
+        return local_splits(dataset, folder)
+    return {name: HubSplit(data) for name, data in load_hub(dataset, revision).items()}
 
 
 def _hub_fingerprint(dataset: DatasetConfig, folder: Path, commit: str) -> dict[str, str]:
@@ -148,6 +154,13 @@ def _hub_fingerprint(dataset: DatasetConfig, folder: Path, commit: str) -> dict[
         role: source_sha256(file_split(folder / name)) if names_file(name) else f"{commit}/{name}"
         for role, name in written.items()
     }
+
+
+def _read_used(role: str, source: SplitSource, dataset: DatasetConfig, used: UsedColumns) -> Table:
+    """A split with the used columns that are made of others."""
+    table = _read(source, dataset)
+    names = RowNames(role, source, table)
+    return with_derived(table, used, names.one, drop=dataset.on_missing == "drop")
 
 
 def _read(source: SplitSource, dataset: DatasetConfig) -> Table:
@@ -191,18 +204,16 @@ def _bound_rows(
     return keys, [""] * len(rows) if by is None else texts_of(rows, by)
 
 
-def _cut(
-    table: Table, dataset: DatasetConfig, inputs: Sequence[str], output: str, strata_column: str | None
-) -> Splits:
+def _cut(table: Table, layout: Layout, dataset: DatasetConfig, used: UsedColumns, strata_column: str | None) -> Splits:
     splits = dataset.splits
-    keys, strata = _bound_rows(table, dataset, inputs, strata_column)
+    keys, strata = _bound_rows(table, dataset, used.inputs, strata_column)
     if splits.folds is not None:
         every = {role: _all_rows(table) for role in ("train", "test")}
         folds = cut_folds(keys, strata, splits.folds, splits.seed)
-        return replace(_splits(every, dataset, inputs, output), folds=folds)
+        return replace(_splits(every, layout, dataset, used), folds=folds)
     shares = {name: share for name, share in (("test", splits.test), ("dev", splits.dev)) if isinstance(share, float)}
     sides = cut(keys, strata, shares, splits.seed)
-    return _splits({role: Rows(table, places) for role, places in sides.items()}, dataset, inputs, output)
+    return _splits({role: Rows(table, places) for role, places in sides.items()}, layout, dataset, used)
 
 
 def _bound_by(row: Row, inputs: Sequence[str], group: str | None) -> list[tuple[str, str]]:
@@ -213,38 +224,25 @@ def _bound_by(row: Row, inputs: Sequence[str], group: str | None) -> list[tuple[
     return bound
 
 
-def _splits(parts: Mapping[str, Rows], dataset: DatasetConfig, inputs: Sequence[str], output: str) -> Splits:
+def _splits(
+    parts: Mapping[str, Rows],
+    layout: Layout,
+    dataset: DatasetConfig,
+    used: UsedColumns,
+) -> Splits:
+    output = used.output
     ready: dict[str, Split] = {}
     class_names: dict[str, tuple[str, ...]] = {}
     for role, rows in parts.items():
         must_have_gold = role == "train" and dataset.shots != 0
-        used = [*inputs, output] if must_have_gold or rows.table.has(output) else list(inputs)
-        _check_columns(rows.table, used)
-        ready[role] = Split(role, ColumnNames(rows.table), _complete(role, rows, used, dataset.on_missing))
+        has_gold = must_have_gold or rows.table.has(output)
+        _check_columns(rows.table, [*used.inputs, output] if has_gold else used.inputs)
+        names = RowNames(role, layout.whole or layout.roles()[role], rows.table)
+        complete = complete_rows(rows, used.inputs, output if has_gold else None, dataset.on_missing, names)
+        ready[role] = Split(role, ColumnNames(rows.table), complete, len(rows) - len(complete))
         class_names = {**rows.table.class_names, **class_names}
     tables = tuple(dict.fromkeys(rows.table for rows in parts.values()))
     return Splits(ready.get("train"), ready.get("dev"), ready["test"], class_names, tables)
-
-
-def _complete(role: str, rows: Rows, used: Sequence[str], on_missing: str) -> Rows:
-    holes = _holes(rows, used)
-    if holes and on_missing == "error":
-        first = some([f"{index} ({shown(column)})" for index, column in holes.items()], SHOWN)
-        raise DataError(
-            f'split "{role}": used columns are empty in rows {first} (rows counted from 0); '
-            "fill them, or leave them out with dataset.on_missing: drop"
-        )
-    complete = Rows(rows.table, [place for place in rows.places if place not in holes]) if holes else rows
-    if not complete and role != "train":
-        raise DataError(f'split "{role}" has no rows' + (" without missing cells" if holes else ""))
-    return complete
-
-
-def _holes(rows: Rows, used: Sequence[str]) -> dict[int, str]:
-    """Place of each row with a missing cell -> the last of its columns that has one."""
-    found = {place: column for column in used for place in rows.table.column(column).missing()}
-    own = found.keys() & set(rows.places) if found else set()
-    return {place: found[place] for place in sorted(own)}
 
 
 def _check_columns(table: Table, needed: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, overload
 
 from sft.config.canonical import json_text
+from sft.data.cells.conversations import Conversation
 from sft.data.tables import Record, Table
 from sft.errors import DataError
 from sft.wording import listed
@@ -25,8 +26,19 @@ class Row:
     values: Mapping[str, Any]
 
     def text(self, column: str) -> str:
-        """The cell as prompts and metrics show it: text as it is, anything else but bytes as canonical JSON."""
-        return json_text(self.values[column])
+        """The cell as metrics show it: text as it is, of a conversation the answer, anything else as canonical JSON.
+
+        Bytes have none.
+        """
+        value = self.values[column]
+        return value.answer if isinstance(value, Conversation) else json_text(value)
+
+    def input_text(self, column: str) -> str:
+        """The cell as an input shows it: a missing one is empty text, of a conversation all before the answer."""
+        value = self.values.get(column)
+        if isinstance(value, Conversation):
+            return "\n".join(turn["content"] for turn in value.prompt)
+        return "" if value is None else json_text(value)
 
 
 class Rows(Sequence[Row]):
@@ -93,11 +105,19 @@ def rows_at(rows: Sequence[Row], indices: Collection[int]) -> dict[int, Row]:
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of one role (`name` is train, dev or test), in the order of `source_index`."""
+    """The rows of one role (`name` is train, dev or test), in the order of `source_index`.
+
+    Attributes:
+        name: train, dev or test.
+        columns: of the rows, or of the file where there is none.
+        rows: without those that were left out.
+        n_dropped: rows that were left out because a used cell is empty.
+    """
 
     name: str
     columns: Sequence[str]
     rows: Sequence[Row]
+    n_dropped: int = 0
 
     def require(self, column: str) -> None:
         """Make sure that there is a column of this name.

@@ -24,6 +24,7 @@ from sft.runs.progress import Progress
 from sft.runs.records import EVAL, JobRecord
 from sft.tasks.corrections import ScoredInputs, scored
 from sft.tasks.inputs import Inputs, inputs_of_job, rows_sha256
+from sft.tasks.missing import missing_record
 from sft.tasks.row_sets import RowSet, pool_rows
 
 SCHEMA = 1
@@ -136,6 +137,7 @@ def _data_record(inputs: Inputs, parts: Sequence[Part], stages: StageRecords) ->
         "dev_rows_sha256": None if selection.dev is None else rows_sha256(selection.dev),
         "n_leaked": sum(map(_n_leaked, parts)),
         **stages.counts(),
+        **missing_record(inputs),
     }
 
 

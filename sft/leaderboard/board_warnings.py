@@ -39,6 +39,7 @@ def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
         yield f"rows were timed on different devices, so that their seconds cannot be compared ({_each(devices)})"
     yield from _corrected_gold(records)
     yield from _labels_without_rows(records)
+    yield from _dropped(records)
     for row in WARNINGS:
         names = [record.name for record in records if row.holds(record)]
         if names:
@@ -117,6 +118,18 @@ def _labels_without_rows(records: Sequence[ExperimentRecord]) -> Iterator[str]:
                 f"no {split} row has the label {some(absent, MOST_NAMES)}, which counts as 0 in means over labels: "
                 f"macro_f1 on {split} rows is at most {most:.4g}, even where every prediction is right"
             )
+
+
+def _dropped(records: Sequence[ExperimentRecord]) -> Iterator[str]:
+    """How many rows were left out for an empty cell, once for each way in which experiments differ in it."""
+    named: dict[str, list[str]] = {}
+    for record in records:
+        counts = record.part("data").get("n_dropped")
+        if isinstance(counts, Mapping) and counts:
+            text = " + ".join(f"{count} {split}" for split, count in counts.items())
+            named.setdefault(text, []).append(record.name)
+    for text, names in named.items():
+        yield f"{text} rows with an empty cell are left out (dataset.on_missing: drop) in {some(names, MOST_NAMES)}"
 
 
 def _has_low_label_mass(record: ExperimentRecord) -> bool:

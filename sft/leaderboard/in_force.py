@@ -19,6 +19,8 @@ _CHANGES_NO_RESULT = frozenset({"evaluation.slices"})
 _MOST_KNOWN = 20_000
 _SAYS_NONE = {METHOD: "none", "inference.calibration_args.calibration_fn": "none"}
 """Values that say the same as leaving their section out."""
+_READ_ALIKE = {"dataset.on_missing": "error"}
+"""Values with which a finished run is what it is by default: other data would have been refused."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def settings_in_force(settings: Mapping[str, Any], known: InForce) -> dict[str, 
         owner = path.rpartition(".")[0] if says_none else _owner(path, known.unused)
         if owner is not None:
             found.update(_unwritten(owner))
+        elif value is not None and _READ_ALIKE.get(path) == value:
+            found[path] = default_settings()[path]
         elif path == "training" and value is None and known.trains:
             found.update(training_defaults())
         else:

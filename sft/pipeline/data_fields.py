@@ -33,7 +33,8 @@ def reading(experiment: Experiment, roles: tuple[str, ...], *, of_all_folds: boo
         "read": written(dataset.read) or None,
         "task_type": dataset.task_type,
         "splits": _splits(dataset.splits, is_cut=is_cut) or None,
-        "on_missing": None if dataset.on_missing == "error" else dataset.on_missing,
+        # `empty` and `error` read the same rows wherever both read any, so that neither is in a key.
+        "on_missing": "drop" if dataset.on_missing == "drop" else None,
         # The columns that are used, in training or at inference, then decide which rows each split has.
         "columns": list(used_columns(experiment.config)) if is_cut or dataset.on_missing == "drop" else None,
         "labels": experiment.fingerprints.labels,

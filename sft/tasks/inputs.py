@@ -92,8 +92,12 @@ def task_of(config: ExperimentConfig) -> Task:
 
 def used_columns(config: ExperimentConfig) -> tuple[str, ...]:
     """The columns that prompts read, in training and at inference, and the output column, once each."""
-    columns = [*config.prompting.input_columns, *config.inference_prompting.input_columns]
-    return tuple(dict.fromkeys([*columns, config.prompting.output_column]))
+    return tuple(dict.fromkeys([*input_columns(config), config.prompting.output_column]))
+
+
+def input_columns(config: ExperimentConfig) -> tuple[str, ...]:
+    """The columns that prompts read, in training and at inference, once each."""
+    return tuple(dict.fromkeys([*config.prompting.input_columns, *config.inference_prompting.input_columns]))
 
 
 def load_inputs(config: ExperimentConfig, folder: Path, revisions: Mapping[str, str]) -> Inputs:
@@ -122,7 +126,7 @@ def read_splits(config: ExperimentConfig, folder: Path, revision: str | None) ->
     """
     output_column = config.prompting.output_column
     strata = output_column if task_of(config).counts_per_label else None
-    return load_splits(config.dataset, used_columns(config), output_column, folder, revision, strata)
+    return load_splits(config.dataset, input_columns(config), output_column, folder, revision, strata)
 
 
 def inputs_of_job(record: JobRecord) -> Inputs:
@@ -244,7 +248,7 @@ def _gold(rows: Sequence[Row], column: str) -> list[tuple[int, str]]:
 
 def row_text(row: Row, prompting: PromptingConfig) -> str:
     """The row's input as one text, for what weighs its words; `normalised_input` tells whether two are the same."""
-    return "\n".join(row.text(column) for column in prompting.input_columns)
+    return "\n".join(row.input_text(column) for column in prompting.input_columns)
 
 
 def rows_sha256(rows: Sequence[Row]) -> str:

@@ -169,7 +169,7 @@ class StagePrompts:
     def _example(self, row: Row, *, with_answer: bool) -> Example:
         prompting = self.prompting
         output = self._task.answer(row, prompting.output_column, self._maker.labels) if with_answer else None
-        return Example(inputs={column: row.text(column) for column in prompting.input_columns}, output=output)
+        return Example(inputs={column: row.input_text(column) for column in prompting.input_columns}, output=output)
 
     def _style(self) -> PromptStyle:
         model, prompting = self._maker.config.model, self.prompting

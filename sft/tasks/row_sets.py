@@ -196,7 +196,7 @@ def _content_free_texts(inputs: Inputs, row_set: RowSet) -> Iterator[dict[str, s
 def _domain_texts(inputs: Inputs, columns: Sequence[str], count: int) -> Iterator[dict[str, str]]:
     """Random words of the pool's texts, as many as a text has on average (Fei et al. 2023, arXiv 2305.19148)."""
     pool = inputs.selection.pool
-    texts = {column: [row.text(column).split() for row in pool] for column in columns}
+    texts = {column: [row.input_text(column).split() for row in pool] for column in columns}
     words = {column: [word for text in items for word in text] for column, items in texts.items()}
     if not any(words.values()):
         raise DataError(

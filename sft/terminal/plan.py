@@ -1,6 +1,6 @@
 """A plan as text: what would run, what is shared, what is done, what has no effect, and every default in force."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sft.config.older_keys import instead_of
 from sft.experiments.planning.defaults import default_lines
@@ -116,7 +116,14 @@ def _data_text(planned: PlannedExperiment) -> str:
     leaks = f", {data.n_leaked} leaked" if data.n_leaked else ""
     folds = planned.experiment.config.dataset.splits.folds
     parts = "" if folds is None else f" in {folds} folds"
-    return f" · {data.n_train} shots{dev}, {data.n_test} test{parts}{leaks}"
+    dropped = f", {_by_split(data.n_dropped)} dropped (an empty cell)" if data.n_dropped else ""
+    empty = f", {_by_split(data.n_empty)} with an empty input" if data.n_empty else ""
+    return f" · {data.n_train} shots{dev}, {data.n_test} test{parts}{leaks}{dropped}{empty}"
+
+
+def _by_split(counts: Mapping[str, int]) -> str:
+    """Numbers of rows by split, such as `5 train + 2 test rows`."""
+    return " + ".join(f"{count} {split}" for split, count in counts.items()) + " rows"
 
 
 def _written_default_lines(plan: GridPlan) -> list[str]:

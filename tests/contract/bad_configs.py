@@ -46,7 +46,12 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "broken jsonl": ({"dataset__path": "broken"}, "dataset", ("train.jsonl line 3", "not valid JSON")),
     "broken csv": ({"dataset__path": "cells"}, "dataset", ("train.csv line 2", "3 cells", "text, label")),
     "wrong encoding": ({"dataset__path": "latin"}, "dataset", ("train.csv line 2", "0xe9", "cp1252", "encoding")),
-    "empty cell": ({"dataset__path": "holes"}, "dataset", ("rows 1 (text)", "dataset.on_missing: drop")),
+    "empty cell": ({"dataset__path": "holes"}, "dataset", ("row 1 (counted from 0)", "dataset.on_missing: drop")),
+    "empty cell, refused": (
+        {"dataset__path": "holes", "dataset__on_missing": "error"},
+        "dataset",
+        ("rows 1 (text)", "dataset.on_missing: drop"),
+    ),
     "more shots than rows": (
         {"dataset__shots": 9},
         "dataset",

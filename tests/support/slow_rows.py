@@ -161,7 +161,11 @@ def load_splits(dataset: DatasetConfig, used: Sequence[str], output: str, folder
         must_have_gold = role == "train" and dataset.shots != 0
         needed = [*inputs, output] if must_have_gold or output in table.columns else list(inputs)
         _check_columns(table, needed)
-        ready[role] = Split(role, table.columns, _complete(role, rows, needed, dataset.on_missing))
+        if dataset.on_missing == "empty":
+            places = _places(role, layout.whole or layout.roles()[role], dataset)
+            _check_filled(table, rows, inputs, output if output in needed else None, places)
+        complete = _complete(role, rows, needed, dataset.on_missing)
+        ready[role] = Split(role, table.columns, complete, len(rows) - len(complete))
         class_names = {**table.class_names, **class_names}
     remarks = tuple(dict.fromkeys(remark for table, _ in tables.values() for remark in table.remarks))
     return SlowSplits(Splits(ready.get("train"), ready.get("dev"), ready["test"], class_names), remarks)
@@ -192,6 +196,8 @@ def _cut(table: SlowTable, dataset: DatasetConfig, inputs: Sequence[str], output
 
 def _complete(role: str, rows: Sequence[Row], used: Sequence[str], on_missing: str) -> tuple[Row, ...]:
     holes = {row.source_index: column for row in rows for column in used if _missing(row, column)}
+    if on_missing == "empty":
+        holes = {}
     if holes and on_missing == "error":
         first = ", ".join(f"{index} ({shown(column)})" for index, column in list(holes.items())[:10])
         more = f" and {len(holes) - 10} more" if len(holes) > 10 else ""
@@ -203,6 +209,49 @@ def _complete(role: str, rows: Sequence[Row], used: Sequence[str], on_missing: s
     if not complete and role != "train":
         raise DataError(f'split "{role}" has no rows' + (" without missing cells" if holes else ""))
     return complete
+
+
+def _places(role: str, source: Any, dataset: DatasetConfig) -> list[tuple[str, int]]:
+    if not isinstance(source, FileSplit):
+        return [(f'split "{role}"', number) for number in range(1000)]
+    sizes = [(path.name, len(_read_file(path, source.format, dataset).records)) for path in source.files]
+    return [(name, number) for name, size in sizes for number in range(size)]
+
+
+def _check_filled(
+    table: SlowTable, rows: Sequence[Row], inputs: Sequence[str], output: str | None, places: list[tuple[str, int]]
+) -> None:
+    used = [*inputs, output] if output else list(inputs)
+    empty = [column for column in used if table.records and all(not _is_filled(own, column) for own in table.records)]
+    if empty:
+        files = {name for name, _ in places}
+        whole = files.pop() if len(files) == 1 else None
+        raise DataError(
+            f"column {', '.join(map(repr, empty))} is empty in every row of {whole}; name another column, or look at "
+            "how the file is read (dataset.read)"
+        )
+    _refuse([row for row in rows if output and _missing(row, output)], places, f"no gold in {output!r}")
+    word, columns = "the input" if len(inputs) == 1 else "every input", ", ".join(map(repr, inputs))
+    without = [row for row in rows if inputs and all(_missing(row, column) for column in inputs)]
+    _refuse(without, places, f"{word} ({columns}) is empty")
+
+
+def _refuse(rows: Sequence[Row], places: list[tuple[str, int]], what: str) -> None:
+    by_file: dict[str, list[str]] = {}
+    for row in rows:
+        name, number = places[row.source_index]
+        by_file.setdefault(name, []).append(str(number))
+    told = []
+    for name, numbers in by_file.items():
+        more = f" and {len(numbers) - 10} more" if len(numbers) > 10 else ""
+        told.append(f"{name} {'row' if len(numbers) == 1 else 'rows'} {', '.join(numbers[:10])}{more}")
+    if told:
+        hint = "fill it, or leave such rows out with dataset.on_missing: drop"
+        raise DataError(f"{', '.join(told)} (counted from 0): {what}; {hint}")
+
+
+def _is_filled(record: Mapping[str, Any], column: str) -> bool:
+    return record.get(column) is not None and record.get(column) != ""
 
 
 def _missing(row: Row, column: str) -> bool:
@@ -273,7 +322,7 @@ def _shots(
         return tuple(train)
     groups = {value: [row for row in train if row.text(column) == value] for value in values or ()}
     groups = {"": list(train)} if values is None else groups
-    _check_enough(dataset, groups, others)
+    _check_enough(dataset, groups, others, least=dataset.shots)
     drawn = [
         row
         for label, rows in groups.items()

@@ -97,7 +97,14 @@ def _experiment(
         "name": name,
         "id": planned.keys.experiment_id,
         "stages": [_stage(job, name, run, results, reasons) for job in run.experiments[name]],
-        "rows": {"train": data.n_train, "dev": data.n_dev, "test": data.n_test, "leaked": data.n_leaked},
+        "rows": {
+            "train": data.n_train,
+            "dev": data.n_dev,
+            "test": data.n_test,
+            "leaked": data.n_leaked,
+            "dropped": dict(data.n_dropped),
+            "empty": dict(data.n_empty),
+        },
         "label_counts": data.label_counts,
     }
 

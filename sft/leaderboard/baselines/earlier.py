@@ -5,7 +5,7 @@ from typing import Any, TypeGuard
 
 from sft.config.canonical import key_of
 from sft.leaderboard.baselines.shot_sets import ShotSet
-from sft.leaderboard.collect import finite_number
+from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import read_json_or_none
 
@@ -40,7 +40,7 @@ def key_of_set(shot_set: ShotSet) -> str:
         {
             "labels": list(board.labels or ()),
             "columns": [board.output_column, *shot_set.input_columns],
-            "reading": {name: first.setting(f"dataset.{name}") for name in _READING},
+            "reading": {name: first.setting(f"dataset.{name}") for name in _READING} | _on_missing(first),
             "files": fingerprints.get("data") if isinstance(fingerprints, Mapping) else None,
             "test": data.get("test_rows_sha256"),
             "dev": data.get("dev_rows_sha256"),
@@ -49,6 +49,11 @@ def key_of_set(shot_set: ShotSet) -> str:
             "train_indices": list(shot_set.train_indices),
         }
     )
+
+
+def _on_missing(record: ExperimentRecord) -> dict[str, str]:
+    """As earlier versions wrote it, whose default was `error`; all but `drop` read the same rows."""
+    return {"on_missing": "drop" if record.setting("dataset.on_missing") == "drop" else "error"}
 
 
 def is_whole(entries: Any) -> TypeGuard[Entries]:

@@ -144,9 +144,36 @@ def test_empty_used_cells_are_named_or_dropped(data: Path, hole: dict[str, Any])
     lines(data / "data" / "test.jsonl", [*rows("test", 2), hole, *rows("more", 1)])
     column = "text" if not hole["text"] else "label"
     with pytest.raises(DataError, match=rf'split "test": .* rows 2 \({column}\).*on_missing: drop'):
+        load(config("data", on_missing="error"), data)
+    with pytest.raises(DataError, match=rf"^test.jsonl row 2 \(counted from 0\): .*'{column}'.*on_missing: drop$"):
         load(config("data"), data)
     kept = load(config("data", on_missing="drop"), data).test
     assert [row.source_index for row in kept.rows] == [0, 1, 3]
+    assert kept.n_dropped == 1
+
+
+def test_an_empty_input_beside_a_filled_one_is_empty_text(data: Path) -> None:
+    lines(data / "data" / "test.jsonl", [{"text": "x", "label": "a", "note": None}, {"text": "", "label": "a"}])
+    lines(data / "data" / "train.jsonl", [{"text": "x", "label": "a", "note": "n"}])
+    with pytest.raises(DataError, match=r"^column 'note' is empty in every row of test.jsonl; name another column"):
+        load(config("data", shots=0), data, ("text", "note"))
+    lines(data / "data" / "test.jsonl", [{"text": "x", "label": "a"}, {"text": None, "label": "a", "note": "n"}])
+    lines(data / "data" / "train.jsonl", [{"text": "x", "label": "a", "note": "n"}, {"text": "", "note": "n"}])
+    with pytest.raises(DataError, match=r"^train.jsonl row 1 .*: no gold in 'label'"):
+        load(config("data", shots=0), data, ("text", "note"))
+    lines(data / "data" / "train.jsonl", [{"text": "x", "label": "a", "note": "n"}])
+    test = load(config("data"), data, ("text", "note")).test
+    assert [[row.input_text(column) for column in ("text", "note")] for row in test.rows] == [["x", ""], ["", "n"]]
+    assert test.n_dropped == 0
+
+
+def test_rows_of_several_files_are_named_by_their_own_file(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    files = {"train-00000-of-00002.jsonl": "ab", "train-00001-of-00002.jsonl": ["c", ""], "test.jsonl": "d"}
+    for name, texts in files.items():
+        lines(tmp_path / "data" / name, [{"text": text, "label": "a"} for text in texts])
+    with pytest.raises(DataError, match=r"^train-00001-of-00002.jsonl row 1 .*: the input .'text'. is empty"):
+        load(config("data"), tmp_path)
 
 
 def test_unused_columns_may_be_empty(data: Path) -> None:

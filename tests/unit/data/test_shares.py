@@ -94,7 +94,7 @@ def write(folder: Path, rows: list[dict[str, Any]], name: str = "all.jsonl") -> 
 
 
 def load(dataset: DatasetConfig, folder: Path) -> Splits:
-    return load_splits(dataset, ["text", "label"], "label", folder, None)
+    return load_splits(dataset, ["text"], "label", folder, None)
 
 
 def test_one_split_becomes_three(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from sft.config.dataset import DatasetConfig
 from sft.data.files.arrow_tables import from_arrow
+from sft.data.joined_tables import merged
 from sft.data.loading import load_splits
 from sft.data.rows import Row
-from sft.data.tables import Table, merged
+from sft.data.tables import Table
 from sft.errors import DataError
 from sft.evaluation.predictions import kept_columns, prediction_record
 
@@ -73,7 +74,7 @@ def first_row(folder: Path, name: str) -> Row:
     config = DatasetConfig.model_validate(dataset | ({} if "." in name else {"splits": {"test": "test"}}))
     if "." in name:
         config = DatasetConfig.model_validate(dataset | {"splits": {"test": 0.5, "stratify": False}})
-    return load_splits(config, ["text"], "text", folder, None).test.rows[0]
+    return load_splits(config, [], "text", folder, None).test.rows[0]
 
 
 @pytest.mark.parametrize("column", CELLS)

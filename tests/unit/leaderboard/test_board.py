@@ -93,6 +93,14 @@ def test_rows_that_differ_in_dtype_or_leak_are_warned_about(tmp_path: Path) -> N
     assert any(warning.endswith("evaluated row in b") for warning in warnings)
 
 
+def test_rows_that_were_left_out_are_counted(tmp_path: Path) -> None:
+    dropped = {"n_dropped": {"train": 83, "test": 12}}
+    rows = {"a": metrics({"macro_f1": 0.5}), "b": metrics({"macro_f1": 0.9}, data=dropped)}
+    warnings = build(tmp_path, rows).boards[0].warnings
+    (told,) = [warning for warning in warnings if "dataset.on_missing" in warning]
+    assert told == "83 train + 12 test rows with an empty cell are left out (dataset.on_missing: drop) in b"
+
+
 def test_seconds_of_different_devices_are_warned_about(tmp_path: Path) -> None:
     devices = {"a": "H200", "b": "A100", "c": "H200", "old": None}
     rows = {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sft.config.seeds import is_seed, without_seeds
-from sft.leaderboard.in_force import leaves
+from sft.leaderboard.in_force import in_force, leaves, settings_in_force
 from sft.leaderboard.setting_differences import differing, setting_columns, together
 from tests.support.records import config
 
@@ -35,6 +35,17 @@ def test_columns_know_no_seed_and_tell_an_empty_section_from_none() -> None:
 
 def test_what_changes_together_is_told_together() -> None:
     assert together({"a": [1, 2, 1], "b": ["x", "y", "x"], "c": [1, 1, 2]}) == [["a", "b"], ["c"]]
+
+
+def test_a_finished_run_of_an_earlier_default_reads_the_same_rows() -> None:
+    on_missing = ["empty", "error", "drop"]
+    kept = []
+    for written in on_missing:
+        own = config()
+        own = own | {"dataset": own["dataset"] | {"on_missing": written}}
+        kept.append(settings_in_force(leaves(own), in_force(own)))
+    assert differing(kept[:2]) == []
+    assert differing(kept[1:]) == ["dataset.on_missing"]
 
 
 def test_configs_that_differ_in_their_seeds_are_the_same_without_them() -> None:

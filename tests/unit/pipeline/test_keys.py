@@ -138,6 +138,8 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     (_dataset(max_n_dev=3), [DEV, _dataset(max_n_test=3)], ""),
     (DEV, [], "ie"),
     (_dataset(on_missing="drop"), [], "tie"),
+    (_dataset(on_missing="error"), [], ""),
+    (_dataset(on_missing="empty"), [], ""),
     (_dataset(read={"encoding": "latin-1"}), [], "tie"),
     (_dataset(read={"encoding": "utf-8"}), [], ""),
     (_dataset(keep_columns=["id"]), [], "e"),

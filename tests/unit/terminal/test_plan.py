@@ -105,6 +105,22 @@ def test_keys_without_effect_and_warnings_are_listed(
     assert not any("train  " in line for line in lines)
 
 
+def test_rows_with_empty_cells_are_counted(
+    plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder, rewrite: Callable[..., None]
+) -> None:
+    two = {"prompting": {"input_columns": ["text", "note"]}, "lora": ..., "training": ...}
+    for split, n_empty in (("test", 2), ("train", 3)):
+        notes = ["" if number < n_empty else "n" for number in range(100)]
+        rewrite(project, split, lambda rows: [{**row, "note": note} for row, note in zip(rows, notes, strict=False)])  # noqa: B023
+    icl = {"inference": {"icl_examples": 1}}
+    plan = plan_of(project, kept=raw(two), dropped=raw(two, icl, {"dataset": {"on_missing": "drop"}}))
+    lines = plan_lines(plan, results)
+    assert _line(lines, "  kept: ").endswith(" test, 2 test rows with an empty input")
+    assert _line(lines, "  dropped: ").endswith(" test, 3 train + 2 test rows dropped (an empty cell)")
+    rows = [experiment["rows"] for experiment in plan_record(plan, results)["experiments"]]
+    assert [(own["dropped"], own["empty"]) for own in rows] == [({}, {"test": 2}), ({"train": 3, "test": 2}, {})]
+
+
 def test_the_defaults_in_force_are_those_that_nobody_wrote(
     plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder
 ) -> None:

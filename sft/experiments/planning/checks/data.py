@@ -3,8 +3,8 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sft.pipeline.needed_rows import named_row_sets
 from sft.tasks.corrections import scored
 from sft.tasks.examples import example_source
 from sft.tasks.inputs import Inputs, read_splits, select_inputs, used_columns
+from sft.tasks.missing import dropped_rows, rows_with_empty_inputs
 from sft.tasks.row_sets import RowSet, check_row_set, pool_rows
 from sft.wording import listed
 
@@ -38,6 +39,10 @@ class DataFacts:
     n_test: int
     n_leaked: int
     """Rows that are trained on, shown or calibrated on whose text is found among the evaluated rows."""
+    n_dropped: Mapping[str, int] = field(default_factory=dict)
+    """Split -> rows that were left out because a used cell is empty; without splits of none."""
+    n_empty: Mapping[str, int] = field(default_factory=dict)
+    """Split -> shots in use and evaluated rows with an empty input; without splits of none."""
     warnings: tuple[str, ...] = ()
     """What the rows show that a user should know."""
 
@@ -116,6 +121,8 @@ class DataChecks:
             n_dev=None if inputs.selection.dev is None else len(inputs.selection.dev),
             n_test=len(inputs.selection.test),
             n_leaked=leaked,
+            n_dropped=dropped_rows(inputs),
+            n_empty=rows_with_empty_inputs(inputs),
             warnings=(*row_warnings(inputs, self._folder), *scoring.warnings),
         )
 

@@ -48,7 +48,7 @@ def _blank_inputs(inputs: Inputs, columns: Sequence[str]) -> Iterator[OddRow]:
     seen = set()
     for split, rows in {"train": inputs.selection.shots, **inputs.evaluated()}.items():
         for row in rows:
-            texts = {column: row.text(column) for column in columns if column in row.values}
+            texts = {column: row.input_text(column) for column in columns if column in row.values}
             way = tuple(texts.values())
             if not "".join(way).strip() and way not in seen:
                 seen.add(way)

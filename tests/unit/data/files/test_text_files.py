@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sft.config.dataset import ReadOptions
 from sft.data.files.delimited import read_csv
 from sft.data.files.json_files import read_json, read_jsonl
-from sft.data.tables import merged
+from sft.data.joined_tables import merged
 from sft.errors import DataError, MachineError, UserError
 
 READ = ReadOptions()
