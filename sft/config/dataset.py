@@ -12,7 +12,7 @@ GoldValue = str | bool | int | float
 
 
 class ReadOptions(Section):
-    """How text files are read."""
+    """How data files are read."""
 
     encoding: str = "utf-8"
     """Character encoding of csv, tsv, json and jsonl files; default UTF-8."""
@@ -22,6 +22,12 @@ class ReadOptions(Section):
 
     quote: Annotated[str, Field(max_length=1)] | None = None
     """Character around cells of csv and tsv files, doubled within them; empty = none; default `"`, none with tabs."""
+
+    field: Annotated[str, Field(min_length=1)] | None = None
+    """Where rows lie in a JSON object, keys joined by dots (`response.items`); default: its one list of objects."""
+
+    sheet: Annotated[str, Field(min_length=1)] | None = None
+    """Sheet of a spreadsheet that is read; default: the one with cells."""
 
 
 class SplitsConfig(Section):
@@ -64,13 +70,13 @@ class DatasetConfig(Section):
     """The data of one experiment."""
 
     path: Annotated[str, Field(min_length=1)]
-    """Hub id, saved dataset folder, or folder or file of csv, tsv, json, jsonl, parquet; relative to the grid file."""
+    """Hub id, saved dataset folder, or folder or file of csv, tsv, json, jsonl, parquet, xlsx, beside the grid."""
 
     args: dict[str, Any] = {}
     """Passed to `datasets.load_dataset` or `load_from_disk` (`name`, `revision`, `data_files`, ...); default {}."""
 
     read: ReadOptions = ReadOptions()
-    """Encoding and separator of local text files."""
+    """How local files are read: encoding, separator, sheet, ..."""
 
     task_type: str
     """`classification` or `generation`."""

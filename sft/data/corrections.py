@@ -7,14 +7,13 @@ from typing import Any
 
 from sft.config.canonical import json_text
 from sft.config.dataset import ReadOptions
-from sft.data.files.delimited import read_csv
-from sft.data.files.json_files import read_jsonl
+from sft.data.files.reading import read_file
+from sft.data.folders import FORMATS
 from sft.data.tables import Records
 from sft.errors import DataError
 from sft.wording import listed, quoted
 
 SPLITS = ("test", "dev")
-_READERS = {".csv": read_csv, ".tsv": read_csv, ".jsonl": read_jsonl}
 _NEEDED = ("source_index", "gold")
 
 
@@ -36,16 +35,16 @@ class Correction:
 
 
 def read_corrections(path: Path) -> list[Correction]:
-    """The corrections of a csv, tsv or jsonl file; columns beside `source_index`, `gold` and `split` are for people.
+    """The corrections of a data file; columns beside `source_index`, `gold` and `split` are for people.
 
     Raises:
         DataError: there is no such file, a column is missing, or a cell is not what it must be.
     """
-    reader = _READERS.get(path.suffix.lower())
-    if not path.is_file() or reader is None:
-        what = "must be a .csv, .tsv or .jsonl file" if path.is_file() else "no such file"
+    by_name = FORMATS.get(path.suffix.lower())
+    if not path.is_file() or by_name is None:
+        what = f"must be a {', '.join(FORMATS)} file" if path.is_file() else "no such file"
         raise DataError(f"{path}: {what}")
-    table = reader(path, ReadOptions())
+    table = read_file(path, by_name, ReadOptions())
     missing = [column for column in _NEEDED if not table.has(column)]
     if missing:
         raise DataError(

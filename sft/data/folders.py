@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 from sft.errors import DataError
 from sft.wording import listed, quoted
 
-FORMATS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+}
+"""By a file's ending; the content decides where it is plainly of another format."""
+SPREADSHEETS = (".xlsx",)
 SHARD = re.compile(r"^(?P<split>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})(-[0-9a-f]+)?$")
 """`train-00000-of-00002`; `push_to_hub` used to add a hash of the content."""
 NO_DATA = frozenset({"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"})

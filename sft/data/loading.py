@@ -7,9 +7,9 @@ from pathlib import Path
 from sft.config.dataset import DatasetConfig
 from sft.data.cells.derived import UsedColumns, with_derived
 from sft.data.cells.missing import RowNames, complete_rows
-from sft.data.files.arrow_tables import read_parquet
-from sft.data.files.delimited import WITH_QUOTING, has_no_quoting, read_csv
-from sft.data.files.json_files import read_json, read_jsonl
+from sft.data.files.delimited import WITH_QUOTING
+from sft.data.files.dialects import has_no_quoting
+from sft.data.files.reading import read_file
 from sft.data.fingerprints import holds_byte, source_sha256
 from sft.data.folders import names_file
 from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
@@ -170,19 +170,7 @@ def _read(source: SplitSource, dataset: DatasetConfig) -> Table:
         case SavedSplit(saved):
             return read_saved(saved, dataset)
         case FileSplit(files, kind):
-            return merged([_read_file(path, kind, dataset) for path in files])
-
-
-def _read_file(path: Path, kind: str, dataset: DatasetConfig) -> Table:
-    match kind:
-        case "csv" | "tsv":
-            return read_csv(path, dataset.read)
-        case "json":
-            return read_json(path, dataset.read)
-        case "jsonl":
-            return read_jsonl(path, dataset.read)
-        case _:
-            return read_parquet(path)
+            return merged([read_file(path, kind, dataset.read) for path in files])
 
 
 def _all_rows(table: Table) -> Rows:

@@ -7,8 +7,10 @@ from typing import Any
 
 from sft.config.dataset import ReadOptions
 from sft.data.files.arrow_tables import parquet_rows
+from sft.data.files.content import DELIMITED, format_of
 from sft.data.files.delimited import csv_rows
-from sft.data.files.json_files import jsonl_rows, read_json
+from sft.data.files.json_files import jsonl_rows
+from sft.data.files.reading import check_options, read_file
 from sft.data.rows import Row
 from sft.data.sources import file_split
 from sft.errors import DataError
@@ -21,20 +23,22 @@ MISSING = (None, "")
 def rows_of_file(path: Path, read: ReadOptions) -> Iterator[Mapping[str, Any]]:
     """The rows as `load_splits` has them, each a map from its columns to its cells.
 
-    Csv, tsv, JSON Lines and Parquet are read bit by bit, a JSON list as a whole.
+    Csv, tsv, JSON Lines and Parquet are read bit by bit, other JSON and spreadsheets as a whole.
 
     Raises:
         UserError: there is no such file, its ending is of no known format, or it is not as it must be.
     """
-    match file_split(path).format:
-        case "csv" | "tsv":
-            yield from csv_rows(path, read)
-        case "jsonl":
-            yield from jsonl_rows(path, read)
-        case "parquet":
-            yield from parquet_rows(path)
-        case _:
-            yield from map(dict, read_json(path, read).records)
+    by_name = file_split(path).format
+    kind = format_of(path, by_name, read)
+    check_options(path, kind, read)
+    if kind in DELIMITED:
+        yield from csv_rows(path, read)
+    elif kind == "jsonl":
+        yield from jsonl_rows(path, read)
+    elif kind == "parquet":
+        yield from parquet_rows(path)
+    else:
+        yield from map(dict, read_file(path, by_name, read).records)
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,14 @@ from sft.config.dataset import DatasetConfig
 from sft.data.files.arrow_columns import BINARY, _cells, _has_binary
 from sft.data.files.delimited import (
     WITH_QUOTING,
-    _dialect,
     _kept_marks,
-    _lines,
     _records,
     _row,
     _spanning_cells,
-    has_no_quoting,
 )
+from sft.data.files.dialects import dialect_of, has_no_quoting
 from sft.data.files.json_files import _json_object
-from sft.data.files.text_files import decoded
+from sft.data.files.text_files import decoded, text_lines
 from sft.data.layout import find_layout
 from sft.data.leaks import normalised_input
 from sft.data.rows import Row, Split, Splits
@@ -76,7 +74,7 @@ def _read_file(path: Path, kind: str, dataset: DatasetConfig) -> SlowTable:
 def read_jsonl(path: Path, dataset: DatasetConfig) -> SlowTable:
     text = decoded(path, dataset.read.encoding)
     lines = enumerate(text.split("\n"), start=1)
-    records = [_json_object(path, number, line, text) for number, line in lines if line.strip()]
+    records = [_json_object(path, number, line) for number, line in lines if line.strip()]
     columns = tuple(dict.fromkeys(column for record in records for column in record))
     if not columns:
         raise DataError(f"{path.name}: the file is empty" if not records else f"{path.name}: no row has a column")
@@ -85,8 +83,8 @@ def read_jsonl(path: Path, dataset: DatasetConfig) -> SlowTable:
 
 def read_csv(path: Path, dataset: DatasetConfig) -> SlowTable:
     text = decoded(path, dataset.read.encoding)
-    dialect = _dialect(path, lambda: _lines(text), dataset.read)
-    records = _records(path, _lines(text), dialect)
+    dialect = dialect_of(path, lambda: text_lines(text), dataset.read)
+    records = _records(path, text_lines(text), dialect)
     header = next(records, None)
     if header is None:
         raise DataError(f"{path.name}: the file is empty")
@@ -95,7 +93,7 @@ def read_csv(path: Path, dataset: DatasetConfig) -> SlowTable:
         twice = sorted({column for column in columns if columns.count(column) > 1})
         raise DataError(f"{path.name}: the header has columns twice: {', '.join(map(repr, twice))}")
     kept = list(records)
-    cells = [_row(path, columns, record, dialect) for record in kept]
+    cells = [_row(path, columns, record, dialect, len(columns)) for record in kept]
     rows = [{column: cell or None for column, cell in zip(columns, row, strict=True)} for row in cells]
     no_quoting = has_no_quoting(path, dataset.read)
     remarks = _kept_marks(path, kept) if no_quoting else _spanning_cells(path, kept, dialect)

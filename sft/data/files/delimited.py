@@ -4,58 +4,30 @@ Text stays text: there is no guessing of types and no list of words that mean "m
 """
 
 import csv
-import io
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sft.config.dataset import ReadOptions
-from sft.data.files.text_files import OddText, decoded, from_begin, is_plain, plain_file
+from sft.data.files.dialects import QUOTE, Dialect, dialect_of, has_no_quoting, without_unnamed
+from sft.data.files.text_files import OddText, decoded, from_begin, is_plain, plain_file, text_lines
 from sft.data.fingerprints import holds_byte
 from sft.data.tables import ListColumn, ReadTable, Table
 from sft.errors import DataError, UserError
 from sft.wording import listed
 
-SEPARATORS = (",", ";", "\t", "|")
-TAB = "\t"
-TAB_SUFFIXES = (".tsv", ".tab")
-QUOTE = '"'
-LINE_BREAKS = ("\n", "\r")
 BLOCK_ROWS = 512
 """So few that the rows of a block are gone before the garbage collector, which goes by their number, looks at them."""
 WITHOUT_QUOTING = "dataset.read: {quote: ''}"
 WITH_QUOTING = "dataset.read: {quote: '\"'}"
 
 
-class _Dialect(NamedTuple):
-    """How the cells of a file are told apart."""
-
-    separator: str
-    quote: str
-    """Empty = a quotation mark is text like any other."""
-
-    def reader(self, lines: Iterable[str]) -> Any:
-        csv.field_size_limit(sys.maxsize)  # the library's own limit of 131072 characters would refuse long documents
-        quoting: dict[str, Any] = {"quotechar": self.quote} if self.quote else {"quoting": csv.QUOTE_NONE}
-        return csv.reader(lines, delimiter=self.separator, strict=True, **quoting)
-
-
 class _Record(NamedTuple):
     first_line: int
     last_line: int
     cells: list[str]
-
-
-def has_no_quoting(path: Path, read: ReadOptions) -> bool:
-    """Whether a quotation mark is text in a csv or tsv file, because tabs separate it and `quote` is not written.
-
-    The registered type text/tab-separated-values has no quoting, while csv quotes by doubling (RFC 4180).
-    """
-    separator = read.sep or (TAB if path.suffix.lower() in TAB_SUFFIXES else None)
-    return read.quote is None and separator == TAB
 
 
 def read_csv(path: Path, read: ReadOptions) -> Table:
@@ -81,14 +53,15 @@ def csv_rows(path: Path, read: ReadOptions) -> Iterator[dict[str, str | None]]:
     """
     try:
         with plain_file(path, read.encoding) as file:
-            dialect = _dialect(path, lambda: from_begin(file), read)
-            records = _records(path, from_begin(file), dialect)
-            header = next(records, None)
-            columns = [] if header is None else header.cells
-            if len(set(columns)) < max(1, len(columns)):
+            dialect = dialect_of(path, lambda: from_begin(file), read)
+            header = _header(_records(path, from_begin(file), dialect))
+            if not header:
                 raise OddText
+            columns = _columns(path, header, _records(path, from_begin(file), dialect))
+            records = _records(path, from_begin(file), dialect)
+            _header(records)  # they begin behind it
             for record in records:
-                cells = _row(path, columns, record, dialect)
+                cells = _row(path, columns, record, dialect, len(header))
                 yield {column: cell or None for column, cell in zip(columns, cells, strict=True)}
     except (OddText, UnicodeError, LookupError):
         _read_decoded(path, decoded(path, read.encoding), read)
@@ -96,23 +69,48 @@ def csv_rows(path: Path, read: ReadOptions) -> Iterator[dict[str, str | None]]:
 
 
 def _read_decoded(path: Path, text: str, read: ReadOptions) -> Table:
-    dialect = _dialect(path, lambda: _lines(text), read)
-    records = _records(path, _lines(text), dialect)
-    header = next(records, None)
-    if header is None:
+    dialect = dialect_of(path, lambda: text_lines(text), read)
+    records = _records(path, text_lines(text), dialect)
+    header = _header(records)
+    if not header:
         raise DataError(f"{path.name}: the file is empty")
-    columns = header.cells
-    if len(set(columns)) < len(columns):
-        twice = sorted({column for column in columns if columns.count(column) > 1})
-        raise DataError(f"{path.name}: the header has columns twice: {', '.join(map(repr, twice))}")
+    _check_names(path, without_unnamed(header))  # before a broken row is told
     kept = list(records)
-    rows = [_row(path, columns, record, dialect) for record in kept]
+    columns = _columns(path, header, kept)
+    rows = [_row(path, columns, record, dialect, len(header)) for record in kept]
     cells = {column: ListColumn(cells) for column, cells in zip(columns, _by_column(columns, rows), strict=True)}
     return ReadTable(len(rows), cells, tuple(_remarks(path, kept, read, dialect)))
 
 
-def _lines(text: str) -> Iterable[str]:
-    return io.StringIO(text, newline="")
+def _header(records: Iterator[_Record]) -> list[str]:
+    """The cells of the first record that has any; spreadsheets write separators alone for rows without."""
+    return next((record.cells for record in records if any(record.cells) or len(record.cells) == 1), [])
+
+
+def _columns(path: Path, header: list[str], records: Iterable[_Record]) -> list[str]:
+    """The columns of a header: without those at its end that have no name, where no record has a cell in them.
+
+    Raises:
+        DataError: they have not each its own name.
+    """
+    named = without_unnamed(header)
+    if len(named) < len(header) and any(any(record.cells[len(named) : len(header)]) for record in records):
+        named = header
+    _check_names(path, named)
+    return named
+
+
+def _check_names(path: Path, columns: Sequence[str]) -> None:
+    if len(set(columns)) == len(columns):
+        return
+    unnamed = [str(place) for place, name in enumerate(columns, start=1) if not name]
+    if len(unnamed) > 1:
+        raise DataError(
+            f"{path.name}: columns {', '.join(unnamed)} have no name in the header, {listed(filter(None, columns))}; "
+            "name them, or delete them where the cells below are not needed"
+        )
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    raise DataError(f"{path.name}: the header has columns twice: {', '.join(map(repr, twice))}")
 
 
 def _by_column(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str | None]]:
@@ -132,21 +130,24 @@ def _read_plain(path: Path, read: ReadOptions) -> Table | None:
 
 
 def _from_file(path: Path, file: TextIOWrapper, read: ReadOptions) -> Table:
-    dialect = _dialect(path, lambda: from_begin(file), read)
+    dialect = dialect_of(path, lambda: from_begin(file), read)
     reader = dialect.reader(from_begin(file))
-    columns: list[str] = next(filter(None, reader), [])
-    if not columns or len(set(columns)) < len(columns):
+    header: list[str] = next(filter(None, reader), [])
+    named = without_unnamed(header)
+    if not any(header) or len(set(named)) < len(named):
         raise OddText
-    cells: list[list[str | None]] = [[] for _ in columns]
+    cells: list[list[str | None]] = [[] for _ in header]
     has_remarks = False
     for rows, n_lines in _blocks(reader):
-        if set(map(len, rows)) - {len(columns)}:
+        if set(map(len, rows)) - {len(header)}:
             raise OddText
         has_remarks = has_remarks or _may_have_remark(path, rows, n_lines, read, dialect)
-        for own, new in zip(cells, _by_column(columns, rows), strict=True):
+        for own, new in zip(cells, _by_column(header, rows), strict=True):
             own.extend(new)
+    if any(map(any, cells[len(named) :])):
+        raise OddText
     records = islice(_records(path, from_begin(file), dialect), 1, None) if has_remarks else ()
-    by_name = {column: ListColumn(own) for column, own in zip(columns, cells, strict=True)}
+    by_name = {column: ListColumn(own) for column, own in zip(named, cells, strict=False)}
     return ReadTable(len(cells[0]), by_name, tuple(_remarks(path, records, read, dialect)))
 
 
@@ -159,7 +160,7 @@ def _blocks(reader: Any) -> Iterator[tuple[list[list[str]], int]]:
 
 
 def _may_have_remark(
-    path: Path, rows: Sequence[Sequence[str]], n_lines: int, read: ReadOptions, dialect: _Dialect
+    path: Path, rows: Sequence[Sequence[str]], n_lines: int, read: ReadOptions, dialect: Dialect
 ) -> bool:
     """Whether `_remarks` may find something in a block; a file of which none may is read but once."""
     if has_no_quoting(path, read):
@@ -167,35 +168,14 @@ def _may_have_remark(
     return n_lines > len(rows) and any(_may_hide_rows(cell, dialect) for cell in chain.from_iterable(rows))
 
 
-def _remarks(path: Path, records: Iterable[_Record], read: ReadOptions, dialect: _Dialect) -> Iterator[str]:
+def _remarks(path: Path, records: Iterable[_Record], read: ReadOptions, dialect: Dialect) -> Iterator[str]:
     return _kept_marks(path, records) if has_no_quoting(path, read) else _spanning_cells(path, records, dialect)
 
 
-def _dialect(path: Path, lines: Callable[[], Iterable[str]], read: ReadOptions) -> _Dialect:
-    """Args: lines: gives those of the file, anew at each call."""
-    quote = "" if has_no_quoting(path, read) else QUOTE if read.quote is None else read.quote
-    for key, value in (("sep", read.sep), ("quote", quote)):
-        if value in LINE_BREAKS:
-            raise UserError(f"dataset.read.{key}: {value!r} ends a line and can be nothing else")
-    if quote and quote == read.sep:
-        raise UserError(f"dataset.read: sep and quote are both {quote!r}; write another for one of them")
-    if read.sep is not None or path.suffix.lower() in TAB_SUFFIXES:
-        return _Dialect(read.sep or TAB, quote)
-    possible = [_Dialect(separator, quote) for separator in SEPARATORS if separator != quote]
-    return max(possible, key=lambda dialect: _columns_of_header(lines(), dialect))
-
-
-def _columns_of_header(lines: Iterable[str], dialect: _Dialect) -> int:
-    try:
-        return len(next(dialect.reader(lines), []))
-    except csv.Error:
-        return 0
-
-
-def _records(path: Path, lines: Iterable[str], dialect: _Dialect) -> Iterator[_Record]:
+def _records(path: Path, lines: Iterable[str], dialect: Dialect) -> Iterator[_Record]:
     """The lines that are not blank, or several that one quoted cell spans."""
     reader = dialect.reader(lines)
-    start = 1
+    start = 1 + dialect.n_skipped
     while True:
         try:
             cells = next(reader, None)
@@ -204,11 +184,11 @@ def _records(path: Path, lines: Iterable[str], dialect: _Dialect) -> Iterator[_R
         if cells is None:
             return
         if cells:
-            yield _Record(start, reader.line_num, cells)
-        start = reader.line_num + 1
+            yield _Record(start, reader.line_num + dialect.n_skipped, cells)
+        start = reader.line_num + dialect.n_skipped + 1
 
 
-def _broken_quote(error: csv.Error, dialect: _Dialect) -> str:
+def _broken_quote(error: csv.Error, dialect: Dialect) -> str:
     """The module's own words are "unexpected end of data" and "',' expected after '\"'"."""
     if "end of data" in str(error):
         fault = f"a cell begins with {dialect.quote} and no {dialect.quote} closes it"
@@ -222,23 +202,27 @@ def _broken_quote(error: csv.Error, dialect: _Dialect) -> str:
     )
 
 
-def _row(path: Path, columns: Sequence[str], record: _Record, dialect: _Dialect) -> list[str]:
-    if len(record.cells) != len(columns):
-        remedy = "quote cells that hold the separator, or set dataset.read: {sep: ...}"
-        if not dialect.quote:
-            remedy = f"take separators and line breaks out of cells, or where these are quoted, write {WITH_QUOTING}"
-        place = f"line {record.first_line}"
-        if record.last_line > record.first_line:
-            place = f"lines {record.first_line} to {record.last_line}, joined by a quoted cell"
-            remedy += f"; if quotes are text there, read them so with {WITHOUT_QUOTING}"
-        raise DataError(
-            f"{path.name} {place}: {len(record.cells)} cells where the header has {len(columns)} "
-            f"columns ({listed(columns)}); {remedy}"
-        )
-    return record.cells
+def _row(path: Path, columns: Sequence[str], record: _Record, dialect: Dialect, n_header: int) -> list[str]:
+    """The cells of the columns; `n_header` counts also those columns without a name that hold nothing."""
+    n_cells = len(record.cells)
+    if n_cells == len(columns):
+        return record.cells
+    if len(columns) < n_cells <= n_header:  # all are empty; spreadsheets leave some of them out in later rows
+        return record.cells[: len(columns)]
+    remedy = "quote cells that hold the separator, or set dataset.read: {sep: ...}"
+    if not dialect.quote:
+        remedy = f"take separators and line breaks out of cells, or where these are quoted, write {WITH_QUOTING}"
+    place = f"line {record.first_line}"
+    if record.last_line > record.first_line:
+        place = f"lines {record.first_line} to {record.last_line}, joined by a quoted cell"
+        remedy += f"; if quotes are text there, read them so with {WITHOUT_QUOTING}"
+    raise DataError(
+        f"{path.name} {place}: {n_cells} cells where the header has {len(columns)} "
+        f"columns ({listed(columns)}); {remedy}"
+    )
 
 
-def _spanning_cells(path: Path, records: Iterable[_Record], dialect: _Dialect) -> Iterator[str]:
+def _spanning_cells(path: Path, records: Iterable[_Record], dialect: Dialect) -> Iterator[str]:
     """Cells that may be rows: a quotation mark that opens a cell by mistake takes all in up to the next."""
     found = [
         record
@@ -254,7 +238,7 @@ def _spanning_cells(path: Path, records: Iterable[_Record], dialect: _Dialect) -
         )
 
 
-def _may_hide_rows(cell: str, dialect: _Dialect) -> bool:
+def _may_hide_rows(cell: str, dialect: Dialect) -> bool:
     return dialect.separator in cell and ("\n" in cell or "\r" in cell)
 
 

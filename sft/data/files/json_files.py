@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from sft.config.dataset import ReadOptions
+from sft.data.files.json_rows import check_are_rows, check_is_row, rows_at, rows_field
 from sft.data.files.text_files import (
     OddText,
     decoded,
@@ -20,7 +21,7 @@ from sft.data.files.text_files import (
 )
 from sft.data.tables import ListColumn, ReadTable, Table
 from sft.errors import DataError
-from sft.wording import LONE_SURROGATE, json_kind, listed, quoted
+from sft.wording import LONE_SURROGATE, json_kind, quoted
 
 JSON_BLANKS = " \t\r\n"
 
@@ -49,76 +50,94 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object)
 
 
-def read_jsonl(path: Path, read: ReadOptions) -> Table:
-    """The rows of a file with one JSON object per line; blank lines are skipped.
+class JsonRows(NamedTuple):
+    """What a file of JSON holds."""
+
+    table: Table
+    kind: str
+    """`jsonl` = an object on each line, else `json`."""
+
+    field: str | None
+    """Where in an object the rows lie; None = no object is around them."""
+
+
+def read_jsonl(path: Path, read: ReadOptions) -> JsonRows:
+    """As `read_json`, fast where each line has one JSON object, as the name says.
 
     Raises:
         DataError: names the line that is not a JSON object.
     """
-    table = _from_plain_lines(path) if is_plain(read.encoding) else None
-    return _from_lines(path, decoded(path, read.encoding)) if table is None else table
+    table = _from_plain_lines(path) if is_plain(read.encoding) and read.field is None else None
+    if table is None or (table.n_rows == 1 and rows_field(table.records[0]) is not None):
+        return read_json(path, read)
+    return JsonRows(table, "jsonl", None)
 
 
 def jsonl_rows(path: Path, read: ReadOptions) -> Iterator[dict[str, Any]]:
     """The rows that `read_jsonl` reads, one after the other, of a file that need not fit into memory.
 
+    A file that is JSON as a whole is read at once.
+
     Raises:
         DataError: as `read_jsonl`.
     """
+    n_given = 0
     try:
-        if is_plain(read.encoding):
-            for block in plain_blocks(path):
-                yield from _records(block)
-        else:
-            with plain_file(path, read.encoding) as file:
-                for line in from_begin(file):
-                    yield from _records(line)
+        if read.field is not None:
+            raise OddText
+        for records in _records_of_lines(path, read.encoding):
+            if n_given == 0 and len(records) == 1 and rows_field(records[0]) is not None:
+                raise OddText
+            n_given += len(records)
+            yield from records
     except (OddText, ValueError, RecursionError, LookupError):
-        _from_lines(path, decoded(path, read.encoding))
-        raise
+        table = read_json(path, read).table
+        if n_given:
+            raise
+        yield from map(dict, table.records)
 
 
-def read_json(path: Path, read: ReadOptions) -> Table:
-    """The rows of a file with a JSON list of objects, or with one object per line.
+def _records_of_lines(path: Path, encoding: str) -> Iterator[list[dict[str, Any]]]:
+    """The objects of a file with one on each line, in parts."""
+    if is_plain(encoding):
+        yield from map(_records, plain_blocks(path))
+    else:
+        with plain_file(path, encoding) as file:
+            yield from map(_records, from_begin(file))
+
+
+def read_json(path: Path, read: ReadOptions) -> JsonRows:
+    """The rows of a file with a JSON list of objects, an object around such a list, or one object per line.
 
     Raises:
-        DataError: the file is neither, or has no row.
+        DataError: the file is none of these, or has no row; where a line is at fault, names it.
     """
     text = decoded(path, read.encoding)
-    start = text.lstrip()[:1]
-    if start == "{":
-        whole = _whole_object(text)
-        if whole is None:
-            return _from_lines(path, text)
-        _check_is_row(path, whole)
-        return _table(path, [whole])
-    if start != "[":
-        return _from_lines(path, text)
+    if text.lstrip()[:1] not in ("[", "{"):
+        return _from_lines(path, text, read)
     try:
-        items = _parse(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path.name} line {error.lineno}: not valid JSON ({error.msg})") from None
+        value = _parse(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path.name}: not valid JSON ({_reason(error)})") from None
-    for index, item in enumerate(items):
-        if not isinstance(item, dict):
-            raise DataError(
-                f"{path.name}: item {index} (from 0) of the list is {json_kind(item)} and not a JSON object; a row is "
-                "an object: {column: value}"
-            )
+        if text.lstrip()[0] == "{" or path.suffix.lower() == ".jsonl":
+            return _from_lines(path, text, read)
+        place = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise DataError(f"{path.name}{place}: not valid JSON ({_reason(error)})") from None
+    field = read.field
+    if field is None and isinstance(value, dict):
+        field = rows_field(value)
+    if field is not None:
+        items = rows_at(path.name, value, field)
+    elif isinstance(value, dict):
+        if path.suffix.lower() != ".jsonl" or "\n" in text.strip():
+            check_is_row(path.name, value)
+        items = [value]
+    else:
+        check_are_rows(path.name, value)
+        items = value
     if _ESCAPED_SURROGATE.search(text):
         for index, item in enumerate(items):
             _check_characters(f"{path.name} row {index} (from 0)", item)
-    return _table(path, items)
-
-
-def _whole_object(text: str) -> dict[str, Any] | None:
-    """The one object that a whole file is, on one line or many."""
-    try:
-        value = _parse(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    return JsonRows(_table(path, items), "json", field)
 
 
 def _from_plain_lines(path: Path) -> Table | None:
@@ -155,38 +174,29 @@ def _records(block: str) -> list[dict[str, Any]]:
     return found
 
 
-def _from_lines(path: Path, text: str) -> Table:
+def _from_lines(path: Path, text: str, read: ReadOptions) -> JsonRows:
     records = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            records.append(_json_object(path, number, line, text))
-    return _table(path, records)
+            records.append(_json_object(path, number, line))
+    if read.field is not None:
+        raise DataError(f"dataset.read.field: {path.name} has one JSON object per line, each a row; take field out")
+    return JsonRows(_table(path, records), "jsonl", None)
 
 
-def _json_object(path: Path, number: int, line: str, text: str) -> dict[str, Any]:
+def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         value = _parse(line)
     except (ValueError, RecursionError) as error:
-        whole = "; the file as a whole is one JSON value: name it .json" if _is_json(text) else ""
-        raise DataError(f"{path.name} line {number}: not valid JSON ({_reason(error)}){whole}") from None
+        raise DataError(f"{path.name} line {number}: not valid JSON ({_reason(error)})") from None
     if not isinstance(value, dict):
-        is_whole = isinstance(value, list) and all(isinstance(item, dict) for item in value)
-        whole = ": name the file .json" if is_whole and path.suffix == ".jsonl" else ""
         raise DataError(
             f"{path.name} line {number}: not a JSON object but {json_kind(value)}, {line.strip()[:40]!r}; each line "
-            f"is a row, {{column: value}}{whole}"
+            "is a row, {column: value}"
         )
     if _ESCAPED_SURROGATE.search(line):
         _check_characters(f"{path.name} line {number}", value)
     return value
-
-
-def _is_json(text: str) -> bool:
-    try:
-        _parse(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _reason(error: Exception) -> str:
@@ -219,22 +229,6 @@ def _table(path: Path, records: Sequence[Mapping[str, Any]]) -> Table:
     table = RecordColumns()
     table.add(records)
     return table.finished()
-
-
-def _check_is_row(path: Path, record: Mapping[str, Any]) -> None:
-    """Refuse a file that is one object with the rows inside it, or with a list for each column."""
-    for key, value in record.items():
-        if isinstance(value, list) and len(value) > 1 and all(isinstance(item, dict) for item in value):
-            raise DataError(
-                f"{path.name}: one JSON object with {len(value)} objects under {quoted(key)}; if these are the "
-                "rows, save that list as a file of its own"
-            )
-    sizes = {len(value) if isinstance(value, list | dict) else 0 for value in record.values()}
-    if len(record) > 1 and len(sizes) == 1 and max(sizes) > 1:
-        raise DataError(
-            f"{path.name}: one JSON object with {max(sizes)} values under each of {listed(record)}: columns, and "
-            "not rows; save it as a list of objects, {column: value} for each row"
-        )
 
 
 class RecordColumns:

@@ -1,8 +1,9 @@
 """Text files to text."""
 
 import codecs
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from sft.wording import LONE_SURROGATE
 LIKELY_ENCODINGS = ("utf-8", "cp1252", "shift_jis", "gb18030", "latin-1")
 BYTE_ORDER_MARK = "\ufeff"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+ZIP = b"PK\x03\x04"
+OLE = b"\xd0\xcf\x11\xe0"
+PARQUET = b"PAR1"
 NO_TEXT = {
-    b"PK\x03\x04": "a zip archive or a spreadsheet; unpack it, or save its sheet as csv",
-    b"\xd0\xcf\x11\xe0": "an old spreadsheet or document; save its sheet as csv",
+    ZIP: "a zip archive; unpack it",
+    OLE: "an old spreadsheet or document; save its sheet as .xlsx or csv",
     b"\x1f\x8b": "compressed by gzip; unpack it",
     b"BZh9": "compressed by bzip2; unpack it",
     b"\xfd7zXZ": "compressed by xz; unpack it",
@@ -28,6 +32,11 @@ BLOCK_BYTES = 2**16
 """So few that the rows of a block are gone before the garbage collector, which goes by their number, looks at them."""
 
 
+def encoding_of(data: bytes, encoding: str) -> str:
+    """The encoding that is written, unless that is UTF-8 and the data begin with the mark of UTF-16, as Excel's do."""
+    return "utf-16" if data.startswith(UTF16_MARKS) and is_plain(encoding) else encoding
+
+
 def decoded(path: Path, encoding: str) -> str:
     """The text of a file, without its byte order mark.
 
@@ -35,18 +44,16 @@ def decoded(path: Path, encoding: str) -> str:
         DataError: a byte is not of the encoding, or what it gives is no text; names the line.
         MachineError: the file cannot be read.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MachineError(f"{path}: cannot be read: {error.strerror}") from error
+    data = file_bytes(path)
     for signature, kind in NO_TEXT.items():
         if data.startswith(signature):
             raise DataError(f"{path.name}: this is {kind} (found by its first bytes)")
+    encoding = encoding_of(data, encoding)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        fitting = ", ".join(_fitting_encodings(data)) or "none of the usual ones"
+        fitting = ", ".join(fitting_encodings(data)) or "none of the usual ones"
         raise DataError(
             f"{path.name} line {line}: byte 0x{data[error.start]:02x} is not valid {encoding}; "
             f"encodings that fit: {fitting}; write it as dataset.read: {{encoding: ...}}"
@@ -62,6 +69,19 @@ def decoded(path: Path, encoding: str) -> str:
     return text.removeprefix(BYTE_ORDER_MARK)
 
 
+def file_bytes(path: Path, n: int = -1) -> bytes:
+    """The bytes of a file, or its first n.
+
+    Raises:
+        MachineError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(n)
+    except OSError as error:
+        raise MachineError(f"{path}: cannot be read: {error.strerror}") from error
+
+
 def lone_surrogate(place: str, found: re.Match[str]) -> DataError:
     """Half of a character in data, which no tokenizer takes and no file of results can hold."""
     return DataError(
@@ -70,13 +90,19 @@ def lone_surrogate(place: str, found: re.Match[str]) -> DataError:
     )
 
 
-def _fitting_encodings(data: bytes) -> Iterator[str]:
+def fitting_encodings(data: bytes) -> Iterator[str]:
+    """The usual encodings in which all of the data are valid, the likelier first."""
     for encoding in ("utf-16", *LIKELY_ENCODINGS) if data.startswith(UTF16_MARKS) else LIKELY_ENCODINGS:
         try:
             data.decode(encoding)
         except UnicodeDecodeError:
             continue
         yield encoding
+
+
+def text_lines(text: str) -> Iterable[str]:
+    """The lines of a text with their own line breaks, as the csv module takes them."""
+    return io.StringIO(text, newline="")
 
 
 class OddText(Exception):
@@ -123,8 +149,9 @@ def plain_file(path: Path, encoding: str = "utf-8") -> TextIOWrapper:
     """
     try:
         with path.open("rb") as file:
-            _check_begin(file.read(max(map(len, NO_TEXT))))
-        return path.open(encoding=encoding, newline="")
+            begin = file.read(max(map(len, NO_TEXT)))
+        _check_begin(begin)
+        return path.open(encoding=encoding_of(begin, encoding), newline="")
     except OSError as error:
         raise OddText(path.name) from error
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sft.config.dataset import DatasetConfig, ReadOptions
-from sft.data.loading import _read_file
+from sft.config.dataset import ReadOptions
+from sft.data.files.reading import read_file
 from sft.data.sources import file_split
 from sft.data.streaming import NewRowsFile, RowCounts, rows_of_file
 from sft.errors import DataError, UserError
@@ -16,8 +16,7 @@ ROWS = [{"text": f"“row” {n}\nbroken, line", "n": n, "kind": None if n % 3 e
 
 
 def whole(path: Path, read: ReadOptions) -> list[dict[str, object]]:
-    dataset = DatasetConfig(path=path.name, task_type="classification", shots=0, read=read)
-    return [dict(row) for row in _read_file(path, file_split(path).format, dataset).records]
+    return [dict(row) for row in read_file(path, file_split(path).format, read).records]
 
 
 def written(path: Path, read: ReadOptions) -> Path:
@@ -48,6 +47,28 @@ def test_rows_are_those_of_the_whole_file(tmp_path: Path, ending: str, encoding:
     found = [dict(row) for row in rows_of_file(path, read)]
     assert found == whole(path, read)
     assert len(found) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"sep=;\ntext;n;;\none;1;;\ntwo;\n"),
+        ("a.csv", b";;\ntext;n;\none;1;\ntwo;2;x\n"),
+        ("a.csv", "text\tn\none\t1\n".encode("utf-16")),
+        ("a.csv", b'{"text": "one"}\n{"text": "two"}\n'),
+        ("a.jsonl", b'[\n{"text": "one"}\n]'),
+        ("a.jsonl", b'{"data": [{"text": "one"}, {"text": "two"}]}\n'),
+        ("a.jsonl", '{"text": "one"}\n'.encode("utf-16")),
+        ("a.json", b'{"text": "one"}\n{"text": "two"}\n'),
+        ("a.json", b"text,n\none,1\ntwo,2\n"),
+    ],
+)
+def test_files_as_they_lie_there_give_the_rows_of_the_whole_file(tmp_path: Path, name: str, content: bytes):
+    path = tmp_path / name
+    path.write_bytes(content)
+    found = [dict(row) for row in rows_of_file(path, ReadOptions())]
+    assert found == whole(path, ReadOptions())
+    assert found[0]["text"] == "one"
 
 
 @pytest.mark.parametrize(

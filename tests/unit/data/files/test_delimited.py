@@ -115,3 +115,43 @@ def test_separator_and_quote_must_go_together(tmp_path: Path, read: dict[str, st
     with pytest.raises(UserError) as caught:
         read_csv(write(tmp_path, "a.csv", "a,b\n"), ReadOptions.model_validate(read))
     assert message in str(caught.value)
+
+
+def test_a_line_that_tells_the_separator_is_no_header_and_counts_as_a_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", 'sep=;\ntext;y\n"a\nb";1,5\n\nc;2\n')
+    assert [dict(record) for record in read_csv(path, READ).records] == [
+        {"text": "a\nb", "y": "1,5"},
+        {"text": "c", "y": "2"},
+    ]
+    with pytest.raises(DataError, match=r"a.csv line 4: 3 cells where the header has 2"):
+        read_csv(write(tmp_path, "a.csv", "sep=;\ntext;y\nb;1\nc;d;2\n"), READ)
+    assert read_csv(path, ReadOptions(sep=",")).columns == ("text;y",)
+    assert read_csv(write(tmp_path, "b.csv", "sep=\nx\n"), READ).columns == ("sep=",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text;y;;\na;1;;\nb;;;\n",
+        "text;y;;\na;1;;\nb;\n",
+        "text;y;;\na;1;;\nb;;\n",
+        ";;;\ntext;y;;\na;1;;\nb;;;\n",
+        "text;y;\na;1;\nb;;\n",
+    ],
+)
+def test_empty_columns_of_a_spreadsheet_are_left_out(tmp_path: Path, content: str) -> None:
+    table = read_csv(write(tmp_path, "a.csv", content), READ)
+    assert table.columns == ("text", "y")
+    assert [dict(record) for record in table.records] == [{"text": "a", "y": "1"}, {"text": "b", "y": None}]
+
+
+def test_a_column_without_name_that_holds_something_is_kept_or_told(tmp_path: Path) -> None:
+    assert read_csv(write(tmp_path, "a.csv", "text;y;\na;1;\nb;2;x\n"), READ).columns == ("text", "y", "")
+    with pytest.raises(DataError, match=r"a.csv: columns 3, 4 have no name in the header, text, y; name them"):
+        read_csv(write(tmp_path, "a.csv", "text;y;;\na;1;;\nb;2;x;\n"), READ)
+
+
+@pytest.mark.parametrize("row", ["a", "a;1;;;", "a;1;x;y;"])
+def test_rows_are_no_shorter_than_the_names_and_no_longer_than_the_header(tmp_path: Path, row: str) -> None:
+    with pytest.raises(DataError, match=r"a.csv line 3: \d cells where the header has 2|have no name"):
+        read_csv(write(tmp_path, "a.csv", f"text;y;;\na;1;;\n{row}\n"), READ)

@@ -6,12 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sft.config.dataset import ReadOptions
+from sft.data.files import json_files
 from sft.data.files.delimited import read_csv
-from sft.data.files.json_files import read_json, read_jsonl
 from sft.data.joined_tables import merged
+from sft.data.tables import Table
 from sft.errors import DataError, MachineError, UserError
 
 READ = ReadOptions()
+
+
+def read_json(path: Path, read: ReadOptions) -> Table:
+    return json_files.read_json(path, read).table
+
+
+def read_jsonl(path: Path, read: ReadOptions) -> Table:
+    return json_files.read_jsonl(path, read).table
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -29,11 +38,12 @@ def test_undecodable_byte_names_file_line_and_fitting_encodings(tmp_path: Path) 
     assert read_csv(path, ReadOptions(encoding="cp1252")).records[1]["text"] == "café"
 
 
-def test_utf16_is_proposed_only_with_its_mark(tmp_path: Path) -> None:
+def test_the_mark_of_utf16_is_obeyed_unless_another_encoding_is_written(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"a": "é"}\n'.encode("utf-16"))
-    with pytest.raises(DataError, match="encodings that fit: utf-16"):
-        read_jsonl(path, READ)
-    assert read_jsonl(path, ReadOptions(encoding="utf-16")).records[0]["a"] == "é"
+    for encoding in ("utf-8", "UTF8", "utf-16"):
+        assert read_jsonl(path, ReadOptions(encoding=encoding)).records[0]["a"] == "é"
+    with pytest.raises(DataError, match="is not valid ascii; encodings that fit: utf-16"):
+        read_jsonl(path, ReadOptions(encoding="ascii"))
 
 
 def test_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
@@ -81,7 +91,8 @@ def test_an_encoding_that_gives_lone_surrogates_is_no_way_round(tmp_path: Path) 
         ('{"a": 1}\n{"a": "trunc', "train.jsonl line 2: not valid JSON"),
         ('{"a": NaN}\n', "train.jsonl line 1: not valid JSON (NaN is not a JSON number)"),
         ('{"a": 1e999}\n', "train.jsonl line 1: not valid JSON (the number 1e999 is too large)"),
-        ("\n[1]\n", "train.jsonl line 2: not a JSON object"),
+        ("\n[1]\n", "train.jsonl: item 0 (from 0) of the list is a number and not a JSON object"),
+        ('{"a": 1}\n[1]\n', "train.jsonl line 2: not a JSON object"),
         ("[" * 100_000, "train.jsonl line 1: not valid JSON"),
         ("\n\n", "train.jsonl: the file is empty"),
     ],
@@ -108,15 +119,15 @@ def test_json_is_a_list_or_lines(tmp_path: Path) -> None:
         ("a.json", "[]", "a.json: the file is empty"),
         ("a.json", "[{}, {}]", "a.json: no row has a column"),
         ("a.json", '[["x", "a"]]', "item 0 (from 0) of the list is a list and not a JSON object"),
-        ("a.json", '{"v": 1, "data": [{"t": "x"}, {"t": "y"}]}', "one JSON object with 2 objects under 'data'"),
+        ("a.json", '{"v": 1, "odd": [{"t": "x"}, {"t": "y"}]}', "2 objects under 'odd'; if these are the rows, write"),
+        ("a.json", '{"data": [{"t": 1}, {}], "b": [{}, {}]}', "2 objects under 'data', 2 objects under 'b'; if these"),
+        ("a.json", '{"columns": ["t"], "index": [0], "data": [["x"]]}', "as pandas writes it with orient='split'"),
         ("a.json", '{"t": ["x", "y"], "l ": ["a", "b"]}', "one JSON object with 2 values under each of t, 'l '"),
         ("a.json", '{"t": {"0": "x", "1": "y"}, "l": {"0": "a", "1": "b"}}', "columns, and not rows"),
         ("a.json", "3", "a.json line 1: not a JSON object but a number, '3'"),
-        ("a.jsonl", '[{"t": "x"}]', "each line is a row, {column: value}: name the file .json"),
-        ("a.jsonl", '[\n{"t": "x"}]', "the file as a whole is one JSON value: name it .json"),
         ("a.jsonl", '{"t": 1, "u": {"t": 2, "t": 3}}', "a.jsonl line 1: not valid JSON (the key 't' stands twice"),
         ("a.jsonl", '{"t": %s}' % ("9" * 5000), "a number has more than 4300 digits; write it as text"),
-        ("a.jsonl", "PK\x03\x04", "a zip archive or a spreadsheet; unpack it, or save its sheet as csv"),
+        ("a.jsonl", "PK\x03\x04", "a zip archive; unpack it"),
     ],
 )
 def test_files_of_another_shape_are_told_by_the_shape_found(
@@ -127,6 +138,11 @@ def test_files_of_another_shape_are_told_by_the_shape_found(
         read_json(path, READ) if path.suffix == ".json" else read_jsonl(path, READ)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ['[{"t": "x"}]', '[\n{"t": "x"}\n]', '{"data": [{"t": "x"}]}', '{\n"t": "x"\n}'])
+def test_json_under_the_name_of_json_lines_is_read(tmp_path: Path, content: str) -> None:
+    assert list(read_jsonl(write(tmp_path, "a.jsonl", content), READ).records) == [{"t": "x"}]
 
 
 def test_rows_that_are_lists_are_not_told_to_change_the_files_name(tmp_path: Path) -> None:
