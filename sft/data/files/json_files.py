@@ -128,8 +128,9 @@ def read_json(path: Path, read: ReadOptions) -> JsonRows:
     if field is not None:
         items = rows_at(path.name, value, field)
     elif isinstance(value, dict):
-        if path.suffix.lower() != ".jsonl" or "\n" in text.strip():
-            check_is_row(path.name, value)
+        if path.suffix.lower() == ".jsonl" and "\n" not in text.strip():
+            return _from_lines(path, text, read)
+        check_is_row(path.name, value)
         items = [value]
     else:
         check_are_rows(path.name, value)
