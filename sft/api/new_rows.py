@@ -32,7 +32,7 @@ def predict_new(
         new_rows: a csv, tsv, JSON, JSON Lines or Parquet file with the columns that the prompts read.
         output: a file that ends in `.jsonl`; default: beside the input, `new.csv` gives `new.predictions.jsonl`.
         results_path: the folder that holds the experiment.
-        read: how the file is read (`encoding`, `sep`, `quote`), over `dataset.read` of the experiment.
+        read: keys of `dataset.read` (`encoding`, `sep`, `quote`, `field`, `sheet`), over those of the experiment.
         say: shows a line about how it goes; default: on stderr.
 
     Raises:

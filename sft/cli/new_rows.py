@@ -56,6 +56,6 @@ def _read_options(options: "GridOptions") -> dict[str, Any]:
     if others:
         raise UserError(
             f"{others[0]}: with --input the experiment is what it was when it ran; only --set dataset.read.KEY=VALUE "
-            "(encoding, sep, quote: how the file is read) goes with it"
+            "(encoding, sep, quote, field, sheet: how the file is read) goes with it"
         )
     return {item.path[2]: item.value for item in overrides}

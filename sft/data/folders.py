@@ -6,6 +6,7 @@ without a hash in their names, a `data` folder, a folder for each configuration.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -23,14 +24,21 @@ FORMATS = {
 }
 """By a file's ending; the content decides where it is plainly of another format."""
 SPREADSHEETS = (".xlsx",)
+"""Endings that count in a folder only where it has no other data, since people keep notes in such files as well."""
 SHARD = re.compile(r"^(?P<split>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})(-[0-9a-f]+)?$")
 """`train-00000-of-00002`; `push_to_hub` used to add a hash of the content."""
 NO_DATA = frozenset({"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"})
 """What `datasets` writes about data (its `data_files.FILES_TO_IGNORE`)."""
-SPLIT_FOLDERS = frozenset(
-    {"train", "training", "validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"}
+SPLIT_NAMES = (
+    frozenset({"train", "training"}),
+    frozenset({"dev", "validation", "valid", "val"}),
+    frozenset({"test", "testing", "eval", "evaluation"}),
 )
-"""Folders that hold the files of one split each (its `data_files.SPLIT_KEYWORDS`); their names are the splits'."""
+"""Names that mean the same split, for `datasets` as well (its `data_files.SPLIT_KEYWORDS`)."""
+SPLIT_FOLDERS = frozenset().union(*SPLIT_NAMES)
+"""Folders that hold the files of one split each; their names are the splits'."""
+OPEN_IN_EXCEL = "~$"
+"""How the name begins of the file that Excel keeps beside one that is open."""
 CARD = "README.md"
 CONFIG_ARGUMENT = "dataset.args: {name: ...}"
 
@@ -75,15 +83,33 @@ def folder_splits(folder: Path, config: str | None) -> dict[str, SplitFiles]:
     files = _data_files_in(folder) or _data_files_in(folder / "data")
     if files and config is None:
         return _checked(_by_file_name(files))
+    if config is None and (by_folder := _split_folders(folder) or _split_folders(folder / "data")):
+        return _checked(by_folder)
     inner = {path.name: path for path in _folders_in(folder) if _data_files_in(path) or _data_files_in(path / "data")}
     if not inner:
         given = "" if config is None else f", nor a folder {quoted(config)} with any (dataset.args.name)"
         formats = ", ".join(FORMATS)
         raise DataError(f"{folder}: no data files{given}; a folder holds train and test files ({formats})")
-    if config is None and SPLIT_FOLDERS.issuperset(inner):
-        return _checked({name: _data_files_in(path) for name, path in inner.items()})
     chosen = _chosen(inner, config, None)
     return folder_splits(inner[chosen], None)
+
+
+def same_split(wanted: str, names: Iterable[str]) -> str | None:
+    """The one of some splits that a name means which is not among them: `dev` is `validation`, `test` is `Test`."""
+    alike = next((known for known in SPLIT_NAMES if wanted.casefold() in known), {wanted.casefold()})
+    found = [name for name in names if name.casefold() in alike]
+    return found[0] if len(found) == 1 else None
+
+
+def _split_folders(folder: Path) -> dict[str, list[Path]]:
+    """The files of each folder, however deep, by its name, where one of the folders is called like a split."""
+    if not folder.is_dir():
+        return {}
+    inner = {path.name: path for path in _folders_in(folder)}
+    if SPLIT_FOLDERS.isdisjoint(map(str.casefold, inner)):
+        return {}
+    found = {name: _data_files_below(path) for name, path in inner.items()}
+    return {name: files for name, files in found.items() if files}
 
 
 def _described(folder: Path) -> dict[str, _Described]:
@@ -165,11 +191,16 @@ def _folders_in(folder: Path) -> list[Path]:
 def _data_files_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_file() and _is_data(path))
+    found = sorted(path for path in folder.iterdir() if path.is_file() and _is_data(path))
+    return [path for path in found if path.suffix.lower() not in SPREADSHEETS] or found
+
+
+def _data_files_below(folder: Path) -> list[Path]:
+    return [*_data_files_in(folder), *chain.from_iterable(map(_data_files_below, _folders_in(folder)))]
 
 
 def _is_data(path: Path) -> bool:
-    return names_file(path.name) and path.name not in NO_DATA and not path.name.startswith(".")
+    return names_file(path.name) and path.name not in NO_DATA and not path.name.startswith((".", OPEN_IN_EXCEL))
 
 
 def _by_file_name(paths: Iterable[Path]) -> dict[str, list[Path]]:

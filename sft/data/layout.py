@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig, SplitsConfig
-from sft.data.folders import names_file
+from sft.data.folders import names_file, same_split
 from sft.data.sources import SplitSource, file_split
 from sft.errors import DataError, UserError
 from sft.wording import listed, shown
@@ -57,8 +57,11 @@ def find_layout(dataset: DatasetConfig, available: Mapping[str, SplitSource], fo
 def _named(name: str, available: Mapping[str, SplitSource], folder: Path) -> SplitSource:
     if name in available:
         return available[name]
-    if names_file(name):
+    if names_file(name) or (folder / name).is_file():
         return file_split(folder / name)
+    alike = same_split(name, available)
+    if alike is not None:
+        return available[alike]
     hint = ""
     if name == "test" and len(available) == 1:
         hint = f"; to cut a share of the rows off for testing, write {SHARE_LINE}"

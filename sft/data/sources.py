@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.config.dataset import DatasetConfig
+from sft.config.dataset import DatasetConfig, ReadOptions
+from sft.data.files.content import known_format
 from sft.data.folders import FORMATS, folder_splits, names_file
 from sft.errors import DataError, UserError
 
@@ -88,11 +89,11 @@ def file_split(path: Path) -> FileSplit:
     """A split that is one file.
 
     Raises:
-        UserError: there is no such file, or its ending is of no known format.
+        UserError: there is no such file, or neither its ending nor its content is of a known format.
     """
     if not path.is_file():
         raise UserError(f"no file {path}", kind="data")
-    kind = FORMATS.get(path.suffix.lower())
+    kind = FORMATS.get(path.suffix.lower()) or known_format(path, None, ReadOptions())
     if kind is None:
         raise UserError(f"{path}: unknown format {path.suffix!r}; known: {', '.join(FORMATS)}", kind="data")
     return FileSplit((path,), kind)

@@ -21,13 +21,20 @@ ENCRYPTED_PART = "EncryptedPackage".encode("utf-16-le")
 
 
 def format_of(path: Path, by_name: str | None, read: ReadOptions) -> str:
+    """As `known_format`; a file that shows none and has no name of one counts as csv."""
+    return known_format(path, by_name, read) or "csv"
+
+
+def known_format(path: Path, by_name: str | None, read: ReadOptions) -> str | None:
     """The format in which a file is read: csv, tsv, json, jsonl, parquet or xlsx.
 
     Args:
         path: the file.
-        by_name: the format that its name says, which holds unless the content is plainly of another; None counts as
-            csv.
+        by_name: the format that its name says, which holds unless the content is plainly of another; None = none.
         read: its encoding, and what else the user wrote of it.
+
+    Returns:
+        None where neither the name nor the content says one.
 
     Raises:
         DataError: it is a spreadsheet that is encrypted, or of another kind of no use.
@@ -37,17 +44,17 @@ def format_of(path: Path, by_name: str | None, read: ReadOptions) -> str:
     if head.startswith(PARQUET):
         return "parquet"
     if head.startswith(ZIP):
-        return "xlsx" if by_name == "xlsx" or _is_workbook(path) else "csv"
+        return "xlsx" if by_name == "xlsx" or _is_workbook(path) else by_name
     if head.startswith(OLE):
         return _refused_ole(path)
     text = _start_of_text(head, read.encoding)
     if text is None:
-        return by_name or "csv"
+        return by_name
     if by_name not in JSON and text.startswith(("{", "[")) and _is_json(path, text, read.encoding):
         return "json"
     if by_name not in DELIMITED and not text.startswith(("{", "[")) and _is_table(path, text, read):
         return "csv"
-    return by_name or "csv"
+    return by_name
 
 
 def _is_workbook(path: Path) -> bool:

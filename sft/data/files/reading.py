@@ -11,6 +11,9 @@ from sft.data.files.spreadsheets import read_spreadsheet
 from sft.data.tables import Table
 from sft.errors import UserError
 
+ONLY_FOR = (("field", JSON, "JSON"), ("sheet", ("xlsx",), "a spreadsheet"))
+"""Options of `dataset.read` for some formats only, with these and what to call them."""
+
 
 def read_file(path: Path, by_name: str | None, read: ReadOptions) -> Table:
     """The rows of a file, whatever its name says.
@@ -39,9 +42,12 @@ def check_options(path: Path, kind: str, read: ReadOptions) -> None:
     Raises:
         UserError: `field` for a file that is no JSON, or `sheet` for one that is no spreadsheet.
     """
-    for key, value, kinds, needed in (
-        ("field", read.field, JSON, "JSON"),
-        ("sheet", read.sheet, ("xlsx",), "a spreadsheet"),
-    ):
-        if value is not None and kind not in kinds:
+    for key, kinds, needed in ONLY_FOR:
+        if getattr(read, key) is not None and kind not in kinds:
             raise UserError(f"dataset.read.{key}: {path.name} is {kind} and not {needed}; take {key} out", kind="data")
+
+
+def of_use(path: Path, by_name: str | None, read: ReadOptions) -> ReadOptions:
+    """The options that a file has a use for, of those that were written for another file."""
+    kind = format_of(path, by_name, read)
+    return read.model_copy(update={key: None for key, kinds, _ in ONLY_FOR if kind not in kinds})

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from sft.calibration.selection import calibrator_of
 from sft.config.dataset import ReadOptions
+from sft.data.files.reading import of_use
+from sft.data.sources import file_split
 from sft.data.streaming import NewRowsFile
 from sft.deployment.new_rows.answers_file import whole_lines
 from sft.deployment.new_rows.finished import FinishedExperiment
@@ -80,7 +82,7 @@ def answer_file(
 def _origin(experiment: FinishedExperiment, new_rows: Path, read: Mapping[str, Any]) -> Origin:
     """What answers to a file are made from; all of the file is read for it."""
     record, dataset = experiment.record, experiment.record.experiment.dataset
-    options = _read_options(dataset.read, read)
+    options = _read_options(of_use(new_rows, file_split(new_rows).format, dataset.read), read)
     columns = tuple(dict.fromkeys(record.experiment.inference_prompting.input_columns))
     file = NewRowsFile(new_rows, options, columns, dataset.on_missing)
     sha256 = sha256_of(new_rows)

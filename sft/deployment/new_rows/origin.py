@@ -35,7 +35,7 @@ class Origin:
     """Those that prompts read."""
     on_missing: str
     read: dict[str, Any]
-    """How it is read: encoding, sep, quote."""
+    """How it is read: the fields of `dataset.read`."""
     n_rows: int
     """Rows that are answered."""
     n_dropped: int

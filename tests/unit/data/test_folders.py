@@ -6,6 +6,7 @@ import pytest
 
 from sft.config.dataset import DatasetConfig
 from sft.data.folders import folder_splits
+from sft.data.loading import data_names
 from sft.data.sources import local_splits
 from sft.errors import DataError, UserError
 
@@ -119,3 +120,46 @@ def test_a_name_chooses_in_folders_only(tmp_path: Path) -> None:
         splits("a.csv")
     with pytest.raises(DataError, match="not what save_to_disk writes"):
         splits("saved")
+
+
+def test_folders_of_splits_lie_deep_beside_others_and_in_any_case(tmp_path: Path) -> None:
+    touch(tmp_path, "d/data/Train/2023/a.csv", "d/data/Train/2024/b.csv", "d/data/TEST/a.json", "d/data/holdout/x.csv")
+    touch(tmp_path, "d/data/.git/x.csv", "d/data/images/x.png")
+    assert names(tmp_path / "d") == {
+        "Train": ["data/Train/2023/a.csv", "data/Train/2024/b.csv"],
+        "TEST": ["data/TEST/a.json"],
+        "holdout": ["data/holdout/x.csv"],
+    }
+
+
+def test_spreadsheets_of_a_folder_count_where_there_is_no_other_data(tmp_path: Path) -> None:
+    touch(tmp_path, "train.xlsx", "test.xlsx", "~$test.xlsx", ".~lock.test.xlsx")
+    assert names(tmp_path) == {"test": ["test.xlsx"], "train": ["train.xlsx"]}
+    touch(tmp_path, "train.csv", "test.csv")
+    assert names(tmp_path) == {"test": ["test.csv"], "train": ["train.csv"]}
+
+
+def splits_of(folder: Path, **written: object) -> dict[str, str]:
+    dataset = DatasetConfig.model_validate(
+        {"path": "d", "task_type": "classification", "shots": 1, "splits": written, "args": {}}
+    )
+    return data_names(dataset, folder)
+
+
+def test_names_of_one_split_mean_each_other(tmp_path: Path) -> None:
+    touch(tmp_path, "d/Training/a.csv", "d/validation/b.csv", "d/evaluation/c.csv")
+    assert splits_of(tmp_path, dev="dev") == {"train": "a.csv", "dev": "b.csv", "test": "c.csv"}
+    assert splits_of(tmp_path, dev="val", test="Validation")["test"] == "b.csv"
+    touch(tmp_path, "d/test/d.csv")
+    assert splits_of(tmp_path) == {"train": "a.csv", "test": "d.csv"}
+    with pytest.raises(DataError, match=r'split "eval" not found; splits are: Training, evaluation, test, validation'):
+        splits_of(tmp_path, test="eval")
+
+
+def test_a_file_without_known_ending_is_known_by_its_content(tmp_path: Path) -> None:
+    (tmp_path / "d").write_text("text\tlabel\na\tx\n")
+    (tmp_path / "b.txt").write_text('{"text": "a"}\n')
+    (tmp_path / "c.txt").write_text("only words\n")
+    assert splits_of(tmp_path, test="b.txt") == {"train": "d", "test": "b.txt"}
+    with pytest.raises(UserError, match=r"c.txt: unknown format '.txt'; known: .csv, .*\.xlsx"):
+        splits_of(tmp_path, test="c.txt")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sft.config.dataset import ReadOptions
-from sft.data.files.reading import read_file
+from sft.data.files.reading import of_use, read_file
 from sft.data.files.text_files import OLE
 from sft.errors import DataError, PackageMissing, UserError
 from tests.support.workbooks import DURATION_STYLE, Raw, date_cell, write_workbook
@@ -87,6 +87,15 @@ def test_options_of_other_files_are_refused(tmp_path: Path) -> None:
         read_file(tmp_path / "a.csv", "csv", ReadOptions(sheet="S"))
     with pytest.raises(UserError, match=r"dataset.read.field: a.xlsx is xlsx and not JSON"):
         records(write_workbook(tmp_path / "a.xlsx", {"S": ROWS}), ReadOptions(field="data"))
+
+
+def test_options_for_another_file_are_taken_where_they_are_of_use(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\na,x\n")
+    (tmp_path / "a.json").write_text('[{"a": 1}]')
+    both = ReadOptions(sheet="S", field="f", sep=";")
+    assert of_use(tmp_path / "a.csv", "csv", both) == ReadOptions(sep=";")
+    assert of_use(tmp_path / "a.json", "json", both) == ReadOptions(sep=";", field="f")
+    assert of_use(write_workbook(tmp_path / "a.csv", {"S": ROWS}), "csv", both) == ReadOptions(sep=";", sheet="S")
 
 
 def test_broken_and_encrypted_files_are_told_in_one_line(tmp_path: Path) -> None:
