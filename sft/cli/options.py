@@ -39,7 +39,8 @@ Top = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")]
 
 NoTexts = Annotated[
-    bool, typer.Option("--no-texts", help="Leave texts of the data out of leaderboard.html; label names stay.")
+    bool,
+    typer.Option("--no-texts", help="Leave texts of the data out of leaderboard.html; labels and slices stay named."),
 ]
 
 Figures = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the charts there as SVG files.")]

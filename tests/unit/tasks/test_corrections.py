@@ -54,6 +54,15 @@ def test_dev_rows_are_named_by_a_column(project: Path, raw: Raw) -> None:
     assert golds == {"dev": "good", "test": "mixed"}
 
 
+def test_in_folds_rows_are_scored_by_it_and_shown_as_the_data_has_them(project: Path, raw: Raw) -> None:
+    folds = {"dataset": {"path": "data/train.jsonl", "splits": {"folds": 3}}}
+    found = scoring(project, raw, "source_index,gold\n0,good\n", folds)
+    assert found.changed == {"test": [0]}
+    assert texts_of(found.inputs.evaluated()["test"], "label")[:2] == ["good", "good"]
+    shown = [row for part in found.inputs.parts for row in part.selection.train if row.source_index == 0]
+    assert [row.text("label") for row in shown] == ["bad", "bad"]
+
+
 def test_rows_that_are_not_sampled_are_known_and_the_sample_stays(project: Path, raw: Raw) -> None:
     cap = {"dataset": {"max_n_test": 3}}
     plain = load_inputs(ExperimentConfig.model_validate(raw(cap)), project, {}).evaluated()["test"]
