@@ -4,6 +4,7 @@ from typing import Any
 
 TRAINED = {"dataset__shots": 2, "lora": {}}
 LABEL_WORDS = {"dataset__labels": {"bad": "x", "good": " x"}}
+HALVES = {"dataset__splits": {"test": 0.5}}
 LEAKS = {"dataset__splits": {"train": "data/train.jsonl", "test": "data/train.jsonl"}, "dataset__shots": 1}
 
 CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
@@ -46,6 +47,27 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "broken jsonl": ({"dataset__path": "broken"}, "dataset", ("train.jsonl line 3", "not valid JSON")),
     "broken csv": ({"dataset__path": "cells"}, "dataset", ("train.csv line 2", "3 cells", "text, label")),
     "wrong encoding": ({"dataset__path": "latin"}, "dataset", ("train.csv line 2", "0xe9", "cp1252", "encoding")),
+    "encrypted spreadsheet": (
+        {"dataset__path": "locked.xlsx", **HALVES},
+        "dataset",
+        ("locked.xlsx", "without a password"),
+    ),
+    "broken spreadsheet": ({"dataset__path": "cut.xlsx", **HALVES}, "dataset", ("cut.xlsx", "not a spreadsheet that")),
+    "field of no JSON": (
+        {"dataset__path": "cells/test.csv", "dataset__read": {"field": "data"}, **HALVES},
+        "dataset.read.field",
+        ("test.csv is csv", "take field out"),
+    ),
+    "field that is not there": (
+        {"dataset__path": "around.json", "dataset__read": {"field": "rows"}, **HALVES},
+        "dataset.read.field",
+        ("around.json has no 'rows'", "keys there: a, b"),
+    ),
+    "rows in two places": (
+        {"dataset__path": "around.json", **HALVES},
+        "dataset",
+        ("2 objects under 'a', 2 objects under 'b'", "write dataset.read: {field: 'a'}"),
+    ),
     "empty cell": ({"dataset__path": "holes"}, "dataset", ("row 1 (counted from 0)", "dataset.on_missing: drop")),
     "empty cell, refused": (
         {"dataset__path": "holes", "dataset__on_missing": "error"},

@@ -77,6 +77,9 @@ def write_bad_data(folder: Path) -> None:
         (folder / name).mkdir()
         (folder / name / "train.csv").write_bytes(text.encode("latin-1"))
         (folder / name / "test.csv").write_text("text,label\nx,good\n", "utf-8")
+    (folder / "locked.xlsx").write_bytes(b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"))
+    (folder / "cut.xlsx").write_bytes(b"PK\x03\x04" + bytes(100))
+    (folder / "around.json").write_text(json.dumps({"a": one_of_each, "b": one_of_each}))
     for name, answer in (("texts", "one\n\ntwo"), ("fine_texts", "one\ntwo")):
         rows = [{"text": f"question {number}", "answer": answer if number == 1 else "yes"} for number in range(4)]
         write_jsonl(folder / name / "train.jsonl", rows)

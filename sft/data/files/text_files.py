@@ -53,10 +53,11 @@ def decoded(path: Path, encoding: str) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        fitting = ", ".join(fitting_encodings(data)) or "none of the usual ones"
+        fitting = list(fitting_encodings(data))
+        remedy = f"; write dataset.read: {{encoding: {fitting[0]!r}}}" if fitting else ""
         raise DataError(
             f"{path.name} line {line}: byte 0x{data[error.start]:02x} is not valid {encoding}; "
-            f"encodings that fit: {fitting}; write it as dataset.read: {{encoding: ...}}"
+            f"encodings that fit: {', '.join(fitting) or 'none of the usual ones'}{remedy}"
         ) from None
     except LookupError:
         raise UserError(

@@ -34,7 +34,9 @@ def test_undecodable_byte_names_file_line_and_fitting_encodings(tmp_path: Path) 
     with pytest.raises(DataError) as caught:
         read_csv(path, READ)
     assert "a.csv line 3: byte 0xe9 is not valid utf-8" in str(caught.value)
-    assert "encodings that fit: cp1252" in str(caught.value)
+    assert "encodings that fit: cp1252, gb18030, latin-1; write dataset.read: {encoding: 'cp1252'}" in str(
+        caught.value
+    )
     assert read_csv(path, ReadOptions(encoding="cp1252")).records[1]["text"] == "café"
 
 
