@@ -33,10 +33,8 @@ def test_undecodable_byte_names_file_line_and_fitting_encodings(tmp_path: Path) 
     path = write(tmp_path, "a.csv", "text,y\nok,1\ncafé,2\n".encode("cp1252"))
     with pytest.raises(DataError) as caught:
         read_csv(path, READ)
-    assert "a.csv line 3: byte 0xe9 is not valid utf-8" in str(caught.value)
-    assert "encodings that fit: cp1252, gb18030, latin-1; write dataset.read: {encoding: 'cp1252'}" in str(
-        caught.value
-    )
+    assert "a.csv line 3: byte 0xe9 is not valid utf-8; encodings that fit: cp1252, " in str(caught.value)
+    assert "; write dataset.read: {encoding: 'cp1252'}" in str(caught.value)
     assert read_csv(path, ReadOptions(encoding="cp1252")).records[1]["text"] == "café"
 
 
