@@ -5,7 +5,7 @@ Alpaca's three columns make a conversation of two turns.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +41,20 @@ class Conversation(list[dict[str, str]]):
     def answer(self) -> str:
         """The text of the last turn."""
         return self[-1]["content"]
+
+
+class OpenConversation(Conversation):
+    """The turns of a row that is still to be answered: all of them are the prompt."""
+
+    @property
+    def prompt(self) -> list[dict[str, str]]:
+        """All turns."""
+        return list(self)
+
+    @property
+    def answer(self) -> str:
+        """There is none."""
+        return ""
 
 
 class NoAnswer(ValueError):
@@ -103,6 +117,40 @@ def conversation_of(cell: Any) -> Conversation:
         NoAnswer: there is no assistant turn, or it is empty; the message goes on from the name of the column.
         ValueError: the cell is no list of turns.
     """
+    turns = _turns(cell)
+    last = max((number for number, turn in enumerate(turns) if turn["role"] == "assistant"), default=None)
+    if last is None:
+        raise NoAnswer("has no assistant turn")
+    if not turns[last]["content"].strip():
+        raise NoAnswer("has an empty last assistant turn")
+    if last == 0:
+        raise ValueError("has nothing before its assistant turn, so there is no prompt")
+    return Conversation(turns[: last + 1])
+
+
+def asked_conversation(cell: Any) -> Conversation:
+    """The turns of a cell of a new row: all of them are the prompt, but for an answer at the end.
+
+    Raises:
+        NoAnswer: there is no turn; the message goes on from the name of the column.
+        ValueError: the cell is no list of turns.
+    """
+    turns = _turns(cell)
+    return conversation_of(turns) if turns[-1]["role"] == "assistant" else OpenConversation(turns)
+
+
+def asked_turns(cells: Mapping[str, Any], column: str) -> Any:
+    """What holds the turns of a column in a new row; `conversations` and Alpaca's columns stand for `messages`."""
+    if column in cells or column != MESSAGES:
+        return cells.get(column)
+    if SHAREGPT in cells or ALPACA[0] not in cells:
+        return cells.get(SHAREGPT)
+    asked = "\n\n".join(str(cells[name]) for name in ALPACA[:2] if cells.get(name))
+    return [{"role": "user", "content": asked}] if asked else []
+
+
+def _turns(cell: Any) -> list[dict[str, str]]:
+    """A cell as turns, at least one."""
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         try:
             cell = json.loads(cell)
@@ -115,15 +163,7 @@ def conversation_of(cell: Any) -> Conversation:
             f"holds {json_kind(cell)} and not a list of turns, {{role, content}}; only a column of conversations may "
             "be both in prompting.input_columns and prompting.output_column"
         )
-    turns = [_turn(number, turn) for number, turn in enumerate(cell)]
-    last = max((number for number, turn in enumerate(turns) if turn["role"] == "assistant"), default=None)
-    if last is None:
-        raise NoAnswer("has no assistant turn")
-    if not turns[last]["content"].strip():
-        raise NoAnswer("has an empty last assistant turn")
-    if last == 0:
-        raise ValueError("has nothing before its assistant turn, so there is no prompt")
-    return Conversation(turns[: last + 1])
+    return [_turn(number, turn) for number, turn in enumerate(cell)]
 
 
 def holds_turns(column: Column, n_rows: int) -> bool:

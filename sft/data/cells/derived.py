@@ -112,6 +112,15 @@ def with_derived(table: Table, used: UsedColumns, named: NamedRow, *, drop: bool
     return DerivedTable(table, derived) if derived else table
 
 
+def cell_within(cells: Mapping[str, Any], name: str) -> Any:
+    """What stands at a name in one row: a column of this name, else fields within one; None where nothing does."""
+    if name in cells:
+        return cells[name]
+    parts = name.split(".")
+    places = ((".".join(parts[:length]), parts[length:]) for length in range(len(parts) - 1, 0, -1))
+    return next((_field(cells[outer], path) for outer, path in places if outer in cells), None)
+
+
 def _within(table: Table, name: str) -> Column | None:
     """The fields at a dotted name within a column; None where no column begins the name or no row has such a field."""
     parts = name.split(".")

@@ -83,8 +83,10 @@ def _origin(experiment: FinishedExperiment, new_rows: Path, read: Mapping[str, A
     """What answers to a file are made from; all of the file is read for it."""
     record, dataset = experiment.record, experiment.record.experiment.dataset
     options = _read_options(of_use(new_rows, file_split(new_rows).format, dataset.read), read)
-    columns = tuple(dict.fromkeys(record.experiment.inference_prompting.input_columns))
-    file = NewRowsFile(new_rows, options, columns, dataset.on_missing)
+    prompting = record.experiment.inference_prompting
+    columns = tuple(dict.fromkeys(prompting.input_columns))
+    conversation = prompting.output_column if prompting.output_column in columns else None
+    file = NewRowsFile(new_rows, options, columns, dataset.on_missing, conversation)
     sha256 = sha256_of(new_rows)
     counts = file.checked()
     return Origin(
@@ -98,6 +100,7 @@ def _origin(experiment: FinishedExperiment, new_rows: Path, read: Mapping[str, A
         read=options.model_dump(),
         n_rows=counts.kept,
         n_dropped=counts.dropped,
+        conversation=conversation,
     )
 
 

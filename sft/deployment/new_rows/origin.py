@@ -40,6 +40,8 @@ class Origin:
     """Rows that are answered."""
     n_dropped: int
     """Rows left out because of empty cells."""
+    conversation: str | None = None
+    """Of the columns, the one with turns to answer."""
     rows_at_once: int | None = None
     """Rows whose answers are written together; None until the process that answers has chosen."""
     schema: int = SCHEMA
@@ -47,7 +49,8 @@ class Origin:
     @property
     def file(self) -> NewRowsFile:
         """The new rows."""
-        return NewRowsFile(Path(self.input), ReadOptions(**self.read), self.columns, self.on_missing)
+        read = ReadOptions(**self.read)
+        return NewRowsFile(Path(self.input), read, self.columns, self.on_missing, self.conversation)
 
     def write(self, output: Path) -> None:
         """Write it beside the answers."""

@@ -125,7 +125,7 @@ def test_empty_cells_are_empty_text_unless_all_inputs_are(tmp_path: Path):
     file = new_rows(tmp_path / "new.csv", "empty")
     with pytest.raises(DataError, match=r"in 1 row: 3 \(n\)"):
         file.checked()
-    assert [row.text("text") for row in file.rows()] == ["one", "", "three", ""]
+    assert [row.input_text("text") for row in file.rows()] == ["one", "", "three", ""]
 
 
 @pytest.mark.parametrize(
@@ -149,3 +149,34 @@ def test_a_long_file_is_not_held(tmp_path: Path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < path.stat().st_size / 10
+
+
+def test_dotted_names_reach_fields(tmp_path: Path):
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"a": {"text": ["x", "y"]}, "id": 1}\n{"a": null, "id": 2}\n', "utf-8")
+    file = NewRowsFile(path, ReadOptions(), ("a.text.1", "id"), "empty")
+    assert file.checked() == RowCounts(2, 0)
+    assert [row.input_text("a.text.1") for row in file.rows()] == ["y", ""]
+    with pytest.raises(DataError, match='column "a.none" not found'):
+        NewRowsFile(path, ReadOptions(), ("a.none",), "drop").checked()
+
+
+def test_conversations_are_asked_up_to_their_last_turn(tmp_path: Path):
+    path = tmp_path / "new.jsonl"
+    turns = (("user", "a"), ("assistant", "b"), ("user", "c"))
+    hi, hello, why = ({"role": role, "content": text} for role, text in turns)
+    rows = [
+        {"messages": [hi]},
+        {"messages": [hi, hello, why]},
+        {"messages": [hi, hello]},
+        {"conversations": [{"from": "human", "value": "a"}]},
+        {"instruction": "a", "input": ""},
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    file = NewRowsFile(path, ReadOptions(), ("messages",), "empty", "messages")
+    assert file.checked() == RowCounts(5, 0)
+    prompts = [row.values["messages"].prompt for row in file.rows()]
+    assert prompts == [[hi], [hi, hello, why], [hi], [hi], [hi]]
+    path.write_text('{"messages": [{"role": "user", "content": "a"}]}\n{"messages": "hello"}\n', "utf-8")
+    with pytest.raises(DataError, match=r"new\.jsonl row 1 \(from 0\): 'messages' holds"):
+        file.checked()
