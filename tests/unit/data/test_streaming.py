@@ -157,7 +157,7 @@ def test_dotted_names_reach_fields(tmp_path: Path):
     file = NewRowsFile(path, ReadOptions(), ("a.text.1", "id"), "empty")
     assert file.checked() == RowCounts(2, 0)
     assert [row.input_text("a.text.1") for row in file.rows()] == ["y", ""]
-    with pytest.raises(DataError, match='column "a.none" not found'):
+    with pytest.raises(DataError, match=r'column "a\.none" not found'):
         NewRowsFile(path, ReadOptions(), ("a.none",), "drop").checked()
 
 
