@@ -111,8 +111,7 @@ def train(config: Config, *, results_path: Results = DEFAULT_RESULTS, options: A
 
     ended = _one(config, results_path, options, api.RunRequest(goal="adapter", adds_to_grid=False))
     if _finished(ended):
-        jobs = next(iter(ended.outcome.work.experiments.values()))
-        write_out("".join(f"{shown_path(job.folder.adapter)}\n" for job in jobs))
+        write_out("".join(f"{shown_path(folder.adapter)}\n" for folder in ended.outcome.folders.values()))
     close(ended.outcome, ended.results)
 
 

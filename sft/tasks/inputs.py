@@ -14,7 +14,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
 from sft.data.loading import data_fingerprint, data_names, load_splits
 from sft.data.rows import Row, Splits, indices_of, texts_of
-from sft.data.selection import Selection, fold_splits, select
+from sft.data.selection import Selection, counts_text, fold_splits, select
 from sft.errors import ChangedInput, DataError
 from sft.labels.label_set import LabelSet, check_gold
 from sft.models.sentence_encoder import EncoderSource
@@ -208,7 +208,13 @@ def _check_fold(whole: Inputs, splits: Splits, number: str) -> None:
     column = whole.config.prompting.output_column
     if whole.labels is None or column not in whole.splits.test.columns:
         return
-    counts = Counter(texts_of(whole.splits.test.rows, column))
+    counts, n_folds = Counter(texts_of(whole.splits.test.rows, column)), len(whole.splits.folds)
+    short = {label: counts[label] for label in whole.labels.values if 0 < counts[label] < n_folds}
+    if short:
+        raise DataError(
+            f"dataset.splits.folds: {n_folds} folds, and labels have fewer rows ({counts_text(short)}), so that a "
+            f"fold would lack one; ask for at most {min(short.values())} folds, add rows, or leave such labels out"
+        )
     own = Counter(counts)
     own.subtract(texts_of(splits.train.rows if splits.train else (), column))
     lacking = [label for label in whole.labels.values if counts[label] and not own[label]]

@@ -37,7 +37,7 @@ class RunOutcome:
 
     summary: RunSummary
     folders: dict[str, JobFolder]
-    """Experiment name -> its folder; for the goal `adapter` that of its train stage, with folds of the last one."""
+    """Experiment name -> its folder; for the goal `adapter` that of its train stage, with folds one for each."""
     statuses: dict[str, StatusRecord]
     """Experiment name -> status, of those that did not reach the goal."""
     work: Workload
@@ -74,8 +74,7 @@ def run_plan(
         UserError: a choice of GPUs is none.
         MachineError: a GPU is asked for that is not there.
     """
-    folders = ExperimentFolders(results)
-    jobs = {planned.experiment.name: _jobs(planned, folders, results, request) for planned in plan.experiments}
+    jobs = _jobs_by_name(plan, results, request)
     keyed = [(planned.experiment, planned.keys) for planned in plan.experiments if request.goal == "metrics"]
     work = workload(jobs, beside=baseline_jobs(keyed, results))
     needed = work.needed
@@ -105,6 +104,17 @@ def run_plan(
         seconds=time.monotonic() - began,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
     )
+
+
+def _jobs_by_name(plan: GridPlan, results: ResultsFolder, request: RunRequest) -> dict[str, list[PlannedJob]]:
+    """The jobs of each experiment; trainings of folds, which nothing joins, stand under a name each."""
+    folders = ExperimentFolders(results)
+    found: dict[str, list[PlannedJob]] = {}
+    for planned in plan.experiments:
+        name, jobs = planned.experiment.name, _jobs(planned, folders, results, request)
+        stand_alone = request.goal == "adapter" and len(jobs) > 1
+        found |= {f"{name} fold {job.record.fold}": [job] for job in jobs} if stand_alone else {name: jobs}
+    return found
 
 
 def _jobs(

@@ -77,7 +77,7 @@ def config(path: str = "d.jsonl", **more: Any) -> DatasetConfig:
 
 
 def read(folder: Path, dataset: DatasetConfig) -> Splits:
-    return load_splits(dataset, ["text", "label"], "label", folder, None, "label")
+    return load_splits(dataset, ["text"], "label", folder, None, "label")
 
 
 def test_a_fold_is_tested_by_rows_that_are_not_its_own(tmp_path: Path) -> None:

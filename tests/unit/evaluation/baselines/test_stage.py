@@ -133,3 +133,22 @@ sys.exit(run_job(Path({str(job.folder.path)!r}), time.perf_counter()))
     subprocess.run([sys.executable, "-c", program], check=True)
     assert is_done(job.folder)
     assert not any(attempt.out.exists() for attempt in job.folder.attempts())
+
+
+def test_the_rows_of_a_fold_are_told_by_what_the_others_have(grid: BaselineGrid) -> None:
+    grid.done("a", dataset={"path": str(grid.data / "train.jsonl"), "shots": "all", "splits": {"folds": 3}})
+    grid.measure()
+    found = written(grid)
+    assert [len(own) for own in found["data"]["train_indices"]] == [8, 9, 9]
+    assert found["data"]["n_train"] == 8
+    (job,) = grid.jobs()
+    fold_of = {
+        index: fold for fold, own in enumerate(found["data"]["train_indices"]) for index in {*range(13)} - {*own}
+    }
+    rows = read_rows(job.folder.baseline_rows("majority class"))
+    assert rows is not None
+    assert rows.gold is not None
+    assert rows.log_loss is not None
+    for index, (gold, loss) in enumerate(zip(rows.gold, rows.log_loss, strict=True)):
+        known = [rows.gold[other] for other in range(13) if fold_of[other] != fold_of[index]]
+        assert np.exp(-loss) == pytest.approx((known.count(gold) + 1) / (len(known) + 2))
