@@ -160,7 +160,7 @@ def _run_one(config: Path, results_path: Path, options: "GridOptions", request: 
     if _finished(ended):
         folder = next(iter(ended.outcome.folders.values()))
         write_out(experiment_text(folder, SHOWN_ROWS))
-        write_out(f"{shown_path(folder.path)}\n")
+        write_out("".join(f"{shown_path(path)}\n" for path in (*folder.written_results(), folder.path)))
     close(ended.outcome, ended.results)
 
 

@@ -80,6 +80,11 @@ class JobFolder:
         return self._growing / "adapter"
 
     @property
+    def kept(self) -> Path:
+        """Folders `checkpoint-STEP` with the adapter as it was then, where the user asked to have them."""
+        return self._growing / "kept"
+
+    @property
     def training(self) -> Path:
         return self._growing / "training.json"
 
@@ -103,7 +108,7 @@ class JobFolder:
 
     def outputs(self) -> list[Path]:
         """Everything that a stage may leave as its results."""
-        model_stages = [self.adapter, self.training, self.scores, self.texts, self.inference, self.sample]
+        model_stages = [self.adapter, self.kept, self.training, self.scores, self.texts, self.inference, self.sample]
         return [*model_stages, self.result]
 
     # an experiment and the results of its evaluate stage
@@ -137,6 +142,11 @@ class JobFolder:
     def predictions(self, split: str, ending: str) -> Path:
         """The predictions of a split (`test` has the plain name) as `jsonl` or `tsv`."""
         return self.result / (f"predictions.{ending}" if split == "test" else f"predictions.{split}.{ending}")
+
+    def written_results(self) -> list[Path]:
+        """The files with predictions and metrics that are there, for people."""
+        tables = [self.predictions(split, ending) for split in ("dev", "test") for ending in ("jsonl", "tsv")]
+        return [path for path in (*tables, self.metrics) if path.is_file()]
 
 
 @dataclass(frozen=True)

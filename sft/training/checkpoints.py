@@ -73,7 +73,7 @@ class CheckpointFolder:
 
     def newest(self) -> Checkpoint | None:
         """The checkpoint to go on from; those that are passed over are named in the log and removed."""
-        steps = sorted(self._steps(), reverse=True)
+        steps = self.steps()[::-1]
         if not steps:
             self.remove()
             return None
@@ -104,7 +104,7 @@ class CheckpointFolder:
 
     def prune(self, keep: int | None, best: int | None) -> None:
         """Remove all but the newest `keep` and the one of step `best`."""
-        steps = sorted(self._steps())
+        steps = self.steps()
         for step in steps[: max(len(steps) - keep, 0)] if keep is not None else []:
             if step != best:
                 _remove(self.at(step))
@@ -124,9 +124,10 @@ class CheckpointFolder:
         """Remove everything."""
         _remove(self.path)
 
-    def _steps(self) -> list[int]:
+    def steps(self) -> list[int]:
+        """The steps of which there are checkpoints, whole or not, in their order."""
         names = [path.name.removeprefix(PREFIX) for path in self.path.glob(f"{PREFIX}*")]
-        return [int(name) for name in names if name.isdecimal()]
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def _flaw(self, step: int) -> str | None:
         """What keeps a checkpoint from being gone on from; the best one so far is part of it."""

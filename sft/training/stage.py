@@ -10,7 +10,7 @@ from typing import Any
 
 from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
 from sft.adapters.method import adapter_method
-from sft.adapters.parameters import count_parameters
+from sft.adapters.parameters import count_parameters, set_tensors
 from sft.adapters.saving import save_adapter
 from sft.config.experiment import ExperimentConfig
 from sft.errors import DataError, StageFailure
@@ -33,7 +33,7 @@ from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.tasks.planned import check_unchanged
 from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.training.argument_files import with_paths
-from sft.training.checkpoints import CheckpointFolder
+from sft.training.checkpoints import TENSORS, CheckpointFolder
 from sft.training.class_weights import balanced_weights, weighs_labels
 from sft.training.memory import CHECKPOINTING, batch_record, with_less_memory
 from sft.training.options import evaluates_while_training, trainer_args_of
@@ -129,7 +129,23 @@ def _train_and_save(
         "stage_seconds": time.perf_counter() - settings.stage_started + earlier,
     }
     write_json(job.training, training)
-    write_manifest(job, [job.adapter, job.training])
+    is_kept = material.trainer_args.get("output_dir") is not None and _keep_checkpoints(job, material, model, settings)
+    write_manifest(job, [job.adapter, job.training, *([job.kept] if is_kept else [])])
+
+
+def _keep_checkpoints(job: JobFolder, material: _Material, model: Any, settings: TrainerSettings) -> bool:
+    """Leave the adapter of each checkpoint as a folder that others can load; whether there are any.
+
+    The model is left with the tensors of one of them.
+    """
+    from safetensors.torch import load_file
+
+    steps = settings.checkpoints.steps() if material.trainer_args["save_strategy"] != "no" else []
+    for step in steps:
+        folder = settings.checkpoints.check(step)
+        set_tensors(settings.own_tensors(model), load_file(folder / TENSORS))
+        save_adapter(model, material.config.adapter_method, job.kept / folder.name)
+    return bool(steps)
 
 
 def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Material:

@@ -1,44 +1,95 @@
-"""The copies of trained adapters that users asked for with `trainer_args.output_dir`."""
+"""The copies of what trainings left that users asked for with `trainer_args.output_dir`; where adapters are found."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from sft.errors import UserError
+from sft.errors import MachineError, UserError
+from sft.experiments.planning.checks.child_answers import answer_of
 from sft.experiments.planning.new_rows_hints import new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.models.tokenizer_files import WantedTokenizer
 from sft.runs.file_systems import copy_folder
 from sft.runs.files import DEFAULT_RESULTS, ID_DIGITS, JobFolder, ResultsFolder, slug
 from sft.runs.manifest import is_done
+from sft.runs.notices import say_once
+from sft.training.options import trainer_args_of
 from sft.wording import listed
+
+TOKENIZER_SECONDS = 300
 
 
 def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFolder) -> list[str]:
-    """Give the user the copies; of a grid in a subfolder per experiment, of folds in one per fold.
+    """Give the user the copies: adapter, tokenizer and kept checkpoints.
+
+    Of a grid they go to a subfolder per experiment, of folds to one per fold.
 
     Returns:
         What could not be copied, one line each; the others were.
     """
     failures: list[str] = []
+    copied: dict[Path, WantedTokenizer] = {}
     for planned in experiments:
         subfolder = f"{slug(planned.experiment.name)}-{planned.keys.experiment_id[:ID_DIGITS]}"
         try:
-            _copy(planned, results, subfolder if len(experiments) > 1 else None)
+            for target, source in _trained(planned, results, subfolder if len(experiments) > 1 else None).items():
+                _copy(planned, source, target)
+                copied[target] = _tokenizer(planned)
         except OSError as error:
-            reason = f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")
-            failures.append(f'"{planned.experiment.name}": its adapter could not be copied: {reason}')
-    return failures
+            failures.append(f'"{planned.experiment.name}": its adapter could not be copied: {_reason(error)}')
+    return [*failures, *_copy_tokenizers(copied)]
 
 
-def _copy(planned: PlannedExperiment, results: ResultsFolder, subfolder: str | None) -> None:
-    training = planned.experiment.config.training
-    output = training.trainer_args.get("output_dir") if training else None
+def _trained(planned: PlannedExperiment, results: ResultsFolder, subfolder: str | None) -> dict[Path, JobFolder]:
+    """Where the copies go -> the training they are of; none where they are not asked for, or it is not done."""
+    output = trainer_args_of(planned.experiment.config).get("output_dir")
     if output is None:
-        return
+        return {}
     target = Path(output) / subfolder if subfolder else Path(output)
-    for fold, key in planned.keys.trainings.items():
-        source = results.stage("train", key)
-        if is_done(source):
-            copy_folder(source.adapter, target if fold is None else target / f"fold{fold}")
+    places = {
+        target if fold is None else target / f"fold{fold}": results.stage("train", key)
+        for fold, key in planned.keys.trainings.items()
+    }
+    return {place: source for place, source in places.items() if is_done(source)}
+
+
+def _copy(planned: PlannedExperiment, source: JobFolder, target: Path) -> None:
+    copy_folder(source.adapter, target)
+    if source.kept.is_dir():
+        copy_folder(source.kept, target)
+    elif trainer_args_of(planned.experiment.config).get("save_strategy") != "no":
+        text = f"{target} gets no checkpoints: the training was done before they were asked for"
+        say_once(str(target), f"{text} (a stage whose folder is deleted runs again: {source.path})")
+
+
+def _tokenizer(planned: PlannedExperiment) -> WantedTokenizer:
+    experiment, model = planned.experiment, planned.experiment.config.model
+    commits, template = experiment.fingerprints.revisions, model.chat_template_from
+    commit, of_template = commits.get("model"), commits.get("chat_template")
+    return WantedTokenizer(model.name, commit, template, of_template, str(experiment.folder))
+
+
+def _copy_tokenizers(copied: Mapping[Path, WantedTokenizer]) -> list[str]:
+    """Beside each adapter the files of its tokenizer, each of which is read once; what could not be copied."""
+    if not copied:
+        return []
+    with tempfile.TemporaryDirectory() as place:
+        written = {wanted: Path(place) / str(number) for number, wanted in enumerate(dict.fromkeys(copied.values()))}
+        asked = [(asdict(wanted), str(folder)) for wanted, folder in written.items()]
+        try:
+            answer_of("sft.models.tokenizer_files", asked, "they could not be read", TOKENIZER_SECONDS)
+            for target, wanted in copied.items():
+                copy_folder(written[wanted], target)
+        except (UserError, MachineError) as error:
+            return [f"no tokenizers beside the copied adapters: {error}"]
+        except OSError as error:
+            return [f"no tokenizers beside the copied adapters: {_reason(error)}"]
+    return []
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")
 
 
 def find_adapters(planned: PlannedExperiment, results: ResultsFolder) -> dict[str, JobFolder] | None:

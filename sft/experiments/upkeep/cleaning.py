@@ -224,4 +224,6 @@ def _prune(view: ResultsView, folder: JobFolder) -> None:
     write_record(folder.status, pruned)
     job = folder.path.relative_to(view.results.path).as_posix()
     EventLog(view.results.events).append(job, "train", "pruned", pruned.attempt, None)
-    delete(view.results, folder.adapter)
+    for path in (folder.adapter, folder.kept):
+        if path.exists():
+            delete(view.results, path)

@@ -73,7 +73,8 @@ def _wrong_files(view: ResultsView, folder: JobFolder) -> list[str]:
             return []
         return [f"{folder.manifest.name} {'is missing' if is_gone else 'cannot be read'}"]
     if standing.state == "pruned":
-        listed = {name: file for name, file in listed.items() if not name.startswith(f"{folder.adapter.name}/")}
+        removed = tuple(f"{path.name}/" for path in (folder.adapter, folder.kept))
+        listed = {name: file for name, file in listed.items() if not name.startswith(removed)}
     found = ((name, difference(folder.path / name, file)) for name, file in listed.items())
     wrong = [f"{name} {what}" for name, what in found if what is not None]
     if not wrong:

@@ -1,6 +1,6 @@
 """The mathematics of each initialiser, against a full singular value decomposition."""
 
-import importlib.util
+import sys
 
 import pytest
 import torch
@@ -14,7 +14,8 @@ from sft.initialization.initializers.pca import pca
 from sft.initialization.initializers.pissa import pissa
 from sft.initialization.initializers.pissa_simplified import pissa_simplified
 from sft.initialization.spectrum import top_singular
-from sft.registry import import_object
+from sft.pipeline.methods import methods_record
+from sft.registry import import_object, load
 
 SHAPES = [(48, 64), (64, 48), (64, 64)]
 
@@ -108,19 +109,37 @@ def test_a_rank_above_the_smaller_side_is_told():
         pca(linear(48, 64), 49)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="umap-learn is installed")
-def test_umap_says_what_to_install():
+def test_umap_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
     umap = import_object(initializer_registry["umap"])
     with pytest.raises(PackageMissing, match=r"umap needs the package umap-learn.*sft-grid\[umap\]"):
         umap(linear(48, 64), 4)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="umap-learn is installed")
-def test_a_missing_package_is_told_before_anything_starts():
+def test_a_missing_package_is_told_before_anything_starts(monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
     require_initializer_package("pca")
     require_initializer_package(True)
     with pytest.raises(PackageMissing, match=r"umap needs the package umap-learn.*sft-grid\[umap\]"):
         require_initializer_package("umap")
+
+
+@pytest.mark.slow
+def test_umap_itself_gives_the_same_map_twice():
+    pytest.importorskip("umap")
+    umap = import_object(initializer_registry["umap"])
+    first, second = (umap(linear(48, 64), 4, torch.float32) for _ in range(2))
+    assert torch.equal(first["lora_A"], second["lora_A"])
+    assert torch.allclose(first["lora_A"].norm(dim=1), torch.full((4,), 3**-0.5))
+    assert not first["lora_B"].any()
+
+
+def test_an_entry_may_be_the_function_itself(monkeypatch):
+    monkeypatch.setitem(initializer_registry, "mine", pca)
+    assert load(initializer_registry, "mine", "initialiser") is pca
+    assert load(initializer_registry, "pca", "initialiser") is pca
+    summaries = {entry["name"]: entry["summary"] for entry in methods_record()["initialisers"]}
+    assert summaries["mine"] == pca.__doc__.split("\n")[0]
 
 
 def test_umap_rows_have_the_norm_of_the_default_and_do_not_depend_on_the_maps_scale(monkeypatch):

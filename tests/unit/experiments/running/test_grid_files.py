@@ -103,11 +103,30 @@ def test_adapters_are_copied_and_what_could_not_be_is_told(
     assert "\n" not in failures[0]
     (copied,) = (tmp_path / "out").iterdir()
     assert (copied / "weights").read_text() == "w"
+    assert (copied / "tokenizer.json").is_file()
     assert not (tmp_path / "never").exists()
     (alone,) = (item for item in plan.experiments if item.experiment.name == "a")
     assert copy_adapters([alone], results) == []
     assert (tmp_path / "out" / "weights").read_text() == "w"
     assert trained_adapters.copy_adapters([], results) == []
+
+
+def test_kept_checkpoints_are_copied_and_missing_ones_are_told(
+    results: ResultsFolder, planned: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = {"save_strategy": "epoch", "output_dir": str(tmp_path / "out")}
+    (alone,) = planned(a={"training": {"trainer_args": args}}).experiments
+    source = results.stage("train", alone.keys.train)
+    source.adapter.mkdir(parents=True)
+    (source.adapter / "weights").write_text("w")
+    write_manifest(source, [source.adapter])
+    assert copy_adapters([alone], results) == []
+    assert "gets no checkpoints: the training was done before they were asked for" in capsys.readouterr().err
+    (source.kept / "checkpoint-3").mkdir(parents=True)
+    (source.kept / "checkpoint-3" / "weights").write_text("3")
+    assert copy_adapters([alone], results) == []
+    assert (tmp_path / "out" / "checkpoint-3" / "weights").read_text() == "3"
+    assert (tmp_path / "out" / "weights").read_text() == "w"
 
 
 def test_a_grid_of_a_newer_version_is_refused(results: ResultsFolder) -> None:
