@@ -1,7 +1,7 @@
 """What takes a grid: check it, run it, look into one experiment of it; and what may be written in one."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from sft.config.experiment import config_schema
 from sft.experiments.grids.loading import GridOptions, RawGrid, load_grid, load_one
 from sft.experiments.planning.plan import GridPlan
 from sft.experiments.planning.planning import plan_grid
+from sft.experiments.reusing.other_results import other_results
 from sft.experiments.running.board_refresh import UNDER_WAY, board_starter, last_refresh, no_board
 from sft.experiments.running.display import Display
 from sft.experiments.running.grid_files import read_grid
@@ -47,18 +48,26 @@ class GridRun:
 
 
 @asked_anew()
-def plan(grid: Grid, options: GridOptions = DEFAULT_OPTIONS, results_path: str | Path = DEFAULT_RESULTS) -> GridPlan:
+def plan(
+    grid: Grid,
+    options: GridOptions = DEFAULT_OPTIONS,
+    results_path: str | Path = DEFAULT_RESULTS,
+    reuse: Sequence[Path] = (),
+) -> GridPlan:
     """Expand and check a grid; nothing is run.
 
     Args:
         grid: path of a Jsonnet or JSON file, or the value itself.
         options: overrides, seed, names, Jsonnet variables.
         results_path: the folder whose pinned hub commits are kept.
+        reuse: other results folders whose finished stages count; theirs are kept where that folder has none.
 
     Raises:
         InvalidExperiments: all that is wrong, of all experiments.
+        UserError: a folder to reuse is not there.
     """
-    pinned = read_grid(ResultsFolder(Path(results_path))).pinned
+    folder = ResultsFolder(Path(results_path))
+    pinned = commits_in_force(folder, other_results(reuse, folder))
     return plan_grid(load_grid(grid, options), pinned, with_profiles=True)
 
 
@@ -90,14 +99,21 @@ def run(
 
 
 def run_one(
-    config: Grid, results_path: Path, options: GridOptions, request: RunRequest, display: Display | None = None
+    config: Grid,
+    results_path: Path,
+    options: GridOptions,
+    request: RunRequest,
+    display: Display | None = None,
+    reuse: Sequence[Path] = (),
 ) -> GridRun:
     """Run the stages of one experiment: train it, predict with it, or measure it; what failed before is tried again.
+
+    Finished stages of the folders `reuse` are taken from there.
 
     Raises:
         UserError: the grid holds several experiments, the config trains nothing, or its adapter is not trained yet.
     """
-    settings = dataclasses.replace(DEFAULT_SETTINGS, retry_failed=True)
+    settings = dataclasses.replace(DEFAULT_SETTINGS, retry_failed=True, reuse=tuple(reuse))
     return _run(load_one(config, options), results_path, request, settings, display)
 
 
@@ -146,7 +162,8 @@ def _run(
     results_folder = ResultsFolder(results_path.resolve())
     if request.tracker is not None:
         require_tracker(request.tracker)
-    pinned = commits_in_force(results_folder, request)
+    others = other_results(settings.reuse, results_folder)
+    pinned = commits_in_force(results_folder, others, looks_in_default=not request.trains)
     checked = plan_grid(grid, pinned, with_gold=request.goal == "metrics", may_train=request.trains)
     if request.goal == "adapter":
         require_training(checked)

@@ -92,6 +92,11 @@ FailFast = Annotated[
     bool, typer.Option("--fail-fast/--keep-going", help="Start nothing more after a failure, or go on.")
 ]
 
+Reuse = Annotated[
+    list[Path] | None,
+    typer.Option("--reuse", metavar="DIR", help="Another results folder whose finished stages count; repeatable."),
+]
+
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Run again what failed earlier and would fail the same way.")
 ]

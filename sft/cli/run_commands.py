@@ -1,5 +1,6 @@
 """The commands that run stages: train, predict, evaluate, run-experiment, run-experiments."""
 
+import dataclasses
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from sft.cli.options import (
     PredictionsPath,
     Retries,
     RetryFailed,
+    Reuse,
     StallTimeout,
     Start,
     StartTimeout,
@@ -64,6 +66,7 @@ def run_experiments(
     on_oom: OnOom = "ladder",
     fail_fast: FailFast = False,
     retry_failed: RetryFailed = False,
+    reuse: Reuse = None,
     tracker: Tracker = None,
     top: Top = None,
     options: Any,
@@ -71,20 +74,19 @@ def run_experiments(
     """Run a whole grid, then write the leaderboard: the main job."""
     from sft import api
 
-    settings = api.RunSettings(
+    limits = api.RunSettings(timeout=timeout, stall_timeout=stall_timeout, grace=grace, retries=retries)
+    settings = dataclasses.replace(
+        limits,
         jobs=jobs,
         gpus=gpus,
         jobs_per_gpu=jobs_per_gpu,
         start=cast("StartChoice", start),
-        timeout=timeout,
-        stall_timeout=stall_timeout,
         start_timeout=start_timeout,
         fork_timeout=fork_timeout,
-        grace=grace,
-        retries=retries,
         on_oom=cast("OnOutOfMemory", on_oom),
         fail_fast=fail_fast,
         retry_failed=retry_failed,
+        reuse=tuple(reuse or ()),
     )
     _close_grid(api.run(grid, results_path, options, settings, tracker=tracker), top)
 
@@ -95,12 +97,13 @@ def run_experiment(
     *,
     results_path: Results = DEFAULT_RESULTS,
     do_eval: Annotated[bool, typer.Option(help="Compute metrics, or write predictions only.")] = True,
+    reuse: Reuse = None,
     options: Any,
 ) -> None:
     """Run all stages of one experiment; print its metrics and three rows with prediction and gold."""
     from sft import api
 
-    _run_one(config, results_path, options, api.RunRequest(goal="metrics" if do_eval else "predictions"))
+    _run_one(config, results_path, options, api.RunRequest(goal="metrics" if do_eval else "predictions"), reuse)
 
 
 @reads_grid
@@ -152,11 +155,17 @@ def evaluate(config: Config, *, results_path: Results = DEFAULT_RESULTS, options
     _run_one(config, results_path, options, api.RunRequest(goal="metrics", trains=False))
 
 
-def _run_one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> None:
+def _run_one(
+    config: Path,
+    results_path: Path,
+    options: "GridOptions",
+    request: "RunRequest",
+    reuse: list[Path] | None = None,
+) -> None:
     from sft.terminal.run_summary import experiment_text
     from sft.wording import shown_path
 
-    ended = _one(config, results_path, options, request)
+    ended = _one(config, results_path, options, request, reuse)
     if _finished(ended):
         folder = next(iter(ended.outcome.folders.values()))
         write_out(experiment_text(folder, SHOWN_ROWS))
@@ -164,10 +173,16 @@ def _run_one(config: Path, results_path: Path, options: "GridOptions", request: 
     close(ended.outcome, ended.results)
 
 
-def _one(config: Path, results_path: Path, options: "GridOptions", request: "RunRequest") -> "GridRun":
+def _one(
+    config: Path,
+    results_path: Path,
+    options: "GridOptions",
+    request: "RunRequest",
+    reuse: list[Path] | None = None,
+) -> "GridRun":
     from sft import api
 
-    return api.run_one(config, results_path, options, request)
+    return api.run_one(config, results_path, options, request, reuse=reuse or ())
 
 
 def _finished(ended: "GridRun") -> bool:

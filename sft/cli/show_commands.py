@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sft.cli.arguments import Config, Grid, Results, reads_grid
-from sft.cli.options import All, Diff, Figures, Folders, Full, GroupBy, Json, Margin, Metric, NoTexts, To, Top, Tracker
+from sft.cli.options import (
+    All,
+    Diff,
+    Figures,
+    Folders,
+    Full,
+    GroupBy,
+    Json,
+    Margin,
+    Metric,
+    NoTexts,
+    Reuse,
+    To,
+    Top,
+    Tracker,
+)
 from sft.errors import InvalidExperiments, UserError
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 from sft.terminal.streams import show, show_json, write_err
@@ -26,25 +41,28 @@ def plan(
         bool, typer.Option("--why", help="Tell which keys differ from the nearest finished stage.")
     ] = False,
     json_: Json = False,
+    reuse: Reuse = None,
     results_path: Results = DEFAULT_RESULTS,
     options: Any,
 ) -> None:
     """Expand and check a grid; show what would run, is shared, is done, and every default in force."""
     from sft import api
     from sft.experiments.planning.plan_record import plan_record, refused_record
+    from sft.experiments.reusing.other_results import other_results
     from sft.terminal.plan import plan_lines
 
     results = ResultsFolder(results_path.resolve())
     try:
-        checked = api.plan(grid, options, results_path)
+        checked = api.plan(grid, options, results_path, reuse or ())
+        others = other_results(reuse or (), results)
     except InvalidExperiments as error:
         if json_:
             show_json(refused_record(error, results))
         raise
     if json_:
-        show_json(plan_record(checked, results, why=why))
+        show_json(plan_record(checked, results, others, why=why))
     else:
-        show("\n".join(plan_lines(checked, results, why=why)))
+        show("\n".join(plan_lines(checked, results, others, why=why)))
 
 
 @reads_grid

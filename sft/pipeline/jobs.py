@@ -53,6 +53,10 @@ class ExperimentFolders:
                 self._taken.add(folder.path.name)
                 self._by_id[record["id"]] = folder
 
+    def known(self, experiment_id: str) -> JobFolder | None:
+        """The folder of an experiment that has one."""
+        return self._by_id.get(experiment_id)
+
     def folder(self, experiment_id: str, name: str) -> JobFolder:
         """The folder of an experiment, a new name where it has none; 16 digits where another id has its 8."""
         if experiment_id not in self._by_id:

@@ -183,6 +183,8 @@ class StatusRecord:
     """The GPUs it had."""
     memory_step: int = 0
     """As in its job."""
+    reused_from: str | None = None
+    """The folder of the same stage in another results folder, where its results come from there."""
     schema: int = SCHEMA
 
 
@@ -286,7 +288,7 @@ def _is_status(record: Mapping[str, Any]) -> bool:
         and isinstance(record.get("attempt", 0), int)
         and isinstance(record.get("gpus", []), list)
         and all(number is None or isinstance(number, int | float) for number in numbers)
-        and all(isinstance(record.get(name), str | None) for name in ("log", "started", "ended"))
+        and all(isinstance(record.get(name), str | None) for name in ("log", "started", "ended", "reused_from"))
     )
 
 

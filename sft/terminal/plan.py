@@ -8,6 +8,7 @@ from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_record import all_warnings
 from sft.experiments.planning.rerun_reasons import plan_reasons, why_lines
 from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_run
+from sft.experiments.reusing.other_results import NO_OTHERS, OtherResults
 from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
@@ -15,22 +16,25 @@ from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
 from sft.terminal.data_profile import data_lines
 from sft.terminal.job_story import story
-from sft.wording import and_more, counted, some
+from sft.wording import and_more, counted, shown_path, some
 
 SHOWN_EXPERIMENTS = 200
 SHOWN_STOPPED = 50
 SHOWN_NAMES = 3
 
 
-def plan_lines(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> list[str]:
+def plan_lines(
+    plan: GridPlan, results: ResultsFolder, others: OtherResults = NO_OTHERS, *, why: bool = False
+) -> list[str]:
     """The plan of a grid against a results folder.
 
     Args:
         plan: the checked grid.
         results: the results folder.
+        others: other ones, from which finished stages are taken.
         why: whether to tell in which keys each stage that would run differs from the nearest finished one.
     """
-    run, baselines = planned_run(plan, results), planned_baselines(plan, results)
+    run, baselines = planned_run(plan, results, others), planned_baselines(plan, results, others)
     lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), *_stage_lines(baselines)]
     lines += ["", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
@@ -56,6 +60,7 @@ def _unused(path: str) -> str:
 def _stage_lines(run: PlannedRun) -> Iterator[str]:
     for stage, counts in run.counts().items():
         failed = f", {counts.held_up} held up by a failure" if counts.held_up else ""
+        failed += f", {counts.reused} reused" if counts.reused else ""
         yield (
             f"  {stage:<8} {counts.to_run} to run, {counts.done} done, {counts.shared} shared{failed} "
             f"({counts.asked} asked for)"
@@ -66,8 +71,10 @@ def _saving_line(run: PlannedRun) -> str:
     """How much of the work is saved, in stages."""
     asked = sum(len(jobs) for jobs in run.experiments.values())
     shared = asked - len(run.jobs)
-    done = len(run.jobs) - len(run.to_run) - len(run.left)
+    reused = len(run.elsewhere)
+    done = len(run.jobs) - len(run.to_run) - len(run.left) - reused
     text = f"{len(run.to_run)} of {counted(asked, 'stage')} to run; saved: {shared} shared, {done} done"
+    text += f", {reused} reused" if reused else ""
     return f"{text}; {len(run.left)} held up by a failure (--retry-failed runs them again)" if run.left else text
 
 
@@ -90,6 +97,8 @@ def _state(job: PlannedJob, run: PlannedRun, owner: str | None) -> str:
     path = job.folder.path
     if path in run.done:
         return "done"
+    if path in run.elsewhere:
+        return f"reused from {shown_path(run.elsewhere[path].results.path)}"
     state = run.standings[path].state
     stopped = path in run.stopped_paths
     if path in run.to_run:

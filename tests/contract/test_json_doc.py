@@ -96,7 +96,7 @@ def test_plan(grid: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> 
     assert {reason["text"] for stage in stages for reason in stage["why"]} == {"no finished stage to compare with"}
     shared = [stage["shared_with"] for item in found["experiments"][:2] for stage in item["stages"]]
     assert shared == [None, None, None, "a", "a", "a"]
-    assert found["counts"]["train"] == {"asked": 3, "to_run": 2, "done": 0, "shared": 1, "held_up": 0}
+    assert found["counts"]["train"] == {"asked": 3, "to_run": 2, "done": 0, "shared": 1, "held_up": 0, "reused": 0}
     assert [item["caps"] for item in found["data"]] == [{}, {"max_n_test": 6}]
     grid.write_text(json.dumps({"configs": {"a": {"lora": 3}, "b": {"lora": 3}}}))
     code, wrong = printed("plan", "grid.json")

@@ -25,7 +25,7 @@ LEVELS = [
     {"errors", "neighbours", "processes", "wording"},
 ]
 INSIDE = {
-    "experiments": [{"upkeep"}, {"running"}, {"planning"}, {"executors", "grids"}],
+    "experiments": [{"upkeep"}, {"running"}, {"planning"}, {"reusing"}, {"executors", "grids"}],
     "leaderboard": [
         {"views"},
         {"completing", "baselines"},

@@ -25,7 +25,7 @@ def new_rows_hints(trainings: Mapping[str, Mapping[str, Any]], results: ResultsF
         trainings: name -> what its key is made of, of those that would run.
         results: where finished ones lie.
     """
-    finished = list(_finished(results)) if trainings else []
+    finished = list(finished_trainings(results)) if trainings else []
     hints = {}
     for name, fields in trainings.items():
         like = next((record for record in finished if only_rows_differ(record.key_fields, fields)), None)
@@ -51,7 +51,7 @@ def _command(name: str, results: ResultsFolder) -> str:
     return f"sft predict {shlex.quote(name)} --input FILE{folder}"
 
 
-def _finished(results: ResultsFolder) -> Iterator[JobRecord]:
+def finished_trainings(results: ResultsFolder) -> Iterator[JobRecord]:
     """The finished trainings that say what their keys were made of, but those of folds, which answer no new rows."""
     for folder in results.job_folders("train"):
         try:

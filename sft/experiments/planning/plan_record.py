@@ -11,11 +11,13 @@ from sft.data.profile.profile import DataProfile
 from sft.errors import InvalidExperiments, MachineError
 from sft.experiments.executors import make_executor
 from sft.experiments.executors.protocol import ExecutorOptions
-from sft.experiments.planning.new_rows_hints import new_rows_hints
+from sft.experiments.planning.new_rows_hints import finished_trainings, new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import version_warnings
+from sft.experiments.planning.prompt_hints import prompt_hints
 from sft.experiments.planning.rerun_reasons import plan_reasons
 from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_run
+from sft.experiments.reusing.other_results import NO_OTHERS, OtherResults
 from sft.pipeline.differences import Difference
 from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
@@ -26,15 +28,18 @@ Reasons = Mapping[Path, Sequence[Difference]]
 """Why each job that would run does so, by its folder."""
 
 
-def plan_record(plan: GridPlan, results: ResultsFolder, *, why: bool = False) -> dict[str, Any]:
+def plan_record(
+    plan: GridPlan, results: ResultsFolder, others: OtherResults = NO_OTHERS, *, why: bool = False
+) -> dict[str, Any]:
     """A checked grid against a results folder; docs/json.md says what the keys mean.
 
     Args:
         plan: the checked grid.
         results: the results folder.
+        others: other ones, from which finished stages are taken.
         why: whether each stage that would run tells in which keys it differs from the nearest finished one.
     """
-    run, baselines = planned_run(plan, results), planned_baselines(plan, results)
+    run, baselines = planned_run(plan, results, others), planned_baselines(plan, results, others)
     reasons = plan_reasons(run, results) | plan_reasons(baselines, results) if why else None
     return {
         "grid": plan.source,
@@ -75,12 +80,14 @@ def all_warnings(plan: GridPlan, run: PlannedRun, results: ResultsFolder) -> lis
         of_devices = make_executor(ExecutorOptions(), lambda _: None).warnings(run.experiments, run.done)
     except MachineError as error:
         of_devices = [str(error)]
-    trainings = [job.record for job in run.to_run.values() if job.record.stage == "train"]
+    to_run = (job.record for job in run.to_run.values() if job.record.stage == "train")
+    trainings = {record.name: record.key_fields for record in to_run}
     hints = [
         f"{name} would be trained anew, and a finished training differs only in the file of its data; if only the "
         f"rows to answer are new: {command}"
-        for name, command in new_rows_hints({record.name: record.key_fields for record in trainings}, results).items()
+        for name, command in new_rows_hints(trainings, results).items()
     ]
+    hints += prompt_hints(trainings, list(finished_trainings(results)) if trainings else [])
     return [*plan.warnings, *version_warnings(done), *of_devices, *hints]
 
 
@@ -128,6 +135,7 @@ def _stage(
         "plan": _plan_of(path, run),
         "shared_with": None if owner == name else owner,
         "state": standing.state,
+        "reused_from": str(run.elsewhere[path].folder.path) if path in run.elsewhere else None,
         "error": None if standing.error is None else {"kind": standing.error.kind, "message": standing.error.message},
         **({} if reasons is None else {"why": why}),
     }
@@ -135,5 +143,5 @@ def _stage(
 
 def _plan_of(path: Path, run: PlannedRun) -> str:
     """What the next run does with a job."""
-    parts = {"done": run.done, "to run": run.to_run, "held up": run.left}
+    parts = {"done": run.done, "to run": run.to_run, "held up": run.left, "reused": run.elsewhere}
     return next((word for word, paths in parts.items() if path in paths), "not needed")

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sft.experiments.planning.plan import GridPlan
+from sft.experiments.reusing.other_results import NO_OTHERS, FoundStage, OtherResults
 from sft.pipeline.job_graph import direct_needs, needed_jobs, unique_jobs
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, jobs_of
 from sft.runs.experiments import Standings
@@ -26,6 +27,7 @@ class StageCounts:
         done: there already.
         shared: asked for again by another experiment.
         held_up: failed in a way that the next run would meet again, or waiting for such a job.
+        reused: there in another results folder, from which the next run takes them.
     """
 
     asked: int
@@ -33,6 +35,7 @@ class StageCounts:
     done: int
     shared: int
     held_up: int
+    reused: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class PlannedRun:
     """What the next run would run."""
     left: Mapping[Path, PlannedJob]
     """What failed in a way that the next run would meet again, and what waits for it."""
+    elsewhere: Mapping[Path, FoundStage]
+    """What is not done here, and is in another results folder that the next run is to use."""
 
     @cached_property
     def owners(self) -> Mapping[Path, str]:
@@ -66,13 +71,15 @@ class PlannedRun:
         there, to_run, left = (
             Counter(job.record.stage for job in jobs.values()) for jobs in (self.jobs, self.to_run, self.left)
         )
+        reused = Counter(self.jobs[path].record.stage for path in self.elsewhere)
         return {
             stage: StageCounts(
                 asked=asked[stage],
                 to_run=to_run[stage],
-                done=there[stage] - to_run[stage] - left[stage],
+                done=there[stage] - to_run[stage] - left[stage] - reused[stage],
                 shared=asked[stage] - there[stage],
                 held_up=left[stage],
+                reused=reused[stage],
             )
             for stage in JOB_STAGES
             if asked[stage]
@@ -91,31 +98,33 @@ class PlannedRun:
         return standing.status is not None and standing.status.stage != self.jobs[path].record.stage
 
 
-def planned_run(plan: GridPlan, results: ResultsFolder) -> PlannedRun:
-    """Look at the folder of every job of a plan."""
+def planned_run(plan: GridPlan, results: ResultsFolder, others: OtherResults = NO_OTHERS) -> PlannedRun:
+    """Look at the folder of every job of a plan, and at other results folders from which it may be taken."""
     folders = ExperimentFolders(results)
     experiments = {
         planned.experiment.name: jobs_of(planned.experiment, planned.keys, folders, results, "metrics")
         for planned in plan.experiments
     }
-    return _planned(experiments, results)
+    return _planned(experiments, results, others)
 
 
-def planned_baselines(plan: GridPlan, results: ResultsFolder) -> PlannedRun:
+def planned_baselines(plan: GridPlan, results: ResultsFolder, others: OtherResults = NO_OTHERS) -> PlannedRun:
     """The baselines beside the experiments of a plan, each as the only job of what is called by its key."""
     jobs = baseline_jobs(((planned.experiment, planned.keys) for planned in plan.experiments), results)
-    return _planned({job.record.key: [job] for job in jobs}, results)
+    return _planned({job.record.key: [job] for job in jobs}, results, others)
 
 
-def _planned(experiments: dict[str, list[PlannedJob]], results: ResultsFolder) -> PlannedRun:
+def _planned(experiments: dict[str, list[PlannedJob]], results: ResultsFolder, others: OtherResults) -> PlannedRun:
     jobs = unique_jobs(experiments)
     standings = Standings(is_locked=lock_holder(results) is not None)
     found = {path: standings.of(job.folder) for path, job in jobs.items()}
     done = frozenset(path for path, job in jobs.items() if job.is_made_by(found[path].files))
-    needed = needed_jobs(experiments, lambda job: job.folder.path in done)
+    sought = ((path, others.find(job)) for path, job in jobs.items() if path not in done)
+    elsewhere = {path: stage for path, stage in sought if stage is not None}
+    needed = needed_jobs(experiments, lambda job: job.folder.path in done or job.folder.path in elsewhere)
     left = _left(needed, found)
     to_run = {path: job for path, job in needed.items() if path not in left}
-    return PlannedRun(experiments, jobs, found, done, to_run, left)
+    return PlannedRun(experiments, jobs, found, done, to_run, left, elsewhere)
 
 
 def _left(needed: Mapping[Path, PlannedJob], standings: Mapping[Path, Standing]) -> dict[Path, PlannedJob]:

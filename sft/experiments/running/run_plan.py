@@ -1,10 +1,13 @@
 """Runs a plan in a results folder: its records, its jobs, and the adapters that users asked to have elsewhere."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sft.experiments.executors import make_executor
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.experiments.reusing.other_results import OtherResults, other_results
+from sft.experiments.reusing.taking_over import Say, take_over
 from sft.experiments.running.board_refresh import StartBoard
 from sft.experiments.running.display import Display
 from sft.experiments.running.grid_files import read_grid, write_configs, write_grid
@@ -13,8 +16,10 @@ from sft.experiments.running.runner import Runner
 from sft.experiments.running.schedule import Workload, workload
 from sft.experiments.running.settings import RunRequest, RunSettings, Surroundings
 from sft.experiments.running.stage_costs import StageCosts
+from sft.experiments.running.status_writer import Journal
 from sft.experiments.running.summary import RunFacts, RunSummary
 from sft.experiments.running.trained_adapters import copy_adapters, find_adapters
+from sft.pipeline.job_graph import unique_jobs
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, has_memory_step, jobs_of, with_adapters
 from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
 from sft.runs.lock import settle
@@ -76,20 +81,20 @@ def run_plan(
     """
     jobs = _jobs_by_name(plan, results, request)
     keyed = [(planned.experiment, planned.keys) for planned in plan.experiments if request.goal == "metrics"]
-    work = workload(jobs, beside=baseline_jobs(keyed, results))
-    needed = work.needed
+    beside = baseline_jobs(keyed, results)
+    _take_over([*unique_jobs(jobs).values(), *beside], results, settings, watchers.display.say)
+    work = workload(jobs, beside=beside)
     executor = make_executor(settings, watchers.display.say)
-    executor.expect(list(needed.values()))
+    executor.expect(list(work.needed.values()))
     for warning in executor.warnings(work.experiments, work.idle):
         watchers.display.say(f"warning: {warning}")
-    sweep(results, [job.folder for job in needed.values()], watchers.display.say)
+    sweep(results, [job.folder for job in work.needed.values()], watchers.display.say)
     write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
     if request.goal != "adapter":
         write_configs(plan, jobs)
     if request.adds_to_grid:
         settle(results)
-    costs = watchers.costs
-    surroundings = Surroundings(costs.cost, costs.learn, has_memory_step)
+    surroundings = Surroundings(watchers.costs.cost, watchers.costs.learn, has_memory_step)
     runner = Runner(results, executor, watchers.display, watchers.start_board, settings, surroundings)
     began = time.monotonic()
     summary = runner.run(work)
@@ -117,6 +122,14 @@ def _jobs_by_name(plan: GridPlan, results: ResultsFolder, request: RunRequest) -
     return found
 
 
+def _take_over(jobs: Sequence[PlannedJob], results: ResultsFolder, settings: RunSettings, say: Say) -> None:
+    """Finished stages of the other results folders that the user names, in place of jobs that are not done here."""
+    if settings.reuse:
+        others = other_results(settings.reuse, results)
+        journal = Journal(results, say)
+        take_over(jobs, others, results, journal.record, say)
+
+
 def _jobs(
     planned: PlannedExperiment, folders: ExperimentFolders, results: ResultsFolder, request: RunRequest
 ) -> list[PlannedJob]:
@@ -130,7 +143,18 @@ def _jobs(
     return [with_adapters(job, places) for job in jobs if job.record.stage != "train"]
 
 
-def commits_in_force(results: ResultsFolder, request: RunRequest) -> dict[str, str]:
-    """The hub commits to keep: the folder's own, over those of the folder in which an adapter is looked for."""
-    looked_in = {} if request.trains else read_grid(ResultsFolder(DEFAULT_RESULTS)).pinned
-    return {**looked_in, **read_grid(results).pinned}
+def commits_in_force(
+    results: ResultsFolder, others: OtherResults, *, looks_in_default: bool = False
+) -> dict[str, str]:
+    """The hub commits to keep: the folder's own, over those of folders from which stages are taken.
+
+    Args:
+        results: the results folder.
+        others: from which finished stages are taken, the first first.
+        looks_in_default: whether adapters are looked for in `results/` too.
+    """
+    places = [results, *others.folders, *([ResultsFolder(DEFAULT_RESULTS)] if looks_in_default else [])]
+    found: dict[str, str] = {}
+    for place in places[::-1]:
+        found |= read_grid(place).pinned
+    return found

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from sft.errors import UserError
@@ -58,6 +59,9 @@ class RunSettings(ExecutorOptions):
 
     retry_failed: bool = False
     """Run again what failed in an earlier run and would fail the same way."""
+
+    reuse: tuple[Path, ...] = ()
+    """Other results folders, whose finished stages are taken from there."""
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -1,0 +1,1 @@
+"""Finished stages of other results folders: looked for, and taken over."""
