@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sft.evaluation.selection import DEV, LABEL_MASS
-from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.leaderboard.costs import devices_of
 from sft.wording import some
 
@@ -134,7 +134,8 @@ def _dropped(records: Sequence[ExperimentRecord]) -> Iterator[str]:
 
 def _has_low_label_mass(record: ExperimentRecord) -> bool:
     """Whether the label mass of the test or of the dev rows is low; where nothing is known of it, it is not."""
-    found = [record.number(f"{prefix}{LABEL_MASS}") for prefix in ("", DEV)]
+    results = record.part("results")
+    found = (finite_number(results.get(key)) for key in (LABEL_MASS, f"{DEV}{LABEL_MASS}"))
     return any(mass < LOW_LABEL_MASS for mass in found if mass is not None)
 
 

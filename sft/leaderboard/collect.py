@@ -164,14 +164,14 @@ class Reader:
     looked_at: dict[tuple[int, ...], InForce] = field(default_factory=dict)
     """By the parts of a config without its seeds."""
 
-    def json(self, path: Path) -> Any:
+    def json(self, path: str) -> Any:
         """The content of `grid.json` or a `config.json`; None where it is not there or cannot be read."""
-        return self.cache.json(path, _SPLITS[path.name])
+        return self.cache.json(path, _SPLITS[path[path.rfind("/") + 1 :]])
 
     def record(self, experiment: ListedExperiment) -> ExperimentRecord:
         """An experiment as it stands; one whose manifest and listed files are as they were is done as it was."""
         name, key, folder, config = experiment.name, experiment.key, experiment.folder, experiment.config
-        place = self.cache.name_of(folder.path)
+        place = self.cache.name_of(str(folder.path))
         metrics = self.cache.known(f"{place}/result")
         if metrics is None:
             manifest = self.cache.signature(f"{place}/result", [folder.manifest.name])

@@ -1,12 +1,13 @@
 """The experiments that a results folder names, and how each of them stands."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.files import CONFIG_FILE, JobFolder, ResultsFolder
 from sft.runs.records import MODEL_STAGES, StageInput, StageName, read_json_or_none, refuse_newer, stage_of
 from sft.runs.states import Standing, experiment_standing, standing_of
 
@@ -57,11 +58,16 @@ class ListedExperiment:
         return {**self.stages, "evaluate": self.folder}
 
 
-Read = Callable[[Path], Any]
-"""The content of a JSON file; None where it is not there or cannot be read."""
+Read = Callable[[str], Any]
+"""The content of a JSON file by its path, which as text costs least; None where it is not there or cannot be read."""
 
 
-def listed_experiments(results: ResultsFolder, read: Read = read_json_or_none) -> list[ListedExperiment]:
+def _read_file(path: str) -> Any:
+    """From the file itself."""
+    return read_json_or_none(Path(path))
+
+
+def listed_experiments(results: ResultsFolder, read: Read = _read_file) -> list[ListedExperiment]:
     """The experiments of the grid in its order, then the others by folder name.
 
     Args:
@@ -71,8 +77,8 @@ def listed_experiments(results: ResultsFolder, read: Read = read_json_or_none) -
     Raises:
         MachineError: a newer version wrote the folder.
     """
-    records = {folder.path: _record(folder.config, read) for folder in results.experiment_folders()}
-    known = {str(record.get("id", path.name)): path for path, record in records.items() if record is not None}
+    records = {folder.path: _record(f"{folder.path}/{CONFIG_FILE}", read) for folder in results.experiment_folders()}
+    known = {str(record.get("id") or path.name): path for path, record in records.items() if record is not None}
     grid = grid_entries(results, read)
     listed = []
     for name, entry in (grid or {}).items():
@@ -97,13 +103,13 @@ def listed_experiments(results: ResultsFolder, read: Read = read_json_or_none) -
     return listed
 
 
-def grid_entries(results: ResultsFolder, read: Read = read_json_or_none) -> dict[str, Mapping[str, Any]] | None:
+def grid_entries(results: ResultsFolder, read: Read = _read_file) -> dict[str, Mapping[str, Any]] | None:
     """Name -> entry of `grid.json` that has an id; None where the folder has no grid that can be read.
 
     Raises:
         MachineError: a newer version wrote it.
     """
-    grid = read(results.grid)
+    grid = read(str(results.grid))
     refuse_newer(results.grid, grid, SCHEMA)
     configs = grid.get("configs") if isinstance(grid, Mapping) else None
     if not isinstance(configs, Mapping):
@@ -146,10 +152,10 @@ class Standings:
         return experiment_standing(own, {name: self.of(folder) for name, folder in experiment.stages.items()})
 
 
-def _record(path: Path, read: Read) -> Mapping[str, Any] | None:
+def _record(path: str, read: Read) -> Mapping[str, Any] | None:
     """A `config.json`; None where there is none, empty where it cannot be read."""
     record = read(path)
-    if record is None and not path.is_file():
+    if record is None and not os.path.isfile(path):
         return None
     refuse_newer(path, record, SCHEMA)
     return _map(record)

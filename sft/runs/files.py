@@ -11,6 +11,8 @@ DEFAULT_RESULTS = Path("results")
 
 SLUG_LENGTH = 60
 ID_DIGITS = 8
+CONFIG_FILE = "config.json"
+"""Of an experiment."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class JobFolder:
 
     @property
     def config(self) -> Path:
-        return self.path / "config.json"
+        return self.path / CONFIG_FILE
 
     @property
     def result(self) -> Path:

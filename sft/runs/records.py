@@ -264,7 +264,7 @@ def read_json_or_none(path: Path, max_bytes: int | None = None) -> Any:
         return None
 
 
-def refuse_newer(path: Path, record: Any, schema: int) -> None:
+def refuse_newer(path: Path | str, record: Any, schema: int) -> None:
     """Refuse what a newer version of this program wrote; older files are read.
 
     Raises:

@@ -133,19 +133,19 @@ class FileCache:
         is_large = len(json.dumps(value)) > _LARGE
         return value if is_large else self.keep(full, files, signature, value)
 
-    def name_of(self, path: Path) -> str:
+    def name_of(self, path: str) -> str:
         """A path below the folder, from there."""
-        return str(path).removeprefix(self._prefix)
+        return path.removeprefix(self._prefix)
 
-    def json(self, path: Path, split: Split) -> Any:
+    def json(self, path: str, split: Split) -> Any:
         """The content of a JSON file below the folder, None where it cannot be read."""
         name = self.name_of(path)
         known = self.known(name)
         if known is not None:
             return known
-        signature = self.signature(name, [path.name])
-        value = read_json_or_none(path)
-        return self.keep(name, [path.name], signature, value, split) if isinstance(value, dict) else value
+        files = [name[name.rfind("/") + 1 :]]
+        signature, value = self.signature(name, files), read_json_or_none(Path(path))
+        return self.keep(name, files, signature, value, split) if isinstance(value, dict) else value
 
     def write(self) -> None:
         """Write what is known, where that is worth it; not at all where the folder cannot be written."""
