@@ -99,7 +99,7 @@ class ExperimentConfig(Section):
         for key in ("input_columns", "format"):  # `prompting` has no null for these: null leaves them as they are
             if written.get(key) is None:
                 written.pop(key, None)
-        return self.prompting.model_copy(update=written)
+        return self.prompting.model_copy(update={**written, "train_turns": "last"})
 
     @property
     def adapter_section(self) -> AdapterSection:

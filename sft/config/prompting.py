@@ -33,6 +33,14 @@ class PromptingConfig(Section):
     format: Literal["auto", "chat", "plain"] = "auto"
     """`chat`: the chat template; `plain`: question and `Answer:`; default auto: chat where there is a template."""
 
+    train_turns: Literal["last", "all"] = "last"
+    """Assistant turns of a conversation that are trained: the last one, or all; default last."""
+
+    @property
+    def is_conversation(self) -> bool:
+        """Whether the one input column is the output column too, and holds whole conversations."""
+        return self.input_columns == [self.output_column]
+
 
 class PromptingOverrides(Section):
     """Keys of `prompting` that differ at inference; one that is left out stays as in `prompting`."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sft.data.cells.conversations import Conversation
 from sft.data.rows import Row
 from sft.evaluation.outputs import SplitOutput
 from sft.runs.atomic import write_text
@@ -84,15 +85,26 @@ def stored_name(column: str, *, of_folds: bool) -> str:
     return f"data.{column}" if column in our_columns(of_folds=of_folds) else column
 
 
+def prompt_column(column: str) -> str:
+    """The name under which a record has the turns before the answer of a conversation in this column."""
+    return f"{column}.prompt"
+
+
 def kept_columns(values: Mapping[str, Any], keep: Sequence[str] | None, output_column: str) -> dict[str, Any]:
     """The data columns of a row that its record keeps, in the order of the data.
 
     Args:
         values: the row.
         keep: `dataset.keep_columns`; None keeps all.
-        output_column: kept in any case, where the row has it.
+        output_column: kept in any case, where the row has it; of a conversation it is the answer, and all turns before
+            it stand beside it under this name and `.prompt`.
     """
-    return {name: value for name, value in values.items() if keep is None or name in keep or name == output_column}
+    kept = {name: value for name, value in values.items() if keep is None or name in keep or name == output_column}
+    conversation = kept.get(output_column)
+    if not isinstance(conversation, Conversation):
+        return kept
+    prompt = {prompt_column(output_column): conversation.prompt} if keep is None or output_column in keep else {}
+    return kept | {output_column: conversation.answer} | prompt
 
 
 def prediction_record(columns: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class _Inspection:
             "text": encoded.text,
             "prompt_ids": list(encoded.prompt_ids),
             "completion_ids": list(answered.completion_ids),
-            "loss_mask": [0] * len(encoded.prompt_ids) + [1] * len(answered.completion_ids),
+            "loss_mask": [*_earlier_mask(answered), *(1 for _ in answered.completion_ids)],
             "segments": [segment._asdict() for segment in (*prompt, *completion)],
             "cut": vars(encoded.cut) if encoded.cut.any else None,
             "n_special": encoded.n_special,
@@ -119,6 +119,14 @@ class _Inspection:
             raise ValueError("an inference can always run as configured")
         labels = [(label.answer_ids, label.stop_ids) for label in self.prompts.inference.labels]
         return scoring_cost(ids, labels, limits)
+
+
+def _earlier_mask(encoded: Encoded) -> list[int]:
+    """1 for each token of the prompt that is trained, which only earlier answers of a conversation are."""
+    mask = [0] * len(encoded.prompt_ids)
+    for start, end in encoded.trained:
+        mask[start:end] = [1] * (end - start)
+    return mask
 
 
 def label_ids_by_value(values: Sequence[str], labels: Sequence[LabelIds]) -> dict[str, list[int]]:

@@ -278,7 +278,8 @@ def _model(experiment: Experiment) -> Fields:
 def _prompting(config: ExperimentConfig, prompting: PromptingConfig) -> Fields:
     """What is written of a prompting; a label is never cut, so its length limit counts for free texts only."""
     cuts_outputs = task_of(config).uses("prompting.max_output_length")
-    return without(set() if cuts_outputs else {"max_output_length"}, written(prompting))
+    unused = set() if cuts_outputs else {"max_output_length"}
+    return without(unused if prompting.is_conversation else {*unused, "train_turns"}, written(prompting))
 
 
 def _generation(config: ExperimentConfig) -> Fields:

@@ -24,6 +24,7 @@ def without_effect(config: ExperimentConfig) -> list[str]:
         *_of_other_tasks(config),
         *_calibration(config),
         *_dev(config),
+        *_turns(config),
     ]
     return list(dict.fromkeys(written))
 
@@ -108,3 +109,9 @@ def _dev(config: ExperimentConfig) -> list[str]:
     if config.dataset.max_n_dev is not None and config.dataset.splits.dev is None:
         return ["dataset.max_n_dev"]
     return []
+
+
+def _turns(config: ExperimentConfig) -> list[str]:
+    """Which turns are trained, where no conversations are."""
+    has_effect = config.prompting.is_conversation and config.trains
+    return ["prompting.train_turns"] if config.prompting.train_turns != "last" and not has_effect else []

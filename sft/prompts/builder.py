@@ -13,6 +13,7 @@ from sft.prompts.plain import PlainFormat
 from sft.prompts.rendering import Format, Rendered, Turn
 from sft.prompts.style import Cuts, Encoded, Example, LabelIds, PromptStyle
 from sft.prompts.tokens import Tokens
+from sft.prompts.turns import LimitedTurns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -77,6 +78,8 @@ class PromptBuilder:
             DataError: plain format and an output with a blank line.
             UserError: a label is over `max_output_length`, or answer and surroundings share a token.
         """
+        if row.turns:
+            return self._conversation(row, limit, cut_output)
         shown = self._shown(rounds, cut_output)
         columns, lost = self._columns(row.inputs)
         answer = None if row.output is None else self._output(row.output, cut_output)
@@ -94,10 +97,21 @@ class PromptBuilder:
             examples=sum(len(examples) for examples in shown[: fitted.rounds]),
             fitted_tokens=fitted.tokens,
         )
-        done = fitted.rendered
-        return Encoded(
-            done.text, done.prompt_ids, done.answer_ids, done.stop_ids, done.n_special, cut, done.trimmed, done.tail
-        )
+        return _encoded(fitted.rendered, cut)
+
+    def _conversation(self, row: Example, limit: int | None, cut_output: bool) -> Encoded:
+        """As `encode`, of a conversation: its earlier rounds give way before the texts of the last one."""
+        answer = None if row.output is None else self._output(row.output, cut_output)
+        limited = LimitedTurns.of(row.turns, self._tokens, self._style.max_input_length)
+
+        def render(dropped: int, texts: Mapping[str, str]) -> Rendered:
+            turns, given = limited.kept(dropped, texts), None if answer is None else answer[0]
+            return self._format.render_turns(turns, given, with_earlier=self._style.train_turns == "all")
+
+        fitted = fit(render, len(limited.rounds) - 1, limited.cuttable, self._tokens, limit)
+        n_dropped = sum(map(len, limited.rounds[: fitted.rounds]))
+        cut = Cuts(limited.removed, answer[1] if answer else 0, 0, fitted.tokens, n_dropped)
+        return _encoded(fitted.rendered, cut)
 
     def label_ids(self, words: Sequence[str]) -> list[LabelIds]:
         """Labels as completions of any prompt of this builder, in the order of the words.
@@ -183,3 +197,17 @@ def _input_template(style: PromptStyle) -> InputTemplate | None:
         return InputTemplate(style.input_template, style.input_columns)
     except UserError as error:
         raise UserError(f"prompting.input_template {error}") from None
+
+
+def _encoded(done: Rendered, cut: Cuts) -> Encoded:
+    return Encoded(
+        done.text,
+        done.prompt_ids,
+        done.answer_ids,
+        done.stop_ids,
+        done.n_special,
+        cut,
+        done.trimmed,
+        done.earlier,
+        done.tail,
+    )

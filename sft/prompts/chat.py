@@ -7,42 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from sft.errors import UserError
 from sft.prompts.clock import tells_unusual_time
 from sft.prompts.control import ControlTokens
-from sft.prompts.conversation import MARKERS, Conversation, ReadInstruction, marker, place_of, template_source
+from sft.prompts.conversation import template_source
+from sft.prompts.frames import FILLED, Frame, Frames, Outline, outline
 from sft.prompts.rendering import Rendered, Turn, boundary_error, common_start, joined
-from sft.prompts.style import Part, PromptStyle
+from sft.prompts.style import Message, Part, PromptStyle
 from sft.prompts.tokens import Tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_REMEMBERED_FRAMES = 1024
 _REMEMBERED_BEGINNINGS = 64
-
-
-class _Outline(NamedTuple):
-    """What a template can see of a text: the blanks around it, and whether there is more."""
-
-    before: str
-    filled: bool
-    after: str
 
 
 # Words of each kind that tokenizers treat differently after a blank.
 _WORDS = ("x", "yes", "No", "1")
-_FILLED = _Outline("", True, "")
-
-
-class _Frame(NamedTuple):
-    """What the template writes around the texts of one conversation."""
-
-    pieces: tuple[Part | int, ...]
-    """Frame text and, by number, the texts between: all before the answer."""
-
-    head: str
-    """The pieces as rendered, with markers for the texts."""
-
-    tail: str
-    """All after the answer."""
 
 
 class _Before(NamedTuple):
@@ -69,20 +47,18 @@ class ChatFormat:
         self._control = control
         self._tokens = tokens
         source = template_source(tokenizer, style.chat_template)
-        self._conversation = Conversation(tokenizer, source, style.chat_template_args, style.instruction is not None)
+        self._frames = Frames(tokenizer, style, control)
         self._instruction = style.instruction
-        self._frames: dict[tuple[_Outline, ...], _Frame] = {}
         self._before = lru_cache(_REMEMBERED_BEGINNINGS)(self._find_before)
-        self._read = self._find_read()
         self._carried = ""
         self._carried = self._find_carried()
-        self._frames.clear()
+        self._frames.carry(self._carried)
         self._ends_before_words = False
         self._ends_before_words = self._find_end()
         self._stop, self.stop_text = self._find_stop(tokenizer)
         self.stop_ids = self._find_stop_ids(tokenizer)
         found = {
-            "read_instruction": self._read is not None,
+            "read_instruction": self._frames.reads_instruction,
             "unusual_clock": tells_unusual_time(source),
             "end_before_words": self._ends_before_words,
         }
@@ -91,7 +67,7 @@ class ChatFormat:
     def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
         """The conversation as text and ids; the last turn is the question, `answer` its completion."""
         question = turns[-1].question
-        before, pieces = self._before(tuple(turns[:-1]), _outline(question))
+        before, pieces = self._before(tuple(turns[:-1]), outline(question))
         data = self._control.data(question.strip())
         own = tuple([data if piece is None else piece for piece in pieces])
         prompt = (*before.parts, *own)
@@ -99,6 +75,52 @@ class ChatFormat:
         if answer is None:
             text, n_special = before.text + joined(own), before.n_special + _specials(own)
             return Rendered(text, prompt_ids, (), (), n_special, self._open_end(prompt))
+        return self._answered(prompt, prompt_ids, answer)
+
+    def render_turns(self, turns: Sequence[Message], answer: str | None, *, with_earlier: bool) -> Rendered:
+        """The conversation as text and ids; an instruction stands before its system turn.
+
+        Raises:
+            UserError: the template writes no stop after an earlier answer that is asked for.
+        """
+        texts = [turn.text for turn in turns]
+        roles = [turn.role for turn in turns]
+        if self._instruction is not None:
+            texts, roles = [self._instruction, *texts], ["system", *roles]
+        frame = self._frames.of((*map(outline, texts), FILLED), (*roles, "assistant"))
+        data = [self._control.data(text.strip()) for text in texts]
+        prompt = tuple([data[piece] if isinstance(piece, int) else piece for piece in frame.pieces])
+        prompt_ids = self.prompt_ids(prompt)
+        if answer is None:
+            return Rendered(joined(prompt), prompt_ids, (), (), _specials(prompt), self._open_end(prompt))
+        done = self._answered(prompt, prompt_ids, answer)
+        if not with_earlier:
+            return done
+        answers = [
+            position
+            for position, piece in enumerate(frame.pieces)
+            if isinstance(piece, int) and roles[piece] == "assistant"
+        ]
+        return done._replace(earlier=tuple([self._earlier(prompt, place, prompt_ids) for place in answers]))
+
+    def _earlier(self, prompt: Sequence[Part], place: int, prompt_ids: tuple[int, ...]) -> tuple[int, int]:
+        """Where in the ids of a prompt the answer at a place of its parts begins, and where its stop ends."""
+        before, behind = prompt[:place], prompt[place + 1].text
+        end = behind.find(self.stop_text)
+        if self._stop is None or end < 0 or behind[:end].strip():
+            raise UserError(
+                "the chat template writes no stop after the earlier answers of a conversation, so they cannot be "
+                "trained; set prompting.train_turns to last",
+                kind="tokenizer",
+            )
+        header = self.prompt_ids(before)
+        answer = self._control.data(prompt[place].text + behind[:end])
+        ids = self._tokens.ids([*before, answer, self._stop])
+        if prompt_ids[: len(ids)] != ids or ids[-len(self.stop_ids) :] != self.stop_ids:
+            raise boundary_error(answer.text)
+        return len(common_start([header, ids])), len(ids)
+
+    def _answered(self, prompt: Sequence[Part], prompt_ids: tuple[int, ...], answer: str) -> Rendered:
         answer_part = self.answer_part(answer)
         answer_ids = self._answer_ids(prompt, prompt_ids, answer_part)
         whole = [*prompt, answer_part]
@@ -117,12 +139,12 @@ class ChatFormat:
 
         Blanks around it are left out where the template trims them, or the tokenizer joins them to what stands there.
         """
-        outline = _outline(answer)
+        own = outline(answer)
         bare = self._control.data(self._carried + answer.strip())
-        if outline == _FILLED or not answer:
+        if own == FILLED or not answer:
             return bare
-        question = (_FILLED,) if self._instruction is None else (_FILLED, _FILLED)
-        plain, shown = self._frame((*question, _FILLED)), self._frame((*question, outline._replace(filled=True)))
+        question = (FILLED,) if self._instruction is None else (FILLED, FILLED)
+        plain, shown = self._frames.of((*question, FILLED)), self._frames.of((*question, own._replace(filled=True)))
         if not (shown.head.startswith(plain.head) and shown.tail.endswith(plain.tail)):
             return bare
         before = shown.head.removeprefix(plain.head)
@@ -149,42 +171,12 @@ class ChatFormat:
             return None
         return whole[start:end]
 
-    def _frame(self, outlines: tuple[_Outline, ...]) -> _Frame:
-        frame = self._frames.get(outlines)
-        if frame is None:
-            if len(self._frames) >= _REMEMBERED_FRAMES:
-                self._frames.clear()
-            frame = self._frames[outlines] = self._render_frame(outlines)
-        return frame
-
-    def _render_frame(self, outlines: Sequence[_Outline]) -> _Frame:
-        contents = [_shown(place, outline) for place, outline in enumerate(outlines)]
-        if self._read:
-            contents[0] = self._read.text
-        rendered = self._conversation.render(contents)
-        answer = marker(len(outlines) - 1)
-        data = list(enumerate(outlines))[1 if self._read else 0 :]
-        filled = [marker(place) for place, outline in data if outline.filled]
-        if rendered.count(answer) != 1 or not all(text in rendered for text in filled):
-            raise UserError("the chat template leaves out a question or an answer", kind="tokenizer")
-        head, tail = rendered.split(answer)
-        if outlines[-1] == _FILLED and not head.endswith(self._carried):
-            raise UserError("the chat template opens some answers with a blank and others not", kind="tokenizer")
-        pieces = [self._piece(text) for text in MARKERS.split(head.removesuffix(self._carried)) if text]
-        return _Frame(tuple(pieces), head, tail)
-
-    def _piece(self, text: str) -> Part | int:
-        if not MARKERS.fullmatch(text):
-            return self._control.frame(text)
-        place = place_of(text)
-        return (self._read.part(place) if self._read else None) or place
-
-    def _find_before(self, turns: tuple[Turn, ...], question: _Outline) -> tuple[_Before, tuple[Part | None, ...]]:
+    def _find_before(self, turns: tuple[Turn, ...], question: Outline) -> tuple[_Before, tuple[Part | None, ...]]:
         """What stands before a question, and the parts from it on, None in place of its text."""
         texts = [] if self._instruction is None else [self._instruction]
         for turn in turns:
             texts += [turn.question, turn.answer]
-        frame = self._frame((*map(_outline, texts), question, _FILLED))
+        frame = self._frames.of((*map(outline, texts), question, FILLED))
         data = [*(self._control.data(text.strip()) for text in texts), None]
         parts = [data[piece] if isinstance(piece, int) else piece for piece in frame.pieces]
         start = parts.index(None) if None in parts else 0
@@ -200,21 +192,11 @@ class ChatFormat:
                 return (Part(part.text[end:], False, 0), *prompt[place + 1 :])
         return tuple(prompt)
 
-    def _probe(self) -> tuple[_Frame, tuple[Part, ...]]:
+    def _probe(self) -> tuple[Frame, tuple[Part, ...]]:
         """The frame of one bare question, and its prompt with some text filled in."""
-        frame = self._frame((_FILLED, _FILLED) if self._instruction is None else (_FILLED, _FILLED, _FILLED))
+        frame = self._frames.of((FILLED, FILLED) if self._instruction is None else (FILLED, FILLED, FILLED))
         text = self._control.data("x")
         return frame, tuple([text if isinstance(piece, int) else piece for piece in frame.pieces])
-
-    def _find_read(self) -> ReadInstruction | None:
-        """The instruction, where the template makes other text of it than it makes of a marker."""
-        if self._instruction is None:
-            return None
-        read = ReadInstruction(self._instruction, self._control)
-        turns = [marker(place) for place in range(1, 5)]
-        blind = self._conversation.render([_shown(0, _outline(read.text)), *turns])
-        seeing = self._conversation.render([read.text, *turns])
-        return read if seeing != blind.replace(marker(0), read.text.strip()) else None
 
     def _words(self) -> list[Part]:
         return [self._control.data(self._carried + word) for word in _WORDS]
@@ -263,20 +245,6 @@ class ChatFormat:
         if whole[: len(ids)] != ids or len(whole) == len(ids):
             raise boundary_error("x")
         return whole[len(ids) :]
-
-
-def _outline(text: str) -> _Outline:
-    core = text.strip()
-    if core == text and text:
-        return _FILLED
-    if not core:
-        return _Outline(text, False, "")
-    start = text.index(core)
-    return _Outline(text[:start], True, text[start + len(core) :])
-
-
-def _shown(place: int, outline: _Outline) -> str:
-    return f"{outline.before}{marker(place) if outline.filled else ''}{outline.after}"
 
 
 def _specials(parts: Sequence[Part]) -> int:

@@ -45,7 +45,7 @@ class TemplateRefusal(Exception):
 
 
 class Conversation:
-    """Renders texts, in order instruction, question, answer, question, answer, ..., by a chat template."""
+    """Renders texts by a chat template: instruction, question, answer, question, answer, ..., or in other roles."""
 
     def __init__(
         self, tokenizer: "PreTrainedTokenizerBase", source: str, args: Mapping[str, Any], has_instruction: bool
@@ -55,14 +55,18 @@ class Conversation:
         self._args = dict(args)
         self.shape = self._find_shape(has_instruction)
 
-    def render(self, contents: Sequence[str]) -> str:
+    def render(self, contents: Sequence[str], roles: Sequence[str] | None = None) -> str:
         """The conversation as the template writes it, its last text an answer.
+
+        Args:
+            contents: the texts.
+            roles: of each text; None where questions and answers take turns behind the instruction.
 
         Raises:
             UserError: kind tokenizer; the template refuses it.
         """
         try:
-            return self._render(contents, self.shape)
+            return self._render(contents, self.shape, roles)
         except TemplateRefusal as error:
             raise UserError(f"the chat template refuses the conversation: {error}", kind="tokenizer") from error
 
@@ -85,11 +89,12 @@ class Conversation:
             kind="tokenizer",
         )
 
-    def _render(self, contents: Sequence[str], shape: Shape) -> str:
+    def _render(self, contents: Sequence[str], shape: Shape, roles: Sequence[str] | None = None) -> str:
+        messages = _messages(contents, roles or _alternating(len(contents), shape), shape)
         # Templates are programs of others: text plus list, or a missing key, ends one like its own refusal does.
         try:
             rendered = self._tokenizer.apply_chat_template(
-                _messages(contents, shape), tokenize=False, chat_template=self._source, **self._args
+                messages, tokenize=False, chat_template=self._source, **self._args
             )
         except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise TemplateRefusal(str(error)) from error
@@ -149,17 +154,27 @@ def template_source(tokenizer: "PreTrainedTokenizerBase", written: str | None) -
         ) from error
 
 
-def _messages(contents: Sequence[str], shape: Shape) -> list[dict[str, Any]]:
-    texts = list(contents)
-    messages = []
-    if shape.instruction == "system":
-        messages.append({"role": "system", "content": texts.pop(0)})
-    elif shape.instruction == "merged":
-        texts[:2] = [f"{texts[0]}\n\n{texts[1]}"]
-    messages += [{"role": ("user", "assistant")[turn % 2], "content": text} for turn, text in enumerate(texts)]
+def _alternating(count: int, shape: Shape) -> list[str]:
+    """The roles of an instruction, where the shape has one, and of questions and answers in turns."""
+    system = [] if shape.instruction == "none" else ["system"]
+    return [*system, *(("user", "assistant")[turn % 2] for turn in range(count - len(system)))]
+
+
+def _messages(contents: Sequence[str], roles: Sequence[str], shape: Shape) -> list[dict[str, Any]]:
+    """The texts as messages; system texts that follow each other are one, with a blank line between them."""
+    messages: list[tuple[str, str]] = []
+    for role, text in zip(roles, contents, strict=True):
+        before = messages[-1] if messages else ("", "")
+        opens_turn = shape.instruction == "merged" and before[0] == "system" and role == "user"
+        if opens_turn or role == before[0] == "system":
+            messages[-1] = (role, f"{before[1]}\n\n{text}")
+        else:
+            messages.append((role, text))
+    if shape.instruction == "merged":  # a system turn that no question follows asks by itself
+        messages = [("user" if role == "system" else role, text) for role, text in messages]
     if shape.content == "parts":
-        return [{**message, "content": [{"type": "text", "text": message["content"]}]} for message in messages]
-    return messages
+        return [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in messages]
+    return [{"role": role, "content": text} for role, text in messages]
 
 
 def _shows_all(rendered: str, contents: Sequence[str]) -> bool:

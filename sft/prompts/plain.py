@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sft.errors import DataError, UserError
 from sft.prompts.control import ControlTokens
 from sft.prompts.rendering import Rendered, Turn, boundary_error, joined
-from sft.prompts.style import Part, PromptStyle
+from sft.prompts.style import Message, Part, PromptStyle
 from sft.prompts.tokens import Tokens
 
 _BLANK_LINE = "\n\n"
@@ -52,8 +52,10 @@ class PlainFormat:
         Raises:
             DataError: an answer holds a blank line.
         """
-        before = self._before(tuple(turns[:-1]))
-        question = self._question(turns[-1].question)
+        return self._asked(self._before(tuple(turns[:-1])), turns[-1].question, answer)
+
+    def _asked(self, before: _Before, text_of_question: str, answer: str | None) -> Rendered:
+        question = self._question(text_of_question)
         question_ids = self.prompt_ids(question)
         n_special = before.n_special + sum(part.controls for part in question)
         text = before.text + joined(question)
@@ -68,9 +70,38 @@ class PlainFormat:
         text = text + part.text + _BLANK_LINE
         return Rendered(text, prompt_ids, answer_ids, self.stop_ids, n_special + part.controls, question)
 
+    def render_turns(self, turns: Sequence[Message], answer: str | None, *, with_earlier: bool) -> Rendered:
+        """The conversation as text and ids: its first system turns as paragraphs, then a block for each answer.
+
+        Raises:
+            DataError: an answer holds a blank line.
+        """
+        paragraphs, rounds, question = _blocks(turns)
+        system = [self._control.data(text) for text in paragraphs]
+        before = self._begun([*self._instruction, *system])
+        earlier: list[tuple[int, int]] = []
+        for asked, given in rounds:
+            block, start = [*self._question(asked), self.answer_part(given)], len(before.ids)
+            n_question = len(self.prompt_ids(block[:-1]))
+            ids = self._tokens.ids(block)
+            if ids[:n_question] != self.prompt_ids(block[:-1]):
+                raise boundary_error(given)
+            before = _Before(
+                before.text + joined(block) + _BLANK_LINE,
+                before.ids + ids + self.stop_ids,
+                before.n_special + sum(part.controls for part in block),
+            )
+            earlier.append((start + n_question, len(before.ids)))
+        rendered = self._asked(before, question, answer)
+        return rendered._replace(earlier=tuple(earlier) if with_earlier else ())
+
     def _find_before(self, turns: tuple[Turn, ...]) -> _Before:
-        blocks: list[tuple[Part, ...]] = [self._instruction] if self._instruction else []
-        blocks += [(*self._question(turn.question), self.answer_part(turn.answer)) for turn in turns]
+        blocks = [(*self._question(turn.question), self.answer_part(turn.answer)) for turn in turns]
+        return self._begun(self._instruction, blocks)
+
+    def _begun(self, paragraphs: Sequence[Part], blocks: Sequence[tuple[Part, ...]] = ()) -> _Before:
+        """What the tokenizer opens a text with, paragraphs, and blocks of question and answer, each with its stop."""
+        blocks = [*((paragraph,) for paragraph in paragraphs), *blocks]
         ids = list(self._opening)
         for block in blocks:
             ids += self._tokens.ids(block)
@@ -121,3 +152,25 @@ class PlainFormat:
             if whole[start : start + len(body)] == body:
                 return whole[:start]
         return ()
+
+
+def _blocks(turns: Sequence[Message]) -> tuple[list[str], list[tuple[str, str]], str]:
+    """System turns at the beginning, rounds of question and answer, and the last question.
+
+    Turns of one side that follow each other are lines of one text; a later system turn is part of the question.
+    """
+    paragraphs: list[str] = []
+    rounds: list[tuple[list[str], list[str]]] = [([], [])]
+    for turn in turns:
+        if turn.role == "system" and rounds == [([], [])]:
+            paragraphs.append(turn.text.strip("\n"))
+        elif turn.role == "assistant":
+            rounds[-1][1].append(turn.text)
+        else:
+            if rounds[-1][1]:
+                rounds.append(([], []))
+            rounds[-1][0].append(turn.text)
+    if rounds[-1][1]:
+        rounds.append(([], []))
+    told = [("\n".join(asked), "\n".join(given)) for asked, given in rounds]
+    return [text for text in paragraphs if text], told[:-1], told[-1][0]

@@ -5,7 +5,7 @@ from itertools import takewhile
 from typing import NamedTuple, Protocol
 
 from sft.errors import UserError
-from sft.prompts.style import Part
+from sft.prompts.style import Message, Part
 
 
 class Turn(NamedTuple):
@@ -33,6 +33,8 @@ class Rendered(NamedTuple):
     tail: tuple[Part, ...]
     trimmed: bool = False
     """Whether blanks around the answer were left out."""
+    earlier: tuple[tuple[int, int], ...] = ()
+    """Start and end in `prompt_ids` of earlier answers with their stops, where they were asked for."""
 
     @property
     def length(self) -> int:
@@ -54,6 +56,9 @@ class Format(Protocol):
 
     def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
         """Text and ids; all turns but the last are shown with their answers, `answer` completes the last."""
+
+    def render_turns(self, turns: Sequence[Message], answer: str | None, *, with_earlier: bool) -> Rendered:
+        """Text and ids of a conversation; `answer` completes it, and the assistant turns before it are `earlier`."""
 
     def prompt_ids(self, prompt: Sequence[Part]) -> tuple[int, ...]:
         """The ids of a prompt, or of its end, before an answer."""

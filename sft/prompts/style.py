@@ -9,6 +9,15 @@ from sft.errors import DataError
 PromptFormat = Literal["chat", "plain"]
 
 
+class Message(NamedTuple):
+    """One turn of a conversation."""
+
+    role: str
+    """system, user or assistant."""
+
+    text: str
+
+
 @dataclass(frozen=True)
 class Example:
     """One row as the prompt needs it."""
@@ -18,6 +27,9 @@ class Example:
 
     output: str | None = None
     """The answer; None where only a prompt is wanted."""
+
+    turns: tuple[Message, ...] = ()
+    """Of a conversation all turns before the answer, in place of inputs."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,9 @@ class PromptStyle:
     chat_template_args: Mapping[str, Any] = field(default_factory=dict)
     """Variables passed on to the chat template."""
 
+    train_turns: Literal["last", "all"] = "last"
+    """Assistant turns of a conversation that are trained."""
+
 
 @dataclass(frozen=True)
 class Cuts:
@@ -65,10 +80,13 @@ class Cuts:
     fitted_tokens: int = 0
     """Tokens taken off the end of the longest input column because of the limit of the whole."""
 
+    turns: int = 0
+    """Turns of a conversation left out, the oldest first."""
+
     @property
     def any(self) -> bool:
         """Whether anything was cut."""
-        return bool(self.input_tokens or self.output_tokens or self.examples or self.fitted_tokens)
+        return bool(self.input_tokens or self.output_tokens or self.examples or self.fitted_tokens or self.turns)
 
 
 class Part(NamedTuple):
@@ -100,6 +118,9 @@ class Encoded:
     cut: Cuts
     trimmed: bool = False
     """Whether blanks around the answer were left out, as the template or the tokenizer wants it."""
+
+    trained: tuple[tuple[int, int], ...] = ()
+    """Start and end in `prompt_ids` of earlier answers with their stops that are trained too."""
 
     tail: tuple[Part, ...] = field(default=(), repr=False, compare=False)
     """The end of the prompt that is tokenised in one piece with an answer."""

@@ -28,9 +28,12 @@ class TrainRow:
 
     @staticmethod
     def of(encoded: Encoded, weight: float = 1.0) -> "TrainRow":
-        """The row whose loss covers the completion."""
+        """The row whose loss covers the completion, and the earlier answers of a conversation that are trained too."""
         completion = encoded.completion_ids
-        return TrainRow(encoded.prompt_ids + completion, (IGNORED,) * len(encoded.prompt_ids) + completion, weight)
+        labels = [IGNORED] * len(encoded.prompt_ids)
+        for start, end in encoded.trained:
+            labels[start:end] = encoded.prompt_ids[start:end]
+        return TrainRow(encoded.prompt_ids + completion, (*labels, *completion), weight)
 
     @property
     def n_trained(self) -> int:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
+from sft.data.cells.conversations import Conversation
 from sft.data.rows import Row
 from sft.errors import DataError, UserError
 from sft.labels.label_set import LabelSet
 from sft.models.tokenizers import chat_template_in_force, default_template_args, load_tokenizer, own_chat_template
-from sft.prompts import Encoded, Example, LabelIds, PromptBuilder, PromptStyle, TooLong, resolve_format
+from sft.prompts import Encoded, Example, LabelIds, Message, PromptBuilder, PromptStyle, TooLong, resolve_format
 from sft.runs.progress import beat
 from sft.tasks.inputs import task_of, with_labels
 from sft.wording import some
@@ -169,6 +170,8 @@ class StagePrompts:
     def _example(self, row: Row, *, with_answer: bool) -> Example:
         prompting = self.prompting
         output = self._task.answer(row, prompting.output_column, self._maker.labels) if with_answer else None
+        if prompting.is_conversation:
+            return Example({}, output, _turns(row, prompting.output_column))
         return Example(inputs={column: row.input_text(column) for column in prompting.input_columns}, output=output)
 
     def _style(self) -> PromptStyle:
@@ -188,4 +191,13 @@ class StagePrompts:
             max_output_length=prompting.max_output_length,
             chat_template=template,
             chat_template_args=template_args if chat_format == "chat" else {},
+            train_turns=prompting.train_turns,
         )
+
+
+def _turns(row: Row, column: str) -> tuple[Message, ...]:
+    """The turns before the answer; text that stands in place of a conversation is one question."""
+    value = row.values[column]
+    if not isinstance(value, Conversation):
+        return (Message("user", row.input_text(column)),)
+    return tuple(Message(turn["role"], turn["content"]) for turn in value.prompt)

@@ -164,6 +164,11 @@ def check_row_set(inputs: Inputs, row_set: RowSet) -> None:
         if inputs.config.draws_examples_per_row:
             InferenceExamples(inputs).check_leave_one_out()
     elif row_set.kind == "content_free":
+        if inputs.config.prompting.is_conversation:
+            raise DataError(
+                f"row set {row_set.name!r}: a conversation has no prompt without content; take another calibration_fn "
+                "or normalization"
+            )
         list(_content_free_texts(inputs, row_set))
 
 

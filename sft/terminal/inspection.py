@@ -85,6 +85,11 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
             yield text.format(counted(cut[name], "token"))
     if cut.get("examples"):
         yield f"{counted(cut['examples'], 'in-context example')} left out at the front, so that the whole fits"
+    if cut.get("turns"):
+        yield f"{counted(cut['turns'], 'turn')} left out, the oldest first, so that the whole fits"
+    n_earlier = sum(row["loss_mask"][: len(row["prompt_ids"])])
+    if n_earlier:
+        yield f"{counted(n_earlier, 'token')} of earlier answers are trained too (1 in loss_mask of --json)"
     if row["n_special"]:
         yield (
             f"{counted(row['n_special'], 'control-token string')} in the data, read as ordinary text; "

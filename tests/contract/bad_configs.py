@@ -74,6 +74,16 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "dataset",
         ("rows 1 (text)", "dataset.on_missing: drop"),
     ),
+    "gold among the inputs": (
+        {"prompting__input_columns": ["text", "label"]},
+        "prompting.input_columns",
+        ("'label' is among the inputs", "take it out"),
+    ),
+    "text as a conversation": (
+        {"prompting__input_columns": ["label"]},
+        "dataset",
+        ("row 0 (counted from 0)", "holds text and not a list of turns"),
+    ),
     "more shots than rows": (
         {"dataset__shots": 9},
         "dataset",

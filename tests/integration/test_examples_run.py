@@ -25,6 +25,7 @@ SHORT = ("inference.generation_args.max_new_tokens=4",)
 
 # Example -> the experiment that is run (None: there is one), and what makes it small.
 CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
+    "json/conversations.json": (None, (*ONE_STEP, *SHORT)),
     "json/quantized_4bit.json": (None, ("dataset.shots=0",)),
     "json/quantized_8bit.json": (None, ()),
     "json/tickets.json": (None, ()),

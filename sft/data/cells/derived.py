@@ -79,7 +79,7 @@ class UsedColumns:
     @property
     def conversation(self) -> str | None:
         """The column that is prompt and answer in one; None where there is none."""
-        return self.output if self.output in self.inputs else None
+        return self.output if self.inputs == (self.output,) else None
 
 
 def with_derived(table: Table, used: UsedColumns, named: NamedRow, *, drop: bool) -> Table:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sft.data.cells.conversations import Conversation
 from sft.data.profile.remark import Remark
 from sft.data.rows import Row, texts_of
 
@@ -68,8 +69,16 @@ class Cut:
 
 def text_sample(rows: Sequence[Sequence[Row]], column: str) -> TextSample | None:
     """The texts to measure of a column of several splits; None where no row has it."""
-    texts = [text for part in rows if part and column in part[0].values for text in texts_of(part, column)]
+    there = [part for part in rows if part and column in part[0].values]
+    texts = [text for part in there for text in _texts(part, column)]
     return sample_of(column, texts) if texts else None
+
+
+def _texts(rows: Sequence[Row], column: str) -> Sequence[str]:
+    """The cells as text; of conversations all that is before the answer, which is most of them."""
+    if not isinstance(rows[0].values[column], Conversation):
+        return texts_of(rows, column)
+    return [row.input_text(column) for row in rows]
 
 
 def sample_of(column: str, texts: Sequence[str]) -> TextSample:

@@ -104,7 +104,7 @@ class DataProfiles:
             if group.inputs.labels is None:
                 columns = (*columns, config.prompting.output_column)
             rows = [used.train, used.dev or (), used.test]
-            found = [text_sample(rows, column) for column in columns]
+            found = [text_sample(rows, column) for column in dict.fromkeys(columns)]
             group.samples = tuple(sample for sample in found if sample is not None)
         return group.samples
 
@@ -185,6 +185,8 @@ def _limits(config: ExperimentConfig) -> Iterator[tuple[str, str, int]]:
         written["inference.prompting"] = config.inference_prompting
     for section, prompting in written.items():
         if section == "prompting" and section != next(reversed(written)) and not config.trains:
+            continue
+        if prompting.is_conversation:  # these limits are of single turns
             continue
         if prompting.max_input_length is not None:
             for column in prompting.input_columns:

@@ -38,6 +38,8 @@ def _unseen(inputs: Inputs, folder: Path) -> list[str]:
 def _columns_with_the_answer(inputs: Inputs) -> Iterator[str]:
     config = inputs.config
     output = config.prompting.output_column
+    if config.prompting.is_conversation:
+        return
     splits = _rows_with_gold(inputs)
     columns = dict.fromkeys([*config.prompting.input_columns, *config.inference_prompting.input_columns])
     for column in columns:

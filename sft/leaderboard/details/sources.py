@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.config.canonical import json_text
-from sft.evaluation.predictions import FOLD, has_folds, our_columns, read_predictions, stored_name
+from sft.evaluation.predictions import FOLD, has_folds, our_columns, prompt_column, read_predictions, stored_name
 from sft.leaderboard.collect import ExperimentRecord
 from sft.runs.experiments import stage_folder
 from sft.runs.files import JobFolder
@@ -51,8 +51,11 @@ def predicted_rows(record: ExperimentRecord, split: str = "test") -> list[Predic
 
 
 def input_columns(record: ExperimentRecord) -> list[str]:
-    """The columns that the model reads."""
+    """The columns that the model reads, as predictions have them: of a conversation the turns before the answer."""
     columns = record.setting("prompting.input_columns")
+    output = record.setting("prompting.output_column")
+    if columns == [output]:
+        return [prompt_column(output)]
     return [str(column) for column in columns] if isinstance(columns, list) else []
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sft.data.cells.conversations import Conversation
 from sft.evaluation.predictions import (
     Prediction,
     kept_columns,
@@ -115,3 +116,11 @@ def test_kept_columns_always_have_the_output_column() -> None:
     assert kept_columns(row, None, "label") == row
     assert kept_columns(row, ["id"], "label") == {"id": 1, "label": "b"}
     assert kept_columns({"id": 1}, [], "label") == {}
+
+
+def test_the_record_of_a_conversation_has_its_answer_and_the_turns_before_it() -> None:
+    turns = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]
+    values = {"id": 1, "messages": Conversation(turns)}
+    whole = {"id": 1, "messages": "4", "messages.prompt": turns[:1]}
+    assert kept_columns(values, None, "messages") == whole
+    assert kept_columns(values, ["id"], "messages") == {"id": 1, "messages": "4"}

@@ -139,6 +139,7 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     (DEV, [], "ie"),
     (_dataset(on_missing="drop"), [], "tie"),
     (_dataset(on_missing="error"), [], ""),
+    ({"prompting": {"train_turns": "all"}}, [], ""),
     (_dataset(on_missing="empty"), [], ""),
     (_dataset(read={"encoding": "latin-1"}), [], "tie"),
     (_dataset(read={"encoding": "utf-8"}), [], ""),

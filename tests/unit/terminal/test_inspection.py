@@ -18,6 +18,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "source_index": 17,
         "prompt_ids": [1, 2, 3],
         "completion_ids": [8, 9],
+        "loss_mask": [0, 0, 0, 1, 1],
         "segments": [{"kind": kind, "text": text} for kind, text in segments],
         "cut": None,
         "n_special": 0,
@@ -84,6 +85,13 @@ def test_cuts_are_told_in_words() -> None:
     ]
     fitted = {"input_tokens": 0, "output_tokens": 0, "examples": 0, "fitted_tokens": 3}
     assert "  3 tokens cut from the end of the longest input column" in text_of(rows=[row(cut=fitted)])
+
+
+def test_earlier_answers_that_are_trained_and_turns_that_gave_way_are_told() -> None:
+    cut = {"input_tokens": 0, "output_tokens": 0, "examples": 0, "fitted_tokens": 0, "turns": 2}
+    lines = text_of(rows=[row(loss_mask=[0, 1, 1, 1, 1], cut=cut)]).splitlines()
+    assert "  2 tokens of earlier answers are trained too (1 in loss_mask of --json)" in lines
+    assert "  2 turns left out, the oldest first, so that the whole fits" in lines
 
 
 def test_the_ids_of_a_long_prompt_are_shortened_and_a_row_without_gold_has_no_answer() -> None:

@@ -4,7 +4,6 @@ Nothing heavy is imported. Equal sections are checked once, so that a grid of th
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
-from sft.config.prompting import PromptingConfig
 from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
 from sft.experiments.planning.checks.metrics import require_loadable
+from sft.experiments.planning.checks.prompting import prompting_findings
 from sft.inference.options import check_generation_args
 from sft.models.config_file import local_config
 from sft.models.model_args import check_model_args, spreads_over_gpus
@@ -27,8 +26,7 @@ from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
 from sft.objectives import objective_named
-from sft.prompts.inputs import InputTemplate
-from sft.registry import nearest, unknown_name
+from sft.registry import unknown_name
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import row_set_fault
@@ -37,9 +35,6 @@ from sft.training.argument_files import check_argument_files
 from sft.training.class_weights import check_class_weights, weighs_labels
 from sft.training.options import check_trainer_args, evaluates_while_training, trainer_args_of
 from sft.training.report_to import KEY, require_report_to
-from sft.wording import quoted
-
-LABELS_FIELD = "labels"
 
 
 class SectionChecks:
@@ -74,8 +69,7 @@ class SectionChecks:
         encoders = encoders_in_force(config)
         found += self._once("encoders", encoders, lambda: self._encoders(encoders))
         found += self._once("calibration", config.inference.calibration_args, lambda: self._calibration(config))
-        found += _answers_among_inputs(config)
-        found += _prompting_findings(config)
+        found += prompting_findings(config)
         return list(dict.fromkeys(found))
 
     def _once(self, kind: str, section: Any, check: Callable[[], list[PathMessage]]) -> list[PathMessage]:
@@ -237,49 +231,3 @@ def batch_findings(config: ExperimentConfig, n_train: int, n_dev: int | None) ->
 
 def _below(section: str, found: Iterable[tuple[str, str]]) -> list[PathMessage]:
     return [(f"{section}.{key}", message) for key, message in found]
-
-
-def _prompting_findings(config: ExperimentConfig) -> list[PathMessage]:
-    """What is wrong with the texts of the prompts; at inference only where it differs from `prompting`."""
-    shows_labels = task_of(config).uses("dataset.labels")
-    written = config.inference.prompting.model_fields_set
-    found = []
-    for section, prompting, differs in (
-        ("prompting", config.prompting, {"instruction", "input_template", "input_columns"}),
-        ("inference.prompting", config.inference_prompting, written),
-    ):
-        if "instruction" in differs and shows_labels:
-            found += [(f"{section}.instruction", message) for message in _instruction_findings(prompting)]
-        if differs & {"input_template", "input_columns"}:
-            found += [(f"{section}.input_template", message) for message in _template_findings(prompting)]
-    return found
-
-
-def _instruction_findings(prompting: PromptingConfig) -> list[str]:
-    """Fields of the instruction that are near misses of `{labels}`, the only one; other braces are its own text."""
-    fields = re.findall(r"\{(\s*\w+\s*)\}", prompting.instruction or "")
-    missed = [field for field in fields if field != LABELS_FIELD and nearest(field.strip(), [LABELS_FIELD])]
-    return [f"unknown field {{{field}}} (did you mean {{{LABELS_FIELD}}}?)" for field in missed]
-
-
-def _answers_among_inputs(config: ExperimentConfig) -> list[PathMessage]:
-    """The output column as an input, in training or at inference: the prompts would hold the answer."""
-    output = config.prompting.output_column
-    message = (
-        f"the output column {quoted(output)} is among the inputs, so the prompts would hold the answer; take it out"
-    )
-    sections = {
-        "prompting": config.prompting.input_columns,
-        "inference.prompting": config.inference.prompting.input_columns or [],
-    }
-    return [(f"{path}.input_columns", message) for path, columns in sections.items() if output in columns]
-
-
-def _template_findings(prompting: PromptingConfig) -> list[str]:
-    if prompting.input_template is None:
-        return []
-    try:
-        InputTemplate(prompting.input_template, prompting.input_columns)
-    except UserError as error:
-        return [str(error)]
-    return []

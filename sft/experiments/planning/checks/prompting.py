@@ -1,0 +1,86 @@
+"""What can be wrong with the texts and columns of prompts, as far as the config tells."""
+
+import re
+
+from sft.config.experiment import ExperimentConfig
+from sft.config.findings import PathMessage
+from sft.config.prompting import PromptingConfig
+from sft.errors import UserError
+from sft.prompts.inputs import InputTemplate
+from sft.registry import nearest
+from sft.tasks.inputs import task_of
+from sft.wording import quoted
+
+LABELS_FIELD = "labels"
+
+
+def prompting_findings(config: ExperimentConfig) -> list[PathMessage]:
+    """What is wrong with the texts of the prompts; at inference only where it differs from `prompting`."""
+    shows_labels = task_of(config).uses("dataset.labels")
+    written = config.inference.prompting.model_fields_set
+    found = _answers_among_inputs(config)
+    for section, prompting, differs in (
+        ("prompting", config.prompting, {"instruction", "input_template", "input_columns"}),
+        ("inference.prompting", config.inference_prompting, written),
+    ):
+        if "instruction" in differs and shows_labels:
+            found += [(f"{section}.instruction", message) for message in _instruction_findings(prompting)]
+        if differs & {"input_template", "input_columns"}:
+            found += [(f"{section}.input_template", message) for message in _template_findings(prompting)]
+    return found
+
+
+def _instruction_findings(prompting: PromptingConfig) -> list[str]:
+    """Fields of the instruction that are near misses of `{labels}`, the only one; other braces are its own text."""
+    fields = re.findall(r"\{(\s*\w+\s*)\}", prompting.instruction or "")
+    missed = [field for field in fields if field != LABELS_FIELD and nearest(field.strip(), [LABELS_FIELD])]
+    return [f"unknown field {{{field}}} (did you mean {{{LABELS_FIELD}}}?)" for field in missed]
+
+
+def _answers_among_inputs(config: ExperimentConfig) -> list[PathMessage]:
+    """The output column as an input, in training or at inference: the prompts would hold the answer."""
+    if config.prompting.is_conversation:
+        return _conversation_findings(config)
+    output = config.prompting.output_column
+    message = (
+        f"the output column {quoted(output)} is among the inputs, so the prompts would hold the answer; take it out "
+        "(a column of conversations is both, and the only input)"
+    )
+    sections = {
+        "prompting": config.prompting.input_columns,
+        "inference.prompting": config.inference.prompting.input_columns or [],
+    }
+    return [(f"{path}.input_columns", message) for path, columns in sections.items() if output in columns]
+
+
+def _conversation_findings(config: ExperimentConfig) -> list[PathMessage]:
+    """What does not go together with conversations, whose turns are the prompt."""
+    other_columns = config.inference_prompting.input_columns != config.prompting.input_columns
+    shows_examples = "a conversation takes no in-context examples; write 0"
+    asked = {
+        "prompting.input_template": (
+            config.prompting.input_template is not None,
+            "a conversation has no columns to write into a template; leave it out",
+        ),
+        "inference.prompting.input_template": (
+            config.inference.prompting.input_template is not None,
+            "a conversation has no columns to write into a template; leave it out",
+        ),
+        "inference.prompting.input_columns": (
+            other_columns,
+            f"a conversation is prompt and answer in one; write ['{config.prompting.output_column}'], or leave it out",
+        ),
+        "inference.icl_examples": (config.inference.icl_examples > 0, shows_examples),
+        "training.icl_examples": (bool(config.training and config.training.icl_examples), shows_examples),
+    }
+    return [(path, message) for path, (is_wrong, message) in asked.items() if is_wrong]
+
+
+def _template_findings(prompting: PromptingConfig) -> list[str]:
+    if prompting.input_template is None or prompting.is_conversation:
+        return []
+    try:
+        InputTemplate(prompting.input_template, prompting.input_columns)
+    except UserError as error:
+        return [str(error)]
+    return []
