@@ -62,7 +62,9 @@ def _stage_lines(
     copied = standing.status is not None and standing.status.stage != stage
     attempts = folder.attempts()
     what = "pending" if copied and not attempts else reason(standing.status, standing.state)
-    yield f"{name} {shown_path(folder.path)}: {what}"
+    source = None if standing.status is None else standing.status.reused_from
+    taken = "" if source is None else f", reused from {shown_path(Path(source))}"
+    yield f"{name} {shown_path(folder.path)}: {what}{taken}"
     job = folder.path.relative_to(view.results.path).as_posix()
     for attempt in attempts:
         number, status = number_of(attempt), standing.status

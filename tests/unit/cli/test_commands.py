@@ -70,6 +70,15 @@ def test_usage_errors_are_the_user_s(call: Call) -> None:
     assert call("plan", "grid.json", "--no-such-option") == 2
 
 
+@pytest.mark.parametrize("command", ["plan", "run-experiments", "run-experiment"])
+def test_a_folder_to_reuse_must_be_there(
+    call: Call, grid: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert call(command, "grid.json", "--only", "a", "--reuse", "nowhere") == 2
+    assert "--reuse nowhere: no such results folder" in capsys.readouterr().err
+    assert not (grid.parent / "results").exists()
+
+
 def test_a_user_s_mistake_is_one_line_and_2(call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("plan", str(tmp_path / "nowhere.jsonnet")) == 2
     error = capsys.readouterr().err

@@ -52,6 +52,16 @@ def test_the_ranking_is_printed_without_anything_that_steers_a_terminal(grid: An
     assert call()[1] == out
 
 
+def test_what_the_grid_lost_is_shown_with_all(grid: Any, call: Call) -> None:
+    del grid.configs["a"]
+    grid.write_grid()
+    assert "not in this grid" not in call()[1]
+    code, out, _ = call("--all")
+    assert code == 0
+    assert "a (not in this grid)" in out
+    assert "a (not in this grid)" in grid.results.leaderboard("md").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [

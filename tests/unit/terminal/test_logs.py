@@ -8,7 +8,7 @@ import pytest
 from sft.errors import UserError
 from sft.experiments.upkeep.results_view import find_experiment, view_of
 from sft.runs.events import EventLog
-from sft.runs.records import ErrorRecord, write_record
+from sft.runs.records import ErrorRecord, StatusRecord, write_record
 from sft.terminal.logs import logs_of, tail
 
 FAILED = ErrorRecord("data", "no rows")
@@ -151,3 +151,10 @@ def test_a_baseline_is_found_by_the_beginning_of_its_key(made: Any) -> None:
     shown = logs_of(view_of(made.results), "b00000", lambda: None, 5)
     assert shown[0] == "baseline results/stages/baseline/b000000000000000: at baseline: test.jsonl changed"
     assert shown[-1] == "  Again: python -m sft.worker results/stages/baseline/b000000000000000"
+
+
+def test_a_stage_of_another_folder_says_where_it_comes_from(made: Any) -> None:
+    job = made.finish(made.planned("one", "a"), "evaluate")
+    write_record(job.status, StatusRecord("done", "evaluate", reused_from="/monday/experiments/old-a"))
+    lines = logs_of(view_of(made.results), "one", lambda: None, 5)
+    assert [line for line in lines if line.endswith(": done, reused from /monday/experiments/old-a")]
