@@ -136,20 +136,16 @@ def _give_names(found: Sequence[SetUp]) -> None:
     for one in found:
         alike.setdefault(common_name([row.name for row in one.rows]), []).append(one)
     for name, others in alike.items():
+        names_folder = bool(name) and len({_folder(one.rows[0]) for one in others}) > 1
+        is_alone = bool(name) and sum(one.rows[0].in_grid for one in others) == 1
         for one in others:
-            one.name = _name_among(name, one, others)
+            if names_folder or not one.rows[0].in_grid:
+                one.name = f"{name or _joined(one)} ({origin(one.rows, names_folder=names_folder)})"
+            else:
+                one.name = name if is_alone else _joined(one)
     counts = Counter(one.name for one in found)
     for one in found:
         one.name = one.name if counts[one.name] == 1 else f"{one.name} [{one.rows[0].id[:ID_DIGITS]}]"
-
-
-def _name_among(name: str, one: SetUp, others: Sequence[SetUp]) -> str:
-    """The name of a set-up beside those whose names have the same in common, which may be nothing."""
-    folders = {_folder(other.rows[0]) for other in others} if name and len(others) > 1 else set[str]()
-    if len(folders) > 1 or not one.rows[0].in_grid:
-        return f"{name or _joined(one)} ({origin(one.rows, names_folder=len(folders) > 1)})"
-    is_alone = sum(other.rows[0].in_grid for other in others) == 1
-    return name if name and is_alone else _joined(one)
 
 
 def _joined(one: SetUp) -> str:
