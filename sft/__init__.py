@@ -1,18 +1,18 @@
 """Which few-shot set-up works for a task: grids of prompting and fine-tuning experiments.
 
-`plan(grid)` checks, `run(grid)` runs, `results(folder, ...)` gives a table; `GridOptions` and `RunSettings` are the
-options of the command line. Importing this loads nothing heavy.
+`new(data, ...)` drafts a grid, `plan(grid)` checks one, `run(grid)` runs it, `results(folder, ...)` gives a table;
+`GridOptions` and `RunSettings` are the options of the command line. Importing this loads nothing heavy.
 """
 
 from sft.processes.working_folder import import_from_it_last
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sft.api import GridOptions, RunSettings, errors, plan, predict_new, results, run
+    from sft.api import GridOptions, RunSettings, errors, new, plan, predict_new, results, run
 
 import_from_it_last()  # before anything else is imported, also of Python's own modules
 
-__all__ = ["GridOptions", "RunSettings", "errors", "plan", "predict_new", "results", "run"]
+__all__ = ["GridOptions", "RunSettings", "errors", "new", "plan", "predict_new", "results", "run"]
 __version__ = "0.1.0"
 
 

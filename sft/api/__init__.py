@@ -1,7 +1,7 @@
 """What the commands and `import sft` offer; every command calls one function of this package."""
 
 from sft.api.folders import clean, leaderboard, logs, results, status, status_record, track, verify
-from sft.api.grids import GridRun, inspect, methods, plan, run, run_one, schema
+from sft.api.grids import GridRun, inspect, methods, new, plan, run, run_one, schema
 from sft.api.new_rows import predict_new
 from sft.api.wrong_rows import errors, suspects
 from sft.experiments.grids.loading import GridOptions
@@ -23,6 +23,7 @@ __all__ = [
     "logs",
     "methods",
     "methods_record",
+    "new",
     "plan",
     "predict_new",
     "require_tracker",

@@ -1,4 +1,4 @@
-"""What takes a grid: check it, run it, look into one experiment of it; and what may be written in one."""
+"""What makes or takes a grid: draft, check, run, look into one experiment; and what may be written in one."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sft.config.experiment import config_schema
+from sft.experiments.drafting.draft import draft
+from sft.experiments.drafting.reading import bring
+from sft.experiments.drafting.text import grid_text
 from sft.experiments.grids.loading import GridOptions, RawGrid, load_grid, load_one
 from sft.experiments.planning.plan import GridPlan
 from sft.experiments.planning.planning import plan_grid
@@ -45,6 +48,31 @@ class GridRun:
     def n_failed(self) -> int:
         """Experiments that did not reach their goal."""
         return len(self.outcome.statuses)
+
+
+@asked_anew()
+def new(
+    data: str | Path,
+    inputs: Sequence[str] = (),
+    label: str | None = None,
+    *,
+    task: str | None = None,
+    model: str | None = None,
+) -> str:
+    """A first grid in Jsonnet, to be written into the working directory; it runs as it is.
+
+    Args:
+        data: a file, a folder, a saved data set or a hub id; a local path is relative to the working directory.
+        inputs: the columns that the model reads.
+        label: the column that is predicted.
+        task: `classification` or `generation`; None = by what that column holds.
+        model: its name; None = a small one on the hub.
+
+    Raises:
+        UserError: the columns are not given or not there (with those that are), or the data cannot be read.
+        MachineError: the data cannot be read on this machine.
+    """
+    return grid_text(draft(bring(str(data), Path.cwd()), inputs, label, task, model))
 
 
 @asked_anew()

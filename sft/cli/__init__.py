@@ -10,7 +10,7 @@ import typer
 
 from sft.cli.row_commands import errors
 from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
-from sft.cli.show_commands import inspect, leaderboard, methods, plan, schema
+from sft.cli.show_commands import inspect, leaderboard, methods, new, plan, schema
 from sft.cli.state_commands import clean, logs, status, verify
 from sft.errors import MACHINE_ERRNOS, MachineError, SftError, machine_kind
 from sft.processes.signals import end_by, end_on_early_signals
@@ -35,6 +35,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     train,
     predict,
     evaluate,
+    new,
     plan,
     inspect,
     status,

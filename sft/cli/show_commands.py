@@ -1,4 +1,4 @@
-"""The commands that run nothing: plan, inspect, leaderboard, schema, methods."""
+"""The commands that run nothing: new, plan, inspect, leaderboard, schema, methods."""
 
 import json
 import sys
@@ -31,6 +31,25 @@ from sft.terminal.streams import show, show_json, write_err
 if TYPE_CHECKING:
     from sft.leaderboard.views.view import LeaderboardView
     from sft.reporting.files import WrittenLeaderboard
+
+
+def new(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="File, folder, saved data set or hub id.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--inputs", metavar="COLUMN,...", help="Columns that the model reads; repeatable."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that is predicted.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="classification|generation", help="Default by what the label's column holds."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Hub name or folder; default a small one.")] = None,
+) -> None:
+    """Print a first grid for data: how it is read, labels, splits, and knobs as comments; it runs as it is."""
+    from sft import api
+
+    show(api.new(data, inputs or (), label, task=task, model=model))
 
 
 @reads_grid

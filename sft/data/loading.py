@@ -136,6 +136,20 @@ def load_splits(
     return replace(found, unused=unused)
 
 
+def read_tables(dataset: DatasetConfig, folder: Path, revision: str | None) -> dict[str, Table]:
+    """All that `dataset.path` offers, by the names of its splits, whatever `splits` says.
+
+    Args:
+        dataset: its config.
+        folder: folder of the config.
+        revision: pinned commit of a hub data set; None for local data.
+
+    Raises:
+        UserError: a path or byte is not as it must be.
+    """
+    return {name: _read(source, dataset) for name, source in _available(dataset, folder, revision).items()}
+
+
 def _available(dataset: DatasetConfig, folder: Path, revision: str | None) -> Mapping[str, SplitSource]:
     """The splits that there are, by name."""
     if local_source(dataset, folder) is not None:

@@ -23,6 +23,7 @@ def own_words(command: str) -> list[str]:
     if not COMMAND.match(command):
         return []
     words = [word.removeprefix(".venv/bin/") for word in shlex.split(command, comments=True)]
+    words = words[: words.index(">")] if ">" in words else words
     while "=" in words[0]:
         words.pop(0)
     if words[0] in ("python", "python3"):

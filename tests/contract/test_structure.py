@@ -25,7 +25,7 @@ LEVELS = [
     {"errors", "neighbours", "processes", "wording"},
 ]
 INSIDE = {
-    "experiments": [{"upkeep"}, {"running"}, {"planning"}, {"reusing"}, {"executors", "grids"}],
+    "experiments": [{"upkeep"}, {"running"}, {"planning"}, {"reusing"}, {"executors", "grids", "drafting"}],
     "leaderboard": [
         {"views"},
         {"completing", "baselines"},

@@ -22,7 +22,7 @@ from sft.runs.records import ErrorRecord, StatusRecord
 
 COMMANDS = (
     *("run-experiments", "run-experiment", "train", "predict", "evaluate"),
-    *("plan", "inspect", "status", "logs", "verify", "clean", "leaderboard", "schema", "methods"),
+    *("new", "plan", "inspect", "status", "logs", "verify", "clean", "leaderboard", "schema", "methods"),
 )
 Raw = Callable[..., dict[str, Any]]
 Call = Callable[..., int]
@@ -60,7 +60,7 @@ def test_help_lists_every_command() -> None:
 def test_every_command_has_a_help(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
-    reads_grid = command not in ("status", "logs", "verify", "clean", "leaderboard", "schema", "methods")
+    reads_grid = command not in ("new", "status", "logs", "verify", "clean", "leaderboard", "schema", "methods")
     assert ("--set" in result.output) is reads_grid
 
 
@@ -383,3 +383,16 @@ def test_full_is_taken_from_scripts_and_said_to_change_nothing(
 ) -> None:
     assert call("leaderboard", str(tmp_path), "--full") == 0
     assert "--full changes nothing" in capsys.readouterr().err
+
+
+def test_new_prints_a_grid_or_what_it_needs_to_know(
+    project: Path, monkeypatch: pytest.MonkeyPatch, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    assert call("new", "data", "--inputs", "text", "--label", "label", "--model", "model") == 0
+    text = capsys.readouterr().out
+    assert text == api.new("data", ["text"], "label", model="model") + "\n"
+    assert call("new", "data") == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert "columns are: id, text, label; for example: sft new data --inputs text --label label" in shown.err

@@ -1,0 +1,1 @@
+"""A first grid for data that somebody brings."""

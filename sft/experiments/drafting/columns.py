@@ -1,0 +1,87 @@
+"""Which columns are read and which is predicted: what is written is checked, and what is not is suggested."""
+
+import shlex
+from collections.abc import Sequence
+
+from sft.data.profile.lengths import word_counts
+from sft.errors import UserError
+from sft.experiments.drafting.reading import BroughtData, present
+from sft.wording import listed, quoted
+
+USUAL_LABELS = ("label", "labels", "category", "class", "intent", "sentiment", "topic", "target", "answer", "output")
+CONVERSATION = "messages"
+MOST_VALUES = 50
+A_TEXT_HAS_WORDS = 3
+A_LABEL_HAS_WORDS = 5
+A_LABEL_HAS_ROWS = 5
+
+
+def parted(data: BroughtData, written: Sequence[str]) -> list[str]:
+    """Columns that are written one by one or with commas between them; a column's own comma parts nothing."""
+    found = [[text] if text in data.columns else text.split(",") for text in written]
+    return list(dict.fromkeys(name if name in data.columns else name.strip() for part in found for name in part))
+
+
+def check_columns(data: BroughtData, inputs: Sequence[str], label: str | None) -> str:
+    """Make sure that the columns are written, are there and hold something; the label's.
+
+    Raises:
+        UserError: they are not; with the columns that there are, and a command that would do.
+    """
+    if label is None:
+        meant = "--inputs must say which columns are read, and --label which is predicted"
+        meant = "--label must say which column is predicted" if inputs else meant
+        raise UserError(f"{data.path}: {meant}; {_columns(data)}")
+    if not inputs:
+        raise UserError(f"{data.path}: --inputs must say which columns are read; {_columns(data)}")
+    for column in dict.fromkeys([*inputs, label]):
+        if column not in data.columns:
+            raise UserError(f"column {quoted(column)} not found in {data.path}; {_columns(data)}")
+        if not any(present(data.texts(split, column)) for split in data.tables):
+            raise UserError(f"column {quoted(column)} of {data.path} is empty in every row; {_columns(data)}")
+    if label in inputs and label != CONVERSATION:
+        raise UserError(
+            f"--label {label} is also among --inputs, so the prompt would hold the answer; leave it out there"
+        )
+    return label
+
+
+def _columns(data: BroughtData) -> str:
+    command = shlex.join(_suggested(data))
+    return f"columns are: {listed(data.columns)}; for example: {command}"
+
+
+def _suggested(data: BroughtData) -> list[str]:
+    """The command that a person most likely means."""
+    split = max(data.tables, key=lambda name: data.tables[name].n_rows)
+    cells = {column: present(data.texts(split, column)) for column in data.columns}
+    n_values = {column: len(set(texts)) for column, texts in cells.items()}
+    few = [
+        column
+        for column, number in n_values.items()
+        if 2 <= number <= MOST_VALUES and 2 * number <= len(cells[column])
+    ]
+    usual = [column for name in USUAL_LABELS for column in data.columns if column.lower() == name]
+    label = next(iter([*usual, *sorted(few, key=lambda column: n_values[column])]), data.columns[-1])
+    words = {column: sum(word_counts(texts)) / max(1, len(texts)) for column, texts in cells.items()}
+    others = [column for column in data.columns if column != label]
+    texts = [column for column in others if words[column] >= A_TEXT_HAS_WORDS]
+    inputs = texts or sorted(others, key=lambda column: -words[column])[:1] or [label]
+    if CONVERSATION in data.columns:
+        inputs, label = [CONVERSATION], CONVERSATION
+    named = [",".join(inputs)] if not any("," in column for column in inputs) else inputs
+    return ["sft", "new", data.path, *(part for name in named for part in ("--inputs", name)), "--label", label]
+
+
+def free_text(data: BroughtData, label: str) -> tuple[bool, str]:
+    """Whether a column holds free text and not labels, and why it is thought so."""
+    if label == CONVERSATION:
+        return True, "the last turn of the assistant is written"
+    texts = [text for split in data.tables for text in present(data.texts(split, label))]
+    values = set(texts)
+    told = f"{quoted(label)} has {len(values):,} different values in {len(texts):,} rows"
+    words = sum(word_counts(list(values))) / len(values)
+    is_long_list = len(values) > MOST_VALUES and (
+        words > A_LABEL_HAS_WORDS or A_LABEL_HAS_ROWS * len(values) > len(texts)
+    )
+    return 2 * len(values) > len(texts) or is_long_list, told

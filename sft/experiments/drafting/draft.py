@@ -1,0 +1,150 @@
+"""What a first grid says of brought data: every choice with its reason, before it is text."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sft.data.profile.labels import code_remarks
+from sft.data.profile.lengths import LengthProfile, length_profile, sample_of, word_counts
+from sft.errors import UserError
+from sft.experiments.drafting.columns import check_columns, free_text, parted
+from sft.experiments.drafting.reading import BroughtData, present
+from sft.experiments.drafting.splits import DraftSplits, draft_splits
+from sft.wording import counted, quoted, some
+
+DEFAULT_MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
+SHOTS = 8
+TEXTS_AS_SHOTS = 32
+FEW_LABELS = 4
+MOST_LABELS_IN_CONTEXT = 20
+SHOWN_LABELS = 3
+LONG_TEXT = 700
+"""Words from which on a column is cut."""
+
+CUT_LENGTH = 1024
+TASKS = ("classification", "generation")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A first grid."""
+
+    data: BroughtData
+    splits: DraftSplits
+    model: str | None
+    """None = a default that is said to be one."""
+    inputs: tuple[str, ...]
+    label: str
+    why_task: str
+    labels: tuple[str, ...]
+    """Gold values; empty in a generation."""
+    few: str
+    """Labels that have too few rows for the shots, in words; empty = none."""
+    left_out: str
+    """Rows that must be left out, in words; empty = none."""
+    lengths: tuple[LengthProfile, ...]
+    """In words, by column; the label's last, in a generation."""
+    shots: int
+    has_twice_the_shots: bool
+
+    @property
+    def task(self) -> str:
+        """The task type."""
+        return TASKS[not self.labels]
+
+    @property
+    def are_codes(self) -> bool:
+        """Whether the labels look like codes."""
+        return any(code_remarks(dict(zip(self.labels, self.labels, strict=True))))
+
+    @property
+    def examples(self) -> int:
+        """In-context examples, per label where there are any; 0 = too many labels to show."""
+        if len(self.labels) > MOST_LABELS_IN_CONTEXT:
+            return 0
+        return 2 if len(self.labels) <= FEW_LABELS else 1
+
+    @property
+    def max_input_length(self) -> int | None:
+        """Tokens that are kept of a column, where one has very long texts."""
+        return CUT_LENGTH if any(length.longest > LONG_TEXT for length in self.lengths) else None
+
+    @property
+    def max_output_length(self) -> int:
+        """Tokens of an output: twice the words of a long one, in steps of 16."""
+        return -(-2 * self.lengths[-1].p95 // 16) * 16 + 16
+
+
+def draft(data: BroughtData, inputs: Sequence[str], label: str | None, task: str | None, model: str | None) -> Draft:
+    """Choose all that a first grid must say.
+
+    Args:
+        data: what was brought.
+        inputs: columns that the model reads, one by one or with commas between them.
+        label: column that is predicted.
+        task: `classification` or `generation`; None = by what the label's column holds.
+        model: its name; None = a default.
+
+    Raises:
+        UserError: a column is not written, not there or empty, or there is nothing to choose between.
+    """
+    inputs = parted(data, inputs)
+    gold = check_columns(data, inputs, label)
+    if task not in (None, *TASKS):
+        raise UserError(f"--task {task!r}: must be classification or generation")
+    is_text, told = free_text(data, gold)
+    holds_labels = (task or TASKS[is_text]) == TASKS[0]
+    splits = draft_splits(data, gold, holds_labels=holds_labels)
+    labels = _labels(data, splits, gold) if holds_labels else ()
+    pool = Counter(present(data.texts(splits.train, gold)))
+    rows = {value: pool[value] for value in labels} or {"": pool.total()}
+    kept = {value: int(number * splits.train_share) for value, number in rows.items()}
+    shots = SHOTS if labels else min(TEXTS_AS_SHOTS, max(1, kept[""]))
+    few = [f"{quoted(value)} {pool[value]}" for value in labels if kept[value] < shots]
+    return Draft(
+        data=data,
+        splits=splits,
+        model=model,
+        inputs=tuple(inputs),
+        label=gold,
+        why_task=told,
+        labels=labels,
+        few=some(few, SHOWN_LABELS),
+        left_out=_left_out(data, splits, inputs, gold),
+        lengths=_lengths(data, (*inputs, *([] if labels else [gold]))),
+        shots=shots,
+        has_twice_the_shots=bool(few) or min(kept.values()) >= 2 * shots,
+    )
+
+
+def _labels(data: BroughtData, splits: DraftSplits, label: str) -> tuple[str, ...]:
+    """Gold values of the split that shots come from and of those that are evaluated."""
+    names = (splits.train, *splits.evaluated)
+    found = sorted({text for name in names for text in present(data.texts(name, label))})
+    if len(found) < 2:
+        raise UserError(f"column {quoted(label)} of {data.path} has one value only, {quoted(found[0])}")
+    return tuple(found)
+
+
+def _lengths(data: BroughtData, columns: Sequence[str]) -> tuple[LengthProfile, ...]:
+    samples = [
+        sample_of(column, [text for name in data.tables for text in present(data.texts(name, column))])
+        for column in columns
+    ]
+    return tuple(
+        length_profile(sample, word_counts(sample.texts), word_counts(sample.longest), "words") for sample in samples
+    )
+
+
+def _left_out(data: BroughtData, splits: DraftSplits, inputs: Sequence[str], label: str) -> str:
+    """What `on_missing: drop` leaves out where some rows cannot be used, in words."""
+    without_label = without_input = with_hole = 0
+    for name in (splits.train, *splits.evaluated):
+        holes = [data.lacking(name, column) for column in inputs]
+        gold = data.lacking(name, label)
+        without_label += len(gold)
+        without_input += len(set.intersection(*holes))
+        with_hole += len(gold.union(*holes))
+    parts = [(without_label, f"without {quoted(label)}"), (without_input, "without any input")]
+    reasons = " and ".join(f"{number:,} {what}" for number, what in parts if number)
+    return reasons and f"{counted(with_hole, 'row')} with an empty cell, {reasons}"

@@ -1,0 +1,195 @@
+"""A first grid says what it found, and is a grid that passes its checks as it is and with every knob switched on."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft import api
+from sft.errors import UserError
+from sft.experiments.drafting.columns import free_text
+from sft.experiments.drafting.draft import draft
+from sft.experiments.drafting.reading import bring
+from sft.experiments.grids.loading import GridOptions, load_grid
+from sft.experiments.planning.plan import GridPlan
+from sft.experiments.planning.planning import plan_grid
+
+SWITCHED_OFF = re.compile(r"^( *)// (?=[a-z'{])", re.MULTILINE)
+ENGLISH = {"billing": 40, "bug": 30, "other": 20}
+
+
+def _csv(path: Path, labels: dict[str, int], separator: str = ",", encoding: str = "utf-8") -> None:
+    names = [label for label, count in labels.items() for _ in range(count)]
+    rows = [[str(n), f"Café {n}", f"this is the text number {n} of all", label] for n, label in enumerate(names)]
+    lines = [separator.join(row) for row in [["id", "subject", "text", "category"], *rows]]
+    path.write_bytes("\r\n".join([*lines, ""]).encode(encoding))
+
+
+@pytest.fixture
+def brought(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a model."""
+    monkeypatch.chdir(project)
+    return project
+
+
+@pytest.fixture
+def checked(brought: Path, no_tokenizer_child: None) -> Callable[..., tuple[str, GridPlan]]:
+    """Drafts a grid, then plans it."""
+
+    def run(data: str, inputs: Sequence[str], label: str, **options: Any) -> tuple[str, GridPlan]:
+        text = api.new(data, inputs, label, model="model", **options)
+        (brought / "grid.jsonnet").write_text(text)
+        return text, plan_grid(load_grid("grid.jsonnet", GridOptions()), {}, with_profiles=True)
+
+    return run
+
+
+def test_a_csv_file_becomes_a_grid_that_runs_and_so_do_its_knobs(
+    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
+) -> None:
+    _csv(brought / "tickets.csv", ENGLISH, ";", "cp1252")
+    text, plan = checked("tickets.csv", ["subject,text"], "category")
+    assert text.startswith("// From tickets.csv: 90 rows, csv in cp1252 with semicolons between columns.\n")
+    assert list(plan.named()) == ["icl", "lora", "zero"]
+    config = plan.experiments[0].experiment.config
+    assert config.dataset.model_dump(exclude_unset=True) == {
+        "path": "tickets.csv",
+        "read": {"encoding": "cp1252"},
+        "task_type": "classification",
+        "labels": ["billing", "bug", "other"],
+        "splits": {"folds": 5},
+        "shots": 8,
+    }
+    assert config.prompting.input_columns == ["subject", "text"]
+    assert "// Or, in place of that line: splits: { test: 0.3 }," in text
+    assert plan.data[0].remarks == ()
+    switched = text.replace("Qwen/Qwen2.5-1.5B-Instruct", "model")
+    (brought / "grid.jsonnet").write_text(SWITCHED_OFF.sub(r"\1", switched))
+    wide = plan_grid(load_grid("grid.jsonnet", GridOptions()), {})
+    assert len(wide.experiments) == 6 * 2 * 2 * 3
+    assert {planned.experiment.config.prompting.max_input_length for planned in wide.experiments} == {256}
+
+
+def test_codes_get_a_map_to_fill_in_and_rare_labels_all_they_have(
+    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
+) -> None:
+    _csv(brought / "a.csv", {"0": 60, "1": 60, "9": 4})
+    text, plan = checked("a.csv", ["text"], "category")
+    config = plan.experiments[0].experiment.config
+    assert config.dataset.labels == {"0": "0", "1": "1", "9": "9"}
+    assert config.dataset.if_fewer == "use_all"
+    assert "labels with fewer rows than shots: '9' 4" in text
+    assert config.dataset.splits.test == 0.3  # five folds would each need a row of it
+    assert "instruction: 'Classify the text by category. Answer with one of: {labels}.'" in text
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "splits"),
+    [(299, {"folds": 5}), (300, {"test": 0.3}), (1000, {"test": 0.3, "dev": 0.15})],
+)
+def test_few_rows_are_cut_into_folds_and_many_into_shares(brought: Path, n_rows: int, splits: dict[str, Any]) -> None:
+    _csv(brought / "a.csv", {"bad": n_rows // 2, "good": n_rows - n_rows // 2})
+    assert draft(bring("a.csv", brought), ["text"], "category", None, None).splits.written == splits
+
+
+def test_splits_that_lie_there_are_used_by_their_names(checked: Callable[..., tuple[str, GridPlan]]) -> None:
+    text, plan = checked("data", ["text"], "label")
+    dataset = plan.experiments[0].experiment.config.dataset
+    assert (dataset.splits.train, dataset.splits.dev, dataset.splits.test) == ("train", "dev", "test")
+    assert "splits: { dev: 'dev' }" in text
+
+
+def test_a_test_split_without_labels_is_not_taken_for_one(
+    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
+) -> None:
+    (brought / "data" / "dev.jsonl").unlink()
+    (brought / "data" / "test.jsonl").write_text('{"text": "new"}\n')
+    _csv(brought / "data" / "train.csv", ENGLISH)
+    (brought / "data" / "train.jsonl").unlink()
+    text, plan = checked("data", ["text"], "category")
+    dataset = plan.experiments[0].experiment.config.dataset
+    assert (dataset.path, dataset.splits.folds) == ("data/train.csv", 5)
+    assert "only 'train' has that column" in text
+
+
+def test_rows_that_cannot_be_used_are_dropped_and_counted(
+    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
+) -> None:
+    _csv(brought / "a.csv", {"billing": 40, "bug": 40, "": 3})
+    text, plan = checked("a.csv", ["text"], "category")
+    assert "on_missing: 'drop',  // leaves out 3 rows with an empty cell, 3 without 'category'" in text
+    assert sum(split.n_rows for split in plan.data[0].splits) == 80
+
+
+def test_free_text_becomes_a_generation_and_says_why(
+    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
+) -> None:
+    _csv(brought / "a.csv", ENGLISH)
+    text, plan = checked("a.csv", ["subject"], "text")
+    assert "task_type: 'generation',  // 'text' has 90 different values in 90 rows; --task overrides" in text
+    config = plan.experiments[0].experiment.config
+    assert (config.dataset.task_type, config.prompting.max_output_length) == ("generation", 32)
+    text, plan = checked("a.csv", ["text"], "category", task="generation")
+    assert plan.experiments[0].experiment.config.dataset.task_type == "generation"
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_free"),
+    [
+        (["yes", "no"] * 5, False),
+        ([f"intent {n % 77}" for n in range(770)], False),
+        ([f"intent {n % 77}" for n in range(100)], True),
+        ([f"what one person said about {n % 90} and more of it" for n in range(900)], True),
+        ([str(n) for n in range(30)], True),
+    ],
+)
+def test_labels_are_told_from_free_text(tmp_path: Path, texts: list[str], is_free: bool) -> None:
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": "t", "y": text}) + "\n" for text in texts))
+    assert free_text(bring("a.jsonl", tmp_path), "y")[0] is is_free
+
+
+@pytest.mark.parametrize(
+    ("inputs", "label", "task", "told"),
+    [
+        (
+            [],
+            None,
+            None,
+            "--inputs must say which columns are read, and --label which is predicted; columns are: id,",
+        ),
+        (["text"], None, None, "--label must say which column is predicted"),
+        ([], "category", None, "for example: sft new a.csv --inputs text --label category"),
+        (
+            ["txt"],
+            "category",
+            None,
+            "column 'txt' not found in a.csv; columns are: id, subject, text, category, empty;",
+        ),
+        (["empty"], "category", None, "column 'empty' of a.csv is empty in every row"),
+        (["text,category"], "category", None, "--label category is also among --inputs"),
+        (["text"], "category", "tagging", "--task 'tagging': must be classification or generation"),
+        (["text"], "one", "classification", "column 'one' of a.csv has one value only, 'same'"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(
+    brought: Path, inputs: list[str], label: str | None, task: str | None, told: str
+) -> None:
+    _csv(brought / "a.csv", ENGLISH)
+    text = (brought / "a.csv").read_text().replace("\n", ",\n").replace("category,", "category,empty", 1)
+    if label == "one":
+        text = re.sub(r",(?=\n)", ",same", text).replace("empty", "one", 1)
+    (brought / "a.csv").write_text(text)
+    with pytest.raises(UserError) as error:
+        api.new("a.csv", inputs, label, task=task)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_model_a_hub_name_is_written_that_is_said_to_be_one(brought: Path) -> None:
+    _csv(brought / "a.csv", ENGLISH)
+    text = api.new("a.csv", ["text"], "category")
+    assert "// A name on huggingface.co, fetched when it is first used, or a folder." in text
+    assert "model: { name: 'Qwen/Qwen2.5-0.5B-Instruct' }," in text
