@@ -29,7 +29,7 @@ def predict_new(
 
     Args:
         experiment: its name, the beginning of its id, or `best`.
-        new_rows: a csv, tsv, JSON, JSON Lines or Parquet file with the columns that the prompts read.
+        new_rows: a csv, tsv, JSON, JSON Lines, Parquet or xlsx file with the columns that the prompts read.
         output: a file that ends in `.jsonl`; default: beside the input, `new.csv` gives `new.predictions.jsonl`.
         results_path: the folder that holds the experiment.
         read: keys of `dataset.read` (`encoding`, `sep`, `quote`, `field`, `sheet`), over those of the experiment.

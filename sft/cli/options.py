@@ -116,7 +116,7 @@ ConfigOrId = Annotated[
 
 NewRows = Annotated[
     Path | None,
-    typer.Option("--input", metavar="FILE", help="New rows, without gold: csv, tsv, JSON, JSON Lines or Parquet."),
+    typer.Option("--input", metavar="FILE", help="New rows, without gold: csv, tsv, JSON (Lines), Parquet or xlsx."),
 ]
 
 Output = Annotated[

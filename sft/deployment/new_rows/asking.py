@@ -18,7 +18,7 @@ from sft.deployment.new_rows.answers_file import whole_lines
 from sft.deployment.new_rows.finished import FinishedExperiment
 from sft.deployment.new_rows.origin import Origin, check_output, origin_in_force, output_beside
 from sft.deployment.new_rows.running import run_process
-from sft.errors import UserError
+from sft.errors import DataError, UserError
 from sft.registry import is_own_code
 from sft.runs.manifest import sha256_of
 from sft.wording import counted
@@ -88,7 +88,12 @@ def _origin(experiment: FinishedExperiment, new_rows: Path, read: Mapping[str, A
     conversation = prompting.output_column if prompting.output_column in columns else None
     file = NewRowsFile(new_rows, options, columns, dataset.on_missing, conversation)
     sha256 = sha256_of(new_rows)
-    counts = file.checked()
+    try:
+        counts = file.checked()
+    except DataError as error:
+        if "dataset.read" not in str(error):
+            raise
+        raise DataError(f"{error}; with --input as --set dataset.read.KEY=VALUE") from None
     return Origin(
         experiment=record.key,
         name=record.name,

@@ -103,7 +103,7 @@ class _News:
         if n_answered is None:
             return
         began, before = self._first = self._first or (now, n_answered)
-        if now < self._next or n_answered == before:
+        if now < self._next or n_answered in (before, self._n_rows):
             return
         self._next = now + TELL_SECONDS
         left = (self._n_rows - n_answered) * (now - began) / (n_answered - before)
