@@ -15,7 +15,7 @@ from sft.config.dataset import DatasetConfig
 from sft.config.experiment import adapter_section
 from sft.data.loading import data_names
 from sft.errors import SftError
-from sft.runs.records import MODEL_STAGES, JobRecord
+from sft.runs.records import EVAL, MODEL_STAGES, JobRecord, StageInput
 from sft.training.argument_files import KEYS
 
 READS, VERSION = "reads", "version of the stage"
@@ -112,8 +112,10 @@ def _is_content(field: str) -> bool:
 def _difference(field: str, before: str | None, after: str | None, old: JobRecord, new: JobRecord) -> Difference:
     if field in MODEL_STAGES or field.startswith("infer:"):
         how = "no" if after is None else "a" if before is None else "another"
-        stage, _, row_set = field.partition(":")
-        return Difference(READS, f"reads {how} {stage} stage" + (f" of {row_set}" if row_set else ""))
+        read = StageInput.parse(field)
+        of = "" if read.row_set == EVAL else f" of {read.row_set}"
+        fold = "" if read.fold is None else f" of fold {read.fold}"
+        return Difference(READS, f"reads {how} {read.stage} stage{of}{fold}")
     if field.startswith(_DATA):
         return _data(field.removeprefix(_DATA), old, new)
     if field in _CONTENTS:

@@ -9,11 +9,13 @@ from sft.tasks.inputs import Inputs
 def dropped_rows(inputs: Inputs) -> dict[str, int]:
     """Rows that `dataset.on_missing: drop` left out, by split; without splits of which none were.
 
-    Those of the train split count only where the experiment has a use for its rows.
+    Those of the train split count only where the experiment has a use for its rows; of folds, whose rows are all
+    tested, they stand under test.
     """
     splits = inputs.splits
     config = inputs.config
-    train = splits.train if config.uses_shots or config.inference.icl_examples else None
+    uses_train = config.uses_shots or config.inference.icl_examples
+    train = splits.train if uses_train and not splits.folds else None
     found = {"train": train, "dev": splits.dev, "test": splits.test}
     return {name: split.n_dropped for name, split in found.items() if split is not None and split.n_dropped}
 

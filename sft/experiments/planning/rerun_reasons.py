@@ -94,7 +94,8 @@ def _stage_lines(
         groups[*(item.key for item in found), *words].add(job, found)
     ordered = sorted(groups.values(), key=lambda group: -len(group.names))
     for group in ordered[:SHOWN_GROUPS]:
-        yield f"  {counted(len(group.names), f'{stage} stage')} ({some(group.names, SHOWN_NAMES)}): {group.text()}"
+        names = list(dict.fromkeys(group.names))  # folds have several stages of a kind
+        yield f"  {counted(len(group.names), f'{stage} stage')} ({some(names, SHOWN_NAMES)}): {group.text()}"
     if len(ordered) > SHOWN_GROUPS:
         rest = sum(len(group.names) for group in ordered[SHOWN_GROUPS:])
         yield f"  ... and {counted(rest, f'{stage} stage')} in {counted(len(ordered) - SHOWN_GROUPS, 'other group')}"

@@ -131,3 +131,9 @@ def test_resized_outputs_and_quantised_bases_are_told(
     unquantised, resized = write(checked)["notes"]
     assert "unquantised" in unquantised
     assert "4,096 outputs to the tokenizer's 260 tokens" in resized
+
+
+def test_folds_with_trainings_of_their_own_are_refused(plan: Callable[..., Any], raw: Raw, write: Write) -> None:
+    checked = plan(raw({"dataset": {"path": "data/train.jsonl", "splits": {"folds": 3}}}))
+    with pytest.raises(UserError, match="each of the 3 folds has a training or examples of its own"):
+        write(checked)

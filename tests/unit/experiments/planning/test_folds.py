@@ -82,3 +82,11 @@ def test_equal_texts_are_on_one_side_so_that_nothing_leaks(
         project, a=raw(folds(3, {"shots": "all"}), {"evaluation": {"strict_leaks": True}})
     ).experiments
     assert (planned.data.n_test, planned.data.n_leaked) == (30, 0)
+
+
+def test_a_row_that_is_left_out_counts_once(project: Path, plan_of: Callable[..., Any], raw: Raw) -> None:
+    path = project / "data" / "train.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"id": "x", "text": "", "label": "bad"}]))
+    (planned,) = plan_of(project, a=raw(folds(3, {"on_missing": "drop"}))).experiments
+    assert (planned.data.n_test, planned.data.n_dropped) == (15, {"test": 1})

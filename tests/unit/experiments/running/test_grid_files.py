@@ -129,6 +129,21 @@ def test_kept_checkpoints_are_copied_and_missing_ones_are_told(
     assert (tmp_path / "out" / "weights").read_text() == "w"
 
 
+def test_the_adapter_of_each_fold_is_copied(results: ResultsFolder, planned: Any, tmp_path: Path) -> None:
+    splits = {"dataset": {"path": "data/train.jsonl", "splits": {"folds": 2}}}
+    plan = planned(a={"training": {"trainer_args": {"output_dir": str(tmp_path / "out")}}, **splits})
+    keys = list(plan.experiments[0].keys.trainings.values())
+    for key in keys:
+        source = results.stage("train", key)
+        source.adapter.mkdir(parents=True)
+        (source.adapter / "weights").write_text(key)
+        write_manifest(source, [source.adapter])
+    assert copy_adapters(plan.experiments, results) == []
+    assert [(tmp_path / "out" / f"fold{fold}" / "weights").read_text() for fold in range(2)] == keys
+    (folder,) = write(plan, results).values()
+    assert json.loads(folder.config.read_text())["stages"]["train:fold1"] == keys[1]
+
+
 def test_a_grid_of_a_newer_version_is_refused(results: ResultsFolder) -> None:
     write_json(results.grid, {"schema": 2, "pinned": {}})
     with pytest.raises(MachineError, match=r"grid.json: was written by a newer version of sft \(schema 2"):
