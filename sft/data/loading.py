@@ -8,7 +8,8 @@ from sft.config.dataset import DatasetConfig
 from sft.data.cells.derived import UsedColumns, with_derived
 from sft.data.cells.missing import RowNames, complete_rows
 from sft.data.files.delimited import WITH_QUOTING
-from sft.data.files.dialects import has_no_quoting
+from sft.data.files.dialects import SEPARATORS, has_no_quoting
+from sft.data.files.json_rows import inner_rows
 from sft.data.files.reading import read_file
 from sft.data.fingerprints import holds_byte, source_sha256
 from sft.data.folders import names_file
@@ -252,7 +253,18 @@ def _check_columns(table: Table, needed: Sequence[str]) -> None:
         if (held := table.unread(column)) is not None:
             raise DataError(f"column {quoted(column)} holds {held}; name another column")
         if not table.has(column):
-            hint = ""
-            if table.has(f'"{column}"'):
-                hint = f"; the cells are quoted: write {WITH_QUOTING}"
-            raise DataError(f'column "{column}" not found; columns are: {listed(table.columns)}{hint}')
+            columns = listed(table.columns)
+            raise DataError(f'column "{column}" not found; columns are: {columns}{_reading_hint(table, column)}')
+
+
+def _reading_hint(table: Table, column: str) -> str:
+    """What to write where a column is not found because the file was to be read in another way."""
+    if table.has(f'"{column}"'):
+        return f"; the cells are quoted: write {WITH_QUOTING}"
+    if len(table.columns) == 1 and (inner := [sep for sep in SEPARATORS if sep in table.columns[0]]):
+        return f"; the cells may be separated by {inner[0]!r}: write dataset.read: {{sep: {inner[0]!r}}}"
+    lists = inner_rows(dict(table.records[0])) if table.n_rows == 1 else {}
+    if lists:
+        field = max(lists, key=lambda key: lists[key])
+        return f"; the rows may lie deeper in the file: write dataset.read: {{field: {field!r}}}"
+    return ""

@@ -23,6 +23,17 @@ def rows_field(value: Mapping[str, Any]) -> str | None:
     return lists[0] if len(value) == 1 or lists[0] in WRAPPERS else None
 
 
+def inner_rows(value: Mapping[str, Any]) -> dict[str, int]:
+    """Where lists of objects lie in an object, keys joined by dots, and how many objects each has."""
+    found: dict[str, int] = {}
+    for key, inner in value.items():
+        if _is_rows(inner):
+            found[key] = len(inner)
+        elif isinstance(inner, dict):
+            found |= {f"{key}.{rest}": n for rest, n in inner_rows(inner).items()}
+    return found
+
+
 def rows_at(name: str, value: Any, field: str) -> list[dict[str, Any]]:
     """The rows under the keys that `dataset.read.field` joins by dots.
 

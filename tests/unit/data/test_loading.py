@@ -220,3 +220,24 @@ def test_defaults_that_are_written_out_change_nothing(tmp_path: Path, splits: di
     resolved = DatasetConfig.model_validate(written.model_dump(mode="json"))
     assert load(resolved, tmp_path) == load(written, tmp_path)
     assert data_fingerprint(resolved, tmp_path, None) == data_fingerprint(written, tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [
+        (
+            "a.tsv",
+            "text,label\na,x\n",
+            "columns are: 'text,label'; .* separated by ',': write .*sep: ','}",
+        ),
+        ("a.json", '{"ok": 1, "r": {"items": [{"text": "a"}]}}', "columns are: ok, r; .* {field: 'r.items'}"),
+        ("a.csv", "a,b\nx,y\n", "columns are: a, b$"),
+    ],
+)
+def test_a_column_that_another_reading_would_find_is_told_with_it(
+    tmp_path: Path, name: str, content: str, hint: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    dataset = DatasetConfig.model_validate({"path": name, "task_type": "classification", "splits": {"test": 0.5}})
+    with pytest.raises(DataError, match=f'column "text" not found; {hint}'):
+        load_splits(dataset, ["text"], "label", tmp_path, None)

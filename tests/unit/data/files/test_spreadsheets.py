@@ -25,6 +25,7 @@ def records(path: Path, read: ReadOptions = READ) -> list[dict[str, object]]:
     [
         ("01", "01"),
         ("NA", "NA"),
+        ("#N/A", "#N/A"),
         (" a\nb\u2028 ", " a\nb\u2028 "),
         ("<b>&amp;", "<b>&amp;"),
         (3.0, "3"),
