@@ -125,8 +125,10 @@ def test_a_line_that_tells_the_separator_is_no_header_and_counts_as_a_line(tmp_p
     ]
     with pytest.raises(DataError, match=r"a.csv line 4: 3 cells where the header has 2"):
         read_csv(write(tmp_path, "a.csv", "sep=;\ntext;y\nb;1\nc;d;2\n"), READ)
-    assert read_csv(path, ReadOptions(sep=",")).columns == ("text;y",)
+    with pytest.raises(DataError, match=r"a.csv line 2: a cell begins with"):
+        read_csv(write(tmp_path, "a.csv", 'sep=;\n"text;y\nb;1\n'), READ)
     assert read_csv(write(tmp_path, "b.csv", "sep=\nx\n"), READ).columns == ("sep=",)
+    assert read_csv(write(tmp_path, "b.csv", "sep=;\na;b\n"), ReadOptions(sep=",")).columns == ("a;b",)
 
 
 @pytest.mark.parametrize(
