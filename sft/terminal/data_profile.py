@@ -23,6 +23,7 @@ def data_lines(profiles: Sequence[DataProfile]) -> list[str]:
     told: set[Remark] = set()
     for profile in profiles[:SHOWN_BLOCKS]:
         lines += ["", _title(profile, len(profiles) > 1), *_row_lines(profile.splits)]
+        lines += _dropped_lines(profile.splits)
         several = len({length.models for length in profile.lengths}) > 1
         of_columns = [length for length in profile.lengths if length.column is not None]
         lines += [line for length in of_columns for line in _length_lines(length, names_models=several)]
@@ -74,6 +75,12 @@ def _many_labels(counts: dict[str, dict[str, int]], number: int) -> Iterator[str
         rarest = sorted(of, key=lambda label: of[label])[:SHOWN_RAREST]
         shown = ", ".join(f"{one_line(label)} {of[label]}" for label in rarest)
         yield f"  {number} labels with {min(of.values())} to {max(of.values())} {name} rows; fewest: {shown}"
+
+
+def _dropped_lines(splits: Sequence[SplitProfile]) -> list[str]:
+    """Rows that are not there because a used cell is empty."""
+    dropped = ", ".join(f"{split.n_dropped:,} {split.name}" for split in splits if split.n_dropped)
+    return [f"  left out for an empty cell: {dropped} rows"] if dropped else []
 
 
 def _used(split: SplitProfile) -> str:

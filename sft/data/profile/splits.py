@@ -18,6 +18,8 @@ class SplitProfile:
     """Rows before `max_n_*`."""
     n_used: int
     """Rows after `max_n_*`; of train only those whose label is in the label set, before shots are drawn."""
+    n_dropped: int
+    """Rows that `on_missing: drop` left out before."""
     label_counts: dict[str, int] | None
     """Used rows by gold value, in the order of the label set; None without labels or gold."""
     label_counts_before: dict[str, int] | None
@@ -49,7 +51,7 @@ def _profile(
         before = _counts(texts_of(split.rows, output_column), label_values)
         found = before if used is split.rows else _counts(texts_of(used, output_column), label_values)
         after = {value: found[value] for value in label_values}
-    return SplitProfile(split.name, len(split.rows), len(used), after, before)
+    return SplitProfile(split.name, len(split.rows), len(used), split.n_dropped, after, before)
 
 
 def _counts(texts: Sequence[str], label_values: Sequence[str]) -> dict[str, int]:

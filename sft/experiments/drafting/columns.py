@@ -3,13 +3,14 @@
 import shlex
 from collections.abc import Sequence
 
+from sft.data.cells.conversations import ConversationColumn
+from sft.data.cells.derived import DerivedTable
 from sft.data.profile.lengths import word_counts
 from sft.errors import UserError
 from sft.experiments.drafting.reading import BroughtData, present
 from sft.wording import listed, quoted
 
 USUAL_LABELS = ("label", "labels", "category", "class", "intent", "sentiment", "topic", "target", "answer", "output")
-CONVERSATION = "messages"
 MOST_VALUES = 50
 A_TEXT_HAS_WORDS = 3
 A_LABEL_HAS_WORDS = 5
@@ -39,7 +40,7 @@ def check_columns(data: BroughtData, inputs: Sequence[str], label: str | None) -
             raise UserError(f"column {quoted(column)} not found in {data.path}; {_columns(data)}")
         if not any(present(data.texts(split, column)) for split in data.tables):
             raise UserError(f"column {quoted(column)} of {data.path} is empty in every row; {_columns(data)}")
-    if label in inputs and label != CONVERSATION:
+    if label in inputs and not (len(inputs) == 1 and is_conversation(data, label)):
         raise UserError(
             f"--label {label} is also among --inputs, so the prompt would hold the answer; leave it out there"
         )
@@ -67,16 +68,25 @@ def _suggested(data: BroughtData) -> list[str]:
     others = [column for column in data.columns if column != label]
     texts = [column for column in others if words[column] >= A_TEXT_HAS_WORDS]
     inputs = texts or sorted(others, key=lambda column: -words[column])[:1] or [label]
-    if CONVERSATION in data.columns:
-        inputs, label = [CONVERSATION], CONVERSATION
+    if turns := data.turns():
+        inputs, label = [turns[0]], turns[0]
     named = [",".join(inputs)] if not any("," in column for column in inputs) else inputs
     return ["sft", "new", data.path, *(part for name in named for part in ("--inputs", name)), "--label", label]
 
 
+def is_conversation(data: BroughtData, label: str) -> bool:
+    """Whether a used column holds turns, of which the last of the assistant is predicted."""
+    return any(
+        isinstance(table, DerivedTable) and isinstance(table.column(label), ConversationColumn)
+        for table in data.tables.values()
+        if table.has(label)
+    )
+
+
 def free_text(data: BroughtData, label: str) -> tuple[bool, str]:
     """Whether a column holds free text and not labels, and why it is thought so."""
-    if label == CONVERSATION:
-        return True, "the last turn of the assistant is written"
+    if is_conversation(data, label):
+        return True, "the last turn of the assistant is the output"
     texts = [text for split in data.tables for text in present(data.texts(split, label))]
     values = set(texts)
     told = f"{quoted(label)} has {len(values):,} different values in {len(texts):,} rows"

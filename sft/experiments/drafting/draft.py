@@ -48,6 +48,11 @@ class Draft:
     has_twice_the_shots: bool
 
     @property
+    def is_conversation(self) -> bool:
+        """Whether prompt and output are turns of one column."""
+        return self.label in self.inputs
+
+    @property
     def task(self) -> str:
         """The task type."""
         return TASKS[not self.labels]
@@ -60,7 +65,7 @@ class Draft:
     @property
     def examples(self) -> int:
         """In-context examples, per label where there are any; 0 = too many labels to show."""
-        if len(self.labels) > MOST_LABELS_IN_CONTEXT:
+        if len(self.labels) > MOST_LABELS_IN_CONTEXT or self.is_conversation:
             return 0
         return 2 if len(self.labels) <= FEW_LABELS else 1
 
@@ -89,11 +94,9 @@ def draft(data: BroughtData, inputs: Sequence[str], label: str | None, task: str
         UserError: a column is not written, not there or empty, or there is nothing to choose between.
     """
     inputs = parted(data, inputs)
+    data = data if label is None else data.with_used(inputs, label)
     gold = check_columns(data, inputs, label)
-    if task not in (None, *TASKS):
-        raise UserError(f"--task {task!r}: must be classification or generation")
-    is_text, told = free_text(data, gold)
-    holds_labels = (task or TASKS[is_text]) == TASKS[0]
+    holds_labels, told = _holds_labels(data, gold, task)
     splits = draft_splits(data, gold, holds_labels=holds_labels)
     labels = _labels(data, splits, gold) if holds_labels else ()
     pool = Counter(present(data.texts(splits.train, gold)))
@@ -111,10 +114,18 @@ def draft(data: BroughtData, inputs: Sequence[str], label: str | None, task: str
         labels=labels,
         few=some(few, SHOWN_LABELS),
         left_out=_left_out(data, splits, inputs, gold),
-        lengths=_lengths(data, (*inputs, *([] if labels else [gold]))),
+        lengths=_lengths(data, [*inputs, *([] if labels or gold in inputs else [gold])]),
         shots=shots,
         has_twice_the_shots=bool(few) or min(kept.values()) >= 2 * shots,
     )
+
+
+def _holds_labels(data: BroughtData, label: str, task: str | None) -> tuple[bool, str]:
+    """Whether the task is a classification, and what its column holds."""
+    if task not in (None, *TASKS):
+        raise UserError(f"--task {task!r}: must be classification or generation")
+    is_text, told = free_text(data, label)
+    return (task or TASKS[is_text]) == TASKS[0], told
 
 
 def _labels(data: BroughtData, splits: DraftSplits, label: str) -> tuple[str, ...]:

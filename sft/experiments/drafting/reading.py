@@ -1,11 +1,13 @@
 """Data as somebody brings it: which splits there are, how their files must be read, and what their columns hold."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sft.config.dataset import DatasetConfig, ReadOptions
+from sft.data.cells.conversations import holds_turns
+from sft.data.cells.derived import UsedColumns, with_derived
 from sft.data.files.shape import FileShape, file_shape
 from sft.data.loading import read_tables
 from sft.data.rows import Rows, texts_of
@@ -43,6 +45,29 @@ class BroughtData:
             return [None] * table.n_rows
         texts = texts_of(Rows(table, range(table.n_rows)), column)
         return [None if place in missing or not text.strip() else text for place, text in enumerate(texts)]
+
+    def with_used(self, inputs: Sequence[str], label: str) -> "BroughtData":
+        """The data with columns that are made of others: conversations, and fields by dotted names.
+
+        Raises:
+            UserError: a row is no conversation, or a conversation is used as text.
+        """
+        used = UsedColumns(tuple(inputs), label)
+        tables = {
+            name: with_derived(table, used, f"split {name}, row {{}}".format, drop=True)
+            for name, table in self.tables.items()
+        }
+        return replace(self, tables=tables)
+
+    def turns(self) -> tuple[str, ...]:
+        """The columns that hold conversations."""
+        return tuple(
+            column
+            for column in self.columns
+            if any(
+                table.has(column) and holds_turns(table.column(column), table.n_rows) for table in self.tables.values()
+            )
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -83,13 +83,18 @@ def _model(draft: Draft) -> Iterator[str]:
 
 def _prompting(draft: Draft) -> Iterator[str]:
     yield "  prompting: {"
-    yield "    // Say in your words what is asked; it matters."
-    yield f"    instruction: {literal(_instruction(draft))},"
+    if draft.is_conversation:
+        yield "    // instruction: 'Answer kindly.',"
+    else:
+        yield "    // Say in your words what is asked; it matters."
+        yield f"    instruction: {literal(_instruction(draft))},"
     yield f"    input_columns: {label_list(draft.inputs)},"
-    for length in draft.lengths[: len(draft.inputs)]:
+    for length in () if draft.is_conversation else draft.lengths[: len(draft.inputs)]:
         yield f"    // Words of {_length(length)}"
     yield f"    output_column: {literal(draft.label)},"
-    if draft.max_input_length is not None:
+    if draft.is_conversation:
+        yield "    // train_turns: 'all',"
+    elif draft.max_input_length is not None:
         yield f"    max_input_length: {draft.max_input_length},  // tokens that are kept of each column"
     else:
         yield "    // max_input_length: 256,"
@@ -122,7 +127,10 @@ def _axes(draft: Draft) -> Iterator[str]:
     yield "  {"
     yield "    zero: grid.zero_shot,"
     icl = f"icl: grid.in_context(shots={shots}, k={k or 1}),"
-    yield f"    {icl}  // {k} examples{per} in each prompt" if k else f"    // {icl}"
+    if k:
+        yield f"    {icl}  // {k} examples{per} in each prompt"
+    elif not draft.is_conversation:
+        yield f"    // {icl}"
     yield f"    lora: grid.lora(shots={shots}),  // trained on {shots} rows{per}"
     if draft.has_twice_the_shots:
         yield f"    // 'lora-{2 * shots}': grid.lora(shots={2 * shots}),"

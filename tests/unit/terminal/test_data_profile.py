@@ -8,9 +8,9 @@ TEXT = LengthProfile("text", "tokens", 3000, 1500, 21, 37, 52, (Cut("prompting.m
 CODES = Remark("label_codes", "the labels look like codes " + "and more of it " * 5, "dataset.labels: {}")
 
 
-def _split(name: str, n_rows: int, counts: dict[str, int] | None) -> SplitProfile:
+def _split(name: str, n_rows: int, counts: dict[str, int] | None, n_dropped: int = 0) -> SplitProfile:
     n_used = n_rows if counts is None else sum(counts.values())
-    return SplitProfile(name, n_rows, n_used, counts, counts)
+    return SplitProfile(name, n_rows, n_used, n_dropped, counts, counts)
 
 
 def _profile(*splits: SplitProfile, caps: dict[str, int] | None = None) -> DataProfile:
@@ -42,6 +42,11 @@ def test_many_labels_are_told_by_their_rarest() -> None:
         "  77 labels with 1 to 77 train rows; fewest: label1 1, label2 2, label3 3",
     ]
     assert max(map(len, lines)) <= 80
+
+
+def test_rows_that_were_left_out_are_told_by_split() -> None:
+    lines = data_lines([_profile(_split("train", 9, None, 1200), _split("test", 9, None))])
+    assert lines[3] == "  left out for an empty cell: 1,200 train rows"
 
 
 def test_a_remark_that_data_sections_share_is_told_once() -> None:

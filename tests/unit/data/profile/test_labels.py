@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,12 @@ def test_rows_of_each_label_are_counted_before_and_after_the_caps(splits_of: Cal
     assert (train.n_rows, train.n_used, train.label_counts) == (11, 9, {"good": 3, "bad": 6})
     assert train.label_counts_before == {"good": 3, "bad": 6, "other": 2}
     assert (test.n_rows, test.n_used, test.label_counts) == (10, 5, {"good": 1, "bad": 4})
+
+
+def test_rows_that_were_dropped_are_counted(splits_of: Callable[..., Splits]) -> None:
+    splits = splits_of(test=rows({"bad": 8, "good": 8, "odd": 8}))
+    (test,), _ = looked_at(replace(splits, test=replace(splits.test, n_dropped=3)))
+    assert (test.n_rows, test.n_dropped) == (24, 3)
 
 
 def test_rows_without_gold_have_no_counts(splits_of: Callable[..., Splits]) -> None:

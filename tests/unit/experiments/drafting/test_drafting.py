@@ -193,3 +193,18 @@ def test_without_a_model_a_hub_name_is_written_that_is_said_to_be_one(brought: P
     text = api.new("a.csv", ["text"], "category")
     assert "// A name on huggingface.co, fetched when it is first used, or a folder." in text
     assert "model: { name: 'Qwen/Qwen2.5-0.5B-Instruct' }," in text
+
+
+def test_conversations_are_prompt_and_output_in_one(
+    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
+) -> None:
+    turns = [[{"from": "human", "value": f"question {n}"}, {"from": "gpt", "value": f"answer {n}"}] for n in range(20)]
+    (brought / "chats.jsonl").write_text("".join(json.dumps({"id": 1, "conversations": own}) + "\n" for own in turns))
+    with pytest.raises(UserError, match=r"sft new chats\.jsonl --inputs conversations --label conversations"):
+        api.new("chats.jsonl")
+    with pytest.raises(UserError, match="holds conversations and not text"):
+        api.new("chats.jsonl", ["conversations"], "id")
+    text, plan = checked("chats.jsonl", ["conversations"], "conversations")
+    assert "// the last turn of the assistant is the output; --task overrides" in text
+    assert list(plan.named()) == ["lora", "zero"]
+    assert plan.experiments[0].experiment.config.prompting.train_turns == "last"
