@@ -141,6 +141,15 @@ def read_json(path: Path, read: ReadOptions) -> JsonRows:
     return JsonRows(_table(path, items), "json", field)
 
 
+def json_object(path: Path, read: ReadOptions) -> dict[str, Any] | None:
+    """The one object that a file is as a whole; None where it is anything else."""
+    try:
+        value = _parse(decoded(path, read.encoding))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def _from_plain_lines(path: Path) -> Table | None:
     """As `_from_lines`, three times as fast and in little memory; None where a line or a byte is not as it must be."""
     columns = RecordColumns()

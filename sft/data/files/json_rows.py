@@ -34,6 +34,13 @@ def inner_rows(value: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
+def likely_field(value: Mapping[str, Any]) -> str | None:
+    """Where in an object the most objects lie, however deep; None where that is a conversation or fewer than two."""
+    lists = {field: n for field, n in inner_rows(value).items() if field.rpartition(".")[2] not in CONVERSATIONS}
+    field = max(lists, key=lambda field: lists[field], default=None)
+    return field if field is not None and lists[field] > 1 else None
+
+
 def rows_at(name: str, value: Any, field: str) -> list[dict[str, Any]]:
     """The rows under the keys that `dataset.read.field` joins by dots.
 
@@ -79,7 +86,8 @@ def check_is_row(name: str, record: Mapping[str, Any]) -> None:
             f"{name}: one JSON object with `columns` and `data`, as pandas writes it with orient='split'; write it "
             "with orient='records'"
         )
-    found = {key: len(value) for key, value in record.items() if _is_rows(value) and len(value) > 1}
+    lists = {key: len(value) for key, value in record.items() if _is_rows(value) and key not in CONVERSATIONS}
+    found = {key: n for key, n in lists.items() if n > 1}
     if found:
         told = ", ".join(f"{n} objects under {quoted(key)}" for key, n in found.items())
         raise DataError(

@@ -8,7 +8,8 @@ from sft.data.files.arrow_tables import read_parquet
 from sft.data.files.content import DELIMITED, JSON, format_of
 from sft.data.files.delimited import read_csv
 from sft.data.files.dialects import dialect_of
-from sft.data.files.json_files import read_json, read_jsonl
+from sft.data.files.json_files import json_object, read_json, read_jsonl
+from sft.data.files.json_rows import likely_field, rows_field
 from sft.data.files.reading import check_options
 from sft.data.files.spreadsheets import read_spreadsheet
 from sft.data.files.text_files import (
@@ -65,7 +66,7 @@ def file_shape(path: Path, read: ReadOptions | None = None) -> FileShape:
     """What a file is.
 
     What is not written in `read` is found, also what stages refuse to guess: an encoding that fits, the first of many
-    sheets. It then is in the shape's `read`.
+    sheets, which of several lists has the rows. It then is in the shape's `read`.
 
     Args:
         path: the file; its name counts only where the content leaves it open.
@@ -107,8 +108,15 @@ def _of_csv(path: Path, read: ReadOptions) -> FileShape:
 
 def _of_json(path: Path, kind: str, read: ReadOptions) -> FileShape:
     """The shape of a JSON file; `kind` chooses the reader, which may find that it is of the other kind."""
+    remarks: tuple[str, ...] = ()
+    whole = json_object(path, read) if read.field is None else None
+    if whole is not None and rows_field(whole) is None and (field := likely_field(whole)):
+        read = read.model_copy(update={"field": field})
+        remarks = (f"{path.name}: one JSON object; its rows are taken to be the objects under {shown(field)}",)
     rows = (read_jsonl if kind == "jsonl" else read_json)(path, read)
-    return replace(_of_table(path, rows.kind, read, rows.table), encoding=_encoding(path, read), field=rows.field)
+    shape = _of_table(path, rows.kind, read, rows.table)
+    remarks = (*remarks, *shape.remarks)
+    return replace(shape, encoding=_encoding(path, read), field=rows.field, remarks=remarks)
 
 
 def _of_spreadsheet(path: Path, read: ReadOptions) -> FileShape:

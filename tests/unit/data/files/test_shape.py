@@ -125,6 +125,24 @@ def test_a_field_of_rows_that_lie_in_no_object_is_refused(tmp_path: Path) -> Non
             file_shape(tmp_path / "a.json", ReadOptions(field="data"))
 
 
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({"response": {"items": ROWS}, "ok": True}, "response.items"),
+        ({"few": ROWS[:1], "train": ROWS}, "train"),
+        ({"text": "é, a", "label": "01", "spans": [{"start": 1}]}, None),
+        ({"messages": [{"role": "user"}, {"role": "assistant"}]}, None),
+    ],
+)
+def test_the_likely_place_of_rows_is_written(tmp_path: Path, value: dict[str, Any], field: str | None) -> None:
+    for name in ("a.json", "a.jsonl"):
+        (tmp_path / name).write_text(json.dumps(value) + "\n")
+        shape = file_shape(tmp_path / name)
+        assert (shape.field, shape.read.field, shape.n_rows, len(shape.remarks)) == (
+            (field, field, 2, 1) if field else (None, None, 1, 0)
+        )
+
+
 def test_one_conversation_is_a_row_and_no_file_of_rows(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
     (tmp_path / "a.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
