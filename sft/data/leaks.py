@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from sft.data.cells.conversations import ConversationColumn
 from sft.data.rows import Row, Rows, texts_of
 from sft.wording import normalised
 
@@ -21,6 +22,9 @@ def normalised_inputs(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
     by_column = []
     for column in columns:
         known = rows.table.has(column)
+        if known and isinstance(rows.table.column(column), ConversationColumn):  # whose texts are the answers
+            by_column.append([normalised(row.input_text(column)) for row in rows])
+            continue
         missing = set(rows.table.column(column).missing()) if known else set(rows.places)
         texts = texts_of(rows, column) if known else [""] * len(rows)
         cells = zip(rows.places, texts, strict=True)

@@ -102,7 +102,7 @@ class DataProfiles:
             config, used = group.inputs.config, group.inputs.selection
             columns = _columns(config)
             if group.inputs.labels is None:
-                columns = (*columns, config.prompting.output_column)
+                columns = tuple(dict.fromkeys([*columns, config.prompting.output_column]))
             rows = [used.train, used.dev or (), used.test]
             found = [text_sample(rows, column) for column in dict.fromkeys(columns)]
             group.samples = tuple(sample for sample in found if sample is not None)
@@ -190,6 +190,8 @@ def _limits(config: ExperimentConfig) -> Iterator[tuple[str, str, int]]:
             continue
         if prompting.max_input_length is not None:
             for column in prompting.input_columns:
+                if column == prompting.output_column:  # a conversation, whose answers are measured
+                    continue
                 yield column, f"{section}.max_input_length", prompting.max_input_length
         if prompting.max_output_length is not None:
             yield prompting.output_column, f"{section}.max_output_length", prompting.max_output_length

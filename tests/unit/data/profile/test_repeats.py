@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+from sft.data.cells.conversations import Conversation, ConversationColumn
 from sft.data.leaks import normalised_input, normalised_inputs
 from sft.data.profile.repeats import repeat_remarks, split_texts
 from sft.data.rows import Rows, Splits
@@ -16,6 +17,14 @@ def test_inputs_by_column_are_those_by_row() -> None:
     for columns in (["a"], ["a", "b"], ["b", "none"]):
         assert normalised_inputs(rows, columns) == [normalised_input(row, columns) for row in rows]
         assert normalised_inputs(tuple(rows), columns) == normalised_inputs(rows, columns)
+
+
+def test_conversations_are_alike_by_their_questions() -> None:
+    turns = [[{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}] for text in ("A", "b", "a")]
+    table = ReadTable(3, {"messages": ConversationColumn([Conversation(own) for own in turns])})
+    rows = Rows(table, range(3))
+    assert normalised_inputs(rows, ["messages"]) == ["a", "b", "a"]
+    assert normalised_inputs(rows, ["messages"]) == [normalised_input(row, ["messages"]) for row in rows]
 
 
 def test_equal_texts_with_unlike_labels_are_counted_with_an_example(splits_of: Callable[..., Splits]) -> None:
