@@ -134,8 +134,9 @@ def _owner(path: str, unused: frozenset[str]) -> str | None:
 
 @cache
 def _unwritten(key: str) -> Mapping[str, Any]:
-    """The leaves that a config has where a key is not written."""
-    return {path: value for path, value in default_settings().items() if _owner(path, frozenset({key}))}
+    """The leaves that a config has where a key is not written; one of `training`, beside others of that section."""
+    known = training_defaults() if key.startswith("training.") else default_settings()
+    return {path: value for path, value in known.items() if _owner(path, frozenset({key}))}
 
 
 @cache

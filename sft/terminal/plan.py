@@ -16,6 +16,7 @@ from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
 from sft.terminal.data_profile import data_lines
 from sft.terminal.job_story import story
+from sft.training.class_weights import weighs_labels, weights_of
 from sft.wording import and_more, counted, shown_path, some
 
 SHOWN_EXPERIMENTS = 200
@@ -38,6 +39,7 @@ def plan_lines(
     lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), *_stage_lines(baselines)]
     lines += ["", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
+    lines += _unequal_label_lines(plan)
     unused = plan.by_text(without_effect)
     lines += [f"  no effect here: {_unused(path)} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
     lines += [*_stopped_lines(run, results), *_stopped_lines(baselines, results)]
@@ -49,6 +51,23 @@ def plan_lines(
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
     return [*lines, *(f"warning: {warning}" for warning in all_warnings(plan, run, results))]
+
+
+def _unequal_label_lines(plan: GridPlan) -> list[str]:
+    """Shots of each label where they are counted in total or weighed, with the weights of their loss."""
+    found: dict[str, list[str]] = {}
+    for planned in plan.experiments:
+        config, counts = planned.experiment.config, planned.data.shot_counts
+        is_weighed = weighs_labels(config)
+        if counts and config.uses_shots and (is_weighed or config.dataset.shots_by == "total"):
+            weights = weights_of(counts) if is_weighed else {}
+            shots = ", ".join(
+                f"{label} {count}" + (f" x {weights[label]:.3g}" if label in weights else "")
+                for label, count in counts.items()
+            )
+            told = "shots of each label, and the weight of their loss" if is_weighed else "shots of each label"
+            found.setdefault(f"{told}: {shots}", []).append(planned.experiment.name)
+    return [f"  {text} ({some(names, SHOWN_NAMES)})" for text, names in found.items()]
 
 
 def _unused(path: str) -> str:

@@ -21,13 +21,23 @@ def weighs_labels(config: ExperimentConfig) -> bool:
 
 
 def balanced_weights(labels: Sequence[str]) -> dict[str, float]:
+    """Label -> weight of the loss of its rows.
+
+    Args:
+        labels: of the training rows.
+    """
+    return weights_of(dict(sorted(Counter(labels).items())))
+
+
+def weights_of(counts: Mapping[str, int]) -> dict[str, float]:
     """Label -> n / (k * n_label) of n rows with k labels, so that each label's rows weigh n / k together.
 
     Args:
-        labels: of the training rows; a label without one has no part in k.
+        counts: label -> its rows; a label without any has no part in k.
     """
-    counts = Counter(labels)
-    return {label: len(labels) / (len(counts) * count) for label, count in sorted(counts.items())}
+    there = {label: count for label, count in counts.items() if count}
+    total = sum(there.values())
+    return {label: total / (len(there) * count) for label, count in there.items()}
 
 
 def check_class_weights(args: Mapping[str, Any]) -> list[PathMessage]:

@@ -155,3 +155,17 @@ def test_fp16_on_a_cpu_and_a_file_that_is_not_there(planned: Planned, tmp_path: 
         planned(a=TRAINED | {"training": {"trainer_args": {"deepspeed": "zero.json"}}})
     with pytest.raises(InvalidExperiments, match=r"trainer_args\.FP16: unknown key \(did you mean fp16\?\)"):
         planned(a=TRAINED | {"training": {"trainer_args": {"FP16": True}}})
+
+
+def test_a_plan_shows_the_shots_of_each_label_and_their_weights(planned: Planned, tmp_path: Path) -> None:
+    total = {"dataset__shots": 3, "dataset__shots_by": "total", "lora": {}}
+    plan = planned(a=total, b=total | {"training": {"class_weights": "balanced"}}, c=TRAINED)
+    told = text(plan, tmp_path)
+    (counts,) = {tuple(planned.data.shot_counts.items()) for planned in plan.experiments[:2]}
+    (more, _), (less, _) = sorted(counts, key=lambda pair: -pair[1])
+    assert sorted(count for _, count in counts) == [1, 2]
+    shots = ", ".join(f"{label} {count}" for label, count in counts)
+    assert f"  shots of each label: {shots} (a)" in told
+    assert f"{more} 2 x 0.75" in told
+    assert f"{less} 1 x 1.5" in told
+    assert ids(plan)["a"] != ids(plan)["b"]

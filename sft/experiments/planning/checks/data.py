@@ -39,6 +39,8 @@ class DataFacts:
     n_test: int
     n_leaked: int
     """Rows that are trained on, shown or calibrated on whose text is found among the evaluated rows."""
+    shot_counts: Mapping[str, int] = field(default_factory=dict)
+    """Gold value -> shots, in the order of the labels; of folds those of the first; empty without labels or shots."""
     n_dropped: Mapping[str, int] = field(default_factory=dict)
     """Split -> rows that were left out because a used cell is empty; without splits of none."""
     n_empty: Mapping[str, int] = field(default_factory=dict)
@@ -121,6 +123,7 @@ class DataChecks:
             n_dev=None if inputs.selection.dev is None else len(inputs.selection.dev),
             n_test=len(inputs.selection.test),
             n_leaked=leaked,
+            shot_counts=_shot_counts(parts[0]),
             n_dropped=dropped_rows(inputs),
             n_empty=rows_with_empty_inputs(inputs),
             warnings=(*row_warnings(inputs, self._folder), *scoring.warnings),
@@ -172,6 +175,13 @@ def _label_counts(inputs: Inputs) -> dict[str, int] | None:
     if inputs.labels is None or train is None or column not in train.columns:
         return None
     found = Counter(texts_of(train.rows, column))
+    return {value: found[value] for value in inputs.labels.values}
+
+
+def _shot_counts(inputs: Inputs) -> dict[str, int]:
+    if inputs.labels is None or not inputs.selection.shots:
+        return {}
+    found = Counter(texts_of(inputs.selection.shots, inputs.config.prompting.output_column))
     return {value: found[value] for value in inputs.labels.values}
 
 

@@ -254,6 +254,22 @@ def test_settings_that_change_together_are_one_axis(made: ResultsBuilder) -> Non
     assert (effect.value_name, effect.reference_name) == (None, None)
 
 
+def test_shots_in_total_and_weights_are_axes_beside_one_zero_shot(made: ResultsBuilder) -> None:
+    """Weights have no effect where labels have equally many shots, and neither has any where there are none."""
+    made.scored("zero", right(100), {**ZERO, "dataset": {"shots": 0, "shots_by": "total"}})
+    for name, shots_by, weights, n_right in (
+        ("label", "label", "balanced", 120),
+        ("total", "total", "none", 130),
+        ("weighed", "total", "balanced", 150),
+    ):
+        dataset = {"shots": 8, "shots_by": shots_by}
+        made.scored(name, right(n_right), {"dataset": dataset, "training": {"class_weights": weights}})
+    found = {name: effect.difference for name, effect in effects(made).items()}
+    assert found["dataset.shots_by: total over label"] == pytest.approx(0.05)
+    assert found["training.class_weights: balanced over none"] == pytest.approx(0.1)
+    assert effects(made)["adapter.method: lora over none"].n_pairs == 3
+
+
 def test_an_empty_section_is_a_default_and_no_section_is_none(made: ResultsBuilder) -> None:
     made.scored("a", right(100), {"lora": None, "adapter": {"method": "lora"}})
     made.scored("b", right(110), {"lora": None, "adapter": {"method": "lora", "r": 4}})
