@@ -190,8 +190,6 @@ def _limits(config: ExperimentConfig) -> Iterator[tuple[str, str, int]]:
             continue
         if prompting.max_input_length is not None:
             for column in prompting.input_columns:
-                if column == prompting.output_column:  # a conversation, whose answers are measured
-                    continue
                 yield column, f"{section}.max_input_length", prompting.max_input_length
         if prompting.max_output_length is not None:
             yield prompting.output_column, f"{section}.max_output_length", prompting.max_output_length

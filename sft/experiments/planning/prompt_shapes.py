@@ -30,8 +30,8 @@ def prompts_of(config: ExperimentConfig, shape: PromptShape, n_labels: int) -> P
 
 def _limits(config: ExperimentConfig, shape: PromptShape) -> Iterator[tuple[str, int]]:
     """Dotted key and value of each limit; that of a training only where its prompts are those of inference."""
-    if config.prompting.output_column in config.inference_prompting.input_columns:
-        return  # a conversation, of which only the answers are measured
+    if config.inference_prompting.is_conversation:  # its turns each have a frame of their own
+        return
     if config.inference.max_seq_length is not None:
         yield "inference.max_seq_length", config.inference.max_seq_length
     elif shape.context is not None:
