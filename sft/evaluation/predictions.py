@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.data.cells.conversations import Conversation
+from sft.data.cells.conversations import Conversation, OpenConversation
 from sft.data.rows import Row
 from sft.evaluation.outputs import SplitOutput
 from sft.runs.atomic import write_text
@@ -104,6 +104,9 @@ def kept_columns(values: Mapping[str, Any], keep: Sequence[str] | None, output_c
     if not isinstance(conversation, Conversation):
         return kept
     prompt = {prompt_column(output_column): conversation.prompt} if keep is None or output_column in keep else {}
+    if isinstance(conversation, OpenConversation):
+        del kept[output_column]
+        return kept | prompt
     return kept | {output_column: conversation.answer} | prompt
 
 

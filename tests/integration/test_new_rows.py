@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sft.data.cells.conversations import OpenConversation
 from sft.data.rows import Row
 from sft.deployment.new_rows.answering import answered, load_answerer
 from sft.deployment.new_rows.finished import find_finished
@@ -50,13 +51,30 @@ def grid(place: Any) -> dict[str, Any]:
         "own": place.classification(**POOL | calibrated("own.py:shrunk")),
         "looks-at-all": place.classification(**POOL | calibrated("own.py:centred")),
         "texts": place.generation(),
+        "chat": place.generation(
+            dataset={"path": "chats"}, prompting={"input_columns": ["messages"], "output_column": "messages"}
+        ),
     }
+
+
+def write_chats(place: Any) -> None:
+    """The questions as conversations."""
+    for split in ("train", "test"):
+        rows = map(json.loads, (place.tiny / "questions" / f"{split}.jsonl").read_text("utf-8").splitlines())
+        turns = [
+            [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["answer"]}]
+            for row in rows
+        ]
+        (place.folder / "chats").mkdir(exist_ok=True)
+        lines = [json.dumps({"messages": turn}) for turn in turns]
+        (place.folder / "chats" / f"{split}.jsonl").write_text("\n".join(lines), "utf-8")
 
 
 @pytest.fixture(scope="module")
 def finished(make_place: Callable[[str], Any]) -> Any:
     place = make_place("finished")
     (place.folder / "own.py").write_text(OWN, "utf-8")
+    write_chats(place)
     (place.folder / "grid.json").write_text(json.dumps({"configs": grid(place)}), "utf-8")
     ended = place.sft("run-experiments", "grid.json")
     assert ended.returncode == 0, ended.stderr
@@ -64,6 +82,11 @@ def finished(make_place: Callable[[str], Any]) -> Any:
 
 
 def rows_of(place: Any, name: str) -> list[dict[str, Any]]:
+    """The cells of the rows of the test split, without gold."""
+    if name == "chat":
+        lines = (place.folder / "chats" / "test.jsonl").read_text("utf-8").splitlines()
+        asked = [OpenConversation(json.loads(line)["messages"][:1]) for line in lines]
+        return [{"messages": conversation} for conversation in asked]
     task = "questions" if name == "texts" else "tickets"
     lines = (place.tiny / task / "test.jsonl").read_text("utf-8").splitlines()
     gold = {"answer", "label"}
@@ -78,13 +101,17 @@ def answers_of(place: Any, name: str, scratch: Path, numbers: Sequence[int], siz
     return [line for lines in answered(answerer, asked, 0, size, lambda _: None) for line in lines]
 
 
-@pytest.mark.parametrize("name", ["zero", "fixed", "random", "nearest", "batch-pmi", "trained", "own", "texts"])
+@pytest.mark.parametrize(
+    "name", ["zero", "fixed", "random", "nearest", "batch-pmi", "trained", "own", "texts", "chat"]
+)
 def test_its_own_test_rows_get_the_answers_that_they_had(finished: Any, tmp_path: Path, name: str) -> None:
     before = finished.lines(name=f"{name}-")
     assert len(before) in (6, 12)
     found = answers_of(finished, name, tmp_path, [line["source_index"] for line in before])
-    gold = ("label", "answer")
-    assert found == [{key: value for key, value in line.items() if key not in gold} for line in before]
+    gold = ("label", "answer", "messages")  # of a conversation the answer stands under its column's name
+    assert not any(key in line for line in found for key in gold)
+    before = [{key: value for key, value in line.items() if key not in gold} for line in before]
+    assert found == before
 
 
 def test_among_other_rows_they_differ_by_rounding_alone(finished: Any, tmp_path: Path) -> None:
