@@ -33,7 +33,11 @@ def report_of(leaderboard: Leaderboard) -> Report:
 
 def leaderboard_record(leaderboard: Leaderboard) -> dict[str, Any]:
     """The content of the file."""
-    rows = [experiment_row(record, board.id) for board in leaderboard.boards for record in board.records]
+    rows = [
+        experiment_row(record, board.id) | ({} if record.in_grid else {"in_grid": False})
+        for board in leaderboard.boards
+        for record in board.records
+    ]
     rows += [experiment_row(record, None) for record in leaderboard.without_result]
     return {
         "schema": SCHEMA,
@@ -58,8 +62,6 @@ def experiment_row(record: ExperimentRecord, board: str | None) -> dict[str, Any
         "state": record.state,
         "seed": record.seed,
         "board": board,
-        "folder": str(record.results_folder),
-        "in_grid": record.in_grid,
         "settings": record.settings,
         "no_effect": without_effect_in(record.settings, record.in_force.unused),
         "results": dict(record.part("results")),

@@ -60,6 +60,8 @@ def test_what_the_grid_lost_is_shown_with_all(grid: Any, call: Call) -> None:
     assert code == 0
     assert "a (not in this grid)" in out
     assert "a (not in this grid)" in grid.results.leaderboard("md").read_text()
+    rows = json.loads(grid.results.leaderboard("json").read_text())["rows"]
+    assert {row["name"]: row.get("in_grid") for row in rows} == {HOSTILE: None, "a": False}
 
 
 @pytest.mark.parametrize(
