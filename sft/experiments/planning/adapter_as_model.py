@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.lora.peft_folder import adapter_config
+from sft.adapters.lora.peft_folder import CONFIG, adapter_config
 from sft.adapters.saving import method_of
 from sft.config.experiment import ExperimentConfig
 from sft.errors import UserError
@@ -30,6 +30,8 @@ def with_base(config: ExperimentConfig, folder: Path) -> tuple[ExperimentConfig,
     write_both = f"name its base in model.name, and write model.adapter: {name!r}"
     if model.adapter is not None:
         raise UserError(f"{name!r} is an adapter's folder, and model.adapter names one too; name its base here")
+    if not (adapter / CONFIG).is_file():  # of an own method, which writes what it likes
+        raise UserError(f"{name!r} is an adapter's folder: name it in model.adapter, and its base in model.name")
     saved = adapter_config(adapter)
     base = saved.get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
