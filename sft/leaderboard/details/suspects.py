@@ -75,7 +75,7 @@ def suspects(groups: Sequence[Group], split: str = "test") -> SuspectList | None
         return None
     runs = [rows for _, own in readable for rows in own]
     first = readable[0][0].runs[0]
-    found = _contradicted(runs, [str(label) for label in first.part("details")["labels"]])
+    found = _contradicted(runs, sorted(map(str, first.part("details")["labels"])))
     lines = predicted_rows(first, split) if found else []
     columns = input_columns(first)
     if len(lines) == len(runs[0]):
@@ -99,9 +99,14 @@ def _rows_of(group: Group, split: str) -> list[EvaluatedRows]:
 
 
 def _run_rows(run: ExperimentRecord, split: str) -> EvaluatedRows | None:
-    """Rows with labels and probabilities; files of earlier versions lack these, and predictions have them."""
+    """Rows with labels and probabilities; files of earlier versions lack these, and predictions have them.
+
+    Labels are known by their places among all labels in alphabetical order, as set-ups of a board may write their
+    label set in different orders.
+    """
     job, prefix = JobFolder(run.folder), DEV if split == "dev" else ""
-    if not isinstance(run.part("details").get("labels"), list):
+    labels = run.part("details").get("labels")
+    if not isinstance(labels, list):
         return None
     rows = read_rows(job.rows, prefix)
     if rows is None or rows.confidence is None:
@@ -109,7 +114,10 @@ def _run_rows(run: ExperimentRecord, split: str) -> EvaluatedRows | None:
             rows = rows_of_predictions(job, {"config": run.config, **run.metrics}, prefix)
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             return None
-    return rows if rows.confidence is not None and rows.log_loss is not None else None
+    if rows.gold is None or rows.predicted is None or rows.confidence is None or rows.log_loss is None:
+        return None
+    places = np.argsort(np.argsort(np.array(list(map(str, labels)), dtype=object)))
+    return replace(rows, gold=places[rows.gold], predicted=places[rows.predicted])
 
 
 def _contradicted(runs: Sequence[EvaluatedRows], labels: Sequence[str]) -> list[SuspectRow]:

@@ -28,19 +28,31 @@ N_ROWS = 40
 GOLD = np.arange(N_ROWS) % 2
 
 
-def finish(made: ResultsBuilder, name: str, wrong: dict[int, float], *, with_rows: bool = True, **own: Any) -> None:
-    """A run that is wrong in some rows, with that probability of what it says; sure by 0.9 of the others."""
+def finish(
+    made: ResultsBuilder,
+    name: str,
+    wrong: dict[int, float],
+    *,
+    with_rows: bool = True,
+    labels: tuple[str, ...] = LABELS,
+    **own: Any,
+) -> None:
+    """A run that is wrong in some rows, with that probability of what it says; sure by 0.9 of the others.
+
+    Its label set is in the order of `labels`.
+    """
     right = np.full(N_ROWS, 0.9)
     for row, probability in wrong.items():
         right[row] = 1 - probability
     probabilities: NDArray[np.float64] = np.stack([1 - right, right], axis=1)
     probabilities[GOLD == 0] = probabilities[GOLD == 0][:, ::-1]
     said = [LABELS[code] for code in probabilities.argmax(axis=1)]
-    rows = labelled_rows(LABELS, [LABELS[code] for code in GOLD], said, probabilities, {})
+    columns = [LABELS.index(label) for label in labels]
+    rows = labelled_rows(labels, [LABELS[code] for code in GOLD], said, probabilities[:, columns], {})
     key = f"{len(made.configs) + 1:x}"
     results = {"accuracy": float(rows.correct.mean())}
     written = config(**{"evaluation": {"metrics": ["accuracy"]}} | own)
-    job = made.done(name, key, written, metrics(results, data={"n_test": N_ROWS}))
+    job = made.done(name, key, written, metrics(results, data={"n_test": N_ROWS}, details={"labels": list(labels)}))
     if with_rows:
         write_rows(job.rows, {"test": rows})
     records = [
@@ -82,6 +94,16 @@ def test_rows_that_all_leading_runs_contradict_are_found_the_surest_first(made: 
         pytest.approx(0.98),
         pytest.approx(0.02),
     )
+
+
+def test_set_ups_may_write_their_labels_in_different_orders(tmp_path: Path) -> None:
+    made = ResultsBuilder(tmp_path / "results")
+    finish(made, "one", {8: 0.99, 20: 0.6}, dataset={"labels": list(LABELS)})
+    finish(made, "other", {8: 0.99, 21: 0.6}, labels=LABELS[::-1], dataset={"labels": list(LABELS[::-1])})
+    found = suspects(made.board().groups)
+    assert found is not None
+    assert found.n_runs == 2
+    assert [(row.index, row.gold, row.said) for row in found.rows] == [(8, "neg", (("pos", 2),))]
 
 
 def test_they_are_told_written_and_listed(made: ResultsBuilder, tmp_path: Path) -> None:
