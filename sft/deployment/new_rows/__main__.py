@@ -1,6 +1,7 @@
-"""`python -m sft.deployment.new_rows OUTPUT WORK MEMORY_STEP`: answers the rows that the origin of OUTPUT names.
+"""`python -m sft.deployment.new_rows OUTPUT WORK MEMORY_STEP`: answers new rows into OUTPUT.
 
-WORK is a folder for its progress, its error and what is passed between stages. It ends with the exit code of the error
+WORK is a folder with the origin of the answers that are wanted, and for its progress, its error and what is passed
+between stages. It ends with the exit code of the error
 that it leaves there, and with 4 and a traceback where it has a bug.
 """
 
@@ -11,9 +12,9 @@ import traceback
 from itertools import islice
 from pathlib import Path
 
-from sft.deployment.new_rows.answers_file import opened
+from sft.deployment.new_rows.answers_file import AnswersFile, opened
 from sft.deployment.new_rows.finished import FinishedExperiment
-from sft.deployment.new_rows.origin import Origin, origin_path, read_origin
+from sft.deployment.new_rows.origin import Origin, origin_in_force, origin_path, read_origin
 from sft.deployment.new_rows.work_files import WorkFolder
 from sft.errors import DataError, InternalError, LoadingOutOfMemory, MachineError, SftError, machine_kind
 from sft.experiments.executors.guard import GUARD_PID, end_with_parent
@@ -39,34 +40,29 @@ def main(arguments: list[str]) -> int:
 
 
 def _answer(output: Path, work: WorkFolder, memory_step: int) -> None:
-    origin = read_origin(output)
-    if origin is None:
-        raise DataError(f"{origin_path(output)}: is not there, or cannot be read")
+    wanted = read_origin(work.wanted)
+    if wanted is None:
+        raise DataError(f"{origin_path(work.wanted)}: is not there, or cannot be read")
+    with opened(output) as answers:  # from here on no other process changes the answers or their origin
+        _answer_into(answers, origin_in_force(output, wanted), work, memory_step)
+
+
+def _answer_into(answers: AnswersFile, origin: Origin, work: WorkFolder, memory_step: int) -> None:
     experiment = FinishedExperiment(JobFolder(Path(origin.folder)))
     if not spreads_over_gpus(experiment.record.config.get("model", {}).get("model_args", {})):
         os.environ[VISIBLE_GPUS] = first_only(os.environ.get(VISIBLE_GPUS))
     from sft.deployment.new_rows.answering import answered, load_answerer  # may import what looks for GPUs
 
-    with opened(output) as answers:
-        if sha256_of(Path(origin.input)) != origin.sha256:
-            raise DataError(f"{origin.input} changed since it was checked; run the same command again")
-        answerer = load_answerer(experiment, work.path, memory_step)
-        origin = _with_group_size(origin, answerer.rows_at_once, output)
-        together = origin.rows_at_once or 1
-        before = answers.keep_whole(together, origin.n_rows)
-        rows = islice(origin.file.rows(), before, None)
-        work.tell(before)
-        for records in answered(answerer, rows, before, together, work.tell):
-            answers.append(records)
-
-
-def _with_group_size(origin: Origin, chosen: int, output: Path) -> Origin:
-    """With the number of rows that are answered together, which stays what it was when the file was begun."""
-    if origin.rows_at_once is not None:
-        return origin
-    changed = dataclasses.replace(origin, rows_at_once=chosen)
-    changed.write(output)
-    return changed
+    if sha256_of(Path(origin.input)) != origin.sha256:
+        raise DataError(f"{origin.input} changed since it was checked; run the same command again")
+    answerer = load_answerer(experiment, work.path, memory_step)
+    together = origin.rows_at_once or answerer.rows_at_once  # as when the file was begun
+    dataclasses.replace(origin, rows_at_once=together).write(answers.path)
+    before = answers.keep_whole(together, origin.n_rows)
+    rows = islice(origin.file.rows(), before, None)
+    work.tell(before)
+    for records in answered(answerer, rows, before, together, work.tell):
+        answers.append(records)
 
 
 def _failed(work: WorkFolder, error: Exception) -> int:

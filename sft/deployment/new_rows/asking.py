@@ -73,8 +73,7 @@ def answer_file(
     if before < origin.n_rows:
         for note in _notes(experiment):
             say(f"note: {note}")
-        origin.write(output)
-        stopped_by = run_process(output, origin.n_rows, experiment.inference.get("memory_step", 0), say)
+        stopped_by = run_process(output, origin, experiment.inference.get("memory_step", 0), say)
     seconds = time.monotonic() - began
     return NewAnswers(output, experiment.title, origin.n_rows, before, origin.n_dropped, seconds, stopped_by)
 

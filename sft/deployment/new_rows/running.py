@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sft.deployment.new_rows.origin import Origin
 from sft.deployment.new_rows.work_files import WorkFolder
 from sft.errors import InternalError, MachineError, SftError, StageFailure, UserError
 from sft.experiments.executors.environment import worker_environment
@@ -39,12 +40,12 @@ class _Ended:
     output: str
 
 
-def run_process(output: Path, n_rows: int, memory_step: int, say: Say) -> signal.Signals | None:
-    """Have the rows answered that the origin of a file of answers names; when memory runs out, fewer at a time.
+def run_process(output: Path, origin: Origin, memory_step: int, say: Say) -> signal.Signals | None:
+    """Have the rows answered that the origin names; when memory runs out, fewer at a time.
 
     Args:
         output: the file of answers.
-        n_rows: all rows.
+        origin: what the answers are made from.
         memory_step: how much less than usual runs at once.
         say: shows a line.
 
@@ -56,7 +57,7 @@ def run_process(output: Path, n_rows: int, memory_step: int, say: Say) -> signal
     """
     while True:
         with tempfile.TemporaryDirectory(prefix="sft-new-rows-") as scratch:
-            ended = _one_process(output, n_rows, memory_step, WorkFolder(Path(scratch)), say)
+            ended = _one_process(output, origin, memory_step, WorkFolder(Path(scratch)), say)
         if isinstance(ended, signal.Signals):
             return ended
         if ended.code == 0:
@@ -67,11 +68,14 @@ def run_process(output: Path, n_rows: int, memory_step: int, say: Say) -> signal
         say(f"memory ran out ({ended.error.message}); it goes on with less at a time")
 
 
-def _one_process(output: Path, n_rows: int, memory_step: int, work: WorkFolder, say: Say) -> _Ended | signal.Signals:
+def _one_process(
+    output: Path, origin: Origin, memory_step: int, work: WorkFolder, say: Say
+) -> _Ended | signal.Signals:
+    origin.write(work.wanted)
     places = [os.getcwd()] if is_imported_from() else []
     words = module_command(MODULE, str(output), str(work.path), str(memory_step), places=places)
     environment = worker_environment(os.environ, Path.cwd(), Lease())
-    news = _News(n_rows, say)
+    news = _News(origin.n_rows, say)
     with work.log.open("ab") as log, StopSignals() as stops:
         process = GuardedProcess(Command(words, environment, Path.cwd()), log, log)
         try:

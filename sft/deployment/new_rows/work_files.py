@@ -39,6 +39,11 @@ class WorkFolder:
         return read_error(self._error)
 
     @property
+    def wanted(self) -> Path:
+        """Beside which the origin stands of the answers that are wanted."""
+        return self.path / "wanted"
+
+    @property
     def log(self) -> Path:
         """Where the process's own output goes."""
         return self.path / "output.log"

@@ -6,21 +6,9 @@ from typing import Any
 
 import pytest
 
-from sft.deployment.new_rows.origin import Origin, check_output, origin_in_force, output_beside
+from sft.deployment.new_rows.origin import check_output, origin_in_force, output_beside
 from sft.errors import UserError
-
-WANTED = Origin(
-    experiment="a" * 16,
-    name="lora",
-    folder="/results/experiments/lora-aaaaaaaa",
-    input="/data/new.csv",
-    sha256="1" * 64,
-    columns=["text"],
-    on_missing="error",
-    read={"encoding": "utf-8", "sep": None, "quote": None},
-    n_rows=10,
-    n_dropped=0,
-)
+from tests.support.new_rows import WANTED
 
 
 def begun(tmp_path: Path, **changes: Any) -> Path:

@@ -8,6 +8,7 @@ import pytest
 
 from sft.deployment.new_rows import running
 from sft.errors import InternalError, StageFailure, UserError
+from tests.support.new_rows import WANTED
 
 SCRIPT = """
 import json, os, sys
@@ -33,14 +34,14 @@ def process(monkeypatch: pytest.MonkeyPatch, body: str) -> list[str]:
 
 def test_the_end_of_all_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     said = process(monkeypatch, "Path(output).write_text(step)")
-    assert running.run_process(tmp_path / "out", 10, 2, said.append) is None
+    assert running.run_process(tmp_path / "out", WANTED, 2, said.append) is None
     assert (tmp_path / "out").read_text("utf-8") == "2"
     assert said == []
 
 
 def test_memory_that_ran_out_is_tried_with_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     said = process(monkeypatch, f"if step == '0': {LEAVE.format(kind='oom_gpu', code=5)}")
-    assert running.run_process(tmp_path / "out", 10, 0, said.append) is None
+    assert running.run_process(tmp_path / "out", WANTED, 0, said.append) is None
     assert said == ["memory ran out (told 0); it goes on with less at a time"]
 
 
@@ -58,11 +59,11 @@ def test_a_failure_is_told(
 ):
     said = process(monkeypatch, body)
     with pytest.raises(kind, match=message):
-        running.run_process(tmp_path / "out", 10, 0, said.append)
+        running.run_process(tmp_path / "out", WANTED, 0, said.append)
 
 
 def test_a_stop_signal_ends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     body = "import time; os.kill(int(os.environ['TEST_RUNNER']), 15); time.sleep(60)"
     said = process(monkeypatch, body)
     monkeypatch.setenv("TEST_RUNNER", str(running.os.getpid()))
-    assert running.run_process(tmp_path / "out", 10, 0, said.append) == signal.SIGTERM
+    assert running.run_process(tmp_path / "out", WANTED, 0, said.append) == signal.SIGTERM
