@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sft.data.cells.conversations import Conversation
 from sft.data.corrections import Correction, read_corrections
 from sft.data.rows import Row, Split, indices_of, rows_at
 from sft.errors import DataError
@@ -152,6 +153,13 @@ def _with_gold(inputs: Inputs, split: str, gold: Mapping[int, str]) -> Sequence[
     if not gold:
         return rows
     return tuple(
-        Row(row.source_index, {**row.values, column: gold[row.source_index]}) if row.source_index in gold else row
+        Row(row.source_index, {**row.values, column: _cell(row.values[column], gold[row.source_index])})
+        if row.source_index in gold
+        else row
         for row in rows
     )
+
+
+def _cell(cell: Any, gold: str) -> Any:
+    """The corrected cell: of a conversation its last turn has the gold, and the turns before it stay."""
+    return Conversation([*cell.prompt, {**cell[-1], "content": gold}]) if isinstance(cell, Conversation) else gold

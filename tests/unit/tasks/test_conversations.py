@@ -6,7 +6,9 @@ import pytest
 
 from sft.config.experiment import ExperimentConfig
 from sft.errors import DataError
+from sft.evaluation.predictions import kept_columns
 from sft.pipeline.inspection import inspect_experiment
+from sft.tasks.corrections import scored
 from sft.tasks.inputs import load_inputs
 from sft.tasks.row_sets import RowSet, check_row_set
 
@@ -44,6 +46,17 @@ def test_the_last_turn_is_the_label_of_a_classification(chats: Path, raw: Raw) -
     assert inputs.labels.values == ("bad", "good", "mixed")
     with pytest.raises(DataError, match="a conversation has no prompt without content"):
         check_row_set(inputs, RowSet.parse("content_free:contextual:1"))
+
+
+def test_a_corrected_answer_leaves_the_turns_before_it(chats: Path, raw: Raw) -> None:
+    (chats / "fixes.csv").write_text("source_index,gold\n1,bad\n", "utf-8")
+    config = ExperimentConfig.model_validate(raw(CHATS, {"dataset": {"corrections": "fixes.csv"}}))
+    before = load_inputs(config, chats, {})
+    row = scored(before, chats).inputs.evaluated()["test"][1]
+    plain = before.evaluated()["test"][1]
+    assert (plain.text("messages"), row.text("messages")) == ("good", "bad")
+    assert row.input_text("messages") == plain.input_text("messages")
+    assert kept_columns(row.values, None, "messages")["messages.prompt"] == plain.values["messages"].prompt
 
 
 def test_turns_that_are_trained_are_in_the_key_of_the_training(
