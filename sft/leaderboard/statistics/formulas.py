@@ -94,11 +94,14 @@ def widening(runs: Sequence[RowSums], variances: Floats) -> Floats:
 def jackknife_variances(runs: Sequence[RowSums]) -> Floats:
     """(runs,) variances of results over data sets, from the values without each row in turn (Efron 1982, chapter 3).
 
+    Of a single row there is nothing to leave out, and the variance is 0.
+
     Args:
         runs: how rows make each; neighbours with the same function are worked out together.
     """
     sums = np.zeros((2, len(runs)))
-    for value, own in groupby(enumerate(runs), key=lambda one: one[1].value):
+    several = ((place, run) for place, run in enumerate(runs) if run.n_rows > 1)
+    for value, own in groupby(several, key=lambda one: one[1].value):
         for batch in _batches(own):
             values = value(np.concatenate([columns for _, columns, _ in batch], axis=1))
             ends = np.cumsum([len(counts) for _, _, counts in batch])

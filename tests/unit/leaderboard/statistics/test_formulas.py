@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sft.evaluation.metrics.label_sums import label_sums
+from sft.evaluation.metrics.label_sums import label_sums, over_labels_there
 from sft.evaluation.metrics.row_sums import mean_of
 from sft.evaluation.rows import EvaluatedRows
 from sft.leaderboard.statistics import formulas
@@ -144,6 +144,14 @@ def test_the_jackknife_of_a_mean_is_its_textbook_variance() -> None:
     values = np.random.default_rng(0).normal(0, 1, (3, 50))
     found = jackknife_variances([mean_of(own) for own in values])
     assert found == pytest.approx(values.var(axis=1, ddof=1) / 50)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_jackknife_of_a_single_row_is_nothing() -> None:
+    gold = np.array([1])
+    sums = over_labels_there("macro_f1", EvaluatedRows(gold == gold, gold, gold), 3)
+    assert sums is not None
+    assert jackknife_variances([sums]).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("cells", [1, 100, 1 << 22])
