@@ -95,8 +95,9 @@ def _quarters(
 ) -> SlicedColumn:
     """A column of numbers in up to four slices of about as many rows, and one of the empty cells."""
     edges = np.unique(np.quantile(np.array(every), _QUARTERS, method="lower"))
-    first, last = f"up to {edges[0]:g}", f"above {edges[-1]:g}"
-    between = [f"above {low:g}, up to {high:g}" for low, high in pairwise(edges)]
+    told = [f"{edge:.15g}" for edge in edges.tolist()]  # all digits: with fewer, two quarters may have one name
+    first, last = f"up to {told[0]}", f"above {told[-1]}"
+    between = [f"above {low}, up to {high}" for low, high in pairwise(told)]
     names = [first, *between, *([last] if max(every) > edges[-1] else [])]
     has_empty = any(EMPTY in own for own in texts.values())
     codes = {

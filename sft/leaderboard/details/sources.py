@@ -1,11 +1,12 @@
 """The files of a finished experiment that its details are made of; one that is gone or damaged is as an empty one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sft.config.canonical import json_text
 from sft.evaluation.predictions import FOLD, has_folds, our_columns, prompt_column, read_predictions, stored_name
+from sft.evaluation.rows import matches
 from sft.leaderboard.collect import ExperimentRecord
 from sft.runs.experiments import stage_folder
 from sft.runs.files import JobFolder
@@ -23,6 +24,8 @@ class PredictedRow:
         prediction: the label or the generated text.
         probabilities: by label; empty in generation.
         source_index: position in the split; None in records that do not tell.
+        is_match: of a generated text whether `exact_match`, with the arguments of its experiment, takes it for the
+            gold; None where there are labels.
     """
 
     index: int
@@ -31,11 +34,12 @@ class PredictedRow:
     prediction: str
     probabilities: Mapping[str, float]
     source_index: int | None = None
+    is_match: bool | None = None
 
     @property
     def is_correct(self) -> bool:
-        """Whether prediction and gold are equal but for white space around them."""
-        return self.prediction.strip() == self.gold.strip()
+        """Whether the prediction counts as right: where nothing else is known, equal but for white space around it."""
+        return self.prediction.strip() == self.gold.strip() if self.is_match is None else self.is_match
 
 
 def predicted_rows(record: ExperimentRecord, split: str = "test") -> list[PredictedRow]:
@@ -45,9 +49,17 @@ def predicted_rows(record: ExperimentRecord, split: str = "test") -> list[Predic
     ours = our_columns(of_folds=of_folds)
     try:
         lines = read_predictions(JobFolder(record.folder).predictions(split, "jsonl"))
-        return [_predicted_row(line, column, ours) for line in lines]
+        rows = [_predicted_row(line, column, ours) for line in lines]
+        return rows if any(row.probabilities for row in rows) else _matched(rows, record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
+
+
+def _matched(rows: Sequence[PredictedRow], record: ExperimentRecord) -> list[PredictedRow]:
+    """Generated texts, told right and wrong as the metrics of the experiment tell them."""
+    texts, golds = [row.prediction for row in rows], [row.gold for row in rows]
+    found = matches(texts, golds, record.setting("evaluation") or {})
+    return [replace(row, is_match=is_match) for row, is_match in zip(rows, found.tolist(), strict=True)]
 
 
 def input_columns(record: ExperimentRecord) -> list[str]:

@@ -50,6 +50,12 @@ def test_numbers_of_many_values_are_cut_into_quarters_and_of_few_stay() -> None:
     assert sliced("column", {"test": rows([1, 2.5] * 9)}).values == ("1", "2.5")
 
 
+def test_bounds_of_quarters_are_told_with_all_their_digits() -> None:
+    found = sliced("column", {"test": rows(range(1_700_000_001, 1_700_000_041))})
+    assert found.values[:2] == ("up to 1700000010", "above 1700000010, up to 1700000020")
+    assert len(set(found.values)) == 4
+
+
 def test_numbers_that_are_mostly_one_have_fewer_slices() -> None:
     found = sliced("column", {"test": rows([0] * 80 + list(range(1, 21)))})
     assert found.values == ("up to 0", "above 0")

@@ -94,6 +94,16 @@ def test_generated_texts_with_the_fewest_shared_words_are_first_and_have_no_labe
         error_list(record, ErrorRequest(said="the sun"))
 
 
+def test_generated_texts_are_right_and_wrong_as_their_experiment_compares_them(tmp_path: Path) -> None:
+    made = ResultsBuilder(tmp_path / "results")
+    own = config(
+        dataset={"task_type": "generation"}, evaluation={"metrics": ["exact_match"], "exact_match_ignore_case": True}
+    )
+    made.answered("one", "1", own, ["The Sun", "a cat"], {"text": ["x", "y"], "label": ["the sun", "a dog"]})
+    found = error_list(collect([made.results]).in_grid[0], ErrorRequest())
+    assert (indices(found), found.n_wrong) == ([1], 1)
+
+
 def test_the_file_runs_no_formula_and_the_record_has_texts_as_they_are(tmp_path: Path) -> None:
     found = error_list(recorded(tmp_path), ErrorRequest())
     cells = list(csv.DictReader(io.StringIO(error_csv(found), newline="")))
