@@ -9,7 +9,7 @@ from sft.data.profile.lengths import LengthProfile, length_profile, sample_of, w
 from sft.errors import UserError
 from sft.experiments.drafting.columns import check_columns, free_text, parted
 from sft.experiments.drafting.reading import BroughtData, present
-from sft.experiments.drafting.splits import DraftSplits, draft_splits
+from sft.experiments.drafting.splits import DraftSplits, draft_splits, left_out, usable_gold
 from sft.wording import counted, quoted, some
 
 DEFAULT_MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
@@ -97,11 +97,12 @@ def draft(data: BroughtData, inputs: Sequence[str], label: str | None, task: str
     data = data if label is None else data.with_used(inputs, label)
     gold = check_columns(data, inputs, label)
     holds_labels, told = _holds_labels(data, gold, task)
-    splits = draft_splits(data, gold, holds_labels=holds_labels)
+    splits = draft_splits(data, inputs, gold, holds_labels=holds_labels)
     labels = _labels(data, splits, gold) if holds_labels else ()
-    pool = Counter(present(data.texts(splits.train, gold)))
+    pool = Counter(usable_gold(data, splits.train, inputs, gold))
     rows = {value: pool[value] for value in labels} or {"": pool.total()}
-    kept = {value: int(number * splits.train_share) for value, number in rows.items()}
+    is_even = splits.train_share == 1 or not left_out(data, splits.train, inputs, gold)
+    kept = {value: int(number * splits.train_share) - (not is_even) for value, number in rows.items()}
     shots = SHOTS if labels else min(TEXTS_AS_SHOTS, max(1, kept[""]))
     few = [f"{quoted(value)} {pool[value]}" for value in labels if kept[value] < shots]
     return Draft(
@@ -151,11 +152,9 @@ def _left_out(data: BroughtData, splits: DraftSplits, inputs: Sequence[str], lab
     """What `on_missing: drop` leaves out where some rows cannot be used, in words."""
     without_label = without_input = with_hole = 0
     for name in (splits.train, *splits.evaluated):
-        holes = [data.lacking(name, column) for column in inputs]
-        gold = data.lacking(name, label)
-        without_label += len(gold)
-        without_input += len(set.intersection(*holes))
-        with_hole += len(gold.union(*holes))
+        without_label += len(data.lacking(name, label))
+        without_input += len(set.intersection(*(data.lacking(name, column) for column in inputs)))
+        with_hole += len(left_out(data, name, inputs, label))
     parts = [(without_label, f"without {quoted(label)}"), (without_input, "without any input")]
     reasons = " and ".join(f"{number:,} {what}" for number, what in parts if number)
     return reasons and f"{counted(with_hole, 'row')} with an empty cell, {reasons}"

@@ -1,7 +1,7 @@
 """Which rows of brought data train, choose and report: the splits there are, or shares of the one."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from sft.wording import listed, quoted
 TRAIN_NAMES = frozenset({"train", "training"})
 TEST_NAMES = frozenset({"test", "testing"})
 FOLDS = 5
+SAFE_IN_FOLDS = 6
+"""Rows of a label for each fold, before some are left out, of which one is left in every fold."""
+
 ROWS_FOR_SHARES = 300
 """From so many rows on a share of them is test rows enough."""
 
@@ -44,11 +47,24 @@ class DraftSplits:
     """Another `dataset.splits` that would do."""
 
 
-def draft_splits(data: BroughtData, label: str, *, holds_labels: bool) -> DraftSplits:
+def left_out(data: BroughtData, split: str, inputs: Sequence[str], label: str) -> set[int]:
+    """The places of the rows that `on_missing: drop` leaves out, where some cannot be used; else none."""
+    holes, gold = [data.lacking(split, column) for column in inputs], data.lacking(split, label)
+    return gold.union(*holes) if gold or set.intersection(*holes) else set()
+
+
+def usable_gold(data: BroughtData, split: str, inputs: Sequence[str], label: str) -> list[str]:
+    """The gold values of the rows that are not left out."""
+    left = left_out(data, split, inputs, label)
+    return present([text for place, text in enumerate(data.texts(split, label)) if place not in left])
+
+
+def draft_splits(data: BroughtData, inputs: Sequence[str], label: str, *, holds_labels: bool) -> DraftSplits:
     """Splits that run as they are.
 
     Args:
         data: what was brought.
+        inputs: the columns that the model reads.
         label: the column that is predicted.
         holds_labels: whether it holds labels, of which every fold needs a row.
 
@@ -58,7 +74,7 @@ def draft_splits(data: BroughtData, label: str, *, holds_labels: bool) -> DraftS
     gold = {name: len(present(data.texts(name, label))) for name in data.tables}
     with_gold = [name for name, number in gold.items() if number]
     if len(with_gold) == 1:
-        return _cut(data, with_gold[0], label, holds_labels=holds_labels)
+        return _cut(data, with_gold[0], inputs, label, holds_labels=holds_labels)
     train = _first(with_gold, TRAIN_NAMES) or max(with_gold, key=lambda name: gold[name])
     others = [name for name in with_gold if name != train]
     test = _first(others, TEST_NAMES)
@@ -74,7 +90,7 @@ def draft_splits(data: BroughtData, label: str, *, holds_labels: bool) -> DraftS
     return DraftSplits(data.path, own, note, gold[test], train, 1.0, evaluated)
 
 
-def _cut(data: BroughtData, name: str, label: str, *, holds_labels: bool) -> DraftSplits:
+def _cut(data: BroughtData, name: str, inputs: Sequence[str], label: str, *, holds_labels: bool) -> DraftSplits:
     """The one split with the column cut: into folds where rows are few and every label has one for each fold."""
     path, other = data.path, ""
     if len(data.tables) > 1:
@@ -84,10 +100,12 @@ def _cut(data: BroughtData, name: str, label: str, *, holds_labels: bool) -> Dra
                 f"{data.path}: only split {quoted(name)} has the --label column, not {others}; give its file"
             )
         path, other = data.files[name], f"; only {quoted(name)} has that column"
-    gold = present(data.texts(name, label))
+    gold = usable_gold(data, name, inputs, label)
     shares = {"test": TEST_SHARE} | ({"dev": DEV_SHARE} if len(gold) >= ROWS_FOR_DEV else {})
     folds = {"folds": FOLDS} if len(gold) >= FOLDS else None
-    if holds_labels and min(Counter(gold).values()) < FOLDS:
+    # Rows are left out after the cut, so that one fold may lose more of a label than another.
+    fewest = FOLDS if not left_out(data, name, inputs, label) else SAFE_IN_FOLDS * FOLDS
+    if holds_labels and min(Counter(gold).values(), default=0) < fewest:
         folds = None
     if folds is not None and len(gold) < ROWS_FOR_SHARES:
         note = f"few rows, so each is tested once, with shots from the other folds{other}"

@@ -56,7 +56,7 @@ def _dataset(draft: Draft) -> Iterator[str]:
     if draft.splits.n_test > MOST_EVALUATED:
         yield f"    max_n_test: {MOST_EVALUATED},  // for a first look; without it all {draft.splits.n_test:,}"
     if draft.few:
-        yield f"    if_fewer: 'use_all',  // labels with fewer rows than shots: {one_line(draft.few)}"
+        yield f"    if_fewer: 'use_all',  // labels with few rows for shots: {one_line(draft.few)}"
     if draft.left_out:
         yield f"    on_missing: 'drop',  // leaves out {one_line(draft.left_out)}"
     yield "  },"

@@ -81,7 +81,7 @@ def test_codes_get_a_map_to_fill_in_and_rare_labels_all_they_have(
     config = plan.experiments[0].experiment.config
     assert config.dataset.labels == {"0": "0", "1": "1", "9": "9"}
     assert config.dataset.if_fewer == "use_all"
-    assert "labels with fewer rows than shots: '9' 4" in text
+    assert "labels with few rows for shots: '9' 4" in text
     assert config.dataset.splits.test == 0.3  # five folds would each need a row of it
     assert "instruction: 'Classify the text by category. Answer with one of: {labels}.'" in text
 
@@ -122,6 +122,16 @@ def test_rows_that_cannot_be_used_are_dropped_and_counted(
     text, plan = checked("a.csv", ["text"], "category")
     assert "on_missing: 'drop',  // leaves out 3 rows with an empty cell, 3 without 'category'" in text
     assert sum(split.n_rows for split in plan.data[0].splits) == 80
+
+
+def test_few_rows_that_lose_some_are_cut_so_that_every_set_up_has_its_shots(
+    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
+) -> None:
+    """Rows are left out after the cut, so that a fold might keep none of a label."""
+    _csv(brought / "a.csv", {"0": 11, "1": 10, "2": 9, "": 3})
+    text, plan = checked("a.csv", ["text"], "category")
+    assert plan.experiments[0].experiment.config.dataset.splits.test == 0.3
+    assert "if_fewer: 'use_all',  // labels with few rows for shots: '0' 11, '1' 10, '2' 9" in text
 
 
 def test_free_text_becomes_a_generation_and_says_why(
