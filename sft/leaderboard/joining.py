@@ -45,6 +45,10 @@ def collect(folders: Sequence[ResultsFolder], *, keeps: bool = False, everything
             kept = in_grid if record.in_grid else others
             known = kept.get((record.name, record.id))
             kept[record.name, record.id] = record if known is None else _one_of(known, record)
+    for key, record in others.items():
+        wanted = in_grid.get(key)
+        if record.state == "done" and wanted is not None and wanted.state != "done":
+            in_grid[key] = dataclasses.replace(_one_of(wanted, record), in_grid=True)
     left = [record for key, record in others.items() if key not in in_grid]
     added = [record for record in left if everything and record.state == "done"]
     rest = [record for record in left if not everything or record.state != "done"]

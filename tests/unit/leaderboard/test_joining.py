@@ -87,6 +87,17 @@ def test_one_run_of_two_folders_is_no_pair(days: list[ResultsBuilder]) -> None:
         pair(days, "monday:same", "tuesday:same")
 
 
+def test_what_one_grid_still_lacks_is_taken_from_a_folder_whose_grid_holds_it_no_more(
+    days: list[ResultsBuilder],
+) -> None:
+    monday, tuesday = days
+    own = monday.config(model={"name": "same"})
+    monday.planned("same", "f" * 16, own)
+    tuesday.done("same", "f" * 16, own, metrics({"accuracy": 0.5}), in_grid=False)
+    (same,) = (record for board in joined(days).boards for record in board.records if record.name == "same")
+    assert (same.results_folder, same.also_in, same.in_grid) == (tuesday.path, (monday.path,), True)
+
+
 def test_what_is_in_no_grid_any_more_is_shown_and_marked_when_asked_for(days: list[ResultsBuilder]) -> None:
     monday = days[0]
     kept = dict(monday.configs)
