@@ -49,7 +49,7 @@ def find_layout(dataset: DatasetConfig, available: Mapping[str, SplitSource], fo
     if splits.train != DEFAULT_TRAIN or dataset.shots != 0:
         train: SplitSource | None = _named(splits.train, available, folder)
     else:
-        train = available.get(splits.train)
+        train = available.get(same_split(splits.train, available) or splits.train)
     dev = None if splits.dev is None else _named(str(splits.dev), available, folder)
     return Layout(train=train, dev=dev, test=_named(str(splits.test), available, folder))
 

@@ -139,9 +139,9 @@ def test_spreadsheets_of_a_folder_count_where_there_is_no_other_data(tmp_path: P
     assert names(tmp_path) == {"test": ["test.csv"], "train": ["train.csv"]}
 
 
-def splits_of(folder: Path, **written: object) -> dict[str, str]:
+def splits_of(folder: Path, shots: int = 1, **written: object) -> dict[str, str]:
     dataset = DatasetConfig.model_validate(
-        {"path": "d", "task_type": "classification", "shots": 1, "splits": written, "args": {}}
+        {"path": "d", "task_type": "classification", "shots": shots, "splits": written, "args": {}}
     )
     return data_names(dataset, folder)
 
@@ -151,7 +151,7 @@ def test_names_of_one_split_mean_each_other(tmp_path: Path) -> None:
     assert splits_of(tmp_path, dev="dev") == {"train": "a.csv", "dev": "b.csv", "test": "c.csv"}
     assert splits_of(tmp_path, dev="val", test="Validation")["test"] == "b.csv"
     touch(tmp_path, "d/test/d.csv")
-    assert splits_of(tmp_path) == {"train": "a.csv", "test": "d.csv"}
+    assert splits_of(tmp_path) == splits_of(tmp_path, shots=0) == {"train": "a.csv", "test": "d.csv"}
     with pytest.raises(DataError, match=r'split "eval" not found; splits are: Training, evaluation, test, validation'):
         splits_of(tmp_path, test="eval")
 

@@ -131,3 +131,15 @@ def test_the_content_of_the_file_is_in_the_key_of_scoring_alone(
     assert (plain.keys.train, plain.keys.row_sets) == (first.train, first.row_sets) == (second.train, second.row_sets)
     assert len({plain.keys.evaluate, first.evaluate, second.evaluate}) == 3
     assert len({plain.keys.baseline, first.baseline, second.baseline}) == 3
+
+
+def test_a_conversation_keeps_its_prompt(project: Path, raw: Raw) -> None:
+    turns = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "5"}]
+    for split in ("train", "test"):
+        (project / f"{split}.jsonl").write_text(json.dumps({"messages": turns}) + "\n", "utf-8")
+    chats = {
+        "dataset": {"path": ".", "task_type": "generation", "shots": 1, "labels": None},
+        "prompting": {"input_columns": ["messages"], "output_column": "messages"},
+    }
+    (row,) = scoring(project, raw, "source_index,gold\n0,4\n", chats).inputs.evaluated()["test"]
+    assert [row.input_text("messages"), row.text("messages")] == ["2+2?", "4"]

@@ -253,7 +253,8 @@ def _named_sets(inputs: Inputs, folder: Path) -> dict[RowSet, str]:
 
 def _reading_key(config: ExperimentConfig) -> str:
     """Shared by experiments that draw other shots from the same files, which are then read once."""
-    dataset = config.dataset.model_dump(include={"path", "args", "read", "task_type", "splits", "on_missing"})
+    keys = {"path", "args", "read", "task_type", "splits", "on_missing", "keep_columns"}
+    dataset = config.dataset.model_dump(include=keys)
     needs_train = config.dataset.shots != 0 or config.inference.icl_examples > 0 or config.dataset.labels is None
     return _text([dataset, used_columns(config), config.prompting.output_column, needs_train])
 
