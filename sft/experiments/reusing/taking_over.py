@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from sft.experiments.reusing.other_results import FoundStage, OtherResults
@@ -12,8 +12,8 @@ from sft.runs.atomic import flush, write_json
 from sft.runs.deletion import set_aside
 from sft.runs.file_systems import make_folder
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.manifest import difference, finished_files
-from sft.runs.records import State, StatusRecord, read_json_or_none, read_status, write_record
+from sft.runs.manifest import SCHEMA, ListedFile, difference, finished_files
+from sft.runs.records import State, StatusRecord, read_status, write_record
 from sft.wording import counted, shown_path
 
 LINKED_FROM = 1 << 20
@@ -47,9 +47,10 @@ def take_over(
         found = None if job.is_done else others.find(job)
         if found is None:
             continue
-        wrong = _damage(found)
+        listed = finished_files(found.folder)  # once: a run may write there meanwhile
+        wrong = _damage(found, listed)
         if wrong is None:
-            _take(job, found, results, record)
+            _take(job, found, listed, results, record)
             taken[found.results.path, job.record.stage] += 1
         else:
             say(f"warning: --reuse: {shown_path(found.folder.path)}/{wrong}; the stage is not taken from there")
@@ -58,16 +59,19 @@ def take_over(
         say(f"reused of {shown_path(place)}: {', '.join(told)}")
 
 
-def _damage(found: FoundStage) -> str | None:
+def _damage(found: FoundStage, listed: Mapping[str, ListedFile]) -> str | None:
     """The first file that is not as its stage wrote it, and what is wrong with it; None where all are."""
-    listed = finished_files(found.folder).items()
-    wrong = ((name, difference(found.folder.path / name, file)) for name, file in listed)
+    if not listed:
+        return f"{found.folder.manifest.name} is gone"
+    wrong = ((name, difference(found.folder.path / name, file)) for name, file in listed.items())
     return next((f"{name} {what}" for name, what in wrong if what is not None), None)
 
 
-def _take(job: PlannedJob, found: FoundStage, results: ResultsFolder, record: Record) -> None:
+def _take(
+    job: PlannedJob, found: FoundStage, listed: Mapping[str, ListedFile], results: ResultsFolder, record: Record
+) -> None:
     """Copy the results, the manifest last; what stands in their place goes to the trash."""
-    folder, listed = job.folder, finished_files(found.folder)
+    folder = job.folder
     for top in dict.fromkeys(Path(name).parts[0] for name in listed):
         if os.path.lexists(folder.path / top):
             set_aside(results, folder.path / top)
@@ -93,7 +97,8 @@ def _take(job: PlannedJob, found: FoundStage, results: ResultsFolder, record: Re
         memory_step=known.memory_step,
         reused_from=str(found.folder.path),
     )
-    write_json(folder.manifest, read_json_or_none(found.folder.manifest))
+    files = {name: {"size": file.size, "sha256": file.sha256} for name, file in listed.items()}
+    write_json(folder.manifest, {"schema": SCHEMA, "files": files})
     record(folder, status)
 
 

@@ -120,6 +120,23 @@ def test_a_damaged_stage_is_not_taken_and_said(plan: Any, results: ResultsFolder
     assert take.said[0].startswith(f"warning: --reuse: {train.folder.training} has another content than was written")
 
 
+def test_the_manifest_lists_what_was_copied_whatever_is_written_there_meanwhile(
+    plan: Any, results: ResultsFolder, other: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infer = jobs(plan, other)[1]
+    finish(infer)
+    whole, place = finished_files(infer.folder), taking_over._place
+
+    def place_as_the_manifest_goes(source: Path, target: Path, *, is_large: bool) -> None:
+        infer.folder.manifest.unlink()
+        place(source, target, is_large=is_large)
+
+    monkeypatch.setattr(taking_over, "_place", place_as_the_manifest_goes)
+    own = jobs(plan, results)[1]
+    Taking(results, other)([own])
+    assert finished_files(own.folder) == whole
+
+
 def test_a_plan_shows_what_would_be_reused(plan: Any, results: ResultsFolder, other: ResultsFolder) -> None:
     train, infer, _ = jobs(plan, other)
     finish(train)
