@@ -33,7 +33,7 @@ from sft.tasks.inputs import Inputs, inputs_of_job
 from sft.tasks.planned import check_unchanged
 from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.training.argument_files import with_paths
-from sft.training.checkpoints import TENSORS, CheckpointFolder
+from sft.training.checkpoints import TENSORS, CheckpointFolder, flaw_of
 from sft.training.class_weights import balanced_weights, weighs_labels
 from sft.training.memory import CHECKPOINTING, batch_record, with_less_memory
 from sft.training.options import evaluates_while_training, trainer_args_of
@@ -134,18 +134,24 @@ def _train_and_save(
 
 
 def _keep_checkpoints(job: JobFolder, material: _Material, model: Any, settings: TrainerSettings) -> bool:
-    """Leave the adapter of each checkpoint as a folder that others can load; whether there are any.
+    """Leave the adapter of each whole checkpoint as a folder that others can load; whether there are any.
 
-    The model is left with the tensors of one of them.
+    The model is left with the tensors of one of them. One that is not whole is named in the log: the training is done.
     """
     from safetensors.torch import load_file
 
     steps = settings.checkpoints.steps() if material.trainer_args["save_strategy"] != "no" else []
+    kept = False
     for step in steps:
-        folder = settings.checkpoints.check(step)
+        folder = settings.checkpoints.at(step)
+        flaw = flaw_of(folder, needed=(TENSORS,))
+        if flaw is not None:
+            logger.warning("checkpoint of step %d is not kept: %s", step, flaw)
+            continue
+        kept = True
         set_tensors(settings.own_tensors(model), load_file(folder / TENSORS))
         save_adapter(model, material.config.adapter_method, job.kept / folder.name)
-    return bool(steps)
+    return kept
 
 
 def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Material:
