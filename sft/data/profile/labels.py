@@ -86,7 +86,8 @@ def _seldom_evaluated(profile: SplitProfile, train: SplitProfile | None, dataset
     text = f"{who} {profile.name} rows ({shown}{and_more(len(counts), SHOWN_LABELS)}): "
     text += f"macro-F1 weighs each as 1 of {n_labels}, so that a row or two move it"
     known = (train.label_counts_before if train is not None else None) or {}
-    in_folds = all(count + known.get(value, 0) >= FOLDS for value, count in counts.items())
+    whole = {value: count + known.get(value, 0) for value, count in (profile.label_counts or {}).items()}
+    in_folds = min(whole.values()) >= FOLDS and dataset.on_missing != "drop"  # a fold may lose what is dropped
     from_one_split = dataset.splits.are_shares and dataset.splits.dev is None
     write = f"dataset.splits: {{ folds: {FOLDS} }}" if in_folds and from_one_split else None
     yield Remark("label_seldom_evaluated", text, write)

@@ -135,6 +135,13 @@ def _labels(data: BroughtData, splits: DraftSplits, label: str) -> tuple[str, ..
     found = sorted({text for name in names for text in present(data.texts(name, label))})
     if len(found) < 2:
         raise UserError(f"column {quoted(label)} of {data.path} has one value only, {quoted(found[0])}")
+    trimmed: dict[str, str] = {}
+    for text in found:
+        if (other := trimmed.setdefault(text.strip(), text)) != text:
+            pair = f"{quoted(other)} and {quoted(text)}"
+            raise UserError(
+                f"column {quoted(label)} of {data.path}: {pair} differ in white space alone; mend the file"
+            )
     return tuple(found)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from sft.data.profile.profile import DEV_NAMES
 from sft.errors import UserError
 from sft.experiments.drafting.reading import BroughtData, present
-from sft.wording import listed, quoted
+from sft.wording import counted, listed, quoted
 
+FEWEST_TEXTS = 4
 TRAIN_NAMES = frozenset({"train", "training"})
 TEST_NAMES = frozenset({"test", "testing"})
 FOLDS = 5
@@ -53,10 +54,24 @@ def left_out(data: BroughtData, split: str, inputs: Sequence[str], label: str) -
     return gold.union(*holes) if gold or set.intersection(*holes) else set()
 
 
-def usable_gold(data: BroughtData, split: str, inputs: Sequence[str], label: str) -> list[str]:
-    """The gold values of the rows that are not left out."""
-    left = left_out(data, split, inputs, label)
-    return present([text for place, text in enumerate(data.texts(split, label)) if place not in left])
+def usable_gold(
+    data: BroughtData, split: str, inputs: Sequence[str], label: str, *, distinct: bool = False
+) -> list[str]:
+    """The gold values of the rows that are not left out.
+
+    Args:
+        data: what was brought.
+        split: of which.
+        inputs: the columns that the model reads.
+        label: the column that is predicted.
+        distinct: count rows of equal texts once, as a cut leaves them on one side.
+    """
+    left, gold = left_out(data, split, inputs, label), data.texts(split, label)
+    places = [place for place, text in enumerate(gold) if place not in left and text is not None]
+    if distinct:
+        texts = list(zip(*(data.texts(split, column) for column in inputs), strict=True))
+        places = list({texts[place]: place for place in places}.values())
+    return present([gold[place] for place in places])
 
 
 def draft_splits(data: BroughtData, inputs: Sequence[str], label: str, *, holds_labels: bool) -> DraftSplits:
@@ -103,9 +118,14 @@ def _cut(data: BroughtData, name: str, inputs: Sequence[str], label: str, *, hol
     gold = usable_gold(data, name, inputs, label)
     shares = {"test": TEST_SHARE} | ({"dev": DEV_SHARE} if len(gold) >= ROWS_FOR_DEV else {})
     folds = {"folds": FOLDS} if len(gold) >= FOLDS else None
+    distinct = usable_gold(data, name, inputs, label, distinct=True)
+    if len(distinct) < FEWEST_TEXTS:
+        raise UserError(
+            f"{path}: {counted(len(distinct), 'different text')} with gold: too few to train and to test on"
+        )
     # Rows are left out after the cut, so that one fold may lose more of a label than another.
     fewest = FOLDS if not left_out(data, name, inputs, label) else SAFE_IN_FOLDS * FOLDS
-    if holds_labels and min(Counter(gold).values(), default=0) < fewest:
+    if len(distinct) < fewest or (holds_labels and min(Counter(distinct).values()) < fewest):
         folds = None
     if folds is not None and len(gold) < ROWS_FOR_SHARES:
         note = f"few rows, so each is tested once, with shots from the other folds{other}"

@@ -198,6 +198,20 @@ def test_what_is_not_there_is_told_with_what_is(
     assert "\n" not in str(error.value)
 
 
+def test_equal_texts_stay_on_one_side_so_that_few_of_them_make_no_folds(brought: Path) -> None:
+    (brought / "a.csv").write_text("text,y\n" + "".join(f"text {n % 4},{'ab'[n % 2]}\n" for n in range(40)))
+    assert draft(bring("a.csv", brought), ["text"], "y", None, None).splits.written == {"test": 0.3}
+    (brought / "b.csv").write_text("text,y\n" + "same,a\nsame,b\n" * 20)
+    with pytest.raises(UserError, match="1 different text with gold: too few"):
+        api.new("b.csv", ["text"], "y")
+
+
+def test_labels_that_differ_in_white_space_alone_are_told(brought: Path) -> None:
+    (brought / "a.jsonl").write_text("".join(f'{{"text": "t {n}", "y": "{("a", "a ")[n % 2]}"}}\n' for n in range(40)))
+    with pytest.raises(UserError, match="'a' and 'a ' differ in white space alone"):
+        api.new("a.jsonl", ["text"], "y")
+
+
 def test_without_a_model_a_hub_name_is_written_that_is_said_to_be_one(brought: Path) -> None:
     _csv(brought / "a.csv", ENGLISH)
     text = api.new("a.csv", ["text"], "category")
