@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.neighbours import hidden_neighbour
 
 Registry = Mapping[str, Any]

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 
 from sft.adapters.method import OptionFinding
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.train_row import TrainRow
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from sft.errors import StageFailure
+from sft.exceptions import StageFailure
 from sft.initialization.layers import ANCHOR
 from sft.models.storages import stored_numbers
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import AdapterMethod, adapter_method
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.runs.fence import require_in_place
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.upkeep.results_view import find_experiment, unknown, view_of
 from sft.leaderboard.building import build_leaderboard, leading_id
 from sft.leaderboard.completing import with_statistics

@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import ConfigDict
 
 from sft.calibration.calibrator import Calibrated, Calibrator, Options, RowSetScores, Scores
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.registry import load, own_code_tree
 
 ROW_SETS = "row_sets"

@@ -14,7 +14,7 @@ from sft.calibration.calibrator import Calibrator
 from sft.calibration.own import own_calibrator, own_row_sets
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.registry import import_object, is_own_code, nearest, unknown_name
 
 NAME = "calibration_fn"

@@ -12,7 +12,7 @@ from sft.cli.row_commands import errors
 from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
 from sft.cli.show_commands import inspect, leaderboard, methods, new, plan, schema
 from sft.cli.state_commands import clean, logs, status, verify
-from sft.errors import MACHINE_ERRNOS, MachineError, SftError, machine_kind
+from sft.exceptions import MACHINE_ERRNOS, MachineError, SftError, machine_kind
 from sft.processes.signals import end_by, end_on_early_signals
 from sft.terminal.screen import visible
 from sft.terminal.streams import steady_streams, write_err

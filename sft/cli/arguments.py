@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 if TYPE_CHECKING:
     from sft.experiments.grids.loading import GridOptions

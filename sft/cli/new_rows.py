@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.processes.signals import end_by
 from sft.runs.files import DEFAULT_RESULTS
 from sft.terminal.streams import write_err, write_out

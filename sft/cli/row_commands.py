@@ -9,7 +9,7 @@ import typer
 
 from sft.cli.arguments import Results
 from sft.cli.options import Json
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.runs.files import DEFAULT_RESULTS
 from sft.terminal.streams import show, show_json, write_err
 

@@ -134,7 +134,7 @@ def predict(
     """
     from sft import api
     from sft.cli.new_rows import predict_new_rows
-    from sft.errors import UserError
+    from sft.exceptions import UserError
 
     if new_rows is not None:
         predict_new_rows(config, new_rows, output, results_path, options)
@@ -216,7 +216,7 @@ def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = N
         results: where.
         retry: the command that runs again what failed.
     """
-    from sft.errors import MachineError
+    from sft.exceptions import MachineError
     from sft.terminal.run_summary import Ending, closing_lines
 
     summary = outcome.summary

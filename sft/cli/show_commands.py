@@ -24,7 +24,7 @@ from sft.cli.options import (
     Top,
     Tracker,
 )
-from sft.errors import InvalidExperiments, UserError
+from sft.exceptions import InvalidExperiments, UserError
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 from sft.terminal.streams import show, show_json, write_err
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sft.errors import InvalidExperiments
+from sft.exceptions import InvalidExperiments
 from sft.wording import some
 
 SHOWN_NAMES = 20

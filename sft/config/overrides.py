@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.config.secrets import masked
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.wording import and_more
 
 Config = dict[str, Any]

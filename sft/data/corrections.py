@@ -10,7 +10,7 @@ from sft.config.dataset import ReadOptions
 from sft.data.files.reading import read_file
 from sft.data.folders import FORMATS
 from sft.data.tables import Records
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import listed, quoted
 
 SPLITS = ("test", "dev")

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from sft.data.sources import FileSplit, HubSplit, SavedSplit, SplitSource
-from sft.errors import DataError, MachineError
+from sft.exceptions import DataError, MachineError
 
 SETTLED_SECONDS = 2.0
 BLOCK_BYTES = 2**20

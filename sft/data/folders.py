@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import listed, quoted
 
 FORMATS = {

@@ -8,7 +8,7 @@ from typing import Any
 from sft.config.dataset import DatasetConfig
 from sft.data.files.arrow_tables import from_arrow
 from sft.data.tables import Table
-from sft.errors import DataError, MachineError, PackageMissing, machine_error
+from sft.exceptions import DataError, MachineError, PackageMissing, machine_error
 from sft.runs.hub_contact import is_silent, note_silence, tell_silence
 
 DEFAULT_REVISION = "main"

@@ -14,7 +14,7 @@ from itertools import islice
 from sft.data.rows import Row, indices_of
 from sft.data.sampling import lazy_order, random_for, shuffled
 from sft.data.selection import counts_text, rows_by_label
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 Round = tuple[Row, ...]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from sft.config.dataset import DatasetConfig, SplitsConfig
 from sft.data.folders import names_file, same_split
 from sft.data.sources import SplitSource, file_split
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.wording import listed, shown
 
 SHARE_LINE = "splits: {test: 0.3}"

@@ -29,7 +29,7 @@ from sft.data.sources import (
     local_splits,
 )
 from sft.data.tables import ColumnNames, Table
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.wording import listed, quoted, some
 
 __all__ = ["data_fingerprint", "data_names", "hub_commit", "kept_quotes", "load_splits", "local_source"]

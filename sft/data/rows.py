@@ -8,7 +8,7 @@ from typing import Any, overload
 from sft.config.canonical import json_text
 from sft.data.cells.conversations import Conversation
 from sft.data.tables import Record, Table
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import listed
 
 

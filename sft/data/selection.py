@@ -7,7 +7,7 @@ from itertools import chain
 from sft.config.dataset import DatasetConfig
 from sft.data.rows import Row, Split, Splits, indices_of, picked, texts_of
 from sft.data.sampling import nested_positions, random_for, shuffled
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import and_more, listed, shown
 
 SHOWN_VALUES = 10

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from sft.data.sampling import by_stratum, random_for, shuffled
-from sft.errors import DataError
+from sft.exceptions import DataError
 
 KEPT = "train"
 

@@ -10,7 +10,7 @@ from typing import Any
 from sft.config.dataset import DatasetConfig, ReadOptions
 from sft.data.files.content import known_format
 from sft.data.folders import FORMATS, folder_splits, names_file
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 
 SAVED_DICT = "dataset_dict.json"
 BUILDERS = ("csv", "json", "parquet")

@@ -15,7 +15,7 @@ from sft.data.files.json_files import jsonl_rows
 from sft.data.files.reading import check_options, read_file
 from sft.data.rows import Row
 from sft.data.sources import file_split
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import counted, listed, quoted, shown, some
 
 SHOWN = 10

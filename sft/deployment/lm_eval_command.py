@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sft.deployment.lm_eval_task import lm_eval_task
-from sft.errors import UserError
 from sft.evaluation.selection import UNCALIBRATED
+from sft.exceptions import UserError
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.running.trained_adapters import find_adapters, require_adapters
 from sft.models.loading import dtype_name, local_model

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.pipeline.prompts import ExperimentPrompts
 from sft.prompts import Encoded
 from sft.runs.atomic import write_json_lines, write_text

@@ -10,8 +10,8 @@ import numpy as np
 from sft.calibration.calibrator import Calibrated, Calibrator, Options, RowSetScores
 from sft.calibration.selection import PER_ROW, calibrator_of, options_in_force
 from sft.data.rows import rows_at
-from sft.errors import StageFailure, UserError
 from sft.evaluation.normalization import SavedScores, Scores, ScoringRule
+from sft.exceptions import StageFailure, UserError
 from sft.runs.records import EVAL
 from sft.tasks.examples import TRAIN
 from sft.tasks.inputs import Inputs

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from sft.config.findings import PathMessage
-from sft.errors import PackageMissing, UserError
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.hub import arguments_key, is_path
 from sft.evaluation.selection import entries_of, entry_of, result_name, source_of, stands_beside
+from sft.exceptions import PackageMissing, UserError
 from sft.registry import nearest, own_code_tree
 
 _METRICS = "evaluation.metrics"

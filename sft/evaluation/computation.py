@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sft.errors import DataError, UserError
 from sft.evaluation.checks import require_packages
 from sft.evaluation.metrics.entry import PER_ROW, MetricEntry, Range, WordSplitter
 from sft.evaluation.metrics.hub import arguments_key, compute_hub_metric
 from sft.evaluation.metrics.own import compute_own_metric
 from sft.evaluation.selection import entries_of, entry_of, higher_is_better, options_of, result_name, source_of
 from sft.evaluation.unseen import unseen_references
+from sft.exceptions import DataError, UserError
 from sft.registry import import_object
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sft.data.rows import indices_of
-from sft.errors import StageFailure
 from sft.evaluation.calibrating import Calibration
 from sft.evaluation.normalization import SavedScores, Scores, ScoringRule, label_probabilities
+from sft.exceptions import StageFailure
 from sft.objectives import objective_named
 from sft.registry import import_object
 from sft.runs.files import JobFolder

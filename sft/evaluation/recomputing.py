@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sft.config.canonical import json_text
-from sft.errors import SftError
 from sft.evaluation.computation import storable
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.entry import WordSplitter
@@ -24,6 +23,7 @@ from sft.evaluation.results import word_splitter
 from sft.evaluation.row_metrics import is_same, row_sums
 from sft.evaluation.rows import EvaluatedRows, labelled_rows, matches, read_rows
 from sft.evaluation.selection import DEV, LABEL_MASS, UNCALIBRATED, entries_of, options_of, split_prefix
+from sft.exceptions import SftError
 from sft.models.tokenizers import load_tokenizer
 from sft.registry import import_object
 from sft.runs.files import JobFolder

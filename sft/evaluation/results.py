@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from sft.errors import DataError
 from sft.evaluation.computation import MetricInputs, MetricResults, compute_metrics
 from sft.evaluation.normalization import Scores
 from sft.evaluation.outputs import SplitOutput
 from sft.evaluation.selection import LABEL_MASS, UNCALIBRATED
+from sft.exceptions import DataError
 from sft.models.tokenizers import load_tokenizer
 from sft.runs.records import JobRecord
 from sft.tasks.inputs import Inputs

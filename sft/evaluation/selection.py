@@ -4,10 +4,10 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sft.errors import UserError
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.hub import HUB_METRICS, hub_direction, is_hub_metric
 from sft.evaluation.metrics.own import own_result_name
+from sft.exceptions import UserError
 from sft.registry import import_object, is_own_code, unknown_name
 
 if TYPE_CHECKING:

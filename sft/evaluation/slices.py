@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sft.config.canonical import json_text
 from sft.data.rows import Row
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import counted
 
 MOST_VALUES = 10

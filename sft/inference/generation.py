@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.inference.batches import length_sorted
 from sft.inference.decoding import Decoder, may_halt
 from sft.inference.options import is_sampling

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import load_adapter
-from sft.errors import StageFailure
+from sft.exceptions import StageFailure
 from sft.inference.answering import Asked, answering_of
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.limits import prompt_limit

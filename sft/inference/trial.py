@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sft.errors import machine_kind
+from sft.exceptions import machine_kind
 from sft.inference.label_scoring.masks import MaskRule
 from sft.models.storages import HALF_TYPES
 

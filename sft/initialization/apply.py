@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.initialization.factors import Factors, Initializer, keeps_base, remember_factors
 from sft.initialization.layers import ADAPTER, ANCHOR, AdapterLayer, adapter_layers, split_factors
 from sft.models.library_warnings import note_warning

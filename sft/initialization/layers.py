@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.initialization.factors import Factors
 from sft.models.storages import EXACT_TYPES, PLAIN_TYPES, is_conv1d, is_exact
 

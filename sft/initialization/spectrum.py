@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 EXACT_UP_TO = 1536
 OVERSAMPLING = 32

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from sft.config.canonical import json_text
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.wording import as_seen, listed, normalised, quoted
 
 SHOWN = 20

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.board import Leaderboard, leading_group, rank, with_groups
 from sft.leaderboard.joining import collect
 from sft.runs.files import ResultsFolder

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from sft.config.seeds import without_seeds
-from sft.errors import SftError
+from sft.exceptions import SftError
 
 NOT_A_SETTING = frozenset({"name"})
 METHOD = "adapter.method"

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.cache.file_cache import FileCache, read_cache
 from sft.leaderboard.collect import ExperimentRecord, Reader
 from sft.runs.experiments import Standings, listed_experiments

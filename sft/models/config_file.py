@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.model_args import runs_remote_code
 from sft.models.objective import ModelKind, Objective
 

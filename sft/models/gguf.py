@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sft.errors import MachineError, PackageMissing, SftError, UserError, machine_error
+from sft.exceptions import MachineError, PackageMissing, SftError, UserError, machine_error
 from sft.models.hashes import cache_folder, files_sha256
 from sft.processes.child import module_command
 from sft.processes.isolation import isolated

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.runs.atomic import write_text
 
 REMEMBERED_FROM_BYTES = 64 * 2**20

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from sft.errors import ErrorKind, UserError, machine_kind
+from sft.exceptions import ErrorKind, UserError, machine_kind
 
 PACKAGES = ("transformers", "peft", "trl", "accelerate", "bitsandbytes")
 

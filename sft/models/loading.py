@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sft.config.model import QuantizationConfig
-from sft.errors import MachineError, SftError, UserError
+from sft.exceptions import MachineError, SftError, UserError
 from sft.models.config_file import read_config, require_kind
 from sft.models.gguf import converted_gguf
 from sft.models.library_warnings import judged_warnings

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)
 WORD_BITS = 32

@@ -6,7 +6,7 @@ from typing import Any
 
 from sft.config.library.keys import quantization_classes, quantization_parameters
 from sft.config.model import QuantizationConfig
-from sft.errors import PackageMissing, UserError
+from sft.exceptions import PackageMissing, UserError
 from sft.registry import nearest, unknown_name
 
 DTYPES = ("float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "uint8", "int8")

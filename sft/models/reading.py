@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from sft.errors import ErrorKind, SftError, UserError, machine_error
+from sft.exceptions import ErrorKind, SftError, UserError, machine_error
 from sft.models.references import loading_error
 
 LONGEST_REASON = 400

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from sft.errors import MachineError, SftError, UserError
+from sft.exceptions import MachineError, SftError, UserError
 from sft.models.hashes import files_sha256
 from sft.runs.hub_contact import is_silent, note_silence, tell_silence
 

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 
-from sft.errors import ErrorKind, LoadingOutOfMemory, SftError, machine_kind
+from sft.exceptions import ErrorKind, LoadingOutOfMemory, SftError, machine_kind
 
 LONGEST_REASON = 200
 ADVICE: Mapping[ErrorKind, str] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import PackageMissing, UserError
+from sft.exceptions import PackageMissing, UserError
 from sft.models.reading import reading_error
 from sft.models.references import locate
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.packed_weights import is_packed, packed_numbers, unpacked
 
 EXACT_TYPES = (torch.float32, torch.float64)

@@ -8,7 +8,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.modules["torch"] = None  # type: ignore[assignment]  # importing transformers would load it
 
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.models.tokenizers import chat_template_in_force, load_tokenizer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.gguf import converted_gguf
 from sft.models.library_warnings import judged_warnings
 from sft.models.reading import reading_error

@@ -14,7 +14,7 @@ from sft.config.canonical import canonical_json
 from sft.config.dataset import DatasetConfig
 from sft.config.experiment import adapter_section
 from sft.data.loading import data_names
-from sft.errors import SftError
+from sft.exceptions import SftError
 from sft.runs.records import EVAL, MODEL_STAGES, JobRecord, StageInput
 from sft.training.argument_files import KEYS
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.chat import ChatFormat
 from sft.prompts.control import ControlTokens
 from sft.prompts.fitting import fit

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.clock import tells_unusual_time
 from sft.prompts.control import ControlTokens
 from sft.prompts.conversation import template_source

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jinja2 import TemplateError
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.clock import with_fixed_clock
 from sft.prompts.control import ControlTokens
 from sft.prompts.style import Part

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.control import ControlTokens
 from sft.prompts.conversation import MARKERS, Conversation, ReadInstruction, marker, place_of, template_source
 from sft.prompts.style import Part, PromptStyle

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.wording import listed
 
 _FORMATTING = ("!", ":", ".", "[")

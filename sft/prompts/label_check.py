@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.rendering import Format, Turn, joined
 from sft.prompts.style import Encoded, LabelIds, Part
 from sft.prompts.tokens import Tokens

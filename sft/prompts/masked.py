@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.control import ControlTokens
 from sft.prompts.pieces import Found, Junctions, Pieces
 from sft.prompts.style import Part

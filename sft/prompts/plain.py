@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.prompts.control import ControlTokens
 from sft.prompts.rendering import Rendered, Turn, boundary_error, joined
 from sft.prompts.style import Message, Part, PromptStyle

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import NamedTuple, Protocol
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.style import Message, Part
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from sft.errors import DataError
+from sft.exceptions import DataError
 
 PromptFormat = Literal["chat", "plain"]
 

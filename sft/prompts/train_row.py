@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.prompts.style import Encoded
 from sft.wording import some
 

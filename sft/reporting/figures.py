@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.leaderboard.board import Board, best_run
 from sft.leaderboard.details.details import experiment_details
 from sft.reporting.charts.chart import Chart

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.baselines.reading import baselines_of
 from sft.leaderboard.board import Leaderboard, with_ranks
 from sft.leaderboard.building import STATISTICS, StatisticsOptions, build_leaderboard, without_search_for_cycles

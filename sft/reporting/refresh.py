@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from sft.errors import MACHINE_ERRNOS, MachineError, SftError
+from sft.exceptions import MACHINE_ERRNOS, MachineError, SftError
 from sft.reporting.files import write_leaderboard
 from sft.runs.fence import holding_read
 from sft.runs.files import ResultsFolder

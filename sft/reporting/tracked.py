@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sft.errors import MachineError, SftError, UserError
+from sft.exceptions import MachineError, SftError, UserError
 from sft.leaderboard.board import board_id
 from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.leaderboard.joining import collect

@@ -3,7 +3,7 @@
 They repeat the kind that `error.json` holds, for the case that the file could not be written.
 """
 
-from sft.errors import ErrorKind
+from sft.exceptions import ErrorKind
 
 EXIT_CODES: dict[ErrorKind, int] = {
     "config": 10,

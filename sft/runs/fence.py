@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 
 _held: dict[int, Path] = {}
 """Descriptor -> the lock file's path."""

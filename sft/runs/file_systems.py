@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.runs.notices import say_once
 
 Call = Literal["flock", "fsync", "chmod"]

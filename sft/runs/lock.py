@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from sft.errors import FolderInUse, MachineError
+from sft.exceptions import FolderInUse, MachineError
 from sft.runs.fence import holding, require_in_place
 from sft.runs.file_systems import flock
 from sft.runs.files import ResultsFolder

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from sft.errors import ErrorKind, MachineError
+from sft.exceptions import ErrorKind, MachineError
 from sft.runs.atomic import write_json
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from sft.errors import ErrorKind
+from sft.exceptions import ErrorKind
 from sft.runs.files import JobFolder
 from sft.runs.manifest import ListedFile, finished_files
 from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_status, stage_of

@@ -9,7 +9,7 @@ from typing import Any
 from sft.data.cells.conversations import Conversation
 from sft.data.corrections import Correction, read_corrections
 from sft.data.rows import Row, Split, indices_of, rows_at
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.tasks.inputs import Inputs, rows_sha256
 from sft.wording import counted, listed, quoted, some, spreadsheet_text
 

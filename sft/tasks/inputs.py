@@ -15,7 +15,7 @@ from sft.config.prompting import PromptingConfig
 from sft.data.loading import data_fingerprint, data_names, load_splits
 from sft.data.rows import Row, Splits, indices_of, texts_of
 from sft.data.selection import Selection, counts_text, fold_splits, select
-from sft.errors import ChangedInput, DataError
+from sft.exceptions import ChangedInput, DataError
 from sft.labels.label_set import LabelSet, check_gold
 from sft.models.sentence_encoder import EncoderSource
 from sft.registry import load, run_snapshots

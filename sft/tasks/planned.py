@@ -7,7 +7,7 @@ from pathlib import Path
 from sft.adapters.method import adapter_method
 from sft.config.examples import INFERENCE, TRAINING, encoders_in_force
 from sft.config.experiment import ExperimentConfig
-from sft.errors import ChangedInput, UserError
+from sft.exceptions import ChangedInput, UserError
 from sft.models.references import model_fingerprint
 from sft.registry import own_code_source
 from sft.runs.records import JobRecord, StageName

@@ -11,7 +11,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
 from sft.data.cells.conversations import Conversation
 from sft.data.rows import Row
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.labels.label_set import LabelSet
 from sft.models.tokenizers import chat_template_in_force, default_template_args, load_tokenizer, own_chat_template
 from sft.prompts import Encoded, Example, LabelIds, Message, PromptBuilder, PromptStyle, TooLong, resolve_format

@@ -15,7 +15,7 @@ from sft.data.in_context import Round
 from sft.data.rows import Row, indices_of, picked
 from sft.data.sampling import random_for
 from sft.data.selection import sample
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.runs.records import EVAL
 from sft.tasks.encoding import evaluated_rows
 from sft.tasks.examples import TRAIN, InferenceExamples

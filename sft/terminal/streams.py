@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.runs.secrets_masking import mask, secret_values
 from sft.terminal.command_line import given_secrets
 

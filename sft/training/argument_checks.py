@@ -10,7 +10,7 @@ from typing import Any
 
 from sft.config.findings import PathMessage
 from sft.config.library.keys import enum_values
-from sft.errors import PackageMissing
+from sft.exceptions import PackageMissing
 
 Check = Callable[[Mapping[str, Any]], list[PathMessage]]
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
-from sft.errors import StageFailure
+from sft.exceptions import StageFailure
 from sft.runs.progress import INTERVAL_SECONDS, Progress
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sft.errors import StageFailure
+from sft.exceptions import StageFailure
 from sft.runs.atomic import flush, write_json
 from sft.runs.fence import require_in_place
 from sft.runs.files import JobFolder

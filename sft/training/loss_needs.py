@@ -4,7 +4,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 from trl import SFTConfig
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 
 def fit_loss(model: PeftModel | PreTrainedModel, args: SFTConfig) -> None:

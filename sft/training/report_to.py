@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sft.errors import PackageMissing
+from sft.exceptions import PackageMissing
 from sft.processes.variables import variables
 from sft.registry import unknown_name
 from sft.runs.files import ID_DIGITS, JobFolder, results_of, slug

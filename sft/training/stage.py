@@ -13,7 +13,7 @@ from sft.adapters.method import adapter_method
 from sft.adapters.parameters import count_parameters, set_tensors
 from sft.adapters.saving import save_adapter
 from sft.config.experiment import ExperimentConfig
-from sft.errors import DataError, StageFailure
+from sft.exceptions import DataError, StageFailure
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
 from sft.models.objective import Objective

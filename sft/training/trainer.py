@@ -23,7 +23,7 @@ from trl import SFTConfig
 
 from sft.adapters.attach import SEED_LIMIT
 from sft.adapters.parameters import trained_tensors
-from sft.errors import DataError, StageFailure
+from sft.exceptions import DataError, StageFailure
 from sft.models.devices import has_bf16
 from sft.models.library_warnings import judged_warnings
 from sft.models.storages import HALF_TYPES

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from sft.errors import LoadingOutOfMemory, SftError, machine_kind
+from sft.exceptions import LoadingOutOfMemory, SftError, machine_kind
 from sft.runs.records import ErrorRecord
 
 _MB = 1_000_000

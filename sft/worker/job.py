@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sft.errors import MachineError, StageFailure
+from sft.exceptions import MachineError, StageFailure
 from sft.experiments.executors.guard import STACKS
 from sft.models.model_args import spreads_over_gpus
 from sft.pipeline import stage_registry

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sft import GridOptions, api, cli
-from sft.errors import InvalidExperiments, MachineError, SftError, UserError
+from sft.exceptions import InvalidExperiments, MachineError, SftError, UserError
 from sft.experiments.grids.jsonnet import JsonnetOptions
 from tests.contract.bad_configs import CASES, TRAINED
 from tests.contract.tiny_project import config, write_bad_data, write_project

@@ -108,7 +108,7 @@ def test_named_files_exist(name: str) -> None:
 
 
 def test_a_named_file_that_does_not_exist_is_noticed() -> None:
-    text = "`sft/errors.py`, `sft/nothing.py`, `tests/contract/`, `tests/nothing.py::test_it`, `data/nothing.py`"
+    text = "`sft/exceptions.py`, `sft/nothing.py`, `tests/contract/`, `tests/nothing.py::test_it`, `data/nothing.py`"
     assert missing_places(text) == ["sft/nothing.py", "tests/nothing.py"]
 
 

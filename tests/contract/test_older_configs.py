@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sft import api
-from sft.errors import InvalidExperiments
+from sft.exceptions import InvalidExperiments
 from sft.experiments.planning.plan import GridPlan
 from sft.experiments.planning.plan_record import plan_record
 from sft.initialization.initializers import initializer_registry

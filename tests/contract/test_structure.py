@@ -22,7 +22,7 @@ LEVELS = [
     {"runs"},
     {"config"},
     {"prompts", "registry"},
-    {"errors", "neighbours", "processes", "wording"},
+    {"exceptions", "neighbours", "processes", "wording"},
 ]
 INSIDE = {
     "experiments": [{"upkeep"}, {"running"}, {"planning"}, {"reusing"}, {"executors", "grids", "drafting"}],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 OWN = """
 import torch

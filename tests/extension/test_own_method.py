@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sft.adapters import adapter_registry
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.registry import load
 
 SHIFT = '''

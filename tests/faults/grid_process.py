@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.cli.run_commands import close
-from sft.errors import SftError
+from sft.exceptions import SftError
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine
 from sft.experiments.running.board_refresh import GuardedBoard, StartBoard

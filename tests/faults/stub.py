@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sft.errors import LoadingOutOfMemory, StageFailure
+from sft.exceptions import LoadingOutOfMemory, StageFailure
 from sft.processes import signals
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sft import api
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer
 from sft.experiments.running.settings import RunSettings
 from tests.support.waiting import wait_until

@@ -445,7 +445,7 @@ def test_no_name_leads_out_of_the_folder_and_every_report_has_it_as_it_is__row_4
 
 
 def test_a_name_that_no_file_can_hold_is_refused__row_48() -> None:
-    from sft.errors import UserError
+    from sft.exceptions import UserError
     from sft.experiments.grids.expand import expand
 
     for name in ("a\0b", "", "\ud83d"):

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 
-from sft.errors import StageFailure, UserError
+from sft.exceptions import StageFailure, UserError
 from sft.pipeline import stage_registry
 from sft.pipeline.jobs import ExperimentFolders, has_memory_step, jobs_of
 from sft.processes import signals

@@ -13,7 +13,7 @@ from sft.data.cells.conversations import OpenConversation
 from sft.data.rows import Row
 from sft.deployment.new_rows.answering import answered, load_answerer
 from sft.deployment.new_rows.finished import find_finished
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.runs.files import ResultsFolder
 
 pytestmark = pytest.mark.slow

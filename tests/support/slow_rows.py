@@ -26,7 +26,7 @@ from sft.data.sampling import by_stratum, random_for, shuffled
 from sft.data.selection import Selection, _check_enough
 from sft.data.shares import cut
 from sft.data.sources import FileSplit, SavedSplit, local_splits
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import listed, quoted, shown
 
 

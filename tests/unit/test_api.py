@@ -12,7 +12,7 @@ import pytest
 import sft
 from sft import api
 from sft.api import grids
-from sft.errors import MachineError, PackageMissing, UserError
+from sft.exceptions import MachineError, PackageMissing, UserError
 from sft.experiments.executors.local import gpus
 from sft.experiments.executors.local.gpu_question import Gpu, GpuAnswer
 from sft.experiments.running import run_plan
@@ -62,8 +62,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_all_that_import_sft_offers_is_there() -> None:
     assert {"GridOptions", "RunSettings"} < set(dir(sft))
-    functions = [name for name in sft.__all__ if name != "errors"]  # which is a module and can be called
-    assert [getattr(sft, name) is getattr(api, name) for name in functions] == [True] * len(functions)
+    assert [getattr(sft, name) is getattr(api, name) for name in sft.__all__] == [True] * len(sft.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = sft.nothing
 

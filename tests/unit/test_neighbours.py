@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.registry import load, own_code_tree
 
 MINE = "def my_score():\n    return 0.25\n"

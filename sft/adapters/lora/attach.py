@@ -15,7 +15,7 @@ from sft.adapters.lora.options import disagreements
 from sft.adapters.lora.peft_folder import load_peft
 from sft.adapters.lora.target_checks import ON_HEAD, TWICE, check_on_model
 from sft.adapters.lora.targets import choose_targets, joined_targets, weighs_experts
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.initialization.apply import anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
 from sft.initialization.layers import ADAPTER, adapter_layers

@@ -7,7 +7,7 @@ answers for LoRA-GA (arXiv:2407.05000).
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.train_row import IGNORED, TrainRow
 from sft.runs.progress import beat
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 SHAPES = re.compile(r"size mismatch for (\S+): .*?shape torch\.Size\((.*?)\).*?torch\.Size\((.*?)\)", re.DOTALL)
 LONGEST_REASON = 300

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sft.adapters.method import OptionFinding
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.initialization.initializers import initializer_registry, is_of_this_process_alone
 from sft.registry import is_own_code, own_code_tree, unknown_name
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sft.adapters.lora.fit import TARGETS, require_fit, require_known_options, require_patterns, told_fault
-from sft.errors import UserError, machine_kind
+from sft.exceptions import UserError, machine_kind
 from sft.models.library_warnings import judged_warnings
 from sft.models.reading import reading_error
 from sft.models.room import loading_room

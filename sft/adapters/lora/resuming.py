@@ -15,7 +15,7 @@ from torch import nn
 
 from sft.adapters.lora.attach import build_lora
 from sft.adapters.lora.initialization import InitChoice
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.initialization.apply import anchor_rounded, holding_residual, initialize_from, write_factors
 from sft.initialization.factors import initial_factors, load_factors, save_factors
 from sft.initialization.layers import ADAPTER, adapter_layers

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sft.adapters.lora.peft_folder import CONFIG, WEIGHTS, adapter_config
-from sft.errors import StageFailure
+from sft.exceptions import StageFailure
 from sft.initialization.factors import Factors, initial_factors
 from sft.initialization.layers import ADAPTER, adapter_layers, joined_factors, split_factors
 from sft.runs.file_systems import equal_modes

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from sft.errors import PackageMissing
+from sft.exceptions import PackageMissing
 
 MAX_HOPS = 8
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from sft.data.tables import NULL_TEXT, Column, ListColumn, Table
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import json_kind, quoted
 
 MESSAGES = "messages"

@@ -6,7 +6,7 @@ from typing import Any
 
 from sft.data.cells.conversations import NamedRow, conversations_of, holds_turns
 from sft.data.tables import Column, ListColumn, Table
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import quoted
 
 

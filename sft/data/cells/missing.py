@@ -7,7 +7,7 @@ from typing import Literal
 from sft.data.rows import Rows
 from sft.data.sources import FileSplit, SplitSource
 from sft.data.tables import Table
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import quoted, shown, some
 
 SHOWN = 10

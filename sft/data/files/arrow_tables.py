@@ -12,7 +12,7 @@ from typing import Any
 
 from sft.data.files.arrow_columns import BINARY, BytesColumn, UnreadColumn, arrow_column
 from sft.data.tables import Column, Table
-from sft.errors import DataError, MachineError
+from sft.exceptions import DataError, MachineError
 from sft.wording import quoted
 
 BATCH_ROWS = 1024

@@ -9,7 +9,7 @@ from pathlib import Path
 from sft.config.dataset import ReadOptions
 from sft.data.files.dialects import dialect_of
 from sft.data.files.text_files import BYTE_ORDER_MARK, OLE, PARQUET, ZIP, decoded, encoding_of, file_bytes, text_lines
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 
 DELIMITED = ("csv", "tsv")
 JSON = ("json", "jsonl")

@@ -15,7 +15,7 @@ from sft.data.files.dialects import QUOTE, Dialect, dialect_of, has_no_quoting, 
 from sft.data.files.text_files import OddText, decoded, from_begin, is_plain, plain_file, text_lines
 from sft.data.fingerprints import holds_byte
 from sft.data.tables import ListColumn, ReadTable, Table
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.wording import listed
 
 BLOCK_ROWS = 512

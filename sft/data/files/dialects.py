@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sft.config.dataset import ReadOptions
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 SEPARATORS = (",", ";", "\t", "|")
 TAB = "\t"

@@ -20,7 +20,7 @@ from sft.data.files.text_files import (
     plain_file,
 )
 from sft.data.tables import ListColumn, ReadTable, Table
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import LONE_SURROGATE, json_kind, quoted
 
 JSON_BLANKS = " \t\r\n"

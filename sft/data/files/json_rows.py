@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.wording import json_kind, listed, quoted
 
 WRAPPERS = frozenset({"data", "rows", "records", "examples", "instances", "samples"})

@@ -9,7 +9,7 @@ from sft.data.files.delimited import read_csv
 from sft.data.files.json_files import read_json, read_jsonl
 from sft.data.files.spreadsheets import read_spreadsheet
 from sft.data.tables import Table
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 ONLY_FOR = (("field", JSON, "JSON"), ("sheet", ("xlsx",), "a spreadsheet"))
 """Options of `dataset.read` for some formats only, with these and what to call them."""

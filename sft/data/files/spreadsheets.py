@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sft.data.files.dialects import without_unnamed
 from sft.data.tables import ListColumn, ReadTable, Table
-from sft.errors import DataError, PackageMissing
+from sft.exceptions import DataError, PackageMissing
 from sft.wording import listed, quoted
 
 EXACT_BELOW = 2.0**53

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
-from sft.errors import DataError, MachineError, UserError
+from sft.exceptions import DataError, MachineError, UserError
 from sft.wording import LONE_SURROGATE
 
 LIKELY_ENCODINGS = ("utf-8", "cp1252", "shift_jis", "gb18030", "latin-1")

@@ -16,7 +16,7 @@ from sft.deployment.new_rows.answers_file import AnswersFile, opened
 from sft.deployment.new_rows.finished import FinishedExperiment
 from sft.deployment.new_rows.origin import Origin, origin_in_force, origin_path, read_origin
 from sft.deployment.new_rows.work_files import WorkFolder
-from sft.errors import DataError, InternalError, LoadingOutOfMemory, MachineError, SftError, machine_kind
+from sft.exceptions import DataError, InternalError, LoadingOutOfMemory, MachineError, SftError, machine_kind
 from sft.experiments.executors.guard import GUARD_PID, end_with_parent
 from sft.models.model_args import spreads_over_gpus
 from sft.processes.visible_gpus import VISIBLE_GPUS, first_only

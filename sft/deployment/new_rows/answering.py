@@ -10,10 +10,10 @@ from typing import Any
 from sft.data.rows import Row, Split, Splits
 from sft.data.selection import Selection
 from sft.deployment.new_rows.finished import FinishedExperiment
-from sft.errors import ChangedInput, DataError
 from sft.evaluation.calibrating import SEEN, Calibration
 from sft.evaluation.outputs import read_outputs
 from sft.evaluation.predictions import prediction_records
+from sft.exceptions import ChangedInput, DataError
 from sft.inference.answering import Asked, answering_of
 from sft.inference.options import is_sampling, sampling_batch_size
 from sft.inference.stage import Ready, load_ready

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sft.errors import FolderInUse, UserError
 from sft.evaluation.predictions import json_line
+from sft.exceptions import FolderInUse, UserError
 from sft.runs.file_systems import flock, fsync
 from sft.wording import shown_path
 

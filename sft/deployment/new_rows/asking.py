@@ -18,7 +18,7 @@ from sft.deployment.new_rows.answers_file import whole_lines
 from sft.deployment.new_rows.finished import FinishedExperiment
 from sft.deployment.new_rows.origin import Origin, check_output, origin_in_force, output_beside
 from sft.deployment.new_rows.running import run_process
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.registry import is_own_code
 from sft.runs.manifest import sha256_of
 from sft.wording import counted

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.experiments.upkeep.results_view import find_experiment, unknown, view_of
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder
 from sft.runs.manifest import difference, finished_files, listed_files

@@ -7,7 +7,7 @@ from typing import Any
 
 from sft.config.dataset import ReadOptions
 from sft.data.streaming import NewRowsFile
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.runs.atomic import write_json
 from sft.runs.files import ID_DIGITS
 from sft.runs.records import read_json_or_none, refuse_newer

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sft.deployment.new_rows.origin import Origin
 from sft.deployment.new_rows.work_files import WorkFolder
-from sft.errors import InternalError, MachineError, SftError, StageFailure, UserError
+from sft.exceptions import InternalError, MachineError, SftError, StageFailure, UserError
 from sft.experiments.executors.environment import worker_environment
 from sft.experiments.executors.guarded_process import Command, GuardedProcess
 from sft.experiments.executors.protocol import Lease

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sft.errors import DataError
+from sft.exceptions import DataError
 
 LARGEST = 100_000
 """Shots and evaluated rows together, above which words are not counted: it would take minutes."""

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sft.data.rows import Row, indices_of, texts_of
-from sft.errors import DataError
 from sft.evaluation.baselines import baseline_registry
 from sft.evaluation.baselines.classifiers import Known, Probabilities
 from sft.evaluation.metrics.formulas import classification_numbers
 from sft.evaluation.rows import labelled_rows, write_rows
 from sft.evaluation.selection import DEV, entry_of, options_of
+from sft.exceptions import DataError
 from sft.processes.environment import peak_rss_bytes, versions
 from sft.registry import load
 from sft.runs.atomic import write_json

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.errors import MachineError, machine_error
+from sft.exceptions import MachineError, machine_error
 
 _HIGHER_IS_BETTER: Mapping[str, bool] = {
     "cer": False,

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.errors import UserError
 from sft.evaluation.metrics.entry import SAME_NUMBER, Range
+from sft.exceptions import UserError
 from sft.registry import load
 
 if TYPE_CHECKING:

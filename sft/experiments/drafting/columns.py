@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sft.data.cells.conversations import ConversationColumn
 from sft.data.cells.derived import DerivedTable
 from sft.data.profile.lengths import word_counts
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.drafting.reading import BroughtData, present
 from sft.wording import listed, quoted
 

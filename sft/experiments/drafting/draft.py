@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sft.data.profile.labels import code_remarks
 from sft.data.profile.lengths import LengthProfile, length_profile, sample_of, word_counts
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.drafting.columns import check_columns, free_text, parted
 from sft.experiments.drafting.reading import BroughtData, present
 from sft.experiments.drafting.splits import DraftSplits, draft_splits, left_out, usable_gold

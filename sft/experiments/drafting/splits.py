@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.data.profile.profile import DEV_NAMES
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.drafting.reading import BroughtData, present
 from sft.wording import counted, listed, quoted
 

@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.wording import json_kind
 
 MAX_EXPERIMENTS = 10_000

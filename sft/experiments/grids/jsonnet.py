@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.config.secrets import masked
-from sft.errors import MachineError, PackageMissing, UserError
+from sft.exceptions import MachineError, PackageMissing, UserError
 from sft.processes.quiet_stream import QuietStream
 from sft.wording import one_line
 

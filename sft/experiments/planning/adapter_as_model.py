@@ -7,7 +7,7 @@ from typing import Any
 from sft.adapters.lora.peft_folder import CONFIG, adapter_config
 from sft.adapters.saving import method_of
 from sft.config.experiment import ExperimentConfig
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.references import locate
 
 PATH = "model.name"

@@ -8,7 +8,7 @@ from typing import Any
 from sft.config.experiment import ExperimentConfig
 from sft.config.older_keys import instead_of
 from sft.data.profile.profile import DataProfile
-from sft.errors import InvalidExperiments, MachineError
+from sft.exceptions import InvalidExperiments, MachineError
 from sft.experiments.executors import make_executor
 from sft.experiments.executors.protocol import ExecutorOptions
 from sft.experiments.planning.new_rows_hints import finished_trainings, new_rows_hints

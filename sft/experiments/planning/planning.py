@@ -10,7 +10,7 @@ from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import Finding, invalid
 from sft.config.reading import read_experiment
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.experiments.grids.loading import RawGrid
 from sft.experiments.planning.adapter_as_model import PATH as MODEL_NAME
 from sft.experiments.planning.adapter_as_model import with_base

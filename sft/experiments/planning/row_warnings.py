@@ -5,8 +5,8 @@ from itertools import chain
 from pathlib import Path
 
 from sft.data.rows import Row, texts_of
-from sft.errors import UserError
 from sft.evaluation.unseen import unseen_references
+from sft.exceptions import UserError
 from sft.tasks.inputs import Inputs
 from sft.wording import quoted
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import finished_files

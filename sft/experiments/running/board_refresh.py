@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.experiments.executors.environment import worker_environment
 from sft.experiments.executors.guarded_process import Command, GuardedProcess
 from sft.experiments.executors.protocol import Lease

@@ -6,7 +6,7 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sft.errors import InternalError
+from sft.exceptions import InternalError
 from sft.processes.environment import versions
 from sft.processes.quiet_stream import QuietStream
 from sft.runs.files import ResultsFolder

@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from sft.errors import ErrorKind
+from sft.exceptions import ErrorKind
 from sft.experiments.executors.protocol import MemorySeen
 from sft.runs.exit_codes import kind_of
 from sft.runs.files import AttemptFolder

@@ -5,7 +5,7 @@ anything more; pure.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sft.errors import ErrorKind
+from sft.exceptions import ErrorKind
 from sft.experiments.running.settings import OnOutOfMemory
 from sft.runs.records import STAGES, StageName, State, StatusRecord
 from sft.runs.states import is_own_failure

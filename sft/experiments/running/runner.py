@@ -4,7 +4,7 @@ import dataclasses
 import time
 from pathlib import Path
 
-from sft.errors import MACHINE_ERRNOS, NO_SPACE_ERRNOS, SftError
+from sft.exceptions import MACHINE_ERRNOS, NO_SPACE_ERRNOS, SftError
 from sft.experiments.executors.protocol import Executor, JobAttempt, Outcome, Request
 from sft.experiments.running.attempt import ActiveJob, Limits, Watch, judge, log_of, prepare
 from sft.experiments.running.board_refresh import BoardRefresh, StartBoard

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.executors.protocol import ExecutorOptions, StartChoice
 from sft.experiments.running.log_files import LogSize
 from sft.experiments.running.schedule import CostOf, unknown_cost

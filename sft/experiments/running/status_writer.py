@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from sft.errors import NO_SPACE_ERRNOS
+from sft.exceptions import NO_SPACE_ERRNOS
 from sft.runs.deletion import make_room
 from sft.runs.events import EventLog
 from sft.runs.files import JobFolder, ResultsFolder

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.experiments.planning.checks.child_answers import answer_of
 from sft.experiments.planning.new_rows_hints import new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment

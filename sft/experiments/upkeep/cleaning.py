@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.errors import FolderInUse, UserError
+from sft.exceptions import FolderInUse, UserError
 from sft.experiments.running.recovery import temporary_files
 from sft.experiments.upkeep.results_view import ResultsView, view_of
 from sft.runs.deletion import delete, is_within, set_aside, size_on_disk

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sft.config.reading import BEST
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.registry import nearest
 from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder

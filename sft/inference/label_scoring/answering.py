@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sft.config.experiment import ExperimentConfig
-from sft.errors import StageFailure
+from sft.exceptions import StageFailure
 from sft.inference.answering import MOST_STEPS, Answered, Asked
 from sft.runs.atomic import atomic_file
 from sft.runs.files import JobFolder

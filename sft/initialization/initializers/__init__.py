@@ -7,7 +7,7 @@ plan; the function itself is taken too). A variant is another name.
 
 import importlib.util
 
-from sft.errors import PackageMissing
+from sft.exceptions import PackageMissing
 from sft.registry import Registry
 
 needed_packages = {"umap": ("umap", "umap-learn", "pip install 'sft-grid[umap]'")}

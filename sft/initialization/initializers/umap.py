@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from sft.errors import PackageMissing, UserError
+from sft.exceptions import PackageMissing, UserError
 from sft.initialization.utils import dequantize
 
 RANDOM_STATE = 13

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.leaderboard.cache.parts import Parts, Split
 from sft.runs.array_files import read_arrays
 from sft.runs.atomic import atomic_file

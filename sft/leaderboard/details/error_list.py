@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.details.details import WrongRow, worst_errors
 from sft.leaderboard.details.sources import PredictedRow, input_columns, input_texts, predicted_rows

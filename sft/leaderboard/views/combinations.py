@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.board import Board, RankedRow
 from sft.leaderboard.collect import ExperimentRecord, finite_numbers
 from sft.leaderboard.in_force import first_name

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sft.config.reading import BEST
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.board import Board, Leaderboard, leading_group
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.gathering import common_name

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sft.errors import UserError
 from sft.evaluation.selection import DEV
+from sft.exceptions import UserError
 from sft.leaderboard.baselines.reading import baselines_of
 from sft.leaderboard.board import Board, Leaderboard, direction, with_ranks
 from sft.leaderboard.building import STATISTICS, StatisticsOptions

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sft.errors import PackageMissing, UserError
+from sft.exceptions import PackageMissing, UserError
 from sft.processes.variables import variables
 from sft.runs.file_systems import flock
 from sft.runs.files import ResultsFolder

@@ -7,7 +7,7 @@ import pytest
 
 from sft.calibration.calibrator import RowSetScores
 from sft.calibration.own import own_calibrator
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 SCORES = np.array([[0.0, -1.0], [-2.0, -1.0]])
 OWN = """

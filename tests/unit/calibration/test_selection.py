@@ -7,7 +7,7 @@ import pytest
 
 from sft.calibration import calibration_registry
 from sft.calibration.selection import calibrator_of, check_calibration, needed_row_sets
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 OWN = """
 import no_such_package_at_all

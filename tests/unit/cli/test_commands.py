@@ -14,7 +14,7 @@ from sft import api, cli
 from sft.api import grids
 from sft.cli import app, main, run_commands
 from sft.cli.arguments import pairs
-from sft.errors import FolderInUse, MachineError, UserError
+from sft.exceptions import FolderInUse, MachineError, UserError
 from sft.experiments.running import bookkeeping, run_plan, runner
 from sft.experiments.running.settings import RunSettings
 from sft.experiments.running.summary import RunSummary

@@ -6,7 +6,7 @@ import pytest
 
 from sft.cli.new_rows import predict_new_rows
 from sft.cli.run_commands import predict
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.grids.loading import GridOptions
 
 

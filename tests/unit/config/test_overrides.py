@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from sft.config.overrides import apply_overrides, fill_seed, parse_override
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sft.config.dataset import DatasetConfig
 from sft.data.folders import folder_splits
 from sft.data.loading import data_names
 from sft.data.sources import local_splits
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 
 CARD = """---
 configs:

@@ -12,7 +12,7 @@ from sft.data.loading import load_splits
 from sft.data.rows import Splits, indices_of
 from sft.data.selection import fold_splits, select
 from sft.data.shares import cut_folds
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 
 LABELS = st.lists(st.sampled_from("aabbbc"), min_size=12, max_size=90)
 

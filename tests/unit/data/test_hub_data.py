@@ -9,7 +9,7 @@ from huggingface_hub import constants, errors
 
 from sft.config.dataset import DatasetConfig
 from sft.data.loading import data_fingerprint, hub_commit, load_splits
-from sft.errors import DataError, MachineError
+from sft.exceptions import DataError, MachineError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sft.data.in_context import ExampleSource, Round
 from sft.data.rows import Row
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 VALUES = ("a", "b", "c")
 

@@ -7,7 +7,7 @@ import pytest
 from sft.config.dataset import DatasetConfig
 from sft.data.loading import data_fingerprint, load_splits, local_source
 from sft.data.rows import Splits
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 
 
 def config(path: str, **keys: Any) -> DatasetConfig:

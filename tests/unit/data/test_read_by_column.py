@@ -19,7 +19,7 @@ from sft.config.dataset import DatasetConfig
 from sft.data.loading import load_splits
 from sft.data.rows import Row, Splits
 from sft.data.selection import Selection, select
-from sft.errors import UserError
+from sft.exceptions import UserError
 from tests.support import slow_rows
 
 TEXTS = (

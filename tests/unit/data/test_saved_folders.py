@@ -6,7 +6,7 @@ import pytest
 
 from sft.config.dataset import DatasetConfig
 from sft.data.loading import data_fingerprint, load_splits
-from sft.errors import DataError
+from sft.exceptions import DataError
 
 
 def config(path: str, **keys: Any) -> DatasetConfig:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sft.config.dataset import DatasetConfig
 from sft.data.rows import Row, Split, Splits
 from sft.data.selection import Selection, sample, select
-from sft.errors import DataError
+from sft.exceptions import DataError
 
 LABELS = st.lists(st.sampled_from("aabbbbc"), min_size=1, max_size=150)
 

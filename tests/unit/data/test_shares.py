@@ -11,7 +11,7 @@ from sft.config.dataset import DatasetConfig
 from sft.data.loading import load_splits
 from sft.data.rows import Splits
 from sft.data.shares import cut
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 
 LABELS = st.lists(st.sampled_from("aabbbc"), min_size=12, max_size=120)
 

@@ -10,7 +10,7 @@ from sft.config.dataset import ReadOptions
 from sft.data.files.reading import read_file
 from sft.data.sources import file_split
 from sft.data.streaming import NewRowsFile, RowCounts, rows_of_file
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 
 ROWS = [{"text": f"“row” {n}\nbroken, line", "n": n, "kind": None if n % 3 else "é"} for n in range(2000)]
 

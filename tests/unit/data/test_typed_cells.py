@@ -15,8 +15,8 @@ from sft.data.joined_tables import merged
 from sft.data.loading import load_splits
 from sft.data.rows import Row
 from sft.data.tables import Table
-from sft.errors import DataError
 from sft.evaluation.predictions import kept_columns, prediction_record
+from sft.exceptions import DataError
 
 CELLS: dict[str, Any] = {
     "text": "01",

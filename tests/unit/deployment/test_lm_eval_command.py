@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sft.deployment.lm_eval_command import write_lm_eval_task
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import write_manifest

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sft.deployment.lm_eval_task import LmEvalTask, harness_pairs, lm_eval_task
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.experiments.grids.loading import RawGrid
 from sft.pipeline.prompts import ExperimentPrompts
 

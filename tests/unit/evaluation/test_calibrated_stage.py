@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sft.errors import StageFailure
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.recomputing import run_rows, wrong_metrics
 from sft.evaluation.row_metrics import row_sums
 from sft.evaluation.rows import EvaluatedRows, read_rows
 from sft.evaluation.selection import entry_of
 from sft.evaluation.stage import run
+from sft.exceptions import StageFailure
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from sft.errors import DataError, UserError
 from sft.evaluation.computation import MetricInputs, MetricResults, compute_metrics
+from sft.exceptions import DataError, UserError
 
 LABELS = ("bad", "good", "mixed", "absent")
 AVERAGES = ("macro", "micro", "weighted")

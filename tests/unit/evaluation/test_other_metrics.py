@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import MachineError, UserError
 from sft.evaluation.computation import MetricInputs, compute_metrics
 from sft.evaluation.selection import ranking_key
+from sft.exceptions import MachineError, UserError
 
 OWN = """
 def shorter(predictions, references):

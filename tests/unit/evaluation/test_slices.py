@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sft.data.rows import Row
-from sft.errors import DataError
 from sft.evaluation.rows import EvaluatedRows, read_rows, write_rows
 from sft.evaluation.slices import EMPTY, OTHERS, SlicedColumn, sliced
+from sft.exceptions import DataError
 
 
 def rows(cells: Sequence[Any]) -> list[Row]:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sft.errors import DataError, StageFailure
 from sft.evaluation.recomputing import run_rows, wrong_metrics
 from sft.evaluation.row_metrics import row_sums
 from sft.evaluation.rows import read_rows
 from sft.evaluation.stage import run
+from sft.exceptions import DataError, StageFailure
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.atomic import write_json, write_json_lines
 from sft.runs.files import JobFolder, ResultsFolder

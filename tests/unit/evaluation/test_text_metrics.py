@@ -9,9 +9,9 @@ import pytest
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
-from sft.errors import PackageMissing
 from sft.evaluation.computation import MetricInputs, MetricResults, compute_metrics
 from sft.evaluation.results import word_splitter
+from sft.exceptions import PackageMissing
 
 GOLD = ["The cat sat on the mat.", "It rained all day\nand all night.", "Stocks fell 3.5 %, again"]
 TEXTS = ["The cat sat on a mat.", "It rained all night\nand all day.", ""]

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.significance import PairedTest
 
-from sft.errors import UserError
 from sft.evaluation.computation import MetricInputs, MetricResults, compute_metrics
 from sft.evaluation.metrics.row_sums import RowSums
 from sft.evaluation.row_metrics import row_sums
 from sft.evaluation.rows import EvaluatedRows, matches
+from sft.exceptions import UserError
 
 PLAIN = "the cat sat on a mat It rained all day and night . Stocks fell 3.5 % again ,"
 WORDS = [*PLAIN.split(), "東京", "の天気", "Über"]

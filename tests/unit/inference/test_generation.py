@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.inference.generation import GenerationSettings, generate_texts
 from sft.inference.options import effective_generation_args
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.initialization.apply import initialize, initialize_from
 from sft.initialization.factors import initial_factors, load_factors, save_factors
 from sft.initialization.layers import adapter_layers

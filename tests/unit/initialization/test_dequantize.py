@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.initialization.utils import dequantize
 
 INPUTS, OUTPUTS, GROUP = 64, 48, 16

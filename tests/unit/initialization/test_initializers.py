@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sft.errors import PackageMissing, UserError
+from sft.exceptions import PackageMissing, UserError
 from sft.initialization import spectrum
 from sft.initialization.factors import keeps_base
 from sft.initialization.initializers import initializer_registry, require_initializer_package

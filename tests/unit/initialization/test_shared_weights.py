@@ -11,7 +11,7 @@ from peft.tuners.lora import LoraConfig
 from sft.adapters.attach import attach_adapter, restore_adapter
 from sft.adapters.method import adapter_method
 from sft.adapters.saving import save_adapter
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 OWN = """
 import torch

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.labels.label_set import LabelSet, check_gold, resolve_labels
 
 

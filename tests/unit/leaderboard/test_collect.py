@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.collect import ExperimentError
 from sft.leaderboard.joining import collect
 from sft.runs.atomic import write_json

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.board import Leaderboard
 from sft.leaderboard.building import build_leaderboard
 from sft.leaderboard.completing import with_statistics

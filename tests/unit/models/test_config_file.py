@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.config_file import decoder_fault, embedding_rows, has_other_layers, require_kind, require_rows
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 

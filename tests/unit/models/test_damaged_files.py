@@ -10,7 +10,7 @@ import pytest
 
 from sft.adapters.attach import attach_adapter
 from sft.adapters.saving import load_adapter, save_adapter
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.loading import ModelSource, load_config, load_model
 from sft.models.tokenizers import load_tokenizer
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM

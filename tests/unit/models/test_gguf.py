@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.models import gguf as gguf_files
 from sft.models.gguf import convert_gguf, converted_gguf
 from sft.models.loading import ModelSource, load_model

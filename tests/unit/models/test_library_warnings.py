@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.library_warnings import judged_warnings, noted_warnings
 from sft.models.loading import ModelSource, load_model
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM

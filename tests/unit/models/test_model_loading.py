@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sft.config.model import QuantizationConfig
-from sft.errors import MachineError, PackageMissing, UserError
+from sft.exceptions import MachineError, PackageMissing, UserError
 from sft.models import quantization
 from sft.models.loading import ModelSource, context_length, load_model
 from sft.models.model_args import check_model_args

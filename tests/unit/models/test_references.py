@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.models import hashes
 from sft.models.hashes import files_sha256
 from sft.models.references import hub_commit, locate, model_fingerprint

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.loading import ModelSource, load_config, load_model
 from sft.models.tokenizers import load_tokenizer
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM

@@ -9,7 +9,7 @@ import torch
 
 from sft.adapters.attach import attach_adapter
 from sft.adapters.saving import load_adapter, save_adapter
-from sft.errors import LoadingOutOfMemory, MachineError, UserError
+from sft.exceptions import LoadingOutOfMemory, MachineError, UserError
 from sft.models.loading import ModelSource, load_model
 from sft.models.room import loading_room
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sft.data.similarity import EmbeddingRanking
-from sft.errors import PackageMissing, UserError
+from sft.exceptions import PackageMissing, UserError
 from sft.models import sentence_encoder
 from sft.models.sentence_encoder import MODULE, EncoderSource, encode_texts
 

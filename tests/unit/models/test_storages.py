@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sft.adapters.attach import attach_adapter
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.initialization.utils import dequantize
 
 FP8 = torch.float8_e4m3fn

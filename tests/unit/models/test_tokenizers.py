@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.tokenizers import chat_template_in_force, default_template_args, load_tokenizer
 
 WORDS = ["[UNK]", "<eos>", "<pad>", "a", "b"]
@@ -120,7 +120,7 @@ def test_tokenizers_load_with_torch_blocked(save_tokenizer, tmp_path):
 def test_a_hub_name_that_is_not_cached_is_a_machine_error_offline(monkeypatch):
     import huggingface_hub
 
-    from sft.errors import MachineError
+    from sft.exceptions import MachineError
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(MachineError, match='model "org/nam" not found locally') as told:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.experiments.planning.checks.sections import SectionChecks
 from sft.runs.records import JobRecord
 from sft.tasks.planned import check_unchanged

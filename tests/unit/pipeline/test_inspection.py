@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.tokenizers import load_tokenizer
 from sft.pipeline.inspection import inspect_experiment
 from sft.prompts import PromptBuilder

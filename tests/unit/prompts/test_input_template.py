@@ -2,7 +2,7 @@
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.inputs import InputTemplate
 
 TEXTS = {

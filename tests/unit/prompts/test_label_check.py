@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts import Example, PromptBuilder, PromptStyle
 from sft.prompts.tokens import Tokens
 

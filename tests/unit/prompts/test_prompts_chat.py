@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts import Example, PromptBuilder, PromptStyle, resolve_format
 
 TURNS = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts import Example, PromptBuilder, PromptStyle, TooLong
 
 WORDS = "the service was good and the food was great "

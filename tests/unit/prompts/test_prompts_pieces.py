@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts import Example, PromptBuilder, PromptStyle, pieces
 from sft.prompts.style import Part
 from sft.prompts.tokens import Tokens

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.prompts import Example, Message, PromptBuilder, PromptStyle, TooLong
 from sft.prompts.train_row import IGNORED, TrainRow
 

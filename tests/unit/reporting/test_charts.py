@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.leaderboard.building import build_leaderboard
 from sft.leaderboard.completing import with_statistics
 from sft.reporting.charts.board_charts import effects_chart, learning_curve_chart, pareto_charts

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.building import build_leaderboard
 from sft.leaderboard.completing import with_statistics
 from sft.reporting.files import write_leaderboard

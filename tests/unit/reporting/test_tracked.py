@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError, PackageMissing, UserError
+from sft.exceptions import MachineError, PackageMissing, UserError
 from sft.leaderboard.joining import collect
 from sft.reporting import tracked
 from sft.reporting.tracked import last_log, log_results, require_tracker, tracked_grid

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.runs.atomic import write_json
 from sft.runs.attempts import begin_attempt, take_over
 from sft.runs.fence import require_in_place, working_for

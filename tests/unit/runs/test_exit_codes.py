@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from sft.errors import ErrorKind
+from sft.exceptions import ErrorKind
 from sft.runs.exit_codes import EXIT_CODES, exit_code_of, kind_of
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.runs.atomic import write_json
 from sft.runs.experiments import Standings, grid_entries, listed_experiments
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.runs.atomic import atomic_file, write_json
 from sft.runs.events import EventLog
 from sft.runs.fence import holding_read, require_in_place

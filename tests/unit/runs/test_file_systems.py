@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.runs import notices
 from sft.runs.atomic import write_json
 from sft.runs.file_systems import copy_folder

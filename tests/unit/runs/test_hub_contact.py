@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.experiments.planning.fingerprinting import Contents
 from sft.models.references import not_reachable
 from sft.runs import notices

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import FolderInUse, MachineError
+from sft.exceptions import FolderInUse, MachineError
 from sft.runs import lock
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import UNKNOWN_HOLDER, lock_holder, locked

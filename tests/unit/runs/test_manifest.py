@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.runs.files import JobFolder
 from sft.runs.manifest import ListedFile, difference, finished_files, is_done, listed_files, write_manifest
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.runs.records import (
     ErrorRecord,
     JobRecord,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.errors import DataError
 from sft.evaluation.predictions import kept_columns
+from sft.exceptions import DataError
 from sft.pipeline.inspection import inspect_experiment
 from sft.tasks.corrections import scored
 from sft.tasks.inputs import load_inputs

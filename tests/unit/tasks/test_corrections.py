@@ -9,7 +9,7 @@ import pytest
 
 from sft.config.experiment import ExperimentConfig
 from sft.data.rows import texts_of
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.tasks.corrections import ScoredInputs, scored
 from sft.tasks.inputs import load_inputs, rows_sha256
 

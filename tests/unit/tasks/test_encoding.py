@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 from sft.inference.limits import prompt_limit
 from sft.prompts import Example, PromptBuilder
 from sft.tasks import prompting

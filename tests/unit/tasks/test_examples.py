@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.models.sentence_encoder import EncoderSource
 from sft.tasks import examples
 from sft.tasks.examples import InferenceExamples, TrainingExamples

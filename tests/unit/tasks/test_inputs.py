@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
 from sft.runs.files import ResultsFolder
 from sft.runs.records import JobRecord

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sft import registry
-from sft.errors import DataError
 from sft.evaluation.metrics.own import compute_own_metric
+from sft.exceptions import DataError
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
 from sft.runs.files import ResultsFolder
 from sft.runs.records import JobRecord

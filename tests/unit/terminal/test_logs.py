@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.upkeep.results_view import find_experiment, view_of
 from sft.runs.events import EventLog
 from sft.runs.records import ErrorRecord, StatusRecord, write_record

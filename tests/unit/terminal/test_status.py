@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.upkeep.results_view import view_of
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import PackageMissing
+from sft.exceptions import PackageMissing
 from sft.training.argument_checks import BEST_METRICS, check_rows_fill_a_batch, require_trainer_packages
 from sft.training.options import check_trainer_args, effective_trainer_args
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import StageFailure
+from sft.exceptions import StageFailure
 from sft.training.checkpoints import PIECE, STATE, TENSORS, CheckpointFolder, Piece, flaw_of, write_piece
 
 FILES = (TENSORS, "optimizer.pt", "scheduler.pt", "rng_state.pth", STATE, PIECE)

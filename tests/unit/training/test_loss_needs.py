@@ -7,7 +7,7 @@ import pytest
 import torch
 from trl import SFTConfig
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.training.loss_needs import fit_loss
 
 SIZES = {

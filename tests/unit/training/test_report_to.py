@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sft.config.library.source import find_class
-from sft.errors import InvalidExperiments, MachineError, PackageMissing
+from sft.exceptions import InvalidExperiments, MachineError, PackageMissing
 from sft.runs.files import JobFolder
 from sft.training import report_to
 from sft.training.report_to import PACKAGES, check_report_to, integrations, reporting, require_report_to

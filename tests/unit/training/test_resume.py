@@ -12,7 +12,7 @@ import torch
 from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
 from sft.adapters.method import adapter_method
 from sft.adapters.saving import save_adapter
-from sft.errors import StageFailure
+from sft.exceptions import StageFailure
 from sft.processes.signals import StopRequested
 from sft.prompts.train_row import TrainRow
 from sft.runs.progress import Progress

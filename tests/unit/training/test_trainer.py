@@ -9,7 +9,7 @@ import torch
 from accelerate.state import AcceleratorState
 from torch.nn.functional import cross_entropy
 
-from sft.errors import DataError, StageFailure
+from sft.exceptions import DataError, StageFailure
 from sft.prompts.train_row import IGNORED, TrainRow
 from sft.training import callbacks
 from sft.training.checkpoints import CheckpointFolder

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from sft.adapters.attach import attach_adapter
 from sft.adapters.saving import save_adapter
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.train_row import IGNORED
 
 TOKENS = [30, 31, 32]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from sft.config.library.keys import SFT_CONFIG, dataclass_fields
-from sft.errors import DataError
+from sft.exceptions import DataError
 from sft.prompts.train_row import IGNORED, TrainRow, check_rows
 from sft.training import options
 from sft.training.options import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import DataError, MachineError, StageFailure, UserError
+from sft.exceptions import DataError, MachineError, StageFailure, UserError
 from sft.runs.exit_codes import exit_code_of
 from sft.worker.failures import error_record
 

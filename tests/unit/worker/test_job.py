@@ -23,7 +23,7 @@ from sft.worker.job import run_job, settle_threads
 
 STAGE = """
 import os, signal
-from sft.errors import DataError
+from sft.exceptions import DataError
 
 def succeed(job, record, progress, started):
     (job.path / "ran").write_text(record.name)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from sft.errors import UserError
 from sft.evaluation.metrics.base import OfflineMetric
 from sft.evaluation.metrics.entry import PER_ROW
+from sft.exceptions import UserError
 from sft.models.references import loading_error
 
 

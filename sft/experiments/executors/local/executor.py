@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.experiments.executors.handle import LocalHandle, Submission
 from sft.experiments.executors.local.dealing import Dealing
 from sft.experiments.executors.local.gpu_memory import GpuMemory, taken_by_others

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.processes.child import module_command
 from sft.processes.isolation import isolated
 

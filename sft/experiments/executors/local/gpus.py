@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.experiments.executors.local.gpu_question import Gpu, GpuAnswer, ask_for_gpus
 from sft.processes.visible_gpus import VISIBLE_GPUS, visible_names
 from sft.runs.notices import say_once

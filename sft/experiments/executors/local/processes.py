@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sft.errors import MachineError, machine_kind
+from sft.exceptions import MachineError, machine_kind
 from sft.experiments.executors.environment import server_environment, worker_environment
 from sft.experiments.executors.guard import NOT_STARTED
 from sft.experiments.executors.guarded_process import Guarded, GuardedProcess, start_fresh

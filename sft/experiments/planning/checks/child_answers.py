@@ -5,7 +5,7 @@ import os
 import subprocess
 from typing import Any
 
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.processes.child import module_command
 from sft.processes.isolation import isolated
 

@@ -13,8 +13,8 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.data.leaks import count_leaks
 from sft.data.rows import Row, Splits, texts_of
-from sft.errors import DataError, UserError
 from sft.evaluation.slices import sliced
+from sft.exceptions import DataError, UserError
 from sft.experiments.planning.row_warnings import row_warnings
 from sft.pipeline.needed_rows import named_row_sets
 from sft.tasks.corrections import scored

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.errors import SftError
 from sft.evaluation.metrics.hub import arguments_key, try_hub_metric
 from sft.evaluation.selection import entry_of, options_of, result_name, source_of
+from sft.exceptions import SftError
 from sft.experiments.planning.checks.child_answers import answer_of
 from sft.registry import import_object
 from sft.runs.hub_contact import probe

@@ -5,7 +5,7 @@ import re
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.config.prompting import PromptingConfig
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.inputs import InputTemplate
 from sft.registry import nearest
 from sft.tasks.inputs import task_of

@@ -15,8 +15,8 @@ from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
-from sft.errors import UserError
 from sft.evaluation.checks import check_metrics, require_packages
+from sft.exceptions import UserError
 from sft.experiments.planning.checks.metrics import require_loadable
 from sft.experiments.planning.checks.prompting import prompting_findings
 from sft.inference.options import check_generation_args

@@ -14,7 +14,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.config.prompting import PromptingConfig
 from sft.data.profile.prompts import PromptShape
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.labels.label_set import LabelSet
 from sft.models.config_file import embedding_rows, has_other_layers, read_config, require_kind, require_rows
 from sft.models.gguf import converted_gguf

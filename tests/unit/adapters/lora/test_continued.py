@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sft.adapters.method import adapter_method
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 
 @pytest.fixture

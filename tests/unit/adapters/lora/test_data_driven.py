@@ -8,7 +8,7 @@ import torch
 
 from sft.adapters.attach import attach_adapter
 from sft.adapters.saving import save_adapter
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.prompts.train_row import TrainRow
 
 FOLDER = Path()

@@ -10,7 +10,7 @@ import torch
 
 from sft.adapters.attach import attach_adapter, continue_adapter
 from sft.adapters.saving import load_adapter, save_adapter
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 Tensors = dict[str, torch.Tensor]
 DORA = {"use_dora": True, "modules_to_save": ["lm_head"], "r": 2}

@@ -10,7 +10,7 @@ from sft.adapters.lora.initialization import InitChoice
 from sft.adapters.lora.options import LoraOptions
 from sft.adapters.method import adapter_method
 from sft.config.library.keys import LORA_CONFIG, dataclass_fields
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 
 def messages(options, folder=Path()):

@@ -13,7 +13,7 @@ from sft.adapters.lora.peft_folder import load_peft
 from sft.adapters.lora.saving import _refactored
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import load_adapter, save_adapter
-from sft.errors import UserError
+from sft.exceptions import UserError
 
 EXACT = 2e-4
 

@@ -11,7 +11,7 @@ from sft.adapters.attach import attach_adapter, restore_adapter
 from sft.adapters.lora.targets import PASSED_WHOLE, _all_linear, _chooses, _passed
 from sft.adapters.method import adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.initialization.layers import adapter_layers, split_factors
 from sft.models.library_warnings import noted_warnings
 from sft.prompts.train_row import TrainRow

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from sft.config.library import keys as keys
-from sft.errors import PackageMissing
+from sft.exceptions import PackageMissing
 
 IMPORTS = """
 import sys

@@ -7,7 +7,7 @@ import pytest
 from sft.config.dataset import DatasetConfig
 from sft.data.loading import load_splits
 from sft.data.rows import Splits
-from sft.errors import DataError
+from sft.exceptions import DataError
 
 TURNS = [
     {"role": "system", "content": "Be brief."},

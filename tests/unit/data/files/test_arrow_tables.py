@@ -10,7 +10,7 @@ import pytest
 from sft.config.dataset import DatasetConfig
 from sft.data.files.arrow_tables import from_arrow, read_parquet
 from sft.data.loading import load_splits
-from sft.errors import DataError
+from sft.exceptions import DataError
 
 
 def test_parquet_values_are_json_values(tmp_path: Path) -> None:

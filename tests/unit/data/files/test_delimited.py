@@ -6,7 +6,7 @@ import pytest
 
 from sft.config.dataset import ReadOptions
 from sft.data.files.delimited import read_csv
-from sft.errors import DataError, UserError
+from sft.exceptions import DataError, UserError
 
 READ = ReadOptions()
 

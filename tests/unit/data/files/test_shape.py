@@ -11,7 +11,7 @@ from sft.config.dataset import ReadOptions
 from sft.data.files.reading import read_file
 from sft.data.files.shape import file_shape
 from sft.data.folders import FORMATS
-from sft.errors import DataError
+from sft.exceptions import DataError
 from tests.support.workbooks import write_workbook
 
 TABLE = [["text", "label"], ["é, a", "01"], ["b", "NA"]]

@@ -9,7 +9,7 @@ import pytest
 from sft.config.dataset import ReadOptions
 from sft.data.files.reading import of_use, read_file
 from sft.data.files.text_files import OLE
-from sft.errors import DataError, PackageMissing, UserError
+from sft.exceptions import DataError, PackageMissing, UserError
 from tests.support.workbooks import DURATION_STYLE, Raw, date_cell, write_workbook
 
 READ = ReadOptions()

@@ -10,7 +10,7 @@ from sft.data.files import json_files
 from sft.data.files.delimited import read_csv
 from sft.data.joined_tables import merged
 from sft.data.tables import Table
-from sft.errors import DataError, MachineError, UserError
+from sft.exceptions import DataError, MachineError, UserError
 
 READ = ReadOptions()
 

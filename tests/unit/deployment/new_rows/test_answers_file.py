@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sft.deployment.new_rows.answers_file import opened, whole_lines
-from sft.errors import FolderInUse, UserError
+from sft.exceptions import FolderInUse, UserError
 
 
 def lines(count: int, first: int = 0) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sft.deployment.new_rows.origin import check_output, origin_in_force, output_beside
-from sft.errors import UserError
+from sft.exceptions import UserError
 from tests.support.new_rows import WANTED
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sft.deployment.new_rows import running
-from sft.errors import InternalError, StageFailure, UserError
+from sft.exceptions import InternalError, StageFailure, UserError
 from tests.support.new_rows import WANTED
 
 SCRIPT = """

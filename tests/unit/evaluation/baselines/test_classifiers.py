@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sft.errors import DataError
 from sft.evaluation.baselines import classifiers
 from sft.evaluation.baselines.classifiers import Known, majority, tfidf_regression
 from sft.evaluation.metrics.formulas import classification_numbers
+from sft.exceptions import DataError
 
 NONE = np.array([], dtype=np.int64)
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sft.errors import DataError, UserError
 from sft.evaluation.metrics.formulas import classification_numbers
 from sft.evaluation.rows import read_rows
 from sft.evaluation.selection import DEV
+from sft.exceptions import DataError, UserError
 from sft.runs.manifest import is_done
 from sft.runs.records import write_record
 from tests.support.baselines import NAMES, BaselineGrid

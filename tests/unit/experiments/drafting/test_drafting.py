@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sft import api
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.drafting.columns import free_text
 from sft.experiments.drafting.draft import draft
 from sft.experiments.drafting.reading import bring

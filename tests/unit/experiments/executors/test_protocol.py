@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import sft
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.executors import executor_registry, make_executor
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.protocol import ExecutorOptions

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError, PackageMissing, UserError
+from sft.exceptions import MachineError, PackageMissing, UserError
 from sft.experiments.grids import jsonnet
 from sft.experiments.grids.jsonnet import JsonnetOptions, evaluate_jsonnet
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.grids.loading import GridOptions, load_grid
 
 Raw = Callable[..., dict[str, Any]]

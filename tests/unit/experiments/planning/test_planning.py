@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import InvalidExperiments
+from sft.exceptions import InvalidExperiments
 from sft.experiments.grids.loading import RawGrid
 from sft.experiments.planning import planning
 from sft.experiments.planning.checks.odd_texts import OddRow

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.experiments.planning.plan_record import plan_record
 from sft.experiments.reusing import taking_over
 from sft.experiments.reusing.other_results import OtherResults, other_results

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.experiments.running import trained_adapters
 from sft.experiments.running.grid_files import read_grid, write_configs, write_grid
 from sft.experiments.running.trained_adapters import copy_adapters

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import InternalError
+from sft.exceptions import InternalError
 from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine

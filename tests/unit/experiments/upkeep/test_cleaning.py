@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import FolderInUse, UserError
+from sft.exceptions import FolderInUse, UserError
 from sft.experiments.upkeep.cleaning import clean, find_removals, remove
 from sft.experiments.upkeep.results_view import view_of
 from sft.experiments.upkeep.verification import verify

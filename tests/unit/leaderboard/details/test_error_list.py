@@ -8,8 +8,8 @@ import pytest
 from rich.cells import cell_len
 
 import sft
-from sft.errors import UserError
 from sft.evaluation.predictions import Prediction, prediction_record, read_predictions, write_predictions
+from sft.exceptions import UserError
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.details.error_list import ErrorList, ErrorRequest, error_list
 from sft.leaderboard.joining import collect
@@ -113,12 +113,11 @@ def test_the_file_runs_no_formula_and_the_record_has_texts_as_they_are(tmp_path:
     assert (record["n_wrong"], record["n_asked"], [row["text"] for row in record["rows"]]) == (3, 3, [TEXT])
 
 
-def test_from_python_the_module_of_errors_is_a_function_too(tmp_path: Path) -> None:
+def test_from_python_errors_are_found_and_written(tmp_path: Path) -> None:
     recorded(tmp_path)
     found = sft.errors("one", tmp_path / "results", csv=tmp_path / "new" / "wrong.csv")
     assert indices(found) == [2, 3, 1]
     assert len((tmp_path / "new" / "wrong.csv").read_text().splitlines()) == 4
-    assert sft.errors.UserError is UserError
     with pytest.raises(UserError, match=r"--csv .*new: .*new is a folder"):
         sft.errors("1", tmp_path / "results", csv=tmp_path / "new")
     with pytest.raises(UserError, match="no experiment is called 'two'"):

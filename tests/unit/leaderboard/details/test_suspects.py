@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 import sft
 from sft.api import suspects as suspects_of_folder
-from sft.errors import UserError
 from sft.evaluation.predictions import Prediction, prediction_record, write_predictions
 from sft.evaluation.rows import labelled_rows, write_rows
+from sft.exceptions import UserError
 from sft.leaderboard.details.suspects import suspects
 from sft.reporting.error_rows import suspect_csv, suspect_record
 from sft.reporting.tables.suspects import suspect_lines

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.building import build_leaderboard
 from sft.leaderboard.completing import with_statistics
 from sft.leaderboard.statistics.formulas import score_mcnemar_p

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.leaderboard.board import direction
 from sft.leaderboard.building import build_leaderboard, leading_id
 from sft.leaderboard.collect import ExperimentRecord

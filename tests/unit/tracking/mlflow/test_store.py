@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import PackageMissing
+from sft.exceptions import PackageMissing
 from sft.runs.files import ResultsFolder
 from sft.tracking.mlflow.store import STORE, absolute_store, local_store, require_mlflow
 

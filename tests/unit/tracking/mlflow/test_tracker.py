@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import UserError
+from sft.exceptions import UserError
 from sft.tracking.mlflow.store import EXPERIMENT, STORE
 from sft.tracking.mlflow.tracker import Mlflow
 from sft.tracking.tracker import Point, TrackedExperiment, TrackedGrid

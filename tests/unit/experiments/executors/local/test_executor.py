@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local import executor as module
 from sft.experiments.executors.local.executor import LocalExecutor

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError, UserError
+from sft.exceptions import MachineError, UserError
 from sft.experiments.executors.local import gpus
 from sft.experiments.executors.local.gpu_memory import GpuMemory
 from sft.experiments.executors.local.gpus import find_gpus, require_gpus, usable_gpus

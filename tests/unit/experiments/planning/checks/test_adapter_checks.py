@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import InvalidExperiments
+from sft.exceptions import InvalidExperiments
 
 LORA = {"trainable_token_indices": [3], "modules_to_save": ["lm_head"]}
 

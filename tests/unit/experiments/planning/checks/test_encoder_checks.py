@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sft.errors import InvalidExperiments, MachineError
+from sft.exceptions import InvalidExperiments, MachineError
 from sft.experiments.planning import fingerprinting
 from sft.models import sentence_encoder
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sft.errors import MachineError
 from sft.evaluation.metrics import hub
 from sft.evaluation.metrics.hub import try_hub_metric
+from sft.exceptions import MachineError
 from sft.experiments.planning.checks import metrics
 from sft.experiments.planning.checks.metrics import require_loadable
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sft.config.reading import read_experiment
-from sft.errors import MachineError
+from sft.exceptions import MachineError
 from sft.experiments.planning.checks.tokenizer_child import examine
 from sft.experiments.planning.checks.tokenizers import TokenizerQuestion, ask
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.errors import MachineError, machine_error
+from sft.exceptions import MachineError, machine_error
 
 
 def raised(first: Exception, then: Exception) -> Exception:

@@ -3,10 +3,7 @@
 import errno
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -194,14 +191,3 @@ class InvalidExperiments(UserError):
         self.lines = tuple(lines)
         self.source = source
         self.findings = tuple(findings)
-
-
-class _CallableModule(ModuleType):
-    """This module, which in `import sft` has the name of a function as well."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """`sft.errors(...)`: as `sft.api.errors`, the wrong rows of an experiment."""
-        return import_module("sft.api").errors(*arguments, **options)
-
-
-sys.modules[__name__].__class__ = _CallableModule
