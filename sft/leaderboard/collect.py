@@ -179,15 +179,21 @@ class Reader:
             if METRICS_FILE not in standing.files:
                 standing = self.standings.of_experiment(experiment)
             if standing.state != "done":
-                return _without_result(experiment, standing)
+                return self._without_result(experiment, standing)
             metrics = self._metrics(place, folder, standing.files, manifest)
             if metrics is None:
-                return _without_result(experiment, replace(self.standings.of(folder), state="damaged"))
+                return self._without_result(experiment, replace(self.standings.of(folder), state="damaged"))
         baseline = None if experiment.baseline is None else experiment.baseline.path
         remember = partial(self.cache.remember, f"{place}/result")
         return ExperimentRecord(
             name, key, "done", folder.path, config, metrics, None, baseline, self.in_force, remember
         )
+
+    def _without_result(self, experiment: ListedExperiment, standing: Standing) -> ExperimentRecord:
+        error, status, folder = standing.error, standing.status, experiment.folder.path
+        told = None if error is None else ExperimentError(error.kind, error.message, status.stage if status else None)
+        name, key, config = experiment.name, experiment.key, experiment.config
+        return ExperimentRecord(name, key, standing.state, folder, config, error=told, look_up=self.in_force)
 
     def in_force(self, config: Mapping[str, Any]) -> InForce:
         """As `in_force.in_force`; for configs of the cache, each of which is looked at once for all times."""
@@ -221,14 +227,6 @@ class Reader:
             return found
         kept: Mapping[str, Any] = self.cache.keep(name, names, signature, found, _SPLITS["metrics.json"])
         return kept
-
-
-def _without_result(experiment: ListedExperiment, standing: Standing) -> ExperimentRecord:
-    error, status = standing.error, standing.status
-    told = None if error is None else ExperimentError(error.kind, error.message, status.stage if status else None)
-    return ExperimentRecord(
-        experiment.name, experiment.key, standing.state, experiment.folder.path, experiment.config, error=told
-    )
 
 
 def _metrics(folder: JobFolder, files: Mapping[str, ListedFile]) -> Mapping[str, Any] | None:

@@ -54,6 +54,15 @@ def test_unchanged_files_are_not_read(grid: ResultsBuilder, monkeypatch: pytest.
     assert [one[2] for one in expected] == ["done"] * 4
 
 
+def test_configs_without_a_result_are_looked_at_once(grid: ResultsBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grid under way has many of them, at every refresh."""
+    grid.planned("later", "d" * 16, config(seed=9, model={"name": "another"}))
+    before = collect([grid.results], keeps=True).in_grid[-1]
+    monkeypatch.setattr(collecting, "in_force", None)
+    after = collect([grid.results]).in_grid[-1]
+    assert (after.name, after.state, after.in_force) == ("later", "pending", before.in_force)
+
+
 def test_edited_metrics_are_damaged_even_with_their_old_time(grid: ResultsBuilder) -> None:
     path = grid.experiment("b", "b" * 16).metrics
     before, text = path.stat(), path.read_text()
