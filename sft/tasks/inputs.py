@@ -211,9 +211,11 @@ def _check_fold(whole: Inputs, splits: Splits, number: str) -> None:
     counts, n_folds = Counter(texts_of(whole.splits.test.rows, column)), len(whole.splits.folds)
     short = {label: counts[label] for label in whole.labels.values if 0 < counts[label] < n_folds}
     if short:
+        most = min(short.values())
+        at_most = f"ask for at most {most} folds, " if most > 1 else "write shares in place of folds, "
         raise DataError(
             f"dataset.splits.folds: {n_folds} folds, and labels have fewer rows ({counts_text(short)}), so that a "
-            f"fold would lack one; ask for at most {min(short.values())} folds, add rows, or leave such labels out"
+            f"fold would lack one; {at_most}add rows, or leave such labels out"
         )
     own = Counter(counts)
     own.subtract(texts_of(splits.train.rows if splits.train else (), column))

@@ -128,7 +128,9 @@ def _cut(data: BroughtData, name: str, inputs: Sequence[str], label: str, *, hol
     if len(distinct) < fewest or (holds_labels and min(Counter(distinct).values()) < fewest):
         folds = None
     if folds is not None and len(gold) < ROWS_FOR_SHARES:
-        note = f"few rows, so each is tested once, with shots from the other folds{other}"
+        note = (
+            f"few rows, so each is tested once, with shots from the other folds; to answer new rows, cut shares{other}"
+        )
         return DraftSplits(path, folds, note, len(gold), name, 1 - 1 / FOLDS, (), shares)
     note = f"shares of the rows; equal texts stay on one side{other}"
     return DraftSplits(path, shares, note, round(TEST_SHARE * len(gold)), name, 1 - sum(shares.values()), (), folds)
