@@ -27,8 +27,10 @@ def check_columns(data: BroughtData, inputs: Sequence[str], label: str | None) -
     """Make sure that the columns are written, are there and hold something; the label's.
 
     Raises:
-        UserError: they are not; with the columns that there are, and a command that would do.
+        UserError: they are not, with the columns that there are and a command that would do; or there is no row.
     """
+    if not any(table.n_rows for table in data.tables.values()):
+        raise UserError(f"{data.path}: there are no rows, only the columns {listed(data.columns)}")
     if label is None:
         meant = "--inputs must say which columns are read, and --label which is predicted"
         meant = "--label must say which column is predicted" if inputs else meant

@@ -103,7 +103,8 @@ def find_experiment(view: ResultsView, wanted: str, best: Callable[[], str | Non
     if wanted == BEST:
         leader = best()
         if leader is None:
-            raise UserError(f"{view.results.path}: no experiment is ranked yet")
+            joined = "" if view.experiments else "; it holds no experiments: name the folder in which they ran"
+            raise UserError(f"{view.results.path}: no experiment is ranked yet{joined}")
         wanted = leader
     named = [item for item in view.experiments if item.name == wanted]
     found = named or [item for item in view.experiments if wanted and item.key.startswith(wanted)]

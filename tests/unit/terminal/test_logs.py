@@ -8,6 +8,7 @@ import pytest
 from sft.exceptions import UserError
 from sft.experiments.upkeep.results_view import find_experiment, view_of
 from sft.runs.events import EventLog
+from sft.runs.files import ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
 from sft.terminal.logs import logs_of, tail
 
@@ -43,6 +44,11 @@ def test_an_exact_name_counts_before_an_id(named: Any, wanted: str, name: str) -
 def test_several_are_refused_by_listing_them(named: Any) -> None:
     with pytest.raises(UserError, match=r"'abcd' may be lora \[abcd1000\], icl \[abcd2000\]; write more of the id"):
         logs(named, "abcd")
+
+
+def test_a_folder_of_joined_boards_has_no_experiments(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="ranked yet; it holds no experiments: name the folder in which they ran"):
+        find_experiment(view_of(ResultsFolder(tmp_path)), "best", nobody)
 
 
 @pytest.mark.parametrize(

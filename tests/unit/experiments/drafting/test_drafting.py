@@ -206,6 +206,12 @@ def test_equal_texts_stay_on_one_side_so_that_few_of_them_make_no_folds(brought:
         api.new("b.csv", ["text"], "y")
 
 
+def test_a_header_alone_has_no_rows(brought: Path) -> None:
+    (brought / "a.csv").write_text("text,y\n")
+    with pytest.raises(UserError, match="there are no rows, only the columns text, y"):
+        api.new("a.csv", ["text"], "y")
+
+
 def test_labels_that_differ_in_white_space_alone_are_told(brought: Path) -> None:
     (brought / "a.jsonl").write_text("".join(f'{{"text": "t {n}", "y": "{("a", "a ")[n % 2]}"}}\n' for n in range(40)))
     with pytest.raises(UserError, match="'a' and 'a ' differ in white space alone"):
