@@ -76,6 +76,7 @@ def run_rows(job: JobFolder, metrics: Mapping[str, Any], result: str) -> RunRows
     """The rows of the split of a result, with all that its metric needs; None where they do not give the result.
 
     They are read from `rows.npz`; what that lacks, as files of earlier versions do, is made from the predictions.
+    Which slices they are in `rows.npz` alone tells.
 
     Args:
         job: a finished experiment.
@@ -100,7 +101,7 @@ def run_rows(job: JobFolder, metrics: Mapping[str, Any], result: str) -> RunRows
         except (OSError, *_NOT_ITS_ROWS):
             again = None
         if again is not None and given.keys() < (more := _given(again, metrics, prefix, wanted)).keys():
-            return RunRows(again, more)
+            return RunRows(again if saved is None else replace(again, slices=saved.slices), more)
     return RunRows(saved, given) if saved is not None and result in given else None
 
 

@@ -9,7 +9,7 @@ from sft.data.profile.lengths import LengthProfile, length_profile, sample_of, w
 from sft.exceptions import UserError
 from sft.experiments.drafting.columns import check_columns, free_text, parted
 from sft.experiments.drafting.reading import BroughtData, present
-from sft.experiments.drafting.splits import DraftSplits, draft_splits, left_out, usable_gold
+from sft.experiments.drafting.splits import DraftSplits, draft_splits, left_out, usable_rows
 from sft.wording import counted, quoted, some
 
 DEFAULT_MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
@@ -99,9 +99,10 @@ def draft(data: BroughtData, inputs: Sequence[str], label: str | None, task: str
     holds_labels, told = _holds_labels(data, gold, task)
     splits = draft_splits(data, inputs, gold, holds_labels=holds_labels)
     labels = _labels(data, splits, gold) if holds_labels else ()
-    pool = Counter(usable_gold(data, splits.train, inputs, gold))
+    usable = usable_rows(data, splits.train, inputs, gold)
+    pool = Counter(usable.gold.values())
     rows = {value: pool[value] for value in labels} or {"": pool.total()}
-    is_even = splits.train_share == 1 or not left_out(data, splits.train, inputs, gold)
+    is_even = splits.train_share == 1 or not usable.loses_some
     kept = {value: int(number * splits.train_share) - (not is_even) for value, number in rows.items()}
     shots = SHOTS if labels else min(TEXTS_AS_SHOTS, max(1, kept[""]))
     few = [f"{quoted(value)} {pool[value]}" for value in labels if kept[value] < shots]

@@ -54,24 +54,24 @@ def left_out(data: BroughtData, split: str, inputs: Sequence[str], label: str) -
     return gold.union(*holes) if gold or set.intersection(*holes) else set()
 
 
-def usable_gold(
-    data: BroughtData, split: str, inputs: Sequence[str], label: str, *, distinct: bool = False
-) -> list[str]:
-    """The gold values of the rows that are not left out.
+@dataclass(frozen=True)
+class UsableRows:
+    """The rows of a split that are not left out.
 
-    Args:
-        data: what was brought.
-        split: of which.
-        inputs: the columns that the model reads.
-        label: the column that is predicted.
-        distinct: count rows of equal texts once, as a cut leaves them on one side.
+    Attributes:
+        gold: place -> gold value.
+        loses_some: whether any are left out, which happens after a cut.
     """
+
+    gold: Mapping[int, str]
+    loses_some: bool
+
+
+def usable_rows(data: BroughtData, split: str, inputs: Sequence[str], label: str) -> UsableRows:
+    """The rows of a split that have gold and what `on_missing` wants beside it."""
     left, gold = left_out(data, split, inputs, label), data.texts(split, label)
-    places = [place for place, text in enumerate(gold) if place not in left and text is not None]
-    if distinct:
-        texts = list(zip(*(data.texts(split, column) for column in inputs), strict=True))
-        places = list({texts[place]: place for place in places}.values())
-    return present([gold[place] for place in places])
+    kept = {place: text for place, text in enumerate(gold) if place not in left and text is not None}
+    return UsableRows(kept, bool(left))
 
 
 def draft_splits(data: BroughtData, inputs: Sequence[str], label: str, *, holds_labels: bool) -> DraftSplits:
@@ -115,16 +115,19 @@ def _cut(data: BroughtData, name: str, inputs: Sequence[str], label: str, *, hol
                 f"{data.path}: only split {quoted(name)} has the --label column, not {others}; give its file"
             )
         path, other = data.files[name], f"; only {quoted(name)} has that column"
-    gold = usable_gold(data, name, inputs, label)
+    usable = usable_rows(data, name, inputs, label)
+    gold = list(usable.gold.values())
     shares = {"test": TEST_SHARE} | ({"dev": DEV_SHARE} if len(gold) >= ROWS_FOR_DEV else {})
     folds = {"folds": FOLDS} if len(gold) >= FOLDS else None
-    distinct = usable_gold(data, name, inputs, label, distinct=True)
+    texts = list(zip(*(data.texts(name, column) for column in inputs), strict=True))
+    # A cut leaves equal texts on one side.
+    distinct = list({texts[place]: value for place, value in usable.gold.items()}.values())
     if len(distinct) < FEWEST_TEXTS:
         raise UserError(
             f"{path}: {counted(len(distinct), 'different text')} with gold: too few to train and to test on"
         )
     # Rows are left out after the cut, so that one fold may lose more of a label than another.
-    fewest = FOLDS if not left_out(data, name, inputs, label) else SAFE_IN_FOLDS * FOLDS
+    fewest = SAFE_IN_FOLDS * FOLDS if usable.loses_some else FOLDS
     if len(distinct) < fewest or (holds_labels and min(Counter(distinct).values()) < fewest):
         folds = None
     if folds is not None and len(gold) < ROWS_FOR_SHARES:

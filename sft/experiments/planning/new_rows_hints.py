@@ -1,7 +1,7 @@
 """Where a training is asked for only because other rows are to be answered: a finished one can answer them."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sft.pipeline.differences import leaves
@@ -18,20 +18,31 @@ CUT_FILE = "reading.content.all"
 """The content of a file that shares cut, in which evaluated rows stand beside those that are trained on."""
 
 
-def new_rows_hints(trainings: Mapping[str, Mapping[str, Any]], results: ResultsFolder) -> dict[str, str]:
+def new_rows_hints(
+    trainings: Mapping[str, Mapping[str, Any]], finished: Iterable[JobRecord], results: ResultsFolder
+) -> dict[str, str]:
     """Name -> command, of each training that differs from a finished one only in a file with evaluated rows in it.
 
     Args:
         trainings: name -> what its key is made of, of those that would run.
-        results: where finished ones lie.
+        finished: the finished trainings.
+        results: where these lie.
     """
-    finished = list(finished_trainings(results)) if trainings else []
+    known: dict[frozenset[tuple[str, str]], list[JobRecord]] = {}
+    for record in finished:
+        known.setdefault(_beside_rows(record.key_fields), []).append(record)
     hints = {}
     for name, fields in trainings.items():
-        like = next((record for record in finished if only_rows_differ(record.key_fields, fields)), None)
+        alike = known.get(_beside_rows(fields), ())
+        like = next((record for record in alike if only_rows_differ(record.key_fields, fields)), None)
         if like is not None:
             hints[name] = _command(like.name, results)
     return hints
+
+
+def _beside_rows(fields: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """What is equal in trainings of which only rows differ; by it the few that may be alike are found among many."""
+    return frozenset(item for item in leaves(fields).items() if not item[0].startswith(ROWS) and item[0] != COLUMNS)
 
 
 def only_rows_differ(fields: Mapping[str, Any], others: Mapping[str, Any]) -> bool:

@@ -82,12 +82,13 @@ def all_warnings(plan: GridPlan, run: PlannedRun, results: ResultsFolder) -> lis
         of_devices = [str(error)]
     to_run = (job.record for job in run.to_run.values() if job.record.stage == "train")
     trainings = {record.name: record.key_fields for record in to_run}
+    finished = list(finished_trainings(results)) if trainings else []
     hints = [
         f"{name} would be trained anew, and a finished training differs only in the file of its data; if only the "
         f"rows to answer are new: {command}"
-        for name, command in new_rows_hints(trainings, results).items()
+        for name, command in new_rows_hints(trainings, finished, results).items()
     ]
-    hints += prompt_hints(trainings, list(finished_trainings(results)) if trainings else [])
+    hints += prompt_hints(trainings, finished)
     return [*plan.warnings, *version_warnings(done), *of_devices, *hints]
 
 

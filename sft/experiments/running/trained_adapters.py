@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sft.exceptions import MachineError, UserError
 from sft.experiments.planning.checks.child_answers import answer_of
-from sft.experiments.planning.new_rows_hints import new_rows_hints
+from sft.experiments.planning.new_rows_hints import finished_trainings, new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.models.tokenizer_files import WantedTokenizer
 from sft.runs.file_systems import copy_folder
@@ -129,7 +129,8 @@ def _hints(planned: PlannedExperiment, results: ResultsFolder) -> str:
     """How an experiment that is trained answers the rows, where other rows are all that is wanted."""
     wanted = {planned.experiment.name: planned.keys.fields.get(planned.keys.train or "", {})}
     places = (results, ResultsFolder(DEFAULT_RESULTS))
-    found = [command for place in places for command in new_rows_hints(wanted, place).values()]
+    hints = (new_rows_hints(wanted, finished_trainings(place), place) for place in places)
+    found = [command for commands in hints for command in commands.values()]
     return f", or, if only the rows to answer are new: {found[0]}" if found else ""
 
 

@@ -11,7 +11,7 @@ from sft.evaluation.metrics.label_sums import over_labels_there
 from sft.evaluation.metrics.row_sums import RowSums
 from sft.evaluation.recomputing import run_rows
 from sft.evaluation.row_metrics import row_sums
-from sft.evaluation.rows import EvaluatedRows, read_rows
+from sft.evaluation.rows import EvaluatedRows
 from sft.evaluation.selection import step_of
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.gathering import seed_of_all
@@ -111,14 +111,13 @@ def sliced_results(groups: Sequence[Group], metric: str, scale: Scale) -> tuple[
 
 def _sliced_run(run: ExperimentRecord, metric: str) -> _SlicedRun | None:
     """None where the run has no slices, or its rows do not give its number."""
-    told, job = run.part("details").get("slices"), JobFolder(run.folder)
-    if not isinstance(told, Mapping):
+    told = run.part("details").get("slices")
+    known = run_rows(JobFolder(run.folder), run.metrics, metric) if isinstance(told, Mapping) else None
+    if known is None or not known.rows.slices or not isinstance(told, Mapping):
         return None
-    known, saved = run_rows(job, run.metrics, metric), read_rows(job.rows)
-    if known is None or saved is None:
-        return None
-    names = {column: tuple(str(one["value"]) for one in told[column]) for column in saved.slices if column in told}
-    return _SlicedRun(run, replace(known.rows, slices=saved.slices), names)
+    columns = [column for column in known.rows.slices if column in told]
+    names = {column: tuple(str(one["value"]) for one in told[column]) for column in columns}
+    return _SlicedRun(run, known.rows, names)
 
 
 def _of_column(known: Sequence[_SlicedGroup], column: str, metric: str, scale: Scale) -> list[SlicedResult]:

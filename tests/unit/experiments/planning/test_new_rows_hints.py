@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.planning.new_rows_hints import new_rows_hints, only_rows_differ
+from sft.experiments.planning.new_rows_hints import finished_trainings, new_rows_hints, only_rows_differ
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.records import JobRecord, write_record
@@ -36,8 +36,8 @@ def test_the_line_names_the_experiment_and_its_folder(tmp_path: Path, monkeypatc
     job = results.stage("train", "k")
     job.path.mkdir(parents=True)
     write_record(job.job, JobRecord("train", "k", "lora 8", {}, "/", {}, key_fields=CUT))
-    assert new_rows_hints({"new": NAMED}, results) == {}  # not finished yet
+    assert new_rows_hints({"new": NAMED}, finished_trainings(results), results) == {}  # not finished yet
     job.training.write_text("{}", "utf-8")
     write_manifest(job, [job.training])
     command = "sft predict 'lora 8' --input FILE --results-path 'other results'"
-    assert new_rows_hints({"new": NAMED, "same": CUT}, results) == {"new": command}
+    assert new_rows_hints({"new": NAMED, "same": CUT}, finished_trainings(results), results) == {"new": command}
