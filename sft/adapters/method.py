@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from sft.adapters import adapter_registry
 from sft.prompts.train_row import TrainRow
-from sft.registry import load
+from sft.registry import load, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +37,9 @@ class AdapterMethod(Protocol):
     saved_as: str
     """The file by which a folder is known to hold an adapter of this method; empty where nothing is ever saved."""
 
+    trainer_defaults: Mapping[str, Any]
+    """Arguments of the trainer in force where the user writes none, over the program's own defaults."""
+
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """Everything wrong with `options`, without importing torch; own code is relative to `folder`."""
         ...
@@ -51,6 +54,20 @@ class AdapterMethod(Protocol):
 
     def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
         """What of sound `options` does not go with a model, of which `config.json` says `config`; without torch."""
+        ...
+
+    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+        """Why a model cannot be trained so; None where it can.
+
+        Args:
+            options: of this method; none for what holds by default.
+            storage: how the base's weights are stored (`sft.models.stored_kinds`).
+            objective: name of how the model answers.
+        """
+        ...
+
+    def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
+        """Why a trained adapter cannot become part of a base stored so; None where it can."""
         ...
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
@@ -100,6 +117,14 @@ class AdapterMethod(Protocol):
         """
         ...
 
+    def merge(self, model: Any) -> Any:
+        """The base model with the adapter of a model that `load` returned in its own weights, which is used up.
+
+        Raises:
+            UserError: of kind model: this adapter cannot be merged into these weights.
+        """
+        ...
+
     def save_start(self, model: Any, options: Mapping[str, Any], folder: Path) -> None:
         """Write to `folder` what `restored` needs; the base and what is frozen are as `attach` left them.
 
@@ -123,6 +148,28 @@ def adapter_method(name: str) -> AdapterMethod:
     """
     method: AdapterMethod = load(adapter_registry, name, "adapter method")
     return method
+
+
+def check_options(written: Mapping[str, Any], options: type[BaseModel]) -> list[OptionFinding]:
+    """Unknown keys, and values of a wrong type or out of range, of a method that has all its options in `options`."""
+    known = options.model_fields
+    found = []
+    for key in written:
+        if key not in known:
+            hint = nearest(key, known)
+            suggestion = f" (did you mean {hint}?)" if hint else ""
+            found.append(OptionFinding(key, f"unknown key{suggestion}; allowed: {', '.join(known) or 'none'}"))
+    try:
+        options.model_validate({key: value for key, value in written.items() if key in known})
+    except ValidationError as error:
+        found += [
+            OptionFinding(
+                ".".join(str(part) for part in problem["loc"]),
+                f"{problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}",
+            )
+            for problem in error.errors()
+        ]
+    return found
 
 
 def option_defaults(options: type[BaseModel]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class NoAdapter:
 
     options: type[BaseModel] = NoOptions
     saved_as = ""
+    trainer_defaults: Mapping[str, Any] = {}
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """A finding for each option."""
@@ -31,6 +32,14 @@ class NoAdapter:
     def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
         """It goes with every model."""
         return []
+
+    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+        """Every model can be measured as it is."""
+        return None
+
+    def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
+        """There is nothing to merge."""
+        return "adapter.method is none: nothing is trained"
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """There are none."""
@@ -63,6 +72,10 @@ class NoAdapter:
     def load(self, model: Any, folder: Path) -> NoReturn:
         """Always an error."""
         self.attach(model, {}, folder, ())
+
+    def merge(self, model: Any) -> NoReturn:
+        """Always an error."""
+        self.attach(model, {}, Path(), ())
 
     def save_start(self, model: Any, options: Mapping[str, Any], folder: Path) -> NoReturn:
         """Always an error."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import AdapterMethod, adapter_method
+from sft.adapters.own_method import METHOD_FILE, read_method
+from sft.adapters.peft.folder import CONFIG, adapter_config
 from sft.exceptions import UserError
 from sft.runs.fence import require_in_place
 
@@ -43,7 +45,17 @@ def load_adapter(model: Any, folder: Path) -> Any:
 
 
 def method_of(folder: Path) -> AdapterMethod | None:
-    """The method whose trained adapter a folder holds; None where it holds none."""
+    """The method whose trained adapter a folder holds; None where it holds none of any known method.
+
+    Raises:
+        UserError: the file that names the method is damaged.
+    """
+    if (folder / METHOD_FILE).is_file():
+        name = read_method(folder).method
+        return adapter_method(name) if name in adapter_registry else None
+    if (folder / CONFIG).is_file():
+        name = str(adapter_config(folder).get("peft_type", "")).lower()
+        return adapter_method(name if name in adapter_registry else "lora")
     return next((method for method in _saving_methods() if (folder / method.saved_as).is_file()), None)
 
 

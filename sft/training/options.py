@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sft.adapters import adapter_registry
+from sft.adapters.method import adapter_method
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.config.library.defaults import dataclass_defaults, without_defaults
@@ -190,7 +192,8 @@ def keeps_best(args: Mapping[str, Any]) -> bool:
 
 
 def _defaults(method: str) -> dict[str, Any]:
-    return {**DEFAULTS, **METHOD_DEFAULTS.get(method, {})}
+    known = adapter_method(method).trainer_defaults if method in adapter_registry else {}
+    return {**DEFAULTS, **METHOD_DEFAULTS.get(method, {}), **known}
 
 
 def _evaluation_interval(written: Mapping[str, Any]) -> dict[str, Any]:

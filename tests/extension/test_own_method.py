@@ -34,6 +34,7 @@ class Options(BaseModel):
 class Shift:
     options = Options
     saved_as = "shift.safetensors"
+    trainer_defaults = {}
 
     def check(self, options, folder):
         return [OptionFinding(key, "unknown key; allowed: start") for key in options if key != "start"]
@@ -43,6 +44,15 @@ class Shift:
 
     def check_on_model(self, options, config):
         return []
+
+    def supports(self, options, storage, objective):
+        return None if storage == "plain" else f"shift is not tried on {storage}"
+
+    def unmergeable(self, options, storage):
+        return "a shift of the last layer is in no weight"
+
+    def merge(self, model):
+        raise NotImplementedError
 
     def known_defaults(self, *, continued):
         return {} if continued else {"start": 0.0}

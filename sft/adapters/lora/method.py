@@ -8,12 +8,13 @@ from pydantic import BaseModel
 
 from sft.adapters.lora.initialization import KEY, check_initialization
 from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_keys, check_values, disagreements
-from sft.adapters.lora.peft_folder import CONFIG, load_peft
 from sft.adapters.lora.target_checks import check_on_model, check_targets
 from sft.adapters.method import OptionFinding, option_defaults
+from sft.adapters.peft.folder import CONFIG, load_peft
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import LORA_CONFIG
 from sft.initialization.initializers import require_initializer_package
+from sft.models.stored_kinds import PLAIN
 from sft.prompts.train_row import TrainRow
 from sft.registry import is_own_code
 
@@ -26,6 +27,7 @@ class Lora:
 
     options: type[BaseModel] = LoraOptions
     saved_as = CONFIG
+    trainer_defaults: Mapping[str, Any] = {}
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """Unknown, refused and ill-typed keys, unknown initialisers, and combinations that cannot be saved."""
@@ -42,6 +44,14 @@ class Lora:
     def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
         """Options that PEFT takes for any model, and that fail on one such as this."""
         return check_on_model(options, config)
+
+    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+        """Low-rank factors go beside weights of every kind."""
+        return None
+
+    def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
+        """What is trained beside plain weights can be added to them."""
+        return None if storage == PLAIN else f"weights stored as {storage} would be rounded again"
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """Ours over those of `peft.LoraConfig`; a trained adapter keeps its own dropout where none is written."""
@@ -84,6 +94,12 @@ class Lora:
     def load(self, model: Any, folder: Path) -> Any:
         """The `PeftModel` of a folder that PEFT wrote, be it LoRA's or of another of its methods."""
         return load_peft(model, folder)
+
+    def merge(self, model: Any) -> Any:
+        """The base with s B A added to its weights."""
+        from sft.adapters.peft.folder import merged
+
+        return merged(model)
 
     def save_start(self, model: Any, options: Mapping[str, Any], folder: Path) -> None:
         """A0 and B0 where they moved the base; with PEFT's own initialisations also the weights they moved."""

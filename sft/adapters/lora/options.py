@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sft.adapters.lora.peft_folder import adapter_config
 from sft.adapters.method import OptionFinding
+from sft.adapters.peft.folder import adapter_config
 from sft.config.library.keys import LORA_CONFIG, dataclass_fields
 from sft.registry import nearest
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from sft.adapters.lora.peft_folder import CONFIG, WEIGHTS, adapter_config
+from sft.adapters.peft.folder import CONFIG, WEIGHTS, adapter_config
 from sft.exceptions import StageFailure
 from sft.initialization.factors import Factors, initial_factors
 from sft.initialization.layers import ADAPTER, adapter_layers, joined_factors, split_factors

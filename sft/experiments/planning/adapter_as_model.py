@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.lora.peft_folder import CONFIG, adapter_config
+from sft.adapters.peft.folder import CONFIG, adapter_config
 from sft.adapters.saving import method_of
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import UserError

@@ -11,6 +11,7 @@ from typing import Any
 from sft.adapters import adapter_registry
 from sft.adapters.method import TASK_TYPE, OptionFinding, adapter_method
 from sft.adapters.saving import adapter_files, method_of
+from sft.adapters.support import refusal
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
@@ -25,6 +26,7 @@ from sft.models.model_args import check_model_args, spreads_over_gpus
 from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
+from sft.models.stored_kinds import stored_kind
 from sft.objectives import objective_named
 from sft.registry import unknown_name
 from sft.tasks import task_registry
@@ -81,8 +83,9 @@ class SectionChecks:
     @staticmethod
     def _adapter_fields(config: ExperimentConfig) -> list[Any]:
         model = config.model
-        task_type = config.dataset.task_type
-        return [config.adapter_method, config.adapter_options, config.trains, model.adapter, model.name, task_type]
+        stored = None if model.quantization is None else model.quantization.model_dump(mode="json")
+        known = [model.adapter, model.name, stored, config.dataset.task_type]
+        return [config.adapter_method, config.adapter_options, config.trains, *known]
 
     def _adapter(self, config: ExperimentConfig) -> list[PathMessage]:
         if config.lora is None and config.adapter is None:
@@ -95,6 +98,11 @@ class SectionChecks:
         if not found:
             method.require_packages(options)
             found = method.check_on_model(options, self._model_config(config.model.name))
+        if config.trains and not found:
+            storage = stored_kind(config.model.quantization, self._model_config(config.model.name))
+            objective = task_of(config).objective
+            refused = refusal(config.adapter_method, config.adapter_options, storage, objective)
+            found = [] if refused is None else [OptionFinding("method", refused)]
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)
         section = config.adapter_section

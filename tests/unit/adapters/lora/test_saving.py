@@ -9,9 +9,9 @@ import torch
 from peft import PeftModel
 
 from sft.adapters.attach import attach_adapter, continue_adapter
-from sft.adapters.lora.peft_folder import load_peft
 from sft.adapters.lora.saving import _refactored
 from sft.adapters.parameters import count_parameters
+from sft.adapters.peft.folder import load_peft
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.exceptions import UserError
 

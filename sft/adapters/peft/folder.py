@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft.adapters.lora.fit import TARGETS, require_fit, require_known_options, require_patterns, told_fault
+from sft.adapters.peft.fit import TARGETS, require_fit, require_known_options, require_patterns, told_fault
 from sft.exceptions import UserError, machine_kind
 from sft.models.library_warnings import judged_warnings
 from sft.models.reading import reading_error
@@ -56,6 +56,18 @@ def load_peft(model: Any, folder: Path, trainable: bool = False, dropout: float 
             raise
         raise told from error
     return loaded.train() if trainable else loaded.eval()
+
+
+def merged(model: Any) -> Any:
+    """The base model of a `PeftModel` with the adapter in its own weights.
+
+    Raises:
+        UserError: kind model: PEFT cannot merge this adapter into these weights.
+    """
+    try:
+        return model.merge_and_unload(safe_merge=True)
+    except (NotImplementedError, ValueError, AttributeError) as error:
+        raise UserError(f"the adapter cannot be merged into the base: {told_fault(error)}", kind="model") from error
 
 
 def adapter_config(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,41 @@
+"""Which methods train which bases: what a refusal says, and the whole as a table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sft.adapters import adapter_registry
+from sft.adapters.method import adapter_method
+
+NO_METHOD = "none"
+COLUMNS = ("plain", "nf4", "fp4", "int8", "torchao", "gptq", "awq", "fp8")
+"""The kinds of stored weights that the table shows."""
+
+
+def refusal(method: str, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+    """Why a method does not train a base, with the nearest combinations that work; None where it does.
+
+    Args:
+        method: name of the adapter method.
+        options: of that method.
+        storage: how the base's weights are stored (`sft.models.stored_kinds`).
+        objective: name of how the model answers.
+    """
+    reason = adapter_method(method).supports(options, storage, objective)
+    if reason is None:
+        return None
+    bases = [kind for kind in COLUMNS if adapter_method(method).supports(options, kind, objective) is None]
+    others = [name for name in _trained() if adapter_method(name).supports({}, storage, objective) is None]
+    ways = [f"{method} works on {', '.join(bases)}"] if bases else []
+    ways += [f"on {storage} these work: {', '.join(others)}"] if others else []
+    return "; ".join([reason, *ways])
+
+
+def support_matrix(objective: str) -> dict[str, dict[str, str | None]]:
+    """Method -> kind of stored weights -> why it does not work with its default options; None where it does."""
+    return {
+        name: {kind: adapter_method(name).supports({}, kind, objective) for kind in COLUMNS} for name in _trained()
+    }
+
+
+def _trained() -> list[str]:
+    return [name for name in adapter_registry if name != NO_METHOD]
