@@ -79,4 +79,11 @@ local untrained(shots, k) = {
     adapter: null,
     lora: if init == null then {} else { init_lora_weights: init },
   },
+
+  // Any method of `sft methods` trained on `shots`, with its own `options` and no others.
+  method(name, shots, options={})::
+    if !std.isObject(options) then error 'grid.method: options must be an object, got ' + std.type(options)
+    else if std.objectHas(options, 'method') then
+      error 'grid.method: options name a method (%s) beside the first argument, %s' % [options.method, name]
+    else { dataset: { shots: shots }, lora: null, adapter: { method: name } + options },
 }

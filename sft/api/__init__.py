@@ -7,7 +7,7 @@ from sft.api.wrong_rows import errors, suspects
 from sft.experiments.grids.loading import GridOptions
 from sft.experiments.running.settings import RunRequest, RunSettings
 from sft.leaderboard.views.view import ViewRequest
-from sft.pipeline.methods import methods_record
+from sft.pipeline.methods import matrix_record, methods_record
 from sft.reporting.tracked import require_tracker
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "inspect",
     "leaderboard",
     "logs",
+    "matrix_record",
     "methods",
     "methods_record",
     "new",

@@ -21,14 +21,14 @@ from sft.experiments.running.run_plan import RunOutcome, Watchers, commits_in_fo
 from sft.experiments.running.settings import RunRequest, RunSettings
 from sft.experiments.running.stage_costs import StageCosts, row_counts
 from sft.experiments.running.trained_adapters import require_adapters, require_training
-from sft.pipeline.methods import methods_record
+from sft.pipeline.methods import matrix_record, methods_record
 from sft.reporting.tracked import last_log, require_tracker
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 from sft.runs.hub_contact import asked_anew
 from sft.runs.lock import locked
 from sft.runs.notices import told_to
 from sft.terminal.live.lines import display_for
-from sft.terminal.methods import method_lines
+from sft.terminal.methods import matrix_lines, method_lines
 
 Grid = str | Path | Mapping[str, Any] | list[Any]
 
@@ -178,9 +178,13 @@ def schema() -> dict[str, Any]:
     return config_schema()
 
 
-def methods() -> str:
-    """Adapters, initialisers, metrics and tasks by name, with what each supports."""
-    return "\n".join(method_lines(methods_record()))
+def methods(*, matrix: bool = False) -> str:
+    """Adapters, initialisers, metrics and tasks by name, with what each supports.
+
+    Args:
+        matrix: which adapter methods train which kinds of stored weights, instead.
+    """
+    return "\n".join(matrix_lines(matrix_record()) if matrix else method_lines(methods_record()))
 
 
 @asked_anew()

@@ -164,14 +164,19 @@ def schema() -> None:
     show(json.dumps(api.schema(), indent=2))
 
 
-def methods(json_: Json = False) -> None:
+def methods(
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Show which adapter methods train which kinds of stored weights.")
+    ] = False,
+    json_: Json = False,
+) -> None:
     """List adapters, initialisers, metrics and tasks with what each supports."""
     from sft import api
 
     if json_:
-        show_json(api.methods_record())
+        show_json({"matrix": api.matrix_record()} if matrix else api.methods_record())
     else:
-        show(api.methods())
+        show(api.methods(matrix=matrix))
 
 
 def _parts(written: list[str] | None) -> tuple[str, ...]:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters import adapter_registry
+from sft.adapters.method import adapter_method
+from sft.adapters.support import support_matrix
 from sft.calibration import calibration_registry
 from sft.calibration.calibrator import Calibrator
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.selection import entry_of
 from sft.initialization.initializers import initializer_registry
+from sft.objectives import objective_registry
 from sft.registry import Registry, import_object
 from sft.tasks import task_registry
 from sft.tasks.task import Task
@@ -30,6 +33,27 @@ def methods_record() -> dict[str, Entries]:
         "metrics": [_metric(name) for name in metric_registry],
         "calibrators": [_calibrator(name, import_object(target)) for name, target in calibration_registry.items()],
     }
+
+
+def matrix_record() -> list[dict[str, Any]]:
+    """For each way of answering, which method trains a base whose weights are stored how, and can be merged into it.
+
+    docs/json.md says what the keys mean.
+    """
+    return [
+        {
+            "objective": objective,
+            "methods": [
+                {
+                    "name": name,
+                    "trains": trains,
+                    "merges": {kind: adapter_method(name).unmergeable({}, kind) for kind in trains},
+                }
+                for name, trains in support_matrix(objective).items()
+            ],
+        }
+        for objective in objective_registry
+    ]
 
 
 def _metric(name: str) -> dict[str, Any]:

@@ -28,6 +28,51 @@ def method_lines(methods: Mapping[str, Sequence[Entry]]) -> list[str]:
     return lines[1:]
 
 
+def matrix_lines(matrix: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A table for each way of answering, and below it the reasons of what is refused.
+
+    Args:
+        matrix: the tables of `sft methods --matrix --json`.
+    """
+    lines: list[str] = []
+    for table in matrix:
+        storages = list(table["methods"][0]["trains"]) if table["methods"] else []
+        head = f"Methods (rows) on bases by how their weights are stored (columns), answering as {table['objective']}"
+        lines += ["", head, f"  {'':<20} {_row(storages)}"]
+        lines += [
+            f"  {entry['name']:<20} {_row([_cell(entry, kind) for kind in storages])}" for entry in table["methods"]
+        ]
+        lines += [
+            "",
+            "merges: trains, and can become part of the base; trains: trains, and stays an adapter; -: refused",
+        ]
+        lines += _refusals(table["methods"])
+    return lines[1:]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "".join(f"{cell:<9}" for cell in cells).rstrip()
+
+
+def _cell(entry: Entry, storage: str) -> str:
+    """What a method does with such weights, in a word; the legend explains the three."""
+    if entry["trains"][storage] is not None:
+        return "-"
+    return "trains" if entry["merges"][storage] is not None else "merges"
+
+
+def _refusals(entries: Sequence[Entry]) -> list[str]:
+    """Each method's reasons, with the storages that each is of."""
+    lines = []
+    for entry in entries:
+        reasons: dict[str, list[str]] = {}
+        for storage, reason in entry["trains"].items():
+            if reason is not None:
+                reasons.setdefault(reason, []).append(storage)
+        lines += [f"  {entry['name']} on {', '.join(kinds)}: {reason}" for reason, kinds in reasons.items()]
+    return lines
+
+
 def _text(registry: str, entry: Entry) -> str:
     if registry == "tasks":
         return f"default metrics: {' '.join(entry['default_metrics'])}"

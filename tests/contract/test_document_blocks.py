@@ -22,6 +22,7 @@ EXPERIMENTS = {
     ("docs/conversations.md", 0): 1,
     ("docs/first-grid.md", 0): 3,
     ("docs/grids.md", 0): 8,
+    ("docs/methods.md", 0): 3,
     ("docs/older-configs.md", 0): 1,
 }
 """Document and position of every Jsonnet block, and how many experiments it makes."""

@@ -135,7 +135,10 @@ def test_methods(printed: Printed) -> None:
     code, found = printed("methods")
     assert code == 0
     assert {item["name"]: item["range"] for item in found["metrics"]}["log_loss"] == [0, None]
-    assert keys(found) == documented("methods")
+    assert keys(found) == documented("methods", '"calibrators"')
+    code, found = printed("methods", "--matrix")
+    assert code == 0
+    assert keys(found, "trains", "merges") == documented("methods", '"matrix"')
 
 
 def test_leaderboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:

@@ -101,6 +101,17 @@ def test_lora_is_merged_over_the_base(tmp_path: Path) -> None:
     assert evaluated(tmp_path, bare) == {"dataset": {"shots": 8}, "adapter": None, "lora": {}}
 
 
+def test_a_method_has_its_own_options_alone(tmp_path: Path) -> None:
+    code = "[{x: grid.lora(8, 'pca')}, {y: grid.method('ia3', shots=4, options={feedforward_modules: ['up_proj']})}]"
+    config = one(tmp_path, code)
+    assert (config["lora"], config["dataset"]["shots"]) == (None, 4)
+    assert config["adapter"] == {"method": "ia3", "feedforward_modules": ["up_proj"]}
+    after = one(tmp_path, "[{x: grid.method('ia3', 4, {feedforward_modules: []})}, {y: grid.method('vera', 8)}]")
+    assert after["adapter"] == {"method": "vera"}
+    back = one(tmp_path, "[{x: grid.method('ia3', 4)}, {y: grid.lora(8)}]")
+    assert (back["lora"], back["adapter"]) == ({}, None)
+
+
 def test_an_assertion_of_the_base_sees_the_patches(tmp_path: Path) -> None:
     code = "grid.product({assert self.seed < 14 : 'seed too high', seed: 1}, [grid.seeds([14])])"
     with pytest.raises(UserError, match="seed too high"):
@@ -117,6 +128,8 @@ def test_an_assertion_of_the_base_sees_the_patches(tmp_path: Path) -> None:
         ("grid.product(base, [[{}]])", "an axis must be a map from names to patches, got array"),
         ("grid.product(base, [{a: 3}])", 'the patch "a" must be an object, got number'),
         ("grid.seeds([13, 13])", "seed13"),
+        ("grid.method('ia3', 4, 'up_proj')", "grid.method: options must be an object, got string"),
+        ("grid.method('ia3', 4, {method: 'lora'})", "options name a method (lora) beside the first argument, ia3"),
     ],
 )
 def test_misuse_is_told(tmp_path: Path, code: str, message: str) -> None:
