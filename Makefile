@@ -1,9 +1,10 @@
 # make demo: the whole way on a real model; make check test test-slow: what a change must pass.
 PYTHON ?= python3.11
 BIN := .venv/bin
+SITE := import site; print(site.getsitepackages()[0])
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-data install dev check test test-slow cases peers bench-engine bench-scoring clean
+.PHONY: demo demo-data install dev check test test-slow cases peers storages bench-engine bench-scoring clean
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2
@@ -25,7 +26,7 @@ check: dev
 test: dev demo-data
 	$(BIN)/pytest tests -n 2 --dist loadfile -m "not slow and not gpu"
 
-test-slow: dev demo-data peers
+test-slow: dev demo-data peers storages
 	$(BIN)/pytest tests -n 2 --dist loadfile -m "slow and not gpu"
 
 # Trouble that people meet, one folder each, as commands of a user; each prints PASS, or FAIL and why.
@@ -42,8 +43,11 @@ bench-scoring: install demo-data peers
 
 peers: .venv-peers/.installed
 
+# Packages that store weights in other ways, beside those of .venv, which stays as users have it.
+storages: .venv-storages/.installed
+
 clean:
-	rm -rf .venv .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-storages build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -60,4 +64,13 @@ clean:
 .venv-peers/.installed: benchmarks/peers.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --quiet -r benchmarks/peers.txt
+	touch $@
+
+# What these packages ask of torch is left out: they run with the pinned one, which is read from .venv.
+.venv-storages/.installed: storages_requirements.txt .venv/.installed
+	rm -rf .venv-storages
+	$(PYTHON) -m venv --without-pip .venv-storages
+	BUILD_CUDA_EXT=0 $(BIN)/pip --python .venv-storages/bin/python install --quiet --no-deps -r storages_requirements.txt
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
+		> "$$(.venv-storages/bin/python -c '$(SITE)')/beneath.pth"
 	touch $@
