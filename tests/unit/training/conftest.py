@@ -8,21 +8,12 @@ from typing import Any
 
 import pytest
 
-PAD, EOS = 60, 61
+from tests.support.tiny_training import tiny_rows, tiny_tokenizer
 
 
 @pytest.fixture
 def tokenizer() -> Any:
-    from tokenizers import Tokenizer, models
-    from transformers import PreTrainedTokenizerFast
-
-    words = {f"w{number}": number for number in range(60)} | {"<pad>": PAD, "<eos>": EOS, "<unk>": 62, "<bos>": 63}
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(models.WordLevel(words, unk_token="<unk>")),
-        pad_token="<pad>",
-        eos_token="<eos>",
-        bos_token="<bos>",
-    )
+    return tiny_tokenizer()
 
 
 @pytest.fixture
@@ -55,14 +46,7 @@ def adapted() -> Callable[..., Any]:
 @pytest.fixture
 def rows() -> list[Any]:
     """12 rows with prompts of 3 to 6 tokens, an answer of one token and two stop tokens."""
-    from sft.prompts.train_row import IGNORED, TrainRow
-
-    made = []
-    for number in range(12):
-        prompt = tuple(range(number, number + 3 + number % 4))
-        completion = (30 + number, EOS, 59)
-        made.append(TrainRow(prompt + completion, (IGNORED,) * len(prompt) + completion))
-    return made
+    return tiny_rows()
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""Random models with two layers, in memory, by the kind of their weights; two of a kind are equal."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+IDS = torch.arange(2, 22).reshape(2, 10)
+
+
+def llama(seed: int = 0, **changes: Any) -> Any:
+    """64 hidden units: the block of 4-bit quantisation is 64 wide."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = LlamaConfig(**sizes, num_key_value_heads=2, vocab_size=99, initializer_range=0.2, **changes)
+    return LlamaForCausalLM(config).eval()
+
+
+def gpt2(seed: int = 0) -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(seed)
+    config = GPT2Config(n_embd=64, n_layer=2, n_head=4, vocab_size=99, n_positions=32, initializer_range=0.2)
+    return GPT2LMHeadModel(config).eval()
+
+
+def quantized(kind: str) -> Any:
+    """A tiny Llama whose linear layers are bitsandbytes layers, as loading leaves them."""
+    import bitsandbytes as bnb
+
+    model = llama()
+    for block in model.model.layers:
+        for parent in (block.self_attn, block.mlp):
+            for name, layer in list(parent.named_children()):
+                if isinstance(layer, torch.nn.Linear):
+                    setattr(parent, name, _quantized_layer(bnb, layer, kind))
+    model.is_loaded_in_8bit, model.is_loaded_in_4bit = kind == "int8", kind == "nf4"
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model.requires_grad_(False)
+
+
+def _quantized_layer(bnb: Any, layer: torch.nn.Linear, kind: str) -> Any:
+    shape = (layer.in_features, layer.out_features)
+    if kind == "nf4":
+        made = bnb.nn.Linear4bit(*shape, bias=False, quant_type="nf4", compute_dtype=torch.float32)
+        made.weight = bnb.nn.Params4bit(layer.weight.data.clone(), requires_grad=False, quant_type="nf4", module=made)
+    else:
+        made = bnb.nn.Linear8bitLt(*shape, bias=False, has_fp16_weights=False)
+        made.weight = bnb.nn.Int8Params(layer.weight.data.clone(), requires_grad=False, has_fp16_weights=False)
+    return made.to("cpu")
+
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "fp32": llama,
+    "bf16": lambda: llama().to(torch.bfloat16),
+    "gpt2": gpt2,
+    "nf4": lambda: quantized("nf4"),
+    "int8": lambda: quantized("int8"),
+}
+
+
+def tiny_logits(model: Any) -> torch.Tensor:
+    """The logits of a model on fixed ids, as fp32; those of virtual tokens before the ids are left out."""
+    with torch.no_grad():
+        found: torch.Tensor = model.eval()(input_ids=IDS, attention_mask=torch.ones_like(IDS)).logits
+    return found[:, -IDS.shape[1] :].float()

@@ -1,0 +1,30 @@
+"""Rows and a tokenizer in memory, for trainings of a few steps."""
+
+from typing import Any
+
+from sft.prompts.train_row import IGNORED, TrainRow
+
+PAD, EOS = 60, 61
+
+
+def tiny_tokenizer() -> Any:
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = {f"w{number}": number for number in range(60)} | {"<pad>": PAD, "<eos>": EOS, "<unk>": 62, "<bos>": 63}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel(words, unk_token="<unk>")),
+        pad_token="<pad>",
+        eos_token="<eos>",
+        bos_token="<bos>",
+    )
+
+
+def tiny_rows() -> list[TrainRow]:
+    """12 rows with prompts of 3 to 6 tokens, an answer of one token and two stop tokens."""
+    made = []
+    for number in range(12):
+        prompt = tuple(range(number, number + 3 + number % 4))
+        completion = (30 + number, EOS, 59)
+        made.append(TrainRow(prompt + completion, (IGNORED,) * len(prompt) + completion))
+    return made

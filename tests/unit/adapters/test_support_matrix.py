@@ -1,0 +1,73 @@
+"""Each promised cell of method and base, held to every promise; what is refused is refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from sft.adapters import adapter_registry
+from sft.adapters.support import refusal
+from tests.support.method_checks import Cell, check_method
+
+VIRTUAL = {"num_virtual_tokens": 4}
+CELLS = [
+    Cell("lora", "fp32"),
+    Cell("lora", "bf16"),
+    Cell("lora", "gpt2"),
+    Cell("lora", "nf4"),
+    Cell("lora", "int8"),
+    Cell("dora", "fp32"),
+    Cell("dora", "bf16"),
+    Cell("dora", "nf4"),
+    Cell("dora", "int8"),
+    Cell("ssf", "fp32"),
+    Cell("ssf", "bf16"),
+    Cell("ssf", "gpt2"),
+    Cell("ssf", "nf4"),
+    Cell("ssf", "int8"),
+    Cell("ia3", "fp32"),
+    Cell("ia3", "nf4"),
+    Cell("ia3", "int8"),
+    Cell("vera", "fp32"),
+    Cell("vera", "nf4"),
+    Cell("vera", "int8"),
+    Cell("oft", "fp32"),
+    Cell("oft", "nf4"),
+    Cell("oft", "int8"),
+    Cell("ln_tuning", "fp32"),
+    Cell("ln_tuning", "nf4"),
+    Cell("ln_tuning", "int8"),
+    Cell("prompt_tuning", "fp32", VIRTUAL, start_shift=None),
+    Cell("prompt_tuning", "nf4", VIRTUAL, start_shift=None),
+    Cell("prompt_tuning", "int8", VIRTUAL, start_shift=None),
+]
+REFUSED: list[Cell] = []
+"""Cells that `plan` refuses."""
+QUICK = ("lora-fp32", "ssf-nf4", "prompt_tuning-fp32")
+"""One cell of each kind of method and of base; the others are slow."""
+
+
+def known(cell: Cell) -> Cell:
+    if cell.method not in adapter_registry:
+        pytest.skip(f"there is no method {cell.method} yet")
+    if cell.storage != "plain":
+        pytest.importorskip("bitsandbytes")
+    return cell
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        pytest.param(cell, id=str(cell), marks=[] if str(cell).startswith(QUICK) else pytest.mark.slow)
+        for cell in CELLS
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_method_keeps_its_promises_on_a_base(cell: Cell, tmp_path: Path) -> None:
+    check_method(known(cell), tmp_path)
+
+
+@pytest.mark.parametrize("cell", REFUSED, ids=str)
+def test_what_does_not_work_is_refused_with_what_does(cell: Cell) -> None:
+    text = refusal(known(cell).method, cell.options, cell.storage, "causal_lm")
+    assert text is not None
+    assert f"on {cell.storage} these work: " in text
