@@ -8,4 +8,5 @@ from sft.registry import Registry
 adapter_registry: Registry = {
     "none": "sft.adapters.none:METHOD",
     "lora": "sft.adapters.lora.method:METHOD",
+    "ssf": "sft.adapters.ssf.method:METHOD",
 }

@@ -66,7 +66,8 @@ def stored_numbers(layer: nn.Module) -> int | None:
 
     Scales, zero points and orders of inputs are no weights. What wraps a layer has the same attributes, and is none.
     """
-    storage = known_storage(layer) if next(layer.children(), None) is None else None
+    wraps = any(known_storage(child) is not None for child in layer.children())
+    storage = None if wraps else known_storage(layer)
     if storage is None or storage.numbers is None:
         return None
     bias = getattr(layer, "bias", None)

@@ -1,10 +1,17 @@
-"""What the trainer's own loss takes for granted of a model, and a few do not have: a named body, counted experts."""
+"""What the trainer takes for granted, and some models do not have: a named body, counted experts, PEFT adapters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from peft import PeftModel
 from transformers import PreTrainedModel
 from trl import SFTConfig
 
 from sft.exceptions import UserError
+
+FOUND = "_hf_peft_config_loaded"
+"""Attribute by which a model of transformers says that adapters are on it."""
 
 
 def fit_loss(model: PeftModel | PreTrainedModel, args: SFTConfig) -> None:
@@ -16,6 +23,30 @@ def fit_loss(model: PeftModel | PreTrainedModel, args: SFTConfig) -> None:
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     _name_body(base)
     _leave_out_balance(base, args)
+
+
+@contextmanager
+def adapters_found(model: Any) -> Iterator[None]:
+    """While it is open, a trainer can be made for a quantised base with trained parts that are not PEFT's.
+
+    The trainer refuses quantised weights as none takes a gradient. Here they are frozen.
+
+    Raises:
+        UserError: kind model: no gradient passes weights of this kind, so that nothing beside them can be trained.
+    """
+    if isinstance(model, PeftModel) or not getattr(model, "is_quantized", False):
+        yield
+        return
+    quantizer = model.hf_quantizer
+    if not quantizer.is_trainable:
+        kind = quantizer.quantization_config.quant_method
+        text = f"no gradient passes weights stored as {kind}; take another quantization, or none"
+        raise UserError(text, kind="model")
+    setattr(model, FOUND, True)
+    try:
+        yield
+    finally:
+        delattr(model, FOUND)
 
 
 def _name_body(base: PreTrainedModel) -> None:

@@ -32,7 +32,7 @@ from sft.runs.progress import Progress
 from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
-from sft.training.loss_needs import fit_loss
+from sft.training.loss_needs import adapters_found, fit_loss
 from sft.training.row_weights import COLUMN
 
 __all__ = ["TrainerSettings", "TrainingRecord", "train_model"]
@@ -128,7 +128,8 @@ def train_model(
     check_rows(rows, "training", settings.trainer_args.get("max_length"))
     if dev_rows is not None:
         check_rows(dev_rows, "dev", settings.trainer_args.get("max_length"))
-    with judged_warnings("the trainer"), _bars_only_on_a_terminal(), _settings_kept(model, tokenizer):
+    told = judged_warnings("the trainer")
+    with told, _bars_only_on_a_terminal(), _settings_kept(model, tokenizer), adapters_found(model):
         trainer = _build_trainer(model, tokenizer, rows, dev_rows, settings)
     for callback in (HeartbeatCallback(progress), ReachCallback()):
         trainer.add_callback(callback)

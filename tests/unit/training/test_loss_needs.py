@@ -1,6 +1,7 @@
-"""Models that the trainer's loss takes otherwise than they are."""
+"""Models that the trainer takes otherwise than they are."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from trl import SFTConfig
 
 from sft.exceptions import UserError
-from sft.training.loss_needs import fit_loss
+from sft.training.loss_needs import FOUND, adapters_found, fit_loss
 
 SIZES = {
     "vocab_size": 50,
@@ -45,3 +46,27 @@ def test_a_model_without_such_a_loss_is_asked_for_none(tmp_path: Path) -> None:
     assert args.router_aux_loss_coef == 0
     with pytest.raises(UserError, match=r"coef 0\.01: Llama4ForCausalLM has no such loss; leave it out"):
         fit_loss(model, arguments(tmp_path, 0.01))
+
+
+class QuantizedBase:
+    """As much of a model as says that its weights are quantised."""
+
+    _hf_peft_config_loaded = False
+    is_quantized = True
+
+    def __init__(self, is_trainable: bool) -> None:
+        names = SimpleNamespace(quant_method="mxfp4")
+        self.hf_quantizer = SimpleNamespace(is_trainable=is_trainable, quantization_config=names)
+
+
+def test_a_quantised_base_says_that_it_has_adapters_only_meanwhile() -> None:
+    base = QuantizedBase(is_trainable=True)
+    with adapters_found(base):
+        assert getattr(base, FOUND)
+    assert not getattr(base, FOUND)
+
+
+def test_weights_that_no_gradient_passes_are_refused_by_name() -> None:
+    base = QuantizedBase(is_trainable=False)
+    with pytest.raises(UserError, match="no gradient passes weights stored as mxfp4"), adapters_found(base):
+        pass

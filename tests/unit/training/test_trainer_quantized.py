@@ -53,3 +53,18 @@ def test_an_evaluation_in_between_does_not_stop_the_learning(quantized, adapted,
     record = train(model, rows, args, dev_rows=rows[:4])
     assert len(record.eval_curve) == 3
     assert min(point.grad_norm for point in record.loss_curve) > 0.01
+
+
+@pytest.mark.parametrize("kind", ["nf4", "int8"])
+def test_parts_that_are_not_pefts_are_trained_too(quantized, rows, train, tmp_path, kind):
+    from sft.adapters.attach import attach_adapter
+
+    model = attach_adapter(quantized(kind), "ssf", {}, tmp_path, 0)
+    before = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    args = {"max_steps": 3, "eval_strategy": "steps", "eval_steps": 1, "eval_on_start": True, "learning_rate": 0.005}
+    record = train(model, rows, {**args, "gradient_checkpointing": kind == "nf4"}, dev_rows=rows[:4])
+    assert min(point.grad_norm for point in record.loss_curve) > 0.01
+    after = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert {p.dtype for p in after.values()} == {torch.float32}
+    assert all((after[name] != tensor).all() for name, tensor in before.items())
+    assert not vars(model).get("_hf_peft_config_loaded", False)

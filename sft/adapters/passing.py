@@ -1,0 +1,81 @@
+"""Which layers a text passes, in which order: seen by running a model on a few tokens."""
+
+import inspect
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from sft.adapters.lora.targets import CHOOSING_NAMES, weighs_experts
+
+TOKENS = 4
+
+
+class Call(NamedTuple):
+    """One call of a layer."""
+
+    name: str
+    shape: tuple[int, ...] | None
+    """Of the tensor that it gave; None where it gave something else."""
+
+
+def layer_calls(model: Any, names: Collection[str]) -> list[Call]:
+    """The calls of these modules while a model runs on a few tokens, in the order in which they ended.
+
+    Args:
+        model: a loaded base model; its mode and its weights stay as they are.
+        names: of its modules.
+    """
+    was_training = model.training
+    with _noted(model.eval(), names) as calls, torch.no_grad():
+        model(**_few_tokens(model))
+    model.train(was_training)
+    return calls
+
+
+def passed(names: Collection[str], calls: Collection[Call]) -> list[str]:
+    """Those that were called, or differ in numbers alone from one that was: of many experts few are."""
+    forms = {_form(call.name) for call in calls}
+    return [name for name in names if _form(name) in forms]
+
+
+def chooses_experts(model: nn.Module, name: str) -> bool:
+    """Whether a layer weighs experts: by its own name or class, or as part of a module that does."""
+    parent, _, leaf = name.rpartition(".")
+    layers = (model.get_submodule(name), model.get_submodule(parent))
+    return leaf in CHOOSING_NAMES or any(map(weighs_experts, layers))
+
+
+def _few_tokens(model: Any) -> dict[str, Any]:
+    ids = torch.zeros((1, TOKENS), dtype=torch.long, device=model.device)
+    known = inspect.signature(model.forward).parameters
+    given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "use_cache": False}
+    if getattr(model.config, "is_encoder_decoder", False):
+        given["decoder_input_ids"] = ids
+    return {key: value for key, value in given.items() if key in known}
+
+
+@contextmanager
+def _noted(model: nn.Module, names: Collection[str]) -> Iterator[list[Call]]:
+    calls: list[Call] = []
+
+    def noting(name: str) -> Any:
+        def note(_module: Any, _inputs: Any, output: Any) -> None:
+            calls.append(Call(name, tuple(output.shape) if isinstance(output, torch.Tensor) else None))
+
+        return note
+
+    modules = dict(model.named_modules())
+    handles = [modules[name].register_forward_hook(noting(name)) for name in names]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _form(name: str) -> str:
+    return re.sub(r"\.\d+(?=\.|$)", ".*", name)

@@ -1,0 +1,1 @@
+"""SSF: a trained scale and shift on what each layer gives."""
