@@ -8,5 +8,6 @@ from sft.registry import Registry
 adapter_registry: Registry = {
     "none": "sft.adapters.none:METHOD",
     "lora": "sft.adapters.lora.method:METHOD",
+    "dora": "sft.adapters.lora.dora:METHOD",
     "ssf": "sft.adapters.ssf.method:METHOD",
 }

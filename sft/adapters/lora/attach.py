@@ -92,7 +92,7 @@ def build_lora(
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise UserError(NO_FIT.format(_one_line(error)), kind="model") from error
     _check_wrapped(model)
-    require_patterns(attached, ADAPTER, "lora.", ("rank_pattern", "alpha_pattern"))
+    require_patterns(attached, ADAPTER, "", ("rank_pattern", "alpha_pattern"))
     attached.peft_config[ADAPTER].init_lora_weights = initialization
     return attached
 
@@ -113,7 +113,7 @@ def _config(model: Any, options: Mapping[str, Any], choice: InitChoice) -> "Lora
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise UserError(NO_FIT.format(_one_line(error))) from error
     if is_joined:
-        raise UserError(f"lora.init_lora_weights {weighing} of PEFT {OF_LAYERS}", kind="model")
+        raise UserError(f"init_lora_weights {weighing} of PEFT {OF_LAYERS}", kind="model")
     return config
 
 
@@ -128,7 +128,7 @@ def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
     for finding in disagreements(options, adapter):
         if not finding.path:
             raise UserError(finding.message, kind="model")
-        raise UserError(f"lora.{finding.path} is {finding.message}")
+        raise UserError(f"{finding.path} is {finding.message}")
     return load_peft(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
 
 
@@ -142,7 +142,7 @@ def _put_back(model: Any, half: Mapping[nn.Parameter, torch.Tensor], choice: Ini
     for layer in adapter_layers(model):
         if layer.base_weight.data_ptr() in shared:
             text = f"moves weights once per layer, and {layer.name} shares its own with another place; pissa takes any"
-            raise UserError(f"lora.init_lora_weights {choice.name} of PEFT {text}")
+            raise UserError(f"init_lora_weights {choice.name} of PEFT {text}")
         weight: Any = layer.base.weight
         if weight in half:
             weight.data = half[weight]
@@ -155,21 +155,21 @@ def _check_wrapped(model: Any) -> None:
     from peft.utils.other import AuxiliaryTrainingWrapper, TrainableTokensWrapper
 
     if isinstance(model.get_output_embeddings(), BaseTunerLayer):
-        raise UserError(f"lora.target_modules {ON_HEAD.format(head='its name')}")
+        raise UserError(f"target_modules {ON_HEAD.format(head='its name')}")
     for name, module in model.named_modules():
         if isinstance(module, Linear) and weighs_experts(module.get_base_layer()):
             kind = type(module.get_base_layer()).__name__
             text = (
                 f"takes {name}, a {kind}, which gives more than the linear layer that PEFT takes it for; leave it out"
             )
-            raise UserError(f"lora.target_modules {text}", kind="model")
+            raise UserError(f"target_modules {text}", kind="model")
         if not isinstance(module, TrainableTokensWrapper):
             continue
         base = module.token_adapter.get_base_layer()
         if isinstance(base, AuxiliaryTrainingWrapper):
-            raise UserError(f"lora.trainable_token_indices {TWICE}")
+            raise UserError(f"trainable_token_indices {TWICE}")
         if getattr(base, "bias", None) is not None:
-            text = f"lora.trainable_token_indices would drop the bias of {name}; name the input embedding alone"
+            text = f"trainable_token_indices would drop the bias of {name}; name the input embedding alone"
             raise UserError(text)
 
 
@@ -183,7 +183,7 @@ def _check_norms(model: nn.Module) -> None:
         storage = known_storage(module.get_base_layer())
         if storage is None or not storage.peft_reads:
             kind = type(module.get_base_layer()).__name__
-            text = f"lora.use_dora takes the norms of what {name} ({kind}) stores, not of its weights; leave it out"
+            text = f"use_dora takes the norms of what {name} ({kind}) stores, not of its weights; leave it out"
             raise UserError(text, kind="model")
 
 
@@ -201,12 +201,12 @@ def _check_fit(model: Any, options: Mapping[str, Any], choice: InitChoice) -> No
     quantized = bool(kinds.intersection(QUANTIZED_TYPES)) or hasattr(model, "hf_quantizer")
     on_cpu = all(weight.device.type == "cpu" for weight in model.parameters())
     if options.get("use_dora") and "Int8Params" in kinds and on_cpu:
-        text = "lora.use_dora fails on 8-bit weights on a CPU after one forward pass; use 4 bits or no quantization"
+        text = "use_dora fails on 8-bit weights on a CPU after one forward pass; use 4 bits or no quantization"
         raise UserError(text)
     if choice.reads_weights and quantized:
-        text = f"lora.init_lora_weights {choice.name} of PEFT needs unquantised weights; pissa and pca take any"
+        text = f"init_lora_weights {choice.name} of PEFT needs unquantised weights; pissa and pca take any"
         raise UserError(text)
     for finding in check_on_model(options, model.config.get_text_config().to_dict()):
-        raise UserError(f"lora.{finding.path} {finding.message}")
+        raise UserError(f"{finding.path} {finding.message}")
     if choice.moves_base and choice.name == "olora" and _has_conv1d(model):
-        raise UserError("lora.init_lora_weights olora does not know layers that store (in, out), such as GPT-2's")
+        raise UserError("init_lora_weights olora does not know layers that store (in, out), such as GPT-2's")

@@ -42,7 +42,7 @@ def measure(model: Any, config: "LoraConfig", name: str, rows: Sequence[TrainRow
     from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
 
     if not rows:
-        raise UserError(f"lora.init_lora_weights {name} looks at training rows, and there are none")
+        raise UserError(f"init_lora_weights {name} looks at training rows, and there are none")
     _maybe_include_all_linear_layers(config, model)
     if name == "corda":
         preprocess_corda(model, config, run_model=lambda: _forward(model, rows))

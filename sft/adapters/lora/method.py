@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from sft.adapters.lora.initialization import KEY, check_initialization
-from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_keys, check_values, disagreements
+from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_dora, check_keys, check_values, disagreements
 from sft.adapters.lora.target_checks import check_on_model, check_targets
 from sft.adapters.method import OptionFinding, option_defaults
 from sft.adapters.peft.folder import CONFIG, load_peft
@@ -21,21 +21,28 @@ from sft.registry import is_own_code
 if TYPE_CHECKING:
     import torch
 
+NAMED = "is what the method's name stands for; leave it out"
+WITHOUT_NORMS = ("awq", "fp8")
+"""Storages whose weights PEFT does not read as they are computed with, or on which it has no DoRA."""
+
 
 class Lora:
     """Low-rank adapters (arXiv:2106.09685)."""
 
     options: type[BaseModel] = LoraOptions
+    fixed: Mapping[str, Any] = {}
+    """Options of `peft.LoraConfig` that the method's name stands for."""
     saved_as = CONFIG
     trainer_defaults: Mapping[str, Any] = {}
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """Unknown, refused and ill-typed keys, unknown initialisers, and combinations that cannot be saved."""
-        findings = check_keys(options)
-        wrong = check_values(options)
+        findings = [OptionFinding(key, NAMED) for key in self.fixed if key in options] + check_keys(options)
+        wrong = check_values(options, self.options)
         if wrong:
             return findings + wrong
-        return findings + check_targets(options) + check_initialization(options, folder)
+        whole = {**options, **self.fixed}
+        return findings + check_targets(whole) + check_dora(whole) + check_initialization(whole, folder)
 
     def require_packages(self, options: Mapping[str, Any]) -> None:
         """That of the initialiser."""
@@ -43,10 +50,12 @@ class Lora:
 
     def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
         """Options that PEFT takes for any model, and that fail on one such as this."""
-        return check_on_model(options, config)
+        return check_on_model({**options, **self.fixed}, config)
 
     def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
-        """Low-rank factors go beside weights of every kind."""
+        """Low-rank factors go beside weights of every kind; magnitudes need the norms of the weights."""
+        if {**options, **self.fixed}.get("use_dora") and storage in WITHOUT_NORMS:
+            return f"DoRA takes the norms of the weights, which PEFT does not read where they are stored as {storage}"
         return None
 
     def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
@@ -55,8 +64,9 @@ class Lora:
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """Ours over those of `peft.LoraConfig`; a trained adapter keeps its own dropout where none is written."""
-        known = {**dataclass_defaults(LORA_CONFIG), **option_defaults(LoraOptions)}
-        return {key: value for key, value in known.items() if not (continued and key in FREELY_CHANGED)}
+        known = {**dataclass_defaults(LORA_CONFIG), **option_defaults(self.options)}
+        left_out = {*self.fixed, *(FREELY_CHANGED if continued else ())}
+        return {key: value for key, value in known.items() if key not in left_out}
 
     def own_code(self, options: Mapping[str, Any]) -> Mapping[str, str]:
         """The initialiser, where it is the user's."""
@@ -67,7 +77,7 @@ class Lora:
         """The model with a LoRA adapter, initialised."""
         from sft.adapters.lora.attach import attach_lora
 
-        return attach_lora(model, _effective(options), folder, rows)
+        return attach_lora(model, self._effective(options), folder, rows)
 
     def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
         """The options that disagree with a trained LoRA adapter, dropout excepted."""
@@ -111,11 +121,11 @@ class Lora:
         """The model with a LoRA adapter on the base as its initialisation left it."""
         from sft.adapters.lora.resuming import restored_lora
 
-        return restored_lora(model, _effective(options), folder)
+        return restored_lora(model, self._effective(options), folder)
+
+    def _effective(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        written = {key: value for key, value in options.items() if value is not None}
+        return {"target_modules": "all-linear", **written, **self.fixed}
 
 
 METHOD = Lora()
-
-
-def _effective(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"target_modules": "all-linear", **{key: value for key, value in options.items() if value is not None}}

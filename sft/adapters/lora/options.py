@@ -1,4 +1,4 @@
-"""The options of LoRA: their values, and whether a trained adapter can be trained on under them."""
+"""The options of LoRA and DoRA: their values, and whether a trained adapter can be trained on under them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,9 +32,18 @@ Alpha = Annotated[float, Field(gt=0)]
 
 FREELY_CHANGED = ("lora_dropout",)
 """Options that may be others than those of the trained adapter that is trained on."""
+NOT_WITH_DORA = (
+    "alora_invocation_tokens",
+    "lora_bias",
+    "monteclora_config",
+    "use_bdlora",
+    "use_qalora",
+    "velora_config",
+)
+"""Options that PEFT refuses beside DoRA, or forgets on quantised weights."""
 
 
-class LoraOptions(BaseModel):
+class LowRankOptions(BaseModel):
     """The keys of `peft.LoraConfig` that are checked by value; its other keys are passed on as they are."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, use_attribute_docstrings=True)
@@ -60,9 +69,6 @@ class LoraOptions(BaseModel):
     use_rslora: bool = False
     """Scale by 1 / sqrt(r) instead of 1 / r; default false."""
 
-    use_dora: bool = False
-    """Train magnitude and direction apart (DoRA); default false."""
-
     lora_bias: bool = False
     """A bias in the adapter itself; default false."""
 
@@ -76,15 +82,22 @@ class LoraOptions(BaseModel):
     """Modules that are trained in full and saved with the adapter; default none."""
 
 
+class LoraOptions(LowRankOptions):
+    """Those of LoRA, which trains magnitudes where it is asked to."""
+
+    use_dora: bool = False
+    """Train magnitude and direction apart (DoRA); default false."""
+
+
 def check_keys(options: Mapping[str, Any]) -> list[OptionFinding]:
     """Unknown and refused keys."""
     return [finding for key in options if (finding := _check_key(key)) is not None]
 
 
-def check_values(options: Mapping[str, Any]) -> list[OptionFinding]:
+def check_values(options: Mapping[str, Any], known: type[BaseModel]) -> list[OptionFinding]:
     """Values of a wrong type or out of range."""
     try:
-        LoraOptions.model_validate(dict(options))
+        known.model_validate(dict(options))
     except ValidationError as error:
         return [
             OptionFinding(
@@ -94,6 +107,13 @@ def check_values(options: Mapping[str, Any]) -> list[OptionFinding]:
             for problem in error.errors()
         ]
     return []
+
+
+def check_dora(options: Mapping[str, Any]) -> list[OptionFinding]:
+    """Options of which PEFT knows no form with magnitudes."""
+    if not options.get("use_dora"):
+        return []
+    return [OptionFinding(key, "does not go with DoRA; leave it out") for key in NOT_WITH_DORA if options.get(key)]
 
 
 def disagreements(options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:

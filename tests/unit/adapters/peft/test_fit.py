@@ -171,7 +171,7 @@ def test_adapters_on_joined_experts(options: dict[str, Any], make_mixtral: Calla
 @pytest.mark.parametrize("option", ["rank_pattern", "alpha_pattern"])
 def test_a_pattern_that_nothing_matches(option: str, make_mixtral: Callable[[], Any]):
     options = {**EXPERTS, option: {"experts.gate_up_proj": 4, "up_projection": 3}}
-    with pytest.raises(UserError, match=f"^lora.{option} 'up_projection' matches no layer with an adapter$"):
+    with pytest.raises(UserError, match=f"^{option} 'up_projection' matches no layer with an adapter$"):
         attach_adapter(make_mixtral(), "lora", options, Path(), 1)
 
 
