@@ -1,9 +1,11 @@
 """What may stand in `model.model_args`, checked without importing anything heavy."""
 
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
 from sft.config.findings import PathMessage
+from sft.exceptions import PackageMissing
 
 OWN_KEYS = frozenset({"parallelize", "no_split_module_classes", "dtype", "torch_dtype"})
 REMOTE_CODE = "trust_remote_code"
@@ -19,6 +21,26 @@ REFUSED = {
     "use_safetensors": "only safetensors are read",
     "pretrained_model_name_or_path": "write it in model.name",
 }
+ATTENTION = "attn_implementation"
+ATTENTION_PACKAGES: Mapping[str, tuple[str, str]] = {
+    "flash_attention_2": ("flash_attn", "flash-attn"),
+    "flash_attention_3": ("flash_attn_interface", "flash-attn-3"),
+}
+"""Way to compute attention -> module and package that it needs; they run on GPUs only."""
+KERNELS = "kernels"
+"""A package that transformers takes such attention from where the other one is not installed."""
+
+
+def require_attention_package(args: Mapping[str, Any]) -> None:
+    """Check that the package behind the attention that is asked for is installed, without importing it.
+
+    Raises:
+        PackageMissing: it is not.
+    """
+    module, package = ATTENTION_PACKAGES.get(str(args.get(ATTENTION)), (None, ""))
+    if module is not None and not any(importlib.util.find_spec(name) for name in (module, KERNELS)):
+        asked = f"model.model_args.{ATTENTION} {args[ATTENTION]}, which runs on GPUs only,"
+        raise PackageMissing(package, asked, f"pip install {package}; or write sdpa, which runs everywhere")
 
 
 def check_model_args(args: Mapping[str, Any]) -> list[PathMessage]:

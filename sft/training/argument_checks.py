@@ -36,6 +36,8 @@ _OPTIMIZER_PACKAGES: Mapping[str, tuple[str, str]] = {
     "grokadamw": ("grokadamw", "grokadamw"),
     "schedule_free": ("schedulefree", "schedulefree"),
     "stable_adamw": ("optimi", "torch-optimi"),
+    "torch_npu": ("torch_npu", "torch-npu"),
+    "torch_xla": ("torch_xla", "torch-xla"),
     "adamw_torch_4bit": ("torchao", "torchao"),
     "adamw_torch_8bit": ("torchao", "torchao"),
     **dict.fromkeys(("paged_", "lion", "bnb", "ademamix", "adamw_8bit"), ("bitsandbytes", "bitsandbytes")),

@@ -151,6 +151,7 @@ def test_what_the_trainer_would_refuse_is_said_in_a_plan(args: dict[str, Any], k
     [
         {"optim": "galore_adamw_8bit"},
         {"optim": "schedule_free_sgd"},
+        {"optim": "adamw_torch_xla"},
         {"deepspeed": "a"},
         {"optim": "adamw_anyprecision"},
     ],

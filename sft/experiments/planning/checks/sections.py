@@ -22,7 +22,7 @@ from sft.experiments.planning.checks.metrics import require_loadable
 from sft.experiments.planning.checks.prompting import prompting_findings
 from sft.inference.options import check_generation_args
 from sft.models.config_file import local_config
-from sft.models.model_args import check_model_args, spreads_over_gpus
+from sft.models.model_args import check_model_args, require_attention_package, spreads_over_gpus
 from sft.models.quantization import check_quantization, require_package
 from sft.models.references import locate
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
@@ -179,6 +179,8 @@ class SectionChecks:
             found += [("model.quantization", message) for message in wrong]
             if not wrong:
                 require_package(model.quantization.config_class)
+        if not found:
+            require_attention_package(model.model_args)
         found += self._model_reference(model.name)
         if model.adapter is not None and method_of(self._folder / model.adapter) is None:
             found.append(("model.adapter", f"{model.adapter!r}: no {adapter_files()} there; name an adapter's folder"))
