@@ -104,7 +104,7 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
         raise told from error
     _require_all_weights(source.name, found)
     _require_all_used(source.name, model, found)
-    _keep_weights_unpacked(model)
+    _keep_weights_readable(model)
     return model.eval()
 
 
@@ -233,15 +233,11 @@ def _some(names: Sequence[str]) -> str:
     return f"{', '.join(names[:SHOWN_WEIGHTS])}{more} ({len(names)} in all)"
 
 
-def _keep_weights_unpacked(model: "PreTrainedModel") -> None:
-    """Stop bitsandbytes from repacking 4-bit weights on CPUs with AVX512-BF16.
+def _keep_weights_readable(model: "PreTrainedModel") -> None:
+    if any(type(module).__module__.startswith("bitsandbytes.") for module in model.modules()):
+        from sft.models.layers.bitsandbytes_layers import keep_weights_readable
 
-    One forward pass without gradients in eval mode would repack every layer for good: backward passes then give no
-    gradient to what lies below, and dequantised weights are garbage.
-    """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+        keep_weights_readable(model)
 
 
 def _explained(source: ModelSource, local: Path | None, error: Exception) -> SftError | None:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from sft.exceptions import UserError
-from sft.models.packed_weights import is_packed, packed_numbers, unpacked
+from sft.models.layers.packed_weights import is_packed, packed_numbers, unpacked
 
 EXACT_TYPES = (torch.float32, torch.float64)
 HALF_TYPES = (torch.bfloat16, torch.float16)
@@ -113,12 +113,9 @@ def _plain(layer: Any) -> torch.Tensor:
 
 
 def _four_bit(layer: Any) -> torch.Tensor:
-    import bitsandbytes.functional
+    from sft.models.layers.bitsandbytes_layers import read_4bit
 
-    if getattr(layer.weight.quant_state, "packing_format_for_cpu", False):
-        raise UserError("4-bit weights were repacked for the CPU by a forward pass; load the model anew", kind="model")
-    matrix: torch.Tensor = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
-    return matrix
+    return read_4bit(layer)
 
 
 def _eight_bit(layer: Any) -> torch.Tensor:

@@ -30,6 +30,8 @@ def quantized(kind: str) -> Any:
     """A tiny Llama whose linear layers are bitsandbytes layers, as loading leaves them."""
     import bitsandbytes as bnb
 
+    from sft.models.layers.bitsandbytes_layers import keep_weights_readable
+
     model = llama()
     for block in model.model.layers:
         for parent in (block.self_attn, block.mlp):
@@ -37,9 +39,7 @@ def quantized(kind: str) -> Any:
                 if isinstance(layer, torch.nn.Linear):
                     setattr(parent, name, _quantized_layer(bnb, layer, kind))
     model.is_loaded_in_8bit, model.is_loaded_in_4bit = kind == "int8", kind == "nf4"
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+    keep_weights_readable(model)
     return model.requires_grad_(False)
 
 

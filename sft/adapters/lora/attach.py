@@ -199,10 +199,6 @@ def _has_conv1d(model: nn.Module) -> bool:
 def _check_fit(model: Any, options: Mapping[str, Any], choice: InitChoice) -> None:
     kinds = {type(weight).__name__ for weight in model.parameters()}
     quantized = bool(kinds.intersection(QUANTIZED_TYPES)) or hasattr(model, "hf_quantizer")
-    on_cpu = all(weight.device.type == "cpu" for weight in model.parameters())
-    if options.get("use_dora") and "Int8Params" in kinds and on_cpu:
-        text = "use_dora fails on 8-bit weights on a CPU after one forward pass; use 4 bits or no quantization"
-        raise UserError(text)
     if choice.reads_weights and quantized:
         text = f"init_lora_weights {choice.name} of PEFT needs unquantised weights; pissa and pca take any"
         raise UserError(text)

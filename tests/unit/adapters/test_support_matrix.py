@@ -18,6 +18,7 @@ CELLS = [
     Cell("dora", "fp32"),
     Cell("dora", "bf16"),
     Cell("dora", "nf4"),
+    Cell("dora", "int8"),
     Cell("ssf", "fp32"),
     Cell("ssf", "bf16"),
     Cell("ssf", "gpt2"),

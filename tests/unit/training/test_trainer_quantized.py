@@ -13,15 +13,14 @@ def quantized(base, tmp_path):
     """The random model read back in 4 or 8 bits."""
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+    from sft.models.layers.bitsandbytes_layers import keep_weights_readable
+
     def load(kind):
         base.save_pretrained(tmp_path / "base")
         options = {"load_in_8bit": True} if kind == "int8" else {"load_in_4bit": True, "bnb_4bit_quant_type": kind}
         config = BitsAndBytesConfig(**options)
         model = AutoModelForCausalLM.from_pretrained(tmp_path / "base", quantization_config=config, device_map="cpu")
-        for module in model.modules():
-            # one forward without gradients would otherwise repack the weights for good
-            if hasattr(module, "support_avx512bf16_for_cpu"):
-                module.support_avx512bf16_for_cpu = False
+        keep_weights_readable(model)
         return model
 
     return load

@@ -48,6 +48,7 @@ def trained(make_model, train_steps, kind, options, folder=Path()):
         ("nf4", {"init_lora_weights": "pissa", "lora_alpha": 16}, 16),
         ("nf4", {"init_lora_weights": "pca", "use_dora": True}, 8),
         ("int8", {"init_lora_weights": "pissa", "use_rslora": True}, 16),
+        ("int8", {"use_dora": True}, 8),
         ("bf16", {"init_lora_weights": "pissa"}, 16),
     ],
     ids=str,
@@ -170,7 +171,6 @@ def test_counts_are_of_real_numbers_on_any_base(kind, make_model):
 
 def test_options_that_do_not_fit_the_model_are_told(make_model):
     for kind, options, message in [
-        ("int8", {"use_dora": True}, "use_dora fails on 8-bit weights on a CPU"),
         ("nf4", {"init_lora_weights": "olora"}, "olora of PEFT needs unquantised weights"),
         ("nf4", {"init_lora_weights": "pissa", "use_dora": True}, "needs fp32 weights when use_dora is on"),
         ("gpt2", {"init_lora_weights": "olora"}, "olora does not know layers"),

@@ -1,0 +1,1 @@
+"""Layers whose weights are packed: how they are read, and kept readable."""
