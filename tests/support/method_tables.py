@@ -1,0 +1,102 @@
+"""The tables of docs/methods.md, made from what the methods say of themselves.
+
+python -m tests.support.method_tables    # writes them to the page
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sft.adapters import adapter_registry
+from sft.adapters.method import adapter_method
+from sft.adapters.own_method import OwnMethod
+from sft.adapters.support import NO_METHOD
+from sft.config.canonical import canonical_json
+from sft.pipeline.methods import matrix_record, methods_record
+from sft.training.options import known_defaults
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
+OBJECTIVE = "causal_lm"
+
+
+def table(*rows: list[str]) -> list[str]:
+    """A Markdown table, its head first."""
+    head, *others = rows
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *others)]
+
+
+def methods_table() -> list[str]:
+    rows = [
+        [f"`{entry['name']}`", entry["summary"].rstrip(".").replace("|", "\\|"), rate(entry["name"])]
+        for entry in methods_record()["adapters"]
+        if entry["name"] != NO_METHOD
+    ]
+    return table(["method", "trains", "learning rate"], *rows)
+
+
+def rate(method: str) -> str:
+    return f"{known_defaults({}, method)['learning_rate']:g}"
+
+
+def options_table() -> list[str]:
+    """The options of the methods that have all of theirs in one class of the project."""
+    rows = [
+        [f"`{name}`", f"`{option}`", f"`{shown(field.default)}`", meaning(field.description)]
+        for name in adapter_registry
+        if isinstance(adapter_method(name), OwnMethod)
+        for option, field in adapter_method(name).options.model_fields.items()
+    ]
+    return table(["method", "option", "default", "meaning"], *rows)
+
+
+def shown(default: Any) -> str:
+    return default if isinstance(default, str) else canonical_json(default)
+
+
+def meaning(description: str | None) -> str:
+    """The docstring of an option on one line, without the default, which has a column."""
+    text = " ".join((description or "").split())
+    return re.sub(r"; default [^;]*?\.?$", "", text).rstrip(".").replace("|", "\\|")
+
+
+def matrix_table() -> list[str]:
+    (methods,) = [part["methods"] for part in matrix_record() if part["objective"] == OBJECTIVE]
+    storages = list(methods[0]["trains"])
+    rows = [[f"`{entry['name']}`", *(cell(entry, kind) for kind in storages)] for entry in methods]
+    return table(["method", *(f"`{kind}`" for kind in storages)], *rows)
+
+
+def cell(entry: dict[str, Any], storage: str) -> str:
+    if entry["trains"][storage] is not None:
+        return "-"
+    return "trains" if entry["merges"][storage] is not None else "merges"
+
+
+def tables() -> Iterator[tuple[str, list[str]]]:
+    """Heading of a section of the page -> its table."""
+    yield "The methods", methods_table()
+    yield "Options of the project's own methods", options_table()
+    yield "Which method on which base", matrix_table()
+
+
+def shown_table(page: str, title: str) -> list[str]:
+    """The first table below a heading of the page."""
+    section = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    found = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    return found[0].splitlines() if found else []
+
+
+def written(page: str) -> str:
+    """The page with its tables as they are today."""
+    for title, lines in tables():
+        before, heading, after = page.partition(f"\n## {title}\n")
+        section, following, rest = after.partition("\n## ")
+        made = "\n".join(lines) + "\n"
+        section = re.sub(r"(?:^\|.*(?:\n|\Z))+", lambda _, made=made: made, section, count=1, flags=re.MULTILINE)
+        page = before + heading + section + following + rest
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")
