@@ -99,7 +99,12 @@ class OwnMethod(ABC):
         """The model with the trained adapter, which keeps its own options."""
         for finding in self.check_continued(options, adapter):
             raise UserError(f"adapter.{finding.path} is {finding.message}" if finding.path else finding.message)
-        return self._with_tensors(model, adapter)
+        from sft.adapters.masters import hold_masters
+
+        built = self._as_saved(model, adapter)
+        hold_masters(built)  # before they are read: 16 bits would round them
+        put_tensors(self.own_tensors(built), adapter)
+        return built
 
     def own_tensors(self, model: Any) -> "dict[str, torch.Tensor]":
         """What is trained."""
@@ -115,7 +120,9 @@ class OwnMethod(ABC):
 
     def load(self, model: Any, folder: Path) -> Any:
         """The base with what was learned, nothing of it to be trained."""
-        return self._with_tensors(model, folder).requires_grad_(False).eval()
+        built = self._as_saved(model, folder)
+        put_tensors(self.own_tensors(built), folder)
+        return built.requires_grad_(False).eval()
 
     def merge(self, model: Any) -> Any:
         """Always an error, where a subclass does not say how."""
@@ -137,10 +144,9 @@ class OwnMethod(ABC):
         vars(built)[ATTACHED] = options
         return built
 
-    def _with_tensors(self, model: Any, folder: Path) -> Any:
-        built = self._built(model, self._whole(read_method(folder).options))
-        put_tensors(self.own_tensors(built), folder)
-        return built
+    def _as_saved(self, model: Any, folder: Path) -> Any:
+        """The model with the parts of a saved adapter, whose tensors are still to be read."""
+        return self._built(model, self._whole(read_method(folder).options))
 
 
 def read_method(folder: Path) -> SavedMethod:

@@ -35,12 +35,6 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """Over TRL's own defaults; `bf16`, `use_cpu` and `disable_tqdm` follow the machine."""
 
-METHOD_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "full": {"learning_rate": 2e-5},
-    "last_layer": {"learning_rate": 2e-5},
-}
-"""Where an adapter method needs other defaults."""
-
 ALIASES: Mapping[str, str] = {
     "max_seq_length": "max_length",
     "activation_checkpointing": "gradient_checkpointing",
@@ -193,7 +187,7 @@ def keeps_best(args: Mapping[str, Any]) -> bool:
 
 def _defaults(method: str) -> dict[str, Any]:
     known = adapter_method(method).trainer_defaults if method in adapter_registry else {}
-    return {**DEFAULTS, **METHOD_DEFAULTS.get(method, {}), **known}
+    return {**DEFAULTS, **known}
 
 
 def _evaluation_interval(written: Mapping[str, Any]) -> dict[str, Any]:
