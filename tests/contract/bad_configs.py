@@ -118,7 +118,7 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "unknown adapter": (
         {"dataset__shots": 2, "adapter": {"method": "loraa"}},
         "adapter.method",
-        ("'loraa'", "did you mean lora?", "known: lora, none"),
+        ("'loraa'", "did you mean lora?", "known: "),
     ),
     "gold outside the set": ({"dataset__path": "outside"}, "dataset", ("row 1: 'ugly'", "labels are: bad, good")),
     "labels equal after trimming": (LABEL_WORDS, "dataset.labels", ("'bad' and 'good'", "trimming", "'x'")),

@@ -209,7 +209,7 @@ def test_a_trained_one_is_gone_on_with(
     [
         ({"adapter": {"end": 1.0}}, "adapter.end: unknown key; allowed: start"),
         ({"adapter": {"method": "shfit"}}, "did you mean shift"),
-        ({"model": {"adapter": "data"}}, "no adapter_config.json or shift.safetensors there"),
+        ({"model": {"adapter": "data"}}, "no adapter_config.json.* or shift.safetensors there"),
         ({"model": {"adapter": "mine"}, "adapter": {"start": 1.0}}, "adapter.start: is in the trained adapter"),
         ({"model": {"name": "mine"}}, "name it in model.adapter"),
     ],

@@ -39,10 +39,23 @@ CELLS = [
     Cell("prompt_tuning", "fp32", VIRTUAL, start_shift=None),
     Cell("prompt_tuning", "nf4", VIRTUAL, start_shift=None),
     Cell("prompt_tuning", "int8", VIRTUAL, start_shift=None),
+    Cell("full", "fp32"),
+    Cell("full", "bf16"),
+    Cell("full", "gpt2"),
+    Cell("last_layer", "fp32"),
+    Cell("last_layer", "bf16"),
+    Cell("last_layer", "gpt2"),
+    Cell("last_layer", "nf4", {"blocks": 0}),
+    Cell("last_layer", "int8", {"blocks": 0}),
 ]
-REFUSED: list[Cell] = []
+REFUSED: list[Cell] = [
+    Cell("full", "nf4"),
+    Cell("full", "int8"),
+    Cell("last_layer", "nf4"),
+    Cell("last_layer", "int8"),
+]
 """Cells that `plan` refuses."""
-QUICK = ("lora-fp32", "ssf-nf4", "prompt_tuning-fp32")
+QUICK = ("lora-fp32", "last_layer-bf16", "ssf-nf4", "prompt_tuning-fp32")
 """One cell of each kind of method and of base; the others are slow."""
 
 
