@@ -1,5 +1,6 @@
 """docs/nyuntam.md and the presets say what the table says, and the table names keys that there are."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from sft.adapters.method import adapter_method
 from sft.config.canonical import canonical_json
 from sft.config.library.defaults import dataclass_defaults, init_defaults
 from sft.config.library.keys import LORA_CONFIG, QUANTIZATION_MODULE, SFT_CONFIG, dataclass_fields
+from sft.config.reading import read_experiment
 from sft.deployment.nyuntam_parameters import (
     EIGHT_BIT,
     FOUR_BIT,
@@ -22,9 +24,11 @@ from sft.deployment.nyuntam_parameters import (
     Parameter,
 )
 from sft.experiments.grids.jsonnet import BACKEND_VARIABLE, JsonnetOptions, evaluate_jsonnet
+from sft.experiments.planning.checks.sections import SectionChecks
 from sft.training.options import ALIASES, REFUSED, known_defaults
 from tests.contract.documents import DOCUMENTS, ROOT
 from tests.contract.test_document_tables import known_fields
+from tests.contract.tiny_project import config, write_project
 
 BITSANDBYTES = f"{QUANTIZATION_MODULE}:BitsAndBytesConfig"
 FACTS = {
@@ -158,3 +162,19 @@ def test_presets_of_bases_and_of_packing_have_the_defaults(tmp_path: Path) -> No
     assert eight == named | {f"{QUANTIZATION}.load_in_8bit": True}
     assert [one for one in EIGHT_BIT[1:] if one.default != default_here(str(one.key))] == []
     assert packed == {one.key: one.default for one in TEXT_GENERATION if str(one.key).startswith(TRAINER)}
+
+
+def test_presets_are_sound_on_every_base(tmp_path: Path) -> None:
+    """But for the methods that train the base's own weights, which `full` does not take quantised."""
+    write_project(tmp_path)
+    bases = "{plain: {}, four: presets.four_bit, eight: presets.eight_bit}"
+    grid = f"(import 'sft/grid.libsonnet').product({json.dumps(config())}, [{bases}, presets.nyuntam(2)])"
+    checks = SectionChecks(tmp_path)
+    refused = {}
+    for name, raw in evaluated(tmp_path, grid)["configs"].items():
+        experiment, wrong = read_experiment(raw, name)
+        assert experiment is not None, wrong
+        refused[name] = [path for path, _ in checks.findings(experiment)]
+    assert len(refused) == 15
+    wanted = {"four/full": ["adapter.method"], "eight/full": ["adapter.method"]}
+    assert {name: paths for name, paths in refused.items() if paths and "last_layer" not in name} == wanted
