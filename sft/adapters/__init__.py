@@ -12,4 +12,9 @@ adapter_registry: Registry = {
     "ssf": "sft.adapters.ssf.method:METHOD",
     "full": "sft.adapters.base_weights.full:METHOD",
     "last_layer": "sft.adapters.base_weights.last_layer:METHOD",
+    "ia3": "sft.adapters.peft.methods:IA3",
+    "vera": "sft.adapters.peft.methods:VERA",
+    "oft": "sft.adapters.peft.methods:OFT",
+    "ln_tuning": "sft.adapters.peft.methods:LN_TUNING",
+    "prompt_tuning": "sft.adapters.peft.methods:PROMPT_TUNING",
 }

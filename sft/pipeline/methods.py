@@ -28,7 +28,7 @@ def methods_record() -> dict[str, Entries]:
     tasks: dict[str, Task] = {name: import_object(target) for name, target in task_registry.items()}
     return {
         "tasks": [{"name": name, "default_metrics": list(task.default_metrics)} for name, task in tasks.items()],
-        "adapters": _documented(adapter_registry),
+        "adapters": [{"name": name, "summary": _adapter_summary(name)} for name in adapter_registry],
         "initialisers": _documented(initializer_registry),
         "metrics": [_metric(name) for name in metric_registry],
         "calibrators": [_calibrator(name, import_object(target)) for name, target in calibration_registry.items()],
@@ -76,6 +76,11 @@ def _calibrator(name: str, entry: Calibrator[Any]) -> dict[str, Any]:
         "row_sets": list(entry.row_sets(entry.options())),
         "arguments": list(entry.options.model_fields),
     }
+
+
+def _adapter_summary(name: str) -> str:
+    """What a method says of itself, where one file holds several, else the first line of its file."""
+    return getattr(adapter_method(name), "summary", None) or _first_line(adapter_registry[name])
 
 
 def _documented(registry: Registry) -> Entries:

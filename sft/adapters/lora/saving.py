@@ -6,7 +6,6 @@ with the scaling kept. [A; A0] and [B, -B0] would say it too, as the difference 
 rounding swallows a small change; so the difference is factorised anew, in float64.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +14,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from sft.adapters.peft.folder import CONFIG, WEIGHTS, adapter_config
+from sft.adapters.peft.folder import WEIGHTS, adapter_config, write_config
 from sft.exceptions import StageFailure
 from sft.initialization.factors import Factors, initial_factors
 from sft.initialization.layers import ADAPTER, adapter_layers, joined_factors, split_factors
-from sft.runs.file_systems import equal_modes
 
 
 def save_lora(model: Any, folder: Path) -> dict[str, Any]:
@@ -34,7 +32,7 @@ def save_lora(model: Any, folder: Path) -> dict[str, Any]:
     if factors:
         _widen_weights(folder / WEIGHTS, factors, {layer.name: layer.experts for layer in adapter_layers(model)})
         config = _widened(config)
-    _write_config(folder, config)
+    write_config(folder, config)
     return {"exported_rank": int(config["r"])} if "r" in config else {}
 
 
@@ -94,13 +92,3 @@ def _widened(config: Mapping[str, Any]) -> dict[str, Any]:
         "alpha_pattern": {key: factor * alpha for key, alpha in (config["alpha_pattern"] or {}).items()},
         "init_lora_weights": True,
     }
-
-
-def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Names of modules are sets to PEFT, written in an order that changes from run to run."""
-    ordered = {
-        key: sorted(value) if key in ("target_modules", "exclude_modules") and isinstance(value, list) else value
-        for key, value in config.items()
-    }
-    (folder / CONFIG).write_text(json.dumps(ordered, indent=2, sort_keys=True) + "\n", "utf-8")
-    equal_modes(folder, CONFIG)  # the weights are written for their owner only, whatever the umask says

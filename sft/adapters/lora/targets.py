@@ -56,12 +56,18 @@ def choose_targets(model: Any, config: "LoraConfig", init: str | None) -> None:
     if config.target_modules != ALL_LINEAR or model.config.model_type in PASSED_WHOLE:
         return
     whole = _all_linear(model, config.task_type)
-    kept = {name for name in _passed(model, whole) if not _chooses(model, name) and _takes(config, model, name)}
+    kept = {name for name in text_layers(model, config.task_type) if _takes(config, model, name)}
     remaining = _with_experts(model, config, init)
     if remaining is not None:
         kept = {name for name in kept if _leaf(name) in remaining}
     if kept != whole or remaining is not None:
-        config.target_modules = _short(model, kept)
+        config.target_modules = short_names(model, kept)
+
+
+def text_layers(model: Any, task_type: str | None) -> set[str]:
+    """The names of the linear layers but the head that a text passes, and that do not weigh experts."""
+    passed = passed_by_text(model, _all_linear(model, task_type))
+    return {name for name in passed if not _chooses(model, name)}
 
 
 def joined_targets(model: Any, config: "LoraConfig") -> bool:
@@ -112,7 +118,7 @@ def _all_linear(model: Any, task_type: str | None) -> set[str]:
     return set(_maybe_include_all_linear_layers(asked, model).target_modules or ())
 
 
-def _passed(model: Any, names: Collection[str]) -> set[str]:
+def passed_by_text(model: Any, names: Collection[str]) -> set[str]:
     """Those of the layers that a text passes; of layers that differ in a number only, all where one was passed.
 
     Of many experts a few tokens pass some.
@@ -169,7 +175,7 @@ def _takes(config: "LoraConfig", model: Any, name: str) -> bool:
     return True
 
 
-def _short(model: nn.Module, names: Collection[str]) -> set[str]:
+def short_names(model: nn.Module, names: Collection[str]) -> set[str]:
     """The same layers by their last names, as far as no other module has such a name."""
     named = defaultdict(set)
     for name, _ in model.named_modules():

@@ -10,6 +10,7 @@ from sft.exceptions import UserError, machine_kind
 from sft.models.library_warnings import judged_warnings
 from sft.models.reading import reading_error
 from sft.models.room import loading_room
+from sft.runs.file_systems import equal_modes
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -56,6 +57,24 @@ def load_peft(model: Any, folder: Path, trainable: bool = False, dropout: float 
             raise
         raise told from error
     return loaded.train() if trainable else loaded.eval()
+
+
+def save_peft(model: Any, folder: Path) -> None:
+    """Write the adapter of a `PeftModel` to `folder`, which is new, in one order on every run."""
+    from sft.initialization.layers import ADAPTER
+
+    model.save_pretrained(folder, selected_adapters=[ADAPTER], save_embedding_layers=False)
+    write_config(folder, adapter_config(folder))
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Names of modules are sets to PEFT, written in an order that changes from run to run."""
+    names = ("target_modules", "exclude_modules", "feedforward_modules")
+    ordered = {
+        key: sorted(value) if key in names and isinstance(value, list) else value for key, value in config.items()
+    }
+    (folder / CONFIG).write_text(json.dumps(ordered, indent=2, sort_keys=True) + "\n", "utf-8")
+    equal_modes(folder, CONFIG)  # the weights are written for their owner only, whatever the umask says
 
 
 def merged(model: Any) -> Any:

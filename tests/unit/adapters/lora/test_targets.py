@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter, restore_adapter
-from sft.adapters.lora.targets import PASSED_WHOLE, _all_linear, _chooses, _passed
+from sft.adapters.lora.targets import PASSED_WHOLE, _all_linear, _chooses, passed_by_text
 from sft.adapters.method import adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.exceptions import UserError
@@ -215,7 +215,7 @@ def test_of_some_kinds_text_passes_every_layer(kind: str) -> None:
     model = AutoModelForCausalLM.from_config(config).eval()
     whole = _all_linear(model, "CAUSAL_LM")
     assert len(whole) > 3
-    assert _passed(model, whole) == whole
+    assert passed_by_text(model, whole) == whole
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""Builds an adapter of one of PEFT's methods on a loaded model."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from sft.adapters.lora.target_checks import ON_HEAD
+from sft.adapters.peft.fit import told_fault
+from sft.adapters.peft.row import PeftRow
+from sft.adapters.peft.targets import default_targets, near_targets
+from sft.config.library.keys import dataclass_fields
+from sft.exceptions import UserError
+from sft.models.library_warnings import judged_warnings
+from sft.models.storages import is_conv1d
+from sft.registry import import_object
+
+
+def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
+    """The `PeftModel` with an adapter called `default`.
+
+    Args:
+        model: the loaded base model.
+        row: of the method.
+        options: of its config class, as written; null is what is left out.
+
+    Raises:
+        UserError: the options do not fit the model.
+    """
+    from peft import get_peft_model
+
+    written = {key: value for key, value in options.items() if value is not None}
+    own = {**_layout(model, row), **row.defaults}
+    if "target_modules" not in written:
+        own |= default_targets(model, row.targets, written.get("task_type"))
+    try:
+        config = import_object(row.config)(**copy.deepcopy({**own, **written}))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"adapter: {told_fault(error)}") from error
+    try:
+        with judged_warnings("the adapter", "config"):
+            attached = get_peft_model(model, config)
+    except (TypeError, ValueError, IndexError, KeyError, NotImplementedError, AttributeError) as error:
+        fault = f"the adapter does not fit the model: {told_fault(error)}{near_targets(model, config)}"
+        raise UserError(fault, kind="model") from error
+    _check_wrapped(attached, row)
+    return attached
+
+
+def _layout(model: nn.Module, row: PeftRow) -> dict[str, Any]:
+    """GPT-2 stores its weights as (in, out), which some config classes want to be told."""
+    takes = "fan_in_fan_out" in dataclass_fields(row.config)
+    return {"fan_in_fan_out": True} if takes and any(map(is_conv1d, model.modules())) else {}
+
+
+def _check_wrapped(model: Any, row: PeftRow) -> None:
+    """Refuse what PEFT takes without an error, and what then fails at the first step or trains nothing."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if row.targets == "linear" and isinstance(model.get_output_embeddings(), BaseTunerLayer):
+        raise UserError(f"adapter.target_modules {ON_HEAD.format(head='its name')}")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserError(
+            f"adapter.method {row.name} has nothing to train on this model with these options", kind="model"
+        )

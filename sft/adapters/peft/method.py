@@ -1,0 +1,117 @@
+"""Every method of PEFT by its name: one class, and a row of the table for each."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from sft.adapters.method import OptionFinding, option_defaults
+from sft.adapters.peft.folder import CONFIG, load_peft
+from sft.adapters.peft.options import check, disagreements, options_model
+from sft.adapters.peft.row import PeftRow
+from sft.config.library.defaults import dataclass_defaults
+from sft.exceptions import UserError
+from sft.models.stored_kinds import PLAIN
+from sft.prompts.train_row import TrainRow
+
+if TYPE_CHECKING:
+    import torch
+
+
+class PeftMethod:
+    """A method of PEFT as its config class describes it."""
+
+    saved_as = CONFIG
+
+    def __init__(self, row: PeftRow) -> None:
+        self.row = row
+        self.summary = row.summary
+        self.trainer_defaults: Mapping[str, Any] = (
+            {} if row.learning_rate is None else {"learning_rate": row.learning_rate}
+        )
+
+    @property
+    def options(self) -> type[BaseModel]:
+        """The fields of the config class that are not set by the program."""
+        return options_model(self.row.config, tuple(self.row.defaults.items()))
+
+    def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
+        """Unknown, refused and ill-typed options, and targets that train nothing."""
+        return check(self.row, options, self.options)
+
+    def require_packages(self, options: Mapping[str, Any]) -> None:
+        """PEFT itself is required by the program."""
+
+    def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
+        """Whether it fits is seen when the adapter is attached."""
+        return []
+
+    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+        """As the table says, which was measured."""
+        if storage in self.row.storages:
+            return None
+        return f"{self.row.name} does not work on {storage} weights: {self.row.elsewhere}"
+
+    def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
+        """Packed weights would be rounded again; some methods are no part of weights at all."""
+        if self.row.unmergeable is not None or storage == PLAIN:
+            return self.row.unmergeable
+        return f"weights stored as {storage} would be rounded again"
+
+    def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
+        """Ours over those of the config class; a trained adapter has its own."""
+        return {} if continued else {**dataclass_defaults(self.row.config), **option_defaults(self.options)}
+
+    def own_code(self, options: Mapping[str, Any]) -> Mapping[str, str]:
+        """There is none."""
+        return {}
+
+    def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TrainRow]) -> Any:
+        """The `PeftModel` with an adapter as PEFT begins it."""
+        from sft.adapters.peft.attach import attach_peft
+
+        return attach_peft(model, self.row, options)
+
+    def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
+        """The options that disagree with the trained adapter."""
+        return disagreements(self.row, options, adapter)
+
+    def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
+        """The `PeftModel` with the trained adapter, which keeps its own options."""
+        for finding in disagreements(self.row, options, adapter):
+            raise UserError(f"adapter.{finding.path} is {finding.message}" if finding.path else finding.message)
+        return load_peft(model, adapter, trainable=True)
+
+    def own_tensors(self, model: Any) -> "dict[str, torch.Tensor]":
+        """What is trained, and what else PEFT keeps for the adapter, such as frozen random projections."""
+        from sft.adapters.lora.resuming import own_tensors
+
+        return own_tensors(model)
+
+    def save(self, model: Any, folder: Path) -> dict[str, Any]:
+        """A plain PEFT folder for the untouched base."""
+        from sft.adapters.peft.folder import save_peft
+
+        save_peft(model, folder)
+        return {}
+
+    def load(self, model: Any, folder: Path) -> Any:
+        """The `PeftModel` of the folder."""
+        return load_peft(model, folder)
+
+    def merge(self, model: Any) -> Any:
+        """The base with what was learned in its own weights, where the method changes weights."""
+        from sft.adapters.peft.folder import merged
+
+        if self.row.unmergeable is not None:
+            text = f"the adapter cannot be merged into the base: {self.row.unmergeable}"
+            raise UserError(text, kind="model")
+        return merged(model)
+
+    def save_start(self, model: Any, options: Mapping[str, Any], folder: Path) -> None:
+        """Nothing: the base is untouched, and frozen random parts are among the method's own tensors."""
+
+    def restored(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
+        """The model as `attach` builds it, whose tensors the caller has."""
+        return self.attach(model, options, folder, ())

@@ -1,0 +1,94 @@
+"""The options of PEFT's methods, checked against the installed config classes; nothing heavy is imported."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from sft.adapters.lora.target_checks import check_targets
+from sft.adapters.method import TASK_TYPE, OptionFinding, check_options
+from sft.adapters.peft.folder import adapter_config
+from sft.adapters.peft.row import PeftRow
+from sft.config.library.defaults import dataclass_defaults
+from sft.config.library.keys import FieldInfo, dataclass_fields
+from sft.config.library.types import checked_type
+
+ALL_LINEAR = "all-linear"
+SET_BY_US = "set by the program"
+REFUSED: Mapping[str, str] = {
+    "peft_type": SET_BY_US,
+    "auto_mapping": SET_BY_US,
+    "peft_version": SET_BY_US,
+    "base_model_name_or_path": "it is model.name",
+    "revision": "the commit of a hub model is pinned by the results folder",
+    "inference_mode": SET_BY_US,
+    "runtime_config": SET_BY_US,
+    "save_projection": "frozen random parts are always saved, as other machines may draw others",
+}
+"""Options that no method takes."""
+
+COUNTS = frozenset(
+    {"adapter_layers", "adapter_len", "block_size", "deltaT", "encoder_hidden_size", "encoder_num_layers", "gralora_k"}
+    | {"group_size", "init_r", "mini_r", "n_frequency", "num_B", "num_vectors", "num_virtual_tokens", "r", "stride_A"}
+    | {"target_r", "topk", "vector_length"}
+)
+"""Whole numbers from 1, or from 0 where that is the class's default and means something else."""
+
+
+@cache
+def options_model(config: str, defaults: tuple[tuple[str, Any], ...]) -> type[BaseModel]:
+    """The options of a config class as a model: types from its source, ranges from what their names mean.
+
+    Args:
+        config: `package.module:Class`.
+        defaults: ours over those of the class.
+
+    Raises:
+        LookupError: the installed PEFT has no such class.
+        PackageMissing: PEFT is not installed.
+    """
+    known = {**dataclass_defaults(config), **dict(defaults)}
+    module, _, name = config.partition(":")
+    kept = {key: info for key, info in dataclass_fields(config).items() if key not in (*REFUSED, TASK_TYPE)}
+    fields: dict[str, Any] = {key: (_checked(key, info, module), known.get(key)) for key, info in kept.items()}
+    settings = ConfigDict(frozen=True, strict=True, protected_namespaces=())
+    return create_model(name.replace("Config", "Options"), __config__=settings, **fields)
+
+
+def check(row: PeftRow, options: Mapping[str, Any], model: type[BaseModel]) -> list[OptionFinding]:
+    """Unknown, refused and ill-typed options, and targets that train nothing."""
+    refused = {**REFUSED, **row.refused}
+    found = [OptionFinding(key, f"refused: {refused[key]}") for key in options if key in refused]
+    taken = {key: value for key, value in options.items() if key not in refused and value is not None}
+    wrong = check_options(taken, model)
+    return found + (wrong or check_targets(taken))
+
+
+def disagreements(row: PeftRow, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
+    """The options that are written and say otherwise than a trained adapter, which keeps its own.
+
+    Raises:
+        UserError: the folder holds no adapter.
+    """
+    saved = adapter_config(adapter)
+    kind = str(saved.get("peft_type")).lower()
+    if kind != row.name:
+        return [OptionFinding("", f"model.adapter: {adapter} is a {kind} adapter, not {row.name}")]
+    found = []
+    for key, value in options.items():
+        known, written = (sorted(map(str, it)) if isinstance(it, list) else it for it in (saved.get(key), value))
+        if key != TASK_TYPE and written not in (None, ALL_LINEAR, known):
+            message = f"{value!r}, but model.adapter has {key} {saved.get(key)!r}; leave it out"
+            found.append(OptionFinding(key, message))
+    return found
+
+
+def _checked(key: str, info: FieldInfo, module: str) -> Any:
+    kind = checked_type(info.annotation, module)
+    if key in COUNTS:
+        return Annotated[kind, Field(ge=0 if info.default_text == "0" else 1)]
+    if key.endswith("dropout"):
+        return Annotated[kind, Field(ge=0, lt=1)]
+    return Annotated[kind, Field(gt=0)] if key.endswith("alpha") else kind

@@ -1,0 +1,60 @@
+"""What the table of PEFT's methods says of each of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Targets = Literal["linear", "keys_and_values", "values", "norms", "embedding", "none"]
+"""What gets the adapter where the user names no targets: every linear layer of the language model but the head; the
+layers of keys and values and the last one of the feed-forward part; the layers of values; the norms; the input
+embedding; or nothing, as the method has a place of its own."""
+
+READS = "it reads the base's weights, which are packed there"
+UNTRIED = "it was not tried on weights that are stored so"
+
+
+@dataclass(frozen=True)
+class PeftRow:
+    """One method of PEFT."""
+
+    name: str
+    """As users write it; PEFT's own name in lower case."""
+
+    summary: str
+    """One line of what is trained, with the paper."""
+
+    config: str
+    """Its config class, `package.module:Class`."""
+
+    targets: Targets = "linear"
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Options in force where the user writes none, where they are others than the class's."""
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Option -> why it is not taken."""
+
+    start: str | None = None
+    """How the model differs from its base before the first step; None where it computes the same."""
+
+    storages: tuple[str, ...] = ("plain",)
+    """The kinds of stored weights that it was measured on."""
+
+    elsewhere: str = UNTRIED
+    """Why it is refused on all others."""
+
+    unmergeable: str | None = None
+    """Why a trained one cannot become part of plain weights; None where it can."""
+
+    learning_rate: float | None = None
+    """In force where the user writes none; None leaves the program's own."""
+
+    @property
+    def module(self) -> str:
+        """The module of the config class."""
+        return self.config.partition(":")[0]
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether it adds tokens, or states of attention, in front of the prompt."""
+        return self.name in ("prompt_tuning", "p_tuning", "prefix_tuning", "cartridge", "cpt")
