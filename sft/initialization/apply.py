@@ -82,8 +82,6 @@ def anchor_rounded(model: Any) -> None:
         model: a `PeftModel` whose adapter holds A0 and B0; s B0 A0 is off the base of the layers of `holding_residual`
             and no others.
 
-    Raises:
-        UserError: the layers that are to be anchored use DoRA.
     """
     layers = adapter_layers(model)
     holding = holding_residual(model, layers)
@@ -171,12 +169,11 @@ def _anchor(model: Any, layers: list[AdapterLayer], anchored: set[str]) -> None:
     """Add the frozen adapter of A0 and -B0 (0 where the base itself holds the residual); none where all do."""
     from peft import LoraConfig
 
+    from sft.initialization.anchored_dora import anchor_dora
+
     if not anchored:
         return
     config = model.peft_config[ADAPTER]
-    if config.use_dora:
-        need = "needs fp32 weights when use_dora is on (dtype: float32, no quantization), one for each layer"
-        raise UserError(f"an initialisation that moves the base {need}")
     same = {key: getattr(config, key) for key in (*SHAPE_KEYS, *TARGET_KEYS)}
     model.add_adapter(ANCHOR, LoraConfig(**same, task_type=config.task_type))
     for layer in layers:
@@ -187,6 +184,9 @@ def _anchor(model: Any, layers: list[AdapterLayer], anchored: set[str]) -> None:
         with torch.no_grad():
             anchor_a.copy_(a)
             anchor_b.copy_(-b if layer.name in anchored else torch.zeros_like(b))
-        layer.module.set_adapter([ADAPTER, ANCHOR])
+        if not config.use_dora:
+            layer.module.set_adapter([ADAPTER, ANCHOR])
+        elif layer.name in anchored:
+            anchor_dora(layer)
         layer.module.lora_A[ANCHOR].requires_grad_(False)
         layer.module.lora_B[ANCHOR].requires_grad_(False)

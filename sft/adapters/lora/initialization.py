@@ -101,11 +101,7 @@ def _check_own(name: str, folder: Path) -> list[OptionFinding]:
 
 def _check_repeated(options: Mapping[str, Any], choice: InitChoice) -> list[OptionFinding]:
     """Repeated layers share their weights, from which nothing can be taken off for one of them."""
-    if not options.get("layer_replication"):
+    if not options.get("layer_replication") or not choice.moves_base:
         return []
-    if choice.moves_base:
-        text = f"does not go with PEFT's {choice.name}, which would move the repeated layers' weights once for each"
-        return [OptionFinding("layer_replication", f"{text}; init_lora_weights pissa takes them")]
-    if options.get("use_dora") and choice.name == "pissa":
-        return [OptionFinding("layer_replication", "does not go with pissa and use_dora; leave one of them out")]
-    return []
+    text = f"does not go with PEFT's {choice.name}, which would move the repeated layers' weights once for each"
+    return [OptionFinding("layer_replication", f"{text}; init_lora_weights pissa takes them")]

@@ -34,7 +34,7 @@ def messages(options, folder=Path()):
         {"target_modules": ["embed_tokens"]},
         {"trainable_token_indices": [0, 3], "modules_to_save": ["lm_head"]},
         {"trainable_token_indices": {"embed_tokens": [3]}},
-        {"layer_replication": [[0, 2], [1, 2]], "init_lora_weights": "pissa"},
+        {"layer_replication": [[0, 2], [1, 2]], "init_lora_weights": "pissa", "use_dora": True},
     ],
     ids=str,
 )
@@ -88,10 +88,6 @@ def test_what_peft_takes_is_taken(options):
         (
             {"layer_replication": [[0, 2]], "init_lora_weights": "olora"},
             "layer_replication: does not go with PEFT's olora, which would move",
-        ),
-        (
-            {"layer_replication": [[0, 2]], "init_lora_weights": "pissa", "use_dora": True},
-            "layer_replication: does not go with pissa and use_dora",
         ),
     ],
     ids=str,

@@ -47,6 +47,11 @@ def trained(make_model, train_steps, kind, options, folder=Path()):
         ("gpt2", {"init_lora_weights": "pca", "bias": "lora_only"}, 8),
         ("nf4", {"init_lora_weights": "pissa", "lora_alpha": 16}, 16),
         ("nf4", {"init_lora_weights": "pca", "use_dora": True}, 8),
+        ("nf4", {"init_lora_weights": "pissa", "use_dora": True, "lora_alpha": 16}, 16),
+        *(
+            pytest.param("bf16", {"init_lora_weights": name, "use_dora": True}, 16, marks=pytest.mark.slow)
+            for name in ("pissa", "peft:pissa")
+        ),
         ("int8", {"init_lora_weights": "pissa", "use_rslora": True}, 16),
         ("int8", {"use_dora": True}, 8),
         ("bf16", {"init_lora_weights": "pissa"}, 16),
@@ -172,7 +177,6 @@ def test_counts_are_of_real_numbers_on_any_base(kind, make_model):
 def test_options_that_do_not_fit_the_model_are_told(make_model):
     for kind, options, message in [
         ("nf4", {"init_lora_weights": "olora"}, "olora of PEFT needs unquantised weights"),
-        ("nf4", {"init_lora_weights": "pissa", "use_dora": True}, "needs fp32 weights when use_dora is on"),
         ("gpt2", {"init_lora_weights": "olora"}, "olora does not know layers"),
         ("fp32", {"target_modules": ["nowhere"]}, "the adapter does not fit the model"),
         ("fp32", {"target_modules": ["embed_tokens"], "init_lora_weights": "pca"}, "linear layers only"),
