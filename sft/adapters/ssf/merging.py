@@ -131,7 +131,7 @@ def _merged_norm(name: str, layer: Any) -> dict[str, torch.Tensor]:
     scale, shift = part.scale.detach().float(), part.shift
     weight, bias = bare.weight.data, getattr(bare, "bias", None)
     if shift is not None and bias is None:
-        text = f"the norm {name} has no bias to take its shift; train with shift_norms false"
+        text = f"the norm {name} has no bias to take its shift; train with shift_norms with_bias"
         raise UserError(NOT_MERGED.format(text), kind="model")
     merged_bias = {} if bias is None else {"bias": bias.data * (1 + scale) + (0 if shift is None else shift.detach())}
     wanted = part(_tried(name, bare, form_of(bare)))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,8 +26,8 @@ class SsfOptions(BaseModel):
     shift: bool = True
     """Whether there is a shift beside the scale; default true."""
 
-    shift_norms: bool = True
-    """Whether norms have one too; false keeps what is trained mergeable where norms have no bias; default true."""
+    shift_norms: Literal["with_bias", "all", "none"] = "with_bias"
+    """Norms with a shift: those with a bias, which can be merged (not RMS norms), all, or none; default with_bias."""
 
 
 class Ssf(OwnMethod):

@@ -72,8 +72,8 @@ def attach_ssf(model: Any, options: Mapping[str, Any]) -> Any:
     chosen = _chosen(model, forms, options)
     model.requires_grad_(False)
     for name in chosen:
-        shift = options["shift"] and (options["shift_norms"] or forms[name].kind != "norm")
-        add_part(model.get_submodule(name), ScaleAndShift(forms[name], shift))
+        layer = model.get_submodule(name)
+        add_part(layer, ScaleAndShift(forms[name], options["shift"] and _shifts(layer, forms[name], options)))
     return model
 
 
@@ -122,6 +122,14 @@ def _fits(shape: tuple[int, ...] | None, form: Form) -> bool:
     if shape is None:
         return False
     return shape[1:2] == form.shape if form.channels_first else shape[-len(form.shape) :] == form.shape
+
+
+def _shifts(layer: Any, form: Form, options: Mapping[str, Any]) -> bool:
+    """Where a norm without a bias is followed by linear layers, their own shifts can do what its shift would."""
+    has_bias = getattr(layer, "bias", None) is not None
+    return (
+        form.kind != "norm" or options["shift_norms"] == "all" or (options["shift_norms"] == "with_bias" and has_bias)
+    )
 
 
 def _chosen(model: Any, forms: Mapping[str, Form], options: Mapping[str, Any]) -> list[str]:

@@ -43,11 +43,11 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "options", "tolerance"),
     [
-        ("fp32", {"shift_norms": False}, 1e-4),
+        ("fp32", {}, 1e-4),
         ("gpt2", {}, 1e-4),
         pytest.param("fp32", {"shift": False}, 1e-4, marks=SLOW),
         pytest.param("fp32", {"targets": ["q_proj", "down_proj"]}, 1e-4, marks=SLOW),
-        pytest.param("bf16", {"shift_norms": False}, 0.3, marks=SLOW),
+        pytest.param("bf16", {}, 0.3, marks=SLOW),
         pytest.param(gemma, {"shift": False}, 1e-4, marks=SLOW),
         pytest.param(qwen2, {"targets": ["q_proj", "k_proj", "v_proj"]}, 1e-4, marks=SLOW),
     ],
@@ -69,7 +69,7 @@ def test_the_merged_model_computes_the_same_and_loads_again(trained, logits, tmp
 @pytest.mark.parametrize(
     ("base", "options", "part"),
     [
-        ("fp32", {}, "the norm model.layers.0.input_layernorm has no bias .* train with shift_norms false"),
+        ("fp32", {"shift_norms": "all"}, "the norm model.layers.0.input_layernorm has no bias .* with_bias"),
         pytest.param("nf4", {"shift": False}, r"q_proj \(Linear4bit\) holds no plain floats", marks=SLOW),
         pytest.param(qwen2, {"targets": ["o_proj"]}, "o_proj has no bias .* Qwen2Config no setting", marks=SLOW),
     ],

@@ -14,6 +14,7 @@ from sft.adapters.ssf.tuner import ScaleAndShift, form_of
 from sft.exceptions import UserError
 
 LLAMA_LAYERS = 2 * (7 + 2) + 1
+RMS_NORMS = 2 * 2 + 1
 GPT2_LAYERS = 2 * (4 + 2) + 1
 
 
@@ -43,7 +44,7 @@ def test_at_the_start_the_model_computes_what_it_computed_and_then_all_of_it_mov
     assert torch.equal(logits(model), logits(make_model(kind)))
     before = {name: tensor.clone() for name, tensor in METHOD.own_tensors(model).items()}
     assert {tensor.dtype for tensor in before.values()} == {torch.float32}
-    assert len(before) == 2 * (GPT2_LAYERS if kind == "gpt2" else LLAMA_LAYERS)
+    assert len(before) == (2 * GPT2_LAYERS if kind == "gpt2" else 2 * LLAMA_LAYERS - RMS_NORMS)
     losses = train_steps(model)
     assert all((METHOD.own_tensors(model)[name] != tensor).all() for name, tensor in before.items())
     assert losses[-1] < losses[0]
@@ -56,7 +57,7 @@ def test_it_computes_what_hooks_that_are_written_out_compute(attached, make_mode
     for name, layer in plain.named_modules():
         if f"{name}.{PART}.scale" not in tensors:
             continue
-        factor, shift = 1 + tensors[f"{name}.{PART}.scale"], tensors[f"{name}.{PART}.shift"]
+        factor, shift = 1 + tensors[f"{name}.{PART}.scale"], tensors.get(f"{name}.{PART}.shift", 0)
         layer.register_forward_hook(lambda _, given, found, factor=factor, shift=shift: found * factor + shift)
     assert torch.allclose(logits(model), logits(plain), atol=1e-4)
     assert not torch.allclose(logits(model), logits(make_model(kind)), atol=0.1)
@@ -64,7 +65,7 @@ def test_it_computes_what_hooks_that_are_written_out_compute(attached, make_mode
 
 @pytest.mark.parametrize("kind", ["fp32", *(pytest.param(k, marks=pytest.mark.slow) for k in ("bf16", "nf4", "int8"))])
 def test_a_saved_one_is_read_back_to_the_last_bit(attached, make_model, logits, tmp_path, kind):
-    model = randomize(attached(kind, shift_norms=False, exclude=["k_proj"]))
+    model = randomize(attached(kind, exclude=["k_proj"]))
     save_adapter(model, "ssf", tmp_path / "adapter")
     again = load_adapter(make_model(kind), tmp_path / "adapter")
     assert torch.equal(logits(again), logits(model))
@@ -85,9 +86,16 @@ def test_the_targets_are_those_that_are_named(attached, options, expected):
     assert len(parts_of(attached("fp32", **options))) == expected
 
 
-def test_shifts_are_left_out_where_they_are_not_wanted(attached):
-    assert len(METHOD.own_tensors(attached("fp32", shift=False))) == LLAMA_LAYERS
-    assert len(METHOD.own_tensors(attached("fp32", shift_norms=False))) == 2 * 14 + 5
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("fp32", {"shift": False}, LLAMA_LAYERS),
+        ("fp32", {"shift_norms": "all"}, 2 * LLAMA_LAYERS),
+        ("gpt2", {"shift_norms": "none"}, 2 * 2 * 4 + 5),
+    ],
+)
+def test_shifts_are_where_they_are_wanted(attached, kind, options, expected):
+    assert len(METHOD.own_tensors(attached(kind, **options))) == expected
 
 
 @pytest.mark.parametrize(
