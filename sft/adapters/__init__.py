@@ -10,6 +10,7 @@ adapter_registry: Registry = {
     "lora": "sft.adapters.lora.method:METHOD",
     "dora": "sft.adapters.lora.dora:METHOD",
     "ssf": "sft.adapters.ssf.method:METHOD",
+    "bottleneck": "sft.adapters.bottleneck.method:METHOD",
     "full": "sft.adapters.base_weights.full:METHOD",
     "last_layer": "sft.adapters.base_weights.last_layer:METHOD",
     "ia3": "sft.adapters.peft.methods:IA3",

@@ -19,7 +19,7 @@ class Call(NamedTuple):
 
     name: str
     shape: tuple[int, ...] | None
-    """Of the tensor that it gave; None where it gave something else."""
+    """Of the tensor that it gave, or the first of a tuple; None where it gave something else."""
 
 
 def layer_calls(model: Any, names: Collection[str]) -> list[Call]:
@@ -64,7 +64,8 @@ def _noted(model: nn.Module, names: Collection[str]) -> Iterator[list[Call]]:
 
     def noting(name: str) -> Any:
         def note(_module: Any, _inputs: Any, output: Any) -> None:
-            calls.append(Call(name, tuple(output.shape) if isinstance(output, torch.Tensor) else None))
+            first = output[0] if isinstance(output, tuple) and output else output
+            calls.append(Call(name, tuple(first.shape) if isinstance(first, torch.Tensor) else None))
 
         return note
 

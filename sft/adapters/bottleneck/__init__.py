@@ -1,0 +1,1 @@
+"""Bottleneck adapters: small layers after attention and feed-forward."""
