@@ -168,6 +168,16 @@ def test_a_step_is_the_rate_times_the_gradient_and_what_decays(stepped) -> None:
         assert torch.allclose(before - adam[name], 0.5 * gradient / (gradient.abs() + 0.5), atol=1e-5)
 
 
+@pytest.mark.slow
+def test_a_paged_optimizer_steps_as_the_plain_one_does_on_a_cpu(stepped) -> None:
+    pytest.importorskip("bitsandbytes")
+    start, plain, _ = stepped(optim="adamw_torch", max_steps=3, learning_rate=1e-3)
+    _, paged, _ = stepped(optim="paged_adamw_32bit", max_steps=3, learning_rate=1e-3)
+    for name, before in start.items():
+        assert torch.allclose(paged[name] - before, plain[name] - before, atol=2e-5), name
+        assert not torch.equal(paged[name], before)
+
+
 def test_a_gradient_is_cut_to_its_largest_norm(stepped) -> None:
     start, plain, free = stepped()
     _, cut, _ = stepped(max_grad_norm=0.01)

@@ -168,6 +168,7 @@ def test_the_best_step_survives_a_stop_at_and_after_the_end_of_an_epoch(training
         {**BEST, "eval_strategy": "steps", "eval_steps": 2, "save_strategy": "best", "eval_on_start": True},
         {"packing": True, "max_length": 24, "per_device_train_batch_size": 1},
         {"gradient_checkpointing": True, "neftune_noise_alpha": 5.0},
+        {"optim": "paged_adamw_32bit", "lr_scheduler_type": "cosine"},
         {"optim": "adafactor", "lr_scheduler_type": "reduce_lr_on_plateau", "eval_strategy": "steps", "eval_steps": 1},
     ],
     ids=str,
