@@ -1,5 +1,6 @@
 """What can be named in a config, as text: one block per registry, one line per entry."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,15 +63,24 @@ def _cell(entry: Entry, storage: str) -> str:
 
 
 def _refusals(entries: Sequence[Entry]) -> list[str]:
-    """Each method's reasons, with the storages that each is of."""
-    lines = []
+    """The reasons, each told once for all methods and storages that it is of."""
+    storages: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
-        reasons: dict[str, list[str]] = {}
         for storage, reason in entry["trains"].items():
             if reason is not None:
-                reasons.setdefault(reason, []).append(storage)
-        lines += [f"  {entry['name']} on {', '.join(kinds)}: {reason}" for reason, kinds in reasons.items()]
-    return lines
+                key = (entry["name"], _without_names(reason, entry["name"], storage))
+                storages.setdefault(key, []).append(storage)
+    methods: dict[tuple[str, str], list[str]] = {}
+    for (name, reason), kinds in storages.items():
+        methods.setdefault((reason, ", ".join(kinds)), []).append(name)
+    return [f"  {', '.join(names)} on {kinds}: {reason}" for (reason, kinds), names in methods.items()]
+
+
+def _without_names(reason: str, method: str, storage: str) -> str:
+    """A reason as it reads where the method and the kind of stored weights are named before it."""
+    general = re.sub(rf"\bstored as {re.escape(storage)}\b", "stored so", reason)
+    general = re.sub(rf"\b{re.escape(storage)} (?=weights|bases|layers)", "such ", general)
+    return re.sub(rf"^{re.escape(method)}\b", "it", general)
 
 
 def _text(registry: str, entry: Entry) -> str:
