@@ -56,7 +56,14 @@ def pad_left(prompts: Iterable[Sequence[int]], pad_id: int, device: torch.device
     rows = [list(prompt) for prompt in prompts]
     if not all(rows):
         raise ValueError("a prompt without tokens cannot be run")
-    width = max(map(len, rows))
-    ids = [[pad_id] * (width - len(row)) + row for row in rows]
-    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
-    return PaddedBatch(torch.tensor(ids, device=device), torch.tensor(mask, device=device))
+    return padded(rows, pad_id, device)
+
+
+def padded(parts: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> PaddedBatch:
+    """Parts of prompts as one batch, as `pad_left` does it; a part may have no tokens."""
+    width = max(map(len, parts))
+    ids = [[pad_id] * (width - len(part)) + list(part) for part in parts]
+    mask = [[0] * (width - len(part)) + [1] * len(part) for part in parts]
+    return PaddedBatch(
+        torch.tensor(ids, dtype=torch.long, device=device), torch.tensor(mask, dtype=torch.long, device=device)
+    )

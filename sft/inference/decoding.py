@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteriaList
 
+from sft.adapters.virtual_tokens import virtual_tokens
 from sft.inference.batches import PaddedBatch, pad_left
-from sft.inference.label_scoring.cached_model import Context
-from sft.inference.prefix_cache import cache_of_rows
+from sft.inference.label_scoring.masks import base_of
+from sft.inference.prefix_cache import Beginning
 from sft.inference.stopping import StopRule, StopTextReached
 
 FIRST_STRETCH = 16
@@ -30,7 +31,7 @@ class Decoder:
         tokenizer: turns ids into text.
         config: of the generation, complete.
         stop: what ends an answer, beside the end ids of `config`.
-        shared: what all prompts begin with; None where the model makes its own cache.
+        beginning: what all prompts begin with; None where the model makes its own cache.
         in_stretches: whether decoding halts now and then to let ended rows go; see `may_halt`.
     """
 
@@ -38,17 +39,19 @@ class Decoder:
     tokenizer: PreTrainedTokenizerBase
     config: GenerationConfig
     stop: StopRule
-    shared: Context | None
+    beginning: Beginning | None
     in_stretches: bool
 
     def run(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
         """The ids written after each prompt; those after the end of an answer have no meaning."""
-        batch = pad_left(prompts, self.config.pad_token_id, self.model.device)
-        if self.shared is None:
-            return self._written(batch, None)
-        # A beam search runs each row once for every beam.
-        beams = self.config.num_beams or 1
-        cache = cache_of_rows(self.shared, [padding for padding in batch.paddings for _ in range(beams)])
+        if self.beginning is None:
+            # PEFT puts its virtual tokens before the padding and counts positions as if there were none.
+            parts = [[prompt] for prompt in prompts] if virtual_tokens(self.model) else [prompts]
+            batches = [pad_left(part, self.config.pad_token_id, self.model.device) for part in parts]
+            return [ids for batch in batches for ids in self._written(batch, None)]
+        batch, cache = self.beginning.batch(prompts, self.config.pad_token_id)
+        if (self.config.num_beams or 1) > 1:  # each row runs once for every beam
+            cache.batch_repeat_interleave(self.config.num_beams)
         return self._in_stretches(batch, cache) if self.in_stretches else self._written(batch, cache)
 
     def _written(self, batch: PaddedBatch, cache: Any) -> list[list[int]]:
@@ -82,7 +85,9 @@ class Decoder:
         """Prompts and what is written; a cache stands for as many of the batch's first columns as it holds."""
         criteria = [StopTextReached(self.tokenizer, self.stop.text, width)] if self.stop.text else []
         own = {} if cache is None else {"past_key_values": cache}
-        output: torch.Tensor = self.model.generate(
+        # With its virtual tokens in the cache, an adapter of such has nothing more to do.
+        model = base_of(self.model) if own and virtual_tokens(self.model) else self.model
+        output: torch.Tensor = model.generate(
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,
             generation_config=config,

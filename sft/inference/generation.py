@@ -13,7 +13,7 @@ from sft.exceptions import UserError
 from sft.inference.batches import length_sorted
 from sft.inference.decoding import Decoder, may_halt
 from sft.inference.options import is_sampling
-from sft.inference.prefix_cache import shared_context
+from sft.inference.prefix_cache import run_beginning
 from sft.inference.stopping import StopRule
 
 
@@ -68,8 +68,8 @@ def generate_texts(
     texts = [""] * len(prompts)
     done = 0
     with torch.inference_mode(), _own_config_hidden(model):
-        shared = shared_context(model, prompts, settings.generation_args)
-        decoder = Decoder(model, tokenizer, config, stop, shared, may_halt(settings.generation_args))
+        beginning = run_beginning(model, prompts, settings.generation_args)
+        decoder = Decoder(model, tokenizer, config, stop, beginning, may_halt(settings.generation_args))
         for number, rows in enumerate(length_sorted([len(prompt) for prompt in prompts], settings.batch_size)):
             if is_sampling(settings.generation_args):
                 torch.manual_seed(_batch_seed(settings.seed, settings.first_batch + number))

@@ -68,8 +68,8 @@ def base_of(model: Any) -> Any:
 def mask_rule(model: Any) -> MaskRule | str:
     """How to mask a model's attention, or in one line why it takes no mask of one's own."""
     adapter = getattr(model, "active_peft_config", None)
-    if adapter is not None and adapter.is_prompt_learning:
-        return f"the virtual tokens of its {adapter.peft_type.value} adapter take part in no mask"
+    if adapter is not None and adapter.is_prompt_learning and not _has_states(model):
+        return f"the virtual tokens of its {adapter.peft_type.value} adapter come in a form of this model's own"
     if getattr(adapter, "alora_invocation_tokens", None):
         return "its adapter looks for its invocation tokens in whole prompts"
     base = base_of(model)
@@ -107,6 +107,17 @@ def is_tried(model: Any) -> bool:
     """Whether the tests know the model's type."""
     base = base_of(model)
     return base.config.model_type in TRIED
+
+
+def _has_states(model: Any) -> bool:
+    """Whether an adapter's virtual tokens are embeddings, or keys and values of every layer as a cache has them."""
+    from transformers.cache_utils import Cache
+
+    with torch.no_grad():
+        prompt = model.get_prompt(batch_size=1)
+    if isinstance(prompt, Cache):
+        return all(layer.is_initialized for layer in prompt.layers)
+    return isinstance(prompt, torch.Tensor)
 
 
 def _window(config: Any, kinds: tuple[str, ...]) -> int | None:

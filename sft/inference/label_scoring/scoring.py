@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sft.adapters.virtual_tokens import virtual_tokens
 from sft.inference.label_scoring.cached_model import CachedModel, Context, token_logprobs
 from sft.inference.label_scoring.grouping import Group, PassLimits, groups, shared_beginning, token_order
 from sft.inference.label_scoring.label_plan import Label, LabelPlan
@@ -82,6 +83,7 @@ def _score_distinct(
     plan = LabelPlan.of(labels, max(1, limits.tokens - 1))
     with torch.inference_mode():
         longest = max(map(len, prompts), default=0) + max(len(answer) + len(stop) for answer, stop in labels)
+        longest += virtual_tokens(model)
         stretched = stretched_positions(model, longest)
         rule = stretched or mask_rule(model)
         if not isinstance(rule, str) and prompts and not is_tried(model):
@@ -118,7 +120,7 @@ class _TreeScoring:
     def run(self) -> tuple[np.ndarray, np.ndarray]:
         """(rows, labels) sums over each label's and over its stop's ids."""
         order = token_order(self._prompts)
-        self._extend_and_run(order, shared_beginning(self._prompts, order), Context())
+        self._extend_and_run(order, shared_beginning(self._prompts, order), self._model.beginning())
         return self._scores[0], self._scores[1]
 
     def _extend_and_run(self, rows: Sequence[int], shared: int, context: Context) -> None:
@@ -136,7 +138,7 @@ class _TreeScoring:
         prompts = [self._prompts[row][context.length :] for row in group.rows]
         logprobs = np.zeros((len(group.rows), len(self._plan.trie)))
         for chunk in self._plan.chunks:
-            tokens = tree_pass(prompts, chunk, context.length)
+            tokens = tree_pass(prompts, chunk, context.cached)
             found = token_logprobs(self._model.run(context, tokens), tokens, chunk)
             logprobs[:, chunk.scored] = found[list(tokens.ends)]
         rows = list(group.rows)

@@ -191,7 +191,7 @@ def test_beams_and_draws_are_those_without_a_shared_beginning(
 ):
     prompts = encoded(tokenizer, LIKE_PROMPTS)
     shared = generate_texts(model, tokenizer, prompts, settings((), "", args=args, batch_size=3))
-    monkeypatch.setattr("sft.inference.generation.shared_context", lambda *_arguments: None)
+    monkeypatch.setattr("sft.inference.generation.run_beginning", lambda *_arguments: None)
     sizes = sizes_of_runs(model)
     assert generate_texts(model, tokenizer, prompts, settings((), "", args=args, batch_size=3)) == shared
     assert max(width for _, width in sizes) > len(SHARED)

@@ -9,12 +9,17 @@ import torch
 from sft.inference import prefix_cache
 from sft.inference.batches import pad_left
 from sft.inference.label_scoring.cached_model import Context
-from sft.inference.prefix_cache import cache_of_rows, shared_context
+from sft.inference.prefix_cache import Beginning, cache_of_rows, run_beginning
 
 DRAW = np.random.default_rng(3)
 SHARED = DRAW.integers(5, 97, size=20).tolist()
 PROMPTS = [SHARED + DRAW.integers(5, 97, size=length).tolist() for length in (4, 20, 30)]
 ARGS = {"max_new_tokens": 4}
+
+
+def context_of(beginning: Beginning | None) -> Context:
+    assert beginning is not None
+    return beginning.context
 
 
 def logits_after(model: Any, context: Context, prompts: list[list[int]]) -> torch.Tensor:
@@ -32,8 +37,7 @@ def logits_after(model: Any, context: Context, prompts: list[list[int]]) -> torc
 
 def test_rows_of_any_length_go_on_from_the_same_beginning(tiny_model: Callable):
     model = tiny_model("llama")
-    context = shared_context(model, PROMPTS, ARGS)
-    assert context is not None
+    context = context_of(run_beginning(model, PROMPTS, ARGS))
     assert context.length == len(SHARED)
     with torch.inference_mode():
         expected = torch.stack([model(torch.tensor([prompt])).logits[0, -1] for prompt in PROMPTS])
@@ -59,12 +63,11 @@ def test_rows_without_padding_share_one_copy():
 
 @pytest.mark.parametrize("prompts", [[PROMPTS[0]], [[1, 2, 3], [1, 2, 4]], [[1], [2]]])
 def test_little_in_common_is_not_run_by_itself(tiny_model: Callable, prompts: list[list[int]]):
-    assert shared_context(tiny_model("llama"), prompts, ARGS) == Context()
+    assert context_of(run_beginning(tiny_model("llama"), prompts, ARGS)) == Context()
 
 
 def test_one_token_of_each_prompt_is_left(tiny_model: Callable):
-    context = shared_context(tiny_model("llama"), [SHARED, SHARED, PROMPTS[0]], ARGS)
-    assert context is not None
+    context = context_of(run_beginning(tiny_model("llama"), [SHARED, SHARED, PROMPTS[0]], ARGS))
     assert context.length == len(SHARED) - 1
 
 
@@ -79,24 +82,25 @@ def test_one_token_of_each_prompt_is_left(tiny_model: Callable):
 def test_settings_that_do_not_go_with_it(
     tiny_model: Callable, caplog: pytest.LogCaptureFixture, args: dict[str, Any], words: str
 ):
-    assert shared_context(tiny_model("llama"), PROMPTS, ARGS | args) is None
+    assert run_beginning(tiny_model("llama"), PROMPTS, ARGS | args) is None
     assert [record.getMessage().endswith(words) for record in caplog.records] == [True]
 
 
 def test_positions_that_stretch_with_the_prompt(tiny_model: Callable, caplog: pytest.LogCaptureFixture):
     rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
     model = tiny_model("llama", max_position_embeddings=54, rope_parameters=rope)
-    assert shared_context(model, PROMPTS, ARGS) is not None
-    assert shared_context(model, PROMPTS, {"max_new_tokens": 5}) is None
+    assert run_beginning(model, PROMPTS, ARGS) is not None
+    assert run_beginning(model, PROMPTS, {"max_new_tokens": 5}) is None
     assert "positions depend on the length" in caplog.text
 
 
-def test_virtual_tokens_of_an_adapter(tiny_model: Callable, caplog: pytest.LogCaptureFixture):
+def test_what_prompts_share_runs_behind_virtual_tokens(tiny_model: Callable):
     from peft import PromptTuningConfig, get_peft_model
 
     model = get_peft_model(tiny_model("llama"), PromptTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM"))
-    assert shared_context(model.eval(), PROMPTS, ARGS) is None
-    assert "PROMPT_TUNING" in caplog.text
+    context = context_of(run_beginning(model.eval(), PROMPTS, ARGS))
+    assert (context.virtual, context.length) == (3, len(SHARED))
+    assert context.states[0][0].shape[2] == 3 + len(SHARED)
 
 
 @pytest.mark.parametrize("wrong", [False, True])
@@ -108,7 +112,7 @@ def test_an_untried_model_is_tried(
     if wrong:
         model.register_forward_pre_hook(_counting_from_zero, with_kwargs=True)
     with caplog.at_level(logging.WARNING), torch.inference_mode():
-        context = shared_context(model, PROMPTS, ARGS)
+        context = run_beginning(model, PROMPTS, ARGS)
     assert (context is None) is wrong
     assert ("nats off" in caplog.text) is wrong
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sft.inference.label_scoring import scoring
+from sft.inference.label_scoring.cached_model import Context
 from sft.inference.label_scoring.cost import generation_cost, scoring_cost
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.label_plan import LabelPlan
@@ -60,10 +61,14 @@ class CountingModel:
     def __init__(self) -> None:
         self.tokens = 0
 
+    def beginning(self) -> Any:
+        """No virtual tokens."""
+        return Context()
+
     def extend(self, context: Any, ids: Sequence[int]) -> Any:
         """Take more of what prompts share."""
         self.tokens += len(ids)
-        return scoring.Context(context.length + len(ids))
+        return Context(context.length + len(ids))
 
     def run(self, _context: Any, tokens: TreePass) -> TreePass:
         """Take a pass. Padding stands first on a line and is seen by nothing but itself."""

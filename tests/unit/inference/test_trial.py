@@ -11,7 +11,7 @@ import torch
 from sft.inference.label_scoring import masks
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import score_labels
-from sft.inference.prefix_cache import shared_context
+from sft.inference.prefix_cache import run_beginning
 from sft.inference.trial import in_full_precision
 
 DRAW = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def test_memory_that_runs_out_in_a_trial_is_no_refusal(
         slow_reason(model)
     model.register_forward_pre_hook(failing)
     with pytest.raises(type(error)), torch.inference_mode():
-        shared_context(model, [SHARED * 5 + [7], SHARED * 5 + [8, 9]], {"max_new_tokens": 2})
+        run_beginning(model, [SHARED * 5 + [7], SHARED * 5 + [8, 9]], {"max_new_tokens": 2})
 
 
 def test_a_model_that_cannot_run_wide_is_tried_as_it_is(

@@ -347,23 +347,6 @@ def test_an_untried_model_that_refuses_a_mask_is_scored_the_slow_way(
     assert "(RuntimeError: no such mask)" in (scores.slow_reason or "")
 
 
-def test_an_adapter_of_virtual_tokens_is_scored_the_slow_way(tiny_model: Callable):
-    from peft import PromptTuningConfig, get_peft_model
-
-    torch.manual_seed(0)
-    base, prompts = tiny_model("llama"), make_prompts()
-    model = get_peft_model(base, PromptTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM"))
-    scores = score_labels(model, prompts, LABELS, PassLimits(40))
-    assert "PROMPT_TUNING" in (scores.slow_reason or "")
-    virtual = model.get_prompt(batch_size=1)
-    for row, prompt in enumerate(prompts):
-        ids = torch.tensor([[*prompt, *LABELS[1][0]]])
-        embedded = torch.cat([virtual, base.get_input_embeddings()(ids)], dim=1)
-        logprobs = base(inputs_embeds=embedded).logits[0].log_softmax(-1).detach()
-        expected = sum(float(logprobs[4 + len(prompt) - 1 + place, token]) for place, token in enumerate((11, 12)))
-        assert scores.answer_logprobs[row, 1] == pytest.approx(expected, abs=TOLERANCE)
-
-
 @pytest.mark.parametrize("lengths", [(5, 9), (5, 30, 41)], ids=["within", "beyond"])
 def test_positions_that_depend_on_the_length_of_what_runs(tiny_model: Callable, oracle: Callable, lengths: Any):
     """Beyond 24 tokens all frequencies change, also those of what prompts share: then nothing may run by itself."""
