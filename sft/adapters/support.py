@@ -5,6 +5,7 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
+from sft.models.stored_kinds import kind_of
 
 NO_METHOD = "none"
 COLUMNS = ("plain", "nf4", "fp4", "int8", "torchao", "gptq", "awq", "fp8")
@@ -20,11 +21,11 @@ def refusal(method: str, options: Mapping[str, Any], storage: str, objective: st
         storage: how the base's weights are stored (`sft.models.stored_kinds`).
         objective: name of how the model answers.
     """
-    reason = adapter_method(method).supports(options, storage, objective)
+    reason = _reason(method, options, storage, objective)
     if reason is None:
         return None
-    bases = [kind for kind in COLUMNS if adapter_method(method).supports(options, kind, objective) is None]
-    others = [name for name in _trained() if adapter_method(name).supports({}, storage, objective) is None]
+    bases = [kind for kind in COLUMNS if _reason(method, options, kind, objective) is None]
+    others = [name for name in _trained() if _reason(name, {}, storage, objective) is None]
     ways = [f"{method} works on {', '.join(bases)}"] if bases else []
     ways += [f"on {storage} these work: {', '.join(others)}"] if others else []
     return "; ".join([reason, *ways])
@@ -32,9 +33,15 @@ def refusal(method: str, options: Mapping[str, Any], storage: str, objective: st
 
 def support_matrix(objective: str) -> dict[str, dict[str, str | None]]:
     """Method -> kind of stored weights -> why it does not work with its default options; None where it does."""
-    return {
-        name: {kind: adapter_method(name).supports({}, kind, objective) for kind in COLUMNS} for name in _trained()
-    }
+    return {name: {kind: _reason(name, {}, kind, objective) for kind in COLUMNS} for name in _trained()}
+
+
+def _reason(method: str, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+    """Why the storage trains nothing, or else the method not on it."""
+    untrained = kind_of(storage).untrained
+    if untrained is not None:
+        return f"nothing can be trained beside weights stored as {storage}: {untrained}"
+    return adapter_method(method).supports(options, storage, objective)
 
 
 def _trained() -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 NAMED = "is what the method's name stands for; leave it out"
-WITHOUT_NORMS = ("awq", "fp8")
+WITHOUT_NORMS = ("gptq", "awq", "fp8")
 """Storages whose weights PEFT does not read as they are computed with, or on which it has no DoRA."""
 
 

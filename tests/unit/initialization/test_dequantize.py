@@ -8,29 +8,18 @@ from torch import nn
 
 from sft.exceptions import UserError
 from sft.initialization.utils import dequantize
+from tests.support.packing import Codes, awq_tensors, gptq_tensors
 
 INPUTS, OUTPUTS, GROUP = 64, 48, 16
-AWQ_PACKS = (0, 2, 4, 6, 1, 3, 5, 7)
 
 
-def quantized(bits):
-    """Codes (in, out), zeros and scales (groups, out), and the weights (out, in) they stand for."""
+def quantized(bits, shuffled=False):
     torch.manual_seed(3)
     codes = torch.randint(0, 2**bits, (INPUTS, OUTPUTS))
     zeros = torch.randint(1, 2**bits, (INPUTS // GROUP, OUTPUTS))
     scales = torch.rand(INPUTS // GROUP, OUTPUTS).half() / 10 + 0.01
     group = torch.arange(INPUTS) // GROUP
-    weights = ((codes - zeros[group]) * scales.float()[group]).T
-    return codes, zeros, scales, weights
-
-
-def packed_columns(values, bits, order):
-    """int32 words along the last axis: place i of a word holds the value `order[i]` of its block."""
-    blocks = values.reshape(values.shape[0], -1, 32 // bits)
-    words = torch.zeros(blocks.shape[:2], dtype=torch.int64)
-    for place, column in enumerate(order):
-        words |= blocks[..., column] << (place * bits)
-    return words.to(torch.int32)
+    return Codes(codes, zeros, scales, group[torch.randperm(INPUTS)] if shuffled else group)
 
 
 class Packed(nn.Module):
@@ -43,24 +32,13 @@ class Packed(nn.Module):
 
 
 def awq_layer(attribute="w_bit"):
-    codes, zeros, scales, weights = quantized(4)
-    packed = {"qweight": packed_columns(codes, 4, AWQ_PACKS), "qzeros": packed_columns(zeros, 4, AWQ_PACKS)}
-    return Packed({**packed, "scales": scales}, **{attribute: 4}), weights
+    made = quantized(4)
+    return Packed(awq_tensors(made), **{attribute: 4}), made.weights
 
 
 def gptq_layer(bits, shuffled=False, **attributes):
-    codes, zeros, scales, _ = quantized(bits)
-    group = torch.arange(INPUTS) // GROUP
-    group = group[torch.randperm(INPUTS)] if shuffled else group
-    weights = ((codes - zeros[group]) * scales.float()[group]).T
-    stored = zeros if attributes else zeros - 1
-    order = range(32 // bits)
-    packed = {
-        "qweight": packed_columns(codes.T.contiguous(), bits, order).T.contiguous(),
-        "qzeros": packed_columns(stored, bits, order),
-    }
-    buffers = {**packed, "scales": scales, "g_idx": group.to(torch.int32)}
-    return Packed(buffers, bits=bits, **attributes), weights
+    made = quantized(bits, shuffled)
+    return Packed(gptq_tensors(made, bits, version=2 if attributes else 1), bits=bits, **attributes), made.weights
 
 
 @pytest.mark.parametrize(
