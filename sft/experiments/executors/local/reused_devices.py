@@ -14,6 +14,12 @@ READ_STAGES = 1000
 """Finished stages that are read; of more, that many evenly."""
 BF16_FROM = 8
 """Major compute capability from which on a GPU computes in bf16 itself."""
+NEEDS_GPU: Mapping[str, str] = {
+    "fp16": "has no effect on a CPU, which trains in the data type of the weights",
+    "tf32": "fails on a CPU, whose products are whole fp32",
+    "activation_offloading": "fails on a CPU, whose memory the activations lie in anyway",
+}
+"""Argument of a training -> what it does where there is no GPU."""
 MACHINES_CHOICE = ("bfloat16", "float32")
 """Data types that are chosen by the machine where a config says none."""
 
@@ -61,28 +67,32 @@ def precision_warnings(
     reused: Collection[Path],
     ask: Callable[[], Sequence[Gpu] | None],
 ) -> list[str]:
-    """A line where trainings that are to run ask for fp16, which only a GPU computes in: on a CPU it does nothing.
+    """A line for each argument that trainings which are to run on a CPU ask for, and which only a GPU can follow.
 
     Args:
         experiments: name -> jobs.
         reused: the folders of those that are not to be run.
-        ask: gives the GPUs that a run may use; called where a training asks for fp16.
+        ask: gives the GPUs that a run may use; called where a training asks for such an argument.
     """
-    asking: dict[str, PlannedJob] = {}
+    asking: dict[str, dict[str, PlannedJob]] = {}
     for name, planned in experiments.items():
         training = next((job for job in planned if job.record.stage == "train"), None)
-        if training is not None and training.folder.path not in reused and _trainer_args(training).get("fp16"):
-            asking[name] = training
+        if training is not None and training.folder.path not in reused:
+            for argument in NEEDS_GPU:
+                if _trainer_args(training).get(argument):
+                    asking.setdefault(argument, {})[name] = training
     n_gpus = len(ask() or ()) if asking else 0
-    names = [
-        name
-        for name, job in asking.items()
-        if not gpus_needed("train", job.record.config, n_gpus) or _trainer_args(job).get("use_cpu")
-    ]
-    if not names:
-        return []
-    text = "training.trainer_args.fp16 has no effect on a CPU, which trains in the data type of the weights"
-    return [f"{some(names, shown=1)}: {text}; leave it out, or train on a GPU"]
+    lines = []
+    for argument, jobs in asking.items():
+        names = [
+            name
+            for name, job in jobs.items()
+            if not gpus_needed("train", job.record.config, n_gpus) or _trainer_args(job).get("use_cpu")
+        ]
+        if names:
+            text = f"training.trainer_args.{argument} {NEEDS_GPU[argument]}"
+            lines.append(f"{some(names, shown=1)}: {text}; leave it out, or train on a GPU")
+    return lines
 
 
 def _trainer_args(job: PlannedJob) -> Mapping[str, Any]:

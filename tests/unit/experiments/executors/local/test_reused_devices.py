@@ -113,3 +113,12 @@ def test_fp16_on_a_cpu_is_told_and_on_a_gpu_is_not(made: Any) -> None:
     reused = {job.folder.path for jobs in experiments.values() for job in jobs}
     assert precision_warnings(experiments, reused, lambda: pytest.fail("asked")) == []
     assert precision_warnings({"plain": experiments["plain"]}, set(), lambda: pytest.fail("asked")) == []
+
+
+def test_each_argument_that_needs_a_gpu_is_told_by_itself(made: Any) -> None:
+    jobs = {"a": [training(made, "a", tf32=True, fp16=True)], "b": [training(made, "b", activation_offloading=True)]}
+    fp16, tf32, offloading = precision_warnings(jobs, set(), lambda: None)
+    assert fp16.startswith("a: training.trainer_args.fp16 has no effect")
+    assert tf32.startswith("a: training.trainer_args.tf32 fails on a CPU")
+    assert offloading.startswith("b: training.trainer_args.activation_offloading fails on a CPU")
+    assert precision_warnings(jobs, set(), lambda: [NEW]) == []
