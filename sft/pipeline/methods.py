@@ -9,6 +9,7 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
+from sft.adapters.peft.method import PeftMethod
 from sft.adapters.support import support_matrix
 from sft.calibration import calibration_registry
 from sft.calibration.calibrator import Calibrator
@@ -28,7 +29,7 @@ def methods_record() -> dict[str, Entries]:
     tasks: dict[str, Task] = {name: import_object(target) for name, target in task_registry.items()}
     return {
         "tasks": [{"name": name, "default_metrics": list(task.default_metrics)} for name, task in tasks.items()],
-        "adapters": [{"name": name, "summary": _adapter_summary(name)} for name in adapter_registry],
+        "adapters": [_adapter(name) for name in adapter_registry],
         "initialisers": _documented(initializer_registry),
         "metrics": [_metric(name) for name in metric_registry],
         "calibrators": [_calibrator(name, import_object(target)) for name, target in calibration_registry.items()],
@@ -78,9 +79,14 @@ def _calibrator(name: str, entry: Calibrator[Any]) -> dict[str, Any]:
     }
 
 
-def _adapter_summary(name: str) -> str:
+def _adapter(name: str) -> dict[str, Any]:
     """What a method says of itself, where one file holds several, else the first line of its file."""
-    return getattr(adapter_method(name), "summary", None) or _first_line(adapter_registry[name])
+    method = adapter_method(name)
+    return {
+        "name": name,
+        "summary": getattr(method, "summary", None) or _first_line(adapter_registry[name]),
+        "library": "peft" if isinstance(method, PeftMethod) else None,
+    }
 
 
 def _documented(registry: Registry) -> Entries:

@@ -1,10 +1,13 @@
 """What can be named in a config, as text: one block per registry, one line per entry."""
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 Entry = Mapping[str, Any]
+WIDTH = 100
+"""Columns of what is wrapped."""
 
 _HEADS = {
     "tasks": "Tasks (dataset.task_type)",
@@ -25,7 +28,12 @@ def method_lines(methods: Mapping[str, Sequence[Entry]]) -> list[str]:
     """
     lines: list[str] = []
     for registry, entries in methods.items():
-        lines += ["", _HEADS[registry], *(f"  {entry['name']:<20} {_text(registry, entry)}" for entry in entries)]
+        of_peft = [entry["name"] for entry in entries if entry.get("library") == "peft"]
+        shown = [entry for entry in entries if entry["name"] not in of_peft]
+        lines += ["", _HEADS[registry], *(f"  {entry['name']:<20} {_text(registry, entry)}" for entry in shown)]
+        if of_peft:
+            lines += ["  of PEFT, with the options of its classes (docs/methods.md and --json say what each trains):"]
+            lines += textwrap.wrap(" ".join(of_peft), WIDTH, initial_indent="    ", subsequent_indent="    ")
     return lines[1:]
 
 

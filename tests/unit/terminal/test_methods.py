@@ -1,6 +1,6 @@
 """`sft methods --matrix` as text."""
 
-from sft.terminal.methods import matrix_lines
+from sft.terminal.methods import WIDTH, matrix_lines, method_lines
 
 NO = "does not train {} weights: those stored as {} are fixed"
 MATRIX = [
@@ -37,3 +37,14 @@ def test_a_cell_says_whether_a_method_trains_and_merges_and_a_refusal_has_its_re
         "  hra, loha on plain, nf4: it does not train such weights: those stored so are fixed",
         "  full on nf4: nf4 is fixed",
     ]
+
+
+def test_methods_of_peft_are_named_on_few_lines() -> None:
+    own = [{"name": "lora", "summary": "LoRA", "library": None}]
+    of_peft = [{"name": f"method_{number}", "summary": "", "library": "peft"} for number in range(30)]
+    _, lora, of, *names = method_lines({"adapters": [*own, *of_peft]})
+    assert lora == f"  {'lora':<20} LoRA"
+    assert "PEFT" in of
+    assert " ".join(names).split() == [entry["name"] for entry in of_peft]
+    assert max(map(len, names)) <= WIDTH
+    assert all("PEFT" not in line for line in method_lines({"adapters": own}))
