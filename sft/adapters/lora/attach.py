@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from sft.adapters.layer_sizes import rank_fault, unmatched_targets
 from sft.adapters.lora.data_driven import add_settings, measure
 from sft.adapters.lora.initialization import InitChoice
 from sft.adapters.lora.options import disagreements
@@ -19,7 +20,7 @@ from sft.exceptions import UserError
 from sft.initialization.apply import anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
 from sft.initialization.layers import ADAPTER, adapter_layers
-from sft.models.library_warnings import judged_warnings
+from sft.models.library_warnings import judged_warnings, note_warning
 from sft.models.storages import HALF_TYPES, is_conv1d, known_storage
 from sft.prompts.train_row import TrainRow
 from sft.registry import load
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
 QUANTIZED_TYPES = ("Params4bit", "Int8Params")
-NO_FIT = "the adapter does not fit the model: {}"
+OF_BASE = "base_model.model."
+"""What PEFT puts before the names of the modules of a base."""
 OF_LAYERS = "knows linear layers only: take joined experts off the targets, or take pissa or pca"
 
 
@@ -90,8 +92,11 @@ def build_lora(
         with judged_warnings("the adapter", "config"):
             attached = get_peft_model(model, config)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
-        raise UserError(NO_FIT.format(_one_line(error)), kind="model") from error
+        fault = unmatched_targets(options, _layers(model))
+        raise UserError(f"target_modules: {fault}" if fault else _no_fit(error), kind="model") from error
     _check_wrapped(model)
+    _check_ranks(attached)
+    _note_unmatched(options, _layers(model))
     require_patterns(attached, ADAPTER, "", ("rank_pattern", "alpha_pattern"))
     attached.peft_config[ADAPTER].init_lora_weights = initialization
     return attached
@@ -111,7 +116,7 @@ def _config(model: Any, options: Mapping[str, Any], choice: InitChoice) -> "Lora
         choose_targets(model, config, weighing)
         is_joined = weighing is not None and joined_targets(model, config)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
-        raise UserError(NO_FIT.format(_one_line(error))) from error
+        raise UserError(_no_fit(error)) from error
     if is_joined:
         raise UserError(f"init_lora_weights {weighing} of PEFT {OF_LAYERS}", kind="model")
     return config
@@ -132,8 +137,8 @@ def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
     return load_peft(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _no_fit(error: Exception) -> str:
+    return f"the adapter does not fit the model: {' '.join(str(error).split())}"
 
 
 def _put_back(model: Any, half: Mapping[nn.Parameter, torch.Tensor], choice: InitChoice) -> None:
@@ -173,6 +178,42 @@ def _check_wrapped(model: Any) -> None:
             raise UserError(text)
 
 
+def _check_ranks(model: nn.Module) -> None:
+    """Refuse ranks above the size of a layer, be it one whose size no plan knows."""
+    from peft.tuners.lora.layer import LoraLayer
+
+    layers = {
+        name.removeprefix(OF_BASE): module
+        for name, module in model.named_modules()
+        if isinstance(module, LoraLayer) and ADAPTER in module.r
+    }
+    sizes = {name: (int(module.out_features), int(module.in_features)) for name, module in layers.items()}
+    fault = rank_fault({name: int(module.r[ADAPTER]) for name, module in layers.items()}, sizes)
+    if fault is not None:
+        raise UserError(f"r: {fault}", kind="config")
+
+
+def _note_unmatched(options: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Tell of each target that no layer has the name of, where others have; PEFT passes over it."""
+    written = options.get("target_modules")
+    for target in written if isinstance(written, list) else ():
+        fault = unmatched_targets({"target_modules": [target]}, names)
+        if fault is not None:
+            note_warning(f"target_modules: {fault}")
+
+
+def _layers(model: nn.Module) -> list[str]:
+    """The names of the modules of a base model that hold weights themselves, be they wrapped already."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, BaseTunerLayer) or next(module.parameters(recurse=False), None) is not None
+        if ".base_layer" not in name and ".lora_" not in name
+    ]
+
+
 def _check_norms(model: nn.Module) -> None:
     """DoRA starts from the norms of the weights, which PEFT takes of what is stored."""
     from peft.tuners.lora.layer import Linear
@@ -203,6 +244,6 @@ def _check_fit(model: Any, options: Mapping[str, Any], choice: InitChoice) -> No
         text = f"init_lora_weights {choice.name} of PEFT needs unquantised weights; pissa and pca take any"
         raise UserError(text)
     for finding in check_on_model(options, model.config.get_text_config().to_dict()):
-        raise UserError(f"{finding.path} {finding.message}")
+        raise UserError(f"{finding.path}: {finding.message}")
     if choice.moves_base and choice.name == "olora" and _has_conv1d(model):
         raise UserError("init_lora_weights olora does not know layers that store (in, out), such as GPT-2's")

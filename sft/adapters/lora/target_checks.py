@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sft.adapters.layer_sizes import known_layers, other_layers, rank_fault, ranks_of, targeted, unmatched_targets
 from sft.adapters.method import OptionFinding
 
 HEADS = ("lm_head", "embed_out")
@@ -25,6 +26,7 @@ TWICE = (
     "them out"
 )
 
+DEFAULT_RANK = 8
 KINDS = "repeats the layers of this model but not its list of their kinds (layer_types), as PEFT does it; leave it out"
 
 
@@ -62,7 +64,19 @@ def check_on_model(options: Mapping[str, Any], config: Mapping[str, Any]) -> lis
         found.append(OptionFinding("trainable_token_indices", TWICE))
     if options.get("layer_replication") and config.get("layer_types"):
         found.append(OptionFinding("layer_replication", KINDS))
-    return found
+    return found + _check_layers(options, config)
+
+
+def _check_layers(options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
+    """Targets that no layer has the name of, and ranks above the size of a layer, where the model's type is known."""
+    sizes = known_layers(config)
+    if not sizes or options.get("target_parameters"):
+        return []
+    fault = unmatched_targets(options, [*sizes, *other_layers(config)])
+    if fault is not None:
+        return [OptionFinding("target_modules", fault)]
+    fault = rank_fault(ranks_of(options, targeted(options, sizes), DEFAULT_RANK), sizes)
+    return [] if fault is None else [OptionFinding("r", fault)]
 
 
 def _check_token_indices(options: Mapping[str, Any]) -> list[OptionFinding]:

@@ -78,5 +78,5 @@ def test_repeated_layers_of_a_model_that_lists_their_kinds_are_refused() -> None
 
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     model = Qwen2ForCausalLM(Qwen2Config(**sizes, num_key_value_heads=2, vocab_size=9))
-    with pytest.raises(UserError, match=r"layer_replication repeats the layers of this model but not its list"):
+    with pytest.raises(UserError, match=r"layer_replication: repeats the layers of this model but not its list"):
         attach_adapter(model, "lora", REPEATED, Path(), 1)
