@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.adapters.parameters import count_parameters
 from sft.adapters.saving import load_adapter
+from sft.adapters.virtual_tokens import context_left, virtual_tokens
 from sft.exceptions import StageFailure
 from sft.inference.answering import Asked, answering_of
 from sft.inference.label_scoring.grouping import PassLimits
@@ -89,7 +90,8 @@ def load_ready(inputs: Inputs, job: JobFolder, record: JobRecord) -> Ready:
     maker.tokenizer  # noqa: B018  read before what was read is compared with the plan
     model = _model(inputs, job, record, revisions.get("model"))
     check_unchanged(record, inputs.config)
-    limit = prompt_limit(inputs, maker.inference, context_length(model))
+    context = context_left(context_length(model), virtual_tokens(model))
+    limit = prompt_limit(inputs, maker.inference, context)
     return Ready(maker, model, limit, _limits(inputs, record.memory_step, model))
 
 

@@ -14,7 +14,7 @@ from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder, slug
 from sft.runs.manifest import finished_files
 from sft.runs.records import EVAL, JobRecord, StageInput, StageName, read_json_or_none
 from sft.tasks.planned import own_code_of
-from sft.training.memory import with_less_memory
+from sft.training.memory import recomputes, with_less_memory
 from sft.training.options import trainer_args_of
 
 Goal = Literal["adapter", "predictions", "metrics"]
@@ -140,7 +140,8 @@ def has_memory_step(record: JobRecord, step: int) -> bool:
         step: 0 is the stage as configured.
     """
     if record.stage == "train":
-        return with_less_memory(trainer_args_of(record.experiment), step) is not None
+        config = record.experiment
+        return with_less_memory(trainer_args_of(config), step, recomputes(config)) is not None
     if record.stage == "infer":
         return answering_of(record.experiment).has_step(record.experiment, step)
     return step == 0

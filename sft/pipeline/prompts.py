@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from sft.adapters.virtual_tokens import context_left, planned_virtual_tokens
 from sft.inference.limits import prompt_limit
 from sft.models.loading import ModelSource, context_length, load_config
 from sft.pipeline.experiment import Experiment
@@ -47,8 +48,10 @@ class ExperimentPrompts:
 
     @property
     def context(self) -> int | None:
-        """The model's context in tokens."""
-        return context_length(self.model_config)
+        """The model's context in tokens, less what an adapter of virtual tokens takes of it."""
+        experiment = self.experiment
+        virtual = planned_virtual_tokens(experiment.config, experiment.folder)
+        return context_left(context_length(self.model_config), virtual)
 
     def evaluated(self, split: str) -> list[PromptedRow]:
         """The evaluated rows of a split, without their answers.

@@ -8,6 +8,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sft.adapters.virtual_tokens import AS_EMBEDDINGS, AS_STATES
 from sft.config.findings import PathMessage
 from sft.config.library.keys import enum_values
 from sft.exceptions import PackageMissing
@@ -93,6 +94,25 @@ def check_experts(args: Mapping[str, Any], config: Mapping[str, Any]) -> list[Pa
     wrong = [key] if str(args.get(key)).removeprefix("eval_") == "aux_loss" else []
     wrong += ["router_aux_loss_coef"] if args.get("router_aux_loss_coef") else []
     return [(key, f"{args[key]!r} needs a mixture-of-experts model, and this one has no experts") for key in wrong]
+
+
+def check_virtual_tokens(args: Mapping[str, Any], method: str) -> list[PathMessage]:
+    """What does not go with an adapter of virtual tokens.
+
+    Args:
+        args: in force.
+        method: name of the adapter method.
+    """
+    if method not in (*AS_EMBEDDINGS, *AS_STATES):
+        return []
+    joined = "several rows would stand behind the same virtual tokens, and see each other"
+    wrong = dict.fromkeys(("packing", "eval_packing", "padding_free"), f"{joined}; leave it out")
+    if method in AS_STATES:
+        dropped = "recomputing a layer drops the keys and values that are trained"
+        wrong["gradient_checkpointing"] = f"{dropped}; leave it out, or take prompt_tuning"
+    else:
+        wrong["label_smoothing_factor"] = "the trainer takes it of prompts without virtual tokens; leave it out"
+    return [(key, f"{args[key]!r} does not go with {method}: {text}") for key, text in wrong.items() if args.get(key)]
 
 
 def require_trainer_packages(args: Mapping[str, Any]) -> None:

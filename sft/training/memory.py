@@ -9,6 +9,9 @@ changes is rounding, and the places of dropout. The module imports nothing heavy
 from collections.abc import Mapping
 from typing import Any
 
+from sft.adapters.virtual_tokens import AS_STATES
+from sft.config.experiment import ExperimentConfig
+
 CHECKPOINTING = "gradient_checkpointing"
 MICRO_BATCH = "per_device_train_batch_size"
 EVAL_BATCH = "per_device_eval_batch_size"
@@ -18,15 +21,21 @@ LIBRARY_DEFAULTS: Mapping[str, int] = {MICRO_BATCH: 8, EVAL_BATCH: 8, ACCUMULATI
 """Those of `trl.SFTConfig`."""
 
 
-def with_less_memory(trainer_args: Mapping[str, Any], step: int) -> dict[str, Any] | None:
+def recomputes(config: ExperimentConfig) -> bool:
+    """Whether the activations of an experiment's training can be recomputed."""
+    return config.adapter_method not in AS_STATES
+
+
+def with_less_memory(trainer_args: Mapping[str, Any], step: int, may_recompute: bool = True) -> dict[str, Any] | None:
     """The arguments after `step` steps towards less memory, as they are after none, None beyond the last.
 
     Args:
         trainer_args: with our defaults filled in (`options.effective_trainer_args`).
         step: how often the training ran out of memory before.
+        may_recompute: whether recomputing activations is one of the steps.
     """
     changed, left = dict(trainer_args), step
-    if left and not changed.get(CHECKPOINTING):
+    if left and may_recompute and not changed.get(CHECKPOINTING):
         changed[CHECKPOINTING] = True
         left -= 1
     for _ in range(left):

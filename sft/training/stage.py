@@ -12,6 +12,7 @@ from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapte
 from sft.adapters.method import adapter_method
 from sft.adapters.parameters import count_parameters, set_tensors
 from sft.adapters.saving import save_adapter
+from sft.adapters.virtual_tokens import context_left, planned_virtual_tokens
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import DataError, StageFailure
 from sft.models.library_warnings import forget_warnings, noted_warnings
@@ -35,7 +36,7 @@ from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.training.argument_files import with_paths
 from sft.training.checkpoints import TENSORS, CheckpointFolder, flaw_of
 from sft.training.class_weights import balanced_weights, weighs_labels
-from sft.training.memory import CHECKPOINTING, batch_record, with_less_memory
+from sft.training.memory import CHECKPOINTING, batch_record, recomputes, with_less_memory
 from sft.training.options import evaluates_while_training, trainer_args_of
 from sft.training.report_to import reporting
 from sft.training.trainer import TrainerSettings, TrainingRecord
@@ -165,7 +166,8 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     check_unchanged(record, config)
     progress.beat()
     trainer_args = with_paths(_trainer_args(config, record.memory_step, model), folder)
-    limit = smallest(trainer_args.get("max_length"), context_length(model))
+    context = context_left(context_length(model), planned_virtual_tokens(config, folder))
+    limit = smallest(trainer_args.get("max_length"), context)
     rows = _rows(inputs, maker, limit)
     dev = validation_rows(inputs, maker, limit) if evaluates_while_training(trainer_args) else []
     labels = [row.row.text(config.prompting.output_column) for row in rows] if weighs_labels(config) else []
@@ -177,7 +179,7 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
 def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dict[str, Any]:
     """The arguments after `memory_step` steps towards less memory, as far as the model can follow."""
     written = trainer_args_of(config)
-    args = with_less_memory(written, memory_step)
+    args = with_less_memory(written, memory_step, recomputes(config))
     if args is None:
         raise StageFailure(f"there is no memory step {memory_step}: the micro-batch is as small as it can be")
     if args.get(CHECKPOINTING) and not written.get(CHECKPOINTING) and not model.supports_gradient_checkpointing:

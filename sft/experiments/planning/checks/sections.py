@@ -32,7 +32,12 @@ from sft.registry import unknown_name
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import row_set_fault
-from sft.training.argument_checks import check_experts, check_rows_fill_a_batch, require_trainer_packages
+from sft.training.argument_checks import (
+    check_experts,
+    check_rows_fill_a_batch,
+    check_virtual_tokens,
+    require_trainer_packages,
+)
 from sft.training.argument_files import check_argument_files
 from sft.training.class_weights import check_class_weights, weighs_labels
 from sft.training.options import check_trainer_args, evaluates_while_training, trainer_args_of
@@ -133,7 +138,8 @@ class SectionChecks:
     @staticmethod
     def _trainer_fields(config: ExperimentConfig) -> list[Any]:
         args = config.training.trainer_args if config.training else {}
-        return [args, config.dataset.splits.dev is not None, config.model.name, weighs_labels(config)]
+        data = [config.dataset.splits.dev is not None, config.model.name, weighs_labels(config)]
+        return [args, config.adapter_method, *data]
 
     def _trainer_args(self, config: ExperimentConfig) -> list[PathMessage]:
         if config.training is None:
@@ -142,6 +148,8 @@ class SectionChecks:
         found += check_class_weights(trainer_args_of(config)) if weighs_labels(config) else []
         found += check_argument_files(config.training.trainer_args, self._folder)
         found += check_experts(config.training.trainer_args, self._model_config(config.model.name))
+        if config.adapter_method in adapter_registry:
+            found += check_virtual_tokens(trainer_args_of(config), config.adapter_method)
         if not found:
             require_report_to(config.training.trainer_args.get(KEY))
             require_trainer_packages(config.training.trainer_args)
