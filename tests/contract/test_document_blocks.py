@@ -23,6 +23,7 @@ EXPERIMENTS = {
     ("docs/first-grid.md", 0): 3,
     ("docs/grids.md", 0): 8,
     ("docs/methods.md", 0): 3,
+    ("docs/methods.md", 1): 6,
     ("docs/older-configs.md", 0): 1,
 }
 """Document and position of every Jsonnet block, and how many experiments it makes."""
