@@ -26,6 +26,7 @@ HARMLESS = (
     r"Special tokens have been added in the vocabulary",  # ids beyond the embedding are refused
     r"default legacy behaviour of the",
     r"generation flags are not valid",  # generation has settings of its own
+    r"`loss_type=None` was set in the config",  # of models that gptqmodel loads; the loss is that of the objective
     r"Model config: \w+_token_id must be",  # ids are the tokenizer's
     r"PyTorch was not found",
     r"parameters are on the meta device",  # they are brought in when they are needed

@@ -1,9 +1,10 @@
 """Loading a base model: device, data type, quantisation, placement."""
 
+import contextlib
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from sft.models.gguf import converted_gguf
 from sft.models.library_warnings import judged_warnings
 from sft.models.model_args import OWN_KEYS, REMOTE_CODE, check_model_args, runs_remote_code
 from sft.models.objective import Objective
-from sft.models.quantization import build_quantization, check_quantization
+from sft.models.quantization import PACKED, check_quantization, loading_quantization
 from sft.models.reading import reading_error, shortened
 from sft.models.references import locate
 from sft.models.room import loading_room
@@ -40,6 +41,7 @@ SHOWN_WEIGHTS = 3
 DERIVED = re.compile(r"rotary_emb\.inv_freq$|attn\.(?:masked_)?bias$|attention\.(?:masked_)?bias$|position_ids$")
 """Tables and causal masks that older versions of transformers wrote beside the weights."""
 
+KERNEL_CHOICE = r"already has a `quantization_config` attribute"  # what is given beside it was held against it
 NOT_TRUSTED = (
     "comes with Python code of its own, which does not run unless you allow it: read it, then set "
     "model.model_args.trust_remote_code to true"
@@ -87,13 +89,15 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
         raise UserError(f"model.model_args.{path}: {message}")
     local = local_model(source.name, source.folder)
     place = {"pretrained_model_name_or_path": str(local or source.name), "revision": source.revision}
-    require_kind(source.name, read_config(source.name, local, source.revision), objective, source.model_args)
-    arguments = _arguments(source)
+    config = read_config(source.name, local, source.revision)
+    require_kind(source.name, config, objective, source.model_args)
+    stored = (config or {}).get("quantization_config") or {}
+    arguments = _arguments(source, stored)
     logging.getLogger(CAST_LOGGER).setLevel(logging.ERROR)
     try:
         if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
             arguments["device_map"] = _device_map(source, arguments, auto_class)
-        with loading_room(f"model {source.name!r} was loaded"), judged_warnings(f"model {source.name!r}"):
+        with _judged(source.name, stored):
             model, found = auto_class.from_pretrained(
                 **place, **arguments, use_safetensors=True, output_loading_info=True
             )
@@ -104,8 +108,14 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
         raise told from error
     _require_all_weights(source.name, found)
     _require_all_used(source.name, model, found)
-    _keep_weights_readable(model)
-    return model.eval()
+    return _readable(model).eval()
+
+
+@contextlib.contextmanager
+def _judged(name: str, stored: Mapping[str, Any]) -> Iterator[None]:
+    left = KERNEL_CHOICE if stored.get("quant_method") in PACKED else None
+    with loading_room(f"model {name!r} was loaded"), judged_warnings(f"model {name!r}", left=left):
+        yield
 
 
 def load_config(source: ModelSource) -> "PreTrainedConfig":
@@ -165,7 +175,7 @@ def dtype_name(model_args: Mapping[str, Any]) -> str:
     return str(_default_dtype() if written is None else written).removeprefix("torch.")
 
 
-def _arguments(source: ModelSource) -> dict[str, Any]:
+def _arguments(source: ModelSource, stored: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
     arguments = {key: value for key, value in source.model_args.items() if key not in OWN_KEYS}
@@ -180,8 +190,9 @@ def _arguments(source: ModelSource) -> dict[str, Any]:
         arguments.setdefault("device_map", {"": torch.cuda.current_device()})
     # Where nothing is said, transformers asks at the terminal.
     arguments[REMOTE_CODE] = runs_remote_code(source.model_args)
-    if source.quantization is not None:
-        arguments["quantization_config"] = build_quantization(source.quantization)
+    quantization = loading_quantization(source.quantization, stored)
+    if quantization is not None:
+        arguments["quantization_config"] = quantization
     return arguments
 
 
@@ -233,11 +244,36 @@ def _some(names: Sequence[str]) -> str:
     return f"{', '.join(names[:SHOWN_WEIGHTS])}{more} ({len(names)} in all)"
 
 
-def _keep_weights_readable(model: "PreTrainedModel") -> None:
+def _require_quantized(model: "PreTrainedModel") -> None:
+    """Refuse a model of which torchao left layers as they were: it only logs that a size does not fit."""
+    from torch.nn import Linear
+
+    from sft.models.storages import known_storage
+
+    quantizer: Any = getattr(model, "hf_quantizer", None)
+    if quantizer is None or quantizer.quantization_config.quant_method != "torchao" or quantizer.pre_quantized:
+        return
+    plain = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, Linear)
+        and getattr(known_storage(module), "name", "") != "torchao"
+        and quantizer.param_needs_quantization(model, f"{name}.weight")
+    ]
+    if plain:
+        kind = type(quantizer.quantization_config.quant_type).__name__
+        text = f"model.quantization: {kind} leaves layers as they are: {_some(plain)}"
+        raise UserError(f"{text}; choose a group_size that divides their inputs", kind="model")
+
+
+def _readable(model: "PreTrainedModel") -> "PreTrainedModel":
+    """The model with all its weights stored as asked for, such that they can be read at any time."""
+    _require_quantized(model)
     if any(type(module).__module__.startswith("bitsandbytes.") for module in model.modules()):
         from sft.models.layers.bitsandbytes_layers import keep_weights_readable
 
         keep_weights_readable(model)
+    return model
 
 
 def _explained(source: ModelSource, local: Path | None, error: Exception) -> SftError | None:

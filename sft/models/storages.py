@@ -14,6 +14,7 @@ from torch import nn
 
 from sft.exceptions import UserError
 from sft.models.layers.packed_weights import is_packed, packed_numbers, unpacked
+from sft.models.stored_kinds import TORCHAO_TRAINED
 
 EXACT_TYPES = (torch.float32, torch.float64)
 HALF_TYPES = (torch.bfloat16, torch.float16)
@@ -59,6 +60,24 @@ def storage_of(layer: nn.Module) -> Storage:
 def known_storage(layer: nn.Module) -> Storage | None:
     """The row of the table for a layer, or None where no row recognises it."""
     return next((storage for storage in STORAGES if storage.recognizes(layer)), None)
+
+
+def gradient_stop(model: Any) -> str | None:
+    """Why nothing can be trained beside the quantised weights of a loaded model; None where a gradient passes them."""
+    quantizer = getattr(model, "hf_quantizer", None)
+    if quantizer is None:
+        return None
+    for module in model.modules():
+        if getattr(module, "SUPPORTS_TRAINING", None) is False:
+            return f"the kernels {type(module).__name__} only infer; leave backend out of model.quantization"
+    asked = quantizer.quantization_config
+    if asked.quant_method == "torchao":
+        kind = type(asked.quant_type).__name__
+        works = ", ".join(TORCHAO_TRAINED)
+        return None if kind in TORCHAO_TRAINED else f"no gradient passes {kind} of torchao; it does with {works}"
+    if quantizer.is_trainable:
+        return None
+    return f"no gradient passes weights stored as {asked.quant_method}; take another quantization, or none"
 
 
 def stored_numbers(layer: nn.Module) -> int | None:

@@ -15,14 +15,9 @@ DEQUANTIZE = "dequantize"
 """Argument of some classes by which a packed model is unpacked while it is loaded."""
 NO_GRADIENT = "its kernels pass no gradient on"
 GPU_ONLY = "its kernels need a GPU"
-TORCHAO_TRAINED = (
-    "Int8WeightOnlyConfig",
-    "Int8DynamicActivationInt8WeightConfig",
-    "IntxWeightOnlyConfig",
-    "Int8DynamicActivationIntxWeightConfig",
-    "Float8WeightOnlyConfig",
-)
-"""`quant_type` of torchao on which adapters learn; the others compute with kernels that only infer."""
+TORCHAO_TRAINED = ("Int8WeightOnlyConfig", "IntxWeightOnlyConfig", "Float8WeightOnlyConfig")
+"""`quant_type` of torchao whose layers pass a gradient on. What rounds its inputs as well gives outputs without one:
+adapters then learn from what goes past those layers alone, and nothing says so."""
 
 
 @dataclass(frozen=True)

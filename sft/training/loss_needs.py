@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from peft import PeftModel
 from transformers import PreTrainedModel
 from trl import SFTConfig
 
 from sft.exceptions import UserError
+from sft.models.storages import gradient_stop
 
 FOUND = "_hf_peft_config_loaded"
 """Attribute by which a model of transformers says that adapters are on it."""
@@ -26,27 +26,29 @@ def fit_loss(model: PeftModel | PreTrainedModel, args: SFTConfig) -> None:
 
 
 @contextmanager
-def adapters_found(model: Any) -> Iterator[None]:
-    """While it is open, a trainer can be made for a quantised base with trained parts that are not PEFT's.
+def adapters_found(model: PeftModel | PreTrainedModel) -> Iterator[None]:
+    """While it is open, a trainer can be made for a quantised base with any trained parts.
 
-    The trainer refuses quantised weights as none takes a gradient. Here they are frozen.
+    The trainer looks for PEFT's, and refuses some weights that adapters do learn beside.
 
     Raises:
         UserError: kind model: no gradient passes weights of this kind, so that nothing beside them can be trained.
     """
-    if isinstance(model, PeftModel) or not getattr(model, "is_quantized", False):
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    if not getattr(base, "is_quantized", False):
         yield
         return
-    quantizer = model.hf_quantizer
-    if not quantizer.is_trainable:
-        kind = quantizer.quantization_config.quant_method
-        text = f"no gradient passes weights stored as {kind}; take another quantization, or none"
-        raise UserError(text, kind="model")
-    setattr(model, FOUND, True)
+    stop = gradient_stop(base)
+    if stop is not None:
+        raise UserError(stop, kind="model")
+    if isinstance(model, PeftModel) and base.hf_quantizer.is_trainable:
+        yield
+        return
+    setattr(base, FOUND, True)
     try:
         yield
     finally:
-        delattr(model, FOUND)
+        delattr(base, FOUND)
 
 
 def _name_body(base: PreTrainedModel) -> None:

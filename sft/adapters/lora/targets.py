@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from sft.models.layers.packed_weights import is_packed
 from sft.models.library_warnings import note_warning
 
 if TYPE_CHECKING:
@@ -53,14 +54,15 @@ def choose_targets(model: Any, config: "LoraConfig", init: str | None) -> None:
         config: of the adapter.
         init: PEFT's initialisation where it reads weights, which it knows of linear layers only.
     """
-    if config.target_modules != ALL_LINEAR or model.config.model_type in PASSED_WHOLE:
+    packed = any(map(is_packed, model.modules()))
+    if config.target_modules != ALL_LINEAR or (model.config.model_type in PASSED_WHOLE and not packed):
         return
     whole = _all_linear(model, config.task_type)
     kept = {name for name in text_layers(model, config.task_type) if _takes(config, model, name)}
     remaining = _with_experts(model, config, init)
     if remaining is not None:
         kept = {name for name in kept if _leaf(name) in remaining}
-    if kept != whole or remaining is not None:
+    if kept != whole or remaining is not None or packed:
         config.target_modules = short_names(model, kept)
 
 
@@ -110,12 +112,13 @@ def _converted(model: Any, config: "LoraConfig") -> "LoraConfig":
 
 
 def _all_linear(model: Any, task_type: str | None) -> set[str]:
-    """The names that PEFT finds for `all-linear`."""
+    """The names that PEFT finds for `all-linear`, and those of layers of packed words, which it takes only by name."""
     from peft import LoraConfig
     from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
 
     asked = LoraConfig(target_modules=ALL_LINEAR, task_type=task_type)
-    return set(_maybe_include_all_linear_layers(asked, model).target_modules or ())
+    packed = {name for name, module in model.named_modules() if is_packed(module)}
+    return packed | set(_maybe_include_all_linear_layers(asked, model).target_modules or ())
 
 
 def passed_by_text(model: Any, names: Collection[str]) -> set[str]:

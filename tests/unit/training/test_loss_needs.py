@@ -58,6 +58,9 @@ class QuantizedBase:
         names = SimpleNamespace(quant_method="mxfp4")
         self.hf_quantizer = SimpleNamespace(is_trainable=is_trainable, quantization_config=names)
 
+    def modules(self) -> list[Any]:
+        return []
+
 
 def test_a_quantised_base_says_that_it_has_adapters_only_meanwhile() -> None:
     base = QuantizedBase(is_trainable=True)
