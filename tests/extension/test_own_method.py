@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 
 from sft.adapters import adapter_registry
 from sft.exceptions import UserError
-from sft.registry import load
 
 SHIFT = '''
 """One trained vector, added to what the last layer gives."""
@@ -107,47 +105,16 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def shift(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def shift(with_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module of the method, which the registry names, beside a model with weights."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
+    project = with_weights
     (project / "site").mkdir()
     (project / "site" / "shift_of_mine.py").write_text(SHIFT)
     monkeypatch.syspath_prepend(str(project / "site"))
     monkeypatch.setitem(adapter_registry, "shift", "shift_of_mine:METHOD")  # type: ignore[arg-type]
-    settings = json.loads((project / "model" / "config.json").read_text())
-    settings.pop("architectures")
-    torch.manual_seed(0)
-    LlamaForCausalLM(LlamaConfig(**settings, initializer_range=0.2)).save_pretrained(project / "model")
     module = importlib.import_module("shift_of_mine")
     module.SAVED.clear()
     return module
-
-
-@pytest.fixture
-def run(project: Path, plan_of: Callable[..., Any]) -> Run:
-    """Runs the stages of a config in this process, each as its job says; gives the folder of each stage."""
-    from sft.pipeline import stage_registry
-    from sft.pipeline.jobs import ExperimentFolders, Goal, jobs_of
-    from sft.runs.files import ResultsFolder
-    from sft.runs.manifest import is_done
-    from sft.runs.progress import Progress
-    from sft.runs.records import write_record
-
-    def stages(results: str, config: dict[str, Any], goal: Goal) -> dict[str, Any]:
-        planned, place = plan_of(project, a=config).experiments[0], ResultsFolder(project / results)
-        folders = {}
-        for job in jobs_of(planned.experiment, planned.keys, ExperimentFolders(place), place, goal):
-            folders[job.record.stage] = job.folder
-            if is_done(job.folder):
-                continue
-            write_record(job.folder.job, job.record)
-            stage = load(stage_registry, job.record.stage, "stage")
-            stage(job.folder, job.record, Progress(job.folder.progress, job.record.stage), time.perf_counter())
-        return folders
-
-    return stages
 
 
 def test_what_is_measured_is_what_was_trained(shift: Any, run: Run, raw: Raw, project: Path) -> None:
