@@ -16,12 +16,17 @@ INSTALL = "pip install 'sft-grid[quantization]'"
 PACKAGES = {
     "BitsAndBytesConfig": ("bitsandbytes", INSTALL),
     "AwqConfig": ("gptqmodel", "pip install gptqmodel"),
-    "GPTQConfig": ("gptqmodel", "pip install gptqmodel"),
+    "GPTQConfig": ("gptqmodel", "pip install gptqmodel optimum"),
     "HqqConfig": ("hqq", "pip install hqq"),
     "TorchAoConfig": ("torchao", "pip install torchao"),
     "QuantoConfig": ("optimum.quanto", "pip install optimum-quanto"),
     "CompressedTensorsConfig": ("compressed_tensors", "pip install compressed-tensors"),
 }
+"""Quantisation class -> the package that it needs, and how that is installed."""
+IMPORTED = {name: (package,) for name, (package, _) in PACKAGES.items()} | {
+    "GPTQConfig": ("gptqmodel", "optimum.gptq")
+}
+"""Quantisation class -> the modules that loading a model imports because of it."""
 TORCHAO_TYPES = "torchao.quantization"
 PACKED = ("gptq", "awq")
 """Kinds that gptqmodel loads, with one of several kernels."""
@@ -116,11 +121,22 @@ def loading_quantization(written: QuantizationConfig | None, stored: Mapping[str
     return build_quantization(QuantizationConfig(config_class=name, args=given))
 
 
+def needed_class(written: QuantizationConfig | None, model_config: Mapping[str, Any]) -> str | None:
+    """The quantisation class that loads a model: as written, else as its `config.json` says; None for a plain one."""
+    if written is not None:
+        return written.config_class
+    stored = model_config.get("quantization_config")
+    if not isinstance(stored, Mapping):
+        return None
+    name = str(stored.get("quant_method", "bitsandbytes"))
+    return "BitsAndBytesConfig" if name == "bitsandbytes" else CLASSES_OF_KINDS.get(name)
+
+
 def require_package(config_class: str) -> None:
     """Raise PackageMissing unless the package that a quantisation class needs is installed."""
     package, install = PACKAGES.get(config_class, (None, ""))
     if package is not None and importlib.util.find_spec(package.partition(".")[0]) is None:
-        raise PackageMissing(package, f"model.quantization {config_class}", install)
+        raise PackageMissing(package, f"a model with {config_class}", install)
 
 
 def _plain_dtypes(args: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,11 +19,12 @@ from sft.config.findings import PathMessage
 from sft.evaluation.checks import check_metrics, require_packages
 from sft.exceptions import UserError
 from sft.experiments.planning.checks.metrics import require_loadable
+from sft.experiments.planning.checks.packages import require_importable
 from sft.experiments.planning.checks.prompting import prompting_findings
 from sft.inference.options import check_generation_args
 from sft.models.config_file import local_config
 from sft.models.model_args import check_model_args, require_attention_package, spreads_over_gpus
-from sft.models.quantization import check_quantization, require_package
+from sft.models.quantization import check_quantization, needed_class, require_package
 from sft.models.references import locate
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
 from sft.models.stored_kinds import stored_kind
@@ -183,13 +184,15 @@ class SectionChecks:
             for key, message in check_model_args(model.model_args)
         ]
         if model.quantization is not None:
-            wrong = check_quantization(model.quantization)
-            found += [("model.quantization", message) for message in wrong]
-            if not wrong:
-                require_package(model.quantization.config_class)
+            found += [("model.quantization", message) for message in check_quantization(model.quantization)]
         if not found:
             require_attention_package(model.model_args)
         found += self._model_reference(model.name)
+        if not found:
+            needed = needed_class(model.quantization, self._model_config(model.name))
+            if needed is not None:
+                require_package(needed)
+            require_importable(needed)
         if model.adapter is not None and method_of(self._folder / model.adapter) is None:
             found.append(("model.adapter", f"{model.adapter!r}: no {adapter_files()} there; name an adapter's folder"))
         return found
