@@ -104,8 +104,9 @@ class SectionChecks:
         if not found:
             method.require_packages(options)
             found = method.check_on_model(options, self._model_config(config.model.name))
-        if config.trains and not found:
-            storage = stored_kind(config.model.quantization, self._model_config(config.model.name))
+        quantization = config.model.quantization
+        if config.trains and not found and not (quantization and check_quantization(quantization)):
+            storage = stored_kind(quantization, self._model_config(config.model.name))
             objective = task_of(config).objective
             refused = refusal(config.adapter_method, config.adapter_options, storage, objective)
             found = [] if refused is None else [OptionFinding("method", refused)]
