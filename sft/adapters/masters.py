@@ -57,8 +57,10 @@ def head_as_computed(model: Any) -> Iterator[None]:
 
 
 def _is_pefts(module: nn.Module) -> bool:
-    """PEFT's own modules cast what they compute with themselves."""
-    return isinstance(module, nn.ParameterDict) or type(module).__module__.startswith("peft.")
+    """PEFT's own modules cast what they compute with themselves, but for the prompts within an attention."""
+    home = type(module).__module__
+    casts = home.startswith("peft.") and not home.startswith("peft.tuners.adaption_prompt.")
+    return isinstance(module, nn.ParameterDict) or casts
 
 
 def _compute_in(module: Any, name: str, dtype: torch.dtype) -> None:

@@ -6,8 +6,17 @@ from typing import Any
 from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
 from sft.models.stored_kinds import kind_of
+from sft.registry import unknown_name
 
 NO_METHOD = "none"
+NOT_TAKEN: Mapping[str, str] = {
+    "cpt": "its loss is its own and needs the kind of each token",
+    "multitask_prompt_tuning": "it needs the number of a task with every row; prompt_tuning needs none",
+    "poly": "it needs the number of a task with every row",
+    "shadow": "its layers do not fit the attention of language models",
+    "xlora": "it mixes several trained adapters",
+}
+"""Methods of PEFT that are not taken, and why."""
 COLUMNS = ("plain", "nf4", "fp4", "int8", "torchao", "gptq", "awq", "fp8")
 """The kinds of stored weights that the table shows."""
 
@@ -29,6 +38,13 @@ def refusal(method: str, options: Mapping[str, Any], storage: str, objective: st
     ways = [f"{method} works on {', '.join(bases)}"] if bases else []
     ways += [f"on {storage} these work: {', '.join(others)}"] if others else []
     return "; ".join([reason, *ways])
+
+
+def unknown_method(name: str) -> str:
+    """One line that says that there is no method of this name, and why, where that is known."""
+    if name in NOT_TAKEN:
+        return f"{name!r} is not taken: {NOT_TAKEN[name]}; see `sft methods`"
+    return unknown_name("adapter method", name, adapter_registry)
 
 
 def support_matrix(objective: str) -> dict[str, dict[str, str | None]]:

@@ -38,6 +38,9 @@ HARMLESS = (
     r"fan_in_fan_out is set to \w+ but",
     r"eva initialization used with low_cpu_mem_usage=False",
     r"(?:rank|alpha)_pattern keys did not match",  # PEFT looks at modules alone; `require_patterns` at parameters too
+    r"Failed to load the CUDA extension",  # BOFT's, without which it is slower
+    r"Setting boft_n_butterfly_factor to 1",  # as by default; no other is taken
+    r"the base layer has no bias term",  # BEFT is not merged
     r"Unsupported layer type",  # of norms, which have no number of features to look up
 )
 WRONG = (

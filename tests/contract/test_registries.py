@@ -59,6 +59,8 @@ PROTOCOLS: dict[str, type] = {
     "trackers": Tracker,
 }
 FIRST = {name: import_object(target).default_metrics[0] for name, target in task_registry.items()}
+NEEDED = {"trainable_tokens": {"token_indices": [5]}}
+"""Options without which a method has nothing to train."""
 PACKAGE = Path(__file__).resolve().parents[2] / "sft"
 
 
@@ -172,7 +174,8 @@ def test_a_metric_s_module_is_a_metric_of_the_evaluate_library(name: str) -> Non
 def test_a_minimal_config_of_every_adapter_is_sound(
     project: Path, raw: Callable[..., dict[str, Any]], method: str
 ) -> None:
-    config = ExperimentConfig.model_validate(raw({"lora": ..., "training": ..., "adapter": {"method": method}}))
+    adapter = {"method": method, **NEEDED.get(method, {})}
+    config = ExperimentConfig.model_validate(raw({"lora": ..., "training": ..., "adapter": adapter}))
     assert SectionChecks(project).findings(config) == []
 
 

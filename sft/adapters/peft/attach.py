@@ -6,10 +6,12 @@ from typing import Any
 
 from torch import nn
 
+from sft.adapters.layer_sizes import unmatched_targets
 from sft.adapters.lora.target_checks import ON_HEAD
 from sft.adapters.peft.fit import told_fault
+from sft.adapters.peft.fitting import fitted_options
 from sft.adapters.peft.row import PeftRow
-from sft.adapters.peft.targets import default_targets, near_targets
+from sft.adapters.peft.targets import default_targets
 from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
 from sft.models.library_warnings import judged_warnings
@@ -34,6 +36,10 @@ def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
     own = {**_layout(model, row), **row.defaults}
     if "target_modules" not in written:
         own |= default_targets(model, row.targets, written.get("task_type"))
+    own |= fitted_options(model, row, {**own, **written})
+    fault = unmatched_targets(written, [name for name, _ in model.named_modules()])
+    if fault is not None:
+        raise UserError(f"target_modules {fault}", kind="model")
     try:
         config = import_object(row.config)(**copy.deepcopy({**own, **written}))
     except (TypeError, ValueError) as error:
@@ -42,10 +48,20 @@ def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
         with judged_warnings("the adapter", "config"):
             attached = get_peft_model(model, config)
     except (TypeError, ValueError, IndexError, KeyError, NotImplementedError, AttributeError) as error:
-        fault = f"the adapter does not fit the model: {told_fault(error)}{near_targets(model, config)}"
-        raise UserError(fault, kind="model") from error
+        raise UserError(f"the adapter does not fit the model: {told_fault(error)}", kind="model") from error
     _check_wrapped(attached, row)
+    follow_forward(attached)
     return attached
+
+
+def follow_forward(model: Any) -> None:
+    """Have a `PeftModel` call the forward pass that its base has when it is called.
+
+    PEFT's adaption prompts keep the one of the time they were made, and the trainer gives the base another.
+    """
+    tuner = model.base_model
+    if "forward" in vars(tuner) and not model.active_peft_config.is_prompt_learning:
+        tuner.forward = lambda *args, **named: tuner.model.forward(*args, **named)
 
 
 def _layout(model: nn.Module, row: PeftRow) -> dict[str, Any]:

@@ -42,7 +42,12 @@ def load_peft(model: Any, folder: Path, trainable: bool = False, dropout: float 
             loading_room(f"the adapter {folder} was loaded"),
             judged_warnings(f"model.adapter: {folder}", left=TARGETS),
         ):
-            loaded = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=trainable)
+            is_virtual = trainable and config.is_prompt_learning
+            loaded = PeftModel.from_pretrained(
+                model, str(folder), config=config, is_trainable=trainable and not is_virtual
+            )
+            if is_virtual:
+                _train_virtual_tokens(loaded, config)
             require_fit(loaded, ADAPTER, folder)
         require_patterns(loaded, ADAPTER, f"model.adapter: {folder}: ", ("alpha_pattern",))
     except (RuntimeError, ValueError, KeyError) as error:
@@ -107,6 +112,13 @@ def adapter_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UserError(f"model.adapter: {file} is no object of settings", kind="model")
     return config
+
+
+def _train_virtual_tokens(model: Any, config: "PeftConfig") -> None:
+    """PEFT loads virtual tokens to be read only; those that were never trained stay so."""
+    for name, weight in model.prompt_encoder.named_parameters():
+        weight.requires_grad_("frozen" not in name)
+    config.inference_mode = False
 
 
 def _config(folder: Path, saved: Mapping[str, Any], trainable: bool, dropout: float | None) -> "PeftConfig":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from sft.adapters.layer_sizes import known_layers, other_layers, unmatched_targets
 from sft.adapters.method import OptionFinding, option_defaults
 from sft.adapters.peft.folder import CONFIG, load_peft
 from sft.adapters.peft.options import check, disagreements, options_model
@@ -17,6 +18,9 @@ from sft.prompts.train_row import TrainRow
 
 if TYPE_CHECKING:
     import torch
+
+
+CONV1D_MODELS = ("decision_transformer", "gpt2", "imagegpt", "openai-gpt")
 
 
 class PeftMethod:
@@ -34,7 +38,8 @@ class PeftMethod:
     @property
     def options(self) -> type[BaseModel]:
         """The fields of the config class that are not set by the program."""
-        return options_model(self.row.config, tuple(self.row.defaults.items()))
+        unknown = dict.fromkeys(self.row.fitted)
+        return options_model(self.row.config, tuple({**self.row.defaults, **unknown}.items()))
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """Unknown, refused and ill-typed options, and targets that train nothing."""
@@ -44,14 +49,21 @@ class PeftMethod:
         """PEFT itself is required by the program."""
 
     def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
-        """Whether it fits is seen when the adapter is attached."""
-        return []
+        """Whether the model has the targets, and layers that the method takes, where its type is known."""
+        kind, layers = config.get("model_type"), known_layers(config)
+        if not self.row.takes_conv1d and kind in CONV1D_MODELS and not options.get("target_modules"):
+            text = f"{self.row.name} does not take the layers of {kind}, which store their weights as (in, out)"
+            return [OptionFinding("method", text)]
+        if not layers or self.row.targets in ("norms", "none"):
+            return []
+        fault = unmatched_targets(options, [*layers, *other_layers(config)])
+        return [] if fault is None else [OptionFinding("target_modules", fault)]
 
     def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
         """As the table says, which was measured."""
         if storage in self.row.storages:
             return None
-        return f"{self.row.name} does not work on {storage} weights: {self.row.elsewhere}"
+        return self.row.elsewhere
 
     def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
         """Packed weights would be rounded again; some methods are no part of weights at all."""
@@ -61,7 +73,8 @@ class PeftMethod:
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """Ours over those of the config class; a trained adapter has its own."""
-        return {} if continued else {**dataclass_defaults(self.row.config), **option_defaults(self.options)}
+        known = {**dataclass_defaults(self.row.config), **option_defaults(self.options)}
+        return {} if continued else {key: value for key, value in known.items() if key not in self.row.fitted}
 
     def own_code(self, options: Mapping[str, Any]) -> Mapping[str, str]:
         """There is none."""
@@ -81,7 +94,11 @@ class PeftMethod:
         """The `PeftModel` with the trained adapter, which keeps its own options."""
         for finding in disagreements(self.row, options, adapter):
             raise UserError(f"adapter.{finding.path} is {finding.message}" if finding.path else finding.message)
-        return load_peft(model, adapter, trainable=True)
+        from sft.adapters.peft.attach import follow_forward
+
+        continued = load_peft(model, adapter, trainable=True)
+        follow_forward(continued)
+        return continued
 
     def own_tensors(self, model: Any) -> "dict[str, torch.Tensor]":
         """What is trained, and what else PEFT keeps for the adapter, such as frozen random projections."""

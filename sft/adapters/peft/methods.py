@@ -1,19 +1,16 @@
-"""The methods of PEFT that train a language model, as they were measured: one row each."""
+"""PEFT's methods that scale, shift or rotate what layers compute, and those of tokens: as they were measured."""
 
 from sft.adapters.peft.method import PeftMethod
-from sft.adapters.peft.row import PeftRow
+from sft.adapters.peft.row import BITSANDBYTES, IN_FRONT, READS, WITH_PACKED, WITH_TORCHAO, PeftRow
 
-BITSANDBYTES = ("plain", "nf4", "fp4", "int8")
-WITH_TORCHAO = (*BITSANDBYTES, "torchao")
-WITH_PACKED = (*WITH_TORCHAO, "gptq", "awq")
-IN_FRONT = "what it learned stands in front of the prompt and is no part of the base's weights"
+VIRTUAL = "its virtual tokens stand in front of every prompt from the first step on"
 
 IA3 = PeftMethod(
     PeftRow(
         "ia3",
         "IA3 (arXiv:2205.05638): learned scales of keys, values and the feed-forward part",
         "peft.tuners.ia3.config:IA3Config",
-        "keys_and_values",
+        targets="keys_and_values",
         storages=WITH_TORCHAO,
         learning_rate=3e-3,
     )
@@ -33,6 +30,7 @@ OFT = PeftMethod(
         "OFT (arXiv:2306.07280): a block-diagonal rotation of each layer's inputs",
         "peft.tuners.oft.config:OFTConfig",
         storages=WITH_TORCHAO,
+        takes_conv1d=False,
     )
 )
 LN_TUNING = PeftMethod(
@@ -40,7 +38,7 @@ LN_TUNING = PeftMethod(
         "ln_tuning",
         "LN tuning (arXiv:2312.11420): the scales and shifts of the norms",
         "peft.tuners.ln_tuning.config:LNTuningConfig",
-        "norms",
+        targets="norms",
         storages=WITH_PACKED,
         learning_rate=1e-3,
     )
@@ -50,11 +48,114 @@ PROMPT_TUNING = PeftMethod(
         "prompt_tuning",
         "Prompt tuning (arXiv:2104.08691): embeddings of virtual tokens in front of the prompt",
         "peft.tuners.prompt_tuning.config:PromptTuningConfig",
-        "none",
+        targets="none",
         defaults={"num_virtual_tokens": 20},
-        start="the virtual tokens stand in front of every prompt from the first step on",
+        start=VIRTUAL,
         storages=WITH_PACKED,
         unmergeable=IN_FRONT,
         learning_rate=3e-2,
+    )
+)
+P_TUNING = PeftMethod(
+    PeftRow(
+        "p_tuning",
+        "P-tuning (arXiv:2103.10385): embeddings of virtual tokens, given by a small network",
+        "peft.tuners.p_tuning.config:PromptEncoderConfig",
+        targets="none",
+        defaults={"num_virtual_tokens": 20},
+        start=VIRTUAL,
+        storages=BITSANDBYTES,
+        unmergeable=IN_FRONT,
+        learning_rate=1e-3,
+    )
+)
+PREFIX_TUNING = PeftMethod(
+    PeftRow(
+        "prefix_tuning",
+        "Prefix tuning (arXiv:2101.00190): keys and values of virtual tokens in every block",
+        "peft.tuners.prefix_tuning.config:PrefixTuningConfig",
+        targets="none",
+        defaults={"num_virtual_tokens": 20},
+        start=VIRTUAL,
+        storages=BITSANDBYTES,
+        unmergeable=IN_FRONT,
+        learning_rate=1e-2,
+    )
+)
+CARTRIDGE = PeftMethod(
+    PeftRow(
+        "cartridge",
+        "Cartridge (arXiv:2506.06266): a cache of keys and values, trained as it is",
+        "peft.tuners.cartridge.config:CartridgeConfig",
+        targets="none",
+        defaults={"num_virtual_tokens": 20},
+        start=VIRTUAL,
+        storages=BITSANDBYTES,
+        unmergeable=IN_FRONT,
+        learning_rate=1e-2,
+    )
+)
+ADAPTION_PROMPT = PeftMethod(
+    PeftRow(
+        "adaption_prompt",
+        "LLaMA-Adapter (arXiv:2303.16199): prompts within the attention of the upper blocks, gated from zero",
+        "peft.tuners.adaption_prompt.config:AdaptionPromptConfig",
+        targets="none",
+        defaults={"adapter_len": 10},
+        fitted={"adapter_layers": "blocks"},
+        storages=BITSANDBYTES,
+        unmergeable="its prompts are no part of the base's weights",
+        learning_rate=9e-3,
+    )
+)
+TRAINABLE_TOKENS = PeftMethod(
+    PeftRow(
+        "trainable_tokens",
+        "Trainable tokens: the embeddings of the tokens that are named",
+        "peft.tuners.trainable_tokens.config:TrainableTokensConfig",
+        targets="embedding",
+        needed=("token_indices",),
+        storages=BITSANDBYTES,
+        learning_rate=1e-3,
+    )
+)
+BOFT = PeftMethod(
+    PeftRow(
+        "boft",
+        "BOFT (arXiv:2311.06243): butterfly products of rotations of each layer's inputs",
+        "peft.tuners.boft.config:BOFTConfig",
+        refused={"boft_n_butterfly_factor": "more than 1 needs a CUDA extension that PEFT compiles"},
+        storages=BITSANDBYTES,
+        takes_conv1d=False,
+    )
+)
+HRA = PeftMethod(
+    PeftRow(
+        "hra",
+        "HRA (arXiv:2405.17484): a chain of reflections of each layer's inputs",
+        "peft.tuners.hra.config:HRAConfig",
+        elsewhere=READS,
+        takes_conv1d=False,
+    )
+)
+ROAD = PeftMethod(
+    PeftRow(
+        "road",
+        "RoAd (arXiv:2409.00119): rotations and scales of pairs of each layer's outputs",
+        "peft.tuners.road.config:RoadConfig",
+        fitted={"group_size": "even_divisor"},
+        storages=BITSANDBYTES,
+        takes_conv1d=False,
+    )
+)
+BEFT = PeftMethod(
+    PeftRow(
+        "beft",
+        "BEFT (arXiv:2509.15974): a shift of the values",
+        "peft.tuners.beft.config:BeftConfig",
+        unmergeable="the shift needs a bias in the layers of values, which most models lack",
+        targets="values",
+        storages=BITSANDBYTES,
+        takes_conv1d=False,
     )
 )

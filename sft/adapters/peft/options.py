@@ -63,6 +63,9 @@ def check(row: PeftRow, options: Mapping[str, Any], model: type[BaseModel]) -> l
     found = [OptionFinding(key, f"refused: {refused[key]}") for key in options if key in refused]
     taken = {key: value for key, value in options.items() if key not in refused and value is not None}
     wrong = check_options(taken, model)
+    found += [
+        OptionFinding(key, "nothing is trained without it; write it") for key in row.needed if not taken.get(key)
+    ]
     return found + (wrong or check_targets(taken))
 
 
@@ -76,6 +79,9 @@ def disagreements(row: PeftRow, options: Mapping[str, Any], adapter: Path) -> li
     kind = str(saved.get("peft_type")).lower()
     if kind != row.name:
         return [OptionFinding("", f"model.adapter: {adapter} is a {kind} adapter, not {row.name}")]
+    if kind == "p_tuning" or saved.get("prefix_projection"):
+        text = f"model.adapter: {adapter} holds what the network of {row.name} gave, not the network, and cannot go on"
+        return [OptionFinding("", f"{text}; train it anew")]
     found = []
     for key, value in options.items():
         known, written = (sorted(map(str, it)) if isinstance(it, list) else it for it in (saved.get(key), value))

@@ -9,8 +9,17 @@ Targets = Literal["linear", "keys_and_values", "values", "norms", "embedding", "
 layers of keys and values and the last one of the feed-forward part; the layers of values; the norms; the input
 embedding; or nothing, as the method has a place of its own."""
 
-READS = "it reads the base's weights, which are packed there"
-UNTRIED = "it was not tried on weights that are stored so"
+BITSANDBYTES = ("plain", "nf4", "fp4", "int8")
+WITH_TORCHAO = (*BITSANDBYTES, "torchao")
+WITH_PACKED = (*WITH_TORCHAO, "gptq", "awq")
+EIGHT_BITS = ("plain", "int8")
+READS = "it computes with the base's weights as they are stored, and these are packed"
+UNTRIED = "it was not tried on weights that are packed so"
+IN_FRONT = "what it learned stands in front of the prompt and is no part of the base's weights"
+
+Fit = Literal["divisor", "even_divisor", "blocks"]
+"""How an option that is not written is made to fit the model: the largest number, even where it must be, up to the
+class's default that divides the sizes of all adapted layers; or the number of the model's blocks."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,12 @@ class PeftRow:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Options in force where the user writes none, where they are others than the class's."""
 
+    fitted: Mapping[str, Fit] = field(default_factory=dict)
+    """Options whose default would not fit every model."""
+
+    needed: tuple[str, ...] = ()
+    """Options that must be written."""
+
     refused: Mapping[str, str] = field(default_factory=dict)
     """Option -> why it is not taken."""
 
@@ -45,6 +60,9 @@ class PeftRow:
 
     unmergeable: str | None = None
     """Why a trained one cannot become part of plain weights; None where it can."""
+
+    takes_conv1d: bool = True
+    """Whether it takes the layers of GPT-2, which store their weights as (in, out)."""
 
     learning_rate: float | None = None
     """In force where the user writes none; None leaves the program's own."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import nn
 
+from sft.adapters.layer_sizes import MOST_CANDIDATES
 from sft.adapters.lora.targets import ALL_LINEAR, PASSED_WHOLE, passed_by_text, short_names, text_layers
 from sft.adapters.peft.row import Targets
 from sft.exceptions import UserError
-from sft.registry import nearest
 
 KEYS_AND_VALUES = re.compile(
     r"(?:^|[._])(?:k|v|key|value|k_proj|v_proj|key_proj|value_proj|qkv_proj|query_key_value|c_attn|qkv|in_proj)$"
@@ -21,7 +21,6 @@ LAST_OF_FEED_FORWARD = re.compile(
     r"(?:^|[._])(?:down_proj|dense_4h_to_h|fc2|fc_out|wo|w2|mlp\.c_proj|mlp\.dense|output\.dense|ffn\.lin2)$"
 )
 """What models call the last layer of the feed-forward part."""
-MOST_CANDIDATES = 12
 
 
 def default_targets(model: Any, targets: Targets, task_type: str | None) -> dict[str, Any]:
@@ -43,19 +42,6 @@ def default_targets(model: Any, targets: Targets, task_type: str | None) -> dict
         embedding = model.get_input_embeddings()
         return {"target_modules": [next(name for name, module in model.named_modules() if module is embedding)]}
     return {}
-
-
-def near_targets(model: nn.Module, config: Any) -> str:
-    """What could have been meant where no module matches the targets of a config; empty where some do."""
-    written = getattr(config, "target_modules", None)
-    if not written or written == ALL_LINEAR:
-        return ""
-    pattern = written if isinstance(written, str) else rf"(?:.*\.)?(?:{'|'.join(map(re.escape, sorted(written)))})"
-    if any(re.fullmatch(pattern, name) for name, _ in model.named_modules()):
-        return ""
-    known = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if not list(module.children())})
-    hint = nearest(written if isinstance(written, str) else min(written), known)
-    return f"; {f'did you mean {hint}? ' if hint else ''}the model has {_listed(known)}"
 
 
 def _keys_and_values(model: Any, task_type: str | None) -> dict[str, Any]:

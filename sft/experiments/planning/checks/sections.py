@@ -11,7 +11,7 @@ from typing import Any
 from sft.adapters import adapter_registry
 from sft.adapters.method import TASK_TYPE, OptionFinding, adapter_method
 from sft.adapters.saving import adapter_files, method_of
-from sft.adapters.support import refusal
+from sft.adapters.support import refusal, unknown_method
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
@@ -97,7 +97,7 @@ class SectionChecks:
         if config.lora is None and config.adapter is None:
             return []
         if config.adapter_method not in adapter_registry:
-            return [("adapter.method", unknown_name("adapter method", config.adapter_method, adapter_registry))]
+            return [("adapter.method", unknown_method(config.adapter_method))]
         method = adapter_method(config.adapter_method)
         options = {key: value for key, value in config.adapter_options.items() if key != TASK_TYPE}
         found = _task_type_findings(config) + method.check(options, self._folder)

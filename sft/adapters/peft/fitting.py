@@ -1,0 +1,41 @@
+"""Options of PEFT's methods whose default does not fit every model, made to fit the one that is there."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sft.adapters.lora.targets import ALL_LINEAR, text_layers
+from sft.adapters.peft.row import PeftRow
+from sft.config.library.defaults import dataclass_defaults
+
+
+def fitted_options(model: Any, row: PeftRow, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a row that are not written, as its table says that they fit.
+
+    Args:
+        model: the loaded base model.
+        row: of the method.
+        options: what is written and what targets are taken.
+    """
+    missing = [key for key in row.fitted if key not in options]
+    return {key: _fitted(model, row, key, options) for key in missing}
+
+
+def _fitted(model: Any, row: PeftRow, key: str, options: Mapping[str, Any]) -> int:
+    if row.fitted[key] == "blocks":
+        return int(model.config.get_text_config().num_hidden_layers)
+    step = 2 if row.fitted[key] == "even_divisor" else 1
+    shared = math.gcd(*_sizes(model, options["target_modules"], options.get("task_type")))
+    most = int(dataclass_defaults(row.config)[key])
+    return next((size for size in range(most, 0, -1) if shared % size == 0 and size % step == 0), most)
+
+
+def _sizes(model: Any, targets: Any, task_type: str | None) -> Iterator[int]:
+    """Numbers of inputs and outputs of the layers that are targets."""
+    linear = text_layers(model, task_type) if targets == ALL_LINEAR else ()
+    pattern = targets if isinstance(targets, str) else rf"(?:.*\.)?(?:{'|'.join(map(re.escape, targets))})"
+    for name, layer in model.named_modules():
+        if name in linear or (not linear and re.fullmatch(pattern, name)):
+            known = vars(layer)
+            yield from (known[side] for side in ("in_features", "out_features", "nx", "nf") if side in known)
