@@ -31,8 +31,6 @@ def load_peft(model: Any, folder: Path, trainable: bool = False, dropout: float 
     Raises:
         UserError: there is no adapter, it is not in safetensors, or it does not fit the model.
     """
-    from peft import PeftModel
-
     from sft.initialization.layers import ADAPTER
 
     saved = adapter_config(folder)
@@ -42,12 +40,7 @@ def load_peft(model: Any, folder: Path, trainable: bool = False, dropout: float 
             loading_room(f"the adapter {folder} was loaded"),
             judged_warnings(f"model.adapter: {folder}", left=TARGETS),
         ):
-            is_virtual = trainable and config.is_prompt_learning
-            loaded = PeftModel.from_pretrained(
-                model, str(folder), config=config, is_trainable=trainable and not is_virtual
-            )
-            if is_virtual:
-                _train_virtual_tokens(loaded, config)
+            loaded = _loaded(model, folder, config, trainable)
             require_fit(loaded, ADAPTER, folder)
         require_patterns(loaded, ADAPTER, f"model.adapter: {folder}: ", ("alpha_pattern",))
     except (RuntimeError, ValueError, KeyError) as error:
@@ -114,11 +107,17 @@ def adapter_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _train_virtual_tokens(model: Any, config: "PeftConfig") -> None:
-    """PEFT loads virtual tokens to be read only; those that were never trained stay so."""
-    for name, weight in model.prompt_encoder.named_parameters():
-        weight.requires_grad_("frozen" not in name)
-    config.inference_mode = False
+def _loaded(model: Any, folder: Path, config: "PeftConfig", trainable: bool) -> Any:
+    """PEFT loads virtual tokens to be read only; here they can be trained on, but for those that never were."""
+    from peft import PeftModel
+
+    is_virtual = config.is_prompt_learning
+    loaded = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=trainable and not is_virtual)
+    if is_virtual and trainable:
+        for name, weight in loaded.prompt_encoder.named_parameters():
+            weight.requires_grad_("frozen" not in name)
+        config.inference_mode = False
+    return loaded
 
 
 def _config(folder: Path, saved: Mapping[str, Any], trainable: bool, dropout: float | None) -> "PeftConfig":
