@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sft.adapters.method import adapter_method
+from sft.adapters.peft.folder import CONFIG
+from sft.adapters.saving import method_of
 from sft.deployment.lm_eval_task import lm_eval_task
 from sft.evaluation.selection import UNCALIBRATED
 from sft.exceptions import UserError
@@ -38,12 +41,13 @@ def write_lm_eval_task(plan: GridPlan, results: ResultsFolder, folder: Path) -> 
         `accuracy` is where it is not measured yet. `notes` say what makes numbers differ.
 
     Raises:
-        UserError: the adapter is not trained yet, folds have one each, the experiment is a generation, or lm-eval
-            would read rows as other ids.
+        UserError: the adapter is not trained yet or is none of PEFT's, folds have one each, the experiment is a
+            generation, or lm-eval would read rows as other ids.
         DataError: the test rows have no labels, or are too long.
     """
     (planned,) = plan.experiments
     _require_one_measurement(planned)
+    _require_pefts(planned)
     require_adapters(plan, results)
     prompts = ExperimentPrompts(planned.experiment)
     task = lm_eval_task(prompts, planned.keys.experiment_id[:ID_DIGITS])
@@ -75,6 +79,21 @@ def _require_one_measurement(planned: PlannedExperiment) -> None:
             f"--lm-eval: each of the {len(planned.keys.folds)} folds has a training or examples of its own, and "
             "lm-eval measures one; write a test share in place of dataset.splits.folds"
         )
+
+
+def _require_pefts(planned: PlannedExperiment) -> None:
+    """Refuse an adapter that only this program loads.
+
+    Raises:
+        UserError: it is one.
+    """
+    config, adapter = planned.experiment.config, planned.experiment.config.model.adapter
+    method = adapter_method(config.adapter_method) if config.trains else None
+    if method is None and adapter is not None:
+        method = method_of(planned.experiment.folder / adapter)
+    if method is not None and method.saved_as != CONFIG:
+        text = "the adapter is none that PEFT loads, and lm-eval knows no other"
+        raise UserError(f"--lm-eval: {text}; export the model whole (training.save_method) and measure that")
 
 
 def _measured(planned: PlannedExperiment, results: ResultsFolder) -> dict[str, Any]:

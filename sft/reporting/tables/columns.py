@@ -140,10 +140,16 @@ def metric_title(board: Board, name: str) -> str:
 def _rank_columns(records: Sequence[ExperimentRecord]) -> list[Column]:
     """The rank of the saved adapter, where it differs from the one that was trained."""
     exported = [record.part("resources").get("exported_rank") for record in records]
-    trained = [record.settings_in_force.get("lora.r", DEFAULT_RANK) for record in records]
+    trained = [_written_rank(record.settings_in_force) for record in records]
     if all(rank in (None, own) for rank, own in zip(exported, trained, strict=True)):
         return []
     return [Column("exported rank", [number_text(rank, "d") for rank in exported])]
+
+
+def _written_rank(settings: Mapping[str, Any]) -> Any:
+    """The rank that was trained, by the section that says it."""
+    written = (settings.get(path) for path in ("lora.r", "adapter.r"))
+    return next((rank for rank in written if rank is not None), DEFAULT_RANK)
 
 
 def _memory_column(records: Sequence[ExperimentRecord], header: str, key: str) -> Column:

@@ -137,3 +137,11 @@ def test_folds_with_trainings_of_their_own_are_refused(plan: Callable[..., Any],
     checked = plan(raw({"dataset": {"path": "data/train.jsonl", "splits": {"folds": 3}}}))
     with pytest.raises(UserError, match="each of the 3 folds has a training or examples of its own"):
         write(checked)
+
+
+@pytest.mark.parametrize("method", ["bottleneck", "full"])
+def test_adapters_that_peft_does_not_load_are_refused(
+    plan: Callable[..., Any], raw: Raw, write: Write, method: str
+) -> None:
+    with pytest.raises(UserError, match=r"none that PEFT loads.*training\.save_method"):
+        write(plan(raw({"lora": None, "adapter": {"method": method}})))
