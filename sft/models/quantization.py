@@ -58,6 +58,8 @@ def check_quantization(config: QuantizationConfig) -> list[str]:
             messages.append(f"args.{name}: {unknown}; it takes: {', '.join(parameters)}")
         elif name.endswith("dtype") and isinstance(value, str) and value.removeprefix("torch.") not in DTYPES:
             messages.append(f"args.{name} is {value!r}; allowed: {', '.join(DTYPES)}")
+    if config.config_class == "BitsAndBytesConfig" and not messages:
+        messages += _check_bits(config.args)
     if config.config_class == "TorchAoConfig" and "quant_type" in config.args:
         messages += _check_torchao(config.args["quant_type"])
     return messages
@@ -145,6 +147,15 @@ def _plain_dtypes(args: Mapping[str, Any]) -> dict[str, Any]:
         name: value.removeprefix("torch.") if name.endswith("dtype") and isinstance(value, str) else value
         for name, value in args.items()
     }
+
+
+def _check_bits(args: Mapping[str, Any]) -> list[str]:
+    """Neither width, which transformers takes for 4 bits, or both."""
+    asked = [name for name in ("load_in_4bit", "load_in_8bit") if args.get(name)]
+    if len(asked) == 1:
+        return []
+    what = "both load_in_4bit and load_in_8bit are true" if asked else "neither load_in_4bit nor load_in_8bit is true"
+    return [f"args: {what}; write one of them, or leave model.quantization out"]
 
 
 def _check_torchao(written: Any) -> list[str]:

@@ -139,6 +139,5 @@ def _torchao(written: Any) -> str:
 
 
 def _bitsandbytes(args: Mapping[str, Any]) -> str:
-    if args.get("load_in_4bit"):
-        return str(args.get("bnb_4bit_quant_type", "fp4"))
-    return "int8" if args.get("load_in_8bit") else PLAIN
+    """What is not in 8 bits is in 4: transformers asks for no more than that."""
+    return "int8" if args.get("load_in_8bit") else str(args.get("bnb_4bit_quant_type", "fp4"))

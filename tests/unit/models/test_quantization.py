@@ -25,6 +25,13 @@ def section(name: str, **args: Any) -> QuantizationConfig:
     [
         ("GPTQConfig", {"backend": "gptq_torch"}, "args.bits is missing; GPTQConfig needs it"),
         ("TorchAoConfig", {}, "args.quant_type is missing"),
+        ("BitsAndBytesConfig", {}, "neither load_in_4bit nor load_in_8bit is true; write one of them, or leave"),
+        ("BitsAndBytesConfig", {"load_in_4bit": False}, "neither load_in_4bit nor load_in_8bit is true"),
+        (
+            "BitsAndBytesConfig",
+            {"load_in_4bit": True, "load_in_8bit": True},
+            "both load_in_4bit and load_in_8bit are true",
+        ),
         (
             "HqqConfig",
             {"nbits": 4},

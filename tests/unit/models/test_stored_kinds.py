@@ -28,7 +28,7 @@ def test_each_class_of_the_installed_transformers_has_a_row():
         ("BitsAndBytesConfig", {"load_in_4bit": True}, "fp4"),
         ("BitsAndBytesConfig", {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, "nf4"),
         ("BitsAndBytesConfig", {"load_in_8bit": True}, "int8"),
-        ("BitsAndBytesConfig", {}, "plain"),
+        ("BitsAndBytesConfig", {}, "fp4"),
         ("GPTQConfig", {"bits": 4}, "gptq"),
         ("TorchAoConfig", {"quant_type": "Int8WeightOnlyConfig"}, "torchao"),
         ("TorchAoConfig", {"quant_type": {"_type": "IntxWeightOnlyConfig", "_data": {}}}, "torchao"),
