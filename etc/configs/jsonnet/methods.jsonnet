@@ -46,7 +46,7 @@ local methods = {
   oft: trained('oft', 1e-3),
   prompt_tuning: trained('prompt_tuning', 1e-2, { num_virtual_tokens: 10, prompt_tuning_init: 'SAMPLE_VOCAB' }),
   ssf: trained('ssf', 5e-3),
-  vera: trained('vera', 1e-2, { r: 64 }),
+  vera: trained('vera', 2e-2, { r: 64 }),
 };
 
 // Of the first run, by its dev rows.
