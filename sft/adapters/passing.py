@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from sft.adapters.lora.targets import CHOOSING_NAMES, weighs_experts
+PASSED_WHOLE = frozenset({"llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2", "gemma3_text", "phi3", "gpt2"})
+"""Model types in which a text passes every linear layer."""
+
+CHOOSING_CLASSES = re.compile(r"Router|Gating|(?<!Forget)Gate$")
+CHOOSING_NAMES = frozenset({"gate", "router", "router_gate", "shared_expert_gate", "wg"})
+"""What models call the layer that weighs experts, and the classes it is of, or is in."""
 
 TOKENS = 4
 
@@ -36,10 +41,23 @@ def layer_calls(model: Any, names: Collection[str]) -> list[Call]:
     return calls
 
 
-def passed(names: Collection[str], calls: Collection[Call]) -> list[str]:
-    """Those that were called, or differ in numbers alone from one that was: of many experts few are."""
+def passed_by_text(model: Any, names: Collection[str]) -> set[str]:
+    """Those of the layers that a text passes; of layers that differ in a number only, all where one was passed.
+
+    Of many experts a few tokens pass some.
+    """
+    return alike(names, layer_calls(model, names))
+
+
+def alike(names: Collection[str], calls: Collection[Call]) -> set[str]:
+    """Those of the names that are of these calls, or differ from one in numbers alone."""
     forms = {_form(call.name) for call in calls}
-    return [name for name in names if _form(name) in forms]
+    return {name for name in names if _form(name) in forms}
+
+
+def weighs_experts(layer: nn.Module) -> bool:
+    """Whether a layer is of a class that chooses between experts, and may give more than a linear layer gives."""
+    return CHOOSING_CLASSES.search(type(layer).__name__) is not None
 
 
 def chooses_experts(model: nn.Module, name: str) -> bool:

@@ -13,7 +13,8 @@ from sft.adapters.lora.data_driven import add_settings, measure
 from sft.adapters.lora.initialization import InitChoice
 from sft.adapters.lora.options import disagreements
 from sft.adapters.lora.target_checks import ON_HEAD, TWICE, check_on_model
-from sft.adapters.lora.targets import choose_targets, joined_targets, weighs_experts
+from sft.adapters.lora.targets import choose_targets, joined_targets
+from sft.adapters.passing import weighs_experts
 from sft.adapters.peft.fit import require_patterns
 from sft.adapters.peft.folder import load_peft
 from sft.exceptions import UserError

@@ -6,15 +6,13 @@ moves, breaks the first step, or breaks the initialiser. So the model is run on 
 the layers that ran. Of models that the tests know to pass every layer, nothing of that is asked.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
+from sft.adapters.passing import CHOOSING_NAMES, PASSED_WHOLE, chooses_experts, passed_by_text
 from sft.models.layers.packed_weights import is_packed
 from sft.models.library_warnings import note_warning
 
@@ -22,13 +20,6 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
 ALL_LINEAR = "all-linear"
-PASSED_WHOLE = frozenset({"llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2", "gemma3_text", "phi3", "gpt2"})
-"""Model types in which a text passes every linear layer."""
-
-CHOOSING_CLASSES = re.compile(r"Router|Gating|(?<!Forget)Gate$")
-CHOOSING_NAMES = frozenset({"gate", "router", "router_gate", "shared_expert_gate", "wg"})
-"""What models call the layer that weighs experts, and the classes it is of, or is in."""
-
 NOT_ON_EXPERTS = (
     "lora_dropout",
     "use_dora",
@@ -40,7 +31,6 @@ NOT_ON_EXPERTS = (
 )
 """Options that PEFT's adapters on joined experts do not take (`peft.tuners.lora.layer.ParamWrapper`)."""
 
-TOKENS = 4
 EXPERTS_DIM = 3
 
 
@@ -69,7 +59,7 @@ def choose_targets(model: Any, config: "LoraConfig", init: str | None) -> None:
 def text_layers(model: Any, task_type: str | None) -> set[str]:
     """The names of the linear layers but the head that a text passes, and that do not weigh experts."""
     passed = passed_by_text(model, _all_linear(model, task_type))
-    return {name for name in passed if not _chooses(model, name)}
+    return {name for name in passed if not chooses_experts(model, name)}
 
 
 def joined_targets(model: Any, config: "LoraConfig") -> bool:
@@ -121,46 +111,6 @@ def _all_linear(model: Any, task_type: str | None) -> set[str]:
     return packed | set(_maybe_include_all_linear_layers(asked, model).target_modules or ())
 
 
-def passed_by_text(model: Any, names: Collection[str]) -> set[str]:
-    """Those of the layers that a text passes; of layers that differ in a number only, all where one was passed.
-
-    Of many experts a few tokens pass some.
-    """
-    with _called(model, names) as called, torch.no_grad():
-        ids = torch.zeros((1, TOKENS), dtype=torch.long, device=model.device)
-        model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
-    forms = {_form(name) for name in called}
-    return {name for name in names if _form(name) in forms}
-
-
-@contextmanager
-def _called(model: Any, names: Collection[str]) -> Iterator[set[str]]:
-    """The names of the layers that are called meanwhile."""
-    called: set[str] = set()
-    modules = dict(model.named_modules())
-
-    def noting(name: str) -> Any:
-        return lambda _module, _inputs: called.add(name)
-
-    handles = [modules[name].register_forward_pre_hook(noting(name)) for name in names]
-    try:
-        yield called
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def weighs_experts(layer: nn.Module) -> bool:
-    """Whether a layer is of a class that chooses between experts, and may give more than a linear layer gives."""
-    return CHOOSING_CLASSES.search(type(layer).__name__) is not None
-
-
-def _chooses(model: nn.Module, name: str) -> bool:
-    """Whether a layer weighs experts: by its own name or class, or as part of a module that does."""
-    layers = (model.get_submodule(name), model.get_submodule(name.rpartition(".")[0]))
-    return _leaf(name) in CHOOSING_NAMES or any(map(weighs_experts, layers))
-
-
 def _are_experts(module: nn.Module) -> bool:
     """Whether a module holds the matrices of joined experts."""
     joined = any(parameter.dim() == EXPERTS_DIM for parameter in module.parameters(recurse=False))
@@ -185,10 +135,6 @@ def short_names(model: nn.Module, names: Collection[str]) -> set[str]:
         named[_leaf(name)].add(name)
     kept = set(names)
     return {_leaf(name) if named[_leaf(name)] <= kept else name for name in kept}
-
-
-def _form(name: str) -> str:
-    return re.sub(r"\.\d+(?=\.|$)", ".*", name)
 
 
 def _leaf(name: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from sft.adapters.layer_sizes import MOST_CANDIDATES
-from sft.adapters.lora.targets import ALL_LINEAR, PASSED_WHOLE, passed_by_text, short_names, text_layers
+from sft.adapters.lora.targets import ALL_LINEAR, short_names, text_layers
+from sft.adapters.passing import PASSED_WHOLE, passed_by_text
 from sft.adapters.peft.row import Targets
 from sft.exceptions import UserError
 

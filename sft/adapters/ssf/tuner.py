@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from sft.adapters.lora.targets import PASSED_WHOLE
 from sft.adapters.output_parts import add_part
-from sft.adapters.passing import chooses_experts, layer_calls, passed
+from sft.adapters.passing import PASSED_WHOLE, alike, chooses_experts, layer_calls
 from sft.exceptions import UserError
 from sft.models.storages import is_conv1d
 
@@ -114,7 +113,8 @@ def _eligible(model: Any) -> dict[str, Form]:
     if model.config.model_type in PASSED_WHOLE:
         return forms
     fitting = [call for call in layer_calls(model, forms) if _fits(call.shape, forms[call.name])]
-    return {name: forms[name] for name in passed(forms, fitting)}
+    found = alike(forms, fitting)
+    return {name: form for name, form in forms.items() if name in found}
 
 
 def _fits(shape: tuple[int, ...] | None, form: Form) -> bool:

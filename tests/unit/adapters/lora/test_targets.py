@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter, restore_adapter
-from sft.adapters.lora.targets import PASSED_WHOLE, _all_linear, _chooses, passed_by_text
+from sft.adapters.lora.targets import _all_linear
 from sft.adapters.method import adapter_method
+from sft.adapters.passing import PASSED_WHOLE, chooses_experts, passed_by_text
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.exceptions import UserError
 from sft.initialization.layers import adapter_layers, split_factors
@@ -226,4 +227,4 @@ def test_what_chooses_is_known_by_its_class(name: str, chooses: bool) -> None:
     part.inner = torch.nn.Linear(2, 2)
     model = torch.nn.Module()
     model.part = part
-    assert _chooses(model, "part.inner") == chooses
+    assert chooses_experts(model, "part.inner") == chooses
