@@ -29,6 +29,7 @@ HARMLESS = (
     r"`loss_type=None` was set in the config",  # of models that gptqmodel loads; the loss is that of the objective
     r"Model config: \w+_token_id must be",  # ids are the tokenizer's
     r"PyTorch was not found",
+    r"model is already on multiple devices",  # said of any that was placed at loading; it stays there
     r"parameters are on the meta device",  # they are brought in when they are needed
     r"Failed to load CPU gemm",
     r"will be cast from \S+ to float16 during quantization",
