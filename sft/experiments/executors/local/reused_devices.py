@@ -1,10 +1,12 @@
 """What this machine gives otherwise than a finished stage had, or than a config asks for: devices and data types."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sft.config.model import QuantizationConfig
 from sft.experiments.executors.local.gpu_question import Gpu
+from sft.models.stored_kinds import kind_of, stored_kind
 from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import read_json_or_none
@@ -67,32 +69,45 @@ def precision_warnings(
     reused: Collection[Path],
     ask: Callable[[], Sequence[Gpu] | None],
 ) -> list[str]:
-    """A line for each argument that trainings which are to run on a CPU ask for, and which only a GPU can follow.
+    """A line for each thing that stages which are to run on a CPU ask for, and which only a GPU can do.
 
     Args:
         experiments: name -> jobs.
         reused: the folders of those that are not to be run.
-        ask: gives the GPUs that a run may use; called where a training asks for such an argument.
+        ask: gives the GPUs that a run may use; called where a stage asks for such a thing.
     """
-    asking: dict[str, dict[str, PlannedJob]] = {}
+    asking: dict[tuple[str, str], dict[str, PlannedJob]] = {}
     for name, planned in experiments.items():
-        training = next((job for job in planned if job.record.stage == "train"), None)
-        if training is not None and training.folder.path not in reused:
-            for argument in NEEDS_GPU:
-                if _trainer_args(training).get(argument):
-                    asking.setdefault(argument, {})[name] = training
+        for job in planned:
+            if job.folder.path not in reused:
+                for asked in _asked_of_a_gpu(job):
+                    asking.setdefault(asked, {}).setdefault(name, job)
     n_gpus = len(ask() or ()) if asking else 0
     lines = []
-    for argument, jobs in asking.items():
+    for (argument, what), jobs in asking.items():
         names = [
             name
             for name, job in jobs.items()
-            if not gpus_needed("train", job.record.config, n_gpus) or _trainer_args(job).get("use_cpu")
+            if not gpus_needed(job.record.stage, job.record.config, n_gpus) or _trainer_args(job).get("use_cpu")
         ]
         if names:
-            text = f"training.trainer_args.{argument} {NEEDS_GPU[argument]}"
-            lines.append(f"{some(names, shown=1)}: {text}; leave it out, or train on a GPU")
+            lines.append(f"{some(names, shown=1)}: {argument} {what}; leave it out, or run on a GPU")
     return lines
+
+
+def _asked_of_a_gpu(job: PlannedJob) -> Iterator[tuple[str, str]]:
+    """What a stage asks for, and what comes of it on a CPU."""
+    stage, config = job.record.stage, job.record.config
+    if stage == "train":
+        for argument, what in NEEDS_GPU.items():
+            if _trainer_args(job).get(argument):
+                yield f"training.trainer_args.{argument}", what
+    quantization = config.get("model", {}).get("quantization")
+    if stage in ("train", "infer") and quantization:
+        written = QuantizationConfig.model_validate(quantization)
+        reason = kind_of(stored_kind(written, {})).unloadable_on_cpu
+        if reason is not None:
+            yield f"model.quantization {written.config_class}", f"fails on a CPU: {reason}"
 
 
 def _trainer_args(job: PlannedJob) -> Mapping[str, Any]:

@@ -122,3 +122,16 @@ def test_each_argument_that_needs_a_gpu_is_told_by_itself(made: Any) -> None:
     assert tf32.startswith("a: training.trainer_args.tf32 fails on a CPU")
     assert offloading.startswith("b: training.trainer_args.activation_offloading fails on a CPU")
     assert precision_warnings(jobs, set(), lambda: [NEW]) == []
+
+
+def test_weights_whose_kernels_need_a_gpu_are_told_on_a_cpu(made: Any) -> None:
+    def jobs(key: str, name: str) -> list[PlannedJob]:
+        model = {"name": "m", "quantization": {"config_class": name, "args": {}}}
+        return [finished(made, key, "cpu", config={"model": model})]
+
+    experiments = {"fp8": jobs("f", "FineGrainedFP8Config"), "gptq": jobs("g", "GPTQConfig")}
+    (line,) = precision_warnings(experiments, set(), lambda: None)
+    assert line.startswith(
+        "fp8: model.quantization FineGrainedFP8Config fails on a CPU: its kernels need a GPU; leave"
+    )
+    assert precision_warnings(experiments, set(), lambda: [NEW]) == []
