@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import json
 import sys
+from collections.abc import Sequence
 from functools import cache
 
 from packaging.requirements import Requirement
@@ -32,16 +33,18 @@ def require_importable(config_class: str | None) -> None:
     Raises:
         MachineError: one is there and cannot be imported.
     """
-    modules = dict.fromkeys(IMPORTED.get(config_class or "", ()))
-    asked = [name for name in modules if name != OWN or _lacks_something(OWN)]
-    asked += [
-        module for package, module in EAGER.items() if importlib.util.find_spec(package) and _lacks_something(package)
-    ]
-    for module in dict.fromkeys(asked):
-        package = module.partition(".")[0]
-        install = PACKAGES.get(config_class or "", ("", f"pip install {package}"))[1]
-        failure = f"the package {package} is there but cannot be imported (install it again: {install})"
-        answer_of(__name__, module, failure, TIMEOUT_SECONDS)
+    needed = IMPORTED.get(config_class or "", ())
+    if needed and (needed != (OWN,) or _lacks_something(OWN)):
+        _try(needed, PACKAGES[str(config_class)][1])
+    for package, module in EAGER.items():
+        if module not in needed and importlib.util.find_spec(package) and _lacks_something(package):
+            _try((module,), f"pip install {package}")
+
+
+def _try(modules: Sequence[str], install: str) -> None:
+    packages = " or ".join(module.partition(".")[0] for module in modules)
+    failure = f"the package {packages} is there but cannot be imported (install it again: {install})"
+    answer_of(__name__, list(modules), failure, TIMEOUT_SECONDS)
 
 
 def _lacks_something(package: str) -> bool:
@@ -64,4 +67,5 @@ def _is_missing(distribution: str) -> bool:
 
 
 if __name__ == "__main__":
-    importlib.import_module(json.load(sys.stdin))
+    for each in json.load(sys.stdin):
+        importlib.import_module(each)
