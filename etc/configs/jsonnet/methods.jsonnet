@@ -50,7 +50,7 @@ local methods = {
 };
 
 // Of the first run, by its dev rows.
-local best = ['lora-pissa', 'lora', 'dora', 'full'];
+local best = ['lora-pissa', 'lora', 'bottleneck', 'full'];
 
 local stored(args) =
   methods.lora + { model+: { quantization: { config_class: 'BitsAndBytesConfig', args: args } } };
