@@ -209,7 +209,7 @@ def _close_grid(ended: "GridRun", top: int | None) -> None:
 def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = None) -> None:
     """Say how a run ended, and end with the code that says it.
 
-    By the signal when it was stopped, 5 when the machine must change, 1 when an experiment failed.
+    By the signal when it was stopped, 5 when the machine must change, 1 when an experiment or an export failed.
 
     Args:
         outcome: what it left.
@@ -229,7 +229,7 @@ def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = N
         end_by(signal.SIGINT if summary.stopped_by == signal.SIGINT else signal.SIGTERM)
     if machine:
         sys.exit(MachineError.exit_code)
-    if outcome.statuses:
+    if outcome.statuses or outcome.unexported:
         sys.exit(1)
 
 

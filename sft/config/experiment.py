@@ -16,7 +16,7 @@ from sft.config.older_keys import calibration_keys_without_effect
 from sft.config.prompting import PromptingConfig
 from sft.config.resources import ResourcesConfig
 from sft.config.section import Section
-from sft.config.training import TrainingConfig
+from sft.config.training import SaveMethod, TrainingConfig
 
 AdapterSection = Literal["lora", "adapter"]
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
@@ -123,6 +123,11 @@ class ExperimentConfig(Section):
     def trains(self) -> bool:
         """Whether there is a train stage: an adapter and at least one shot."""
         return self.adapter_method != "none" and self.dataset.shots != 0
+
+    @property
+    def save_method(self) -> SaveMethod:
+        """What is left of the training beside its adapter; `adapter`, nothing more, where nothing is trained."""
+        return self.training.save_method if self.trains and self.training is not None else "adapter"
 
     @property
     def calibration(self) -> str:

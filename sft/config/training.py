@@ -7,6 +7,7 @@ from pydantic import Field
 from sft.config.section import Section
 
 ExampleSelection = Literal["random", "nearest"]
+SaveMethod = Literal["adapter", "merged", "state_dict", "safetensors", "full_model"]
 
 
 class TrainingConfig(Section):
@@ -28,3 +29,10 @@ class TrainingConfig(Section):
 
     trainer_args: dict[str, Any] = {}
     """Everything `trl.SFTConfig` takes; `max_seq_length` is an alias of `max_length`; default {}."""
+
+    save_method: SaveMethod = "adapter"
+    """What is left of a training beside its adapter, for other programs: `merged`, a model folder with the adapter in
+    its weights; `safetensors`, the same with all weights in one file; `state_dict`, the same with
+    `pytorch_model.bin`; `full_model`, the same with the pickled model in `model.pt`; default `adapter`: nothing more.
+    In no id: a change trains nothing again.
+    """

@@ -12,7 +12,7 @@ from typing import Any
 from sft.config.seeds import without_seeds
 from sft.exceptions import SftError
 
-NOT_A_SETTING = frozenset({"name"})
+NOT_A_SETTING = frozenset({"name", "training.save_method"})
 METHOD = "adapter.method"
 _CHANGES_NO_RESULT = frozenset({"evaluation.slices"})
 """Settings that add to what is known of a run; those that differ in them are the same in every number."""

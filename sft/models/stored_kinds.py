@@ -96,6 +96,8 @@ KINDS_OF_CLASSES: Mapping[str, str] = {
 }
 """Quantisation class of transformers -> what its weights are called here; bitsandbytes' own is told by its options."""
 CLASSES_OF_KINDS: Mapping[str, str] = {kind: name for name, kind in KINDS_OF_CLASSES.items()}
+READ_AS_PLAIN = frozenset({"nf4", "fp4", "int8", "torchao", "gptq", "awq", "fp8"})
+"""Kinds of which `sft.models.dequantization` makes plain weights."""
 
 
 def stored_kind(quantization: QuantizationConfig | None, model_config: Mapping[str, Any]) -> str:

@@ -7,4 +7,5 @@ stage_registry: Registry = {
     "infer": "sft.inference.stage:run",
     "evaluate": "sft.evaluation.stage:run",
     "baseline": "sft.evaluation.baselines.stage:run",
+    "export": "sft.deployment.exporting.stage:run",
 }

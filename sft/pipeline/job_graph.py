@@ -1,6 +1,6 @@
 """The jobs of many experiments as one graph: each job once, and what must be finished before it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sft.pipeline.jobs import PlannedJob
@@ -33,6 +33,12 @@ def needed_jobs(experiments: Experiments, is_done: Callable[[PlannedJob], bool])
             needed[path] = known[path]
             waiting += direct_needs(known[path], known)
     return {path: job for path, job in known.items() if path in needed}
+
+
+def goals_beside(experiments: Experiments, beside: Iterable[PlannedJob]) -> dict[str, list[PlannedJob]]:
+    """Each job beside the experiments after those of their jobs that it needs, by its folder."""
+    known = unique_jobs(experiments)
+    return {str(job.folder.path): [*(known[need] for need in job.needs if need in known), job] for job in beside}
 
 
 def direct_needs(job: PlannedJob, known: Mapping[Path, PlannedJob]) -> list[Path]:

@@ -79,7 +79,7 @@ def jobs_of(
         results: where stages lie.
         goal: what is wanted at the end.
     """
-    make = _JobMaker(experiment, keys)
+    make = JobMaker(experiment, keys)
     jobs: list[PlannedJob] = []
     trained: dict[str, JobFolder] = {}
     infers: dict[str, JobFolder] = {}
@@ -112,7 +112,7 @@ def baseline_jobs(experiments: Iterable[tuple[Experiment, StageKeys]], results: 
         seen.add(keys.experiment_id)
         if keys.baseline is not None and keys.baseline not in jobs:
             folder = results.stage("baseline", keys.baseline)
-            jobs[keys.baseline] = _JobMaker(experiment, keys).job("baseline", keys.baseline, folder, {})
+            jobs[keys.baseline] = JobMaker(experiment, keys).job("baseline", keys.baseline, folder, {})
     return list(jobs.values())
 
 
@@ -147,7 +147,7 @@ def has_memory_step(record: JobRecord, step: int) -> bool:
     return step == 0
 
 
-class _JobMaker:
+class JobMaker:
     """Makes the jobs of one experiment; their records share what is large."""
 
     def __init__(self, experiment: Experiment, keys: StageKeys) -> None:
@@ -166,7 +166,7 @@ class _JobMaker:
         item: StageInput | None = None,
         with_metrics: bool = True,
     ) -> PlannedJob:
-        """The job of one stage; `item` says of a train or infer stage whose rows it is for."""
+        """The job of one stage; `item` says of a train, infer or export stage whose rows it is for."""
         code = self._experiment.code
         record = JobRecord(
             stage=stage,

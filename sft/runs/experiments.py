@@ -1,7 +1,7 @@
 """The experiments that a results folder names, and how each of them stands."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,8 @@ class ListedExperiment:
     """Of its other stages, by the name under which they are read, where they are known."""
     in_grid: bool
     """Whether the folder's grid holds it; without a grid every experiment counts."""
+    export_keys: Sequence[Any] = ()
+    """Of the exports that were asked for when it was last run."""
 
     @cached_property
     def stages(self) -> dict[str, JobFolder]:
@@ -52,6 +54,11 @@ class ListedExperiment:
         """The folder of the baselines on its shots and evaluated rows, where one is known; it need not be there."""
         key = self.keys.get("baseline")
         return self.results.stage("baseline", key) if isinstance(key, str) else None
+
+    @property
+    def exports(self) -> list[JobFolder]:
+        """The folders of the exports that were asked for when it was last run; they need not be there."""
+        return [self.results.stage("export", str(key)) for key in self.export_keys]
 
     def jobs(self) -> dict[str, JobFolder]:
         """The folders of all its stages, in their order."""
@@ -83,11 +90,11 @@ def listed_experiments(results: ResultsFolder, read: Read = _read_file) -> list[
     listed = []
     for name, entry in (grid or {}).items():
         path = known.get(entry["id"]) or results.path / str(entry.get("folder", ""))
-        keys = _map((records.get(path) or {}).get("stages"))
+        known_of = records.get(path) or {}
+        keys, config, exports = _map(known_of.get("stages")), _map(entry.get("config")), _list(known_of.get("exports"))
+        folder = JobFolder(path)
         listed.append(
-            ListedExperiment(
-                name, entry["id"], JobFolder(path), _map(entry.get("config")), results, keys, in_grid=True
-            )
+            ListedExperiment(name, entry["id"], folder, config, results, keys, in_grid=True, export_keys=exports)
         )
     in_grid = {experiment.key for experiment in listed}
     for key, path in known.items():
@@ -96,8 +103,9 @@ def listed_experiments(results: ResultsFolder, read: Read = _read_file) -> list[
             written = record.get("names")
             names = written if isinstance(written, list) and written else [path.name]
             config, keys = _map(record.get("config")), _map(record.get("stages"))
+            folder, stands, exports = JobFolder(path), grid is None, _list(record.get("exports"))
             listed += [
-                ListedExperiment(str(name), key, JobFolder(path), config, results, keys, in_grid=grid is None)
+                ListedExperiment(str(name), key, folder, config, results, keys, in_grid=stands, export_keys=exports)
                 for name in names
             ]
     return listed
@@ -163,3 +171,7 @@ def _record(path: str, read: Read) -> Mapping[str, Any] | None:
 
 def _map(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()

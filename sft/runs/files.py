@@ -108,10 +108,22 @@ class JobFolder:
     def sample(self) -> Path:
         return self._growing / "sample.json"
 
+    # results of an export stage
+
+    @property
+    def exported(self) -> Path:
+        """The folder of the model for other programs."""
+        return self._growing / "export"
+
+    @property
+    def export_record(self) -> Path:
+        """What was exported, and how far it is from the adapter on its base."""
+        return self._growing / "export.json"
+
     def outputs(self) -> list[Path]:
         """Everything that a stage may leave as its results."""
         model_stages = [self.adapter, self.kept, self.training, self.scores, self.texts, self.inference, self.sample]
-        return [*model_stages, self.result]
+        return [*model_stages, self.exported, self.export_record, self.result]
 
     # an experiment and the results of its evaluate stage
 
@@ -237,7 +249,7 @@ class ResultsFolder:
         return self.path / f"crash-{time}.log"
 
     def stage(self, name: str, key: str) -> JobFolder:
-        """The folder of a train, infer or baseline stage."""
+        """The folder of a train, infer, baseline or export stage."""
         return JobFolder(self.path / "stages" / name / key)
 
     @property

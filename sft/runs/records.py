@@ -21,14 +21,16 @@ SCHEMA = 1
 MAX_BYTES = 1 << 20
 """A status, an error or a progress that is longer is none."""
 
-StageName = Literal["train", "infer", "evaluate", "baseline"]
+StageName = Literal["train", "infer", "evaluate", "baseline", "export"]
 _INPUT = re.compile(r"(?P<stage>train|infer)(?::(?!fold\d)(?P<row_set>.+?))?(?::fold(?P<fold>\d+))?")
 MODEL_STAGES: tuple[StageName, ...] = ("train", "infer")
 """The stages that run a model, in their order; experiments share their folders."""
 STAGES: tuple[StageName, ...] = (*MODEL_STAGES, "evaluate")
 """The stages of an experiment in their order."""
-JOB_STAGES: tuple[StageName, ...] = (*STAGES, "baseline")
-"""All stages that are jobs: beside those of experiments the baselines, which no experiment waits for."""
+JOB_STAGES: tuple[StageName, ...] = (*STAGES, "baseline", "export")
+"""All stages that are jobs: beside those of experiments the baselines and exports, which no experiment waits for."""
+LOADING_STAGES: tuple[StageName, ...] = (*MODEL_STAGES, "export")
+"""The stages that load a model."""
 EVAL = "eval"
 """The row set of the evaluated rows."""
 StartMode = Literal["warm", "fresh"]
@@ -66,7 +68,7 @@ class JobRecord:
     row_set: str = EVAL
     """Which rows an infer stage runs."""
     fold: int | None = None
-    """The fold that a train or infer stage works for, from 0; None without folds, and for the rows of all of them."""
+    """The fold that a train, infer or export stage works for, from 0; None without folds, and for the rows of all."""
     with_metrics: bool = True
     """Whether an evaluate stage computes metrics, or writes predictions only."""
     memory_step: int = 0
@@ -125,11 +127,11 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class StageInput:
-    """A train or infer stage as the evaluate stage of its experiment reads it.
+    """A train or infer stage as the evaluate stage of its experiment reads it, or an export of an experiment.
 
     Attributes:
-        stage: `train` or `infer`.
-        row_set: of an infer stage.
+        stage: `train`, `infer` or `export`.
+        row_set: of an infer stage; of an export `eval`.
         fold: whose stage it is, from 0; None where it serves all rows.
     """
 
@@ -139,7 +141,7 @@ class StageInput:
 
     @property
     def name(self) -> str:
-        """`train`, `infer`, `infer:ROW_SET`, each with `:foldN` after it where it is of a fold."""
+        """`train`, `infer`, `infer:ROW_SET`, `export`, each with `:foldN` after it where it is of a fold."""
         parts = [self.stage, *([] if self.row_set == EVAL else [self.row_set])]
         return ":".join([*parts, *([] if self.fold is None else [f"fold{self.fold}"])])
 

@@ -1,19 +1,21 @@
 """A plan as text: what would run, what is shared, what is done, what has no effect, and every default in force."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 
 from sft.config.older_keys import instead_of
 from sft.experiments.planning.defaults import default_lines
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_record import all_warnings
 from sft.experiments.planning.rerun_reasons import plan_reasons, why_lines
-from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_run
+from sft.experiments.planning.reuse import PlannedRun, StageCounts, planned_baselines, planned_exports, planned_run
 from sft.experiments.reusing.other_results import NO_OTHERS, OtherResults
 from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
 from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
+from sft.runs.records import StageName
 from sft.terminal.data_profile import data_lines
 from sft.terminal.job_story import story
 from sft.training.class_weights import weighs_labels, weights_of
@@ -36,16 +38,19 @@ def plan_lines(
         why: whether to tell in which keys each stage that would run differs from the nearest finished one.
     """
     run, baselines = planned_run(plan, results, others), planned_baselines(plan, results, others)
+    exports = planned_exports(plan, results, others)
     lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), *_stage_lines(baselines)]
+    lines += _export_lines(exports, run)
     lines += ["", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
     lines += _unequal_label_lines(plan)
     unused = plan.by_text(without_effect)
     lines += [f"  no effect here: {_unused(path)} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
-    lines += [*_stopped_lines(run, results), *_stopped_lines(baselines, results)]
+    lines += [line for part in (run, baselines) for line in _stopped_lines(part, results)]
+    lines += _stopped_lines(exports, results, told=run.jobs)
     if why:
-        reasons = plan_reasons(run, results) | plan_reasons(baselines, results)
-        to_run = [*run.to_run.values(), *baselines.to_run.values()]
+        reasons = plan_reasons(exports, results) | plan_reasons(run, results) | plan_reasons(baselines, results)
+        to_run = list({**run.to_run, **baselines.to_run, **exports.to_run}.values())
         lines += ["", *why_lines(to_run, reasons), *_written_default_lines(plan)]
     lines += data_lines(plan.data)
     lines += ["", "Defaults in force (what is not written in the configs):"]
@@ -77,13 +82,24 @@ def _unused(path: str) -> str:
 
 
 def _stage_lines(run: PlannedRun) -> Iterator[str]:
-    for stage, counts in run.counts().items():
-        failed = f", {counts.held_up} held up by a failure" if counts.held_up else ""
-        failed += f", {counts.reused} reused" if counts.reused else ""
-        yield (
-            f"  {stage:<8} {counts.to_run} to run, {counts.done} done, {counts.shared} shared{failed} "
-            f"({counts.asked} asked for)"
-        )
+    yield from (_stage_line(stage, counts) for stage, counts in run.counts().items())
+
+
+def _stage_line(stage: StageName, counts: StageCounts) -> str:
+    failed = f", {counts.held_up} held up by a failure" if counts.held_up else ""
+    failed += f", {counts.reused} reused" if counts.reused else ""
+    told = f"{counts.to_run} to run, {counts.done} done, {counts.shared} shared{failed} ({counts.asked} asked for)"
+    return f"  {stage:<8} {told}"
+
+
+def _export_lines(exports: PlannedRun, run: PlannedRun) -> Iterator[str]:
+    """How many models are exported, and the trainings that run for them alone: their adapters were removed."""
+    counts = exports.counts().get("export")
+    if counts is not None:
+        yield _stage_line("export", counts)
+    again = [job for path, job in exports.to_run.items() if job.record.stage == "train" and path not in run.to_run]
+    if again:
+        yield f"  {counted(len(again), 'training')} run again to be exported: the adapter is gone"
 
 
 def _saving_line(run: PlannedRun) -> str:
@@ -128,9 +144,9 @@ def _state(job: PlannedJob, run: PlannedRun, owner: str | None) -> str:
     return state if state == "pruned" else "not needed"
 
 
-def _stopped_lines(run: PlannedRun, results: ResultsFolder) -> Iterator[str]:
-    """What was tried and is not done, each with its reason."""
-    stopped = run.stopped()
+def _stopped_lines(run: PlannedRun, results: ResultsFolder, told: Collection[Path] = ()) -> Iterator[str]:
+    """What was tried and is not done, each with its reason, but for the folders that are `told` of elsewhere."""
+    stopped = {path: standing for path, standing in run.stopped().items() if path not in told}
     for path, standing in list(stopped.items())[:SHOWN_STOPPED]:
         name, key = run.jobs[path].record.name, run.experiments[run.owners[path]][-1].record.key
         yield f"  {story(name, key, standing.status, standing.state, results)}"

@@ -99,13 +99,16 @@ def _stages_line(facts: RunFacts, ending: Ending) -> str:
 
 
 def _beside_lines(beside: Mapping[Path, StatusRecord], results: ResultsFolder) -> Iterator[str]:
-    """The baselines that failed, the first few whole; no experiment lacks anything without them."""
-    if beside:
-        yield f"{counted(len(beside), 'baseline')} failed, for which no experiment waits:"
-    for path, status in list(beside.items())[:ALIKE_SHOWN]:
-        yield f"  {story(name_of(JobFolder(path)), path.name, status, status.state, results)}"
-    if len(beside) > ALIKE_SHOWN:
-        yield f"  ...{and_more(len(beside), ALIKE_SHOWN)}"
+    """The baselines and exports that failed, the first few whole; no experiment lacks anything without them."""
+    by_stage: dict[str, dict[Path, StatusRecord]] = {}
+    for path, status in beside.items():
+        by_stage.setdefault(path.parent.name, {})[path] = status
+    for stage, failed in by_stage.items():
+        yield f"{counted(len(failed), stage)} failed, for which no experiment waits:"
+        for path, status in list(failed.items())[:ALIKE_SHOWN]:
+            yield f"  {story(name_of(JobFolder(path)), path.name, status, status.state, results)}"
+        if len(failed) > ALIKE_SHOWN:
+            yield f"  ...{and_more(len(failed), ALIKE_SHOWN)}"
 
 
 def _failed_lines(found: Sequence[ExperimentFacts], results: ResultsFolder) -> Iterator[str]:

@@ -44,7 +44,8 @@ def status_lines(view: ResultsView) -> list[str]:
     ]
     lines += _running_lines(view)
     lines += _stopped_lines(view, in_grid)
-    lines += _baseline_lines(view)
+    lines += _beside_lines(view, "Baselines", view.baselines())
+    lines += _beside_lines(view, "Exports", view.exports())
     lines += _next_lines(view, in_grid)
     return [*lines, *unreadable_warnings(view)]
 
@@ -100,16 +101,16 @@ def _stopped_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
         yield f"  ... and {counted(len(users) - SHOWN, 'stage')} more; `sft logs NAME` tells of each experiment"
 
 
-def _baseline_lines(view: ResultsView) -> Iterator[str]:
-    """The baselines that the grid's experiments have and that stopped; without them no experiment lacks anything."""
-    stopped = [(folder, view.standings.of(folder)) for folder in view.baselines()]
+def _beside_lines(view: ResultsView, what: str, folders: Sequence[JobFolder]) -> Iterator[str]:
+    """The jobs beside the grid's experiments that stopped; without them no experiment lacks anything."""
+    stopped = [(folder, view.standings.of(folder)) for folder in folders]
     told = [
         story(name_of(folder), folder.path.name, standing.status, standing.state, view.results)
         for folder, standing in stopped
         if standing.state in WITHOUT_RESULT
     ]
     if told:
-        yield "Baselines not done:"
+        yield f"{what} not done:"
     yield from (f"  {line}" for line in told[:SHOWN])
     if len(told) > SHOWN:
         yield f"  ...{and_more(len(told), SHOWN)}"
@@ -130,15 +131,21 @@ def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
         return
     left = [standing for _, standing in in_grid if standing.state not in FINISHED]
     again = Counter(standing.state for standing in left if standing.is_taken_up)
-    beside = [standing for standing in map(view.standings.of, view.baselines()) if standing.state in WITHOUT_RESULT]
-    held = len(left) - again.total(), sum(not standing.is_taken_up for standing in beside)
+    held = len(left) - again.total(), _held(view, view.baselines()), _held(view, view.exports())
     command = _command(view)
     if again:
         states = ", ".join(f"{number} {state}" for state, number in again.items())
         yield f"Next: {command} runs {counted(again.total(), 'experiment')} ({states})"
     if any(held):
-        told = [counted(number, noun) for number, noun in zip(held, ("experiment", "baseline"), strict=True) if number]
+        nouns = ("experiment", "baseline", "export")
+        told = [counted(number, noun) for number, noun in zip(held, nouns, strict=True) if number]
         yield f"Next: {command} --retry-failed runs also {' and '.join(told)} that failed and would fail the same way"
+
+
+def _held(view: ResultsView, folders: Sequence[JobFolder]) -> int:
+    """How many of the jobs beside the experiments failed and would fail the same way."""
+    standings = map(view.standings.of, folders)
+    return sum(standing.state in WITHOUT_RESULT and not standing.is_taken_up for standing in standings)
 
 
 def _command(view: ResultsView) -> str:

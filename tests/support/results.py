@@ -60,6 +60,7 @@ class ResultsBuilder:
         train: str | None = None,
         infer: str | None = None,
         baseline: str | None = None,
+        exports: Sequence[str] = (),
         in_grid: bool = True,
     ) -> JobFolder:
         """An experiment that is known and has not run."""
@@ -68,6 +69,7 @@ class ResultsBuilder:
         stages = {"train": train and _filled(train), "infer": _filled(infer or key)}
         stages |= {} if baseline is None else {"baseline": _filled(baseline)}
         record = {"schema": 1, "id": key, "names": [name], "config": own, "config_folder": "/", "stages": stages}
+        record |= {"exports": [_filled(export) for export in exports]} if exports else {}
         write_json(job.config, record)
         if in_grid:
             self.alias(name, key, own, job)
@@ -151,7 +153,7 @@ class ResultsBuilder:
         """Make a stage done."""
         self.job(folder, stage, name, **fields)
         outputs = {"train": folder.training, "infer": folder.inference, "evaluate": folder.metrics}
-        outputs["baseline"] = folder.baselines
+        outputs |= {"baseline": folder.baselines, "export": folder.export_record}
         outputs[stage].parent.mkdir(parents=True, exist_ok=True)
         outputs[stage].write_text(text)
         written = [outputs[stage]]

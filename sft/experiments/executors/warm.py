@@ -13,7 +13,7 @@ from pathlib import Path
 from sft.experiments.executors.guard import KILL_ALL
 from sft.experiments.executors.guarded_process import Command, Guarded, GuardedProcess, worker_command
 from sft.experiments.executors.handle import Submission
-from sft.runs.records import MODEL_STAGES, JobRecord, StageName
+from sft.runs.records import LOADING_STAGES, JobRecord, StageName
 
 CANNOT_FORK = 76
 """What a forked worker ends with that finds before its first line that it should have been started fresh."""
@@ -35,7 +35,7 @@ def preload_of(records: Iterable[JobRecord]) -> Preload:
     for record in records:
         stages[record.stage] = None
         name = record.config.get("model", {}).get("name")
-        if record.stage in MODEL_STAGES and isinstance(name, str):
+        if record.stage in LOADING_STAGES and isinstance(name, str):
             models[Path(record.config_folder) / name] = None
     types = (_model_type(folder) for folder in models)
     return Preload(tuple(stages), tuple(dict.fromkeys(found for found in types if found is not None)))

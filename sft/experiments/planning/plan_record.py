@@ -16,7 +16,7 @@ from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import version_warnings
 from sft.experiments.planning.prompt_hints import prompt_hints
 from sft.experiments.planning.rerun_reasons import plan_reasons
-from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_run
+from sft.experiments.planning.reuse import PlannedRun, planned_baselines, planned_exports, planned_run
 from sft.experiments.reusing.other_results import NO_OTHERS, OtherResults
 from sft.pipeline.differences import Difference
 from sft.pipeline.jobs import PlannedJob
@@ -40,17 +40,24 @@ def plan_record(
         why: whether each stage that would run tells in which keys it differs from the nearest finished one.
     """
     run, baselines = planned_run(plan, results, others), planned_baselines(plan, results, others)
-    reasons = plan_reasons(run, results) | plan_reasons(baselines, results) if why else None
+    exports = planned_exports(plan, results, others)
+    reasons = None
+    if why:
+        reasons = plan_reasons(exports, results) | plan_reasons(run, results) | plan_reasons(baselines, results)
+    counts = exports.counts() | run.counts() | baselines.counts()
     return {
         "grid": plan.source,
         "results": str(results.path),
         "findings": [],
-        "counts": {stage: dataclasses.asdict(counts) for stage, counts in (run.counts() | baselines.counts()).items()},
+        "counts": {stage: dataclasses.asdict(counts) for stage, counts in counts.items()},
         "experiments": [_experiment(planned, run, results, reasons) for planned in plan.experiments],
         "baselines": [
             _stage(job, key, baselines, results, reasons)
             for key, jobs in baselines.experiments.items()
             for job in jobs
+        ],
+        "exports": [
+            _stage(jobs[-1], jobs[-1].record.name, exports, results, reasons) for jobs in exports.experiments.values()
         ],
         "no_effect": [
             {"key": key, "instead": instead_of(key), "experiments": names}
@@ -66,7 +73,7 @@ def plan_record(
 
 def refused_record(error: InvalidExperiments, results: ResultsFolder) -> dict[str, Any]:
     """The same of a grid that cannot be run: its findings, and nothing else."""
-    lists = ("experiments", "baselines", "no_effect", "as_by_default", "warnings", "data")
+    lists = ("experiments", "baselines", "exports", "no_effect", "as_by_default", "warnings", "data")
     empty: dict[str, Any] = {"counts": {}, **{key: [] for key in lists}}
     return {"grid": error.source, "results": str(results.path), "findings": list(error.findings), **empty}
 

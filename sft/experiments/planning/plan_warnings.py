@@ -166,6 +166,7 @@ def recorded_versions(folder: JobFolder, stage: StageName) -> Mapping[str, str]:
         "infer": folder.inference,
         "evaluate": folder.metrics,
         "baseline": folder.baselines,
+        "export": folder.export_record,
     }
     return dict(_texts(read_json_or_none(paths[stage])))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sft.experiments.planning.plan import GridPlan
 from sft.experiments.reusing.other_results import NO_OTHERS, FoundStage, OtherResults
-from sft.pipeline.job_graph import direct_needs, needed_jobs, unique_jobs
+from sft.pipeline.exports import export_jobs
+from sft.pipeline.job_graph import direct_needs, goals_beside, needed_jobs, unique_jobs
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, jobs_of
 from sft.runs.experiments import Standings
 from sft.runs.files import ResultsFolder
@@ -100,18 +101,19 @@ class PlannedRun:
 
 def planned_run(plan: GridPlan, results: ResultsFolder, others: OtherResults = NO_OTHERS) -> PlannedRun:
     """Look at the folder of every job of a plan, and at other results folders from which it may be taken."""
-    folders = ExperimentFolders(results)
-    experiments = {
-        planned.experiment.name: jobs_of(planned.experiment, planned.keys, folders, results, "metrics")
-        for planned in plan.experiments
-    }
-    return _planned(experiments, results, others)
+    return _planned(_jobs(plan, results), results, others)
 
 
 def planned_baselines(plan: GridPlan, results: ResultsFolder, others: OtherResults = NO_OTHERS) -> PlannedRun:
     """The baselines beside the experiments of a plan, each as the only job of what is called by its key."""
     jobs = baseline_jobs(((planned.experiment, planned.keys) for planned in plan.experiments), results)
     return _planned({job.record.key: [job] for job in jobs}, results, others)
+
+
+def planned_exports(plan: GridPlan, results: ResultsFolder, others: OtherResults = NO_OTHERS) -> PlannedRun:
+    """The exports beside the experiments of a plan, each after its training in what is called by its folder."""
+    exports = export_jobs(((planned.experiment, planned.keys) for planned in plan.experiments), results)
+    return _planned(goals_beside(_jobs(plan, results), exports) if exports else {}, results, others)
 
 
 def _planned(experiments: dict[str, list[PlannedJob]], results: ResultsFolder, others: OtherResults) -> PlannedRun:
@@ -125,6 +127,15 @@ def _planned(experiments: dict[str, list[PlannedJob]], results: ResultsFolder, o
     left = _left(needed, found)
     to_run = {path: job for path, job in needed.items() if path not in left}
     return PlannedRun(experiments, jobs, found, done, to_run, left, elsewhere)
+
+
+def _jobs(plan: GridPlan, results: ResultsFolder) -> dict[str, list[PlannedJob]]:
+    """The jobs of each experiment by its name."""
+    folders = ExperimentFolders(results)
+    return {
+        planned.experiment.name: jobs_of(planned.experiment, planned.keys, folders, results, "metrics")
+        for planned in plan.experiments
+    }
 
 
 def _left(needed: Mapping[Path, PlannedJob], standings: Mapping[Path, Standing]) -> dict[Path, PlannedJob]:

@@ -110,7 +110,7 @@ def _asked_end(why: ErrorRecord, outcome: Outcome) -> ErrorRecord:
 
 def _device(folder: JobFolder) -> str | None:
     """The device that the stage recorded; none where no model ran."""
-    for path in (folder.training, folder.inference):
+    for path in (folder.training, folder.inference, folder.export_record):
         record = read_json_or_none(path)
         environment = record.get("environment") if isinstance(record, dict) else None
         if isinstance(environment, dict) and isinstance(environment.get("device"), str):

@@ -133,7 +133,7 @@ def first_tries(status: StatusRecord | None, stage: StageName) -> Tries:
 class Halt:
     """Takes the failures of a run in their order; those of jobs that no experiment waits for stop nothing.
 
-    Where a disk is full, all stops.
+    Where a disk is full for anything but an export, all stops.
     """
 
     def __init__(self, *, fail_fast: bool) -> None:
@@ -172,7 +172,10 @@ class Halt:
     def failed(self, status: StatusRecord) -> None:
         """A job failed for good."""
         if status.error is not None and status.error.kind == "disk_full":
-            self.no_space(status.error.message)
+            if status.stage == "export":  # it is as large as a model, and leaves its space to the others
+                self.machine = self.machine or status.error.message
+            else:
+                self.no_space(status.error.message)
         if status.stage not in STAGES:
             return
         if status.error is not None and status.error.kind == "exception":

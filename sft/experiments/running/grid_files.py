@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.pipeline.exports import export_keys
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import read_json_or_none, refuse_newer
+from sft.runs.records import JobRecord, read_json_or_none, refuse_newer
 
 SCHEMA = 1
 
@@ -71,38 +72,32 @@ def write_grid(
 
 def write_configs(plan: GridPlan, jobs: JobsByName) -> None:
     """Write `config.json` of each experiment, with all names it has been run under."""
-    names: dict[Path, list[str]] = {}
-    first: dict[Path, PlannedExperiment] = {}
+    named: dict[Path, list[PlannedExperiment]] = {}
     for planned in plan.experiments:
-        path = jobs[planned.experiment.name][-1].folder.path
-        names.setdefault(path, []).append(planned.experiment.name)
-        first.setdefault(path, planned)
-    for path, own_names in names.items():
-        record = jobs[own_names[0]][-1].record
-        _write_config(JobFolder(path), first[path], own_names, record.config, record.fingerprints)
+        named.setdefault(jobs[planned.experiment.name][-1].folder.path, []).append(planned)
+    for path, same in named.items():
+        _write_config(JobFolder(path), same, jobs[same[0].experiment.name][-1].record)
 
 
-def _write_config(
-    folder: JobFolder,
-    planned: PlannedExperiment,
-    names: list[str],
-    config: Mapping[str, Any],
-    fingerprints: Mapping[str, Any],
-) -> None:
+def _write_config(folder: JobFolder, same: Sequence[PlannedExperiment], job: JobRecord) -> None:
+    """Write that of one experiment under all its names; each of them may ask for exports."""
+    planned, names = same[0], [item.experiment.name for item in same]
+    exports = {key for one in same for key in export_keys(one.experiment, one.keys).values()}
     previous = read_json_or_none(folder.config)
     known = previous.get("names", []) if isinstance(previous, dict) else []
     record = {
         "schema": SCHEMA,
         "id": planned.keys.experiment_id,
         "names": list(dict.fromkeys([*known, *names])),
-        "config": config,
+        "config": job.config,
         "config_folder": str(planned.experiment.folder),
-        "fingerprints": fingerprints,
+        "fingerprints": job.fingerprints,
         "stages": {
             **({} if planned.keys.trainings else {"train": None}),
             **{item.name: key for item, key in planned.keys.inputs.items()},
             **({} if planned.keys.baseline is None else {"baseline": planned.keys.baseline}),
         },
+        **({"exports": sorted(exports)} if exports else {}),
     }
     if record != previous:
         # Each run makes it anew, so there is nothing to lose that thousands of flushes would be worth.

@@ -19,6 +19,7 @@ from sft.experiments.running.stage_costs import StageCosts
 from sft.experiments.running.status_writer import Journal
 from sft.experiments.running.summary import RunFacts, RunSummary
 from sft.experiments.running.trained_adapters import copy_adapters, find_adapters
+from sft.pipeline.exports import export_jobs
 from sft.pipeline.job_graph import unique_jobs
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, has_memory_step, jobs_of, with_adapters
 from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
@@ -51,6 +52,8 @@ class RunOutcome:
     """The jobs took, together with all between them."""
     unwritten: tuple[str, ...] = ()
     """What could not be written after the last job, one line each: copies of adapters, the leaderboard."""
+    unexported: frozenset[str] = frozenset()
+    """Names of the experiments of which an export failed that was asked for beside their results."""
     warnings: tuple[str, ...] = ()
     """What else went wrong after the last job, and is no fault of the machine."""
 
@@ -82,6 +85,8 @@ def run_plan(
     jobs = _jobs_by_name(plan, results, request)
     keyed = [(planned.experiment, planned.keys) for planned in plan.experiments if request.goal == "metrics"]
     beside = baseline_jobs(keyed, results)
+    if request.trains:
+        beside += export_jobs(((planned.experiment, planned.keys) for planned in plan.experiments), results)
     _take_over([*unique_jobs(jobs).values(), *beside], results, settings, watchers.display.say)
     work = workload(jobs, beside=beside)
     executor = make_executor(settings, watchers.display.say)
@@ -108,6 +113,9 @@ def run_plan(
         work=work,
         seconds=time.monotonic() - began,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
+        unexported=frozenset(
+            job.record.name for job in beside if job.record.stage == "export" and job.folder.path in summary.failed
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from sft.runs.attempts import number_of
 from sft.runs.events import utc_now
 from sft.runs.fence import require_in_place
 from sft.runs.files import ResultsFolder
-from sft.runs.records import MODEL_STAGES, ErrorRecord, StatusRecord
+from sft.runs.records import LOADING_STAGES, ErrorRecord, StatusRecord
 from sft.runs.states import FINISHED
 
 STOPPING = "{name}: stopping {count} running, at most {grace:g} s; once more ends them at once"
@@ -146,7 +146,7 @@ class Runner:
         if known is None or known[0] is not tries:
             stage = job.record.stage
             gpus = gpus_needed(stage, job.record.config, self._executor.capacity().gpus)
-            request = Request(gpus, tries.own_gpus, tries.alone, has_model=stage in MODEL_STAGES)
+            request = Request(gpus, tries.own_gpus, tries.alone, has_model=stage in LOADING_STAGES)
             known = self._requests[job.folder.path] = (tries, request)
         return known[1]
 

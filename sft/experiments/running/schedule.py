@@ -12,14 +12,20 @@ from functools import cached_property
 from pathlib import Path
 
 from sft.config.seeds import without_seeds
-from sft.pipeline.job_graph import Experiments, direct_needs, needed_jobs, unique_jobs
+from sft.pipeline.job_graph import Experiments, direct_needs, goals_beside, needed_jobs, unique_jobs
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.records import StageName
 
 CostOf = Callable[[PlannedJob], float | None]
 """Seconds that a job is expected to take; None where nothing is known."""
 
-UNKNOWN_SECONDS: Mapping[StageName, float] = {"train": 60.0, "infer": 20.0, "evaluate": 2.0, "baseline": 2.0}
+UNKNOWN_SECONDS: Mapping[StageName, float] = {
+    "train": 60.0,
+    "infer": 20.0,
+    "evaluate": 2.0,
+    "baseline": 2.0,
+    "export": 20.0,
+}
 
 MANY_SHOTS = 500
 """More of them take a baseline longer than a few seconds."""
@@ -36,7 +42,7 @@ class Workload:
 
     experiments: Experiments
     needed: Mapping[Path, PlannedJob]
-    """By folder, the jobs that are not done and lead to a goal that is not done, and those beside the experiments."""
+    """By folder, the jobs that are not done and lead to a goal, or to one beside the experiments, that is not done."""
 
     @cached_property
     def idle(self) -> frozenset[Path]:
@@ -54,16 +60,15 @@ def workload(
     Args:
         experiments: name -> jobs.
         is_done: whether a job has nothing to do, by default by its files.
-        beside: jobs that no experiment waits for, and that wait for none.
+        beside: jobs that no experiment waits for; some wait for jobs of experiments.
     """
-    alone = {job.folder.path: job for job in beside if not is_done(job)}
-    return Workload(experiments, alone | needed_jobs(experiments, is_done))
+    return Workload(experiments, needed_jobs({**goals_beside(experiments, beside), **experiments}, is_done))
 
 
 def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cost: CostOf) -> list[PlannedJob]:
-    """The needed jobs, first come first; before all those of no experiment, which take seconds and boards show.
+    """The needed jobs, first come first; before all the baselines, which take seconds and boards show.
 
-    Those of many shots take minutes, and come last.
+    Those of many shots take minutes, and come last with the exports.
     """
     seconds = {
         path: UNKNOWN_SECONDS[job.record.stage] if (known := cost(job)) is None else known
@@ -77,14 +82,13 @@ def by_priority(experiments: Experiments, needed: Mapping[Path, PlannedJob], cos
         return ranks[name], -max(work[path] for path in own), -sum(seconds[path] for path in own)
 
     names = [name for name, jobs in experiments.items() if jobs and jobs[-1].folder.path in needed]
-    owned = unique_jobs(experiments)
-    beside = {path: job for path, job in needed.items() if path not in owned}
-    placed = {path: job for path, job in beside.items() if not _has_many_shots(job)}
+    baselines = {path: job for path, job in needed.items() if job.record.stage == "baseline"}
+    placed = {path: job for path, job in baselines.items() if not _has_many_shots(job)}
     for name in sorted(names, key=urgency):
         for job in experiments[name]:
             if job.folder.path in needed:
                 placed.setdefault(job.folder.path, needed[job.folder.path])
-    return list({**placed, **beside}.values())
+    return list({**placed, **baselines, **needed}.values())
 
 
 def _has_many_shots(job: PlannedJob) -> bool:

@@ -11,7 +11,7 @@ from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import (
     JOB_STAGES,
-    MODEL_STAGES,
+    LOADING_STAGES,
     JobRecord,
     StatusRecord,
     read_job,
@@ -76,7 +76,7 @@ class StageCosts:
 
     def seconds_of(self, work: StageWork) -> float | None:
         """What a described stage will take."""
-        least = 2 if work.stage in MODEL_STAGES else 1
+        least = 2 if work.stage in LOADING_STAGES else 1
         for length in range(len(work.likeness), least - 1, -1):
             for known in (self._now, self._earlier):
                 measured = known.get(work.likeness[:length])

@@ -76,6 +76,8 @@ def stage_work(record: JobRecord, rows: RowCounts | None = None) -> StageWork:
         return StageWork(_training_likeness(record), _training_size(record, known))
     if record.stage == "infer":
         return StageWork(_inference_likeness(record), _inference_size(record, known))
+    if record.stage == "export":
+        return StageWork(_model_likeness(record), _billions(record))
     data = _text(record.fingerprints.get("data"))
     metrics = _text(_part(record.config, "evaluation"))
     return StageWork((record.stage, data, metrics), max(1, known.evaluated) * EVALUATION)

@@ -93,7 +93,7 @@ def experiment_facts(facts: RunFacts) -> list[ExperimentFacts]:
 
 
 def failed_beside(facts: RunFacts) -> dict[Path, StatusRecord]:
-    """The failed jobs that no experiment waits for, which are baselines, in this run or an earlier one.
+    """The failed jobs that no experiment waits for, which are baselines and exports, in this run or an earlier one.
 
     Args:
         facts: of the run, after its last job.
@@ -123,7 +123,8 @@ def reuse_of(facts: RunFacts) -> Reuse:
 
 def _experiment(name: str, jobs: Sequence[PlannedJob], facts: RunFacts) -> ExperimentFacts:
     goal = jobs[-1]
-    blocking = next((job for job in jobs if job.folder.path in facts.open), None)
+    is_open = goal.folder.path in facts.open  # else what is open of it is run for another, or to be exported
+    blocking = next((job for job in jobs if job.folder.path in facts.open), None) if is_open else None
     if blocking is None:
         status = facts.statuses.get(goal.folder.path)
         state: ExperimentState = "predicted" if status is not None and status.state == "predicted" else "done"

@@ -154,6 +154,7 @@ def _needed(view: ResultsView) -> set[Path] | None:
             return None
         needed |= {folder.path for folder in item.jobs().values()}
         needed |= set() if item.baseline is None else {item.baseline.path}
+        needed |= {folder.path for folder in item.exports}
         needed |= _started_from(view.results, item.config, item.folder)
     for _, folder in view.jobs():
         if view.holder is not None and view.standings.of(folder).state not in FINISHED:
@@ -203,7 +204,7 @@ def _holds_something(work: Path) -> bool:
 
 
 def _spent_trainings(view: ResultsView) -> Iterator[JobFolder]:
-    """The trainings whose every experiment, of the grid or not, is done, and from which none starts."""
+    """The trainings whose every experiment, of the grid or not, is done and exported, and from which none starts."""
     users: dict[Path, list[ListedExperiment]] = {}
     started_from: set[Path] = set()
     for item in view.experiments:
@@ -212,7 +213,8 @@ def _spent_trainings(view: ResultsView) -> Iterator[JobFolder]:
             users.setdefault(training.path, []).append(item)
     for folder in view.results.job_folders("train"):
         experiments = users.get(folder.path, [])
-        all_done = all(view.standings.of(item.folder).state == "done" for item in experiments)
+        ends = [end for item in experiments for end in (item.folder, *item.exports)]
+        all_done = all(view.standings.of(end).state == "done" for end in ends)
         if experiments and all_done and folder.path not in started_from and folder.adapter.exists():
             yield folder
 

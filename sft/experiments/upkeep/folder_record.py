@@ -21,7 +21,8 @@ def status_record(view: ResultsView) -> dict[str, Any]:
         "in_use_by": view.holder,
         "counts": {state: counts[state] for state in ORDER if counts[state]},
         "experiments": [_experiment(item, standing, view.results) for item, standing in standings],
-        "baselines": [_baseline(folder, view) for folder in view.baselines()],
+        "baselines": [_beside(folder, view) for folder in view.baselines()],
+        "exports": [_beside(folder, view) for folder in view.exports()],
         "running": [_running(*job) for job in view.running()],
         "warnings": unreadable_warnings(view),
     }
@@ -54,7 +55,7 @@ def _experiment(item: ListedExperiment, standing: Standing, results: ResultsFold
     }
 
 
-def _baseline(folder: JobFolder, view: ResultsView) -> dict[str, Any]:
+def _beside(folder: JobFolder, view: ResultsView) -> dict[str, Any]:
     standing = view.standings.of(folder)
     return {
         "name": name_of(folder),

@@ -58,6 +58,11 @@ class ResultsView:
         found = (item.baseline for item in self.experiments if item.in_grid and item.baseline)
         return list({folder.path: folder for folder in found}.values())
 
+    def exports(self) -> list[JobFolder]:
+        """Those that the grid's experiments asked for, each once."""
+        found = (folder for item in self.experiments if item.in_grid for folder in item.exports)
+        return list({folder.path: folder for folder in found}.values())
+
     def unreadable(self) -> list[JobFolder]:
         """The jobs whose status cannot be read, and that are judged by their manifest."""
         return [folder for _, folder in self.jobs() if self.standings.of(folder).is_unreadable]

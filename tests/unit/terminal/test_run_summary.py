@@ -111,6 +111,29 @@ def test_failed_baselines_are_told_with_the_command_that_tries_them_again(
     ]
 
 
+def test_a_failed_export_is_told_and_its_experiment_is_done(chain: Chain, results: ResultsFolder) -> None:
+    a = chain("a")
+    told = Told(a)
+    told.finish(*a)
+    told.beside.append(PlannedJob(results.stage("export", "x"), JobRecord("export", "", "", {}, "", {}), ()))
+    told.end(told.beside[0], "failed", "the adapter cannot be merged")
+    lines = summary(told, results)
+    assert lines[0] == "1 export failed, for which no experiment waits:"
+    assert lines[1].startswith("  FAILED x [x] at export: the adapter cannot be merged. Log: ")
+    assert lines[3:] == ["finished: 1 done", f"To run again what failed: {COMMAND}"]
+
+
+def test_an_experiment_whose_result_is_there_stays_done_when_its_training_fails_again(
+    chain: Chain, results: ResultsFolder
+) -> None:
+    a = chain("a")
+    told = Told(a)
+    told.finish(*a[1:])
+    told.beside.append(a[0])
+    told.end(a[0], "failed", "out of luck")
+    assert "finished: 1 done" in summary(told, results)
+
+
 def test_an_empty_log_is_said_to_be_empty_and_without_a_command_none_is_told(
     chain: Chain, results: ResultsFolder
 ) -> None:

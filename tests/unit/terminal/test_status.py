@@ -115,6 +115,15 @@ def test_time_never_runs_backwards(moment: str | None, known: bool) -> None:
     assert seconds_since(moment) == (0.0 if known else None)
 
 
+def test_exports_that_failed_are_told_and_their_experiment_is_done(made: Any) -> None:
+    made.finish(made.planned("one", "a", exports=["x"]), "evaluate")
+    made.stop(made.stage("export", "x"), "export", "failed", ErrorRecord("model", "it cannot be merged"))
+    lines = lines_of(made)
+    assert "1 experiment of grid.jsonnet: 1 done" in lines
+    assert lines[lines.index("Exports not done:") + 1].startswith("  FAILED one [x0000000] at export: it cannot be")
+    assert lines[-1].endswith("runs also 1 export that failed and would fail the same way")
+
+
 def test_baselines_that_failed_are_told_beside_the_experiments(made: Any) -> None:
     made.finish(made.planned("one", "a", baseline="b"), "evaluate")
     made.stop(made.stage("baseline", "b"), "baseline", "failed", ErrorRecord("data", "test.jsonl changed"))

@@ -27,7 +27,7 @@ from sft.models.model_args import check_model_args, require_attention_package, s
 from sft.models.quantization import check_quantization, needed_class, require_package
 from sft.models.references import locate
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
-from sft.models.stored_kinds import stored_kind
+from sft.models.stored_kinds import PLAIN, READ_AS_PLAIN, stored_kind
 from sft.objectives import objective_named
 from sft.registry import unknown_name
 from sft.tasks import task_registry
@@ -91,7 +91,7 @@ class SectionChecks:
         model = config.model
         stored = None if model.quantization is None else model.quantization.model_dump(mode="json")
         known = [model.adapter, model.name, stored, config.dataset.task_type]
-        return [config.adapter_method, config.adapter_options, config.trains, *known]
+        return [config.adapter_method, config.adapter_options, config.trains, config.save_method, *known]
 
     def _adapter(self, config: ExperimentConfig) -> list[PathMessage]:
         if config.lora is None and config.adapter is None:
@@ -112,8 +112,16 @@ class SectionChecks:
             found = [] if refused is None else [OptionFinding("method", refused)]
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)
+        if not found and config.save_method != "adapter" and (reason := self._unexportable(config)) is not None:
+            return [("training.save_method", f"{config.save_method!r}: {reason}; write 'adapter', or leave it out")]
         section = config.adapter_section
         return [(f"{section}.{path}" if path else section, message) for path, message in found]
+
+    def _unexportable(self, config: ExperimentConfig) -> str | None:
+        """Why the adapter cannot be merged into its base, whose weights are made plain for it where they can be."""
+        storage = stored_kind(config.model.quantization, self._model_config(config.model.name))
+        merged_into = PLAIN if storage in READ_AS_PLAIN else storage
+        return adapter_method(config.adapter_method).unmergeable(config.adapter_options, merged_into)
 
     def _model_config(self, name: str) -> Mapping[str, Any]:
         try:

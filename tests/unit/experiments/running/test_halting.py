@@ -78,6 +78,12 @@ def test_what_no_experiment_waits_for_stops_nothing_but_with_a_full_disk() -> No
     assert halt.machine is not None
 
 
+def test_an_export_for_which_there_is_no_room_leaves_it_to_the_others() -> None:
+    halt = Halt(fail_fast=True)
+    halt.failed(StatusRecord("failed", "export", error=ErrorRecord("disk_full", "a model of 2 GB")))
+    assert (halt.reason, halt.machine) == (None, "a model of 2 GB")
+
+
 def test_fail_fast_and_a_full_disk_stop_it() -> None:
     fast, full = Halt(fail_fast=True), Halt(fail_fast=False)
     fast.failed(failed("data"))

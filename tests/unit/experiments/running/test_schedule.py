@@ -131,6 +131,24 @@ def test_what_no_experiment_waits_for_comes_first_and_only_where_it_is_not_done(
     ) == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("done", "expected"),
+    [
+        ((), ["t", "i", "e", "x"]),
+        (("t", "i", "e"), ["x"]),
+        (("i", "e"), ["t", "x"]),
+        (("e", "x"), []),
+    ],
+)
+def test_an_export_comes_last_and_needs_its_training(
+    results: ResultsFolder, done: tuple[str, ...], expected: list[str]
+) -> None:
+    own = chain(results)
+    export = job(results, "export", "x", own[0])
+    work = workload({"a": own}, lambda planned: planned.record.key in done, beside=[export])
+    assert keys(by_priority(work.experiments, work.needed, lambda _: None)) == expected
+
+
 def test_ten_thousand_experiments_are_ordered_quickly(results: ResultsFolder) -> None:
     trains = [job(results, "train", f"t{n}") for n in range(100)]
     experiments = {

@@ -1,0 +1,1 @@
+"""A trained model as one model, for programs that know no adapters."""

@@ -1,0 +1,38 @@
+"""How far two models are from each other on the rows of a training."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+ROWS, POSITIONS = 8, 16
+"""Rows that are looked at, and how many of the last tokens of each."""
+
+TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""Type of the weights -> how far a merged model may be from the adapter on its base."""
+
+
+def logits_of(model: Any, rows: Sequence[Sequence[int]], beat: Callable[[], None]) -> torch.Tensor:
+    """The logits behind the last tokens of each row, each less their mean over the vocabulary: (tokens, vocabulary).
+
+    Args:
+        model: in eval mode.
+        rows: token ids.
+        beat: called after each row.
+    """
+    found = []
+    for ids in rows[:ROWS]:
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([list(ids)], device=model.device)).logits[0, -POSITIONS:]
+        found.append(logits.float().cpu())
+        beat()
+    logits = torch.cat(found)
+    return logits - logits.mean(dim=-1, keepdim=True)
+
+
+def distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The root mean square of the differences of logits, by that of the first ones; no softmax sees their mean."""
+    size = float(one.double().square().mean())
+    gap = float((one.double() - other.double()).square().mean())
+    return math.sqrt(gap / size) if size else math.sqrt(gap)
