@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.modules["torch"] = None  # type: ignore[assignment]  # importing transformers would load it
 
+from sft.config.model import ModelConfig
 from sft.exceptions import MachineError, UserError
 from sft.models.tokenizers import chat_template_in_force, load_tokenizer
 
@@ -26,6 +28,18 @@ class WantedTokenizer:
     """Pinned commit where that is a hub id."""
     folder: str
     """What local names are relative to."""
+
+    @classmethod
+    def of(cls, model: ModelConfig, commits: Mapping[str, str], folder: Path) -> "WantedTokenizer":
+        """That of an experiment's model.
+
+        Args:
+            model: the section of its config.
+            commits: `model` and `chat_template` -> pinned commit, of those that are hub ids.
+            folder: what local names are relative to.
+        """
+        template = model.chat_template_from
+        return cls(model.name, commits.get("model"), template, commits.get("chat_template"), str(folder))
 
     def write(self, target: Path) -> None:
         """Write its files to a folder.

@@ -10,9 +10,10 @@ import torch
 
 from sft.config.training import SaveMethod
 from sft.exceptions import StageFailure
+from sft.runs.file_systems import equal_modes
 from sft.wording import size_text
 
-STATE_DICT, PICKLED = "pytorch_model.bin", "model.pt"
+CONFIG, STATE_DICT, PICKLED = "config.json", "pytorch_model.bin", "model.pt"
 SPARE = 64 << 20
 """Bytes for what lies beside the weights."""
 
@@ -36,6 +37,7 @@ def write_form(model: Any, form: SaveMethod, folder: Path) -> None:
     _require_room(model, folder)
     folder.mkdir()
     FORMS[form].write(model, folder)
+    equal_modes(folder, CONFIG)  # safetensors are written for their owner only, whatever the umask says
 
 
 def read_form(loader: Any, form: SaveMethod, folder: Path, arguments: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,33 +47,41 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     trained = record.input_folder("train", job.path)
     if trained is None or form == "adapter":
         raise ValueError(f"{job.path}: the job names no training, or no form to export")
-    source = model_source(inputs.config, Path(record.config_folder), record.fingerprints["revisions"].get("model"))
+    folder, commits = Path(record.config_folder), record.fingerprints["revisions"]
+    source = model_source(inputs.config, folder, commits.get("model"))
     objective = objective_named(inputs.task.objective)
     rows = _rows(inputs, record, context_length(load_config(source)))
     adapter = JobFolder(trained).adapter
     model, measured = merged_model(lambda: load_model(source, objective), adapter, rows, progress.beat)
     check_unchanged(record, inputs.config)
-    dtype, arguments = str(model.dtype).removeprefix("torch."), _arguments(model, source)
+    facts: dict[str, Any] = {
+        "save_method": form,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "rows": len(rows[:ROWS]),
+    }
+    arguments = _arguments(model, source)
     try:
         write_form(model, form, job.exported)
         del model
         reread = _reread(measured, read_form(objective.loader(), form, job.exported, arguments), rows, progress)
-        _tokenizer(inputs, record).write(job.exported)
+        WantedTokenizer.of(inputs.config.model, commits, folder).write(job.exported)
     except BaseException:
         shutil.rmtree(job.exported, ignore_errors=True)
         raise
+    facts["distances"] = {**asdict(measured.distances), "reread": reread}
+    _write_record(job, facts, started)
+    write_manifest(job, [job.exported, job.export_record])
+
+
+def _write_record(job: JobFolder, facts: Mapping[str, Any], started: float) -> None:
     written = {
         "schema": SCHEMA,
-        "save_method": form,
-        "dtype": dtype,
-        "rows": len(rows[:ROWS]),
-        "distances": {**asdict(measured.distances), "reread": reread},
+        **facts,
         "peak_rss_bytes": peak_rss_bytes(),
         "environment": {**device_record(), "versions": versions(), "library_warnings": noted_warnings()},
         "stage_seconds": time.perf_counter() - started,
     }
     write_json(job.export_record, written)
-    write_manifest(job, [job.exported, job.export_record])
 
 
 def _arguments(model: Any, source: ModelSource) -> dict[str, Any]:
@@ -102,10 +111,3 @@ def _rows(inputs: Inputs, record: JobRecord, limit: int | None) -> list[list[int
     longest = smallest(trainer_args_of(inputs.config).get("max_length"), limit)
     rows = maker.training.rows("train", inputs.selection.shots, lambda _: (), longest, with_answer=True)
     return [[*row.encoded.prompt_ids, *row.encoded.completion_ids] for row in rows]
-
-
-def _tokenizer(inputs: Inputs, record: JobRecord) -> WantedTokenizer:
-    model, commits = inputs.config.model, record.fingerprints["revisions"]
-    template = model.chat_template_from
-    of_template = commits.get("chat_template")
-    return WantedTokenizer(model.name, commits.get("model"), template, of_template, record.config_folder)

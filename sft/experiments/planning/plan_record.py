@@ -41,9 +41,11 @@ def plan_record(
     """
     run, baselines = planned_run(plan, results, others), planned_baselines(plan, results, others)
     exports = planned_exports(plan, results, others)
-    reasons = None
+    reasons: Reasons | None = None
     if why:
-        reasons = plan_reasons(exports, results) | plan_reasons(run, results) | plan_reasons(baselines, results)
+        reasons = {
+            path: told for part in (exports, run, baselines) for path, told in plan_reasons(part, results).items()
+        }
     counts = exports.counts() | run.counts() | baselines.counts()
     return {
         "grid": plan.source,
@@ -51,14 +53,8 @@ def plan_record(
         "findings": [],
         "counts": {stage: dataclasses.asdict(counts) for stage, counts in counts.items()},
         "experiments": [_experiment(planned, run, results, reasons) for planned in plan.experiments],
-        "baselines": [
-            _stage(job, key, baselines, results, reasons)
-            for key, jobs in baselines.experiments.items()
-            for job in jobs
-        ],
-        "exports": [
-            _stage(jobs[-1], jobs[-1].record.name, exports, results, reasons) for jobs in exports.experiments.values()
-        ],
+        "baselines": _goals(baselines, results, reasons),
+        "exports": _goals(exports, results, reasons),
         "no_effect": [
             {"key": key, "instead": instead_of(key), "experiments": names}
             for key, names in plan.by_text(without_effect).items()
@@ -122,6 +118,11 @@ def _experiment(
         },
         "label_counts": data.label_counts,
     }
+
+
+def _goals(run: PlannedRun, results: ResultsFolder, reasons: Reasons | None) -> list[dict[str, Any]]:
+    """The jobs beside the experiments, each the last one of what is called by its key or folder."""
+    return [_stage(jobs[-1], name, run, results, reasons) for name, jobs in run.experiments.items()]
 
 
 def _data(profile: DataProfile) -> dict[str, Any]:

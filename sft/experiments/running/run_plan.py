@@ -83,10 +83,7 @@ def run_plan(
         MachineError: a GPU is asked for that is not there.
     """
     jobs = _jobs_by_name(plan, results, request)
-    keyed = [(planned.experiment, planned.keys) for planned in plan.experiments if request.goal == "metrics"]
-    beside = baseline_jobs(keyed, results)
-    if request.trains:
-        beside += export_jobs(((planned.experiment, planned.keys) for planned in plan.experiments), results)
+    beside = _jobs_beside(plan, results, request)
     _take_over([*unique_jobs(jobs).values(), *beside], results, settings, watchers.display.say)
     work = workload(jobs, beside=beside)
     executor = make_executor(settings, watchers.display.say)
@@ -113,10 +110,20 @@ def run_plan(
         work=work,
         seconds=time.monotonic() - began,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
-        unexported=frozenset(
-            job.record.name for job in beside if job.record.stage == "export" and job.folder.path in summary.failed
-        ),
+        unexported=_unexported(beside, summary),
     )
+
+
+def _jobs_beside(plan: GridPlan, results: ResultsFolder, request: RunRequest) -> list[PlannedJob]:
+    """The baselines where metrics are asked for, the exports where adapters may be trained."""
+    keyed = [(planned.experiment, planned.keys) for planned in plan.experiments]
+    baselines = baseline_jobs(keyed, results) if request.goal == "metrics" else []
+    return [*baselines, *(export_jobs(keyed, results) if request.trains else ())]
+
+
+def _unexported(beside: Sequence[PlannedJob], summary: RunSummary) -> frozenset[str]:
+    exports = [job for job in beside if job.record.stage == "export"]
+    return frozenset(job.record.name for job in exports if job.folder.path in summary.failed)
 
 
 def _jobs_by_name(plan: GridPlan, results: ResultsFolder, request: RunRequest) -> dict[str, list[PlannedJob]]:

@@ -10,6 +10,7 @@ from sft.experiments.planning.checks.child_answers import answer_of
 from sft.experiments.planning.new_rows_hints import finished_trainings, new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.models.tokenizer_files import WantedTokenizer
+from sft.pipeline.exports import export_keys
 from sft.runs.file_systems import copy_folder
 from sft.runs.files import DEFAULT_RESULTS, ID_DIGITS, JobFolder, ResultsFolder, slug
 from sft.runs.manifest import is_done
@@ -32,26 +33,44 @@ def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFold
     copied: dict[Path, WantedTokenizer] = {}
     for planned in experiments:
         subfolder = f"{slug(planned.experiment.name)}-{planned.keys.experiment_id[:ID_DIGITS]}"
+        places = _places(planned, subfolder if len(experiments) > 1 else None)
         try:
-            for target, source in _trained(planned, results, subfolder if len(experiments) > 1 else None).items():
+            for target, source in _trained(planned, results, places).items():
                 _copy(planned, source, target)
-                copied[target] = _tokenizer(planned)
+                copied[target] = WantedTokenizer.of(
+                    planned.experiment.config.model,
+                    planned.experiment.fingerprints.revisions,
+                    planned.experiment.folder,
+                )
+            _copy_exports(planned, results, places)
         except OSError as error:
             failures.append(f'"{planned.experiment.name}": its adapter could not be copied: {_reason(error)}')
     return [*failures, *_copy_tokenizers(copied)]
 
 
-def _trained(planned: PlannedExperiment, results: ResultsFolder, subfolder: str | None) -> dict[Path, JobFolder]:
-    """Where the copies go -> the training they are of; none where they are not asked for, or it is not done."""
+def _places(planned: PlannedExperiment, subfolder: str | None) -> dict[int | None, Path]:
+    """Fold -> where the copies of its training go; empty where they are not asked for."""
     output = trainer_args_of(planned.experiment.config).get("output_dir")
     if output is None:
         return {}
     target = Path(output) / subfolder if subfolder else Path(output)
-    places = {
-        target if fold is None else target / f"fold{fold}": results.stage("train", key)
-        for fold, key in planned.keys.trainings.items()
-    }
-    return {place: source for place, source in places.items() if is_done(source)}
+    return {fold: target if fold is None else target / f"fold{fold}" for fold in planned.keys.trainings}
+
+
+def _trained(
+    planned: PlannedExperiment, results: ResultsFolder, places: Mapping[int | None, Path]
+) -> dict[Path, JobFolder]:
+    """Where the copies go -> the training they are of, of those that are done."""
+    trainings = {place: results.stage("train", planned.keys.trainings[fold]) for fold, place in places.items()}
+    return {place: source for place, source in trainings.items() if is_done(source)}
+
+
+def _copy_exports(planned: PlannedExperiment, results: ResultsFolder, places: Mapping[int | None, Path]) -> None:
+    """Beside each copied adapter, in a folder of its own, the model that was exported."""
+    for item, key in export_keys(planned.experiment, planned.keys).items():
+        export = results.stage("export", key)
+        if item.fold in places and is_done(export):
+            copy_folder(export.exported, places[item.fold] / export.exported.name)
 
 
 def _copy(planned: PlannedExperiment, source: JobFolder, target: Path) -> None:
@@ -61,13 +80,6 @@ def _copy(planned: PlannedExperiment, source: JobFolder, target: Path) -> None:
     elif trainer_args_of(planned.experiment.config).get("save_strategy") != "no":
         text = f"{target} gets no checkpoints: the training was done before they were asked for"
         say_once(str(target), f"{text} (a stage whose folder is deleted runs again: {source.path})")
-
-
-def _tokenizer(planned: PlannedExperiment) -> WantedTokenizer:
-    experiment, model = planned.experiment, planned.experiment.config.model
-    commits, template = experiment.fingerprints.revisions, model.chat_template_from
-    commit, of_template = commits.get("model"), commits.get("chat_template")
-    return WantedTokenizer(model.name, commit, template, of_template, str(experiment.folder))
 
 
 def _copy_tokenizers(copied: Mapping[Path, WantedTokenizer]) -> list[str]:

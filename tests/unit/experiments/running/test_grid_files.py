@@ -11,8 +11,10 @@ from sft.exceptions import MachineError
 from sft.experiments.running import trained_adapters
 from sft.experiments.running.grid_files import read_grid, write_configs, write_grid
 from sft.experiments.running.trained_adapters import copy_adapters
+from sft.pipeline.exports import export_keys
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
 from sft.runs.atomic import write_json
+from sft.runs.experiments import listed_experiments
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import write_manifest
 
@@ -148,3 +150,32 @@ def test_a_grid_of_a_newer_version_is_refused(results: ResultsFolder) -> None:
     write_json(results.grid, {"schema": 2, "pinned": {}})
     with pytest.raises(MachineError, match=r"grid.json: was written by a newer version of sft \(schema 2"):
         read_grid(results)
+
+
+def test_what_was_exported_is_copied_beside_its_adapter(results: ResultsFolder, planned: Any, tmp_path: Path) -> None:
+    args = {"trainer_args": {"output_dir": str(tmp_path / "out")}}
+    plan = planned(a={"training": {**args, "save_method": "merged"}}, b={"training": args})
+    a, b = plan.experiments
+    (key,) = export_keys(a.experiment, a.keys).values()
+    for source, folder in (
+        (results.stage("train", a.keys.train), "adapter"),
+        (results.stage("export", key), "export"),
+    ):
+        (source.path / folder).mkdir(parents=True)
+        (source.path / folder / "weights").write_text(folder)
+        write_manifest(source, [source.path / folder])
+    assert copy_adapters([b], results) == []
+    assert not (tmp_path / "out" / "export").exists()
+    assert copy_adapters([a], results) == []
+    assert (tmp_path / "out" / "weights").read_text() == "adapter"
+    assert (tmp_path / "out" / "export" / "weights").read_text() == "export"
+
+
+def test_the_exports_of_all_names_of_an_experiment_are_written(results: ResultsFolder, planned: Any) -> None:
+    forms = ("adapter", "merged", "safetensors")
+    plan = planned(**{form: {"training": {"save_method": form}} for form in forms})
+    (folder,) = set(write(plan, results).values())
+    keys = [key for item in plan.experiments for key in export_keys(item.experiment, item.keys).values()]
+    assert len(keys) == 2
+    assert json.loads(folder.config.read_text())["exports"] == sorted(keys)
+    assert [item.path.name for item in listed_experiments(results)[0].exports] == sorted(keys)

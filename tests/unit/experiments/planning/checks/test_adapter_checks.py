@@ -67,3 +67,34 @@ def test_the_loss_that_balances_experts_needs_experts(
         plan_of(project, a=config)
     (line,) = caught.value.lines
     assert "needs a mixture-of-experts model" in line
+
+
+@pytest.mark.parametrize(
+    ("patch", "told"),
+    [
+        ({}, None),
+        ({"training": {"save_method": "adapter"}, "adapter": {"method": "last_layer"}, "lora": None}, None),
+        ({"model": {"quantization": {"config_class": "BitsAndBytesConfig", "args": {"load_in_4bit": True}}}}, None),
+        ({"model": {"quantization": {"config_class": "QuantoConfig", "args": {}}}}, "weights stored as quanto"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_merged_is_not_exported(
+    plan_of: Callable[..., Any],
+    project: Path,
+    raw: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    patch: dict[str, Any],
+    told: str | None,
+) -> None:
+    monkeypatch.setattr("sft.experiments.planning.checks.sections.require_package", lambda _: None)
+    config = raw({"training": {"save_method": "merged"}}, patch)
+    if told is None:
+        assert plan_of(project, a=config).experiments
+        return
+    with pytest.raises(InvalidExperiments) as caught:
+        plan_of(project, a=config)
+    (line,) = caught.value.lines
+    assert "training.save_method: 'merged': " in line
+    assert told in line
+    assert line.endswith("write 'adapter', or leave it out")
