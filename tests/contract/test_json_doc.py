@@ -23,7 +23,7 @@ from tests.support import grids
 Printed = Callable[..., tuple[int, dict[str, Any]]]
 
 WORDS = {
-    "plan": {"train", "infer", "evaluate", "baseline", "done", "reads", "tokens", *get_args(Kind)},
+    "plan": {"train", "infer", "evaluate", "baseline", "export", "done", "reads", "tokens", *get_args(Kind)},
     "status": {
         *("done", "predicted", "running", "pending", "failed", "timeout", "interrupted", "preempted"),
         *("lost", "damaged", "pruned"),

@@ -52,10 +52,14 @@ class RunOutcome:
     """The jobs took, together with all between them."""
     unwritten: tuple[str, ...] = ()
     """What could not be written after the last job, one line each: copies of adapters, the leaderboard."""
-    unexported: frozenset[str] = frozenset()
-    """Names of the experiments of which an export failed that was asked for beside their results."""
     warnings: tuple[str, ...] = ()
     """What else went wrong after the last job, and is no fault of the machine."""
+
+    @property
+    def unexported(self) -> frozenset[str]:
+        """Names of the experiments of which an export failed that was asked for beside their results."""
+        exports = {path: job for path, job in self.work.needed.items() if job.record.stage == "export"}
+        return frozenset(job.record.name for path, job in exports.items() if path in self.summary.failed)
 
     def facts(self) -> RunFacts:
         """What the closing lines are made of."""
@@ -110,7 +114,6 @@ def run_plan(
         work=work,
         seconds=time.monotonic() - began,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
-        unexported=_unexported(beside, summary),
     )
 
 
@@ -119,11 +122,6 @@ def _jobs_beside(plan: GridPlan, results: ResultsFolder, request: RunRequest) ->
     keyed = [(planned.experiment, planned.keys) for planned in plan.experiments]
     baselines = baseline_jobs(keyed, results) if request.goal == "metrics" else []
     return [*baselines, *(export_jobs(keyed, results) if request.trains else ())]
-
-
-def _unexported(beside: Sequence[PlannedJob], summary: RunSummary) -> frozenset[str]:
-    exports = [job for job in beside if job.record.stage == "export"]
-    return frozenset(job.record.name for job in exports if job.folder.path in summary.failed)
 
 
 def _jobs_by_name(plan: GridPlan, results: ResultsFolder, request: RunRequest) -> dict[str, list[PlannedJob]]:
