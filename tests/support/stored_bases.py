@@ -47,7 +47,7 @@ PACKED = ("gptq", "awq")
 STOPPING = ("Int8DynamicActivationInt8WeightConfig", "Int8DynamicActivationIntxWeightConfig")
 CELLS = [
     *(Cell(method, "torchao-8") for method in ("lora", "dora", "ssf", "oft")),
-    *(Cell(method, "torchao-8", rate=5e-2) for method in ("ia3", "vera", "ln_tuning")),
+    *(Cell(method, "torchao-8", rate=5e-2) for method in ("ia3", "vera", "ln_tuning", "loha", "gralora")),
     *(Cell(method, "torchao-4") for method in ("lora", "dora", "bottleneck")),
     Cell("lora", "torchao-fp8"),
     Cell("lora", "quanto"),

@@ -1,7 +1,7 @@
 """PEFT's methods that scale, shift or rotate what layers compute, and those of tokens: as they were measured."""
 
 from sft.adapters.peft.method import PeftMethod
-from sft.adapters.peft.row import BITSANDBYTES, IN_FRONT, READS, WITH_PACKED, WITH_TORCHAO, PeftRow
+from sft.adapters.peft.row import IN_FRONT, READS, WITH_PACKED, WITH_TORCHAO, PeftRow
 
 VIRTUAL = "its virtual tokens stand in front of every prompt from the first step on"
 
@@ -64,7 +64,7 @@ P_TUNING = PeftMethod(
         targets="none",
         defaults={"num_virtual_tokens": 20},
         start=VIRTUAL,
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         unmergeable=IN_FRONT,
         learning_rate=1e-3,
     )
@@ -77,7 +77,7 @@ PREFIX_TUNING = PeftMethod(
         targets="none",
         defaults={"num_virtual_tokens": 20},
         start=VIRTUAL,
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         unmergeable=IN_FRONT,
         learning_rate=1e-2,
     )
@@ -90,7 +90,7 @@ CARTRIDGE = PeftMethod(
         targets="none",
         defaults={"num_virtual_tokens": 20},
         start=VIRTUAL,
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         unmergeable=IN_FRONT,
         learning_rate=1e-2,
     )
@@ -103,7 +103,7 @@ ADAPTION_PROMPT = PeftMethod(
         targets="none",
         defaults={"adapter_len": 10},
         fitted={"adapter_layers": "blocks"},
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         unmergeable="its prompts are no part of the base's weights",
         learning_rate=9e-3,
     )
@@ -115,7 +115,7 @@ TRAINABLE_TOKENS = PeftMethod(
         "peft.tuners.trainable_tokens.config:TrainableTokensConfig",
         targets="embedding",
         needed=("token_indices",),
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         learning_rate=1e-3,
     )
 )
@@ -125,7 +125,7 @@ BOFT = PeftMethod(
         "BOFT (arXiv:2311.06243): butterfly products of rotations of each layer's inputs",
         "peft.tuners.boft.config:BOFTConfig",
         refused={"boft_n_butterfly_factor": "more than 1 needs a CUDA extension that PEFT compiles"},
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         takes_conv1d=False,
     )
 )
@@ -144,7 +144,7 @@ ROAD = PeftMethod(
         "RoAd (arXiv:2409.00119): rotations and scales of pairs of each layer's outputs",
         "peft.tuners.road.config:RoadConfig",
         fitted={"group_size": "even_divisor"},
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         takes_conv1d=False,
     )
 )
@@ -155,7 +155,7 @@ BEFT = PeftMethod(
         "peft.tuners.beft.config:BeftConfig",
         unmergeable="the shift needs a bias in the layers of values, which most models lack",
         targets="values",
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         takes_conv1d=False,
     )
 )

@@ -12,7 +12,7 @@ embedding; or nothing, as the method has a place of its own."""
 BITSANDBYTES = ("plain", "nf4", "fp4", "int8")
 WITH_TORCHAO = (*BITSANDBYTES, "torchao")
 WITH_PACKED = (*WITH_TORCHAO, "gptq", "awq")
-EIGHT_BITS = ("plain", "int8")
+EIGHT_BITS = ("plain", "int8", "torchao")
 READS = "it computes with the base's weights as they are stored, and these are packed"
 UNTRIED = "it was not tried on weights that are packed so"
 IN_FRONT = "what it learned stands in front of the prompt and is no part of the base's weights"

@@ -1,14 +1,14 @@
 """PEFT's methods that learn a change of weights, of few numbers: as they were measured."""
 
 from sft.adapters.peft.method import PeftMethod
-from sft.adapters.peft.row import BITSANDBYTES, EIGHT_BITS, READS, PeftRow
+from sft.adapters.peft.row import BITSANDBYTES, EIGHT_BITS, READS, WITH_TORCHAO, PeftRow
 
 PVERA = PeftMethod(
     PeftRow(
         "pvera",
         "PVeRA (arXiv:2512.07703): VeRA whose scales are drawn from a learned distribution in training",
         "peft.tuners.pvera.config:PveraConfig",
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         learning_rate=4e-3,
     )
 )
@@ -17,7 +17,7 @@ RANDLORA = PeftMethod(
         "randlora",
         "RandLoRA (arXiv:2502.00987): learned scales of many frozen random low-rank factors",
         "peft.tuners.randlora.config:RandLoraConfig",
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
     )
 )
 LOHA = PeftMethod(
@@ -53,7 +53,7 @@ LILY = PeftMethod(
         "lily",
         "Lily (arXiv:2407.09946): low-rank factors that layers share, mixed by a router",
         "peft.tuners.lily.config:LilyConfig",
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         takes_conv1d=False,
         unmergeable="its router mixes the factors anew for every token",
     )
@@ -63,7 +63,7 @@ GRALORA = PeftMethod(
         "gralora",
         "GraLoRA (arXiv:2505.20355): low-rank factors of each block of a weight",
         "peft.tuners.gralora.config:GraloraConfig",
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
     )
 )
 MISS = PeftMethod(
@@ -71,7 +71,7 @@ MISS = PeftMethod(
         "miss",
         "MiSS (arXiv:2409.15371): one small matrix, repeated over the whole weight",
         "peft.tuners.miss.config:MissConfig",
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         takes_conv1d=False,
         fitted={"r": "divisor"},
     )
@@ -83,7 +83,7 @@ VBLORA = PeftMethod(
         "peft.tuners.vblora.config:VBLoRAConfig",
         fitted={"vector_length": "divisor"},
         start="its vectors are drawn at random, near zero",
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         learning_rate=1e-3,
     )
 )
@@ -182,7 +182,7 @@ FOURIERFT = PeftMethod(
         "FourierFT (arXiv:2405.03003): some coefficients of the Fourier transform of a weight's change",
         "peft.tuners.fourierft.config:FourierFTConfig",
         defaults={"init_weights": True},
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         learning_rate=3e-3,
     )
 )
@@ -191,7 +191,7 @@ WAVEFT = PeftMethod(
         "waveft",
         "WaveFT (arXiv:2505.12532): some coefficients of the wavelet transform of a weight's change",
         "peft.tuners.waveft.config:WaveFTConfig",
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
     )
 )
 C3A = PeftMethod(
@@ -201,7 +201,7 @@ C3A = PeftMethod(
         "peft.tuners.c3a.config:C3AConfig",
         defaults={"init_weights": True},
         fitted={"block_size": "divisor"},
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         takes_conv1d=False,
     )
 )
@@ -212,7 +212,7 @@ SHIRA = PeftMethod(
         "peft.tuners.shira.config:ShiraConfig",
         defaults={"random_seed": 0},
         start="on int8 its layers no longer round their inputs to 8 bits",
-        storages=BITSANDBYTES,
+        storages=WITH_TORCHAO,
         takes_conv1d=False,
     )
 )
