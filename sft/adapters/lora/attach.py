@@ -97,7 +97,7 @@ def build_lora(
         raise UserError(f"target_modules: {fault}" if fault else _no_fit(error), kind="model") from error
     _check_wrapped(model)
     _check_ranks(attached)
-    _note_unmatched(options, _layers(model))
+    _note_unmatched(attached, options)
     require_patterns(attached, ADAPTER, "", ("rank_pattern", "alpha_pattern"))
     attached.peft_config[ADAPTER].init_lora_weights = initialization
     return attached
@@ -194,9 +194,11 @@ def _check_ranks(model: nn.Module) -> None:
         raise UserError(f"r: {fault}", kind="config")
 
 
-def _note_unmatched(options: Mapping[str, Any], names: Sequence[str]) -> None:
+def _note_unmatched(model: Any, options: Mapping[str, Any]) -> None:
     """Tell of each target that no layer has the name of, where others have; PEFT passes over it."""
-    written = options.get("target_modules")
+    written, names = options.get("target_modules"), _layers(model.get_base_model())
+    if model.peft_config[ADAPTER].target_parameters:  # PEFT reads some names as those of joined experts
+        return
     for target in written if isinstance(written, list) else ():
         fault = unmatched_targets({"target_modules": [target]}, names)
         if fault is not None:

@@ -87,3 +87,17 @@ def test_a_set_up_opens_the_run_nearest_to_its_mean(made: ResultsBuilder) -> Non
     page = groups_table(leaderboard.boards[0], record["boards"][0], record["rows"])
     names = {row["id"]: row["name"] for row in record["rows"]}
     assert [names[key] for key in page.opens] == ["x/seed1"]
+
+
+@pytest.mark.parametrize("section", ["lora", "adapter"])
+def test_the_exported_rank_is_shown_where_it_is_another_than_the_trained(made: ResultsBuilder, section: str) -> None:
+    def ranked(name: str, n_right: int, rank: int, exported: int) -> None:
+        own = {"r": rank} if section == "lora" else {"method": "dora", "r": rank}
+        changes = {"lora": None, section: own}
+        made.scored(name, outcome(np.arange(200) < n_right), changes, resources={"exported_rank": exported})
+
+    ranked("low", 9, 4, 4)
+    ranked("high", 7, 16, 16)
+    assert "exported rank" not in board_table(made.board()).headers
+    ranked("twice", 5, 4, 8)
+    assert column(made, "exported rank") == {"low": "4", "high": "16", "twice": "8"}
