@@ -32,7 +32,7 @@ def _run(bench: Bench, name: str, layer: str, arguments: dict[str, Any], found: 
         raise Skipped(f"{PACKAGE} is not installed; nothing is known of {name} on this machine")
     quantization = QuantizationConfig(config_class="BitsAndBytesConfig", args=arguments)
     model = loaded(bench, quantization=quantization)
-    count = sum(type(module).__name__ == layer for module in model.modules())
+    count = sum(any(kind.__name__ == layer for kind in type(module).__mro__) for module in model.modules())
     found.figure(f"layers of class {layer}", count, "", "> 0")
     found.require(count > 0, f"no layer was quantised: no {layer}")
     untrained = scored(bench, model)
