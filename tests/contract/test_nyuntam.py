@@ -50,7 +50,7 @@ FACTS = {
     "Text Generation": ["packing", "dataset_text_field", "max_seq_length", "flash_attention2"],
 }
 """The parameters of these sections as nyuntam_adapt documents them."""
-NOT_YET = {"training.last_layer", "training.save_method"}
+NOT_YET = {"training.last_layer"}
 NO_NUMBER = {
     *(f"{TRAINER}.{name}" for name in ("dataloader_num_workers", "save_strategy", "save_steps", "save_total_limit")),
     "training.save_method",
