@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter
-from sft.adapters.saving import load_adapter
+from sft.adapters.saving import load_adapter, save_adapter
 from sft.adapters.support import refusal
 from sft.config.model import QuantizationConfig
+from sft.deployment.exporting.merging import merged_model
 from sft.exceptions import UserError
 from sft.initialization.utils import dequantize
 from sft.models.loading import ModelSource, load_model
@@ -97,6 +98,20 @@ def check_initial(kind: str, init: str) -> None:
     assert off(before, tiny_logits(attached)) < 1e-4
 
 
+def check_export(kind: str, folder: Path) -> None:
+    """A trained adapter becomes part of the plain weights that the stored ones stand for."""
+    model = attach_adapter(MAKERS[kind](), "lora", {"r": 4}, Path(), 1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.05)
+    save_adapter(model, "lora", folder)
+    merged, measured = merged_model(MAKERS[kind], folder, [list(range(2, 12))], lambda: None)
+    assert measured.distances.merged < 1e-4 < measured.distances.base
+    assert not hasattr(merged.config, "quantization_config")
+    assert type(merged.model.layers[0].mlp.up_proj) is torch.nn.Linear
+
+
 def check_stopped(folder: Path, quant_type: str) -> None:
     """Outputs come without a gradient, and the trainer as well as the plan refuse."""
     model = loaded(folder, "plain", ("TorchAoConfig", {"quant_type": quant_type}))
@@ -125,6 +140,8 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"reading {kind}", lambda kind=kind: check_reading(kind, stands_for.get(kind))
     for kind, init in (("gptq", "pissa"), ("awq", "pca"), ("torchao-4", "pissa")):
         yield f"{init} on {kind}", lambda kind=kind, init=init: check_initial(kind, init)
+    for kind in ("torchao-8", *PACKED):
+        yield f"export from {kind}", lambda kind=kind: check_export(kind, Path(tempfile.mkdtemp(dir=folder)) / "made")
     for quant_type in STOPPING:
         yield quant_type, lambda quant_type=quant_type: check_stopped(folder, quant_type)
     yield "left plain", lambda: check_left_plain(folder)
