@@ -27,6 +27,7 @@ adapter_registry: Registry = {
     "hra": "sft.adapters.peft.methods:HRA",
     "road": "sft.adapters.peft.methods:ROAD",
     "beft": "sft.adapters.peft.methods:BEFT",
+    "adalora": "sft.adapters.peft.adalora:METHOD",
     "pvera": "sft.adapters.peft.weight_changes:PVERA",
     "randlora": "sft.adapters.peft.weight_changes:RANDLORA",
     "loha": "sft.adapters.peft.weight_changes:LOHA",

@@ -25,6 +25,7 @@ from sft.adapters.parameters import set_tensors
 from sft.processes.signals import StopRequested, stop_requested
 from sft.training.callbacks import check_finite
 from sft.training.checkpoints import STATE, TENSORS, Checkpoint, CheckpointFolder, Piece, write_piece
+from sft.training.rank_allocation import penalty
 from sft.training.row_weights import COLUMN, WeighingCollator, weighed
 
 
@@ -90,7 +91,8 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         weights = inputs.pop(COLUMN, None)
         asked = model if weights is None else weighed(model, weights)
         with head_as_computed(self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model):
-            return super().compute_loss(asked, inputs, *args, **kwargs)
+            loss = super().compute_loss(asked, inputs, *args, **kwargs)
+        return loss + penalty(self.model) / self.args.gradient_accumulation_steps if self.model.training else loss
 
     def weigh_rows(self) -> None:
         """Have the loss of each training row multiplied by its `loss_weight`."""

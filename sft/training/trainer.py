@@ -33,6 +33,7 @@ from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, Reac
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
 from sft.training.loss_needs import adapters_found, fit_loss
+from sft.training.rank_allocation import rank_callbacks
 from sft.training.row_weights import COLUMN
 
 __all__ = ["TrainerSettings", "TrainingRecord", "train_model"]
@@ -131,7 +132,7 @@ def train_model(
     told = judged_warnings("the trainer")
     with told, _bars_only_on_a_terminal(), _settings_kept(model, tokenizer), adapters_found(model):
         trainer = _build_trainer(model, tokenizer, rows, dev_rows, settings)
-    for callback in (HeartbeatCallback(progress), ReachCallback()):
+    for callback in (HeartbeatCallback(progress), ReachCallback(), *rank_callbacks(model)):
         trainer.add_callback(callback)
     _train(trainer, settings)
     model.eval()
@@ -139,8 +140,7 @@ def train_model(
 
 
 def _train(trainer: CheckedTrainer, settings: TrainerSettings) -> None:
-    resumed = settings.resumed
-    trainer.saving = _saving(settings)
+    trainer.saving, resumed = _saving(settings), settings.resumed
     if resumed is not None:
         trainer.add_callback(ResumeCallback(trainer, resumed))
     set_seed(settings.seed % SEED_LIMIT)

@@ -26,13 +26,16 @@ OF_THE_MATRIX = ("ia3", "vera", "oft", "ln_tuning", "prompt_tuning")
 START = {"vblora": 0.05, "unilora": 0.05}
 """By how much the start may be off where the method's row says that it is."""
 RATES = {
+    "adalora": 0.1,
     "pvera": 5e-2,
-    "c3a": 5e-2,
+    "c3a": 0.3,
     "beft": 5e-2,
     "unilora": 0.5,
     "adaption_prompt": 0.1,
     "loha": 2e-2,
     "adamss": 2e-2,
+    "vblora": 5e-2,
+    "supertuning": 5e-2,
 }
 METHODS = [name for name, target in adapter_registry.items() if ".adapters.peft." in target]
 FURTHER = [name for name in METHODS if name not in OF_THE_MATRIX]
