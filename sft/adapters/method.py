@@ -70,6 +70,18 @@ class AdapterMethod(Protocol):
         """Why a trained adapter cannot become part of a base stored so; None where it can."""
         ...
 
+    def with_head(self, options: Mapping[str, Any], head: str) -> Mapping[str, Any]:
+        """The options under which the output head is trained as well (`training.last_layer`), with weights of its own.
+
+        Args:
+            options: of this method.
+            head: name of the head among the modules of the base.
+
+        Raises:
+            UserError: this method trains it already, or cannot.
+        """
+        ...
+
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """What an option means where it is left out: ours, else that of the installed library's class.
 

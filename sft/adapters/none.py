@@ -41,6 +41,10 @@ class NoAdapter:
         """There is nothing to merge."""
         return "adapter.method is none: nothing is trained"
 
+    def with_head(self, options: Mapping[str, Any], head: str) -> NoReturn:
+        """Always an error."""
+        self.attach(None, options, Path(), ())
+
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """There are none."""
         return {}

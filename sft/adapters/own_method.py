@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 METHOD_FILE = "method.json"
 TENSORS_FILE = "method.safetensors"
 SCHEMA = 1
+HEAD = "last_layer"
+"""What `method.json` says among the options where the output head was trained as well."""
 ATTACHED = "sft_method"
 """Attribute of a model with an adapter of such a method: the options that it was built with."""
 
@@ -70,6 +72,10 @@ class OwnMethod(ABC):
     def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
         """It cannot, where a subclass does not say how."""
         return f"an adapter of {self.name} is no part of the base's weights"
+
+    def with_head(self, options: Mapping[str, Any], head: str) -> Mapping[str, Any]:
+        """Noted among the options, so that the saved adapter says so."""
+        return {**options, HEAD: True}
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """Those of `options`; an adapter that is trained on keeps its own."""
@@ -137,10 +143,15 @@ class OwnMethod(ABC):
 
     def _whole(self, options: Mapping[str, Any]) -> dict[str, Any]:
         written = {key: value for key, value in options.items() if key in self.options.model_fields}
-        return self.options.model_validate(written).model_dump()
+        whole = self.options.model_validate(written).model_dump()
+        return {**whole, HEAD: True} if options.get(HEAD) else whole
 
     def _built(self, model: Any, options: dict[str, Any]) -> Any:
-        built = self.build(model, options)
+        from sft.adapters.base_weights.head import train_head
+
+        built = self.build(model, {key: value for key, value in options.items() if key != HEAD})
+        if options.get(HEAD):
+            train_head(built, self.name)
         vars(built)[ATTACHED] = options
         return built
 

@@ -36,7 +36,7 @@ def layer_calls(model: Any, names: Collection[str]) -> list[Call]:
     """
     was_training = model.training
     with _noted(model.eval(), names) as calls, torch.no_grad():
-        model(**_few_tokens(model))
+        model(**few_tokens(model))
     model.train(was_training)
     return calls
 
@@ -51,8 +51,8 @@ def passed_by_text(model: Any, names: Collection[str]) -> set[str]:
 
 def alike(names: Collection[str], calls: Collection[Call]) -> set[str]:
     """Those of the names that are of these calls, or differ from one in numbers alone."""
-    forms = {_form(call.name) for call in calls}
-    return {name for name in names if _form(name) in forms}
+    forms = {numberless(call.name) for call in calls}
+    return {name for name in names if numberless(name) in forms}
 
 
 def weighs_experts(layer: nn.Module) -> bool:
@@ -67,7 +67,8 @@ def chooses_experts(model: nn.Module, name: str) -> bool:
     return leaf in CHOOSING_NAMES or any(map(weighs_experts, layers))
 
 
-def _few_tokens(model: Any) -> dict[str, Any]:
+def few_tokens(model: Any) -> dict[str, Any]:
+    """What a model is called with to run on a few tokens."""
     ids = torch.zeros((1, TOKENS), dtype=torch.long, device=model.device)
     known = inspect.signature(model.forward).parameters
     given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "use_cache": False}
@@ -96,5 +97,6 @@ def _noted(model: nn.Module, names: Collection[str]) -> Iterator[list[Call]]:
             handle.remove()
 
 
-def _form(name: str) -> str:
+def numberless(name: str) -> str:
+    """A name of a module or weight in which every number is a star."""
     return re.sub(r"\.\d+(?=\.|$)", ".*", name)

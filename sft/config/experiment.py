@@ -130,6 +130,11 @@ class ExperimentConfig(Section):
         return self.training.save_method if self.trains and self.training is not None else "adapter"
 
     @property
+    def trains_head(self) -> bool:
+        """Whether the output head is trained beside what the adapter method trains."""
+        return self.trains and self.training is not None and self.training.last_layer
+
+    @property
     def calibration(self) -> str:
         """Name of the calibrator."""
         return str(self.inference.calibration_args.get("calibration_fn", "none"))

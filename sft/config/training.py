@@ -27,6 +27,11 @@ class TrainingConfig(Section):
     so that every label counts alike; default none.
     """
 
+    last_layer: bool = False
+    """Whether the output head is trained beside what the adapter method trains; a head that shares the weights of the
+    input embedding gets its own; default false.
+    """
+
     trainer_args: dict[str, Any] = {}
     """Everything `trl.SFTConfig` takes; `max_seq_length` is an alias of `max_length`; default {}."""
 

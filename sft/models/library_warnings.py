@@ -33,7 +33,7 @@ HARMLESS = (
     r"parameters are on the meta device",  # they are brought in when they are needed
     r"Failed to load CPU gemm",
     r"will be cast from \S+ to float16 during quantization",
-    r"tie_word_embeddings=True",  # speaks of merging, which nothing here does
+    r"tie_word_embeddings=True",  # speaks of merging, after which the config says otherwise
     r"lora_bias=True. was passed",
     r"Setting `save_embedding_layers`",
     r"fan_in_fan_out is set to \w+ but",

@@ -35,6 +35,7 @@ _NAMES: Mapping[str, str] = {
     "trainer_args": "training.trainer_args",
     "class_weights": "training.class_weights",
     "save_method": "training.save_method",
+    "last_layer": "training.last_layer",
     "random_icl": "inference.random_icl",
     "label_scoring": "inference.label_scoring",
     "calibration_args": "inference.calibration_args",

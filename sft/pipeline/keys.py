@@ -143,6 +143,7 @@ def train_fields(experiment: Experiment, fold: int | None = None) -> Fields:
             "training_seed": config.seed_of("training"),
         }
         | ({"class_weights": "balanced"} if weighs_labels(config) else {})
+        | ({"last_layer": True} if config.trains_head else {})
     )
 
 

@@ -3,13 +3,14 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
-from sft.adapters.method import adapter_method
+from sft.adapters.base_weights.head import head_name
+from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.adapters.parameters import count_parameters, set_tensors
 from sft.adapters.saving import save_adapter
 from sft.adapters.virtual_tokens import context_left, planned_virtual_tokens
@@ -54,6 +55,8 @@ class _Material:
     objective: Objective
     tokenizer: Any
     model: Any
+    adapter_options: Mapping[str, Any]
+    """What the user wrote of the adapter method, and what of it follows from other sections."""
     trainer_args: dict[str, Any]
     rows: list[PromptedRow]
     train: list[TrainRow]
@@ -84,7 +87,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
         material.trainer_args,
         config.seed_of("training"),
         checkpoints,
-        save_start=lambda place: method.save_start(model, config.adapter_options, place),
+        save_start=lambda place: method.save_start(model, material.adapter_options, place),
         own_tensors=method.own_tensors,
         resumed=resumed,
         stage_started=started,
@@ -173,7 +176,9 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     labels = [row.row.text(config.prompting.output_column) for row in rows] if weighs_labels(config) else []
     weights = balanced_weights(labels) if labels else None
     train = _train_rows(rows, [weights[label] for label in labels] if weights else None)
-    return _Material(config, objective, tokenizer, model, trainer_args, rows, train, _train_rows(dev) or None, weights)
+    options = _adapter_options(config, objective, model)
+    dev_rows = _train_rows(dev) or None
+    return _Material(config, objective, tokenizer, model, options, trainer_args, rows, train, dev_rows, weights)
 
 
 def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dict[str, Any]:
@@ -191,14 +196,20 @@ def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dic
 def _with_adapter(material: _Material, folder: Path, start: Path | None) -> Any:
     """The model with its adapter; `start` is what an interrupted training left of it before the first step."""
     model, config = material.model, material.config
-    method, options = config.adapter_method, config.adapter_options
+    method, options = config.adapter_method, material.adapter_options
     with loading_room("the adapter was made"):
         if config.model.adapter is not None:
             return continue_adapter(model, method, options, folder / config.model.adapter)
-        options = {"task_type": material.objective.peft_task_type, **options}
         if start is not None:
             return restore_adapter(model, method, options, start)
         return attach_adapter(model, method, options, folder, config.seed_of("init"), material.train)
+
+
+def _adapter_options(config: ExperimentConfig, objective: Objective, model: Any) -> Mapping[str, Any]:
+    options = {TASK_TYPE: objective.peft_task_type, **config.adapter_options}
+    return (
+        adapter_method(config.adapter_method).with_head(options, head_name(model)) if config.trains_head else options
+    )
 
 
 def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None) -> list[PromptedRow]:

@@ -58,6 +58,9 @@ class Cell:
     """Pattern of the names of trained tensors that need not move in three steps."""
 
     rate: float = 1e-2
+    last_layer: bool = False
+    """Whether the output head is trained as well."""
+
     close: float | None = None
     """Takes the place of the kind's `CLOSE`."""
 
@@ -69,8 +72,15 @@ class Cell:
     def tolerance(self) -> float:
         return CLOSE.get(self.kind, 1e-5) if self.close is None else self.close
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options as the train stage gives them to the method."""
+        given = {TASK_TYPE: "CAUSAL_LM", **self.options}
+        return dict(adapter_method(self.method).with_head(given, "lm_head")) if self.last_layer else given
+
     def __str__(self) -> str:
-        return "-".join([self.method, self.kind, *(f"{key}={value}" for key, value in self.options.items())])
+        head = ["last_layer"] if self.last_layer else []
+        return "-".join([self.method, self.kind, *(f"{key}={value}" for key, value in self.options.items()), *head])
 
 
 @dataclass(frozen=True)
@@ -186,7 +196,7 @@ def _train(cell: Cell, folder: Path) -> Trained:
     folder.mkdir(exist_ok=True)
     method, checkpoints = adapter_method(cell.method), CheckpointFolder(folder / "work")
     resumed = checkpoints.newest()
-    base, options = MAKERS[cell.kind](), {TASK_TYPE: "CAUSAL_LM", **cell.options}
+    base, options = MAKERS[cell.kind](), cell.given
     model = (
         _attached(cell, base) if resumed is None else restore_adapter(base, cell.method, options, checkpoints.start)
     )
@@ -196,7 +206,7 @@ def _train(cell: Cell, folder: Path) -> Trained:
         effective_trainer_args(args, cell.method),
         13,
         checkpoints,
-        lambda place: method.save_start(model, cell.options, place),
+        lambda place: method.save_start(model, options, place),
         method.own_tensors,
         resumed,
     )
@@ -210,7 +220,7 @@ def _train(cell: Cell, folder: Path) -> Trained:
 
 
 def _attached(cell: Cell, base: Any) -> Any:
-    return attach_adapter(base, cell.method, {TASK_TYPE: "CAUSAL_LM", **cell.options}, Path(), 7, tiny_rows())
+    return attach_adapter(base, cell.method, cell.given, Path(), 7, tiny_rows())
 
 
 def _trained_tensors(model: Any) -> dict[str, torch.Tensor]:

@@ -33,7 +33,7 @@ class Full(WeightsMethod):
         """The model, every weight of which that a text passes is trained."""
         from sft.adapters.base_weights.parts import Part, passed_weights, require_plain, train_only
 
-        require_plain(self.name, [Part("the model", model)])
+        require_plain(self.name, [Part("", model)])
         train_only(model, passed_weights(model))
         return model
 

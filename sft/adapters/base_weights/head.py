@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from sft.adapters.base_weights.parts import Part, require_plain
 from sft.exceptions import UserError
 
 TIED = "tie_word_embeddings"
@@ -39,17 +40,33 @@ def untied_head(model: Any) -> Any:
     for name in shared:
         weight = getattr(head, name)
         setattr(head, name, nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad))
-    if shared:
-        say_untied(model)
+    say_own_head(model)
     return head
 
 
-def say_untied(model: Any) -> None:
-    """Have a model's config say that its head does not share the weights of the input embedding."""
-    for config in (model.config, model.config.get_text_config()):
-        if getattr(config, TIED, False):
-            setattr(config, TIED, False)
-    if hasattr(
-        model, "all_tied_weights_keys"
-    ):  # what transformers takes for one tensor when it moves or saves a model
-        model.all_tied_weights_keys = model.get_expanded_tied_weights_keys(all_submodels=True)
+def train_head(model: Any, method: str) -> None:
+    """Have the output head of a model require gradients, with weights of its own.
+
+    Args:
+        model: with the parts of a method beside the base's own; they are left as they are.
+        method: name of that method, for messages.
+
+    Raises:
+        UserError: kind model: there is no head, or its weights are no plain numbers.
+    """
+    name = head_name(model)
+    require_plain(method, [Part(name, untied_head(model))])
+    for weight in model.get_submodule(name).parameters(recurse=False):
+        weight.requires_grad_(True)
+
+
+def say_own_head(model: Any) -> None:
+    """Have the config of a base model whose head no longer shares the weights of the input embedding say so."""
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    configs = [config for config in (model.config, model.config.get_text_config()) if getattr(config, TIED, False)]
+    if not configs or head is None or head.weight is embedding.weight:
+        return
+    for config in configs:
+        setattr(config, TIED, False)
+    # what transformers takes for one tensor when it moves or saves a model
+    model.all_tied_weights_keys = model.get_expanded_tied_weights_keys(all_submodels=True)

@@ -1,17 +1,15 @@
 """Parts of a base model by how a text passes them, whatever the model calls them."""
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from sft.adapters.passing import few_tokens, layer_calls, numberless
 from sft.exceptions import UserError
 from sft.models.storages import PLAIN_TYPES, known_storage
 
-TOKENS = 4
 PLAIN = "plain floats"
 
 
@@ -25,21 +23,22 @@ class Part(NamedTuple):
 def passed_weights(model: Any) -> list[nn.Parameter]:
     """The weights of a model that a text passes; of experts that differ in a number only, all where one was passed.
 
-    A few tokens are run with gradients, whose graph ends in the weights that took part.
+    A few tokens are run with gradients, whose graph ends in the weights that took part. All weights of the model are
+    left requiring gradients.
     """
+    model.requires_grad_(True)
     with torch.enable_grad():
-        model.requires_grad_(True)
-        passed = _leaves(_run(model).logits.grad_fn)
+        passed = _leaves(model(**few_tokens(model)).logits.grad_fn)
     named = dict(model.named_parameters())
-    forms = {_form(name) for name, weight in named.items() if weight in passed}
-    return [weight for name, weight in named.items() if _form(name) in forms]
+    forms = {numberless(name) for name, weight in named.items() if weight in passed}
+    return [weight for name, weight in named.items() if numberless(name) in forms]
 
 
 def last_parts(model: Any, blocks: int) -> list[Part]:
-    """The last blocks of a model, and every module with weights that is called after the last of them.
+    """The last blocks of a model, and every module with weights of its own that is called after the last of them.
 
     Args:
-        model: a base model in eval mode; it is run on a few tokens.
+        model: a base model; it is run on a few tokens.
         blocks: how many blocks, at most as many as it has.
 
     Raises:
@@ -47,9 +46,16 @@ def last_parts(model: Any, blocks: int) -> list[Part]:
     """
     stack = block_stack(model)
     names = {module: name for name, module in model.named_modules()}
-    with _called_after(model, stack[-1]) as called, torch.no_grad():
-        _run(model)
-    return [Part(names[module], module) for module in (*stack[len(stack) - blocks :], *called)]
+    end = names[stack[-1]]
+    owners = {
+        name
+        for module, name in names.items()
+        if next(module.parameters(recurse=False), None) is not None and not f"{end}.".startswith(f"{name}.")
+    }
+    called = [call.name for call in layer_calls(model, {end, *owners})]
+    after = called[len(called) - called[::-1].index(end) :]
+    chosen = [names[block] for block in stack[len(stack) - blocks :]]
+    return [Part(name, model.get_submodule(name)) for name in dict.fromkeys([*chosen, *after])]
 
 
 def block_stack(model: Any) -> nn.ModuleList:
@@ -58,15 +64,12 @@ def block_stack(model: Any) -> nn.ModuleList:
     Raises:
         UserError: kind model: it has none.
     """
-    body = model.get_decoder()
-    lists = {
-        name: module for name, module in body.named_modules() if isinstance(module, nn.ModuleList) and len(module)
-    }
+    named = dict(model.get_decoder().named_modules())
+    lists = {name: module for name, module in named.items() if isinstance(module, nn.ModuleList) and len(module)}
     outer = [module for name, module in lists.items() if not any(name.startswith(f"{other}.") for other in lists)]
     if not outer:
-        raise UserError(
-            f"{type(model).__name__} has no list of blocks, of which the last could be trained", kind="model"
-        )
+        text = f"{type(model).__name__} has no list of blocks, of which the last could be trained"
+        raise UserError(text, kind="model")
     return max(outer, key=lambda stack: sum(weight.numel() for weight in stack.parameters()))
 
 
@@ -103,11 +106,6 @@ def require_plain(method: str, parts: Sequence[Part]) -> None:
                 raise UserError(f"{text}; take a method with adapters such as lora", kind="model")
 
 
-def _run(model: Any) -> Any:
-    ids = torch.zeros((1, TOKENS), dtype=torch.long, device=model.device)
-    return model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
-
-
 def _leaves(node: Any) -> set[nn.Parameter]:
     """The tensors in which a graph of gradients ends."""
     found, seen, left = set(), set(), [node]
@@ -120,35 +118,3 @@ def _leaves(node: Any) -> set[nn.Parameter]:
             found.add(node.variable)
         left += [following for following, _ in node.next_functions]
     return found
-
-
-@contextmanager
-def _called_after(model: nn.Module, block: nn.Module) -> Iterator[list[nn.Module]]:
-    """The modules with weights of their own that are called once `block` is done, in the order of the calls."""
-    called: dict[nn.Module, None] = {}
-    is_past = False
-
-    def passed(_module: nn.Module, _inputs: Any, _output: Any) -> None:
-        nonlocal is_past
-        is_past = True
-        called.clear()
-
-    def noting(module: nn.Module, _inputs: Any) -> None:
-        if is_past:
-            called[module] = None
-
-    owners = [module for module in model.modules() if next(module.parameters(recurse=False), None) is not None]
-    handles: list[Any] = [module.register_forward_pre_hook(noting) for module in owners]
-    handles.append(block.register_forward_hook(passed))
-    found: list[nn.Module] = []
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
-    found += called
-
-
-def _form(name: str) -> str:
-    """A name without its numbers."""
-    return re.sub(r"\.\d+(?=\.|$)", ".*", name)

@@ -10,7 +10,7 @@ from sft.adapters.lora.initialization import KEY, check_initialization
 from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_dora, check_keys, check_values, disagreements
 from sft.adapters.lora.target_checks import check_on_model, check_targets
 from sft.adapters.method import OptionFinding, option_defaults
-from sft.adapters.peft.folder import CONFIG, load_peft
+from sft.adapters.peft.folder import CONFIG, load_peft, with_saved_head
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import LORA_CONFIG
 from sft.initialization.initializers import require_initializer_package
@@ -61,6 +61,10 @@ class Lora:
     def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
         """What is trained beside plain weights can be added to them."""
         return None if storage == PLAIN else f"weights stored as {storage} would be rounded again"
+
+    def with_head(self, options: Mapping[str, Any], head: str) -> Mapping[str, Any]:
+        """The head is one of the modules trained in full."""
+        return with_saved_head(options, head)
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """Ours over those of `peft.LoraConfig`; a trained adapter keeps its own dropout where none is written."""

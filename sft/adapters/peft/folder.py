@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+SAVED = "modules_to_save"
+"""The option of PEFT's methods that names modules trained in full."""
 
 
 def load_peft(model: Any, folder: Path, trainable: bool = False, dropout: float | None = None) -> Any:
@@ -75,16 +77,32 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     equal_modes(folder, CONFIG)  # the weights are written for their owner only, whatever the umask says
 
 
+def with_saved_head(options: Mapping[str, Any], head: str) -> dict[str, Any]:
+    """Options that also name the output head among the modules that are trained in full and saved with the adapter.
+
+    Of a head that shares its weights with the input embedding PEFT trains a copy, which takes the head's place.
+
+    Args:
+        options: of a method of PEFT that has `modules_to_save`.
+        head: name of the output head.
+    """
+    return {**options, SAVED: list(dict.fromkeys([*(options.get(SAVED) or ()), head]))}
+
+
 def merged(model: Any) -> Any:
     """The base model of a `PeftModel` with the adapter in its own weights.
 
     Raises:
         UserError: kind model: PEFT cannot merge this adapter into these weights.
     """
+    from sft.adapters.base_weights.head import say_own_head
+
     try:
-        return model.merge_and_unload(safe_merge=True)
+        base = model.merge_and_unload(safe_merge=True)
     except (NotImplementedError, ValueError, AttributeError) as error:
         raise UserError(f"the adapter cannot be merged into the base: {told_fault(error)}", kind="model") from error
+    say_own_head(base)
+    return base
 
 
 def adapter_config(folder: Path) -> dict[str, Any]:

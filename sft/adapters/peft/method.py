@@ -8,10 +8,11 @@ from pydantic import BaseModel
 
 from sft.adapters.layer_sizes import known_layers, other_layers, unmatched_targets
 from sft.adapters.method import OptionFinding, option_defaults
-from sft.adapters.peft.folder import CONFIG, load_peft
+from sft.adapters.peft.folder import CONFIG, SAVED, load_peft, with_saved_head
 from sft.adapters.peft.options import check, disagreements, options_model
 from sft.adapters.peft.row import PeftRow
 from sft.config.library.defaults import dataclass_defaults
+from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
 from sft.models.stored_kinds import PLAIN
 from sft.prompts.train_row import TrainRow
@@ -70,6 +71,13 @@ class PeftMethod:
         if self.row.unmergeable is not None or storage == PLAIN:
             return self.row.unmergeable
         return f"weights stored as {storage} would be rounded again"
+
+    def with_head(self, options: Mapping[str, Any], head: str) -> Mapping[str, Any]:
+        """The head is one of the modules trained in full, where PEFT's class has such."""
+        if SAVED not in dataclass_fields(self.row.config):
+            text = f"{self.row.name} trains no module of the base, which the output head is"
+            raise UserError(f"{text}; leave it out, or take a method such as lora")
+        return with_saved_head(options, head)
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """Ours over those of the config class; a trained adapter has its own."""

@@ -56,6 +56,14 @@ CELLS = [
     Cell("last_layer", "gpt2"),
     Cell("last_layer", "nf4", {"blocks": 0}),
     Cell("last_layer", "int8", {"blocks": 0}),
+    Cell("lora", "gpt2", last_layer=True),
+    Cell("lora", "bf16", last_layer=True),
+    Cell("lora", "nf4", last_layer=True),
+    Cell("lora", "int8", last_layer=True),
+    Cell("ssf", "gpt2", last_layer=True),
+    Cell("ssf", "bf16", {"shift_norms": False}, last_layer=True),
+    Cell("ssf", "nf4", last_layer=True),
+    Cell("ssf", "int8", last_layer=True),
 ]
 REFUSED: list[Cell] = [
     Cell("full", "nf4"),

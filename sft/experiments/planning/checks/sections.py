@@ -64,7 +64,8 @@ class SectionChecks:
         if task_type not in task_registry:
             return [("dataset.task_type", unknown_name("task type", task_type, task_registry))]
         found = _check_what_trains(config) if self._may_train else []
-        found += self._once("adapter", self._adapter_fields(config), lambda: self._adapter(config))
+        of_adapter = self._once("adapter", self._adapter_fields(config), lambda: self._adapter(config))
+        found += of_adapter or _head(config)
         found += self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
         found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
         found += self._once("model", config.model.model_dump(mode="json"), lambda: self._model(config))
@@ -222,6 +223,17 @@ def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:
     if config.training is not None and config.dataset.shots != 0 and unsaid:
         message = "training is set but nothing is trained: add `lora: {}`, or say so with `adapter: {method: 'none'}`"
         return [("training", message)]
+    return []
+
+
+def _head(config: ExperimentConfig) -> list[PathMessage]:
+    """A sound method that cannot train the output head beside its own part."""
+    if not config.trains_head:
+        return []
+    try:
+        adapter_method(config.adapter_method).with_head(config.adapter_options, "the output head")
+    except UserError as error:
+        return [("training.last_layer", f"true: {error}")]
     return []
 
 
