@@ -230,6 +230,7 @@ def test_what_chooses_is_known_by_its_class(name: str, chooses: bool) -> None:
     assert chooses_experts(model, "part.inner") == chooses
 
 
+@pytest.mark.unknown_library_warnings
 def test_a_target_that_no_layer_has_beside_others_is_told(make_model: Any) -> None:
     attach_adapter(make_model("fp32"), "lora", {"target_modules": ["q_proj", "v_porj"]}, Path(), 1)
     (told,) = [text for text in noted_warnings() if "target_modules" in text]
