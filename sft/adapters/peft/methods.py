@@ -64,7 +64,7 @@ P_TUNING = PeftMethod(
         targets="none",
         defaults={"num_virtual_tokens": 20},
         start=VIRTUAL,
-        storages=WITH_TORCHAO,
+        storages=WITH_PACKED,
         unmergeable=IN_FRONT,
         learning_rate=1e-3,
     )
@@ -77,7 +77,7 @@ PREFIX_TUNING = PeftMethod(
         targets="none",
         defaults={"num_virtual_tokens": 20},
         start=VIRTUAL,
-        storages=WITH_TORCHAO,
+        storages=WITH_PACKED,
         unmergeable=IN_FRONT,
         learning_rate=1e-2,
     )
@@ -90,7 +90,7 @@ CARTRIDGE = PeftMethod(
         targets="none",
         defaults={"num_virtual_tokens": 20},
         start=VIRTUAL,
-        storages=WITH_TORCHAO,
+        storages=WITH_PACKED,
         unmergeable=IN_FRONT,
         learning_rate=1e-2,
     )
@@ -115,7 +115,7 @@ TRAINABLE_TOKENS = PeftMethod(
         "peft.tuners.trainable_tokens.config:TrainableTokensConfig",
         targets="embedding",
         needed=("token_indices",),
-        storages=WITH_TORCHAO,
+        storages=WITH_PACKED,
         learning_rate=1e-3,
     )
 )
