@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from sft.adapters.method import TASK_TYPE, OptionFinding, check_options, option_defaults
 from sft.exceptions import UserError
@@ -157,7 +157,13 @@ class OwnMethod(ABC):
 
     def _as_saved(self, model: Any, folder: Path) -> Any:
         """The model with the parts of a saved adapter, whose tensors are still to be read."""
-        return self._built(model, self._whole(read_method(folder).options))
+        try:
+            options = self._whole(read_method(folder).options)
+        except ValidationError as error:
+            wrong = ", ".join(str(problem["loc"][0]) for problem in error.errors())
+            text = f"model.adapter: {folder / METHOD_FILE} has values that {self.name} does not know: {wrong}"
+            raise UserError(f"{text}; train it anew", kind="model") from error
+        return self._built(model, options)
 
 
 def read_method(folder: Path) -> SavedMethod:

@@ -142,6 +142,12 @@ def test_what_is_measured_is_what_was_trained(shift: Any, run: Run, raw: Raw, pr
     assert np.abs(measured - of_base).max() > 0.1
 
 
+def test_the_head_is_trained_beside_an_adapter(shift: Any, run: Run, raw: Raw) -> None:
+    trained = run("results", raw(TRAINED, {"lora": {}, "adapter": ..., "training": {"last_layer": True}}), "adapter")
+    saved = json.loads((trained["train"].adapter / "adapter_config.json").read_text())
+    assert saved["modules_to_save"] == ["lm_head"]
+
+
 def test_an_interrupted_training_ends_as_a_whole_one(
     shift: Any, run: Run, raw: Raw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +185,10 @@ def test_a_trained_one_is_gone_on_with(
         ({"model": {"adapter": "data"}}, "no adapter_config.json.* or shift.safetensors there"),
         ({"model": {"adapter": "mine"}, "adapter": {"start": 1.0}}, "adapter.start: is in the trained adapter"),
         ({"model": {"name": "mine"}}, "name it in model.adapter"),
+        (
+            {"adapter": {"method": "full"}, "training": {"last_layer": True}},
+            "last_layer: true: method full trains the",
+        ),
     ],
 )
 def test_what_is_wrong_is_found_by_the_plan(

@@ -24,6 +24,16 @@ def test_only_what_lies_nearest_to_the_output_moves(make_model, train_steps, log
     assert torch.equal(logits(load_adapter(make_model("gpt2"), tmp_path / "adapter")), logits(model))
 
 
+def test_a_saved_adapter_of_unknown_options_is_told_in_one_line(make_model, tmp_path):
+    save_adapter(attach_adapter(make_model("fp32"), "last_layer", {}, Path(), 1), "last_layer", tmp_path / "adapter")
+    file = tmp_path / "adapter" / "method.json"
+    file.write_text(file.read_text().replace('"blocks": 1', '"blocks": "all"'))
+    with pytest.raises(
+        UserError, match=r"method.json has values that last_layer does not know: blocks; train it anew"
+    ):
+        load_adapter(make_model("fp32"), tmp_path / "adapter")
+
+
 def test_more_blocks_than_there_are_is_told_by_the_plan_and_by_the_stage(make_model):
     config = {"num_hidden_layers": 2}
     assert METHOD.check_on_model({"blocks": 2}, config) == []
