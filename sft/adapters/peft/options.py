@@ -60,11 +60,17 @@ def options_model(config: str, defaults: tuple[tuple[str, Any], ...]) -> type[Ba
 def check(row: PeftRow, options: Mapping[str, Any], model: type[BaseModel]) -> list[OptionFinding]:
     """Unknown, refused and ill-typed options, and targets that train nothing."""
     refused = {**REFUSED, **row.refused}
-    found = [OptionFinding(key, f"refused: {refused[key]}") for key in options if key in refused]
+    found = [
+        OptionFinding(key, f"refused: {refused[key]}")
+        for key, value in options.items()
+        if key in refused and value is not None
+    ]
     taken = {key: value for key, value in options.items() if key not in refused and value is not None}
     wrong = check_options(taken, model)
     found += [
-        OptionFinding(key, "nothing is trained without it; write it") for key in row.needed if not taken.get(key)
+        OptionFinding(key, "is not written, and nothing is trained without it")
+        for key in row.needed
+        if not taken.get(key)
     ]
     return found + (wrong or check_targets(taken))
 

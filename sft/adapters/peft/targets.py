@@ -61,7 +61,8 @@ def _keys_and_values(model: Any, task_type: str | None) -> dict[str, Any]:
         names = _listed(sorted({name.rpartition(".")[2] for name in layers}))
         text = f"which layers of {kind} give keys, values and the feed-forward's output is not known"
         raise UserError(f"{text}; write target_modules and feedforward_modules, of {names}", kind="model")
-    return {"target_modules": sorted(chosen), "feedforward_modules": sorted(last)}
+    shown = {"target_modules": chosen, "feedforward_modules": last}
+    return {key: sorted(short_names(model, names)) for key, names in shown.items()}
 
 
 def _values(model: Any, task_type: str | None) -> list[str]:
