@@ -50,7 +50,6 @@ FACTS = {
     "Text Generation": ["packing", "dataset_text_field", "max_seq_length", "flash_attention2"],
 }
 """The parameters of these sections as nyuntam_adapt documents them."""
-NOT_YET = {"training.last_layer"}
 NO_NUMBER = {
     *(f"{TRAINER}.{name}" for name in ("dataloader_num_workers", "save_strategy", "save_steps", "save_total_limit")),
     "training.save_method",
@@ -70,7 +69,7 @@ def known_keys(key: str) -> set[str]:
         return {f"{section}.{name}" for name in init_defaults(BITSANDBYTES)}
     if section == "model.model_args":
         return {f"{section}.attn_implementation"}
-    return set(known_fields()) | NOT_YET
+    return set(known_fields())
 
 
 def default_here(key: str) -> Any:
