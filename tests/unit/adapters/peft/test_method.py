@@ -128,7 +128,7 @@ def test_a_size_of_blocks_that_is_not_written_fits_the_layers(make_model: Make) 
     assert "block_size" not in adapter_method("c3a").known_defaults(continued=False)
 
 
-@pytest.mark.parametrize("name", ["prompt_tuning", "vera"])
+@pytest.mark.parametrize("name", ["prompt_tuning", "cartridge", "vera"])
 def test_a_trained_one_is_gone_on_with_and_keeps_its_options(
     name: str, make_model: Make, logits: Logits, tmp_path: Path
 ) -> None:
