@@ -33,7 +33,6 @@ adapter_registry: Registry = {
     "loha": "sft.adapters.peft.weight_changes:LOHA",
     "lokr": "sft.adapters.peft.weight_changes:LOKR",
     "hira": "sft.adapters.peft.weight_changes:HIRA",
-    "lily": "sft.adapters.peft.weight_changes:LILY",
     "gralora": "sft.adapters.peft.weight_changes:GRALORA",
     "miss": "sft.adapters.peft.weight_changes:MISS",
     "vblora": "sft.adapters.peft.weight_changes:VBLORA",

@@ -11,6 +11,7 @@ from sft.registry import unknown_name
 NO_METHOD = "none"
 NOT_TAKEN: Mapping[str, str] = {
     "cpt": "its loss is its own and needs the kind of each token",
+    "lily": "its router takes the mean over all tokens of a batch, so that rows depend on those beside them",
     "multitask_prompt_tuning": "it needs the number of a task with every row; prompt_tuning needs none",
     "poly": "it needs the number of a task with every row",
     "shadow": "its layers do not fit the attention of language models",

@@ -48,16 +48,6 @@ HIRA = PeftMethod(
         storages=BITSANDBYTES,
     )
 )
-LILY = PeftMethod(
-    PeftRow(
-        "lily",
-        "Lily (arXiv:2407.09946): low-rank factors that layers share, mixed by a router",
-        "peft.tuners.lily.config:LilyConfig",
-        storages=WITH_TORCHAO,
-        takes_conv1d=False,
-        unmergeable="its router mixes the factors anew for every token",
-    )
-)
 GRALORA = PeftMethod(
     PeftRow(
         "gralora",

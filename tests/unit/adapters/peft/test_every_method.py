@@ -73,6 +73,21 @@ def test_on_packed_weights_it_computes_what_it_does_on_the_same_weights_unpacked
     assert off(tiny_logits(base), trained) > 0.01
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", METHODS)
+def test_a_token_sees_no_later_one_and_no_other_row(name: str) -> None:
+    """Else label scores would depend on what runs together, and training would look at its answers."""
+    model = attach_adapter(MAKERS["fp32"](), name, {TASK_TYPE: "CAUSAL_LM", **OPTIONS.get(name, {})}, Path(), 7)
+    move(model)
+    model.eval()
+    ids = torch.arange(2, 22).reshape(2, 10)
+    with torch.no_grad():
+        together = model(input_ids=ids).logits[0, -10:]
+        begun = model(input_ids=ids[:1, :6]).logits[0, -6:]
+    assert off(begun, together[:6]) < 1e-5
+
+
 def move(model: Any) -> None:
     """Three steps, after which every trained tensor is another."""
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
