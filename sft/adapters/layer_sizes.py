@@ -63,19 +63,21 @@ def unmatched_targets(options: Mapping[str, Any], names: Sequence[str]) -> str |
     written = options.get("target_modules")
     if not written or written == ALL_LINEAR or not names or any(_names(written, name) for name in names):
         return None
-    known = sorted(set(map(_leaf, names)))
+    holders = {name.rpartition(".")[0] for name in names}
+    known = sorted({_leaf(name) for name in names if name not in holders})
     hint = nearest(_leaf(written if isinstance(written, str) else str(next(iter(written)))), known)
     suggestion = f" (did you mean {hint}?)" if hint else ""
     shown = ", ".join(known[:MOST_CANDIDATES]) + (", ..." if len(known) > MOST_CANDIDATES else "")
     return f"{written!r} matches no layer of this model{suggestion}; it has {shown}"
 
 
-def rank_fault(ranks: Mapping[str, int], sizes: Sizes) -> str | None:
+def rank_fault(ranks: Mapping[str, int], sizes: Sizes, *, has_patterns: bool = True) -> str | None:
     """What is wrong with ranks above the smaller side of their layer, whose factors would be larger than itself.
 
     Args:
         ranks: of each layer with an adapter, by name.
         sizes: of the same layers at least.
+        has_patterns: whether the method takes ranks by the names of layers.
     """
     above = {name: rank for name, rank in ranks.items() if rank > min(sizes[name])}
     if not above:
@@ -84,9 +86,12 @@ def rank_fault(ranks: Mapping[str, int], sizes: Sizes) -> str | None:
     outputs, inputs = sizes[name]
     fits = min(min(sizes[layer]) for layer in ranks)
     text = f"{rank}, above the size of layer {name}, {outputs} x {inputs} (outputs x inputs)"
+    text = f"{text}; the largest rank for all is {fits}"
+    if not has_patterns:
+        return text
     leaves = "|".join(sorted({re.escape(_leaf(layer)) for layer in above}))
     most = min(min(sizes[layer]) for layer in above)
-    return f"{text}; the largest rank for all is {fits}, or write rank_pattern: {{'{leaves}': {most}}}"
+    return f"{text}, or write rank_pattern: {{'{leaves}': {most}}}"
 
 
 def ranks_of(options: Mapping[str, Any], names: Iterable[str], default: int) -> dict[str, int]:

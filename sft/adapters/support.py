@@ -38,7 +38,8 @@ def refusal(method: str, options: Mapping[str, Any], storage: str, objective: st
     others = [name for name in _trained() if _reason(name, {}, storage, objective) is None]
     ways = [f"{method} works on {', '.join(bases)}"] if bases else []
     ways += [f"on {storage} these work: {', '.join(others)}"] if others else []
-    return "; ".join([reason, *ways])
+    says_what = kind_of(storage).untrained is not None or reason.startswith(method)
+    return "; ".join([reason if says_what else f"{method} on {storage}: {reason}", *ways])
 
 
 def unknown_method(name: str) -> str:

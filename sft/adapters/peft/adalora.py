@@ -112,6 +112,7 @@ METHOD = AdaLora(
         "adalora",
         "AdaLoRA (openreview lq62uWRJjiY): low-rank factors whose ranks go to the layers that need them",
         "peft.tuners.adalora.config:AdaLoraConfig",
+        rank="init_r",
         refused=REFUSED,
         storages=BITSANDBYTES,
         learning_rate=1e-3,

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from sft.adapters.layer_sizes import unmatched_targets
+from sft.adapters.layer_sizes import rank_fault, ranks_of, unmatched_targets
 from sft.adapters.lora.target_checks import ON_HEAD
 from sft.adapters.peft.fit import told_fault
 from sft.adapters.peft.fitting import fitted_options
@@ -36,10 +36,12 @@ def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
     own = {**_layout(model, row), **row.defaults}
     if "target_modules" not in written:
         own |= default_targets(model, row.targets, written.get("task_type"))
+    if row.either and any(written.get(key) for key in row.either):
+        own |= dict.fromkeys(row.either, 0)
     own |= fitted_options(model, row, {**own, **written})
     fault = unmatched_targets(written, [name for name, _ in model.named_modules()])
     if fault is not None:
-        raise UserError(f"target_modules {fault}", kind="model")
+        raise UserError(f"adapter.target_modules: {fault}", kind="model")
     try:
         config = import_object(row.config)(**copy.deepcopy({**own, **written}))
     except (TypeError, ValueError) as error:
@@ -50,6 +52,7 @@ def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
     except (TypeError, ValueError, IndexError, KeyError, NotImplementedError, AttributeError) as error:
         raise UserError(f"the adapter does not fit the model: {told_fault(error)}", kind="model") from error
     _check_wrapped(attached, row)
+    _check_ranks(attached, row)
     follow_forward(attached)
     return attached
 
@@ -80,3 +83,24 @@ def _check_wrapped(model: Any, row: PeftRow) -> None:
         raise UserError(
             f"adapter.method {row.name} has nothing to train on this model with these options", kind="model"
         )
+
+
+def _check_ranks(model: Any, row: PeftRow) -> None:
+    """Refuse a rank above the size of a layer."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if row.rank is None:
+        return
+    layers = {
+        name: module for name, module in model.base_model.model.named_modules() if isinstance(module, BaseTunerLayer)
+    }
+    sizes = {
+        name: (layer.out_features, layer.in_features)
+        for name, layer in layers.items()
+        if hasattr(layer, "in_features")
+    }
+    config = model.active_peft_config
+    options = {"r": getattr(config, row.rank), "rank_pattern": getattr(config, "rank_pattern", None)}
+    fault = rank_fault(ranks_of(options, sizes, 1), sizes, has_patterns=row.takes_rank_patterns)
+    if fault is not None:
+        raise UserError(f"adapter.{row.rank}: {fault}")

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from sft.adapters.layer_sizes import known_layers, other_layers, unmatched_targets
+from sft.adapters.layer_sizes import (
+    Sizes,
+    known_layers,
+    other_layers,
+    rank_fault,
+    ranks_of,
+    targeted,
+    unmatched_targets,
+)
 from sft.adapters.method import OptionFinding, option_defaults
 from sft.adapters.peft.folder import CONFIG, SAVED, load_peft, with_saved_head
 from sft.adapters.peft.options import check, disagreements, options_model
@@ -58,7 +66,19 @@ class PeftMethod:
         if not layers or self.row.targets in ("norms", "none"):
             return []
         fault = unmatched_targets(options, [*layers, *other_layers(config)])
-        return [] if fault is None else [OptionFinding("target_modules", fault)]
+        if fault is not None:
+            return [OptionFinding("target_modules", fault)]
+        return self._check_rank(options, layers)
+
+    def _check_rank(self, options: Mapping[str, Any], sizes: Sizes) -> list[OptionFinding]:
+        """A rank above the size of a layer that gets an adapter."""
+        key = self.row.rank
+        if key is None:
+            return []
+        rank = options.get(key) or self.options.model_fields[key].default
+        ranks = ranks_of({**options, "r": rank}, targeted(options, sizes), rank)
+        fault = rank_fault(ranks, sizes, has_patterns=self.row.takes_rank_patterns)
+        return [] if fault is None else [OptionFinding(key, fault)]
 
     def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
         """As the table says, which was measured."""

@@ -29,6 +29,7 @@ OFT = PeftMethod(
         "oft",
         "OFT (arXiv:2306.07280): a block-diagonal rotation of each layer's inputs",
         "peft.tuners.oft.config:OFTConfig",
+        either=("r", "oft_block_size"),
         storages=WITH_TORCHAO,
         takes_conv1d=False,
     )
@@ -124,6 +125,7 @@ BOFT = PeftMethod(
         "boft",
         "BOFT (arXiv:2311.06243): butterfly products of rotations of each layer's inputs",
         "peft.tuners.boft.config:BOFTConfig",
+        either=("boft_block_size", "boft_block_num"),
         refused={"boft_n_butterfly_factor": "more than 1 needs a CUDA extension that PEFT compiles"},
         storages=WITH_TORCHAO,
         takes_conv1d=False,

@@ -72,6 +72,11 @@ def check(row: PeftRow, options: Mapping[str, Any], model: type[BaseModel]) -> l
         for key in row.needed
         if not taken.get(key)
     ]
+    if row.either and not wrong and all(taken.get(key) for key in row.either):
+        first, second = row.either
+        found.append(
+            OptionFinding(first, f"{taken[first]}: excludes {second}, {taken[second]}; leave one of them out")
+        )
     return found + (wrong or check_targets(taken))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sft.config.library.keys import dataclass_fields
+
 Targets = Literal["linear", "keys_and_values", "values", "norms", "embedding", "none"]
 """What gets the adapter where the user names no targets: every linear layer of the language model but the head; the
 layers of keys and values and the last one of the feed-forward part; the layers of values; the norms; the input
@@ -46,6 +48,12 @@ class PeftRow:
     needed: tuple[str, ...] = ()
     """Options that must be written."""
 
+    either: tuple[str, str] | None = None
+    """Two options that exclude each other: where one is written, the other is 0."""
+
+    rank: str | None = None
+    """The option that is the rank of a change, which no layer may be smaller than; None where there is none."""
+
     refused: Mapping[str, str] = field(default_factory=dict)
     """Option -> why it is not taken."""
 
@@ -71,6 +79,11 @@ class PeftRow:
     def module(self) -> str:
         """The module of the config class."""
         return self.config.partition(":")[0]
+
+    @property
+    def takes_rank_patterns(self) -> bool:
+        """Whether its ranks can differ by the names of layers."""
+        return "rank_pattern" in dataclass_fields(self.config) and "rank_pattern" not in self.refused
 
     @property
     def is_virtual(self) -> bool:

@@ -25,6 +25,7 @@ LOHA = PeftMethod(
         "loha",
         "LoHa (arXiv:2108.06098): the elementwise product of two low-rank changes",
         "peft.tuners.loha.config:LoHaConfig",
+        rank="r",
         storages=EIGHT_BITS,
         elsewhere=READS,
         takes_conv1d=False,
@@ -99,6 +100,7 @@ DELORA = PeftMethod(
         "delora",
         "DeLoRA (arXiv:2503.18225): a low-rank change whose size and direction are learned apart",
         "peft.tuners.delora.config:DeloraConfig",
+        rank="r",
         elsewhere=READS,
         takes_conv1d=False,
     )

@@ -23,3 +23,12 @@ def test_magnitudes_need_norms_that_peft_can_read():
     assert {kind for kind, reason in rows["dora"].items() if reason is not None} == {"gptq", "awq", "fp8"}
     assert refusal("lora", {"use_dora": True}, "gptq", "causal_lm")
     assert not any(rows["lora"].values())
+
+
+def test_a_refusal_names_the_method_and_how_the_base_is_stored():
+    said = refusal("unilora", {}, "int8", "causal_lm")
+    assert said is not None
+    assert said.startswith("unilora on int8: no gradient reaches it there; unilora works on plain; on int8 these work")
+    said = refusal("full", {}, "nf4", "causal_lm")
+    assert said is not None
+    assert said.startswith("full trains the weights themselves")

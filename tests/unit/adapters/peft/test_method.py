@@ -85,6 +85,7 @@ def test_vera_s_frozen_random_factors_are_in_its_folder(make_model: Make, logits
         ("trainable_tokens", {}, "token_indices: is not written, and nothing is trained without it"),
         ("adalora", {"total_step": 9}, "total_step: refused: it is the number of steps of the training"),
         ("adalora", {"init_r": 8}, "init_r: 8: must be above target_r, 8"),
+        ("oft", {"r": 4, "oft_block_size": 8}, "r: 4: excludes oft_block_size, 8; leave one of them out"),
     ],
 )
 def test_what_is_wrong_with_options_is_told(name: str, options: dict[str, Any], message: str) -> None:
@@ -105,6 +106,43 @@ def test_targets_that_no_layer_has_are_told_by_the_plan_and_by_the_stage(make_mo
     assert "matches no layer of this model (did you mean q_proj?)" in finding.message
     with pytest.raises(UserError, match="did you mean q_proj"):
         attached(make_model("fp32"), "vera", **options)
+
+
+def test_candidates_for_targets_are_layers_and_not_what_holds_them(make_model: Make) -> None:
+    with pytest.raises(UserError, match=r"^adapter\.target_modules: \['nonorm'\] matches no layer .*norm") as caught:
+        attached(make_model("fp32"), "ln_tuning", target_modules=["nonorm"])
+    named = str(caught.value).partition("it has ")[2].split(", ")
+    assert {"down_proj", "input_layernorm"} <= set(named)
+    assert not {"", "0", "1", "layers", "mlp", "model", "self_attn"} & set(named)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "fits"),
+    [
+        ("adalora", "init_r", ""),
+        pytest.param("delora", "r", ", or write rank_pattern: {'k_proj|v_proj': 32}", marks=pytest.mark.slow),
+        pytest.param("loha", "r", ", or write rank_pattern: {'k_proj|v_proj': 32}", marks=pytest.mark.slow),
+    ],
+)
+def test_a_rank_above_a_layer_is_told_by_the_plan_and_by_the_stage(
+    name: str, option: str, fits: str, make_model: Make
+) -> None:
+    method = adapter_method(name)
+    (finding,) = method.check_on_model({option: 40}, LLAMA)
+    said = "40, above the size of layer model.layers.0.self_attn.k_proj, 32 x 64 (outputs x inputs)"
+    assert finding == (option, f"{said}; the largest rank for all is 32{fits}")
+    assert method.check_on_model({option: 40, "target_modules": ["q_proj"]}, LLAMA) == []
+    assert method.check_on_model({}, LLAMA) == []
+    with pytest.raises(UserError, match=rf"^adapter\.{option}: 40, above the size of layer .*k_proj"):
+        attached(make_model("fp32"), name, **{option: 40})
+
+
+def test_of_two_options_that_exclude_each_other_the_written_one_holds(make_model: Make) -> None:
+    config = attached(make_model("fp32"), "oft", r=4).peft_config["default"]
+    assert (config.r, config.oft_block_size) == (4, 0)
+    config = attached(make_model("fp32"), "oft", oft_block_size=16).peft_config["default"]
+    assert (config.r, config.oft_block_size) == (0, 16)
+    assert adapter_method("oft").check({"r": 4, "oft_block_size": 0}, Path()) == []
 
 
 def test_layers_that_a_method_does_not_take_are_told_by_the_plan() -> None:
