@@ -5,7 +5,9 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
-from sft.models.stored_kinds import kind_of
+from sft.config.experiment import ExperimentConfig
+from sft.exceptions import UserError
+from sft.models.stored_kinds import kind_of, stored_kind
 from sft.registry import unknown_name
 
 NO_METHOD = "none"
@@ -40,6 +42,23 @@ def refusal(method: str, options: Mapping[str, Any], storage: str, objective: st
     ways += [f"on {storage} these work: {', '.join(others)}"] if others else []
     says_what = kind_of(storage).untrained is not None or reason.startswith(method)
     return "; ".join([reason if says_what else f"{method} on {storage}: {reason}", *ways])
+
+
+def require_support(config: ExperimentConfig, model_config: Mapping[str, Any], objective: str) -> None:
+    """Refuse a base that the adapter method does not train, be it a hub model, whose files no plan looks into.
+
+    Args:
+        config: of the experiment.
+        model_config: what the model's `config.json` says.
+        objective: name of how the model answers.
+
+    Raises:
+        UserError: kind model: with the nearest combinations that work.
+    """
+    storage = stored_kind(config.model.quantization, model_config)
+    refused = refusal(config.adapter_method, config.adapter_options, storage, objective)
+    if refused is not None:
+        raise UserError(f"{config.adapter_section}.method: {refused}", kind="model")
 
 
 def unknown_method(name: str) -> str:

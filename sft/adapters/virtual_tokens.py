@@ -40,8 +40,9 @@ def planned_virtual_tokens(config: ExperimentConfig, folder: Path) -> int:
         return int(adapter_config(adapter).get(KEY) or 0) if (adapter / CONFIG).is_file() else 0
     if not config.trains:
         return 0
-    method = adapter_method(config.adapter_method)
-    return int({**option_defaults(method.options), **config.adapter_options}.get(KEY) or 0)
+    written = config.adapter_options.get(KEY)
+    known = option_defaults(adapter_method(config.adapter_method).options)
+    return int(known.get(KEY, 0) if written is None else written)
 
 
 def context_left(context: int | None, virtual: int) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sft.adapters.lora.initialization import InitChoice
+from sft.adapters.virtual_tokens import planned_virtual_tokens
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import SFT_CONFIG
 from sft.config.model import ModelConfig
@@ -95,6 +96,14 @@ def _adapts_other_layers(experiment: Experiment) -> bool:
     return config.adapter_method == "lora" and is_default and config.model.adapter is None and told
 
 
+def _writes_behind_virtual_tokens(experiment: Experiment) -> bool:
+    """Whether texts of a trained adapter of virtual tokens were written with padding inside the prompts of a batch."""
+    config = experiment.config
+    is_measured = config.model.adapter is not None and not config.trains
+    writes = is_measured and task_of(config).uses("inference.generation_args")
+    return writes and planned_virtual_tokens(config, experiment.folder) > 0
+
+
 def _of_trait(stage: StageName, name: str) -> Revision:
     return Revision(stage, 2, lambda it: name in it.fingerprints.prompt_traits.get(stage, ()))
 
@@ -113,6 +122,7 @@ REVISIONS: Mapping[str, Revision] = {
     "moved_shared_weights": Revision("train", 2, _moved_shared_weights),
     "half_modules": Revision("train", 2, _trains_half_modules),
     "half_head": Revision("infer", 2, _may_tie_in_half),
+    "virtual_tokens": Revision("infer", 2, _writes_behind_virtual_tokens),
     "fp8_scales": Revision("train", 2, _reads_fp8),
     "other_layers": Revision("train", 2, _adapts_other_layers),
     **{f"{name}_in_training": _of_trait("train", name) for name in _TRAITS_OF_ALL},

@@ -13,11 +13,13 @@ from sft.adapters.base_weights.head import head_name
 from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.adapters.parameters import count_parameters, set_tensors
 from sft.adapters.saving import save_adapter
+from sft.adapters.support import require_support
 from sft.adapters.virtual_tokens import context_left, planned_virtual_tokens
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import DataError, StageFailure
+from sft.models.config_file import read_config
 from sft.models.library_warnings import forget_warnings, noted_warnings
-from sft.models.loading import context_length, load_model
+from sft.models.loading import context_length, load_model, local_model
 from sft.models.objective import Objective
 from sft.models.room import loading_room
 from sft.objectives import objective_named
@@ -165,7 +167,10 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     tokenizer = maker.tokenizer
     progress.beat()
     objective = objective_named(inputs.task.objective)
-    model = load_model(model_source(config, folder, revisions.get("model")), objective)
+    source = model_source(config, folder, revisions.get("model"))
+    stored = read_config(source.name, local_model(source.name, folder), source.revision)
+    require_support(config, stored or {}, objective.name)
+    model = load_model(source, objective)
     check_unchanged(record, config)
     progress.beat()
     trainer_args = with_paths(_trainer_args(config, record.memory_step, model), folder)

@@ -8,15 +8,19 @@ from torch import nn
 
 from sft.adapters.layer_sizes import rank_fault, ranks_of, unmatched_targets
 from sft.adapters.lora.target_checks import ON_HEAD
-from sft.adapters.peft.fit import told_fault
+from sft.adapters.peft.fit import require_patterns, told_fault
 from sft.adapters.peft.fitting import fitted_options
-from sft.adapters.peft.row import PeftRow
+from sft.adapters.peft.row import TIED_ROWS, PeftRow
 from sft.adapters.peft.targets import default_targets
 from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
+from sft.initialization.layers import ADAPTER
 from sft.models.library_warnings import judged_warnings
 from sft.models.storages import is_conv1d
 from sft.registry import import_object
+
+PATTERNS = ("rank_pattern", "alpha_pattern", "lambda_pattern", "n_frequency_pattern", "block_size_pattern")
+"""Options that give single layers, by the patterns of their names, another value of an option."""
 
 
 def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
@@ -53,6 +57,8 @@ def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
         raise UserError(f"the adapter does not fit the model: {told_fault(error)}", kind="model") from error
     _check_wrapped(attached, row)
     _check_ranks(attached, row)
+    if row.name != "osf":  # which looks for its patterns anywhere in a name
+        require_patterns(attached, ADAPTER, "adapter.", PATTERNS)
     follow_forward(attached)
     return attached
 
@@ -77,8 +83,10 @@ def _check_wrapped(model: Any, row: PeftRow) -> None:
     """Refuse what PEFT takes without an error, and what then fails at the first step or trains nothing."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    if row.targets == "linear" and isinstance(model.get_output_embeddings(), BaseTunerLayer):
-        raise UserError(f"adapter.target_modules {ON_HEAD.format(head='its name')}")
+    if isinstance(model.get_output_embeddings(), BaseTunerLayer):
+        is_tied = row.targets == "embedding"
+        fault = f"method {row.name} {TIED_ROWS}" if is_tied else f"target_modules {ON_HEAD.format(head='its name')}"
+        raise UserError(f"adapter.{fault}", kind="model")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(
             f"adapter.method {row.name} has nothing to train on this model with these options", kind="model"

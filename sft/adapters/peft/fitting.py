@@ -22,7 +22,9 @@ def fitted_options(model: Any, row: PeftRow, options: Mapping[str, Any]) -> dict
     return {key: _fitted(model, row, key, options) for key in missing}
 
 
-def _fitted(model: Any, row: PeftRow, key: str, options: Mapping[str, Any]) -> int:
+def _fitted(model: Any, row: PeftRow, key: str, options: Mapping[str, Any]) -> int | str | None:
+    if row.fitted[key] == "tokenizer":
+        return str(model.config.name_or_path) if options.get("prompt_tuning_init") == "TEXT" else None
     if row.fitted[key] == "blocks":
         return int(model.config.get_text_config().num_hidden_layers)
     step = 2 if row.fitted[key] == "even_divisor" else 1

@@ -18,7 +18,7 @@ from sft.adapters.layer_sizes import (
 from sft.adapters.method import OptionFinding, option_defaults
 from sft.adapters.peft.folder import CONFIG, SAVED, load_peft, with_saved_head
 from sft.adapters.peft.options import check, disagreements, options_model
-from sft.adapters.peft.row import PeftRow
+from sft.adapters.peft.row import TIED_ROWS, PeftRow
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
@@ -63,6 +63,8 @@ class PeftMethod:
         if not self.row.takes_conv1d and kind in CONV1D_MODELS and not options.get("target_modules"):
             text = f"{self.row.name} does not take the layers of {kind}, which store their weights as (in, out)"
             return [OptionFinding("method", text)]
+        if self.row.targets == "embedding" and config.get("tie_word_embeddings") is True:
+            return [OptionFinding("method", f"{self.row.name} {TIED_ROWS}")]
         if not layers or self.row.targets in ("norms", "none"):
             return []
         fault = unmatched_targets(options, [*layers, *other_layers(config)])

@@ -51,6 +51,8 @@ PROMPT_TUNING = PeftMethod(
         "peft.tuners.prompt_tuning.config:PromptTuningConfig",
         targets="none",
         defaults={"num_virtual_tokens": 20},
+        fitted={"tokenizer_name_or_path": "tokenizer"},
+        refused={"tokenizer_name_or_path": "it is the model's own tokenizer"},
         start=VIRTUAL,
         storages=WITH_PACKED,
         unmergeable=IN_FRONT,

@@ -17,6 +17,7 @@ from sft.config.library.types import checked_type
 
 ALL_LINEAR = "all-linear"
 SET_BY_US = "set by the program"
+OF_THE_MODEL = "it is the model's own"
 REFUSED: Mapping[str, str] = {
     "peft_type": SET_BY_US,
     "auto_mapping": SET_BY_US,
@@ -25,6 +26,10 @@ REFUSED: Mapping[str, str] = {
     "revision": "the commit of a hub model is pinned by the results folder",
     "inference_mode": SET_BY_US,
     "runtime_config": SET_BY_US,
+    "token_dim": OF_THE_MODEL,
+    "num_attention_heads": OF_THE_MODEL,
+    "num_layers": OF_THE_MODEL,
+    "num_transformer_submodules": OF_THE_MODEL,
     "save_projection": "frozen random parts are always saved, as other machines may draw others",
 }
 """Options that no method takes."""
@@ -106,6 +111,10 @@ def _checked(key: str, info: FieldInfo, module: str) -> Any:
     kind = checked_type(info.annotation, module)
     if key in COUNTS:
         return Annotated[kind, Field(ge=0 if info.default_text == "0" else 1)]
+    if key in ("tinit", "tfinal"):
+        return Annotated[kind, Field(ge=0)]
+    if key in ("beta1", "beta2"):
+        return Annotated[kind, Field(gt=0, lt=1)]
     if key.endswith("dropout"):
         return Annotated[kind, Field(ge=0, lt=1)]
     return Annotated[kind, Field(gt=0)] if key.endswith("alpha") else kind

@@ -18,10 +18,15 @@ EIGHT_BITS = ("plain", "int8", "torchao")
 READS = "it computes with the base's weights as they are stored, and these are packed"
 UNTRIED = "it was not tried on weights that are packed so"
 IN_FRONT = "what it learned stands in front of the prompt and is no part of the base's weights"
+TIED_ROWS = (
+    "trains rows of the input embedding, which is this model's output head too, where the loss reads past them; "
+    "take lora with trainable_token_indices"
+)
 
-Fit = Literal["divisor", "even_divisor", "blocks"]
+Fit = Literal["divisor", "even_divisor", "blocks", "tokenizer"]
 """How an option that is not written is made to fit the model: the largest number, even where it must be, up to the
-class's default that divides the sizes of all adapted layers; or the number of the model's blocks."""
+class's default that divides the sizes of all adapted layers; the number of the model's blocks; or the folder of its
+tokenizer where one is read."""
 
 
 @dataclass(frozen=True)

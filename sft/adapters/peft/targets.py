@@ -88,11 +88,6 @@ def _norms(model: Any) -> set[str]:
     return passed
 
 
-def _embedding(model: Any) -> str:
-    embedding = model.get_input_embeddings()
-    return next(str(name) for name, module in model.named_modules() if module is embedding)
-
-
 def _listed(names: Iterable[str]) -> str:
     known = list(names)
     return ", ".join(known[:MOST_CANDIDATES]) + (", ..." if len(known) > MOST_CANDIDATES else "")

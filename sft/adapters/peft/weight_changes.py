@@ -8,6 +8,7 @@ PVERA = PeftMethod(
         "pvera",
         "PVeRA (arXiv:2512.07703): VeRA whose scales are drawn from a learned distribution in training",
         "peft.tuners.pvera.config:PveraConfig",
+        refused={"sample_at_inference": "the same prompt would be answered otherwise each time"},
         storages=WITH_TORCHAO,
         learning_rate=4e-3,
     )
@@ -72,6 +73,7 @@ VBLORA = PeftMethod(
         "vblora",
         "VB-LoRA (arXiv:2405.15179): low-rank factors mixed of a bank of vectors that all layers share",
         "peft.tuners.vblora.config:VBLoRAConfig",
+        refused={"save_only_topk_weights": "what is saved could not be trained on"},
         fitted={"vector_length": "divisor"},
         start="its vectors are drawn at random, near zero",
         storages=WITH_TORCHAO,

@@ -1,8 +1,12 @@
 """What is refused because of how the base is stored, whatever the method."""
 
+from contextlib import nullcontext
+
 import pytest
 
-from sft.adapters.support import refusal, support_matrix
+from sft.adapters.support import refusal, require_support, support_matrix
+from sft.config.experiment import ExperimentConfig
+from sft.exceptions import UserError
 
 
 @pytest.mark.parametrize(
@@ -32,3 +36,18 @@ def test_a_refusal_names_the_method_and_how_the_base_is_stored():
     said = refusal("full", {}, "nf4", "causal_lm")
     assert said is not None
     assert said.startswith("full trains the weights themselves")
+
+
+def test_what_only_the_files_of_a_model_tell_is_refused_by_the_stage():
+    packed = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    sections = {
+        "dataset": {"path": "data.csv", "task_type": "classification", "shots": 4},
+        "model": {"name": "someone/model-nf4"},
+        "prompting": {"input_columns": ["text"], "output_column": "label"},
+    }
+    message = r"adapter\.method: it computes with .*; loha works on plain, int8, torchao"
+    for method, raised in (("lora", nullcontext()), ("loha", pytest.raises(UserError, match=message))):
+        config = ExperimentConfig.model_validate(sections | {"adapter": {"method": method}})
+        require_support(config, {}, "causal_lm")
+        with raised:
+            require_support(config, {"quantization_config": packed}, "causal_lm")

@@ -27,6 +27,7 @@ def config_of(adapter: dict[str, Any] | None, trained: str | None = None, shots:
     [
         ({"method": "prompt_tuning", "num_virtual_tokens": 7}, 4, 7),
         ({"method": "prompt_tuning"}, 4, 20),
+        ({"method": "prompt_tuning", "num_virtual_tokens": None}, 4, 20),
         ({"method": "prompt_tuning", "num_virtual_tokens": 7}, 0, 0),
         ({"method": "lora", "r": 4}, 4, 0),
         (None, 4, 0),

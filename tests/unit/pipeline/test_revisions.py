@@ -1,5 +1,6 @@
 """Which experiments a mended fault touches: those stages run again, all others keep their keys."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,23 @@ def test_adapters_on_layers_that_text_does_not_pass(raw: Raw, lora: Any, model: 
     )
     assert revisions_of("infer", _experiment(written, prompt_traits=told)) is None
     assert revisions_of("train", _experiment(written)) is None
+
+
+@pytest.mark.parametrize(
+    ("saved", "task_type", "shots", "touched"),
+    [
+        ({"num_virtual_tokens": 4}, "generation", 0, True),
+        ({"num_virtual_tokens": 4}, "classification", 0, False),
+        ({"r": 4}, "generation", 0, False),
+        ({"num_virtual_tokens": 4}, "generation", 8, False),
+    ],
+    ids=str,
+)
+def test_texts_behind_virtual_tokens(
+    raw: Raw, tmp_path: Path, saved: Any, task_type: str, shots: int, touched: bool
+) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps(saved))
+    (tmp_path / "adapter_model.safetensors").touch()
+    dataset = {"task_type": task_type, "shots": shots}
+    written = raw({"dataset": dataset, "model": {"adapter": str(tmp_path)}, "lora": {} if shots else None})
+    assert revisions_of("infer", _experiment(written)) == ({"virtual_tokens": 2} if touched else None)

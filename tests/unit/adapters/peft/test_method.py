@@ -12,6 +12,8 @@ from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.adapters.support import unknown_method
 from sft.exceptions import UserError
+from tests.support.tiny_models import llama
+from tests.support.tiny_training import tiny_tokenizer
 
 Make = Callable[[str], Any]
 Logits = Callable[[Any], torch.Tensor]
@@ -86,6 +88,12 @@ def test_vera_s_frozen_random_factors_are_in_its_folder(make_model: Make, logits
         ("adalora", {"total_step": 9}, "total_step: refused: it is the number of steps of the training"),
         ("adalora", {"init_r": 8}, "init_r: 8: must be above target_r, 8"),
         ("oft", {"r": 4, "oft_block_size": 8}, "r: 4: excludes oft_block_size, 8; leave one of them out"),
+        ("adalora", {"beta1": 1.0}, "beta1: 1.0: input should be less than 1"),
+        ("adalora", {"tinit": -1}, "tinit: -1: input should be greater than or equal to 0"),
+        ("pvera", {"sample_at_inference": True}, "sample_at_inference: refused: the same prompt would be answered"),
+        ("vblora", {"save_only_topk_weights": True}, "save_only_topk_weights: refused: what is saved could not"),
+        ("p_tuning", {"num_transformer_submodules": 2}, "num_transformer_submodules: refused: it is the model's own"),
+        ("prompt_tuning", {"tokenizer_name_or_path": "a"}, "tokenizer_name_or_path: refused: it is the model's own"),
     ],
 )
 def test_what_is_wrong_with_options_is_told(name: str, options: dict[str, Any], message: str) -> None:
@@ -151,6 +159,15 @@ def test_layers_that_a_method_does_not_take_are_told_by_the_plan() -> None:
     assert adapter_method("vera").check_on_model({}, {"model_type": "gpt2"}) == []
 
 
+def test_trained_tokens_of_a_tied_embedding_are_told_by_the_plan_and_by_the_stage() -> None:
+    options, said = {"token_indices": [3]}, "which is this model's output head too"
+    assert not adapter_method("trainable_tokens").check_on_model(options, LLAMA)
+    (finding,) = adapter_method("trainable_tokens").check_on_model(options, {**LLAMA, "tie_word_embeddings": True})
+    assert said in finding.message
+    with pytest.raises(UserError, match=said):
+        attached(llama(tie_word_embeddings=True), "trainable_tokens", **options)
+
+
 def test_keys_and_values_of_a_model_that_peft_does_not_know(make_model: Make) -> None:
     model = make_model("fp32")
     model.config.model_type = "of_mine"
@@ -164,6 +181,23 @@ def test_a_size_of_blocks_that_is_not_written_fits_the_layers(make_model: Make) 
     with pytest.raises(UserError, match="does not fit the model"):
         attached(make_model("fp32"), "c3a", block_size=48)
     assert "block_size" not in adapter_method("c3a").known_defaults(continued=False)
+
+
+def test_patterns_that_match_no_layer_are_told_before_anything_is_trained(make_model: Make) -> None:
+    attached(make_model("fp32"), "loha", alpha_pattern={"q_proj": 4})
+    with pytest.raises(UserError, match=r"adapter\.alpha_pattern 'query' matches no layer with an adapter"):
+        attached(make_model("fp32"), "loha", alpha_pattern={"query": 4})
+
+
+def test_virtual_tokens_begin_as_a_text_in_the_model_s_own_tokens(make_model: Make, tmp_path: Path) -> None:
+    tokenizer, model = tiny_tokenizer(), make_model("fp32")
+    tokenizer.save_pretrained(tmp_path)
+    model.config.name_or_path = str(tmp_path)
+    written = {"prompt_tuning_init": "TEXT", "prompt_tuning_init_text": "w5", "num_virtual_tokens": 4}
+    begun = attached(model, "prompt_tuning", **written).prompt_encoder["default"].embedding.weight
+    assert tokenizer("w5")["input_ids"] == [5]
+    expected = make_model("fp32").get_input_embeddings().weight[[5] * 4]
+    assert torch.equal(begun.detach(), expected)
 
 
 @pytest.mark.parametrize("name", ["prompt_tuning", "cartridge", "vera"])
