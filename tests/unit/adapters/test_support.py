@@ -45,7 +45,7 @@ def test_what_only_the_files_of_a_model_tell_is_refused_by_the_stage():
         "model": {"name": "someone/model-nf4"},
         "prompting": {"input_columns": ["text"], "output_column": "label"},
     }
-    message = r"adapter\.method: it computes with .*; loha works on plain, int8, torchao"
+    message = r"adapter\.method: loha on nf4: it computes with .*; loha works on plain, int8, torchao"
     for method, raised in (("lora", nullcontext()), ("loha", pytest.raises(UserError, match=message))):
         config = ExperimentConfig.model_validate(sections | {"adapter": {"method": method}})
         require_support(config, {}, "causal_lm")
