@@ -174,13 +174,12 @@ def check_options(written: Mapping[str, Any], options: type[BaseModel]) -> list[
     try:
         options.model_validate({key: value for key, value in written.items() if key in known})
     except ValidationError as error:
-        found += [
-            OptionFinding(
-                ".".join(str(part) for part in problem["loc"]),
-                f"{problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}",
-            )
-            for problem in error.errors()
-        ]
+        problems: dict[str, list[Any]] = {}
+        for problem in error.errors():  # one for each type that an option may have
+            problems.setdefault(str(problem["loc"][0]), []).append(problem)
+        for key, same in problems.items():
+            told = " or ".join(dict.fromkeys(f"{one['msg'][0].lower()}{one['msg'][1:]}" for one in same))
+            found.append(OptionFinding(key, f"{written.get(key)!r}: {told}"))
     return found
 
 

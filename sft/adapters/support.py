@@ -7,7 +7,7 @@ from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import UserError
-from sft.models.stored_kinds import kind_of, stored_kind
+from sft.models.stored_kinds import PLAIN, READ_AS_PLAIN, kind_of, stored_kind
 from sft.registry import unknown_name
 
 NO_METHOD = "none"
@@ -59,6 +59,15 @@ def require_support(config: ExperimentConfig, model_config: Mapping[str, Any], o
     refused = refusal(config.adapter_method, config.adapter_options, storage, objective)
     if refused is not None:
         raise UserError(f"{config.adapter_section}.method: {refused}", kind="model")
+
+
+def unexportable(method: str, options: Mapping[str, Any], storage: str) -> str | None:
+    """Why a method's adapter and its base cannot become one model; None where they can.
+
+    A base whose stored weights can be read gets plain weights for it, into which the adapter is merged.
+    """
+    merged_into = PLAIN if storage in READ_AS_PLAIN else storage
+    return adapter_method(method).unmergeable(options, merged_into)
 
 
 def unknown_method(name: str) -> str:

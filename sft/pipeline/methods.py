@@ -10,7 +10,7 @@ from typing import Any
 from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
 from sft.adapters.peft.method import PeftMethod
-from sft.adapters.support import support_matrix
+from sft.adapters.support import support_matrix, unexportable
 from sft.calibration import calibration_registry
 from sft.calibration.calibrator import Calibrator
 from sft.evaluation.metrics import metric_registry
@@ -37,7 +37,7 @@ def methods_record() -> dict[str, Entries]:
 
 
 def matrix_record() -> list[dict[str, Any]]:
-    """For each way of answering, which method trains a base whose weights are stored how, and can be merged into it.
+    """For each way of answering, which method trains a base whose weights are stored how, and makes one model with it.
 
     docs/json.md says what the keys mean.
     """
@@ -48,7 +48,7 @@ def matrix_record() -> list[dict[str, Any]]:
                 {
                     "name": name,
                     "trains": trains,
-                    "merges": {kind: adapter_method(name).unmergeable({}, kind) for kind in trains},
+                    "merges": {kind: unexportable(name, {}, kind) for kind in trains},
                 }
                 for name, trains in support_matrix(objective).items()
             ],

@@ -53,7 +53,7 @@ def matrix_lines(matrix: Sequence[Mapping[str, Any]]) -> list[str]:
         ]
         lines += [
             "",
-            "merges: trains, and can become part of the base; trains: trains, and stays an adapter; -: refused",
+            "merges: trains, and can become one model with its base; trains: trains, and stays an adapter; -: refused",
         ]
         lines += _refusals(table["methods"])
     return lines[1:]

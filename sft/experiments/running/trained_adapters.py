@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from sft.adapters.own_method import METHOD_FILE
+from sft.adapters.peft.folder import CONFIG
 from sft.exceptions import MachineError, UserError
 from sft.experiments.planning.checks.child_answers import answer_of
 from sft.experiments.planning.new_rows_hints import finished_trainings, new_rows_hints
@@ -19,6 +21,10 @@ from sft.training.options import trainer_args_of
 from sft.wording import listed
 
 TOKENIZER_SECONDS = 300
+ADAPTERS = (METHOD_FILE, CONFIG)
+"""Files by which an adapter is found in a folder."""
+MODELS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt")
+"""Files in which an exported model may have its weights."""
 
 
 def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFolder) -> list[str]:
@@ -70,11 +76,19 @@ def _copy_exports(planned: PlannedExperiment, results: ResultsFolder, places: Ma
     for item, key in export_keys(planned.experiment, planned.keys).items():
         export = results.stage("export", key)
         if item.fold in places and is_done(export):
-            copy_folder(export.exported, places[item.fold] / export.exported.name)
+            _copy_over(export.exported, places[item.fold] / export.exported.name, MODELS)
+
+
+def _copy_over(source: Path, target: Path, read: Sequence[str]) -> None:
+    """Copy over an earlier copy, of which nothing stays by a name that would be read in place of what is new."""
+    for path in [path for pattern in read for path in target.glob(pattern)]:
+        if not (source / path.name).exists():
+            path.unlink()
+    copy_folder(source, target)
 
 
 def _copy(planned: PlannedExperiment, source: JobFolder, target: Path) -> None:
-    copy_folder(source.adapter, target)
+    _copy_over(source.adapter, target, ADAPTERS)
     if source.kept.is_dir():
         copy_folder(source.kept, target)
     elif trainer_args_of(planned.experiment.config).get("save_strategy") != "no":

@@ -1,12 +1,15 @@
 """What is refused because of how the base is stored, whatever the method."""
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
-from sft.adapters.support import refusal, require_support, support_matrix
+from sft.adapters.method import adapter_method
+from sft.adapters.support import refusal, require_support, support_matrix, unexportable
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import UserError
+from sft.pipeline.methods import matrix_record
 
 
 @pytest.mark.parametrize(
@@ -51,3 +54,23 @@ def test_what_only_the_files_of_a_model_tell_is_refused_by_the_stage():
         require_support(config, {}, "causal_lm")
         with raised:
             require_support(config, {"quantization_config": packed}, "causal_lm")
+
+
+def test_a_quantised_base_becomes_one_model_with_what_is_merged_into_plain_weights() -> None:
+    for method, storage in (("lora", "nf4"), ("ssf", "int8"), ("lora", "plain")):
+        assert unexportable(method, {}, storage) is None
+    assert "not linear" in str(unexportable("bottleneck", {}, "plain"))
+    assert "quanto" in str(unexportable("lora", {}, "quanto"))
+
+
+def test_the_matrix_says_of_one_model_what_a_plan_goes_by() -> None:
+    (table,) = [table for table in matrix_record() if table["objective"] == "causal_lm"]
+    merges = {entry["name"]: entry["merges"] for entry in table["methods"]}
+    assert merges["lora"]["nf4"] is None
+    assert merges["bottleneck"]["nf4"] is not None
+
+
+def test_a_value_of_none_of_the_types_of_an_option_is_told_once_under_its_name() -> None:
+    (found,) = adapter_method("ssf").check({"targets": 5}, Path())
+    assert found.path == "targets"
+    assert found.message == "5: input should be a valid string or input should be a valid list"

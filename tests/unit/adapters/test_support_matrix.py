@@ -61,7 +61,7 @@ CELLS = [
     Cell("lora", "nf4", last_layer=True),
     Cell("lora", "int8", last_layer=True),
     Cell("ssf", "gpt2", last_layer=True),
-    Cell("ssf", "bf16", {"shift_norms": False}, last_layer=True),
+    Cell("ssf", "bf16", {"shift_norms": "none"}, last_layer=True),
     Cell("ssf", "nf4", last_layer=True),
     Cell("ssf", "int8", last_layer=True),
 ]

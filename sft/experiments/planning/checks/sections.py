@@ -11,7 +11,7 @@ from typing import Any
 from sft.adapters import adapter_registry
 from sft.adapters.method import TASK_TYPE, OptionFinding, adapter_method
 from sft.adapters.saving import adapter_files, method_of
-from sft.adapters.support import refusal, unknown_method
+from sft.adapters.support import refusal, unexportable, unknown_method
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
@@ -27,7 +27,7 @@ from sft.models.model_args import check_model_args, require_attention_package, s
 from sft.models.quantization import check_quantization, needed_class, require_package
 from sft.models.references import locate
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
-from sft.models.stored_kinds import PLAIN, READ_AS_PLAIN, stored_kind
+from sft.models.stored_kinds import stored_kind
 from sft.objectives import objective_named
 from sft.registry import unknown_name
 from sft.tasks import task_registry
@@ -119,10 +119,9 @@ class SectionChecks:
         return [(f"{section}.{path}" if path else section, message) for path, message in found]
 
     def _unexportable(self, config: ExperimentConfig) -> str | None:
-        """Why the adapter cannot be merged into its base, whose weights are made plain for it where they can be."""
+        """Why the adapter and its base cannot become one model."""
         storage = stored_kind(config.model.quantization, self._model_config(config.model.name))
-        merged_into = PLAIN if storage in READ_AS_PLAIN else storage
-        return adapter_method(config.adapter_method).unmergeable(config.adapter_options, merged_into)
+        return unexportable(config.adapter_method, config.adapter_options, storage)
 
     def _model_config(self, name: str) -> Mapping[str, Any]:
         try:

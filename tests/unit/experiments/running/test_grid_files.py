@@ -171,6 +171,29 @@ def test_what_was_exported_is_copied_beside_its_adapter(results: ResultsFolder, 
     assert (tmp_path / "out" / "export" / "weights").read_text() == "export"
 
 
+def test_nothing_of_an_earlier_copy_is_read_in_place_of_a_new_one(
+    results: ResultsFolder, planned: Any, tmp_path: Path
+) -> None:
+    training = {"trainer_args": {"output_dir": str(tmp_path / "out")}, "save_method": "state_dict"}
+    (item,) = planned(a={"training": training}).experiments
+    (key,) = export_keys(item.experiment, item.keys).values()
+    for source, file in (
+        (results.stage("train", item.keys.train), "adapter/adapter_config.json"),
+        (results.stage("export", key), "export/pytorch_model.bin"),
+    ):
+        (source.path / file).parent.mkdir(parents=True)
+        (source.path / file).write_text("new")
+        write_manifest(source, [(source.path / file).parent])
+    earlier = ("method.json", "notes.txt", "export/model-00001-of-00002.safetensors", "export/mine.txt")
+    for file in (*earlier, "export/model.safetensors.index.json"):
+        (tmp_path / "out" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / file).write_text("earlier")
+    assert copy_adapters([item], results) == []
+    left = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
+    assert {"adapter_config.json", "notes.txt", "export/pytorch_model.bin", "export/mine.txt"} <= left
+    assert not left & {"method.json", "export/model-00001-of-00002.safetensors", "export/model.safetensors.index.json"}
+
+
 def test_the_exports_of_all_names_of_an_experiment_are_written(results: ResultsFolder, planned: Any) -> None:
     forms = ("adapter", "merged", "safetensors")
     plan = planned(**{form: {"training": {"save_method": form}} for form in forms})
