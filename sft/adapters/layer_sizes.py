@@ -49,7 +49,7 @@ def targeted(options: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     return [
         name
         for name in names
-        if (targets == ALL_LINEAR or _names(targets, name)) and not any(_names(left, name) for left in left_out)
+        if (targets == ALL_LINEAR or is_named(targets, name)) and not any(is_named(left, name) for left in left_out)
     ]
 
 
@@ -61,7 +61,7 @@ def unmatched_targets(options: Mapping[str, Any], names: Sequence[str]) -> str |
         names: all modules that could be meant.
     """
     written = options.get("target_modules")
-    if not written or written == ALL_LINEAR or not names or any(_names(written, name) for name in names):
+    if not written or written == ALL_LINEAR or not names or any(is_named(written, name) for name in names):
         return None
     holders = {name.rpartition(".")[0] for name in names}
     known = sorted({_leaf(name) for name in names if name not in holders})
@@ -135,7 +135,7 @@ def _repeated(place: str, sizes: Sizes, number: int) -> dict[str, tuple[int, int
     return {f"{place}.{block}.{name}": size for block in range(number) for name, size in sizes.items()}
 
 
-def _names(written: Any, name: str) -> bool:
+def is_named(written: Any, name: str) -> bool:
     """Whether a list of names, or a pattern, means a layer, as PEFT reads it."""
     if isinstance(written, str):
         return re.fullmatch(written, name) is not None

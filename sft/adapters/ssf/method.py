@@ -3,31 +3,14 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from sft.adapters.method import OptionFinding
 from sft.adapters.own_method import OwnMethod
+from sft.adapters.ssf.options import SsfOptions, names_by_config, unmatched
 from sft.models.stored_kinds import PLAIN
-
-
-class SsfOptions(BaseModel):
-    """The options of `ssf`."""
-
-    model_config = ConfigDict(frozen=True, strict=True, use_attribute_docstrings=True)
-
-    targets: str | list[str] = "all"
-    """Layers: `all`, `linear`, `norm`, `conv`, a list of last names, or a pattern of whole names; default all."""
-
-    exclude: list[str] = []
-    """Last names of layers that get none; default none."""
-
-    shift: bool = True
-    """Whether there is a shift beside the scale; default true."""
-
-    shift_norms: Literal["with_bias", "all", "none"] = "with_bias"
-    """Norms with a shift: those with a bias, which can be merged (not RMS norms), all, or none; default with_bias."""
 
 
 class Ssf(OwnMethod):
@@ -48,6 +31,10 @@ class Ssf(OwnMethod):
         except re.error as error:
             return [OptionFinding("targets", f"{targets!r} is no pattern: {error}; a list takes plain names")]
         return []
+
+    def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
+        """Names and patterns that mean no layer, where the model's type is known."""
+        return [OptionFinding(*found) for found in unmatched(options, names_by_config(config)).items()]
 
     def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
         """Plain weights take the scales; what norms or layers without a bias cannot take is found on the model."""

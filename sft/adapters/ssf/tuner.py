@@ -1,27 +1,17 @@
 """The trained part of SSF, and the layers of a model that get one."""
 
-import re
-from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from sft.adapters.layer_sizes import is_named
 from sft.adapters.output_parts import add_part
 from sft.adapters.passing import PASSED_WHOLE, alike, chooses_experts, layer_calls
+from sft.adapters.ssf.options import GROUPS, unmatched
 from sft.exceptions import UserError
 from sft.models.storages import is_conv1d
-
-GROUPS: Mapping[str, Sequence[str]] = {
-    "all": ("linear", "norm", "conv"),
-    "linear": ("linear",),
-    "norm": ("norm",),
-    "conv": ("conv",),
-}
-"""What `targets` may say in one word, and the kinds of layers that it means."""
-
-SHOWN = 8
 
 
 class Form(NamedTuple):
@@ -133,36 +123,15 @@ def _shifts(layer: Any, form: Form, options: Mapping[str, Any]) -> bool:
 
 
 def _chosen(model: Any, forms: Mapping[str, Form], options: Mapping[str, Any]) -> list[str]:
+    for option, reason in unmatched(options, list(forms)).items():
+        raise UserError(f"adapter.{option} {reason}", kind="model")
     targets = options["targets"]
-    if isinstance(targets, str) and targets in GROUPS:
-        chosen = {name for name, form in forms.items() if form.kind in GROUPS[targets]}
-    else:
-        chosen = _named("targets", targets, forms, model)
+    kinds = GROUPS.get(targets, ()) if isinstance(targets, str) else ()
+    chosen = [name for name, form in forms.items() if form.kind in kinds or (not kinds and is_named(targets, name))]
     if not chosen:
-        kinds = ", ".join(sorted({form.kind for form in forms.values()}))
-        raise UserError(f"adapter.targets {targets!r}: {type(model).__name__} has none; it has {kinds}", kind="model")
-    left_out = _named("exclude", options["exclude"], forms, model) if options["exclude"] else set()
-    if chosen <= left_out:
+        known = ", ".join(sorted({form.kind for form in forms.values()}))
+        raise UserError(f"adapter.targets {targets!r}: {type(model).__name__} has none; it has {known}", kind="model")
+    left = [name for name in chosen if not is_named(options["exclude"], name)]
+    if not left:
         raise UserError("adapter.exclude takes every target out; leave some", kind="model")
-    return [name for name in forms if name in chosen - left_out]
-
-
-def _named(option: str, written: str | Sequence[str], forms: Mapping[str, Form], model: Any) -> set[str]:
-    """The layers that a pattern matches as a whole, or whose names end with one of a list."""
-    if isinstance(written, str):
-        found = {name for name in forms if re.fullmatch(written, name)}
-        if not found:
-            raise UserError(_unmatched(option, written, forms, model), kind="model")
-        return found
-    ending = {entry: {name for name in forms if name == entry or name.endswith(f".{entry}")} for entry in written}
-    for entry, found in ending.items():
-        if not found:
-            raise UserError(_unmatched(option, entry, forms, model), kind="model")
-    return set().union(*ending.values())
-
-
-def _unmatched(option: str, entry: str, forms: Collection[str], model: Any) -> str:
-    leaves = list(dict.fromkeys(name.rpartition(".")[2] for name in forms))
-    near = get_close_matches(entry.rpartition(".")[2], leaves, SHOWN, 0.5) or leaves[:SHOWN]
-    text = f"adapter.{option} {entry!r} matches no layer of {type(model).__name__} that can be scaled"
-    return f"{text}; there are, among others: {', '.join(near)}" if near else text
+    return left

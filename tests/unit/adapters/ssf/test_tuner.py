@@ -101,10 +101,10 @@ def test_shifts_are_where_they_are_wanted(attached, kind, options, expected):
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"targets": ["q_prj"]}, r"adapter.targets 'q_prj' matches no layer .* there are, among others: q_proj"),
+        ({"targets": ["q_prj"]}, r"adapter.targets \['q_prj'\] matches no layer .*\(did you mean q_proj\?\)"),
         ({"targets": "conv"}, r"adapter.targets 'conv': LlamaForCausalLM has none; it has linear, norm"),
         ({"targets": "lm_head"}, "adapter.targets 'lm_head' matches no layer"),
-        ({"exclude": ["o_projj"]}, "adapter.exclude 'o_projj' matches no layer"),
+        ({"exclude": ["o_projj"]}, r"adapter.exclude \['o_projj'\] matches no layer"),
         ({"targets": ["norm"], "exclude": ["norm"]}, "adapter.exclude takes every target out"),
     ],
 )
@@ -124,6 +124,15 @@ def test_targets_that_match_nothing_are_told(attached, options, part):
 )
 def test_wrong_options_are_found_without_a_model(tmp_path, options, message):
     assert message in METHOD.check(options, tmp_path)[0].message
+
+
+def test_targets_that_match_nothing_are_found_by_the_config_alone(make_model):
+    for kind, right, wrong in (("fp32", "model.norm", "c_fc"), ("gpt2", "ln_1", "q_proj")):
+        config = make_model(kind).config.to_dict()
+        assert METHOD.check_on_model({"targets": [right], "exclude": [right]}, config) == []
+        assert [found.path for found in METHOD.check_on_model({"targets": [right, wrong]}, config)] == ["targets"]
+        assert METHOD.check_on_model({"targets": "norm"}, config) == []
+    assert METHOD.check_on_model({"targets": ["c_fc"]}, {"model_type": "unknown"}) == []
 
 
 def test_layers_that_no_text_passes_get_none(make_model, tmp_path):
