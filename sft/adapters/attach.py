@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters.method import adapter_method
+from sft.adapters.saving import wrong_kind
+from sft.exceptions import UserError
 from sft.prompts.train_row import TrainRow
 
 SEED_LIMIT = 2**32
@@ -50,6 +52,9 @@ def continue_adapter(model: Any, method: str, options: Mapping[str, Any], adapte
     Raises:
         UserError: they do not agree, or there is no adapter.
     """
+    fault = wrong_kind(method, adapter)
+    if fault is not None:
+        raise UserError(fault, kind="model")
     return _ready(adapter_method(method).continued(model, options, adapter))
 
 

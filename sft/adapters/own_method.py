@@ -157,12 +157,15 @@ class OwnMethod(ABC):
 
     def _as_saved(self, model: Any, folder: Path) -> Any:
         """The model with the parts of a saved adapter, whose tensors are still to be read."""
+        saved = read_method(folder).options
+        wrong = [key for key in saved if key not in (*self.options.model_fields, HEAD)]
         try:
-            options = self._whole(read_method(folder).options)
+            options = self._whole(saved)
         except ValidationError as error:
-            wrong = ", ".join(str(problem["loc"][0]) for problem in error.errors())
-            text = f"model.adapter: {folder / METHOD_FILE} has values that {self.name} does not know: {wrong}"
-            raise UserError(f"{text}; train it anew", kind="model") from error
+            wrong += [str(problem["loc"][0]) for problem in error.errors()]
+        if wrong:
+            text = f"model.adapter: {folder / METHOD_FILE} has values that {self.name} does not know"
+            raise UserError(f"{text}: {', '.join(wrong)}; train it anew", kind="model")
         return self._built(model, options)
 
 

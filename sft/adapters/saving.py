@@ -48,15 +48,35 @@ def method_of(folder: Path) -> AdapterMethod | None:
     """The method whose trained adapter a folder holds; None where it holds none of any known method.
 
     Raises:
-        UserError: the file that names the method is damaged.
+        UserError: the file that names the method is damaged, or names one that is not known.
     """
     if (folder / METHOD_FILE).is_file():
         name = read_method(folder).method
-        return adapter_method(name) if name in adapter_registry else None
+        if name not in adapter_registry:
+            text = f"model.adapter: {folder / METHOD_FILE} names the adapter method {name!r}, which is not known here"
+            raise UserError(f"{text}; install what adds it, or copy the folder again", kind="model")
+        return adapter_method(name)
     if (folder / CONFIG).is_file():
         name = str(adapter_config(folder).get("peft_type", "")).lower()
         return adapter_method(name if name in adapter_registry else "lora")
     return next((method for method in _saving_methods() if (folder / method.saved_as).is_file()), None)
+
+
+def wrong_kind(name: str, folder: Path) -> str | None:
+    """Why a method cannot go on with a folder that another one wrote, where their files differ; else None.
+
+    Args:
+        name: of the method that is to go on.
+        folder: of a trained adapter.
+
+    Raises:
+        UserError: the file that names the method is damaged, or names one that is not known.
+    """
+    found = method_of(folder)
+    if found is None or found.saved_as == adapter_method(name).saved_as:
+        return None
+    writer = next(other for other in adapter_registry if adapter_method(other) is found)
+    return f"model.adapter: {folder} is a {writer} adapter, not {name}"
 
 
 def adapter_files() -> str:

@@ -128,7 +128,9 @@ def disagreements(options: Mapping[str, Any], adapter: Path) -> list[OptionFindi
     """
     saved = adapter_config(adapter)
     if saved.get("peft_type") != "LORA":
-        return [OptionFinding("", f"model.adapter: {adapter} is a {saved.get('peft_type')} adapter, not lora")]
+        return [
+            OptionFinding("", f"model.adapter: {adapter} is a {str(saved.get('peft_type')).lower()} adapter, not lora")
+        ]
     found = []
     for key, value in {"r": LoraOptions.model_fields["r"].default, **options}.items():
         if value is not None and key not in FREELY_CHANGED and not _agrees(key, value, saved):

@@ -102,9 +102,10 @@ class PeftMethod:
         return with_saved_head(options, head)
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
-        """Ours over those of the config class; a trained adapter has its own."""
+        """Ours over those of the class, but for what follows from other options; a trained adapter has its own."""
         known = {**dataclass_defaults(self.row.config), **option_defaults(self.options)}
-        return {} if continued else {key: value for key, value in known.items() if key not in self.row.fitted}
+        follow = (*self.row.fitted, *(self.row.either or ()))
+        return {} if continued else {key: value for key, value in known.items() if key not in follow}
 
     def own_code(self, options: Mapping[str, Any]) -> Mapping[str, str]:
         """There is none."""

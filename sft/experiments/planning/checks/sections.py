@@ -10,7 +10,7 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import TASK_TYPE, OptionFinding, adapter_method
-from sft.adapters.saving import adapter_files, method_of
+from sft.adapters.saving import adapter_files, method_of, wrong_kind
 from sft.adapters.support import refusal, unexportable, unknown_method
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
@@ -133,6 +133,9 @@ class SectionChecks:
     @staticmethod
     def _continued(config: ExperimentConfig, adapter: Path) -> list[OptionFinding]:
         try:
+            fault = wrong_kind(config.adapter_method, adapter)
+            if fault is not None:
+                return [OptionFinding("", fault)]
             return adapter_method(config.adapter_method).check_continued(config.adapter_options, adapter)
         except UserError:
             return []  # told as a finding of the model section
@@ -202,9 +205,16 @@ class SectionChecks:
             if needed is not None:
                 require_package(needed)
             require_importable(needed)
-        if model.adapter is not None and method_of(self._folder / model.adapter) is None:
-            found.append(("model.adapter", f"{model.adapter!r}: no {adapter_files()} there; name an adapter's folder"))
-        return found
+        return found if model.adapter is None else found + self._trained(model.adapter)
+
+    def _trained(self, written: str) -> list[PathMessage]:
+        """A folder of no adapter, or of one that is damaged or of a method that is not known."""
+        try:
+            holds_one = method_of(self._folder / written) is not None
+        except UserError as error:
+            return [("model.adapter", str(error).removeprefix("model.adapter: "))]
+        text = f"{written!r}: no {adapter_files()} there; name an adapter's folder"
+        return [] if holds_one else [("model.adapter", text)]
 
     def _encoders(self, encoders: Mapping[str, str]) -> list[PathMessage]:
         found = []

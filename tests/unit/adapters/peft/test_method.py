@@ -151,6 +151,7 @@ def test_of_two_options_that_exclude_each_other_the_written_one_holds(make_model
     config = attached(make_model("fp32"), "oft", oft_block_size=16).peft_config["default"]
     assert (config.r, config.oft_block_size) == (0, 16)
     assert adapter_method("oft").check({"r": 4, "oft_block_size": 0}, Path()) == []
+    assert not {"r", "oft_block_size"} & set(adapter_method("oft").known_defaults(continued=False))
 
 
 def test_layers_that_a_method_does_not_take_are_told_by_the_plan() -> None:

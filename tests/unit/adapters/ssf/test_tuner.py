@@ -180,3 +180,11 @@ def test_it_goes_with_a_cache_and_with_recomputed_activations(attached, logits, 
     thrifty.gradient_checkpointing_enable()
     assert train_steps(thrifty) == pytest.approx(train_steps(plain), abs=1e-5)
     assert torch.allclose(logits(thrifty), logits(plain), atol=1e-4)
+
+
+def test_a_saved_option_that_is_not_known_is_not_passed_over(attached, make_model, tmp_path):
+    save_adapter(attached("fp32"), "ssf", tmp_path / "adapter")
+    file = tmp_path / "adapter" / "method.json"
+    file.write_text(file.read_text().replace('"shift":', '"twist": 2, "shift":'))
+    with pytest.raises(UserError, match=r"method\.json has values that ssf does not know: twist; train it anew"):
+        load_adapter(make_model("fp32"), tmp_path / "adapter")

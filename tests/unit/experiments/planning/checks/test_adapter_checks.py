@@ -1,6 +1,7 @@
 """What is wrong with an adapter only on a model of a certain kind is told by the plan, from the model's files."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,42 @@ def test_what_cannot_be_merged_is_not_exported(
     assert "training.save_method: 'merged': " in line
     assert told in line
     assert "; write 'adapter', or leave it out" in line
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "method", "told"),
+    [
+        (
+            "adapter_config.json",
+            '{"peft_type": "IA3"}',
+            "ssf",
+            "adapter: model.adapter: .*mine is a ia3 adapter, not ssf",
+        ),
+        ("adapter_config.json", '{"peft_type": "IA3"}', "lora", "mine is a ia3 adapter, not lora"),
+        ("method.json", '{"method": "ssf", "options": {}}', "ia3", "mine is a ssf adapter, not ia3"),
+        (
+            "method.json",
+            '{"method": "fss", "options": {}}',
+            "ssf",
+            "model.adapter: .*the adapter method 'fss', which is not",
+        ),
+        ("method.json", '{"method": ', "ssf", "model.adapter: .*method.json cannot be read .*; copy the folder again"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_one_line_with_the_experiment(
+    plan_of: Callable[..., Any],
+    project: Path,
+    raw: Callable[..., Any],
+    file: str,
+    content: str,
+    method: str,
+    told: str,
+) -> None:
+    (project / "mine").mkdir()
+    (project / "mine" / file).write_text(content)
+    (project / "mine" / "adapter_model.safetensors").touch()
+    on = raw({"lora": None, "adapter": {"method": method}, "model": {"adapter": "mine"}})
+    with pytest.raises(InvalidExperiments) as caught:
+        plan_of(project, a=on)
+    (line,) = caught.value.lines
+    assert re.search(told, line), line
