@@ -20,6 +20,8 @@ NOT_TAKEN: Mapping[str, str] = {
     "xlora": "it mixes several trained adapters",
 }
 """Methods of PEFT that are not taken, and why."""
+SHOWN_METHODS = 5
+"""How many other methods a refusal names."""
 COLUMNS = ("plain", "nf4", "fp4", "int8", "torchao", "gptq", "awq", "fp8")
 """The kinds of stored weights that the table shows."""
 
@@ -39,7 +41,7 @@ def refusal(method: str, options: Mapping[str, Any], storage: str, objective: st
     bases = [kind for kind in COLUMNS if _reason(method, options, kind, objective) is None]
     others = [name for name in _trained() if _reason(name, {}, storage, objective) is None]
     ways = [f"{method} works on {', '.join(bases)}"] if bases else []
-    ways += [f"on {storage} these work: {', '.join(others)}"] if others else []
+    ways += [f"on {storage} these work: {_first(others)}"] if others else []
     says_what = kind_of(storage).untrained is not None or reason.startswith(method)
     return "; ".join([reason if says_what else f"{method} on {storage}: {reason}", *ways])
 
@@ -88,6 +90,12 @@ def _reason(method: str, options: Mapping[str, Any], storage: str, objective: st
     if untrained is not None:
         return f"nothing can be trained beside weights stored as {storage}: {untrained}"
     return adapter_method(method).supports(options, storage, objective)
+
+
+def _first(names: list[str]) -> str:
+    """The first of them, and where all are."""
+    more = len(names) - SHOWN_METHODS
+    return ", ".join(names[:SHOWN_METHODS]) + (f" and {more} more (sft methods --matrix)" if more > 0 else "")
 
 
 def _trained() -> list[str]:

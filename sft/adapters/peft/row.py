@@ -93,4 +93,4 @@ class PeftRow:
     @property
     def is_virtual(self) -> bool:
         """Whether it adds tokens, or states of attention, in front of the prompt."""
-        return self.name in ("prompt_tuning", "p_tuning", "prefix_tuning", "cartridge", "cpt")
+        return self.name in ("prompt_tuning", "p_tuning", "prefix_tuning", "cartridge")
