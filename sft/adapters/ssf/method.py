@@ -18,7 +18,7 @@ class Ssf(OwnMethod):
 
     name = "ssf"
     options: type[BaseModel] = SsfOptions
-    trainer_defaults: Mapping[str, Any] = {"learning_rate": 5e-3}
+    trainer_defaults: Mapping[str, Any] = {"learning_rate": 1e-3}
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """Unknown keys, wrong values, and a pattern that is none."""
