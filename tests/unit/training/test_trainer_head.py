@@ -76,7 +76,7 @@ def test_rows_of_a_tied_embedding_that_is_trained_in_full_are_refused(base: Any)
     base.tie_weights()
     for saved in ("lm_head", "embed_tokens"):
         options = {"trainable_token_indices": TOKENS, "modules_to_save": [saved]}
-        with pytest.raises(UserError, match=r"trainable_token_indices trains rows of the model's embedding"):
+        with pytest.raises(UserError, match=r"trainable_token_indices: trains rows of the model's embedding"):
             attach_adapter(type(base)(base.config), "lora", options, Path(), 1)
 
 
