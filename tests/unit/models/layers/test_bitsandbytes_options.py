@@ -62,7 +62,7 @@ def loaded(folder: Path, args: dict[str, Any]) -> Any:
     )
 
 
-@pytest.mark.parametrize(("args", "tolerance", "in_force"), CASES, ids=lambda value: str(value)[:80])
+@pytest.mark.parametrize(("args", "tolerance", "in_force"), CASES, ids=[str(args) for args, _, _ in CASES])
 def test_an_option_is_in_force_and_weights_are_those_computed_with(
     args: dict[str, Any], tolerance: float, in_force: Any, saved: Path
 ):
