@@ -38,7 +38,11 @@ class AdapterMethod(Protocol):
     """The file by which a folder is known to hold an adapter of this method; empty where nothing is ever saved."""
 
     trainer_defaults: Mapping[str, Any]
-    """Arguments of the trainer in force where the user writes none, over the program's own defaults."""
+    """Arguments of the trainer in force where the user writes none, over the program's own defaults.
+
+    Keys leave out what is as by default, so another value here gives old keys another meaning: it needs an entry in
+    `sft.pipeline.revisions`.
+    """
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """Everything wrong with `options`, without importing torch; own code is relative to `folder`."""
