@@ -8,18 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sft.adapters.method import OptionFinding
 from sft.adapters.peft.folder import adapter_config
+from sft.adapters.peft.row import OF_THE_PROGRAM
 from sft.config.library.keys import LORA_CONFIG, dataclass_fields
 from sft.registry import nearest
 
-SET_BY_US = "set by the program"
 REFUSED = {
-    "peft_type": SET_BY_US,
-    "auto_mapping": SET_BY_US,
-    "peft_version": SET_BY_US,
-    "base_model_name_or_path": "it is model.name",
-    "revision": "the commit of a hub model is pinned by the results folder",
-    "inference_mode": SET_BY_US,
-    "runtime_config": SET_BY_US,
+    **OF_THE_PROGRAM,
     "kasa_config": "it destroys part of the base weights, so that the saved adapter is not the trained model",
     "eva_config": "init_lora_weights eva is not supported",
     "arrow_config": "it routes between several trained adapters",

@@ -10,22 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from sft.adapters.lora.target_checks import check_targets
 from sft.adapters.method import TASK_TYPE, OptionFinding, check_options
 from sft.adapters.peft.folder import adapter_config
-from sft.adapters.peft.row import PeftRow
+from sft.adapters.peft.row import OF_THE_PROGRAM, PeftRow
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import FieldInfo, dataclass_fields
 from sft.config.library.types import checked_type
 
 ALL_LINEAR = "all-linear"
-SET_BY_US = "set by the program"
 OF_THE_MODEL = "it is the model's own"
 REFUSED: Mapping[str, str] = {
-    "peft_type": SET_BY_US,
-    "auto_mapping": SET_BY_US,
-    "peft_version": SET_BY_US,
-    "base_model_name_or_path": "it is model.name",
-    "revision": "the commit of a hub model is pinned by the results folder",
-    "inference_mode": SET_BY_US,
-    "runtime_config": SET_BY_US,
+    **OF_THE_PROGRAM,
     "token_dim": OF_THE_MODEL,
     "num_attention_heads": OF_THE_MODEL,
     "num_layers": OF_THE_MODEL,

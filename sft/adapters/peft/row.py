@@ -23,6 +23,18 @@ TIED_ROWS = (
     "take lora with trainable_token_indices"
 )
 
+SET_BY_US = "set by the program"
+OF_THE_PROGRAM: Mapping[str, str] = {
+    "peft_type": SET_BY_US,
+    "auto_mapping": SET_BY_US,
+    "peft_version": SET_BY_US,
+    "base_model_name_or_path": "it is model.name",
+    "revision": "the commit of a hub model is pinned by the results folder",
+    "inference_mode": SET_BY_US,
+    "runtime_config": SET_BY_US,
+}
+"""Options of every config class of PEFT that nobody writes, and why."""
+
 Fit = Literal["divisor", "even_divisor", "blocks", "tokenizer"]
 """How an option that is not written is made to fit the model: the largest number, even where it must be, up to the
 class's default that divides the sizes of all adapted layers; the number of the model's blocks; or the folder of its
