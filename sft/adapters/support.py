@@ -11,11 +11,15 @@ from sft.models.stored_kinds import PLAIN, READ_AS_PLAIN, kind_of, stored_kind
 from sft.registry import unknown_name
 
 NO_METHOD = "none"
+_DECOMPOSED_ANEW = "it decomposes the weights anew where it is loaded, and may find another decomposition there"
 NOT_TAKEN: Mapping[str, str] = {
+    "adamss": _DECOMPOSED_ANEW,
     "cpt": "its loss is its own and needs the kind of each token",
+    "frod": _DECOMPOSED_ANEW,
     "lily": "its router takes the mean over all tokens of a batch, so that rows depend on those beside them",
     "multitask_prompt_tuning": "it needs the number of a task with every row; prompt_tuning needs none",
     "poly": "it needs the number of a task with every row",
+    "psoft": _DECOMPOSED_ANEW,
     "shadow": "its layers do not fit the attention of language models",
     "xlora": "it mixes several trained adapters",
 }

@@ -36,7 +36,7 @@ def penalty(model: Any) -> torch.Tensor | float:
 
 def _allocates(model: nn.Module) -> bool:
     """Whether it is PEFT's AdaLoRA."""
-    return hasattr(getattr(model, "base_model", None), "update_and_allocate")
+    return getattr(getattr(model, "active_peft_config", None), "peft_type", None) == "ADALORA"
 
 
 class RankCallback(TrainerCallback):  # type: ignore[misc]

@@ -125,16 +125,6 @@ PEANUT = PeftMethod(
         takes_conv1d=False,
     )
 )
-ADAMSS = PeftMethod(
-    PeftRow(
-        "adamss",
-        "AdaMSS: low-rank changes within clusters of the weight's principal parts",
-        "peft.tuners.adamss.config:AdamssConfig",
-        refused={"use_asa": "it needs a step of its own in the middle of the training"},
-        elsewhere=READS,
-        takes_conv1d=False,
-    )
-)
 DEFT = PeftMethod(
     PeftRow(
         "deft",
@@ -143,29 +133,11 @@ DEFT = PeftMethod(
         elsewhere=READS,
     )
 )
-FROD = PeftMethod(
-    PeftRow(
-        "frod",
-        "FRoD: learned scales of a decomposition that layers of a kind share",
-        "peft.tuners.frod.config:FrodConfig",
-        defaults={"progressbar": False},
-        elsewhere=READS,
-    )
-)
 OSF = PeftMethod(
     PeftRow(
         "osf",
         "OSF: the small singular parts of each weight are trained, the large ones kept",
         "peft.tuners.osf.config:OSFConfig",
-        elsewhere=READS,
-        takes_conv1d=False,
-    )
-)
-PSOFT = PeftMethod(
-    PeftRow(
-        "psoft",
-        "PSOFT (openreview FSHrinMArK): a rotation within the weight's principal part",
-        "peft.tuners.psoft.config:PsoftConfig",
         elsewhere=READS,
         takes_conv1d=False,
     )
