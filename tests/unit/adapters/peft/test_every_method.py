@@ -33,7 +33,6 @@ RATES = {
     "unilora": 0.5,
     "adaption_prompt": 0.1,
     "loha": 2e-2,
-    "adamss": 2e-2,
     "vblora": 5e-2,
     "supertuning": 5e-2,
 }
