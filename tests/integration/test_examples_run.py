@@ -36,7 +36,7 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "jsonnet/label_words.jsonnet": ("simple/in-context", ()),
     "jsonnet/many_labels.jsonnet": ("listed/mean", ()),
     "jsonnet/many_setups.jsonnet": ("in-context-1/batch/seed13", ()),
-    "jsonnet/methods.jsonnet": ("ssf/seed13", ("dataset.shots=1", *ONE_STEP)),
+    "jsonnet/methods.jsonnet": ("ia3/seed13", ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/nearest_examples.jsonnet": ("nearest", ()),
     "jsonnet/own_initializer.jsonnet": ("row_sketch/seed13", ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/plain_format.jsonnet": ("plain/in-context-2", ()),
