@@ -9,7 +9,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.exceptions import UserError
 
 KEY = "num_virtual_tokens"
-AS_EMBEDDINGS = ("prompt_tuning", "p_tuning", "cpt")
+AS_EMBEDDINGS = ("prompt_tuning", "p_tuning")
 """Methods whose virtual tokens run through the model like those of a prompt."""
 AS_STATES = ("prefix_tuning", "cartridge")
 """Methods whose virtual tokens are keys and values of every layer, which recomputing activations would drop."""

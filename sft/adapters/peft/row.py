@@ -101,8 +101,3 @@ class PeftRow:
     def takes_rank_patterns(self) -> bool:
         """Whether its ranks can differ by the names of layers."""
         return "rank_pattern" in dataclass_fields(self.config) and "rank_pattern" not in self.refused
-
-    @property
-    def is_virtual(self) -> bool:
-        """Whether it adds tokens, or states of attention, in front of the prompt."""
-        return self.name in ("prompt_tuning", "p_tuning", "prefix_tuning", "cartridge")
