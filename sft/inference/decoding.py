@@ -10,9 +10,9 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCrit
 
 from sft.adapters.virtual_tokens import virtual_tokens
 from sft.inference.batches import PaddedBatch, pad_left
-from sft.inference.label_scoring.masks import base_of
 from sft.inference.prefix_cache import Beginning
 from sft.inference.stopping import StopRule, StopTextReached
+from sft.models.attention.masks import base_of
 
 FIRST_STRETCH = 16
 """New tokens after which ended rows first leave their batch; every later stretch doubles what is written."""

@@ -12,8 +12,8 @@ from sft.exceptions import UserError
 from sft.inference.batches import PaddedBatch, pad_left, padded
 from sft.inference.label_scoring.cached_model import CachedModel, Context
 from sft.inference.label_scoring.grouping import WORTH_SHARING, Prompts, shared_beginning, token_order
-from sft.inference.label_scoring.masks import MaskRule, base_of, is_tried, mask_rule, stretched_positions
-from sft.inference.trial import objection
+from sft.models.attention.masks import MaskRule, base_of, is_tried, mask_rule, stretched_positions
+from sft.models.attention.trial import objection
 
 logger = logging.getLogger(__name__)
 

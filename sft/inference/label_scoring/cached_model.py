@@ -14,8 +14,8 @@ from transformers.cache_utils import Cache, DynamicLayer
 from sft.adapters.virtual_tokens import virtual_tokens
 from sft.inference.batches import PaddedBatch
 from sft.inference.label_scoring.label_plan import LabelChunk
-from sft.inference.label_scoring.masks import MaskRule, base_of
 from sft.inference.label_scoring.passes import TreePass
+from sft.models.attention.masks import MaskRule, base_of
 
 SLICE_TOKENS = 1024
 """Most tokens of one prompt that run together where nothing but the prompt runs."""

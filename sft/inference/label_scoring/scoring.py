@@ -17,11 +17,11 @@ from sft.adapters.virtual_tokens import virtual_tokens
 from sft.inference.label_scoring.cached_model import CachedModel, Context, token_logprobs
 from sft.inference.label_scoring.grouping import Group, PassLimits, groups, shared_beginning, token_order
 from sft.inference.label_scoring.label_plan import Label, LabelPlan
-from sft.inference.label_scoring.masks import MaskRule, is_tried, mask_rule, stretched_positions
 from sft.inference.label_scoring.passes import tree_pass
 from sft.inference.label_scoring.whole_sequences import score_whole_sequences
 from sft.inference.label_scoring.wide_head import head_in_full_precision
-from sft.inference.trial import objection
+from sft.models.attention.masks import MaskRule, is_tried, mask_rule, stretched_positions
+from sft.models.attention.trial import objection
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
-from sft.inference.label_scoring.masks import base_of
-from sft.inference.trial import REFUSALS, is_machines
+from sft.models.attention.masks import base_of
+from sft.models.attention.trial import REFUSALS, is_machines
 from sft.models.storages import HALF_TYPES, is_half
 
 logger = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from sft.inference.label_scoring import masks
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.scoring import score_labels
 from sft.inference.prefix_cache import run_beginning
-from sft.inference.trial import in_full_precision
+from sft.models.attention import masks
+from sft.models.attention.trial import in_full_precision
 
 DRAW = np.random.default_rng(0)
 SHARED = DRAW.integers(5, 97, size=6).tolist()

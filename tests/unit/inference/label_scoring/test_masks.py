@@ -8,8 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sft.inference.label_scoring.label_plan import LabelPlan
-from sft.inference.label_scoring.masks import FULL, SLIDING, MaskRule
 from sft.inference.label_scoring.passes import TreePass, tree_pass
+from sft.models.attention.masks import FULL, SLIDING, MaskRule
 
 CPU = torch.device("cpu")
 

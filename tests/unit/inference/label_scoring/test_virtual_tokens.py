@@ -10,8 +10,8 @@ import torch
 
 from sft.inference.label_scoring import cached_model
 from sft.inference.label_scoring.grouping import PassLimits
-from sft.inference.label_scoring.masks import MaskRule, mask_rule
 from sft.inference.label_scoring.scoring import score_labels
+from sft.models.attention.masks import MaskRule, mask_rule
 from tests.support.virtual_models import KINDS, truth, with_virtual_tokens
 
 STOP = (3, 4)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from sft.exceptions import machine_kind
-from sft.inference.label_scoring.masks import MaskRule
+from sft.models.attention.masks import MaskRule
 from sft.models.storages import HALF_TYPES
 
 TOLERANCE = 1e-3
