@@ -54,6 +54,7 @@ def matrix_lines(matrix: Sequence[Mapping[str, Any]]) -> list[str]:
         lines += [
             "",
             "merges: trains, and can become one model with its base; trains: trains, and stays an adapter; -: refused",
+            "plain: weights that are not quantised, in fp32 or bf16",
         ]
         lines += _refusals(table["methods"])
     return lines[1:]

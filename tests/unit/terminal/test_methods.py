@@ -23,7 +23,7 @@ MATRIX = [
 
 
 def test_a_cell_says_whether_a_method_trains_and_merges_and_a_refusal_has_its_reason() -> None:
-    head, names, lora, hra, _, full, _, legend, *reasons = matrix_lines(MATRIX)
+    head, names, lora, hra, _, full, _, legend, plain, *reasons = matrix_lines(MATRIX)
     assert "causal_lm" in head
     assert [line.split() for line in (names, lora, hra, full)] == [
         ["plain", "nf4"],
@@ -33,6 +33,7 @@ def test_a_cell_says_whether_a_method_trains_and_merges_and_a_refusal_has_its_re
     ]
     assert lora.index("trains") == names.index("nf4") == hra.rindex("-")
     assert legend.startswith("merges: ")
+    assert plain == "plain: weights that are not quantised, in fp32 or bf16"
     assert reasons == [
         "  hra, loha on plain, nf4: it does not train such weights: those stored so are fixed",
         "  full on nf4: nf4 is fixed",

@@ -1,4 +1,7 @@
-"""Every method of PEFT that the registry names keeps every promise on plain weights, and its sums on packed ones."""
+"""Every method of PEFT that the registry names keeps every promise on plain weights, and its sums on packed ones.
+
+On weights in bf16 they are trained with the forward passes in bf16, which is the default on a GPU.
+"""
 
 import copy
 from pathlib import Path
@@ -44,14 +47,16 @@ PACKED = [(name, kind) for name in METHODS for kind in ("nf4", "int8") if kind i
 def cell(name: str, kind: str) -> Cell:
     starts = adapter_method(name).row.start is None  # type: ignore[attr-defined]
     shift = 0.0 if starts else START.get(name)
-    return Cell(name, kind, OPTIONS.get(name, {}), shift, rate=RATES.get(name, 1e-2))
+    rate = RATES.get(name, 1e-2)
+    return Cell(name, kind, OPTIONS.get(name, {}), shift, rate=rate, autocast=kind == "bf16")
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", FURTHER)
-def test_it_keeps_its_promises(name: str, tmp_path: Path) -> None:
-    check_method(cell(name, "fp32"), tmp_path)
+def test_it_keeps_its_promises(name: str, kind: str, tmp_path: Path) -> None:
+    check_method(cell(name, kind), tmp_path)
 
 
 @pytest.mark.slow
