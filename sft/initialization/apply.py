@@ -112,6 +112,29 @@ def write_factors(layer: AdapterLayer, factors: Factors) -> None:
         b.copy_(factors.b)
 
 
+def made_factors(
+    initializer: Initializer, linear: nn.Module, rank: int, a: torch.Tensor, b: torch.Tensor, where: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What an initialiser makes of one linear layer: A (rank, in) and B (out, rank).
+
+    Args:
+        initializer: the function.
+        linear: the layer, plain or quantised.
+        rank: number of rows of A.
+        a: a tensor of the shape, type and device that A is to have.
+        b: the same for B.
+        where: the initialiser and the layer, as messages begin.
+
+    Raises:
+        UserError: the weights cannot be read, or the factors do not fit or are not finite.
+    """
+    try:
+        made = initializer(linear, rank, a.dtype)
+    except UserError as error:
+        raise UserError(f"{where}: {error}", kind=error.kind) from error
+    return _checked(made, a, b, where)
+
+
 def _take_off(model: Any, layers: list[AdapterLayer], moved: set[str]) -> None:
     """Take s B A off the layers in `moved`, and keep all factors with the model."""
     residual = moved & holding_residual(model, layers)
@@ -146,11 +169,7 @@ def _made(layer: AdapterLayer, initializer: Initializer, where: str) -> Iterator
     """What the initialiser makes of each matrix of a layer."""
     (a, *_), (b, *_) = split_factors(*layer.weights(), layer.experts)
     for linear in layer.layers():
-        try:
-            made = initializer(linear, layer.rank, a.dtype)
-        except UserError as error:
-            raise UserError(f"{where}: {error}", kind=error.kind) from error
-        yield _checked(made, a, b, where)
+        yield made_factors(initializer, linear, layer.rank, a, b, where)
 
 
 def _checked(
