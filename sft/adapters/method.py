@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TASK_TYPE = "task_type"
 """The option of PEFT's methods that names how the model answers; the objective sets it."""
+INITIALISATION = "init_lora_weights"
+"""The option by which LoRA names an initialiser."""
 
 
 class OptionFinding(NamedTuple):
@@ -28,11 +30,24 @@ class OptionFinding(NamedTuple):
     """The value, what is allowed, what to do."""
 
 
+class Initialisers(NamedTuple):
+    """What a method can begin from beside its own way."""
+
+    option: str
+    """The option that names one."""
+
+    names: tuple[str, ...]
+    """Those of the project's initialisers that it takes; a user's own code is taken beside them."""
+
+
 class AdapterMethod(Protocol):
     """One way to train a model; its module imports nothing heavy."""
 
     options: type[BaseModel]
     """What is written beside `method`; the default of a field is in force where the user writes none."""
+
+    initialisers: Initialisers | None
+    """The initialisers that it takes; None where it takes none."""
 
     saved_as: str
     """The file by which a folder is known to hold an adapter of this method; empty where nothing is ever saved."""
@@ -166,6 +181,16 @@ def adapter_method(name: str) -> AdapterMethod:
     return method
 
 
+def initialiser_methods() -> str:
+    """The methods that take initialisers, each group with its option."""
+    options: dict[str, list[str]] = {}
+    for name in adapter_registry:
+        taken = adapter_method(name).initialisers
+        if taken is not None:
+            options.setdefault(taken.option, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({option})" for option, names in options.items())
+
+
 def check_options(written: Mapping[str, Any], options: type[BaseModel]) -> list[OptionFinding]:
     """Unknown keys, and values of a wrong type or out of range, of a method that has all its options in `options`."""
     known = options.model_fields
@@ -174,7 +199,10 @@ def check_options(written: Mapping[str, Any], options: type[BaseModel]) -> list[
         if key not in known:
             hint = nearest(key, known)
             suggestion = f" (did you mean {hint}?)" if hint else ""
-            found.append(OptionFinding(key, f"unknown key{suggestion}; allowed: {', '.join(known) or 'none'}"))
+            allowed = f"allowed: {', '.join(known) or 'none'}"
+            if key == INITIALISATION:
+                suggestion, allowed = "", f"these methods take initialisers: {initialiser_methods()}"
+            found.append(OptionFinding(key, f"unknown key{suggestion}; {allowed}"))
     try:
         options.model_validate({key: value for key, value in written.items() if key in known})
     except ValidationError as error:

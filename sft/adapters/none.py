@@ -19,6 +19,7 @@ class NoAdapter:
     """Takes no options; what needs a trained part is an error."""
 
     options: type[BaseModel] = NoOptions
+    initialisers = None
     saved_as = ""
     trainer_defaults: Mapping[str, Any] = {}
 

@@ -39,6 +39,7 @@ class OwnMethod(ABC):
 
     name: str
     options: type[BaseModel]
+    initialisers = None
     saved_as = METHOD_FILE
     trainer_defaults: Mapping[str, Any] = {}
 

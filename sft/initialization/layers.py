@@ -82,10 +82,7 @@ class AdapterLayer:
             kind = str(self.base_weight.dtype).removeprefix("torch.")
             raise UserError(f"layer {self.name}: weights of type {kind} cannot be read as matrices", kind="model")
         for number in range(self.experts):
-            matrix = self._matrix(number)
-            layer = nn.Linear(matrix.shape[1], matrix.shape[0], bias=False, device="meta")
-            layer.weight = nn.Parameter(matrix, requires_grad=False)
-            yield layer
+            yield linear_of(self._matrix(number))
 
     def subtract(self, product: Sequence[torch.Tensor]) -> None:
         """Take matrices (out, in) off the base, one for each that is adapted."""
@@ -119,6 +116,13 @@ def adapter_layers(model: nn.Module) -> list[AdapterLayer]:
         UserError: a target is neither a linear layer nor a parameter.
     """
     return list(_adapter_layers(model))
+
+
+def linear_of(weight: torch.Tensor) -> nn.Linear:
+    """A linear layer that has this weight (out, in), in the same memory."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    return layer
 
 
 def split_factors(a: torch.Tensor, b: torch.Tensor, experts: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

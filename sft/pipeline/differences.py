@@ -63,6 +63,7 @@ _CONTENTS: Mapping[str, str] = {
 
 _ARGUMENT_FILES = tuple(f"trainer_args.{key}" for key in KEYS)
 _ENCODER = "icl_encoder"
+_INITIALISATIONS = ("options.init_lora_weights", "options.init_weights")
 _OF_EITHER_SECTION = ("icl_examples", "icl_selection", _ENCODER)
 """Fields that belong to `training` in a train stage, else to `inference`."""
 
@@ -107,7 +108,7 @@ def _follows(field: str, before: str | None, difference: Difference, old: JobRec
 
 def _is_content(field: str) -> bool:
     """Whether a field holds the content of a file or of code, which may differ under the same setting."""
-    named = (*_CONTENTS, _ENCODER, *_ARGUMENT_FILES, "options.init_lora_weights")
+    named = (*_CONTENTS, _ENCODER, *_ARGUMENT_FILES, *_INITIALISATIONS)
     return field in named or field.startswith(("code.", "modules."))
 
 
@@ -133,7 +134,7 @@ def _difference(field: str, before: str | None, after: str | None, old: JobRecor
     if field in _ARGUMENT_FILES:
         return _content(_config_key(field, new), old, new)
     key = _config_key(field, new)
-    if field == "options.init_lora_weights" and _setting(old.config, key) == _setting(new.config, key):
+    if field in _INITIALISATIONS and _setting(old.config, key) == _setting(new.config, key):
         return Difference(key, f"{str(_setting(new.config, key)).rpartition(':')[0]} changed")
     if field.startswith("prompting.") and any(_setting(record.config, f"inference.{key}") for record in (old, new)):
         key = f"inference.{field}"

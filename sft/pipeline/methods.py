@@ -86,6 +86,7 @@ def _adapter(name: str) -> dict[str, Any]:
         "name": name,
         "summary": getattr(method, "summary", None) or _first_line(adapter_registry[name]),
         "library": "peft" if isinstance(method, PeftMethod) else None,
+        "initialisers": None if method.initialisers is None else method.initialisers._asdict(),
     }
 
 

@@ -12,7 +12,10 @@ WIDTH = 100
 _HEADS = {
     "tasks": "Tasks (dataset.task_type)",
     "adapters": "Adapters (adapter.method; lora also as `lora: {...}`)",
-    "initialisers": "Initialisers (lora.init_lora_weights; also any name PEFT knows, peft:NAME, and file.py:function)",
+    "initialisers": (
+        "Initialisers, and the methods that take them (all take file.py:function too; lora and dora any name PEFT"
+        " knows, peft:NAME)"
+    ),
     "metrics": (
         "Metrics (evaluation.metrics, the first ranks; also any name of the evaluate library, and file.py:function)"
     ),
@@ -31,6 +34,7 @@ def method_lines(methods: Mapping[str, Sequence[Entry]]) -> list[str]:
         of_peft = [entry["name"] for entry in entries if entry.get("library") == "peft"]
         shown = [entry for entry in entries if entry["name"] not in of_peft]
         lines += ["", _HEADS[registry], *(f"  {entry['name']:<20} {_text(registry, entry)}" for entry in shown)]
+        lines += _initialised(methods) if registry == "initialisers" else []
         if of_peft:
             lines += ["  of PEFT, with the options of its classes (docs/methods.md and --json say what each trains):"]
             lines += textwrap.wrap(" ".join(of_peft), WIDTH, initial_indent="    ", subsequent_indent="    ")
@@ -58,6 +62,16 @@ def matrix_lines(matrix: Sequence[Mapping[str, Any]]) -> list[str]:
         ]
         lines += _refusals(table["methods"])
     return lines[1:]
+
+
+def _initialised(methods: Mapping[str, Sequence[Entry]]) -> list[str]:
+    """A line for each option that names initialisers: the methods that have it, and what they take."""
+    taking: dict[tuple[str, str], list[str]] = {}
+    for entry in methods["adapters"]:
+        if entry["initialisers"] is not None:
+            key = entry["initialisers"]["option"], ", ".join(entry["initialisers"]["names"])
+            taking.setdefault(key, []).append(entry["name"])
+    return [f"  {', '.join(names)}: {option} takes {taken}" for (option, taken), names in taking.items()]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -127,6 +127,16 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "lora.init_lora_weights",
         ("'pisa'", "did you mean pissa?", "pca, peft:corda", "file.py:function"),
     ),
+    "initialiser of other methods": (
+        {"dataset__shots": 2, "adapter": {"method": "adalora", "init_lora_weights": "pissa_simplified"}},
+        "adapter.init_lora_weights",
+        ("'pissa_simplified' is refused", "E begins at 0", "pca, pissa, "),
+    ),
+    "initialiser of no method": (
+        {"dataset__shots": 2, "adapter": {"method": "ia3", "init_lora_weights": "pca"}},
+        "adapter.init_lora_weights",
+        ("ia3 takes no initialiser", "adalora (init_lora_weights); gralora, delora (init_weights)"),
+    ),
     "own initialiser without file": (
         {"dataset__shots": 2, "lora": {"init_lora_weights": "nothere.py:f"}},
         "lora.init_lora_weights",

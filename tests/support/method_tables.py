@@ -60,6 +60,17 @@ def meaning(description: str | None) -> str:
     return re.sub(r"; default [^;]*?\.?$", "", text).rstrip(".").replace("|", "\\|")
 
 
+def initialisers_table() -> list[str]:
+    """The methods that take initialisers, with their option and what they take."""
+    taken = {name: adapter_method(name).initialisers for name in adapter_registry}
+    rows = [
+        [f"`{name}`", f"`{those.option}`", ", ".join(f"`{initialiser}`" for initialiser in those.names)]
+        for name, those in taken.items()
+        if those is not None
+    ]
+    return table(["method", "option", "initialisers, beside your own code"], *rows)
+
+
 def matrix_table() -> list[str]:
     (methods,) = [part["methods"] for part in matrix_record() if part["objective"] == OBJECTIVE]
     storages = list(methods[0]["trains"])
@@ -77,6 +88,7 @@ def tables() -> Iterator[tuple[str, list[str]]]:
     """Heading of a section of the page -> its table."""
     yield "The methods", methods_table()
     yield "Options of the project's own methods", options_table()
+    yield "Which methods take which initialisers", initialisers_table()
     yield "Which method on which base", matrix_table()
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sft.adapters.method import OptionFinding
+from sft.adapters.method import INITIALISATION, OptionFinding
 from sft.exceptions import UserError
 from sft.initialization.initializers import initializer_registry, is_of_this_process_alone
 from sft.registry import is_own_code, own_code_tree, unknown_name
 
-KEY = "init_lora_weights"
+KEY = INITIALISATION
 PEFT_PREFIX = "peft:"
 READS_ROWS = ("corda", "lora_ga")
 """PEFT's initialisations that look at training rows."""

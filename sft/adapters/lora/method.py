@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from sft.adapters.lora.initialization import KEY, check_initialization
 from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_dora, check_keys, check_values, disagreements
 from sft.adapters.lora.target_checks import check_on_model, check_targets
-from sft.adapters.method import OptionFinding, option_defaults
+from sft.adapters.method import Initialisers, OptionFinding, option_defaults
 from sft.adapters.peft.folder import CONFIG, load_peft, with_saved_head
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import LORA_CONFIG
-from sft.initialization.initializers import require_initializer_package
+from sft.initialization.initializers import initializer_registry, require_initializer_package
 from sft.models.stored_kinds import PLAIN
 from sft.prompts.train_row import TrainRow
 from sft.registry import is_own_code
@@ -34,6 +34,12 @@ class Lora:
     """Options of `peft.LoraConfig` that the method's name stands for."""
     saved_as = CONFIG
     trainer_defaults: Mapping[str, Any] = {}
+
+    @property
+    def initialisers(self) -> Initialisers:
+        """Those of the registry that go with what the method's name stands for."""
+        names = [name for name in initializer_registry if not check_initialization({**self.fixed, KEY: name}, Path())]
+        return Initialisers(KEY, tuple(names))
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """Unknown, refused and ill-typed keys, unknown initialisers, and combinations that cannot be saved."""

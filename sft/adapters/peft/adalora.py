@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.adapters.method import OptionFinding
 from sft.adapters.peft.method import PeftMethod
-from sft.adapters.peft.row import BITSANDBYTES, PeftRow
+from sft.adapters.peft.row import BITSANDBYTES, Beginning, PeftRow
 from sft.prompts.train_row import TrainRow
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ REFUSED = {
     "r": "init_r and target_r say it",
     "total_step": "it is the number of steps of the training",
     "rank_pattern": "the ranks are found in the training",
-    "init_lora_weights": "its factors begin in a way of their own",
     "use_dora": NOT_LORAS,
     "use_rslora": NOT_LORAS,
     "lora_bias": NOT_LORAS,
@@ -45,6 +44,12 @@ REFUSED = {
     "megatron_core": NOT_LORAS,
     "ensure_weight_tying": NOT_LORAS,
 }
+BEGINNING = Beginning(
+    ("pca", "pissa", "umap"),
+    "sft.initialization.directions:fill_triplets",
+    "only the directions of its factors would count, as E begins at 0",
+    option="init_lora_weights",
+)
 ENDLESS = 2**31
 """Stands for the number of steps until the trainer knows it."""
 HISTORIES = ("exp_avg_ipt", "exp_avg_unc")
@@ -54,8 +59,11 @@ class AdaLora(PeftMethod):
     """Factors A, E and B, of which entries of E are set to zero until the ranks are `target_r` on average."""
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
-        """As every method of PEFT, and the ranks must leave something to take away."""
+        """As every method of PEFT, the change begins at 0, and the ranks must leave something to take away."""
         found = super().check(options, folder)
+        if options.get(BEGINNING.option) is False:
+            text = "false: refused: E would not begin at 0, and the model would be another before the first step"
+            found.append(OptionFinding(BEGINNING.option, text))
         known = self.options.model_fields
         first, last = (options.get(key) or known[key].default for key in ("init_r", "target_r"))
         if not found and first <= last:
@@ -113,6 +121,7 @@ METHOD = AdaLora(
         "AdaLoRA (openreview lq62uWRJjiY): low-rank factors whose ranks go to the layers that need them",
         "peft.tuners.adalora.config:AdaLoraConfig",
         rank="init_r",
+        beginning=BEGINNING,
         refused=REFUSED,
         storages=BITSANDBYTES,
         learning_rate=1e-3,

@@ -15,15 +15,18 @@ from sft.adapters.layer_sizes import (
     targeted,
     unmatched_targets,
 )
-from sft.adapters.method import OptionFinding, option_defaults
+from sft.adapters.method import Initialisers, OptionFinding, option_defaults
 from sft.adapters.peft.folder import CONFIG, SAVED, load_peft, with_saved_head
+from sft.adapters.peft.initialisers import begin, begun_by_peft, check_initialisers, named_initialiser
 from sft.adapters.peft.options import check, disagreements, options_model
 from sft.adapters.peft.row import TIED_ROWS, PeftRow
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
+from sft.initialization.initializers import require_initializer_package
 from sft.models.stored_kinds import PLAIN
 from sft.prompts.train_row import TrainRow
+from sft.registry import is_own_code
 
 if TYPE_CHECKING:
     import torch
@@ -45,17 +48,28 @@ class PeftMethod:
         )
 
     @property
+    def initialisers(self) -> Initialisers | None:
+        """As the row says."""
+        beginning = self.row.beginning
+        return None if beginning is None else Initialisers(beginning.option, beginning.names)
+
+    @property
     def options(self) -> type[BaseModel]:
         """The fields of the config class that are not set by the program."""
         unknown = dict.fromkeys(self.row.fitted)
         return options_model(self.row.config, tuple({**self.row.defaults, **unknown}.items()))
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
-        """Unknown, refused and ill-typed options, and targets that train nothing."""
-        return check(self.row, options, self.options)
+        """Unknown, refused and ill-typed options, targets that train nothing, and initialisers of other methods."""
+        found = check_initialisers(self.row, options, folder)
+        told = {*named_initialiser(self.row, options), *(finding.path for finding in found)}
+        rest = {key: value for key, value in options.items() if key not in told}
+        return found + check(self.row, rest, self.options)
 
     def require_packages(self, options: Mapping[str, Any]) -> None:
-        """PEFT itself is required by the program."""
+        """That of the initialiser; PEFT itself is required by the program."""
+        for name in named_initialiser(self.row, options).values():
+            require_initializer_package(name)
 
     def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
         """Whether the model has the targets, and layers that the method takes, where its type is known."""
@@ -75,6 +89,8 @@ class PeftMethod:
     def _check_rank(self, options: Mapping[str, Any], sizes: Sizes) -> list[OptionFinding]:
         """A rank above the size of a layer that gets an adapter."""
         key = self.row.rank
+        if self.row.beginning is not None and named_initialiser(self.row, options):
+            key = key or self.row.beginning.rank
         if key is None:
             return []
         rank = options.get(key) or self.options.model_fields[key].default
@@ -108,14 +124,19 @@ class PeftMethod:
         return {} if continued else {key: value for key, value in known.items() if key not in follow}
 
     def own_code(self, options: Mapping[str, Any]) -> Mapping[str, str]:
-        """There is none."""
-        return {}
+        """The initialiser, where it is the user's."""
+        named = named_initialiser(self.row, options)
+        return {option: name for option, name in named.items() if is_own_code(name)}
 
     def attach(self, model: Any, options: Mapping[str, Any], folder: Path, rows: Sequence[TrainRow]) -> Any:
-        """The `PeftModel` with an adapter as PEFT begins it."""
+        """The `PeftModel` with an adapter as PEFT begins it, or as the initialiser does."""
         from sft.adapters.peft.attach import attach_peft
 
-        return attach_peft(model, self.row, options)
+        attached = attach_peft(model, self.row, begun_by_peft(self.row, options))
+        if self.row.beginning is not None:
+            for name in named_initialiser(self.row, options).values():
+                begin(attached, self.row.beginning, name, folder)
+        return attached
 
     def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
         """The options that disagree with the trained adapter."""
@@ -162,4 +183,4 @@ class PeftMethod:
 
     def restored(self, model: Any, options: Mapping[str, Any], folder: Path) -> Any:
         """The model as `attach` builds it, whose tensors the caller has."""
-        return self.attach(model, options, folder, ())
+        return self.attach(model, begun_by_peft(self.row, options), folder, ())

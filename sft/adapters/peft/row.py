@@ -42,6 +42,26 @@ tokenizer where one is read."""
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """How the initialisers of the project begin the factors of a method."""
+
+    names: tuple[str, ...]
+    """Those that mean something for it; own code is taken beside them."""
+
+    fill: str
+    """What writes the factors of one layer, `package.module:function`."""
+
+    not_others: str
+    """Why the other initialisers are refused."""
+
+    option: str = "init_weights"
+    """The option of the config class that names one; true leaves the beginning to PEFT."""
+
+    rank: str | None = None
+    """The option that is the rank of what they give, where the method by itself takes ranks above a layer's size."""
+
+
+@dataclass(frozen=True)
 class PeftRow:
     """One method of PEFT."""
 
@@ -76,6 +96,9 @@ class PeftRow:
 
     start: str | None = None
     """How the model differs from its base before the first step; None where it computes the same."""
+
+    beginning: Beginning | None = None
+    """Where initialisers are taken; None leaves the beginning to PEFT alone."""
 
     storages: tuple[str, ...] = ("plain",)
     """The kinds of stored weights that it was measured on."""

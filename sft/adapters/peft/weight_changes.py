@@ -1,7 +1,10 @@
 """PEFT's methods that learn a change of weights, of few numbers: as they were measured."""
 
 from sft.adapters.peft.method import PeftMethod
-from sft.adapters.peft.row import BITSANDBYTES, EIGHT_BITS, READS, WITH_TORCHAO, PeftRow
+from sft.adapters.peft.row import BITSANDBYTES, EIGHT_BITS, READS, WITH_TORCHAO, Beginning, PeftRow
+
+WITH_ZERO_B = ("pca", "umap")
+NOTHING_OFF = "its B is not 0, and nothing is taken off the base for it"
 
 PVERA = PeftMethod(
     PeftRow(
@@ -55,6 +58,7 @@ GRALORA = PeftMethod(
         "gralora",
         "GraLoRA (arXiv:2505.20355): low-rank factors of each block of a weight",
         "peft.tuners.gralora.config:GraloraConfig",
+        beginning=Beginning(WITH_ZERO_B, "sft.initialization.directions:fill_blocks", NOTHING_OFF, rank="r"),
         storages=WITH_TORCHAO,
     )
 )
@@ -103,6 +107,7 @@ DELORA = PeftMethod(
         "DeLoRA (arXiv:2503.18225): a low-rank change whose size and direction are learned apart",
         "peft.tuners.delora.config:DeloraConfig",
         rank="r",
+        beginning=Beginning(WITH_ZERO_B, "sft.initialization.directions:fill_bounded", NOTHING_OFF),
         elsewhere=READS,
         takes_conv1d=False,
     )

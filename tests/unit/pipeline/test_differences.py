@@ -117,10 +117,18 @@ def test_edited_data_are_told_by_their_file(
     assert Difference(f"dataset.{split}", f"{split}.jsonl changed") in differences(before, record_of(raw(), stage))
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        {"lora": {"init_lora_weights": "rows.py:largest"}},
+        {"lora": ..., "adapter": {"method": "gralora", "r": 4, "init_weights": "rows.py:largest"}},
+    ],
+    ids=["lora", "gralora"],
+)
 def test_edited_models_and_initialisers_are_told_by_name(
-    record_of: Callable[..., JobRecord], raw: Raw, project: Path
+    begun: dict[str, Any], record_of: Callable[..., JobRecord], raw: Raw, project: Path
 ) -> None:
-    own = raw({"lora": {"init_lora_weights": "rows.py:largest"}})
+    own = raw(begun)
     (project / "rows.py").write_text("def largest(layer, rank, dtype): ...\n")
     before = record_of(own, "train")
     (project / "rows.py").write_text("def largest(layer, rank, dtype): return 1\n")

@@ -25,6 +25,10 @@ BALANCED = {"training": {"class_weights": "balanced"}}
 SAMPLING = {"inference": {"generation_args": {"do_sample": True}}}
 
 
+ADALORA = {"lora": ..., "adapter": {"method": "adalora"}}
+GRALORA = {"lora": ..., "adapter": {"method": "gralora"}}
+
+
 QUANTIZED_DEFAULTS = {
     "model": {
         "quantization": {
@@ -67,6 +71,10 @@ CHANGES: list[tuple[dict[str, Any], list[dict[str, Any]], str]] = [
     ({"lora": {"r": 4}}, [], "tie"),
     ({"lora": {"init_lora_weights": "pissa"}}, [], "tie"),
     ({"lora": ..., "adapter": {"method": "lora", "r": 2}}, [], ""),
+    ({"adapter": {"init_lora_weights": True}}, [ADALORA], ""),
+    ({"adapter": {"init_lora_weights": "pissa"}}, [ADALORA], "tie"),
+    ({"adapter": {"init_weights": True}}, [GRALORA], ""),
+    ({"adapter": {"init_weights": "pca"}}, [GRALORA], "tie"),
     (
         {
             "lora": {
@@ -287,11 +295,12 @@ def test_an_edited_initialiser_or_metric_of_one_s_own_moves_what_uses_it(
     own = project / "mine.py"
     own.write_text("def start(layer, rank): ...\ndef score(predictions, references): ...\n")
     with_init = raw({"lora": {"init_lora_weights": "mine.py:start"}})
+    blocks = raw({"lora": ..., "adapter": {"method": "gralora", "init_weights": "mine.py:start"}})
     with_metric = raw({"evaluation": {"metrics": ["mine.py:score"]}})
-    before = [keys(with_init), keys(with_metric), keys(raw())]
+    before = [keys(with_init), keys(blocks), keys(with_metric), keys(raw())]
     own.write_text(own.read_text() + "# edited\n")
-    after = [keys(with_init), keys(with_metric), keys(raw())]
-    assert [moved(*pair) for pair in zip(before, after, strict=True)] == ["tie", "e", ""]
+    after = [keys(with_init), keys(blocks), keys(with_metric), keys(raw())]
+    assert [moved(*pair) for pair in zip(before, after, strict=True)] == ["tie", "tie", "e", ""]
 
 
 def test_model_content_moves_all_stages(keys: Callable[[dict[str, Any]], StageKeys], project: Path, raw: Raw) -> None:

@@ -49,3 +49,19 @@ def test_methods_of_peft_are_named_on_few_lines() -> None:
     assert " ".join(names).split() == [entry["name"] for entry in of_peft]
     assert max(map(len, names)) <= WIDTH
     assert all("PEFT" not in line for line in method_lines({"adapters": own}))
+
+
+def test_methods_that_take_the_same_initialisers_are_on_one_line() -> None:
+    taken = {"option": "init_weights", "names": ["pca", "umap"]}
+    adapters = [
+        {"name": "a", "summary": "", "initialisers": None},
+        {"name": "b", "summary": "", "initialisers": taken},
+        {"name": "c", "summary": "", "initialisers": {**taken, "names": ["pca"]}},
+        {"name": "d", "summary": "", "initialisers": taken},
+    ]
+    *_, head, pca, both, one = method_lines(
+        {"adapters": adapters, "initialisers": [{"name": "pca", "summary": "PCA"}]}
+    )
+    assert head.startswith("Initialisers")
+    assert pca == f"  {'pca':<20} PCA"
+    assert [both, one] == ["  b, d: init_weights takes pca, umap", "  c: init_weights takes pca"]
