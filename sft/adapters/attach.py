@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sft.adapters.method import adapter_method
+from sft.adapters.method import OF_THE_TRAINED, adapter_method
 from sft.adapters.saving import wrong_kind
 from sft.exceptions import UserError
 from sft.prompts.train_row import TrainRow
@@ -54,7 +54,7 @@ def continue_adapter(model: Any, method: str, options: Mapping[str, Any], adapte
     """
     fault = wrong_kind(method, adapter)
     if fault is not None:
-        raise UserError(fault, kind="model")
+        raise UserError(f"{OF_THE_TRAINED}: {fault}", kind="model")
     return _ready(adapter_method(method).continued(model, options, adapter))
 
 

@@ -15,6 +15,17 @@ Sizes = Mapping[str, tuple[int, int]]
 LLAMA_LIKE = ("llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2", "gemma3_text")
 HEADS_SHARE_THE_WIDTH = ("llama", "qwen2", "mistral", "phi3")
 """Types whose heads are as wide as the hidden size allows where nothing else is said."""
+BLOCK_NORMS = ("input_layernorm", "post_attention_layernorm")
+AROUND_BOTH_PARTS = (*BLOCK_NORMS, "pre_feedforward_layernorm", "post_feedforward_layernorm")
+OF_HEADS = ("self_attn.q_norm", "self_attn.k_norm")
+NORMS = {
+    **dict.fromkeys((*LLAMA_LIKE, "phi3"), BLOCK_NORMS),
+    "gpt2": ("ln_1", "ln_2"),
+    "qwen3": (*BLOCK_NORMS, *OF_HEADS),
+    "gemma2": AROUND_BOTH_PARTS,
+    "gemma3_text": (*AROUND_BOTH_PARTS, *OF_HEADS),
+}
+"""Type -> the norms of each block, beside the last one of the model."""
 ALL_LINEAR = "all-linear"
 MOST_CANDIDATES = 12
 
@@ -40,6 +51,18 @@ def known_layers(config: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
 def other_layers(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The layers beside those of `known_layers` that can have an adapter."""
     return ("transformer.wte", "transformer.wpe") if config.get("model_type") == "gpt2" else ("model.embed_tokens",)
+
+
+def known_norms(config: Mapping[str, Any]) -> list[str]:
+    """The norms of a model whose linear layers are known."""
+    if not known_layers(config):
+        return []
+    kind = config["model_type"]
+    if kind == "gpt2":
+        place, number, last = "transformer.h", config["n_layer"], "transformer.ln_f"
+    else:
+        place, number, last = "model.layers", config["num_hidden_layers"], "model.norm"
+    return [*(f"{place}.{block}.{norm}" for block in range(number) for norm in NORMS[kind]), last]
 
 
 def targeted(options: Mapping[str, Any], names: Iterable[str]) -> list[str]:

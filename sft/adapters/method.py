@@ -1,12 +1,15 @@
 """What an adapter method must offer, and the method of a name."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from sft.adapters import adapter_registry
+from sft.exceptions import UserError
 from sft.prompts.train_row import TrainRow
 from sft.registry import load, nearest
 
@@ -18,13 +21,15 @@ TASK_TYPE = "task_type"
 """The option of PEFT's methods that names how the model answers; the objective sets it."""
 INITIALISATION = "init_lora_weights"
 """The option by which LoRA names an initialiser."""
+OF_THE_TRAINED = "model.adapter"
+"""The key of a config that names a trained adapter."""
 
 
 class OptionFinding(NamedTuple):
     """Something wrong with a method's options."""
 
     path: str
-    """Dotted path within the options; empty for the options as a whole."""
+    """Dotted path within the options; empty for all of them, or for the trained adapter that they are held to."""
 
     message: str
     """The value, what is allowed, what to do."""
@@ -121,7 +126,10 @@ class AdapterMethod(Protocol):
         ...
 
     def check_continued(self, options: Mapping[str, Any], adapter: Path) -> list[OptionFinding]:
-        """The options that disagree with the trained adapter in the folder `adapter`; torch is not imported."""
+        """The options that disagree with the trained adapter in the folder `adapter`; torch is not imported.
+
+        What is wrong with that adapter itself has no path.
+        """
         ...
 
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
@@ -203,16 +211,60 @@ def check_options(written: Mapping[str, Any], options: type[BaseModel]) -> list[
             if key == INITIALISATION:
                 suggestion, allowed = "", f"these methods take initialisers: {initialiser_methods()}"
             found.append(OptionFinding(key, f"unknown key{suggestion}; {allowed}"))
+    return found + check_values({key: value for key, value in written.items() if key in known}, options)
+
+
+def check_values(written: Mapping[str, Any], options: type[BaseModel]) -> list[OptionFinding]:
+    """Values of a wrong type or out of range, once for each place; what several types would take is told together.
+
+    Args:
+        written: as the user wrote it.
+        options: the model that it is held to.
+    """
     try:
-        options.model_validate({key: value for key, value in written.items() if key in known})
+        options.model_validate(dict(written))
     except ValidationError as error:
-        problems: dict[str, list[Any]] = {}
-        for problem in error.errors():  # one for each type that an option may have
-            problems.setdefault(str(problem["loc"][0]), []).append(problem)
-        for key, same in problems.items():
-            told = " or ".join(dict.fromkeys(f"{one['msg'][0].lower()}{one['msg'][1:]}" for one in same))
-            found.append(OptionFinding(key, f"{written.get(key)!r}: {told}"))
-    return found
+        told: dict[tuple[Any, ...], list[str]] = {}
+        for problem in error.errors():
+            text = f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
+            told.setdefault(_written_path(problem["loc"], written), []).append(text)
+        inner = [path for path in told if not any(other[: len(path)] == path and other != path for other in told)]
+        return [
+            OptionFinding(".".join(map(str, path)), f"{reduce(getitem, path, written)!r}: {_joined(told[path])}")
+            for path in inner
+        ]
+    return []
+
+
+def require_agreement(found: Sequence[OptionFinding]) -> None:
+    """Refuse to train an adapter on under options that disagree with it.
+
+    Args:
+        found: what the method's `check_continued` says.
+
+    Raises:
+        UserError: the first of them, with its key.
+    """
+    for path, message in found:
+        text = f"adapter.{path} is {message}" if path else f"{OF_THE_TRAINED}: {message}"
+        raise UserError(text, kind="config" if path else "model")
+
+
+def _written_path(place: Sequence[Any], written: Any) -> tuple[Any, ...]:
+    """The parts of a place that pydantic names which are keys or positions of what is written, not names of types."""
+    path: list[Any] = []
+    for part in place:
+        is_position = isinstance(written, list) and isinstance(part, int)
+        if is_position or (isinstance(written, Mapping) and part in written):
+            written = written[part]
+            path.append(part)
+    return tuple(path)
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """What pydantic says of each type that an option may have, as one text."""
+    first, *others = dict.fromkeys(texts)
+    return " or ".join([first, *(text.removeprefix("input should be ") for text in others)])
 
 
 def option_defaults(options: type[BaseModel]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from sft.adapters.method import TASK_TYPE, OptionFinding, check_options, option_defaults
+from sft.adapters.method import TASK_TYPE, OptionFinding, check_options, option_defaults, require_agreement
 from sft.exceptions import UserError
 from sft.prompts.train_row import TrainRow
 
@@ -94,7 +94,7 @@ class OwnMethod(ABC):
         """The options that are written and differ from those of the trained adapter."""
         saved = read_method(adapter)
         if saved.method != self.name:
-            return [OptionFinding("", f"model.adapter: {adapter} is a {saved.method} adapter, not {self.name}")]
+            return [OptionFinding("", f"{adapter} is a {saved.method} adapter, not {self.name}")]
         known = self._whole(saved.options)
         return [
             OptionFinding(key, f"{value!r}, but model.adapter has {known.get(key)!r}; leave it out")
@@ -104,8 +104,7 @@ class OwnMethod(ABC):
 
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """The model with the trained adapter, which keeps its own options."""
-        for finding in self.check_continued(options, adapter):
-            raise UserError(f"adapter.{finding.path} is {finding.message}" if finding.path else finding.message)
+        require_agreement(self.check_continued(options, adapter))
         from sft.adapters.masters import hold_masters
 
         built = self._as_saved(model, adapter)

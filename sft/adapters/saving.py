@@ -7,10 +7,14 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import AdapterMethod, adapter_method
-from sft.adapters.own_method import METHOD_FILE, read_method
-from sft.adapters.peft.folder import CONFIG, adapter_config
+from sft.adapters.own_method import METHOD_FILE, TENSORS_FILE, read_method
+from sft.adapters.peft.folder import CONFIG, WEIGHTS, adapter_config
 from sft.exceptions import UserError
+from sft.models.reading import weights_fault
 from sft.runs.fence import require_in_place
+
+WEIGHTS_BESIDE = {CONFIG: WEIGHTS, METHOD_FILE: TENSORS_FILE}
+"""The file by which a folder is known -> that of the tensors, where they are not in the same."""
 
 
 def save_adapter(model: Any, method: str, folder: Path) -> dict[str, Any]:
@@ -76,7 +80,27 @@ def wrong_kind(name: str, folder: Path) -> str | None:
     if found is None or found.saved_as == adapter_method(name).saved_as:
         return None
     writer = next(other for other in adapter_registry if adapter_method(other) is found)
-    return f"model.adapter: {folder} is a {writer} adapter, not {name}"
+    return f"{folder} is a {writer} adapter, not {name}"
+
+
+def adapter_fault(name: str, config_folder: Path) -> str | None:
+    """Why there is no whole trained adapter, as far as the header of its weights tells; None where it may be whole.
+
+    Args:
+        name: of its folder, as the user wrote it.
+        config_folder: what that is relative to.
+
+    Raises:
+        UserError: the file that names the method is damaged, or names one that is not known.
+    """
+    folder = config_folder / name
+    method = method_of(folder)
+    if method is None:
+        return f"{name!r}: no {adapter_files()} there; name an adapter's folder"
+    weights = folder / WEIGHTS_BESIDE.get(method.saved_as, method.saved_as)
+    if weights.suffix != ".safetensors":
+        return None
+    return weights_fault(weights) if weights.is_file() else f"{folder} has no {weights.name}; copy it again"
 
 
 def adapter_files() -> str:

@@ -51,7 +51,17 @@ def context_left(context: int | None, virtual: int) -> int | None:
     Raises:
         UserError: there are none.
     """
-    if context is None or virtual < context:
-        return context if context is None else context - virtual
+    if context is None:
+        return None
+    fault = context_fault(context, virtual)
+    if fault is not None:
+        raise UserError(f"adapter.{KEY}: {fault}")
+    return context - virtual
+
+
+def context_fault(context: int, virtual: int) -> str | None:
+    """What is wrong with that many virtual tokens in a context of so many tokens; None where some are left."""
+    if virtual < context:
+        return None
     text = f"{virtual} virtual tokens leave nothing of the model's context of {context} tokens"
-    raise UserError(f"adapter.{KEY}: {text}; take fewer")
+    return f"{text} to prompts and answers; take fewer than {context}"

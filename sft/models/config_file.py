@@ -9,6 +9,7 @@ from typing import Any
 from sft.exceptions import UserError
 from sft.models.model_args import runs_remote_code
 from sft.models.objective import ModelKind, Objective
+from sft.models.reading import read_header
 
 KNOWN = "such as those of type llama, qwen3, mistral or gpt2"
 ALWAYS_CAUSAL = frozenset({"gpt_neox", "gpt_neox_japanese"})
@@ -28,7 +29,10 @@ WEIGHING_LAYERS = frozenset((
 """Model types of which PEFT's `all-linear` takes layers that weigh experts, or that text goes past (Jamba)."""
 
 EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|wte|embed_in|word_embeddings|tok_embeddings|embeddings?)\.weight")
-MOST_HEADER_BYTES = 100_000_000
+CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+"""What configurations call the number of tokens that a model is made for."""
+NUMBERS_OF_BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+"""What they call the number of its blocks."""
 
 
 def read_config(name: str, local: Path | None, revision: str | None) -> dict[str, Any] | None:
@@ -58,6 +62,12 @@ def local_config(local: Path) -> dict[str, Any]:
         return {}
     text = told.get("text_config")
     return told | text if isinstance(text, dict) else told
+
+
+def written_number(config: Mapping[str, Any], names: Iterable[str]) -> int | None:
+    """The first of these numbers above 0 that a model's `config.json` has; None where it has none of them."""
+    found = (config.get(name) for name in names)
+    return next((number for number in found if type(number) is int and number > 0), None)
 
 
 def decoder_fault(config: Mapping[str, Any], objective: Objective, runs_own_code: bool) -> str | None:
@@ -187,19 +197,12 @@ def _vocabulary(config: Mapping[str, Any]) -> int | None:
 
 
 def _stored_rows(folder: Path) -> Iterable[int]:
-    """The rows of each token embedding in the headers of the safetensors files of a folder.
-
-    A header is JSON behind its length in eight bytes (the format's own README).
-    """
+    """The rows of each token embedding in the headers of the safetensors files of a folder."""
     for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if size > MOST_HEADER_BYTES:
-                continue
-            try:
-                header = json.loads(file.read(size))
-            except ValueError:
-                continue  # a damaged file; loading tells of it
+        try:
+            header = read_header(path)
+        except ValueError:
+            continue  # a damaged file, which is told elsewhere
         for name, tensor in header.items():
             if EMBEDDING.search(name) and len(tensor["shape"]) == 2:
                 yield int(tensor["shape"][0])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sft.config.model import QuantizationConfig
 from sft.exceptions import MachineError, SftError, UserError
-from sft.models.config_file import read_config, require_kind
+from sft.models.config_file import CONTEXT_NAMES, read_config, require_kind
 from sft.models.gguf import converted_gguf
 from sft.models.library_warnings import judged_warnings
 from sft.models.model_args import OWN_KEYS, REMOTE_CODE, check_model_args, runs_remote_code
@@ -46,7 +46,6 @@ NOT_TRUSTED = (
     "comes with Python code of its own, which does not run unless you allow it: read it, then set "
     "model.model_args.trust_remote_code to true"
 )
-CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,15 @@
-"""Why a library did not read the files of a model: the hub, the machine, or the files, in one line."""
+"""Why the files of a model cannot be read: the hub, the machine, or the files, in one line.
+
+What a header of safetensors tells is found before anything is loaded. Such a file begins with the length of its header
+in eight bytes, then the header, JSON that says where after it the bytes of each tensor lie (the format's own README).
+"""
 
 import importlib.metadata
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sft.exceptions import ErrorKind, SftError, UserError, machine_error
 from sft.models.references import loading_error
@@ -18,6 +23,12 @@ _OF_DEVICES = re.compile(
     r"CUDA (?:unknown |driver )?error|No CUDA GPUs are available|CUBLAS_STATUS|cuDNN error|NCCL error|no NVIDIA driver"
 )
 POINTER = b"version https://git-lfs"
+A_POINTER = "a pointer of Git LFS: git lfs pull brings the file"
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+"""The weights of a model in one file, or where there is none the list of the files that hold them."""
+COUNT_BYTES = 8
+MOST_HEADER_BYTES = 100_000_000
+"""What the format allows."""
 
 
 def reading_error(
@@ -39,6 +50,56 @@ def reading_error(
     known = loading_error(name, error) if local is None else None
     known = known or machine_error(failed, error)
     return known or UserError(f"{failed}: {_reason(local, error)}", kind=kind)
+
+
+def model_fault(folder: Path) -> str | None:
+    """Why a folder holds no whole model, as far as the headers of its weights tell; None where nothing is seen.
+
+    Args:
+        folder: of a model; its files are those that transformers reads.
+    """
+    if (folder / WHOLE).is_file():
+        return weights_fault(folder / WHOLE)
+    if not (folder / INDEX).is_file():
+        return None
+    try:
+        named = sorted({str(name) for name in json.loads((folder / INDEX).read_bytes())["weight_map"].values()})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"{folder / INDEX} is cut or damaged; copy it again"
+    absent = [name for name in named if not (folder / name).is_file()]
+    if absent:
+        text = f"{folder} has {len(named) - len(absent)} of the {len(named)} files that {INDEX} names"
+        return f"{text}; {absent[0]} is not there; copy it again"
+    return next((fault for name in named if (fault := weights_fault(folder / name)) is not None), None)
+
+
+def weights_fault(path: Path) -> str | None:
+    """Why a file is no whole file of safetensors; its header alone is read. None where it is one."""
+    there = path.stat().st_size
+    try:
+        ends = [tensor["data_offsets"][1] for name, tensor in read_header(path).items() if name != "__metadata__"]
+        needed = COUNT_BYTES + _header_bytes(path) + max(ends, default=0)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        if _is_pointer(path):
+            return f"{path} is {A_POINTER}"
+        return f"{path} is cut or damaged: its {there} bytes do not begin with a whole header; copy it again"
+    if there == needed:
+        return None
+    return f"{path} is cut or damaged: it has {there} bytes, and {needed} by its header; copy it again"
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """What a file of safetensors says of its tensors, by name, and of itself.
+
+    Raises:
+        ValueError: it does not begin with a whole header.
+    """
+    size = _header_bytes(path)
+    if size > MOST_HEADER_BYTES:
+        raise ValueError(f"a header of {size} bytes is more than the format allows")
+    with path.open("rb") as file:
+        header: dict[str, Any] = json.loads(file.read(COUNT_BYTES + size)[COUNT_BYTES:])
+    return header
 
 
 def shortened(text: str) -> str:
@@ -74,10 +135,18 @@ def _first_damaged(folder: Path | None, pattern: str, read: Callable[[Path], obj
         try:
             read(path)
         except Exception:  # noqa: BLE001  whatever a library raises, this is the file
-            with path.open("rb") as file:
-                is_pointer = file.read(len(POINTER)) == POINTER
-            return f"{path} (a pointer of Git LFS: git lfs pull brings the file)" if is_pointer else str(path)
+            return f"{path} ({A_POINTER})" if _is_pointer(path) else str(path)
     return None
+
+
+def _is_pointer(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(POINTER)) == POINTER
+
+
+def _header_bytes(path: Path) -> int:
+    with path.open("rb") as file:
+        return int.from_bytes(file.read(COUNT_BYTES), "little")
 
 
 def _open_weights(path: Path) -> None:

@@ -59,8 +59,13 @@ PROTOCOLS: dict[str, type] = {
     "trackers": Tracker,
 }
 FIRST = {name: import_object(target).default_metrics[0] for name, target in task_registry.items()}
-NEEDED = {"trainable_tokens": {"token_indices": [5]}}
-"""Options without which a method has nothing to train."""
+NEEDED = {
+    "trainable_tokens": {"token_indices": [5]},
+    "fourierft": {"n_frequency": 9},
+    "waveft": {"n_frequency": 9},
+    "shira": {"r": 2},
+}
+"""Options without which a method has nothing to train, or asks more of small layers than they have."""
 PACKAGE = Path(__file__).resolve().parents[2] / "sft"
 
 

@@ -195,6 +195,6 @@ def test_what_is_wrong_is_found_by_the_plan(
     shift: Any, project: Path, raw: Raw, plan_of: Callable[..., Any], patch: dict[str, Any], part: str
 ) -> None:
     (project / "mine").mkdir()
-    (project / "mine" / "shift.safetensors").touch()
+    (project / "mine" / "shift.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     with pytest.raises(UserError, match=part):
         plan_of(project, a=raw(TRAINED, patch))

@@ -8,11 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sft.adapters.base_weights.weights_method import WeightsMethod
 from sft.adapters.method import OptionFinding
 from sft.exceptions import UserError
+from sft.models.config_file import NUMBERS_OF_BLOCKS, written_number
 from sft.models.stored_kinds import PLAIN
 
 BLOCKS = "blocks"
-NUMBERS_OF_BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-"""What configs of models call how many blocks they have."""
 
 
 class LastLayerOptions(BaseModel):
@@ -33,7 +32,7 @@ class LastLayer(WeightsMethod):
     def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
         """More blocks than the model has."""
         asked = self._whole(options)[BLOCKS]
-        there = next((config[name] for name in NUMBERS_OF_BLOCKS if isinstance(config.get(name), int)), None)
+        there = written_number(config, NUMBERS_OF_BLOCKS)
         return [] if there is None or asked <= there else [OptionFinding(BLOCKS, _too_many(asked, there))]
 
     def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:

@@ -14,6 +14,7 @@ from sft.adapters.lora.initialization import InitChoice
 from sft.adapters.lora.options import disagreements
 from sft.adapters.lora.target_checks import ON_HEAD, TWICE, check_on_model
 from sft.adapters.lora.targets import choose_targets, joined_targets
+from sft.adapters.method import require_agreement
 from sft.adapters.passing import weighs_experts
 from sft.adapters.peft.fit import require_patterns
 from sft.adapters.peft.folder import load_peft
@@ -131,10 +132,7 @@ def continue_lora(model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
     Raises:
         UserError: the folder holds no LoRA adapter, or an option disagrees with it.
     """
-    for finding in disagreements(options, adapter):
-        if not finding.path:
-            raise UserError(finding.message, kind="model")
-        raise UserError(f"{finding.path} is {finding.message}")
+    require_agreement(disagreements(options, adapter))
     return load_peft(model, adapter, trainable=True, dropout=options.get("lora_dropout"))
 
 

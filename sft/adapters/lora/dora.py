@@ -8,9 +8,8 @@ from pydantic import BaseModel
 
 from sft.adapters.lora.method import Lora
 from sft.adapters.lora.options import LowRankOptions
-from sft.adapters.method import OptionFinding
+from sft.adapters.method import OptionFinding, require_agreement
 from sft.adapters.peft.folder import adapter_config
-from sft.exceptions import UserError
 
 
 class Dora(Lora):
@@ -23,13 +22,12 @@ class Dora(Lora):
         """The options that disagree with a trained DoRA adapter, dropout excepted."""
         saved = adapter_config(adapter)
         if saved.get("peft_type") == "LORA" and not saved.get("use_dora"):
-            return [OptionFinding("", f"model.adapter: {adapter} is a lora adapter without magnitudes, not dora")]
+            return [OptionFinding("", f"{adapter} is a lora adapter without magnitudes, not dora")]
         return super().check_continued(options, adapter)
 
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """The model with a trained DoRA adapter; what `options` say must agree with it, dropout excepted."""
-        for finding in self.check_continued(options, adapter):
-            raise UserError(f"{finding.path} is {finding.message}" if finding.path else finding.message, kind="model")
+        require_agreement(self.check_continued(options, adapter))
         return super().continued(model, options, adapter)
 
 

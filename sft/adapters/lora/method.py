@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from sft.adapters.lora.initialization import KEY, check_initialization
-from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_dora, check_keys, check_values, disagreements
+from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_dora, check_keys, disagreements
 from sft.adapters.lora.target_checks import check_on_model, check_targets
-from sft.adapters.method import Initialisers, OptionFinding, option_defaults
+from sft.adapters.method import Initialisers, OptionFinding, check_values, option_defaults
 from sft.adapters.peft.folder import CONFIG, load_peft, with_saved_head
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import LORA_CONFIG

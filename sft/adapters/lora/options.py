@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from sft.adapters.method import OptionFinding
 from sft.adapters.peft.folder import adapter_config
@@ -88,21 +88,6 @@ def check_keys(options: Mapping[str, Any]) -> list[OptionFinding]:
     return [finding for key in options if (finding := _check_key(key)) is not None]
 
 
-def check_values(options: Mapping[str, Any], known: type[BaseModel]) -> list[OptionFinding]:
-    """Values of a wrong type or out of range."""
-    try:
-        known.model_validate(dict(options))
-    except ValidationError as error:
-        return [
-            OptionFinding(
-                ".".join(str(part) for part in problem["loc"]),
-                f"{problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}",
-            )
-            for problem in error.errors()
-        ]
-    return []
-
-
 def check_dora(options: Mapping[str, Any]) -> list[OptionFinding]:
     """Options of which PEFT knows no form with magnitudes."""
     if not options.get("use_dora"):
@@ -122,9 +107,7 @@ def disagreements(options: Mapping[str, Any], adapter: Path) -> list[OptionFindi
     """
     saved = adapter_config(adapter)
     if saved.get("peft_type") != "LORA":
-        return [
-            OptionFinding("", f"model.adapter: {adapter} is a {str(saved.get('peft_type')).lower()} adapter, not lora")
-        ]
+        return [OptionFinding("", f"{adapter} is a {str(saved.get('peft_type')).lower()} adapter, not lora")]
     found = []
     for key, value in {"r": LoraOptions.model_fields["r"].default, **options}.items():
         if value is not None and key not in FREELY_CHANGED and not _agrees(key, value, saved):

@@ -6,11 +6,12 @@ from typing import Any
 
 from torch import nn
 
-from sft.adapters.layer_sizes import rank_fault, ranks_of, unmatched_targets
+from sft.adapters.layer_sizes import ALL_LINEAR, rank_fault, ranks_of, targeted, unmatched_targets
 from sft.adapters.lora.target_checks import ON_HEAD
 from sft.adapters.peft.fit import require_patterns, told_fault
-from sft.adapters.peft.fitting import fitted_options
+from sft.adapters.peft.fitting import fitted_options, target_sizes
 from sft.adapters.peft.row import TIED_ROWS, PeftRow
+from sft.adapters.peft.sizes import size_findings
 from sft.adapters.peft.targets import default_targets
 from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
@@ -46,6 +47,7 @@ def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
     fault = unmatched_targets(written, [name for name, _ in model.named_modules()])
     if fault is not None:
         raise UserError(f"adapter.target_modules: {fault}", kind="model")
+    _check_sizes(model, row, {**own, **written})
     try:
         config = import_object(row.config)(**copy.deepcopy({**own, **written}))
     except (TypeError, ValueError) as error:
@@ -61,6 +63,15 @@ def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
         require_patterns(attached, ADAPTER, "adapter.", PATTERNS)
     follow_forward(attached)
     return attached
+
+
+def _check_sizes(model: Any, row: PeftRow, options: Mapping[str, Any]) -> None:
+    """Refuse options that do not fit the layers, of models too whose files told nothing of them."""
+    sizes = target_sizes(model, options) if row.sizes else {}
+    kept = targeted({**options, "target_modules": ALL_LINEAR}, sizes)
+    blocks = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    for option, fault in size_findings(row, options, {name: sizes[name] for name in kept}, blocks):
+        raise UserError(f"adapter.{option}: {fault}")
 
 
 def follow_forward(model: Any) -> None:

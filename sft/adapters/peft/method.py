@@ -9,21 +9,24 @@ from pydantic import BaseModel
 from sft.adapters.layer_sizes import (
     Sizes,
     known_layers,
+    known_norms,
     other_layers,
     rank_fault,
     ranks_of,
     targeted,
     unmatched_targets,
 )
-from sft.adapters.method import Initialisers, OptionFinding, option_defaults
+from sft.adapters.method import Initialisers, OptionFinding, option_defaults, require_agreement
 from sft.adapters.peft.folder import CONFIG, SAVED, load_peft, with_saved_head
 from sft.adapters.peft.initialisers import begin, begun_by_peft, check_initialisers, named_initialiser
 from sft.adapters.peft.options import check, disagreements, options_model
 from sft.adapters.peft.row import TIED_ROWS, PeftRow
+from sft.adapters.peft.sizes import size_findings
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
 from sft.initialization.initializers import require_initializer_package
+from sft.models.config_file import NUMBERS_OF_BLOCKS, written_number
 from sft.models.stored_kinds import PLAIN
 from sft.prompts.train_row import TrainRow
 from sft.registry import is_own_code
@@ -79,12 +82,17 @@ class PeftMethod:
             return [OptionFinding("method", text)]
         if self.row.targets == "embedding" and config.get("tie_word_embeddings") is True:
             return [OptionFinding("method", f"{self.row.name} {TIED_ROWS}")]
-        if not layers or self.row.targets in ("norms", "none"):
-            return []
-        fault = unmatched_targets(options, [*layers, *other_layers(config)])
-        if fault is not None:
-            return [OptionFinding("target_modules", fault)]
-        return self._check_rank(options, layers)
+        if self.row.model_types and kind is not None and kind not in self.row.model_types:
+            known = f"{self.row.name} knows the blocks of {', '.join(self.row.model_types)}"
+            return [OptionFinding("method", f"{known}, and this model is of type {kind}; prefix_tuning takes any")]
+        if layers and self.row.targets != "none":
+            norms = known_norms(config) if self.row.targets == "norms" else ()
+            fault = unmatched_targets(options, [*layers, *other_layers(config), *norms])
+            if fault is not None:
+                return [OptionFinding("target_modules", fault)]
+        sizes = {name: layers[name] for name in targeted(options, layers)} if self.row.targets == "linear" else {}
+        blocks = written_number(config, NUMBERS_OF_BLOCKS)
+        return size_findings(self.row, options, sizes, blocks) + self._check_rank(options, sizes)
 
     def _check_rank(self, options: Mapping[str, Any], sizes: Sizes) -> list[OptionFinding]:
         """A rank above the size of a layer that gets an adapter."""
@@ -144,8 +152,7 @@ class PeftMethod:
 
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """The `PeftModel` with the trained adapter, which keeps its own options."""
-        for finding in disagreements(self.row, options, adapter):
-            raise UserError(f"adapter.{finding.path} is {finding.message}" if finding.path else finding.message)
+        require_agreement(disagreements(self.row, options, adapter))
         from sft.adapters.peft.attach import follow_forward
 
         continued = load_peft(model, adapter, trainable=True)

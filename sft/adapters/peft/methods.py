@@ -1,9 +1,39 @@
 """PEFT's methods that scale, shift or rotate what layers compute, and those of tokens: as they were measured."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from sft.adapters.peft.method import PeftMethod
-from sft.adapters.peft.row import IN_FRONT, READS, WITH_PACKED, WITH_TORCHAO, PeftRow
+from sft.adapters.peft.row import IN_FRONT, READS, WITH_PACKED, WITH_TORCHAO, Fit, PeftRow, SizeRule
 
 VIRTUAL = "its virtual tokens stand in front of every prompt from the first step on"
+
+
+def _in_front(
+    name: str,
+    summary: str,
+    config: str,
+    learning_rate: float,
+    fitted: Mapping[str, Fit] = MappingProxyType({}),
+    refused: Mapping[str, str] = MappingProxyType({}),
+) -> PeftMethod:
+    """A method whose virtual tokens stand in front of the prompt; 20 of them where the user says no number."""
+    return PeftMethod(
+        PeftRow(
+            name,
+            summary,
+            config,
+            targets="none",
+            defaults={"num_virtual_tokens": 20},
+            fitted=fitted,
+            refused=refused,
+            start=VIRTUAL,
+            storages=WITH_PACKED,
+            unmergeable=IN_FRONT,
+            learning_rate=learning_rate,
+        )
+    )
+
 
 IA3 = PeftMethod(
     PeftRow(
@@ -30,6 +60,10 @@ OFT = PeftMethod(
         "OFT (arXiv:2306.07280): a block-diagonal rotation of each layer's inputs",
         "peft.tuners.oft.config:OFTConfig",
         either=("r", "oft_block_size"),
+        sizes=(
+            SizeRule("r", divides=("inputs",), is_adjusted=True),
+            SizeRule("oft_block_size", divides=("inputs",), is_adjusted=True),
+        ),
         storages=WITH_TORCHAO,
         takes_conv1d=False,
     )
@@ -44,59 +78,31 @@ LN_TUNING = PeftMethod(
         learning_rate=1e-3,
     )
 )
-PROMPT_TUNING = PeftMethod(
-    PeftRow(
-        "prompt_tuning",
-        "Prompt tuning (arXiv:2104.08691): embeddings of virtual tokens in front of the prompt",
-        "peft.tuners.prompt_tuning.config:PromptTuningConfig",
-        targets="none",
-        defaults={"num_virtual_tokens": 20},
-        fitted={"tokenizer_name_or_path": "tokenizer"},
-        refused={"tokenizer_name_or_path": "it is the model's own tokenizer"},
-        start=VIRTUAL,
-        storages=WITH_PACKED,
-        unmergeable=IN_FRONT,
-        learning_rate=3e-2,
-    )
+PROMPT_TUNING = _in_front(
+    "prompt_tuning",
+    "Prompt tuning (arXiv:2104.08691): embeddings of virtual tokens in front of the prompt",
+    "peft.tuners.prompt_tuning.config:PromptTuningConfig",
+    3e-2,
+    fitted={"tokenizer_name_or_path": "tokenizer"},
+    refused={"tokenizer_name_or_path": "it is the model's own tokenizer"},
 )
-P_TUNING = PeftMethod(
-    PeftRow(
-        "p_tuning",
-        "P-tuning (arXiv:2103.10385): embeddings of virtual tokens, given by a small network",
-        "peft.tuners.p_tuning.config:PromptEncoderConfig",
-        targets="none",
-        defaults={"num_virtual_tokens": 20},
-        start=VIRTUAL,
-        storages=WITH_PACKED,
-        unmergeable=IN_FRONT,
-        learning_rate=1e-3,
-    )
+P_TUNING = _in_front(
+    "p_tuning",
+    "P-tuning (arXiv:2103.10385): embeddings of virtual tokens, given by a small network",
+    "peft.tuners.p_tuning.config:PromptEncoderConfig",
+    1e-3,
 )
-PREFIX_TUNING = PeftMethod(
-    PeftRow(
-        "prefix_tuning",
-        "Prefix tuning (arXiv:2101.00190): keys and values of virtual tokens in every block",
-        "peft.tuners.prefix_tuning.config:PrefixTuningConfig",
-        targets="none",
-        defaults={"num_virtual_tokens": 20},
-        start=VIRTUAL,
-        storages=WITH_PACKED,
-        unmergeable=IN_FRONT,
-        learning_rate=1e-2,
-    )
+PREFIX_TUNING = _in_front(
+    "prefix_tuning",
+    "Prefix tuning (arXiv:2101.00190): keys and values of virtual tokens in every block",
+    "peft.tuners.prefix_tuning.config:PrefixTuningConfig",
+    1e-2,
 )
-CARTRIDGE = PeftMethod(
-    PeftRow(
-        "cartridge",
-        "Cartridge (arXiv:2506.06266): a cache of keys and values, trained as it is",
-        "peft.tuners.cartridge.config:CartridgeConfig",
-        targets="none",
-        defaults={"num_virtual_tokens": 20},
-        start=VIRTUAL,
-        storages=WITH_PACKED,
-        unmergeable=IN_FRONT,
-        learning_rate=1e-2,
-    )
+CARTRIDGE = _in_front(
+    "cartridge",
+    "Cartridge (arXiv:2506.06266): a cache of keys and values, trained as it is",
+    "peft.tuners.cartridge.config:CartridgeConfig",
+    1e-2,
 )
 ADAPTION_PROMPT = PeftMethod(
     PeftRow(
@@ -106,6 +112,7 @@ ADAPTION_PROMPT = PeftMethod(
         targets="none",
         defaults={"adapter_len": 10},
         fitted={"adapter_layers": "blocks"},
+        model_types=("gpt2", "llama", "mistral"),
         storages=WITH_TORCHAO,
         unmergeable="its prompts are no part of the base's weights",
         learning_rate=9e-3,
@@ -128,6 +135,7 @@ BOFT = PeftMethod(
         "BOFT (arXiv:2311.06243): butterfly products of rotations of each layer's inputs",
         "peft.tuners.boft.config:BOFTConfig",
         either=("boft_block_size", "boft_block_num"),
+        sizes=(SizeRule("boft_block_size", divides=("inputs",)), SizeRule("boft_block_num", divides=("inputs",))),
         refused={"boft_n_butterfly_factor": "more than 1 needs a CUDA extension that PEFT compiles"},
         storages=WITH_TORCHAO,
         takes_conv1d=False,
@@ -148,6 +156,7 @@ ROAD = PeftMethod(
         "RoAd (arXiv:2409.00119): rotations and scales of pairs of each layer's outputs",
         "peft.tuners.road.config:RoadConfig",
         fitted={"group_size": "even_divisor"},
+        sizes=(SizeRule("group_size", divides=("outputs",), is_even=True),),
         storages=WITH_TORCHAO,
         takes_conv1d=False,
     )

@@ -87,9 +87,9 @@ def disagreements(row: PeftRow, options: Mapping[str, Any], adapter: Path) -> li
     saved = adapter_config(adapter)
     kind = str(saved.get("peft_type")).lower()
     if kind != row.name:
-        return [OptionFinding("", f"model.adapter: {adapter} is a {kind} adapter, not {row.name}")]
+        return [OptionFinding("", f"{adapter} is a {kind} adapter, not {row.name}")]
     if kind == "p_tuning" or saved.get("prefix_projection"):
-        text = f"model.adapter: {adapter} holds what the network of {row.name} gave, not the network, and cannot go on"
+        text = f"{adapter} holds what the network of {row.name} gave, not the network, and cannot go on"
         return [OptionFinding("", f"{text}; train it anew")]
     found = []
     for key, value in options.items():

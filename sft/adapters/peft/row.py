@@ -35,6 +35,11 @@ OF_THE_PROGRAM: Mapping[str, str] = {
 }
 """Options of every config class of PEFT that nobody writes, and why."""
 
+Side = Literal["outputs", "inputs"]
+Bound = Literal["inputs", "weights", "weights_by_sides"]
+"""What a layer can take at most of something: as many as it has inputs, or weights, or as many of the sum of its
+outputs and inputs as make its weights."""
+
 Fit = Literal["divisor", "even_divisor", "blocks", "tokenizer"]
 """How an option that is not written is made to fit the model: the largest number, even where it must be, up to the
 class's default that divides the sizes of all adapted layers; the number of the model's blocks; or the folder of its
@@ -59,6 +64,33 @@ class Beginning:
 
     rank: str | None = None
     """The option that is the rank of what they give, where the method by itself takes ranks above a layer's size."""
+
+
+@dataclass(frozen=True)
+class SizeRule:
+    """What an option must be to the sides of each layer with an adapter; 0 and null say nothing."""
+
+    option: str
+
+    divides: tuple[Side, ...] = ()
+    """What it must divide of each layer."""
+
+    divides_option: str | None = None
+    """Another option that it must divide as well."""
+
+    at_most: Bound | None = None
+    """What it must not be above."""
+
+    pattern: str | None = None
+    """Option that gives it to single layers by patterns of their names."""
+
+    is_even: bool = False
+
+    where: tuple[str, Any] | None = None
+    """Another option and the value under which alone the rule holds."""
+
+    is_adjusted: bool = False
+    """Whether PEFT would take a near one that fits; then the rule is for what is written."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +120,9 @@ class PeftRow:
     either: tuple[str, str] | None = None
     """Two options that exclude each other: where one is written, the other is 0."""
 
+    sizes: tuple[SizeRule, ...] = ()
+    """Which options must fit the sizes of layers, and how."""
+
     rank: str | None = None
     """The option that is the rank of a change, which no layer may be smaller than; None where there is none."""
 
@@ -111,6 +146,9 @@ class PeftRow:
 
     takes_conv1d: bool = True
     """Whether it takes the layers of GPT-2, which store their weights as (in, out)."""
+
+    model_types: tuple[str, ...] = ()
+    """The types of models whose blocks it knows; none where it takes all."""
 
     learning_rate: float | None = None
     """In force where the user writes none; None leaves the program's own."""

@@ -1,7 +1,7 @@
 """PEFT's methods that learn a change of weights, of few numbers: as they were measured."""
 
 from sft.adapters.peft.method import PeftMethod
-from sft.adapters.peft.row import BITSANDBYTES, EIGHT_BITS, READS, WITH_TORCHAO, Beginning, PeftRow
+from sft.adapters.peft.row import BITSANDBYTES, EIGHT_BITS, READS, WITH_TORCHAO, Beginning, PeftRow, SizeRule
 
 WITH_ZERO_B = ("pca", "umap")
 NOTHING_OFF = "its B is not 0, and nothing is taken off the base for it"
@@ -59,6 +59,7 @@ GRALORA = PeftMethod(
         "GraLoRA (arXiv:2505.20355): low-rank factors of each block of a weight",
         "peft.tuners.gralora.config:GraloraConfig",
         beginning=Beginning(WITH_ZERO_B, "sft.initialization.directions:fill_blocks", NOTHING_OFF, rank="r"),
+        sizes=(SizeRule("gralora_k", divides=("outputs", "inputs"), divides_option="r"),),
         storages=WITH_TORCHAO,
     )
 )
@@ -70,6 +71,11 @@ MISS = PeftMethod(
         storages=WITH_TORCHAO,
         takes_conv1d=False,
         fitted={"r": "divisor"},
+        sizes=(
+            SizeRule("r", at_most="inputs"),
+            SizeRule("r", divides=("outputs", "inputs"), where=("init_weights", "bat")),
+            SizeRule("mini_r", divides=("outputs",), where=("init_weights", "mini")),
+        ),
     )
 )
 VBLORA = PeftMethod(
@@ -79,6 +85,7 @@ VBLORA = PeftMethod(
         "peft.tuners.vblora.config:VBLoRAConfig",
         refused={"save_only_topk_weights": "what is saved could not be trained on"},
         fitted={"vector_length": "divisor"},
+        sizes=(SizeRule("vector_length", divides=("outputs", "inputs")),),
         start="its vectors are drawn at random, near zero",
         storages=WITH_TORCHAO,
         learning_rate=1e-3,
@@ -153,6 +160,7 @@ FOURIERFT = PeftMethod(
         "FourierFT (arXiv:2405.03003): some coefficients of the Fourier transform of a weight's change",
         "peft.tuners.fourierft.config:FourierFTConfig",
         defaults={"init_weights": True},
+        sizes=(SizeRule("n_frequency", at_most="weights", pattern="n_frequency_pattern"),),
         storages=WITH_TORCHAO,
         learning_rate=3e-3,
     )
@@ -162,6 +170,14 @@ WAVEFT = PeftMethod(
         "waveft",
         "WaveFT (arXiv:2505.12532): some coefficients of the wavelet transform of a weight's change",
         "peft.tuners.waveft.config:WaveFTConfig",
+        sizes=(
+            SizeRule(
+                "n_frequency",
+                at_most="weights",
+                pattern="n_frequency_pattern",
+                where=("proportional_parameters", False),
+            ),
+        ),
         storages=WITH_TORCHAO,
     )
 )
@@ -172,6 +188,7 @@ C3A = PeftMethod(
         "peft.tuners.c3a.config:C3AConfig",
         defaults={"init_weights": True},
         fitted={"block_size": "divisor"},
+        sizes=(SizeRule("block_size", divides=("outputs", "inputs"), pattern="block_size_pattern"),),
         storages=WITH_TORCHAO,
         takes_conv1d=False,
     )
@@ -182,6 +199,7 @@ SHIRA = PeftMethod(
         "SHiRA (arXiv:2406.13175): some weights, chosen at random, are trained",
         "peft.tuners.shira.config:ShiraConfig",
         defaults={"random_seed": 0},
+        sizes=(SizeRule("r", at_most="weights_by_sides"),),
         start="on int8 its layers no longer round their inputs to 8 bits",
         storages=WITH_TORCHAO,
         takes_conv1d=False,

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sft.adapters.layer_sizes import known_layers, known_norms
 from sft.adapters.method import OptionFinding
 from sft.adapters.own_method import OwnMethod
-from sft.adapters.ssf.options import SsfOptions, names_by_config, unmatched
+from sft.adapters.ssf.options import SsfOptions, unmatched
 from sft.models.stored_kinds import PLAIN
 
 
@@ -34,7 +35,8 @@ class Ssf(OwnMethod):
 
     def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
         """Names and patterns that mean no layer, where the model's type is known."""
-        return [OptionFinding(*found) for found in unmatched(options, names_by_config(config)).items()]
+        names = [*known_layers(config), *known_norms(config)]
+        return [OptionFinding(*found) for found in unmatched(options, names).items()]
 
     def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
         """Plain weights take the scales; what norms or layers without a bias cannot take is found on the model."""

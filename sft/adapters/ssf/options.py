@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from sft.adapters.layer_sizes import known_layers, unmatched_targets
+from sft.adapters.layer_sizes import unmatched_targets
 
 GROUPS: Mapping[str, Sequence[str]] = {
     "all": ("linear", "norm", "conv"),
@@ -14,18 +14,6 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "conv": ("conv",),
 }
 """What `targets` may say in one word, and the kinds of layers that it means."""
-
-NORMS = {"gpt2": ("ln_1", "ln_2", "ln_f")}
-"""Last names of the norms that a type of model has; of those not here, those that some model like Llama has."""
-NORMS_LIKE_LLAMA = (
-    "input_layernorm",
-    "post_attention_layernorm",
-    "pre_feedforward_layernorm",
-    "post_feedforward_layernorm",
-    "q_norm",
-    "k_norm",
-    "norm",
-)
 
 
 class SsfOptions(BaseModel):
@@ -65,11 +53,3 @@ def unmatched(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, str
             if reason is not None:
                 found[option] = reason
     return found
-
-
-def names_by_config(config: Mapping[str, Any]) -> list[str]:
-    """The layers that a model of a known type can have scaled, and norms that only some of the type have."""
-    linear = list(known_layers(config))
-    places = dict.fromkeys(place for name in linear for place in (name.split(".")[0], name.rsplit(".", 2)[0]))
-    norms = NORMS.get(str(config.get("model_type")), NORMS_LIKE_LLAMA)
-    return [*linear, *(f"{place}.{norm}" for place in places for norm in norms)]

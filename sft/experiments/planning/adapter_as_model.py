@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sft.adapters.method import OF_THE_TRAINED
 from sft.adapters.peft.folder import CONFIG, adapter_config
 from sft.adapters.saving import method_of
 from sft.config.experiment import ExperimentConfig
@@ -48,12 +49,20 @@ def with_base(config: ExperimentConfig, folder: Path) -> tuple[ExperimentConfig,
 
 
 def _adapter_folder(name: str, folder: Path) -> Path | None:
-    """The folder of an adapter that a name means; a name that means nothing is told of by other checks."""
+    """The folder of an adapter that a name means; a name that means nothing is told of by other checks.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
         path = locate(name, folder)
     except UserError:
         return None
-    return path if path is not None and method_of(path) is not None else None
+    try:
+        return path if path is not None and method_of(path) is not None else None
+    except UserError as error:
+        text = str(error).removeprefix(f"{OF_THE_TRAINED}: ")
+        raise UserError(f"{name!r} is an adapter's folder, which belongs in model.adapter: {text}") from error
 
 
 def _place_of(base: str, folder: Path) -> str:

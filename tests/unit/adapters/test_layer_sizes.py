@@ -7,6 +7,7 @@ import pytest
 from sft.adapters.layer_sizes import (
     LLAMA_LIKE,
     known_layers,
+    known_norms,
     other_layers,
     rank_fault,
     ranks_of,
@@ -49,6 +50,8 @@ def test_names_and_sizes_are_those_of_the_model(kind: str) -> None:
             expected[name] = (columns, rows) if type(module).__name__ == "Conv1D" else (rows, columns)
     assert known_layers(config.to_dict()) == expected
     assert set(other_layers(config.to_dict())) <= {name for name, _ in model.named_modules()}
+    norms = {name for name, module in model.named_modules() if "Norm" in type(module).__name__}
+    assert set(known_norms(config.to_dict())) == norms
     # A file leaves out what is the class's default, which is then unknown; what is known must be right.
     assert known_layers(config.to_diff_dict()) in ({}, expected)
 

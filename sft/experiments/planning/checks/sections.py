@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters import adapter_registry
-from sft.adapters.method import TASK_TYPE, OptionFinding, adapter_method
-from sft.adapters.saving import adapter_files, method_of, wrong_kind
+from sft.adapters.method import OF_THE_TRAINED, TASK_TYPE, OptionFinding, adapter_method
+from sft.adapters.saving import wrong_kind
 from sft.adapters.support import refusal, unexportable, unknown_method
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
@@ -19,13 +19,12 @@ from sft.config.findings import PathMessage
 from sft.evaluation.checks import check_metrics, require_packages
 from sft.exceptions import UserError
 from sft.experiments.planning.checks.metrics import require_loadable
+from sft.experiments.planning.checks.model_files import file_findings, known_config, virtual_token_findings
 from sft.experiments.planning.checks.packages import require_importable
 from sft.experiments.planning.checks.prompting import prompting_findings
 from sft.inference.options import check_generation_args
-from sft.models.config_file import local_config
 from sft.models.model_args import check_model_args, require_attention_package, spreads_over_gpus
 from sft.models.quantization import check_quantization, needed_class, require_package
-from sft.models.references import locate
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
 from sft.models.stored_kinds import stored_kind
 from sft.objectives import objective_named
@@ -68,7 +67,12 @@ class SectionChecks:
         found += of_adapter or _head(config)
         found += self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
         found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
-        found += self._once("model", config.model.model_dump(mode="json"), lambda: self._model(config))
+        model = config.model.model_dump(mode="json")
+        of_model = self._once("model", model, lambda: self._model(config))
+        found += of_model
+        if not of_adapter and not of_model:
+            fields = [model, config.adapter_method, config.adapter_options, config.trains]
+            found += self._once("context", fields, lambda: virtual_token_findings(config, self._folder))
         found += self._once(
             "generation",
             [task_type, config.inference.generation_args],
@@ -113,6 +117,8 @@ class SectionChecks:
             found = [] if refused is None else [OptionFinding("method", refused)]
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)
+            if any(not path for path, _ in found):
+                return [(OF_THE_TRAINED, message) for _, message in found]
         if not found and config.save_method != "adapter" and (reason := self._unexportable(config)) is not None:
             return [("training.save_method", f"{config.save_method!r}: {reason}; write 'adapter', or leave it out")]
         section = config.adapter_section
@@ -124,11 +130,7 @@ class SectionChecks:
         return unexportable(config.adapter_method, config.adapter_options, storage)
 
     def _model_config(self, name: str) -> Mapping[str, Any]:
-        try:
-            local = locate(name, self._folder)
-        except UserError:
-            return {}  # told as a finding of the model section
-        return {} if local is None else local_config(local)
+        return known_config(name, self._folder)
 
     @staticmethod
     def _continued(config: ExperimentConfig, adapter: Path) -> list[OptionFinding]:
@@ -182,13 +184,6 @@ class SectionChecks:
             require_loadable(metrics, extra, self._folder)
         return found
 
-    def _model_reference(self, name: str) -> list[PathMessage]:
-        try:
-            locate(name, self._folder)
-        except UserError as error:
-            return [("model.name", str(error))]
-        return []
-
     def _model(self, config: ExperimentConfig) -> list[PathMessage]:
         model = config.model
         found = [
@@ -199,22 +194,13 @@ class SectionChecks:
             found += [("model.quantization", message) for message in check_quantization(model.quantization)]
         if not found:
             require_attention_package(model.model_args)
-        found += self._model_reference(model.name)
+        found += file_findings(model, self._folder)
         if not found:
             needed = needed_class(model.quantization, self._model_config(model.name))
             if needed is not None:
                 require_package(needed)
             require_importable(needed)
-        return found if model.adapter is None else found + self._trained(model.adapter)
-
-    def _trained(self, written: str) -> list[PathMessage]:
-        """A folder of no adapter, or of one that is damaged or of a method that is not known."""
-        try:
-            holds_one = method_of(self._folder / written) is not None
-        except UserError as error:
-            return [("model.adapter", str(error).removeprefix("model.adapter: "))]
-        text = f"{written!r}: no {adapter_files()} there; name an adapter's folder"
-        return [] if holds_one else [("model.adapter", text)]
+        return found
 
     def _encoders(self, encoders: Mapping[str, str]) -> list[PathMessage]:
         found = []

@@ -16,9 +16,16 @@ from sft.config.prompting import PromptingConfig
 from sft.data.profile.prompts import PromptShape
 from sft.exceptions import MachineError, UserError
 from sft.labels.label_set import LabelSet
-from sft.models.config_file import embedding_rows, has_other_layers, read_config, require_kind, require_rows
+from sft.models.config_file import (
+    CONTEXT_NAMES,
+    embedding_rows,
+    has_other_layers,
+    read_config,
+    require_kind,
+    require_rows,
+    written_number,
+)
 from sft.models.gguf import converted_gguf
-from sft.models.loading import CONTEXT_NAMES
 from sft.models.references import locate
 from sft.objectives import objective_named
 from sft.pipeline.needed_rows import named_row_sets
@@ -87,7 +94,7 @@ def prompt_shape(maker: PromptMaker, told: Mapping[str, Any] | None) -> PromptSh
     alone = len(prompts.encode([], question, None).prompt_ids)
     shown = len(prompts.encode([[replace(question, output=label) for label in words]], question, None).prompt_ids)
     found = {**(told or {}), **((told or {}).get("text_config") or {})}
-    context = next((found[name] for name in CONTEXT_NAMES if isinstance(found.get(name), int)), None)
+    context = written_number(found, CONTEXT_NAMES)
     return PromptShape(alone - texts, shown - alone - len(words) * texts, context)
 
 

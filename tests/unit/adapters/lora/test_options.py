@@ -54,6 +54,8 @@ def test_what_peft_takes_is_taken(options):
         ({"lora_alpha": 0}, "lora_alpha: 0: input should be greater than 0"),
         ({"rank_pattern": {"q_proj": "8"}}, "rank_pattern.q_proj: '8': input should be a valid integer"),
         ({"bias": "some"}, "bias: 'some': input should be 'none', 'all' or 'lora_only'"),
+        ({"target_modules": 5}, "target_modules: 5: input should be a valid string or a valid list"),
+        ({"target_modules": ["q_proj", 5]}, "target_modules.1: 5: input should be a valid string"),
         ({"init_lora_weights": "pisa"}, "init_lora_weights: unknown initialiser 'pisa' (did you mean pissa?)"),
         ({"init_lora_weights": "peft:pca"}, "init_lora_weights: unknown initialiser 'peft:pca'"),
         ({"init_lora_weights": "loftq"}, "init_lora_weights: loftq: it replaces the base weights by rounded ones"),

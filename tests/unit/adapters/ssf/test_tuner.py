@@ -135,6 +135,16 @@ def test_targets_that_match_nothing_are_found_by_the_config_alone(make_model):
     assert METHOD.check_on_model({"targets": ["c_fc"]}, {"model_type": "unknown"}) == []
 
 
+def test_candidates_are_layers_of_this_type_of_model(make_model):
+    for kind in ("fp32", "gpt2"):
+        model = make_model(kind)
+        there = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+        (found,) = METHOD.check_on_model({"targets": ["pre_feedforward_layernorm"]}, model.config.to_dict())
+        named = found.message.partition("it has ")[2].split(", ")
+        assert set(named) <= there
+        assert len(named) > 5
+
+
 def test_layers_that_no_text_passes_get_none(make_model, tmp_path):
     model = make_model("fp32")
     model.config.model_type = "unknown to the tests"

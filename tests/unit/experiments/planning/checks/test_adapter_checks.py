@@ -107,7 +107,7 @@ def test_what_cannot_be_merged_is_not_exported(
             "adapter_config.json",
             '{"peft_type": "IA3"}',
             "ssf",
-            "adapter: model.adapter: .*mine is a ia3 adapter, not ssf",
+            ": model.adapter: /.*mine is a ia3 adapter, not ssf",
         ),
         ("adapter_config.json", '{"peft_type": "IA3"}', "lora", "mine is a ia3 adapter, not lora"),
         ("method.json", '{"method": "ssf", "options": {}}', "ia3", "mine is a ssf adapter, not ia3"),
@@ -131,9 +131,11 @@ def test_what_cannot_be_gone_on_with_is_one_line_with_the_experiment(
 ) -> None:
     (project / "mine").mkdir()
     (project / "mine" / file).write_text(content)
-    (project / "mine" / "adapter_model.safetensors").touch()
+    for weights in ("adapter_model.safetensors", "method.safetensors"):
+        (project / "mine" / weights).write_bytes((2).to_bytes(8, "little") + b"{}")
     on = raw({"lora": None, "adapter": {"method": method}, "model": {"adapter": "mine"}})
     with pytest.raises(InvalidExperiments) as caught:
         plan_of(project, a=on)
     (line,) = caught.value.lines
     assert re.search(told, line), line
+    assert line.count("adapter: ") == 1
