@@ -9,10 +9,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sft.inference.label_scoring import cached_model, masks
+from sft.inference.label_scoring import cached_model
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.label_plan import LabelPlan
 from sft.inference.label_scoring.scoring import LabelScores, score_labels
+from sft.models.attention import masks
 from sft.prompts import Example, PromptBuilder, PromptStyle
 
 STOP = (3, 4)
