@@ -7,6 +7,7 @@ from pydantic import Field
 from sft.config.section import Section
 
 ExampleSelection = Literal["random", "nearest"]
+ObjectiveName = Literal["nll", "t_few", "dft"]
 SaveMethod = Literal["adapter", "merged", "state_dict", "safetensors", "full_model"]
 
 
@@ -21,6 +22,13 @@ class TrainingConfig(Section):
 
     icl_encoder: str | None = None
     """Sentence-embedding model (hub id or folder) by which `nearest` compares; default none: TF-IDF of the words."""
+
+    objective: ObjectiveName = "nll"
+    """What a training makes small. `nll`: the cross-entropy of the right answer's tokens. `dft`, dynamic fine-tuning:
+    the same with each token weighed by its own probability; another name of `trainer_args: {loss_type: dft}`. `t_few`,
+    for classification: beside the cross-entropy, the wrong labels' tokens become improbable, and the right label more
+    probable per token than the others, all labels run behind each prompt; default nll.
+    """
 
     class_weights: Literal["none", "balanced"] = "none"
     """Classification: `balanced` weighs the loss of each training row by n / (k * n_label), of n rows with k labels,

@@ -34,6 +34,7 @@ _NAMES: Mapping[str, str] = {
     "reading": "dataset",
     "trainer_args": "training.trainer_args",
     "class_weights": "training.class_weights",
+    "objective": "training.objective",
     "save_method": "training.save_method",
     "last_layer": "training.last_layer",
     "random_icl": "inference.random_icl",

@@ -15,6 +15,7 @@ from sft.prompts import Encoded, LabelIds
 from sft.tasks.encoding import evaluated_rows, smallest, training_rows
 from sft.tasks.inputs import Inputs
 from sft.tasks.prompting import PromptedRow
+from sft.training.objectives import training_objective_of
 from sft.training.options import trainer_args_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class _Inspection:
 
     def _training(self) -> list[dict[str, Any]]:
         longest = smallest(trainer_args_of(self.inputs.config).get("max_length"), self.prompts.context)
-        encoded = training_rows(self.inputs, self.prompts.maker, longest)[: self.rows]
+        fits_labels = training_objective_of(self.inputs.config).needs_labels
+        encoded = training_rows(self.inputs, self.prompts.maker, longest, fits_labels=fits_labels)[: self.rows]
         return [self._record("train", index, row, row.encoded) for index, row in enumerate(encoded)]
 
     def _evaluated(self, split: str, prompts: Sequence[PromptedRow]) -> list[dict[str, Any]]:

@@ -34,7 +34,8 @@ from sft.runs.records import EVAL, StageInput, StageName
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import RowSet
 from sft.training.class_weights import weighs_labels
-from sft.training.options import evaluates_while_training, fields_for_key
+from sft.training.objectives import training_objective_of
+from sft.training.options import chosen_trainer_args, evaluates_while_training, fields_for_key
 
 VERSIONS = {"train": 2, "infer": 2, "evaluate": 2, "baseline": 1}
 
@@ -121,8 +122,8 @@ def row_sets_of(experiment: Experiment) -> tuple[str, ...]:
 def train_fields(experiment: Experiment, fold: int | None = None) -> Fields:
     """What a training depends on, for one fold where there are folds."""
     config = experiment.config
-    training = config.training
-    trainer_args = training.trainer_args if training else {}
+    objective = training_objective_of(config)
+    trainer_args = chosen_trainer_args(config)
     with_dev = evaluates_while_training(trainer_args)
     dev = without_none({"max_n_dev": config.dataset.dev_cap}) if with_dev else {}
     return (
@@ -144,6 +145,7 @@ def train_fields(experiment: Experiment, fold: int | None = None) -> Fields:
         }
         | ({"class_weights": "balanced"} if weighs_labels(config) else {})
         | ({"last_layer": True} if config.trains_head else {})
+        | ({"objective": objective.name} if objective.own_loss else {})
     )
 
 

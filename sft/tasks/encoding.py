@@ -8,8 +8,8 @@ from sft.data.in_context import Round
 from sft.data.rows import Row
 from sft.models.loading import ModelSource
 from sft.tasks.examples import InferenceExamples, TrainingExamples
-from sft.tasks.inputs import Inputs
-from sft.tasks.prompting import PromptedRow, PromptMaker
+from sft.tasks.inputs import Inputs, task_of
+from sft.tasks.prompting import Limit, PromptedRow, PromptMaker
 
 
 def model_source(config: ExperimentConfig, folder: Path, revision: str | None) -> ModelSource:
@@ -24,13 +24,16 @@ def model_source(config: ExperimentConfig, folder: Path, revision: str | None) -
     )
 
 
-def training_rows(inputs: Inputs, maker: PromptMaker, limit: int | None) -> list[PromptedRow]:
+def training_rows(
+    inputs: Inputs, maker: PromptMaker, limit: int | None, *, fits_labels: bool = False
+) -> list[PromptedRow]:
     """The shots with their answers; each has examples of its own, never the row itself.
 
     Args:
         inputs: the experiment's rows.
         maker: makes its prompts.
         limit: tokens of prompt and completion together.
+        fits_labels: whether the prompt leaves room for every label in place of the right one.
 
     Raises:
         DataError: a row is too long after all cuts, or has nothing to train on.
@@ -40,10 +43,13 @@ def training_rows(inputs: Inputs, maker: PromptMaker, limit: int | None) -> list
     def rounds_of(row: Row) -> tuple[Round, ...]:
         return examples.of("train", row, exclude=row.source_index)
 
-    return maker.training.rows("train", inputs.selection.shots, rounds_of, limit, with_answer=True)
+    limits = _limits(maker, limit) if fits_labels else limit
+    return maker.training.rows("train", inputs.selection.shots, rounds_of, limits, with_answer=True)
 
 
-def validation_rows(inputs: Inputs, maker: PromptMaker, limit: int | None) -> list[PromptedRow]:
+def validation_rows(
+    inputs: Inputs, maker: PromptMaker, limit: int | None, *, fits_labels: bool = False
+) -> list[PromptedRow]:
     """The dev rows with their answers, prompted as the training rows are: for an evaluation during training.
 
     Nothing of `inference` has a part in them, so that one training serves every variant of it.
@@ -53,7 +59,8 @@ def validation_rows(inputs: Inputs, maker: PromptMaker, limit: int | None) -> li
     """
     examples = TrainingExamples(inputs, leave_one_out=False)
     rows = inputs.evaluated().get("dev", ())
-    return maker.training.rows("dev", rows, partial(examples.of, "dev"), limit, with_answer=True)
+    limits = _limits(maker, limit) if fits_labels else limit
+    return maker.training.rows("dev", rows, partial(examples.of, "dev"), limits, with_answer=True)
 
 
 def evaluated_rows(
@@ -74,6 +81,16 @@ def evaluated_rows(
     examples = InferenceExamples(inputs)
     rows = inputs.evaluated()[split]
     return maker.inference.rows(split, rows, partial(examples.of, split), limit, with_answer=with_answer)
+
+
+def _limits(maker: PromptMaker, limit: int | None) -> Limit:
+    """The limit of each row with its own answer, so that its prompt with the longest label is within `limit`."""
+    if limit is None:
+        return None
+    sizes = {label.word: len(label.answer_ids) + len(label.stop_ids) for label in maker.training.labels}
+    longest, column = max(sizes.values()), maker.config.prompting.output_column
+    task = task_of(maker.config)
+    return lambda row: limit - longest + sizes[task.answer(row, column, maker.labels)]
 
 
 def smallest(*limits: int | None) -> int | None:

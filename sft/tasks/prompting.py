@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_ROWS_NAMED = 10
 
+Limit = int | Callable[[Row], int] | None
+"""Tokens of prompt and completion together, for all rows or by row; None is no limit."""
+
 
 @dataclass(frozen=True)
 class PromptedRow:
@@ -115,7 +118,7 @@ class StagePrompts:
         split: str,
         rows: Sequence[Row],
         rounds_of: Callable[[Row], Sequence[Sequence[Row]]],
-        limit: int | None,
+        limit: Limit,
         *,
         with_answer: bool = False,
     ) -> list[PromptedRow]:
@@ -125,7 +128,7 @@ class StagePrompts:
             split: the name of the rows in messages.
             rows: what is asked about.
             rounds_of: the in-context examples of a row; all are of one pool.
-            limit: tokens of prompt and completion together; None is no limit.
+            limit: tokens of prompt and completion together.
             with_answer: whether the gold answer of a row is its completion.
 
         Raises:
@@ -137,7 +140,8 @@ class StagePrompts:
         for row in rows:
             beat()
             try:
-                prompted.append(self._prompted(row, rounds_of(row), limit, with_answer))
+                most = limit(row) if callable(limit) else limit
+                prompted.append(self._prompted(row, rounds_of(row), most, with_answer))
             except TooLong as error:
                 too_long.append((row.source_index, str(error)))
             except UserError as error:

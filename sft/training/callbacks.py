@@ -28,7 +28,7 @@ class LossPoint:
     """Passes over the rows, fractions included."""
 
     loss: float | None
-    """Mean cross-entropy per trained token since the last entry, in nats."""
+    """The training objective since the last entry, in nats; of nll the mean cross-entropy per trained token."""
 
     learning_rate: float | None
     """Rate of this step."""
@@ -39,7 +39,7 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class EvalPoint:
-    """The loss on the dev rows at one moment of the training."""
+    """The loss on the dev rows at one moment of the training: the same function as in the loss curve, unweighed."""
 
     step: int
     epoch: float

@@ -25,6 +25,7 @@ from sft.adapters.parameters import set_tensors
 from sft.processes.signals import StopRequested, stop_requested
 from sft.training.callbacks import check_finite
 from sft.training.checkpoints import STATE, TENSORS, Checkpoint, CheckpointFolder, Piece, write_piece
+from sft.training.objectives.objective import OwnLoss
 from sft.training.rank_allocation import penalty
 from sft.training.row_weights import COLUMN, WeighingCollator, weighed
 
@@ -65,6 +66,8 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     saving: Saving
     data_collator: Any
     _signature_columns: Any
+    own_loss: OwnLoss | None = None
+    """What the loss is, where it is not the library's."""
     kept_step: int | None = None
     """The step whose weights the training ended with, where they are not those of the last one."""
     _step_loss: torch.Tensor | None = None
@@ -88,11 +91,19 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The library's loss, which multiplies by the head's weight itself instead of calling the head."""
-        weights = inputs.pop(COLUMN, None)
-        asked = model if weights is None else weighed(model, weights)
-        with head_as_computed(self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model):
-            loss = super().compute_loss(asked, inputs, *args, **kwargs)
+        if self.own_loss is not None:
+            loss: Any = self.own_loss(model, inputs, kwargs.get("num_items_in_batch"))
+        else:
+            weights = inputs.pop(COLUMN, None)
+            asked = model if weights is None else weighed(model, weights)
+            with head_as_computed(self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model):
+                loss = super().compute_loss(asked, inputs, *args, **kwargs)
         return loss + penalty(self.model) / self.args.gradient_accumulation_steps if self.model.training else loss
+
+    def take_loss(self, loss: OwnLoss) -> None:
+        """Have this loss, and its batches, in the place of the library's."""
+        self.own_loss, self.data_collator = loss, loss.collator(self.data_collator)
+        self.model_accepts_loss_kwargs = True  # the items of a whole step are counted, whatever the model takes
 
     def weigh_rows(self) -> None:
         """Have the loss of each training row multiplied by its `loss_weight`."""

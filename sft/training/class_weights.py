@@ -50,7 +50,6 @@ def check_class_weights(args: Mapping[str, Any]) -> list[PathMessage]:
     clashing = {
         "packing": (args.get("packing") is True, joined),
         "padding_free": (args.get("padding_free") is True, joined),
-        "loss_type": (args.get("loss_type", "nll") != "nll", "weighs the loss in its own way"),
         "label_smoothing_factor": (bool(args.get("label_smoothing_factor")), "takes the loss in its own way"),
     }
     advice = f"leave it out, or write {KEY}: none"

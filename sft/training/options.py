@@ -17,6 +17,7 @@ from sft.config.library.keys import SFT_CONFIG, dataclass_fields
 from sft.config.library.keys import enum_values as _enum_values
 from sft.registry import nearest, unknown_name
 from sft.training.argument_checks import check_together
+from sft.training.objectives import training_objective_of
 from sft.training.report_to import KEY, check_report_to
 
 SCHEDULERS = "transformers.trainer_utils:SchedulerType"
@@ -150,7 +151,13 @@ def effective_trainer_args(args: Mapping[str, Any], method: str) -> dict[str, An
 
 def trainer_args_of(config: ExperimentConfig) -> dict[str, Any]:
     """The effective arguments of an experiment, without steps towards less memory."""
-    return effective_trainer_args(config.training.trainer_args if config.training else {}, config.adapter_method)
+    return effective_trainer_args(chosen_trainer_args(config), config.adapter_method)
+
+
+def chosen_trainer_args(config: ExperimentConfig) -> dict[str, Any]:
+    """What is written, with the arguments that the training objective consists of."""
+    written = config.training.trainer_args if config.training else {}
+    return {**written, **training_objective_of(config).trainer_args}
 
 
 def fields_for_key(args: Mapping[str, Any], method: str = "lora") -> dict[str, Any]:

@@ -3,10 +3,10 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
 from sft.adapters.base_weights.head import head_name
@@ -40,6 +40,8 @@ from sft.training.argument_files import with_paths
 from sft.training.checkpoints import TENSORS, CheckpointFolder, flaw_of
 from sft.training.class_weights import balanced_weights, weighs_labels
 from sft.training.memory import CHECKPOINTING, batch_record, recomputes, with_less_memory
+from sft.training.objectives import training_objective_of
+from sft.training.objectives.objective import OwnLoss, TrainingObjective
 from sft.training.options import evaluates_while_training, trainer_args_of
 from sft.training.report_to import reporting
 from sft.training.trainer import TrainerSettings, TrainingRecord
@@ -66,6 +68,9 @@ class _Material:
     dev: list[TrainRow] | None
     class_weights: dict[str, float] | None
     """Gold value -> weight of the loss of its rows; None where all weigh alike."""
+    goal: TrainingObjective
+    answers: list[tuple[int, ...]]
+    """Ids of each label with its stop, where the training objective compares them."""
 
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
@@ -91,6 +96,7 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
         checkpoints,
         save_start=lambda place: method.save_start(model, material.adapter_options, place),
         own_tensors=method.own_tensors,
+        own_loss=_own_loss(material),
         resumed=resumed,
         stage_started=started,
     )
@@ -121,6 +127,7 @@ def _train_and_save(
         "schema": SCHEMA,
         **trained.as_dict(),
         **exported,
+        "objective": {"name": material.goal.name, "loss": material.goal.loss},
         "trainable_parameters": trainable,
         "total_parameters": total,
         "memory_step": record.memory_step,
@@ -176,14 +183,39 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     trainer_args = with_paths(_trainer_args(config, record.memory_step, model), folder)
     context = context_left(context_length(model), planned_virtual_tokens(config, folder))
     limit = smallest(trainer_args.get("max_length"), context)
-    rows = _rows(inputs, maker, limit)
-    dev = validation_rows(inputs, maker, limit) if evaluates_while_training(trainer_args) else []
+    goal = training_objective_of(config)
+    rows = _rows(inputs, maker, limit, goal)
+    evaluates = evaluates_while_training(trainer_args)
+    dev = validation_rows(inputs, maker, limit, fits_labels=goal.needs_labels) if evaluates else []
+    answers = _answers(maker, [*rows, *dev]) if goal.needs_labels else []
     labels = [row.row.text(config.prompting.output_column) for row in rows] if weighs_labels(config) else []
     weights = balanced_weights(labels) if labels else None
     train = _train_rows(rows, [weights[label] for label in labels] if weights else None)
     options = _adapter_options(config, objective, model)
     dev_rows = _train_rows(dev) or None
-    return _Material(config, objective, tokenizer, model, options, trainer_args, rows, train, dev_rows, weights)
+    return _Material(
+        config, objective, tokenizer, model, options, trainer_args, rows, train, dev_rows, weights, goal, answers
+    )
+
+
+def _answers(maker: PromptMaker, rows: Sequence[PromptedRow]) -> list[tuple[int, ...]]:
+    """The ids of each label with its stop, after a look that they are the same behind every row.
+
+    Raises:
+        UserError: the ids of a label depend on the row.
+    """
+    labels = maker.training.labels
+    maker.training.builder.check_labels([row.encoded for row in rows], labels)
+    return [label.answer_ids + label.stop_ids for label in labels]
+
+
+def _own_loss(material: _Material) -> Callable[[Any], OwnLoss] | None:
+    """What makes the loss for a model, where it is not the trainer's."""
+    if material.goal.own_loss is None:
+        return None
+    make = import_object(material.goal.own_loss)
+    rows = [*material.train, *(material.dev or [])]
+    return lambda model: cast("OwnLoss", make(model, material.answers, rows))
 
 
 def _trainer_args(config: ExperimentConfig, memory_step: int, model: Any) -> dict[str, Any]:
@@ -217,8 +249,8 @@ def _adapter_options(config: ExperimentConfig, objective: Objective, model: Any)
     )
 
 
-def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None) -> list[PromptedRow]:
-    rows = training_rows(inputs, maker, limit)
+def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None, goal: TrainingObjective) -> list[PromptedRow]:
+    rows = training_rows(inputs, maker, limit, fits_labels=goal.needs_labels)
     untrainable = [row.row.source_index for row in rows if not row.encoded.completion_ids]
     if untrainable:
         raise DataError(f"train rows {untrainable} have no token to train on; give them an output")

@@ -33,6 +33,7 @@ from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, Reac
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
 from sft.training.loss_needs import adapters_found, fit_loss
+from sft.training.objectives.objective import OwnLoss
 from sft.training.rank_allocation import rank_callbacks
 from sft.training.row_weights import COLUMN
 
@@ -63,6 +64,9 @@ class TrainerSettings:
 
     stage_started: float = field(default_factory=time.perf_counter)
     """`time.perf_counter()` at the start of the stage."""
+
+    own_loss: Callable[[nn.Module], OwnLoss] | None = None
+    """Makes the loss for a model; None: that of the trainer."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,8 @@ def _build_trainer(
         eval_dataset=None if dev_rows is None else _dataset(dev_rows),
         processing_class=tokenizer,
     )
+    if settings.own_loss is not None:
+        trainer.take_loss(settings.own_loss(model))
     if COLUMN in trainer.train_dataset.column_names:
         trainer.weigh_rows()
     _check_prepared(trainer.train_dataset, rows, trainer.args)

@@ -99,6 +99,26 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "inference.icl_examples",
         ("3 asked", "largest that works is 2"),
     ),
+    "unknown training objective": (
+        {**TRAINED, "training__objective": "tfew"},
+        "training.objective",
+        ("tfew", "nll", "t_few"),
+    ),
+    "an objective that needs labels": (
+        {**TRAINED, "dataset__task_type": "generation", "training__objective": "t_few"},
+        "training.objective",
+        ("'t_few'", "classification", "'generation'", "nll or dft"),
+    ),
+    "two losses": (
+        {**TRAINED, "training__objective": "t_few", "training__trainer_args": {"loss_type": "dft"}},
+        "training.trainer_args.loss_type",
+        ("'dft'", "training.objective 't_few'", "leave one of them out"),
+    ),
+    "an objective of single rows": (
+        {**TRAINED, "training__objective": "t_few", "training__trainer_args": {"packing": True, "max_length": 64}},
+        "training.trainer_args.packing",
+        ("training.objective t_few", "joins rows", "leave it out"),
+    ),
     "training examples": (
         {**TRAINED, "training__icl_examples": 2},
         "training.icl_examples",

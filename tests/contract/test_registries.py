@@ -37,6 +37,7 @@ from sft.tasks.row_sets import RowSet
 from sft.tasks.task import SETTINGS, Task
 from sft.tracking import tracker_registry
 from sft.tracking.tracker import Tracker
+from sft.training.objectives import training_objective_registry
 
 REGISTRIES: dict[str, Mapping[str, str]] = {
     "adapters": adapter_registry,
@@ -49,6 +50,7 @@ REGISTRIES: dict[str, Mapping[str, str]] = {
     "objectives": objective_registry,
     "stages": stage_registry,
     "tasks": task_registry,
+    "training objectives": training_objective_registry,
     "trackers": tracker_registry,
 }
 ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]

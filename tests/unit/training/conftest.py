@@ -54,14 +54,20 @@ def train(tokenizer: Any, tmp_path: Path) -> Callable[..., Any]:
     """Train as the stage does, with our defaults over what is given."""
 
     def run(
-        model: Any, rows: Sequence[Any], args: Mapping[str, Any], dev_rows: Sequence[Any] | None = None, seed: int = 13
+        model: Any,
+        rows: Sequence[Any],
+        args: Mapping[str, Any],
+        dev_rows: Sequence[Any] | None = None,
+        seed: int = 13,
+        own_loss: Any = None,
     ) -> Any:
         from sft.runs.progress import Progress
         from sft.training.checkpoints import CheckpointFolder
         from sft.training.options import effective_trainer_args
         from sft.training.trainer import TrainerSettings, train_model
 
-        settings = TrainerSettings(effective_trainer_args(args, "lora"), seed, CheckpointFolder(tmp_path / "work"))
+        folder = CheckpointFolder(tmp_path / "work")
+        settings = TrainerSettings(effective_trainer_args(args, "lora"), seed, folder, own_loss=own_loss)
         return train_model(model, tokenizer, rows, dev_rows, settings, Progress(tmp_path / "progress.json", "train"))
 
     return run

@@ -96,7 +96,7 @@ def test_a_label_without_rows_has_no_part():
 
 
 def test_arguments_that_rows_cannot_be_weighed_with():
-    told = dict(check_class_weights({"packing": True, "loss_type": "dft", "label_smoothing_factor": 0.1}))
-    assert sorted(told) == ["label_smoothing_factor", "loss_type", "packing"]
+    told = dict(check_class_weights({"packing": True, "label_smoothing_factor": 0.1}))
+    assert sorted(told) == ["label_smoothing_factor", "packing"]
     assert "leave it out, or write training.class_weights: none" in told["packing"]
-    assert check_class_weights({"packing": False, "padding_free": False, "loss_type": "nll"}) == []
+    assert check_class_weights({"packing": False, "padding_free": False}) == []

@@ -40,6 +40,7 @@ from sft.training.argument_checks import (
 )
 from sft.training.argument_files import check_argument_files
 from sft.training.class_weights import check_class_weights, weighs_labels
+from sft.training.objectives.checks import check_objective
 from sft.training.options import check_trainer_args, evaluates_while_training, trainer_args_of
 from sft.training.report_to import KEY, require_report_to
 
@@ -66,6 +67,7 @@ class SectionChecks:
         of_adapter = self._once("adapter", self._adapter_fields(config), lambda: self._adapter(config))
         found += of_adapter or _head(config)
         found += self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
+        found += check_objective(config)
         found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
         model = config.model.model_dump(mode="json")
         of_model = self._once("model", model, lambda: self._model(config))
