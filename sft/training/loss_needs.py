@@ -1,10 +1,12 @@
-"""What the trainer takes for granted, and some models do not have: a named body, counted experts, PEFT adapters."""
+"""What the trainer takes for granted and some models do not have (a named body, counted experts, PEFT adapters), and
+what it would leave changed.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from peft import PeftModel
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig
 
 from sft.exceptions import UserError
@@ -49,6 +51,19 @@ def adapters_found(model: PeftModel | PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         delattr(base, FOUND)
+
+
+@contextmanager
+def settings_kept(model: PeftModel | PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """The trainer writes a padding token and `use_cache` into the model's settings; they are put back."""
+    holders = [model.config, model.config.get_text_config(), model.generation_config, tokenizer]
+    names = ("pad_token", "pad_token_id", "use_cache")
+    kept = [(holder, name, getattr(holder, name)) for holder in holders for name in names if hasattr(holder, name)]
+    try:
+        yield
+    finally:
+        for holder, name, value in kept:
+            setattr(holder, name, value)
 
 
 def _name_body(base: PreTrainedModel) -> None:

@@ -32,7 +32,7 @@ from sft.runs.progress import Progress
 from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
-from sft.training.loss_needs import adapters_found, fit_loss
+from sft.training.loss_needs import adapters_found, fit_loss, settings_kept
 from sft.training.objectives.objective import OwnLoss
 from sft.training.rank_allocation import rank_callbacks
 from sft.training.row_weights import COLUMN
@@ -134,7 +134,7 @@ def train_model(
     if dev_rows is not None:
         check_rows(dev_rows, "dev", settings.trainer_args.get("max_length"))
     told = judged_warnings("the trainer")
-    with told, _bars_only_on_a_terminal(), _settings_kept(model, tokenizer), adapters_found(model):
+    with told, _bars_only_on_a_terminal(), settings_kept(model, tokenizer), adapters_found(model):
         trainer = _build_trainer(model, tokenizer, rows, dev_rows, settings)
     for callback in (HeartbeatCallback(progress), ReachCallback(), *rank_callbacks(model)):
         trainer.add_callback(callback)
@@ -262,19 +262,6 @@ def _restore_precision(model: PeftModel | PreTrainedModel, weights: Mapping[str,
             parameter.data = weights[name].to(parameter.device)
         if isinstance(model, PeftModel) and parameter.dtype in HALF_TYPES:
             parameter.data = parameter.data.float()
-
-
-@contextlib.contextmanager
-def _settings_kept(model: PeftModel | PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
-    """The trainer writes a padding token and `use_cache` into the model's settings; they are put back."""
-    holders = [model.config, model.config.get_text_config(), model.generation_config, tokenizer]
-    names = ("pad_token", "pad_token_id", "use_cache")
-    kept = [(holder, name, getattr(holder, name)) for holder in holders for name in names if hasattr(holder, name)]
-    try:
-        yield
-    finally:
-        for holder, name, value in kept:
-            setattr(holder, name, value)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from tests.contract.documents import DOCUMENTS, README, blocks, section
 EXPERIMENTS = {
     ("README.md", 0): 3,
     ("docs/calibration.md", 0): 1,
+    ("docs/config.md", 0): 1,
     ("docs/conversations.md", 0): 1,
     ("docs/first-grid.md", 0): 3,
     ("docs/grids.md", 0): 8,

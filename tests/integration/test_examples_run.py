@@ -31,6 +31,7 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "json/tickets.json": (None, ()),
     "json/translation.json": (None, SHORT),
     "json/tweets_lora.json": (None, ("dataset.shots=1", *ONE_STEP)),
+    "json/tweets_t_few.json": (None, ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/calibration.jsonnet": ("in-context-2/domain", ("inference.calibration_args.num_estimations=2",)),
     "jsonnet/generation.jsonnet": ("in-context-drawn", SHORT),
     "jsonnet/label_words.jsonnet": ("simple/in-context", ()),
