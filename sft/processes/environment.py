@@ -64,20 +64,27 @@ def device_memory_bytes(kind: str) -> int | None:
     return int(torch.cuda.get_device_properties(0).total_memory)
 
 
-def device_record() -> dict[str, Any]:
-    """Device, its name, threads and peak GPU memory of a process that has used torch.
+def peak_gpu_bytes() -> int | None:
+    """The most GPU memory that this process has had so far; None where there is no GPU.
 
-    `peak_gpu_bytes` is the sum over the visible devices of the most that each had: what a model spread over several of
-    them takes in all.
+    The sum over the visible devices of the most that each had: what a model spread over several of them takes in all.
     """
     import torch
 
+    if not torch.cuda.is_available():
+        return None
+    return sum(torch.cuda.max_memory_allocated(device) for device in range(torch.cuda.device_count()))
+
+
+def device_record() -> dict[str, Any]:
+    """Device, its name, threads and peak GPU memory of a process that has used torch."""
+    import torch
+
     on_gpu = torch.cuda.is_available()
-    peaks = [torch.cuda.max_memory_allocated(device) for device in range(torch.cuda.device_count())]
     return {
         "device": "cuda" if on_gpu else "cpu",
         "device_name": torch.cuda.get_device_name() if on_gpu else cpu_name(),
         "threads": torch.get_num_threads(),
         "cpus": n_allowed_cpus(),
-        "peak_gpu_bytes": sum(peaks) if on_gpu else None,
+        "peak_gpu_bytes": peak_gpu_bytes(),
     }

@@ -19,6 +19,11 @@ from sft.tracking.tracker import Point, TrackedExperiment, TrackedGrid, Tracker
 
 NOT_BEGUN = "pending"
 LOSS, DEV_LOSS = "train/loss", "train/dev_loss"
+OF_STEPS = {
+    "loss_curve": ("learning_rate", "grad_norm"),
+    "cost_curve": ("tokens_per_second", "peak_rss_bytes", "peak_gpu_bytes"),
+}
+"""Part of `training.json` -> what else its points hold, each a curve of its own."""
 
 
 def require_tracker(name: str) -> Tracker:
@@ -144,13 +149,15 @@ def _tags(records: Sequence[ExperimentRecord], training: JobFolder | None) -> di
 def _curves(training: Any) -> dict[str, tuple[Point, ...]]:
     if not isinstance(training, Mapping):
         return {}
-    parts = {LOSS: training.get("loss_curve"), DEV_LOSS: training.get("eval_curve")}
-    return {name: points for name, part in parts.items() if (points := tuple(_points(part)))}
+    parts = {LOSS: ("loss_curve", "loss"), DEV_LOSS: ("eval_curve", "loss")}
+    parts |= {f"train/{value}": (part, value) for part, values in OF_STEPS.items() for value in values}
+    return {name: points for name, (part, value) in parts.items() if (points := tuple(_points(training, part, value)))}
 
 
-def _points(part: Any) -> Iterator[Point]:
-    for entry in part if isinstance(part, list) else ():
-        step, value = entry.get("step"), entry.get("loss")
+def _points(training: Mapping[str, Any], part: str, name: str) -> Iterator[Point]:
+    entries = training.get(part)
+    for entry in entries if isinstance(entries, list) else ():
+        step, value = entry.get("step"), entry.get(name)
         if isinstance(step, int) and finite_number(value) is not None:
             yield Point(step, float(value))
 

@@ -1,10 +1,10 @@
-"""What is watched while a model trains: the heartbeat, the loss curve, and numbers that are no longer finite."""
+"""What is watched and recorded while a model trains: the heartbeat, the curves, numbers that are no longer finite."""
 
 import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -38,12 +38,65 @@ class LossPoint:
 
 
 @dataclass(frozen=True)
+class CostPoint:
+    """What the steps since the last entry of the loss curve cost; no two runs have the same."""
+
+    step: int
+    """Optimiser steps taken, from 1."""
+
+    tokens_per_second: float | None
+    """Tokens of prompts and answers by wall time, without padding, evaluations and the writing of checkpoints."""
+
+    peak_rss_bytes: int | None
+    """The most main memory that the process had so far; a training that goes on begins anew."""
+
+    peak_gpu_bytes: int | None
+    """The same of GPU memory; None without a GPU."""
+
+
+@dataclass(frozen=True)
 class EvalPoint:
     """The loss on the dev rows at one moment of the training: the same function as in the loss curve, unweighed."""
 
     step: int
     epoch: float
     loss: float | None
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What happened in a training."""
+
+    loss_curve: tuple[LossPoint, ...]
+    eval_curve: tuple[EvalPoint, ...]
+    cost_curve: tuple[CostPoint, ...]
+    n_steps: int
+    """Optimiser steps."""
+
+    n_rows: int
+    """Rows trained on."""
+
+    n_tokens: int
+    """Tokens of all rows, one pass."""
+
+    n_trained_tokens: int
+    """Tokens of all rows that carry a loss, one pass."""
+
+    effective_batch_size: int
+    """Rows per optimiser step."""
+
+    best_step: int | None
+    """Step whose weights were kept, with `load_best_model_at_end`."""
+
+    seconds: float
+    """Wall time of the training itself, all its pieces together."""
+
+    n_resumed_from: int | None
+    """The step that the last piece went on from, None for a training in one piece."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        return asdict(self)
 
 
 def loss_curve(history: Sequence[Mapping[str, Any]]) -> tuple[LossPoint, ...]:
@@ -53,6 +106,16 @@ def loss_curve(history: Sequence[Mapping[str, Any]]) -> tuple[LossPoint, ...]:
         LossPoint(int(entry["step"]), float(entry["epoch"]), *(finite_or_none(entry.get(name)) for name in names))
         for entry in history
         if "loss" in entry
+    )
+
+
+def cost_curve(history: Sequence[Mapping[str, Any]]) -> tuple[CostPoint, ...]:
+    """What the steps of a training cost, of each logged one that tells, earlier pieces included."""
+    names = ("tokens_per_second", "peak_rss_bytes", "peak_gpu_bytes")
+    return tuple(
+        CostPoint(int(entry["step"]), *map(entry.get, names))
+        for entry in history
+        if "loss" in entry and any(name in entry for name in names)
     )
 
 

@@ -28,6 +28,7 @@ from sft.training.checkpoints import STATE, TENSORS, Checkpoint, CheckpointFolde
 from sft.training.objectives.objective import OwnLoss
 from sft.training.rank_allocation import penalty
 from sft.training.row_weights import COLUMN, WeighingCollator, weighed
+from sft.training.step_meter import StepMeter
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,12 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     _is_epoch_open = False
     _is_save_due = False
 
+    @functools.cached_property
+    def meter(self) -> StepMeter:
+        """What the steps cost, counted from the last entry of the loss curve on, which may be an earlier piece's."""
+        piece = None if self.saving.resumed is None else self.saving.resumed.piece
+        return StepMeter() if piece is None else StepMeter(piece.unlogged_tokens, piece.unlogged_step_seconds)
+
     def _get_dataloader(self, *args: Any, **kwargs: Any) -> Any:
         """The library's loader, whose worker processes leave signals to the process that saves the checkpoint."""
         loader = super()._get_dataloader(*args, **kwargs)
@@ -83,9 +90,10 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         inner.worker_init_fn = functools.partial(_begin_reading, inner.worker_init_fn)
         return loader
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """One micro-batch; its loss stays on the device until the step, as reading it waits for the device."""
-        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        self.meter.add(inputs)
+        loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
         self._step_loss = loss if self._step_loss is None else self._step_loss + loss
         return loss
 
@@ -125,6 +133,16 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
             check_finite("gradient", torch.as_tensor(norm), self.args, self.state)
         return norm
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """The library's entry; one of the loss curve also says how fast and how large its steps were."""
+        super().log({**logs, **self.meter.point()} if "loss" in logs else logs, start_time)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """The library's evaluation, whose time is none of the steps'."""
+        with self.meter.paused():
+            measured: dict[str, float] = super().evaluate(*args, **kwargs)
+        return measured
+
     def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
         """Called after each step and once more after the last one of an epoch, when that epoch's entries are due.
 
@@ -159,8 +177,11 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """The library's checkpoint under our manifest; older ones go only when it is whole."""
         self._is_save_due = self._is_epoch_open
-        if self._is_epoch_open:
-            return
+        if not self._is_epoch_open:
+            with self.meter.paused():
+                self._write_checkpoint(model, trial)
+
+    def _write_checkpoint(self, model: Any, trial: Any) -> None:
         saving, folder = self.saving, self.saving.folder.at(self.state.global_step)
         if not saving.folder.has_start:
             saving.folder.begin(saving.folder.start)
@@ -203,6 +224,8 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
             stage_seconds=self.saving.stage_seconds(),
             unlogged_loss=float(self._tr_loss),
             last_logged_step=self._globalstep_last_logged,
+            unlogged_tokens=self.meter.tokens,
+            unlogged_step_seconds=self.meter.seconds,
         )
 
     def take_up(self, checkpoint: Checkpoint) -> None:

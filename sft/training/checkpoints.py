@@ -41,6 +41,12 @@ class Piece:
 
     last_logged_step: int
 
+    unlogged_tokens: int = 0
+    """Tokens of the steps since that entry."""
+
+    unlogged_step_seconds: float = 0.0
+    """Wall time of these steps."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:

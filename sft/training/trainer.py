@@ -9,7 +9,7 @@ import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,14 @@ from sft.models.library_warnings import judged_warnings
 from sft.models.storages import HALF_TYPES
 from sft.prompts.train_row import IGNORED, TrainRow, check_rows
 from sft.runs.progress import Progress
-from sft.training.callbacks import EvalPoint, HeartbeatCallback, LossPoint, ReachCallback, eval_curve, loss_curve
+from sft.training.callbacks import (
+    HeartbeatCallback,
+    ReachCallback,
+    TrainingRecord,
+    cost_curve,
+    eval_curve,
+    loss_curve,
+)
 from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
 from sft.training.checkpoints import Checkpoint, CheckpointFolder
 from sft.training.loss_needs import adapters_found, fit_loss, settings_kept
@@ -67,41 +74,6 @@ class TrainerSettings:
 
     own_loss: Callable[[nn.Module], OwnLoss] | None = None
     """Makes the loss for a model; None: that of the trainer."""
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What happened in a training."""
-
-    loss_curve: tuple[LossPoint, ...]
-    eval_curve: tuple[EvalPoint, ...]
-    n_steps: int
-    """Optimiser steps."""
-
-    n_rows: int
-    """Rows trained on."""
-
-    n_tokens: int
-    """Tokens of all rows, one pass."""
-
-    n_trained_tokens: int
-    """Tokens of all rows that carry a loss, one pass."""
-
-    effective_batch_size: int
-    """Rows per optimiser step."""
-
-    best_step: int | None
-    """Step whose weights were kept, with `load_best_model_at_end`."""
-
-    seconds: float
-    """Wall time of the training itself, all its pieces together."""
-
-    n_resumed_from: int | None
-    """The step that the last piece went on from, None for a training in one piece."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """The record as plain JSON values."""
-        return asdict(self)
 
 
 def train_model(
@@ -282,6 +254,7 @@ def _record(trainer: CheckedTrainer, rows: Sequence[TrainRow], resumed: Checkpoi
     return TrainingRecord(
         loss_curve=loss_curve(state.log_history),
         eval_curve=eval_curve(state.log_history),
+        cost_curve=cost_curve(state.log_history),
         n_steps=int(state.global_step),
         n_rows=len(rows),
         n_tokens=sum(len(row.input_ids) for row in rows),

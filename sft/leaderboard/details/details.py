@@ -11,11 +11,12 @@ from typing import Any
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.details.sources import (
     PredictedRow,
+    TrainingPoint,
     input_columns,
     input_texts,
-    loss_curve,
     predicted_rows,
     sample_prompts,
+    training_curve,
 )
 from sft.leaderboard.setting_differences import differing
 from sft.leaderboard.settings import setting_texts
@@ -99,7 +100,7 @@ class ExperimentDetails:
         differences: settings that are not as in the best experiment of its board.
         confusion: None in generation.
         reliability: accuracy by confidence; empty in generation.
-        loss_curve: (step, training loss); empty where nothing was trained.
+        training: the entries of the loss curve; empty where nothing was trained.
         n_errors: wrong rows; None where the predictions cannot be read.
         errors: the worst of them.
         prompts: as the model saw them.
@@ -108,7 +109,7 @@ class ExperimentDetails:
     differences: tuple[SettingDifference, ...]
     confusion: Confusion | None
     reliability: tuple[ConfidenceBin, ...]
-    loss_curve: tuple[tuple[int, float], ...]
+    training: tuple[TrainingPoint, ...]
     n_errors: int | None
     errors: tuple[WrongRow, ...]
     prompts: tuple[str, ...]
@@ -121,7 +122,7 @@ def experiment_details(record: ExperimentRecord, best: ExperimentRecord) -> Expe
         differences=tuple(setting_differences(record, best)),
         confusion=confusion(record),
         reliability=tuple(_measured_bins(record) or (ConfidenceBin(**one) for one in seen["reliability"])),
-        loss_curve=tuple(loss_curve(record)),
+        training=tuple(training_curve(record)),
         n_errors=seen["n_errors"],
         errors=tuple(
             WrongRow(**one | {"probabilities": tuple(map(tuple, one["probabilities"]))}) for one in seen["errors"]

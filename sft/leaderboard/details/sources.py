@@ -7,7 +7,7 @@ from typing import Any
 from sft.config.canonical import json_text
 from sft.evaluation.predictions import FOLD, has_folds, our_columns, prompt_column, read_predictions, stored_name
 from sft.evaluation.rows import matches
-from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.runs.experiments import stage_folder
 from sft.runs.files import JobFolder
 from sft.runs.records import StageName, read_json_or_none
@@ -40,6 +40,27 @@ class PredictedRow:
     def is_correct(self) -> bool:
         """Whether the prediction counts as right: where nothing else is known, equal but for white space around it."""
         return self.prediction.strip() == self.gold.strip() if self.is_match is None else self.is_match
+
+
+@dataclass(frozen=True)
+class TrainingPoint:
+    """One entry of the loss curve with what the steps before it cost; None where the training did not record it.
+
+    Attributes:
+        step: optimiser steps taken.
+        loss: mean over the trained tokens since the entry before, in nats.
+        learning_rate: of the step.
+        grad_norm: before clipping.
+        tokens_per_second: of prompts and answers, while steps were taken.
+        peak_bytes: the most memory so far, of the GPU where there is one.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    tokens_per_second: float | None = None
+    peak_bytes: float | None = None
 
 
 def predicted_rows(record: ExperimentRecord, split: str = "test") -> list[PredictedRow]:
@@ -78,12 +99,22 @@ def input_texts(row: PredictedRow, columns: Sequence[str]) -> dict[str, str]:
     return {name: json_text(row.columns[place]) for name, place in stored.items() if place in row.columns}
 
 
-def loss_curve(record: ExperimentRecord) -> list[tuple[int, float]]:
-    """(step, training loss) as it was logged; empty where nothing was trained."""
-    points = _list_in(_stage_file(record, "train"), "loss_curve")
-    pairs = [(point.get("step"), point.get("loss")) for point in points]
+def training_curve(record: ExperimentRecord) -> list[TrainingPoint]:
+    """The entries of the loss curve that have a loss; empty where nothing was trained."""
+    written = _stage_file(record, "train")
+    costs = {point.get("step"): point for point in _list_in(written, "cost_curve")}
     return [
-        (int(step), float(loss)) for step, loss in pairs if isinstance(step, int) and isinstance(loss, float | int)
+        TrainingPoint(
+            step,
+            float(loss),
+            finite_number(point.get("learning_rate")),
+            finite_number(point.get("grad_norm")),
+            finite_number(cost.get("tokens_per_second")),
+            finite_number(cost.get("peak_gpu_bytes") or cost.get("peak_rss_bytes")),
+        )
+        for point in _list_in(written, "loss_curve")
+        if isinstance(step := point.get("step"), int) and (loss := finite_number(point.get("loss"))) is not None
+        for cost in [costs.get(step, {})]
     ]
 
 

@@ -1,9 +1,15 @@
-"""Charts of one experiment: its confusion matrix, its training loss, its reliability."""
+"""Charts of one experiment: its confusion matrix, its training, its reliability."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from sft.leaderboard.details.details import ConfidenceBin, Confusion
+from sft.leaderboard.details.sources import TrainingPoint
 from sft.reporting.charts.chart import Chart, chart, number, text, tooltip
+from sft.wording import GIB
+
+_Point = TypeVar("_Point")
 
 CELL = 34
 """Pixels."""
@@ -38,28 +44,67 @@ def confusion_chart(confusion: Confusion) -> Chart:
     )
 
 
-def loss_chart(curve: Sequence[tuple[int, float]]) -> Chart:
-    """A line through the logged losses."""
-    values = [{"step": step, "loss": loss} for step, loss in curve]
-    return chart(
-        "loss",
-        "Training loss by step",
-        values,
-        [
-            {
-                "mark": {"type": "line", "style": "series", "point": True},
-                "encoding": {
-                    "x": number("step", "step"),
-                    "y": number("loss", "loss (nats)", {"zero": True}),
-                    "tooltip": tooltip({"step": "step", "loss": "loss"}),
-                },
-            }
-        ],
-        height=200,
-    )
+@dataclass(frozen=True)
+class StepSeries:
+    """A number of each logged step of a training.
+
+    Attributes:
+        field: of a `TrainingPoint`, its bytes in GiB.
+        title: of its chart.
+        axis: what the vertical axis says.
+        form: of its ticks, as d3-format has it.
+        height: of the drawing area, in pixels.
+    """
+
+    field: str
+    title: str
+    axis: str
+    form: str = "~g"
+    height: int = 90
 
 
-def thinned(curve: Sequence[tuple[int, float]], most: int = MOST_POINTS) -> list[tuple[int, float]]:
+STEP_SERIES = (
+    StepSeries("loss", "Training loss by step", "loss (nats)", height=200),
+    StepSeries("learning_rate", "Learning rate by step", "rate"),
+    StepSeries("grad_norm", "Gradient norm by step, before clipping", "norm"),
+    StepSeries("tokens_per_second", "Tokens per second by step", "tokens/s", "~s"),
+    StepSeries("peak_gib", "Peak memory by step", "GiB"),
+)
+
+
+def step_charts() -> list[Chart]:
+    """A line for each number that the steps of a training may have, without values; the loss first."""
+    return [_step_chart(series) for series in STEP_SERIES]
+
+
+def step_values(points: Sequence[TrainingPoint]) -> dict[str, list[float | None]]:
+    """The steps, and of each chart that has anything to draw its numbers, in four digits."""
+    found: dict[str, list[float | None]] = {"step": [point.step for point in points]}
+    for series in STEP_SERIES:
+        numbers = [_number_of(point, series.field) for point in points]
+        if any(value is not None for value in numbers):
+            found[series.field] = numbers
+    return found
+
+
+def _number_of(point: TrainingPoint, field: str) -> float | None:
+    value = point.peak_bytes if field == "peak_gib" else getattr(point, field)
+    scaled = value / GIB if field == "peak_gib" and value is not None else value
+    if scaled is None:
+        return None
+    rounded = float(f"{scaled:.4g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def _step_chart(series: StepSeries) -> Chart:
+    y = number(series.field, series.axis, {"zero": True}) | {"axis": {"format": series.form}}
+    shown = tooltip({"step": "step", series.field: series.axis})
+    line = {"type": "line", "style": "series", "point": {"size": 12 if series.height < 100 else 30}}
+    layers = [{"mark": line, "encoding": {"x": number("step", "step"), "y": y, "tooltip": shown}}]
+    return chart(series.field, series.title, [], layers, height=series.height)
+
+
+def thinned(curve: Sequence[_Point], most: int = MOST_POINTS) -> list[_Point]:
     """At most `most` points, evenly over the curve, the last one always."""
     if len(curve) <= most:
         return list(curve)

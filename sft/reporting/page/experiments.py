@@ -1,4 +1,4 @@
-"""The details of experiments as the page holds them: at most 8 KB each, of the best ones where there are many."""
+"""The details of experiments as the page holds them: at most 10 KB each, of the best ones where there are many."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,12 +9,18 @@ from sft.leaderboard.board import Board, best_run
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.details.details import Confusion, ExperimentDetails, WrongRow, experiment_details
 from sft.reporting.charts.chart import Chart
-from sft.reporting.charts.experiment_charts import confusion_chart, loss_chart, reliability_chart, thinned
+from sft.reporting.charts.experiment_charts import (
+    confusion_chart,
+    reliability_chart,
+    step_charts,
+    step_values,
+    thinned,
+)
 from sft.reporting.page.tables import short
 from sft.reporting.tables.columns import NOT_APPLICABLE
 from sft.wording import both_ends
 
-MOST_BYTES = 8 << 10
+MOST_BYTES = 10 << 10
 """Of the data of one experiment."""
 MANY = 200
 """Beyond so many experiments only the `BEST` ones have details."""
@@ -55,7 +61,7 @@ def experiments_record(boards: Sequence[Board], *, with_texts: bool) -> dict[str
 
 def templates() -> dict[str, Any]:
     """The charts of an experiment without data, by name."""
-    empty: list[Chart] = [reliability_chart([]), loss_chart([]), confusion_chart(Confusion((), ()))]
+    empty: list[Chart] = [reliability_chart([]), confusion_chart(Confusion((), ())), *step_charts()]
     return {one.name: {"title": one.title, "spec": one.template} for one in empty}
 
 
@@ -83,6 +89,7 @@ def details_record(
         ],
         "labels": _labels(record),
         "charts": _charts(details),
+        "training": step_values(thinned(details.training)) if details.training else None,
         "confused": _confused(details.confusion),
         "counts": [details.n_errors, record.part("data").get("n_test")],
         "errors": errors,
@@ -100,6 +107,7 @@ def _giving_way(found: dict[str, Any]) -> Iterator[Callable[[], Any]]:
     errors: list[Any] = found["errors"]
     yield lambda: found.update(labels=None)
     yield lambda: found["charts"].pop("confusion", None)
+    yield lambda: found.update(training=_losses(found["training"]))
     yield from (errors.pop for _ in errors[_FEW_ERRORS:])
     yield lambda: found.update(prompt=both_ends(found["prompt"], TEXT) if found["prompt"] else None)
     yield lambda: found.update(settings=None)
@@ -122,11 +130,14 @@ def _charts(details: ExperimentDetails) -> dict[str, Any]:
     charts = []
     if details.reliability:
         charts.append(reliability_chart(details.reliability))
-    if details.loss_curve:
-        charts.append(loss_chart(thinned(details.loss_curve)))
     if details.confusion is not None and len(details.confusion.labels) <= LARGEST_MATRIX:
         charts.append(confusion_chart(details.confusion))
     return {one.name: {"height": one.template["height"], "columns": by_column(one.values)} for one in charts}
+
+
+def _losses(training: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The loss by step alone."""
+    return None if training is None else {name: training[name] for name in ("step", "loss")}
 
 
 def by_column(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tests.support.records import config, metrics
 from tests.support.results import ResultsBuilder
 
 A, B = "a" * 16, "b" * 16
-CURVE = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": None}, {"step": 3, "loss": 1.5}]
+CURVE = [{"step": 1, "loss": 2.5, "learning_rate": 1e-3}, {"step": 2, "loss": None}, {"step": 3, "loss": 1.5}]
 
 
 @pytest.fixture
@@ -63,9 +63,17 @@ def test_the_curves_and_the_adapter_are_those_of_its_training(folder: ResultsBui
     )
     training = folder.results.stage("train", "t" * 16)
     training.adapter.mkdir(parents=True)
-    write_json(training.training, {"loss_curve": CURVE, "eval_curve": [{"step": 3, "loss": 2.0}]})
+    costs = [{"step": 1, "tokens_per_second": 90.5, "peak_rss_bytes": 1 << 30, "peak_gpu_bytes": None}]
+    written = {"loss_curve": CURVE, "eval_curve": [{"step": 3, "loss": 2.0}], "cost_curve": costs}
+    write_json(training.training, written)
     found = only(folder)
-    assert found.curves == {"train/loss": (Point(1, 2.5), Point(3, 1.5)), "train/dev_loss": (Point(3, 2.0),)}
+    assert found.curves == {
+        "train/loss": (Point(1, 2.5), Point(3, 1.5)),
+        "train/dev_loss": (Point(3, 2.0),),
+        "train/learning_rate": (Point(1, 1e-3),),
+        "train/tokens_per_second": (Point(1, 90.5),),
+        "train/peak_rss_bytes": (Point(1, float(1 << 30)),),
+    }
     assert found.tags["adapter"] == str(training.adapter)
     assert not any(path.is_relative_to(training.path) for path in found.artifacts)
 

@@ -82,6 +82,8 @@ class Trainings:
             assert pieced == whole, steps
             assert pieced_record.loss_curve == record.loss_curve
             assert pieced_record.eval_curve == record.eval_curve
+            logged = [point.step for point in pieced_record.loss_curve]
+            assert [point.step for point in pieced_record.cost_curve] == logged, "points of earlier pieces are kept"
             assert (pieced_record.n_steps, pieced_record.best_step) == (record.n_steps, record.best_step)
         return record
 

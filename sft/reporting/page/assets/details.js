@@ -37,6 +37,7 @@ function sections(found) {
       section("Results", plainTable(["metric", "value"], Object.entries(found.results))),
       section("Settings that are not as in the best", settingsTable(found.settings))),
     element("div", { class: "charts" }, ...Object.entries(found.charts).map(([name, chart]) => detailChart(name, chart))),
+    found.training && section("Training", element("div", { class: "charts steps" }, ...stepCharts(found.training))),
     found.labels && section("By label", plainTable(["label", "precision", "recall", "F1", "rows"], found.labels)),
     found.confused && section("Most frequent confusions", plainTable(["gold label", "prediction", "rows"], found.confused)),
     wrong !== null && section(`Worst errors (${wrong} of ${rows} test rows are wrong)`, ...errors(found)),
@@ -56,6 +57,14 @@ function settingsTable(settings) {
 function detailChart(name, { height, columns }) {
   const { title, spec } = DATA.templates[name];
   return figure(title, { ...spec, height, data: { values: byRow(columns) } });
+}
+
+/** A chart per number of the logged steps; all have the steps in common. */
+function stepCharts({ step, ...series }) {
+  return Object.entries(series).map(([name, numbers]) => {
+    const { title, spec } = DATA.templates[name];
+    return figure(title, { ...spec, data: { values: byRow({ step, [name]: numbers }) } });
+  });
 }
 
 function errors(found) {

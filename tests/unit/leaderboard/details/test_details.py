@@ -125,8 +125,8 @@ def test_details_of_an_experiment(records: dict[str, ExperimentRecord]) -> None:
     assert differences["dataset.shots"] == ("0", "16")
     assert differences["lora.init_lora_weights"] == (None, "pissa")
     assert "name" not in differences
-    assert details.loss_curve == ()
-    assert len(experiment_details(best, best).loss_curve) == 199
+    assert details.training == ()
+    assert len(experiment_details(best, best).training) == 199
     assert experiment_details(best, best).differences == ()
     assert HOSTILE in details.prompts[0]
     assert details.n_errors == sum(not one.is_correct for one in predicted_rows(other))
