@@ -136,6 +136,11 @@ def plain_text(value: Any) -> str:
     return _cut(_text(value, "g"))
 
 
+def whole_text(value: Any) -> str:
+    """A setting's value at its full length."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else _text(value, "g")
+
+
 def distinct_texts(values: Sequence[Any]) -> list[str]:
     """Each value as `plain_text`, but unequal values as unequal texts.
 
@@ -173,22 +178,28 @@ def _alike(texts: Mapping[Hashable, str]) -> list[list[Hashable]]:
     return [keys for keys in found.values() if len(keys) > 1]
 
 
-def _distinct_cuts(texts: Mapping[Hashable, str], start: int) -> dict[Hashable, str]:
+def distinct_cuts(texts: Sequence[str], most: int) -> list[str]:
+    """Texts of at most `most` characters; unlike ones stay unlike, as in `distinct_texts`."""
+    cuts = _distinct_cuts({text: text for text in texts}, 0, most)
+    return [cuts[text] for text in texts]
+
+
+def _distinct_cuts(texts: Mapping[Hashable, str], start: int, most: int = LONGEST_CELL) -> dict[Hashable, str]:
     """Unlike cuts of unlike texts that are equal up to `start`."""
-    cuts = {key: _cut(text, start) for key, text in texts.items()}
+    cuts = {key: _cut(text, start, most) for key, text in texts.items()}
     for keys in _alike(cuts):
         own = {key: texts[key] for key in keys}
         places = (place for place, found in enumerate(zip(*own.values(), strict=False)) if len(set(found)) > 1)
-        cuts |= _distinct_cuts(own, next(places, min(map(len, own.values()))))
+        cuts |= _distinct_cuts(own, next(places, min(map(len, own.values()))), most)
     return cuts
 
 
-def _cut(text: str, start: int = 0) -> str:
+def _cut(text: str, start: int = 0, most: int = LONGEST_CELL) -> str:
     """What fits a cell, from the beginning or from a word shortly before `start`."""
     begin = max(0, start - _BEFORE)
     begin = max(begin, text.find(" ", begin, start) + 1)
     shown = f"…{text[begin:]}" if begin else text
-    return shown if len(shown) <= LONGEST_CELL else f"{shown[: LONGEST_CELL - 1]}…"
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def normalised(text: str) -> str:

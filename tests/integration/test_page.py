@@ -107,6 +107,43 @@ def wait_for_charts(browser: Any, selector: str) -> int:
     return count
 
 
+TOUCHING = """
+return [...document.querySelectorAll(arguments[0] + " .role-axis-label")].flatMap((axis) => {
+  const boxes = [...axis.querySelectorAll("text")].filter((one) => Number(one.getAttribute("opacity") ?? 1) > 0)
+    .map((one) => [one.textContent, one.getBoundingClientRect()]);
+  return boxes.slice(1).filter(([, box], place) => {
+    const before = boxes[place][1];
+    const beside = box.left < before.right + 3 && before.left < box.right + 3;
+    return beside && box.top < before.bottom && before.top < box.bottom;
+  }).map(([text]) => text);
+});"""
+
+
+def touching(browser: Any, selector: str) -> list[str]:
+    """The labels of axes that cannot be told from the one before them."""
+    found: list[str] = browser.execute_script(TOUCHING, selector)
+    return found
+
+
+def labels_of(browser: Any, selector: str) -> list[str]:
+    script = (
+        "return [...document.querySelectorAll(arguments[0] + ' .role-axis-label text')].map((one) => one.textContent)"
+    )
+    found: list[str] = browser.execute_script(script, selector)
+    return found
+
+
+@pytest.mark.parametrize("opened", [WIDE, NARROW], indirect=True, ids=["wide", "narrow"])
+def test_no_two_labels_of_an_axis_touch_and_long_ones_have_a_title(opened: Any) -> None:
+    wait_for_charts(opened, ".board")
+    assert len(labels_of(opened, ".board")) > 10
+    assert touching(opened, ".board") == []
+    titles = opened.execute_script(
+        "return [...document.querySelectorAll('.chart title')].map((one) => one.textContent)"
+    )
+    assert any("lora.init_lora_weights" in title for title in titles)
+
+
 def test_headers_sort_and_turn_round(opened: Any) -> None:
     ranked = column(opened, "log_loss ↓")
     click(opened, "button[aria-label='sort by log_loss ↓']")
@@ -135,7 +172,9 @@ def test_words_and_settings_filter(opened: Any) -> None:
 def test_the_details_of_an_experiment_by_mouse(opened: Any) -> None:
     click(opened, "button.link")
     assert is_open(opened)
-    assert wait_for_charts(opened, "dialog") == 3
+    assert wait_for_charts(opened, "dialog") == 2 + 4, "reliability, confusions; loss, rate, speed and memory by step"
+    assert labels_of(opened, "dialog") != []
+    assert touching(opened, "dialog") == []
     text = opened.execute_script("return document.getElementById('details').textContent")
     assert grids.HOSTILE in text
     assert "run 2 of 3" in text

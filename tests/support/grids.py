@@ -87,8 +87,12 @@ class MadeGrid:
         probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
         trained = written["lora"] is not None
         if trained:
-            curve = [{"step": step, "loss": 3 / step} for step in range(1, 200)]
-            write_json(self.results.stage("train", key).training, {"schema": 1, "loss_curve": curve})
+            curve = [{"step": step, "loss": 3 / step, "learning_rate": 1e-4 / step} for step in range(1, 200)]
+            costs = [
+                {"step": step, "tokens_per_second": 3000 + step, "peak_rss_bytes": 1 << 30} for step in range(1, 200)
+            ]
+            training = {"schema": 1, "loss_curve": curve, "cost_curve": costs}
+            write_json(self.results.stage("train", key).training, training)
         prompts = [{"split": "test", "source_index": 0, "text": f"Classify.\n{HOSTILE}\nAnswer:"}]
         write_json(self.results.stage("infer", key).sample, {"schema": 1, "prompts": prompts})
         job = JobFolder(self.results.path / entry["folder"])

@@ -1,19 +1,24 @@
 """Charts of a board: effects, learning curves, quality by cost."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sft.reporting.charts.chart import Chart, chart, number, text, tooltip
 from sft.reporting.tables.effects import compared_text, has_choice
 from sft.runs.files import slug
+from sft.wording import distinct_cuts
 
 MOST_EFFECTS = 30
 
-_ROW = 26
-"""Pixels."""
+_ROW, _LINE = 26, 14
+"""Pixels of a row with one line, and of each further line."""
+
+_LINE_LENGTH, _LABEL_LENGTH = 40, 72
+"""Characters."""
 
 _SHOWN = {
-    "choice": "choice",
+    "whole": "choice",
     "difference": "difference",
     "low": "from",
     "high": "to",
@@ -29,11 +34,20 @@ _ON_FRONT, _BEATEN = "on the front", "not on it"
 
 def effects_chart(effects: Sequence[Mapping[str, Any]], metric: str) -> Chart | None:
     """Of the `effects` of a board in `leaderboard.json`, the first of them; None where there are none."""
-    values = [_value(effect) for effect in effects[:MOST_EFFECTS]]
+    shown = effects[:MOST_EFFECTS]
+    wholes = [compared_text(effect) for effect in shown]
+    cuts = distinct_cuts(wholes, _LABEL_LENGTH)
+    labels = [textwrap.wrap(cut.replace(" …", "\N{NO-BREAK SPACE}…"), _LINE_LENGTH) for cut in cuts]
+    values = [
+        _value(effect) | {"choice": "\n".join(lines), "whole": whole}
+        for effect, lines, whole in zip(shown, labels, wholes, strict=True)
+    ]
     if not values:
         return None
-    y = text("choice") | {"axis": {"labelLimit": 260, "title": None}}
+    lines = {"labelExpr": "split(datum.label, '\\n')", "labelLimit": 300}
+    y = text("choice") | {"axis": {**lines, "title": None}}
     title = f"difference in {metric}"
+    x = number("difference", title) | {"axis": {"titleAnchor": "end"}}
     return chart(
         "effects",
         f"Paired main effects on {metric}, each with its own 95 % interval",
@@ -43,20 +57,19 @@ def effects_chart(effects: Sequence[Mapping[str, Any]], metric: str) -> Chart | 
             {
                 "transform": [{"filter": "datum.low !== null"}],
                 "mark": {"type": "rule", "strokeWidth": 2},
-                "encoding": {"x": number("low", title), "x2": {"field": "high"}, "y": y},
+                "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}, "y": y},
             },
             {
                 "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
-                "encoding": {"x": number("difference", title), "y": y, "tooltip": tooltip(_SHOWN)},
+                "encoding": {"x": x, "y": y, "tooltip": tooltip(_SHOWN)},
             },
         ],
-        height=_ROW * len(values),
+        height=(_ROW + _LINE * (max(map(len, labels)) - 1)) * len(values),
     )
 
 
 def _value(effect: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "choice": compared_text(effect),
         "difference": effect["difference"],
         "low": effect["low"],
         "high": effect["high"],

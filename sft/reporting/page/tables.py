@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sft.config.seeds import is_seed
@@ -12,12 +12,13 @@ from sft.leaderboard.board import Board
 from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.leaderboard.origins import told_apart
 from sft.leaderboard.setting_differences import differing, together
-from sft.leaderboard.settings import setting_texts
+from sft.leaderboard.settings import ABSENT, setting_texts, value_at
 from sft.reporting.tables.columns import metric_names, metric_title
 from sft.reporting.tables.costs import COSTS, peak_memory
 from sft.reporting.tables.groups import of_test_rows
 from sft.reporting.tables.marks import PROVISIONAL, mark_lines, mark_text
 from sft.runs.records import MODEL_STAGES
+from sft.wording import both_ends, whole_text
 
 Record = Mapping[str, Any]
 Kind = Literal["rank", "name", "number", "interval", "difference", "setting", "mark"]
@@ -25,6 +26,8 @@ Cell = Any
 """A number, a text, `[low, high]`, `[difference, low, high]`, or None."""
 
 _SIGNIFICANT_DIGITS = 6
+_MOST_WHOLE = 2000
+"""Characters."""
 _UNSHOWN = "evaluation.metrics"
 _ABSENT = "no such setting"
 _EMPTY = (None, "")
@@ -51,6 +54,8 @@ class PageColumn:
     hint: str = ""
     is_main: bool = False
     """Whether a narrow screen shows it too."""
+    wholes: Mapping[str, str] = field(default_factory=dict)
+    """Cell -> its whole text, of those that are cut."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def groups_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTa
     columns = [
         *_group_columns(board, record),
         *(PageColumn(_titled(board, name), "number") for name in others),
-        *_setting_columns(bundles),
+        *_setting_columns(shown, bundles),
         *(PageColumn(cost.title, "number", cost.digits, cost.hint) for cost in COSTS),
     ]
     cells = [
@@ -135,7 +140,7 @@ def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTabl
         PageColumn("#", "rank", 0, is_main=True),
         PageColumn("experiment", "name", is_main=True),
         *(PageColumn(_titled(board, name), "number", is_main=name == record["metric"]) for name in names),
-        *_setting_columns(bundles),
+        *_setting_columns(board.records, bundles),
         PageColumn("train s", "number", 1, "a training that several experiments share counts in each"),
         PageColumn("infer s", "number", 1),
         PageColumn(
@@ -189,11 +194,22 @@ def _typical(group: Record, runs: Sequence[Record], metric: str) -> Record:
     return min(known, key=lambda run: abs(run["results"][metric] - mean)) if known else runs[0]
 
 
-def _setting_columns(bundles: Mapping[str, Sequence[str]]) -> list[PageColumn]:
-    return [
-        PageColumn(path, "setting", hint=f"changes together with {', '.join(others)}" if others else "")
-        for path, others in bundles.items()
-    ]
+def _setting_columns(records: Sequence[ExperimentRecord], bundles: Mapping[str, Sequence[str]]) -> list[PageColumn]:
+    found = []
+    for path, others in bundles.items():
+        hint = f"changes together with {', '.join(others)}" if others else ""
+        found.append(PageColumn(path, "setting", hint=hint, wholes=_wholes(records, path)))
+    return found
+
+
+def _wholes(records: Sequence[ExperimentRecord], path: str) -> dict[str, str]:
+    """The texts of a setting that stand in cells with an ellipsis, and what they are without."""
+    values = [value_at(record.settings_in_force, path) for record in records]
+    return {
+        text: both_ends(whole_text(value), _MOST_WHOLE)
+        for text, value in zip(setting_texts(records, path), values, strict=True)
+        if text is not None and value is not ABSENT and "…" in text
+    }
 
 
 def _group_columns(board: Board, record: Record) -> list[PageColumn]:

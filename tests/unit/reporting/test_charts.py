@@ -8,10 +8,12 @@ import pytest
 from sft.exceptions import MachineError, UserError
 from sft.leaderboard.building import build_leaderboard
 from sft.leaderboard.completing import with_statistics
+from sft.leaderboard.details.sources import TrainingPoint
 from sft.reporting.charts.board_charts import effects_chart, learning_curve_chart, pareto_charts
-from sft.reporting.charts.experiment_charts import thinned
+from sft.reporting.charts.experiment_charts import step_charts, step_values, thinned
 from sft.reporting.figures import require_figures, svg, write_figures
 from sft.reporting.formats.json import report_of
+from sft.reporting.tables.effects import compared_text
 from tests.support.grids import MadeGrid
 
 EFFECT = {
@@ -57,6 +59,40 @@ def test_drawn_text_is_escaped() -> None:
     chart = effects_chart([EFFECT | {"value": "<script>x</script>"}], "accuracy")
     assert chart is not None
     assert "<script>" not in svg(chart)
+
+
+def test_long_effects_stay_apart_in_labels_of_two_lines_and_are_whole_beside_them() -> None:
+    options = [
+        f"adapter={{'method': 'ia3', 'target_modules': ['q_proj', 'k_proj', 'v_proj', '{end}_proj']}}" for end in "oud"
+    ]
+    values = [*options, "a set-up whose name is as long as two lines of the chart"]
+    effects = [EFFECT | {"value": value} for value in values]
+    found = effects_chart(effects, "accuracy")
+    assert found is not None
+    labels = [value["choice"] for value in found.values]
+    assert len(set(labels)) == 4
+    assert all(len(line) <= 40 for label in labels for line in label.split("\n"))
+    assert [value["whole"] for value in found.values] == [compared_text(effect) for effect in effects]
+    assert max(label.count("\n") for label in labels) == 1
+    assert found.template["height"] == 4 * (26 + 14)
+    assert svg(found).count("<tspan") >= 2
+
+
+def test_the_numbers_of_steps_are_those_that_there_are() -> None:
+    points = [TrainingPoint(1, 2.0, 1e-3), TrainingPoint(2, 1.23456, 5e-4, peak_bytes=3 << 29)]
+    assert step_values(points) == {
+        "step": [1, 2],
+        "loss": [2.0, 1.235],
+        "learning_rate": [1e-3, 5e-4],
+        "peak_gib": [None, 1.5],
+    }
+    assert [one.name for one in step_charts()] == [
+        "loss",
+        "learning_rate",
+        "grad_norm",
+        "tokens_per_second",
+        "peak_gib",
+    ]
 
 
 def test_a_thinned_curve_keeps_its_ends() -> None:

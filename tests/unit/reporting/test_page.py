@@ -9,11 +9,12 @@ import pytest
 
 from sft.leaderboard.building import build_leaderboard
 from sft.leaderboard.completing import with_statistics
+from sft.leaderboard.details.sources import TrainingPoint
 from sft.reporting.files import write_leaderboard
 from sft.reporting.formats.json import report_of
 from sft.reporting.formats.markdown import escaped
 from sft.reporting.page import experiments
-from sft.reporting.page.rendering import filled, page_data, page_text
+from sft.reporting.page.rendering import data_text, filled, page_data, page_text
 from sft.reporting.tables.marks import MARKS
 from tests.support.grids import HOSTILE, MadeGrid, config
 from tests.support.records import config as small_config
@@ -117,6 +118,18 @@ def test_settings_that_always_change_together_are_one_column(data: dict) -> None
     assert "training.trainer_args.learning_rate" in titles["lora.r"]
 
 
+def test_a_setting_that_is_cut_is_whole_in_its_column(tmp_path: Path) -> None:
+    folder = ResultsBuilder(tmp_path)
+    targets = [f"model.layers.{number}.self_attn.q_proj" for number in range(9)]
+    for key, own in (("a", targets), ("b", ["q_proj"])):
+        written = small_config(lora={"target_modules": own})
+        folder.done(key, key * 16, written, metrics({"macro_f1": 0.5}))
+    table = page_data(report_of(with_statistics(build_leaderboard([folder.results]))))["boards"][0]["groups"]
+    (wholes,) = [one["wholes"] for one in table["columns"] if one["title"] == "lora.target_modules"]
+    (cell,) = [cell for cell in column(table, "lora.target_modules") if "…" in cell]
+    assert wholes == {cell: ", ".join(targets)}
+
+
 def test_columns_without_any_value_are_left_out(tmp_path: Path) -> None:
     one_seed = MadeGrid(tmp_path, models=("small",), n_seeds=1)
     board = page_data(report_of(with_statistics(build_leaderboard([one_seed.results]))))["boards"][0]
@@ -126,7 +139,7 @@ def test_columns_without_any_value_are_left_out(tmp_path: Path) -> None:
     assert board["runs"] is None
 
 
-def test_an_experiment_takes_at_most_8_kb(data: dict) -> None:
+def test_an_experiment_takes_at_most_10_kb(data: dict) -> None:
     sizes = [len(json.dumps(one)) for one in data["experiments"].values()]
     assert max(sizes) <= experiments.MOST_BYTES
     assert min(len(one["errors"]) for one in data["experiments"].values()) > 0
@@ -134,6 +147,12 @@ def test_an_experiment_takes_at_most_8_kb(data: dict) -> None:
 
 def test_a_page_of_200_experiments_is_below_3_mb() -> None:
     assert len(filled("{}").encode()) + experiments.MANY * experiments.MOST_BYTES < 3 << 20
+
+
+def test_what_each_step_cost_takes_little_of_a_page() -> None:
+    places = range(1, 501)
+    points = [TrainingPoint(p, 3 / p, 3e-4 / p, 1 / p, 3000 + 1 / p, 1e9 + p) for p in places]
+    assert len(data_text(experiments.step_values(experiments.thinned(points)))) < 2700
 
 
 def test_long_texts_are_cut_and_give_way(tmp_path: Path) -> None:

@@ -11,7 +11,20 @@ function draw(place, spec) {
   const config = DATA.themes[isDark() ? "dark" : "light"];
   const view = new vega.View(vega.parse(vegaLite.compile(spec, { config }).spec), { renderer: "svg", container: place });
   drawn.set(place, { spec, view });
-  view.runAsync();
+  view.runAsync().then(() => entitle(place, spec.data.values));
+}
+
+/** Labels that are cut or wrapped have their whole text as a title. */
+function entitle(place, values) {
+  const wholes = new Map(values.filter(({ whole }) => whole).map(({ choice, whole }) => [choice.replaceAll("\n", ""), whole]));
+  for (const text of wholes.size ? place.querySelectorAll("text") : []) {
+    const whole = wholes.get(text.textContent);
+    if (!whole) continue;
+    const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+    title.textContent = whole;
+    text.append(title);
+    text.style.pointerEvents = "all";
+  }
 }
 
 const watcher = new IntersectionObserver((entries) => {

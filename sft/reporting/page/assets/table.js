@@ -27,7 +27,7 @@ function cellContent(column, cell, open, range) {
   if (column.kind === "interval") return cell ? [intervalBar(cell, range), intervalText(cell)] : [MISSING];
   if (column.kind === "difference") return cell ? [`${signed(cell[0])} ${intervalText(cell.slice(1), signed)}`] : [""];
   if (column.kind === "mark") return cell ? [element("span", { class: "mark" }, cell)] : [""];
-  if (column.kind === "setting") return [cell === null ? MISSING : isNumber(cell) ? String(cell) : cell];
+  if (column.kind === "setting") return [element("div", { title: column.wholes?.[cell] }, cell === null ? MISSING : String(cell))];
   if (column.title === "p (Holm)") return [cell === null ? "" : cell < 0.001 ? "< 0.001" : cell.toFixed(3)];
   return [numberText(cell, column.digits)];
 }
