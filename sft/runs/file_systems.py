@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -79,8 +79,17 @@ def equal_modes(folder: Path, like: str) -> None:
         chmod(file, stat.S_IMODE((folder / like).stat().st_mode))
 
 
-def copy_folder(source: Path, target: Path) -> None:
+def _never(_source: Path, _target: Path) -> bool:
+    return False
+
+
+def copy_folder(source: Path, target: Path, is_copied: Callable[[Path, Path], bool] = _never) -> None:
     """Copy the files of a folder into another, over what is there, with the permissions of new files.
+
+    Args:
+        source: the folder.
+        target: the other; it need not be there.
+        is_copied: whether a file of `source` and its place in `target` are equal, so that it is not copied again.
 
     Raises:
         OSError: one could not be copied.
@@ -90,7 +99,7 @@ def copy_folder(source: Path, target: Path) -> None:
         place = target / path.relative_to(source)
         if path.is_dir():
             place.mkdir(exist_ok=True)
-        else:
+        elif not is_copied(path, place):
             shutil.copyfile(path, place)
 
 

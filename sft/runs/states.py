@@ -167,5 +167,11 @@ def is_own_failure(status: StatusRecord, stage: StageName) -> bool:
 
 
 def runs_again(status: StatusRecord, stage: StageName) -> bool:
-    """Whether a later run takes up a job that is not done, without being told to retry."""
+    """Whether a later run takes up a job that is not done, without being told to retry.
+
+    An export is always taken up: nothing else of a finished experiment runs for it, and what it lacks is told as an
+    experiment that is done.
+    """
+    if stage == "export":
+        return True
     return not (is_own_failure(status, stage) and status.error is not None and status.error.kind in LASTING)

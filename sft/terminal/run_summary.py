@@ -9,10 +9,10 @@ from typing import Any
 
 from sft.experiments.running.diagnosis import last_line
 from sft.experiments.running.summary import ExperimentFacts, RunFacts, experiment_facts, failed_beside, reuse_of
-from sft.experiments.upkeep.results_view import name_of
+from sft.experiments.upkeep.results_view import title_of
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import STAGES, StatusRecord, read_json_or_none
-from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState, reason
+from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState, reason, runs_again
 from sft.terminal.job_story import story
 from sft.wording import and_more, counted, duration, some, without_numbers
 
@@ -74,7 +74,10 @@ def closing_lines(facts: RunFacts, ending: Ending) -> list[str]:
         lines.append(f"stopped: {told}. Run the same command to continue.")
     else:
         lines.append(f"finished: {told}")
-    if ending.command is not None and (beside or any(counts[state] for state in NOT_REACHED)):
+    is_held = any(counts[state] for state in NOT_REACHED) or any(
+        not runs_again(status, status.stage) for status in beside.values()
+    )
+    if ending.command is not None and is_held:
         lines.append(f"To run again what failed: {ending.command}")
     return lines
 
@@ -104,9 +107,10 @@ def _beside_lines(beside: Mapping[Path, StatusRecord], results: ResultsFolder) -
     for path, status in beside.items():
         by_stage.setdefault(path.parent.name, {})[path] = status
     for stage, failed in by_stage.items():
-        yield f"{counted(len(failed), stage)} failed, for which no experiment waits:"
+        again = f"; the same command tries {'it' if len(failed) == 1 else 'them'} again" if stage == "export" else ""
+        yield f"{counted(len(failed), stage)} failed, for which no experiment waits{again}:"
         for path, status in list(failed.items())[:ALIKE_SHOWN]:
-            yield f"  {story(name_of(JobFolder(path)), path.name, status, status.state, results)}"
+            yield f"  {story(title_of(JobFolder(path)), path.name, status, status.state, results)}"
         if len(failed) > ALIKE_SHOWN:
             yield f"  ...{and_more(len(failed), ALIKE_SHOWN)}"
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sft.experiments.upkeep.results_view import ResultsView, name_of, unreadable_warnings
+from sft.experiments.upkeep.results_view import ResultsView, name_of, title_of, unreadable_warnings
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import JobFolder
 from sft.runs.records import StatusRecord, read_progress, stage_of
@@ -105,7 +105,7 @@ def _beside_lines(view: ResultsView, what: str, folders: Sequence[JobFolder]) ->
     """The jobs beside the grid's experiments that stopped; without them no experiment lacks anything."""
     stopped = [(folder, view.standings.of(folder)) for folder in folders]
     told = [
-        story(name_of(folder), folder.path.name, standing.status, standing.state, view.results)
+        story(title_of(folder), folder.path.name, standing.status, standing.state, view.results)
         for folder, standing in stopped
         if standing.state in WITHOUT_RESULT
     ]
@@ -131,21 +131,23 @@ def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
         return
     left = [standing for _, standing in in_grid if standing.state not in FINISHED]
     again = Counter(standing.state for standing in left if standing.is_taken_up)
-    held = len(left) - again.total(), _held(view, view.baselines()), _held(view, view.exports())
+    held = len(left) - again.total(), _stopped(view, view.baselines(), is_taken_up=False)
+    exports = _stopped(view, view.exports(), is_taken_up=True)
     command = _command(view)
-    if again:
+    if again or exports:
         states = ", ".join(f"{number} {state}" for state, number in again.items())
-        yield f"Next: {command} runs {counted(again.total(), 'experiment')} ({states})"
+        told = [f"{counted(again.total(), 'experiment')} ({states})"] if again else []
+        told += [f"{counted(exports, 'export')} that failed"] if exports else []
+        yield f"Next: {command} runs {' and '.join(told)}"
     if any(held):
-        nouns = ("experiment", "baseline", "export")
-        told = [counted(number, noun) for number, noun in zip(held, nouns, strict=True) if number]
+        told = [counted(number, noun) for number, noun in zip(held, ("experiment", "baseline"), strict=True) if number]
         yield f"Next: {command} --retry-failed runs also {' and '.join(told)} that failed and would fail the same way"
 
 
-def _held(view: ResultsView, folders: Sequence[JobFolder]) -> int:
-    """How many of the jobs beside the experiments failed and would fail the same way."""
+def _stopped(view: ResultsView, folders: Sequence[JobFolder], *, is_taken_up: bool) -> int:
+    """How many of the jobs beside the experiments have no result, of those that the next run takes up or does not."""
     standings = map(view.standings.of, folders)
-    return sum(standing.state in WITHOUT_RESULT and not standing.is_taken_up for standing in standings)
+    return sum(one.state in WITHOUT_RESULT and one.is_taken_up is is_taken_up for one in standings)
 
 
 def _command(view: ResultsView) -> str:

@@ -1,7 +1,7 @@
 """The copies of what trainings left that users asked for with `trainer_args.output_dir`; where adapters are found."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from sft.exceptions import MachineError, UserError
 from sft.experiments.planning.checks.child_answers import answer_of
 from sft.experiments.planning.new_rows_hints import finished_trainings, new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
+from sft.models.hashes import files_sha256
 from sft.models.tokenizer_files import WantedTokenizer
 from sft.pipeline.exports import export_keys
 from sft.runs.file_systems import copy_folder
 from sft.runs.files import DEFAULT_RESULTS, ID_DIGITS, JobFolder, ResultsFolder, slug
-from sft.runs.manifest import is_done
+from sft.runs.manifest import is_done, listed_files, size_of
 from sft.runs.notices import say_once
 from sft.training.options import trainer_args_of
 from sft.wording import listed
@@ -28,9 +29,10 @@ MODELS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt")
 
 
 def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFolder) -> list[str]:
-    """Give the user the copies: adapter, tokenizer and kept checkpoints.
+    """Give the user the copies: adapter, tokenizer, kept checkpoints and exported model.
 
-    Of a grid they go to a subfolder per experiment, of folds to one per fold.
+    Of a grid they go to a subfolder per experiment, of folds to one per fold. A file that is there already, with the
+    size and content that its stage's manifest lists, is not written again.
 
     Returns:
         What could not be copied, one line each; the others were.
@@ -51,7 +53,7 @@ def copy_adapters(experiments: Sequence[PlannedExperiment], results: ResultsFold
             _copy_exports(planned, results, places)
         except OSError as error:
             failures.append(f'"{planned.experiment.name}": its adapter could not be copied: {_reason(error)}')
-    return [*failures, *_copy_tokenizers(copied)]
+    return [*failures, *copy_tokenizers(copied)]
 
 
 def _places(planned: PlannedExperiment, subfolder: str | None) -> dict[int | None, Path]:
@@ -76,28 +78,46 @@ def _copy_exports(planned: PlannedExperiment, results: ResultsFolder, places: Ma
     for item, key in export_keys(planned.experiment, planned.keys).items():
         export = results.stage("export", key)
         if item.fold in places and is_done(export):
-            _copy_over(export.exported, places[item.fold] / export.exported.name, MODELS)
+            _copy_over(export, export.exported, places[item.fold] / export.exported.name, MODELS)
 
 
-def _copy_over(source: Path, target: Path, read: Sequence[str]) -> None:
+def _copy_over(job: JobFolder, source: Path, target: Path, read: Sequence[str]) -> None:
     """Copy over an earlier copy, of which nothing stays by a name that would be read in place of what is new."""
     for path in [path for pattern in read for path in target.glob(pattern)]:
         if not (source / path.name).exists():
             path.unlink()
-    copy_folder(source, target)
+    copy_folder(source, target, _is_copied(job))
+
+
+def _is_copied(job: JobFolder) -> Callable[[Path, Path], bool]:
+    """Whether a copy of a result of a job is what its manifest lists; the hash of a large one is remembered."""
+    listed = listed_files(job) or {}
+
+    def is_same(path: Path, place: Path) -> bool:
+        file = listed.get(path.relative_to(job.path).as_posix())
+        return file is not None and size_of(place) == file.size and files_sha256(place) == file.sha256
+
+    return is_same
 
 
 def _copy(planned: PlannedExperiment, source: JobFolder, target: Path) -> None:
-    _copy_over(source.adapter, target, ADAPTERS)
+    _copy_over(source, source.adapter, target, ADAPTERS)
     if source.kept.is_dir():
-        copy_folder(source.kept, target)
+        copy_folder(source.kept, target, _is_copied(source))
     elif trainer_args_of(planned.experiment.config).get("save_strategy") != "no":
         text = f"{target} gets no checkpoints: the training was done before they were asked for"
         say_once(str(target), f"{text} (a stage whose folder is deleted runs again: {source.path})")
 
 
-def _copy_tokenizers(copied: Mapping[Path, WantedTokenizer]) -> list[str]:
-    """Beside each adapter the files of its tokenizer, each of which is read once; what could not be copied."""
+def copy_tokenizers(copied: Mapping[Path, WantedTokenizer]) -> list[str]:
+    """Write beside each adapter the files of its tokenizer, each of which is read once.
+
+    Args:
+        copied: where an adapter was copied to -> its tokenizer.
+
+    Returns:
+        What could not be copied, one line.
+    """
     if not copied:
         return []
     with tempfile.TemporaryDirectory() as place:

@@ -94,6 +94,14 @@ def name_of(folder: JobFolder) -> str:
         return folder.path.name
 
 
+def title_of(folder: JobFolder) -> str:
+    """The same for people: of an export with the form that it writes, `tweets/lora as merged`."""
+    record = read_json_or_none(folder.job)
+    fields = record.get("key_fields") if isinstance(record, dict) else None
+    form = fields.get("save_method") if isinstance(fields, dict) else None
+    return name_of(folder) if form is None else f"{name_of(folder)} as {form}"
+
+
 def find_experiment(view: ResultsView, wanted: str, best: Callable[[], str | None]) -> ListedExperiment | None:
     """The experiment that a user means, None where there is none.
 

@@ -10,7 +10,7 @@ from sft.experiments.running.summary import RunFacts, experiment_facts, reuse_of
 from sft.pipeline.job_graph import needed_jobs
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
-from sft.runs.records import ErrorRecord, JobRecord, State, StatusRecord
+from sft.runs.records import ErrorRecord, JobRecord, State, StatusRecord, write_record
 from sft.terminal.run_summary import Ending, closing_lines, opening_line
 
 Chain = Callable[..., list[PlannedJob]]
@@ -115,12 +115,17 @@ def test_a_failed_export_is_told_and_its_experiment_is_done(chain: Chain, result
     a = chain("a")
     told = Told(a)
     told.finish(*a)
-    told.beside.append(PlannedJob(results.stage("export", "x"), JobRecord("export", "", "", {}, "", {}), ()))
+    folder, fields = results.stage("export", "x"), {"save_method": "merged"}
+    told.beside.append(PlannedJob(folder, JobRecord("export", "x", "a", {}, "", {}, key_fields=fields), ()))
+    write_record(folder.job, told.beside[0].record)
     told.end(told.beside[0], "failed", "the adapter cannot be merged")
-    lines = summary(told, results)
-    assert lines[0] == "1 export failed, for which no experiment waits:"
-    assert lines[1].startswith("  FAILED x [x] at export: the adapter cannot be merged. Log: ")
-    assert lines[3:] == ["finished: 1 done", f"To run again what failed: {COMMAND}"]
+    assert summary(told, results) == [
+        "1 export failed, for which no experiment waits; the same command tries it again:",
+        "  FAILED a as merged [x] at export: the adapter cannot be merged. "
+        "Log: results/stages/export/x/attempts/01/stderr.log. Again: python -m sft.worker results/stages/export/x",
+        "3 stages run in 1 min 15 s, 0 reused",
+        "finished: 1 done",
+    ]
 
 
 def test_an_experiment_whose_result_is_there_stays_done_when_its_training_fails_again(

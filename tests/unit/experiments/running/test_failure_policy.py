@@ -137,6 +137,10 @@ def test_what_a_later_run_takes_up_by_itself(state: Any, kind: Any, again: bool)
     assert runs_again(StatusRecord(state, "train", error=ErrorRecord(kind, "x")), "train") is again
 
 
+def test_the_same_command_tries_a_failed_export_again() -> None:
+    assert runs_again(StatusRecord("failed", "export", error=ErrorRecord("model", "x")), "export")
+
+
 def test_a_failure_of_another_stage_is_not_the_jobs_own() -> None:
     assert runs_again(StatusRecord("failed", "train", error=ErrorRecord("data", "x")), "infer")
 

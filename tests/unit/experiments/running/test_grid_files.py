@@ -1,6 +1,7 @@
 """`grid.json` and `config.json`, as a run writes them before its first job."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,29 @@ def test_what_was_exported_is_copied_beside_its_adapter(results: ResultsFolder, 
     assert copy_adapters([a], results) == []
     assert (tmp_path / "out" / "weights").read_text() == "adapter"
     assert (tmp_path / "out" / "export" / "weights").read_text() == "export"
+
+
+def test_what_is_there_is_not_copied_again_and_what_differs_is(
+    results: ResultsFolder, planned: Any, tmp_path: Path
+) -> None:
+    training = {"trainer_args": {"output_dir": str(tmp_path / "out")}, "save_method": "merged"}
+    (item,) = planned(a={"training": training}).experiments
+    (key,) = export_keys(item.experiment, item.keys).values()
+    train, export = results.stage("train", item.keys.train), results.stage("export", key)
+    for folder in (train.adapter, train.kept / "checkpoint-1", export.exported):
+        folder.mkdir(parents=True)
+        (folder / "one.bin").write_text("one")
+        (folder / "two.bin").write_text("two")
+    write_manifest(train, [train.adapter, train.kept])
+    write_manifest(export, [export.exported])
+    copied = [tmp_path / "out" / place for place in ("", "checkpoint-1", "export")]
+    assert copy_adapters([item], results) == []
+    for folder in copied:
+        (folder / "two.bin").write_text("TWO")  # as long as it was
+        os.utime(folder / "one.bin", ns=(1, 1))
+    assert copy_adapters([item], results) == []
+    assert [(folder / "one.bin").stat().st_mtime_ns for folder in copied] == [1, 1, 1]
+    assert [(folder / "two.bin").read_text() for folder in copied] == ["two", "two", "two"]
 
 
 def test_nothing_of_an_earlier_copy_is_read_in_place_of_a_new_one(
