@@ -76,6 +76,17 @@ def unexportable(method: str, options: Mapping[str, Any], storage: str) -> str |
     return adapter_method(method).unmergeable(options, merged_into)
 
 
+def unmergeable(config: ExperimentConfig, model_config: Mapping[str, Any]) -> str | None:
+    """Why the adapter of an experiment and its base cannot become one model; None where they can.
+
+    Args:
+        config: the experiment.
+        model_config: what the base's `config.json` says; empty where it is not known yet.
+    """
+    storage = stored_kind(config.model.quantization, model_config)
+    return unexportable(config.adapter_method, config.adapter_options, storage)
+
+
 def unknown_method(name: str) -> str:
     """One line that says that there is no method of this name, and why, where that is known."""
     if name in NOT_TAKEN:

@@ -2,7 +2,7 @@
 
 from sft.api.folders import clean, leaderboard, logs, results, status, status_record, track, verify
 from sft.api.grids import GridRun, inspect, methods, new, plan, run, run_one, schema
-from sft.api.new_rows import predict_new
+from sft.api.new_rows import export, predict_new
 from sft.api.wrong_rows import errors, suspects
 from sft.experiments.grids.loading import GridOptions
 from sft.experiments.running.settings import RunRequest, RunSettings
@@ -18,6 +18,7 @@ __all__ = [
     "ViewRequest",
     "clean",
     "errors",
+    "export",
     "inspect",
     "leaderboard",
     "logs",

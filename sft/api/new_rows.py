@@ -1,14 +1,18 @@
-"""What takes a finished experiment and rows that it has not seen."""
+"""What takes a finished experiment elsewhere: to rows that it has not seen, or out of its results folder."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from sft.config.training import SaveMethod
+from sft.exceptions import UserError
+from sft.experiments.upkeep.results_view import find_experiment, unknown, view_of
 from sft.leaderboard.building import leading_id
 from sft.runs.files import DEFAULT_RESULTS, ResultsFolder
 from sft.terminal.streams import write_err
 
 if TYPE_CHECKING:
+    from sft.deployment.exporting.command import Exported
     from sft.deployment.new_rows.asking import NewAnswers
 
 
@@ -47,3 +51,34 @@ def predict_new(
     found = find_finished(results, experiment, lambda: leading_id(results))
     place = None if output is None else Path(output)
     return answer_file(found, Path(new_rows), place, read or {}, say)
+
+
+def export(
+    experiment: str, to: str | Path, results_path: str | Path = DEFAULT_RESULTS, *, form: str = "adapter"
+) -> "Exported":
+    """Write what an experiment trained to a folder of one's own, with its tokenizer; nothing is trained.
+
+    Args:
+        experiment: its name, the beginning of its id, or `best`.
+        to: a folder that is not there yet, or empty; of folds each has a folder `foldN` in it.
+        results_path: the folder that holds the experiment.
+        form: `adapter`, or one model with the adapter in its weights: `merged`, `safetensors`, `state_dict` or
+            `full_model`, as `training.save_method`.
+
+    Raises:
+        UserError: none, or several, are meant; it trains nothing; the form is none or cannot be made; something is in
+            the folder.
+        SftError: the export failed; nothing of it is left.
+    """
+    from sft.deployment.exporting.command import export_experiment
+
+    forms: tuple[SaveMethod, ...] = get_args(SaveMethod)
+    chosen = next((known for known in forms if known == form), None)
+    if chosen is None:
+        raise UserError(f"--as {form}: no such form; there are {', '.join(forms)}")
+    results = ResultsFolder(Path(results_path).resolve())
+    view = view_of(results)
+    found = find_experiment(view, experiment, lambda: leading_id(results))
+    if found is None:
+        raise unknown(view, experiment)
+    return export_experiment(found, Path(to), chosen)

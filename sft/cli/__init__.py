@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from sft.cli.row_commands import errors
-from sft.cli.run_commands import evaluate, predict, run_experiment, run_experiments, train
+from sft.cli.run_commands import evaluate, export, predict, run_experiment, run_experiments, train
 from sft.cli.show_commands import inspect, leaderboard, methods, new, plan, schema
 from sft.cli.state_commands import clean, logs, status, verify
 from sft.exceptions import MACHINE_ERRNOS, MachineError, SftError, machine_kind
@@ -44,6 +44,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     clean,
     leaderboard,
     errors,
+    export,
     schema,
     methods,
 )

@@ -1,4 +1,4 @@
-"""The commands that run stages: train, predict, evaluate, run-experiment, run-experiments."""
+"""The commands that run stages: train, predict, evaluate, run-experiment, run-experiments, export."""
 
 import dataclasses
 import os
@@ -153,6 +153,25 @@ def evaluate(config: Config, *, results_path: Results = DEFAULT_RESULTS, options
     from sft import api
 
     _run_one(config, results_path, options, api.RunRequest(goal="metrics", trains=False))
+
+
+def export(
+    experiment: Annotated[str, typer.Argument(metavar="ID", help="A name, the beginning of an id, or `best`.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is not there yet, or empty.")],
+    form: Annotated[
+        str, typer.Option("--as", metavar="adapter|merged|...", help="Also safetensors, state_dict, full_model.")
+    ] = "adapter",
+    results_path: Results = DEFAULT_RESULTS,
+) -> None:
+    """Write the adapter of an experiment, or one model with it in its weights, to a folder for other programs."""
+    from sft import api
+    from sft.wording import shown_path
+
+    exported = api.export(experiment, to, results_path, form=form)
+    if exported.stopped_by is not None:
+        end_by(signal.SIGINT if exported.stopped_by == signal.SIGINT else signal.SIGTERM)
+    write_err(f"{exported.experiment} exported as {form}\n")
+    write_out("".join(f"{shown_path(folder)}\n" for folder in exported.folders))
 
 
 def _run_one(

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from sft.config.canonical import key_of
+from sft.config.training import SaveMethod
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.jobs import JobMaker, PlannedJob
 from sft.pipeline.key_fields import Fields
@@ -19,10 +20,17 @@ def export_fields(experiment: Experiment, keys: StageKeys) -> dict[StageInput, F
     method = experiment.config.save_method
     if method == "adapter":
         return {}
-    return {
-        StageInput("export", fold=fold): {"stage": "export", "version": VERSION, "train": key, "save_method": method}
-        for fold, key in keys.trainings.items()
-    }
+    return {StageInput("export", fold=fold): fields_of(key, method) for fold, key in keys.trainings.items()}
+
+
+def fields_of(train: str, form: SaveMethod) -> Fields:
+    """What the export of a training in a form depends on.
+
+    Args:
+        train: the training's key.
+        form: none but the adapter's own.
+    """
+    return {"stage": "export", "version": VERSION, "train": train, "save_method": form}
 
 
 def export_keys(experiment: Experiment, keys: StageKeys) -> dict[StageInput, str]:

@@ -58,7 +58,7 @@ def _require_room(model: Any, folder: Path) -> None:
     free = shutil.disk_usage(folder.parent).free
     if free < needed:
         text = f"the exported model takes {size_text(needed)}, and {size_text(free)} are free on its file system"
-        raise StageFailure(f"{text}; free space, or leave training.save_method out", kind="disk_full")
+        raise StageFailure(f"{text}; free space, or take the form 'adapter'", kind="disk_full")
 
 
 def _write_merged(model: Any, folder: Path) -> None:

@@ -13,7 +13,7 @@ from sft.deployment.exporting.comparison import TOLERANCES, distance, logits_of
 from sft.exceptions import UserError
 from sft.models.dequantization import dequantized
 
-AS_ADAPTER = "leave training.save_method out: the adapter itself is what was measured"
+AS_ADAPTER = "take the form 'adapter': the adapter itself is what was measured"
 
 
 @dataclass(frozen=True)

@@ -79,14 +79,23 @@ class FinishedExperiment:
         Raises:
             DataError: a file is missing or damaged.
         """
-        for job in (self.folder, *self.infers.values(), *([self.train] if self.train else [])):
-            listed = listed_files(job)
-            if not listed:
-                raise DataError(f"{shown_path(job.path)}: no valid manifest, so it is not finished; {AGAIN}")
-            for name, file in listed.items():
-                fault = difference(job.path / name, file)
-                if fault is not None:
-                    raise DataError(f"{shown_path(job.path / name)} {fault}; {AGAIN}")
+        require_whole(self.folder, *self.infers.values(), *([self.train] if self.train else []))
+
+
+def require_whole(*jobs: JobFolder) -> None:
+    """Compare the results of finished jobs with their manifests.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    for job in jobs:
+        listed = listed_files(job)
+        if not listed:
+            raise DataError(f"{shown_path(job.path)}: no valid manifest, so it is not finished; {AGAIN}")
+        for name, file in listed.items():
+            fault = difference(job.path / name, file)
+            if fault is not None:
+                raise DataError(f"{shown_path(job.path / name)} {fault}; {AGAIN}")
 
 
 def find_finished(results: ResultsFolder, wanted: str, best: Callable[[], str | None]) -> FinishedExperiment:

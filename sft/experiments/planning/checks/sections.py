@@ -11,7 +11,7 @@ from typing import Any
 from sft.adapters import adapter_registry
 from sft.adapters.method import OF_THE_TRAINED, TASK_TYPE, OptionFinding, adapter_method
 from sft.adapters.saving import wrong_kind
-from sft.adapters.support import refusal, unexportable, unknown_method
+from sft.adapters.support import refusal, unknown_method, unmergeable
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
 from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
@@ -121,15 +121,13 @@ class SectionChecks:
             found = self._continued(config, self._folder / config.model.adapter)
             if any(not path for path, _ in found):
                 return [(OF_THE_TRAINED, message) for _, message in found]
-        if not found and config.save_method != "adapter" and (reason := self._unexportable(config)) is not None:
-            return [("training.save_method", f"{config.save_method!r}: {reason}; write 'adapter', or leave it out")]
+        if not found and config.save_method != "adapter":
+            reason = unmergeable(config, self._model_config(config.model.name))
+            if reason is not None:
+                advice = "write 'adapter', or leave it out"
+                return [("training.save_method", f"{config.save_method!r}: {reason}; {advice}")]
         section = config.adapter_section
         return [(f"{section}.{path}" if path else section, message) for path, message in found]
-
-    def _unexportable(self, config: ExperimentConfig) -> str | None:
-        """Why the adapter and its base cannot become one model."""
-        storage = stored_kind(config.model.quantization, self._model_config(config.model.name))
-        return unexportable(config.adapter_method, config.adapter_options, storage)
 
     def _model_config(self, name: str) -> Mapping[str, Any]:
         return known_config(name, self._folder)

@@ -82,7 +82,7 @@ def test_a_merge_that_the_method_refuses_says_what_to_do(
         raise UserError("it cannot be merged", kind="model")
 
     monkeypatch.setattr(Lora, "merge", refuse)
-    with pytest.raises(UserError, match=r"it cannot be merged; leave training\.save_method out"):
+    with pytest.raises(UserError, match=r"it cannot be merged; take the form 'adapter'"):
         merged_model(lambda: make_model("fp32"), trained("fp32"), ROWS, beat)
 
 
