@@ -4,7 +4,7 @@ BIN := .venv/bin
 SITE := import site; print(site.getsitepackages()[0])
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-data install dev check test test-slow cases peers storages bench-engine bench-scoring clean
+.PHONY: demo demo-data install dev check test test-slow cases peers storages bench-engine bench-scoring bench-init clean
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2
@@ -40,6 +40,10 @@ bench-engine: install demo-data peers
 # Label scoring beside lm-evaluation-harness, generation beside plain `generate`; about twenty minutes on one core.
 bench-scoring: install demo-data peers
 	$(BIN)/python -m benchmarks.scoring
+
+# The initialisers beside a full decomposition, on all linear layers of the demo model; some minutes on one core.
+bench-init: install demo-data
+	$(BIN)/python -m benchmarks.initialization
 
 peers: .venv-peers/.installed
 

@@ -31,6 +31,12 @@ def seconds_of(command: Sequence[str], cwd: Path, environment: Mapping[str, str]
     return took
 
 
+def use_one_core() -> None:
+    """Keep this process, and all that it starts, on the last core it may use; before torch is imported."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.environ.update(OFFLINE, OMP_NUM_THREADS="1")
+
+
 def sft(*arguments: str) -> list[str]:
     """A command line of this project."""
     return [sys.executable, "-m", "sft.cli", *arguments]

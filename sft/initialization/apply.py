@@ -19,8 +19,10 @@ import torch
 from torch import nn
 
 from sft.exceptions import UserError
+from sft.initialization.cached_factors import keep_in_bounds, made_factors
 from sft.initialization.factors import Factors, Initializer, keeps_base, remember_factors
 from sft.initialization.layers import ADAPTER, ANCHOR, AdapterLayer, adapter_layers, split_factors
+from sft.initialization.original_weights import remember_origins
 from sft.models.library_warnings import note_warning
 from sft.runs.progress import beat
 
@@ -44,15 +46,17 @@ def initialize(model: Any, initializer: Initializer, name: str) -> None:
     """
     layers = adapter_layers(model)
     moved, holding = set(), holding_residual(model, layers)
+    remember_origins(model, layers)
     for layer in layers:
         beat()
         if _fill(layer, initializer, name, layer.name in holding):
             moved.add(layer.name)
+    keep_in_bounds()
     if not moved:
         return
     if keeps_base(initializer):
-        text = f"{name} adds its factors to an untouched base: the model is changed before the first step"
-        warnings.warn(text, stacklevel=2)
+        effect = getattr(initializer, "effect", "the model is changed before the first step")
+        warnings.warn(f"{name} adds its factors to an untouched base: {effect}", stacklevel=2)
         return
     _take_off(model, layers, moved)
 
@@ -129,7 +133,7 @@ def made_factors(
         UserError: the weights cannot be read, or the factors do not fit or are not finite.
     """
     try:
-        made = initializer(linear, rank, a.dtype)
+        made = factors_of(initializer, linear, rank, a.dtype)
     except UserError as error:
         raise UserError(f"{where}: {error}", kind=error.kind) from error
     return _checked(made, a, b, where)

@@ -1,6 +1,6 @@
 """The factors an adapter starts from, and where a model keeps those that moved its base."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -31,15 +31,29 @@ class Factors:
     """(out, rank)"""
 
 
-def keep_base(initializer: Function) -> Function:
-    """Mark an initialiser whose B A is not taken off the base, so that the model's function changes."""
-    vars(initializer)["keep_base"] = True
-    return initializer
+def keep_base(effect: str) -> Callable[[Function], Function]:
+    """Mark an initialiser whose B A is not taken off the base, so that the model's function changes.
+
+    Args:
+        effect: what becomes of the model, as it is told.
+    """
+
+    def marked(initializer: Function) -> Function:
+        vars(initializer).update(keep_base=True, effect=effect)
+        return initializer
+
+    return marked
 
 
 def keeps_base(initializer: Initializer) -> bool:
     """Whether an initialiser leaves the base as it is although its B is not 0."""
     return bool(getattr(initializer, "keep_base", False))
+
+
+def deterministic(initializer: Function) -> Function:
+    """Mark an initialiser of which the same weights, as `dequantize` reads them, always get the same factors."""
+    vars(initializer)["deterministic"] = True
+    return initializer
 
 
 def initial_factors(model: nn.Module) -> Mapping[str, Factors]:

@@ -20,8 +20,11 @@ PEFT_NAMES = ("corda", "gaussian", "lora_ga", "mica", "olora", "orthogonal", "pi
 PISSA_FAST = re.compile(r"pissa_niter_[1-9]\d*")
 UNSUPPORTED = {
     "eva": "PEFT repeats the rows until its incremental SVD converges, which on few rows may be never",
-    "loftq": "it replaces the base weights by rounded ones, so that the saved adapter is not the trained model",
+    "loftq": "it replaces the base weights by rounded ones, so that the saved adapter is not the trained model; "
+    "init_lora_weights loftq leaves the base as it is",
 }
+QUANTISED_AT_LOADING = ("nf4", "fp4", "int8", "torchao", "fp8")
+"""Kinds of stored weights whose model's files may hold the weights as they were."""
 MOVES_BASE = ("corda", "lora_ga", "olora", "pissa")
 
 
@@ -61,6 +64,13 @@ class InitChoice:
         return self.kind == "peft" and isinstance(self.name, str) and self.name.startswith(MOVES_BASE)
 
 
+def loftq_refusal(options: Mapping[str, Any], storage: str) -> str | None:
+    """Why `init_lora_weights: loftq` has nothing to start from on a base; None where it has, or is not asked for."""
+    if InitChoice.of(options.get(KEY) or True) != InitChoice("ours", "loftq") or storage in QUANTISED_AT_LOADING:
+        return None
+    return "init_lora_weights loftq starts from what the model's quantisation at loading lost; pissa takes any base"
+
+
 def check_initialization(options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
     """What is wrong with `init_lora_weights`, alone and beside other options; own code is parsed, never imported."""
     choice = InitChoice.of(options.get(KEY, True))
@@ -69,7 +79,7 @@ def check_initialization(options: Mapping[str, Any], folder: Path) -> list[Optio
     if choice.kind != "peft":
         text = f"does not go with init_lora_weights {name}, which knows linear layers without adapter biases"
         findings += [OptionFinding(key, text) for key in ("lora_bias", "target_parameters") if options.get(key)]
-    if options.get("use_dora") and choice.name in ("pissa_simplified", "mica"):
+    if options.get("use_dora") and choice.name in ("loftq", "pissa_simplified", "mica"):
         findings.append(OptionFinding("use_dora", f"does not go with init_lora_weights {name}"))
     return findings + _check_repeated(options, choice)
 
@@ -100,7 +110,10 @@ def _check_own(name: str, folder: Path) -> list[OptionFinding]:
 
 
 def _check_repeated(options: Mapping[str, Any], choice: InitChoice) -> list[OptionFinding]:
-    """Repeated layers share their weights, from which nothing can be taken off for one of them."""
+    """Repeated layers share their weights, which can be moved for none of them, and have names of their own."""
+    if options.get("layer_replication") and choice.kind == "ours" and choice.name == "loftq":
+        text = "does not go with init_lora_weights loftq, which looks layers up in the model's files by their names"
+        return [OptionFinding("layer_replication", text)]
     if not options.get("layer_replication") or not choice.moves_base:
         return []
     text = f"does not go with PEFT's {choice.name}, which would move the repeated layers' weights once for each"

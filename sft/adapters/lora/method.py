@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from sft.adapters.lora.initialization import KEY, check_initialization
+from sft.adapters.lora.initialization import KEY, check_initialization, loftq_refusal
 from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_dora, check_keys, disagreements
 from sft.adapters.lora.target_checks import check_on_model, check_targets
 from sft.adapters.method import Initialisers, OptionFinding, check_values, option_defaults
@@ -59,10 +59,10 @@ class Lora:
         return check_on_model({**options, **self.fixed}, config)
 
     def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
-        """Low-rank factors go beside weights of every kind; magnitudes need the norms of the weights."""
+        """Low-rank factors go beside any weights; magnitudes need the norms, LoftQ what quantisation lost."""
         if {**options, **self.fixed}.get("use_dora") and storage in WITHOUT_NORMS:
             return f"DoRA takes the norms of the weights, which PEFT does not read where they are stored as {storage}"
-        return None
+        return loftq_refusal(options, storage)
 
     def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
         """What is trained beside plain weights can be added to them."""

@@ -19,7 +19,8 @@ REFUSED = {
     "arrow_config": "it routes between several trained adapters",
     "megatron_config": "Megatron models are not trained here",
     "megatron_core": "Megatron models are not trained here",
-    "loftq_config": "init_lora_weights loftq is not supported",
+    "loftq_config": "init_lora_weights loftq takes one iteration; more would move the base away from the quantised "
+    "model that the saved adapter is loaded on",
 }
 Rank = Annotated[int, Field(ge=1)]
 Alpha = Annotated[float, Field(gt=0)]
@@ -55,7 +56,7 @@ class LowRankOptions(BaseModel):
     """Names, or a pattern, of the layers that get an adapter; default all-linear: every linear layer but the head."""
 
     init_lora_weights: bool | str = True
-    """An initialiser (pca, pissa, pissa_simplified, umap), `peft:NAME`, or own code; default true: Kaiming."""
+    """An initialiser (loftq, milora, pca, pissa, pissa_simplified, umap), `peft:NAME`, own code; default Kaiming."""
 
     bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases of the base are trained; default none."""

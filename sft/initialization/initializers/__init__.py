@@ -14,6 +14,8 @@ needed_packages = {"umap": ("umap", "umap-learn", "pip install 'sft-grid[umap]'"
 """Initialiser -> module, package and command that installs it, of those with an optional package."""
 
 initializer_registry: Registry = {
+    "loftq": "sft.initialization.initializers.loftq:loftq",
+    "milora": "sft.initialization.initializers.milora:milora",
     "pca": "sft.initialization.initializers.pca:pca",
     "pissa": "sft.initialization.initializers.pissa:pissa",
     "pissa_simplified": "sft.initialization.initializers.pissa_simplified:pissa_simplified",

@@ -3,10 +3,12 @@
 import torch
 from torch import nn
 
+from sft.initialization.factors import deterministic
 from sft.initialization.spectrum import top_singular
 from sft.initialization.utils import dequantize
 
 
+@deterministic
 def pca(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, torch.Tensor]:
     """Rows of A = the eigenvectors of W^T W with the `rank` largest eigenvalues, B = 0.
 

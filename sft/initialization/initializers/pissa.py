@@ -3,10 +3,12 @@
 import torch
 from torch import nn
 
+from sft.initialization.factors import deterministic
 from sft.initialization.spectrum import top_singular
 from sft.initialization.utils import dequantize
 
 
+@deterministic
 def pissa(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, torch.Tensor]:
     """A = sqrt(S_r) V_r^T and B = U_r sqrt(S_r) of W = U S V^T: B A is the best approximation of W of that rank.
 

@@ -3,11 +3,12 @@
 import torch
 from torch import nn
 
-from sft.initialization.factors import keep_base
+from sft.initialization.factors import deterministic, keep_base
 from sft.initialization.initializers.pissa import pissa
 
 
-@keep_base
+@deterministic
+@keep_base("the model is changed before the first step")
 def pissa_simplified(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, torch.Tensor]:
     """The factors of `pissa`, added to an untouched base: the strongest directions count twice from the start.
 

@@ -74,3 +74,13 @@ def test_a_value_of_none_of_the_types_of_an_option_is_told_once_under_its_name()
     (found,) = adapter_method("ssf").check({"targets": 5}, Path())
     assert found.path == "targets"
     assert found.message == "5: input should be a valid string or input should be a valid list"
+
+
+def test_loftq_needs_weights_that_are_quantised_while_they_are_loaded():
+    options = {"init_lora_weights": "loftq"}
+    for storage in ("plain", "gptq"):
+        told = refusal("lora", options, storage, "causal_lm") or ""
+        assert told.startswith(f"lora on {storage}: init_lora_weights loftq starts from what the model's quantisation")
+        assert "lora works on nf4, fp4, int8, torchao, fp8" in told
+    assert refusal("lora", options, "nf4", "causal_lm") is None
+    assert refusal("lora", {"init_lora_weights": "milora"}, "plain", "causal_lm") is None

@@ -11,6 +11,7 @@ from sft.exceptions import UserError
 from sft.initialization.apply import initialize, initialize_from
 from sft.initialization.factors import initial_factors, load_factors, save_factors
 from sft.initialization.layers import adapter_layers
+from sft.initialization.utils import dequantize
 
 OWN = """
 import torch
@@ -30,16 +31,16 @@ MODES = ({}, {"use_rslora": True, "lora_alpha": 3}, PATTERNS)
 
 
 @pytest.mark.parametrize("options", MODES, ids=str)
-@pytest.mark.parametrize("init", [True, "pca", "pissa"])
+@pytest.mark.parametrize("init", [True, "pca", "pissa", "milora"])
 @pytest.mark.parametrize("kind", ["fp32", "gpt2", "nf4", "int8"])
 def test_the_function_does_not_change(kind, init, options, make_model, logits):
     before = logits(make_model(kind))
     model = attach_adapter(make_model(kind), "lora", {"r": 4, "init_lora_weights": init, **options}, Path(), seed=1)
     assert (logits(model) - before).abs().max() < 1e-4 * before.abs().max()
-    assert bool(initial_factors(model)) == (init == "pissa")
+    assert bool(initial_factors(model)) == (init in ("pissa", "milora"))
 
 
-@pytest.mark.parametrize("init", ["pissa", "pca"])
+@pytest.mark.parametrize("init", ["pissa", "milora", "pca"])
 def test_the_function_does_not_change_with_dora_or_own_precision(init, make_model, logits):
     options = {"init_lora_weights": init, "r": 4}
     before = logits(make_model("fp32"))
@@ -78,6 +79,16 @@ def test_pissa_trains_the_principal_part_whatever_the_scaling(options, make_mode
         assert (torch.linalg.svdvals(layer.scaling * b @ a)[: layer.rank] - values).abs().max() < 1e-4
         assert (layer.base.weight + layer.scaling * b @ a - weights[name]).abs().max() < 1e-5
         assert torch.linalg.svdvals(layer.base.weight)[0] < values[-1] + 1e-4
+
+
+@pytest.mark.parametrize("kind", ["fp32", "nf4"])
+def test_milora_trains_the_minor_part(kind, make_model):
+    model = attach_adapter(make_model(kind), "lora", {"r": 4, "init_lora_weights": "milora"}, Path(), 1)
+    plain = {name: module for name, module in make_model(kind).named_modules() if "proj" in name}
+    for layer in adapter_layers(model):
+        a, b = layer.weights()
+        values = torch.linalg.svdvals(dequantize(plain[layer.name.removeprefix("base_model.model.")]))
+        assert (torch.linalg.svdvals(layer.scaling * b @ a)[:4] - values[-4:]).abs().max() < 1e-4
 
 
 def test_pissa_simplified_changes_the_model_and_warns(make_model, logits):
