@@ -14,7 +14,7 @@ from torch import nn
 
 from benchmarks.initialization.layers import RANK, linears
 from benchmarks.report import Figure
-from sft.initialization.cached_factors import made_factors
+from sft.initialization.cached_factors import factors_of
 from sft.initialization.initializers.milora import milora
 from sft.initialization.initializers.pca import pca
 from sft.initialization.initializers.pissa import pissa
@@ -33,8 +33,8 @@ def figures(folder: Path) -> Iterator[Figure]:
         "pca": lambda layer: pca(layer, RANK, torch.float32),
         "pissa": lambda layer: pissa(layer, RANK, torch.float32),
         "milora": lambda layer: milora(layer, RANK, torch.float32),
-        "pissa, then kept": lambda layer: made_factors(pissa, layer, RANK, torch.float32),
-        "pissa, read where it was kept": lambda layer: made_factors(pissa, layer, RANK, torch.float32),
+        "pissa, then kept": lambda layer: factors_of(pissa, layer, RANK, torch.float32),
+        "pissa, read where it was kept": lambda layer: factors_of(pissa, layer, RANK, torch.float32),
     }
     seconds = taken(sides, layers)
     for name, (on_cpu, wall) in seconds.items():

@@ -39,7 +39,7 @@ def factors_folder() -> Path:
     return cache_folder() / "factors"
 
 
-def made_factors(
+def factors_of(
     initializer: Initializer, layer: nn.Module, rank: int, dtype: torch.dtype
 ) -> Mapping[str, torch.Tensor]:
     """What an initialiser makes of a layer: computed, or read where the very same was computed before.

@@ -20,6 +20,7 @@ from sft.models.quantization import PACKED, check_quantization, loading_quantiza
 from sft.models.reading import reading_error, shortened
 from sft.models.references import locate
 from sft.models.room import loading_room
+from sft.models.weight_files import WeightFiles, note_weight_files
 
 if TYPE_CHECKING:
     import torch
@@ -107,6 +108,7 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
         raise told from error
     _require_all_weights(source.name, found)
     _require_all_used(source.name, model, found)
+    note_weight_files(model, WeightFiles(str(local or source.name), source.revision))
     return _readable(model).eval()
 
 

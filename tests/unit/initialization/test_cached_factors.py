@@ -13,7 +13,7 @@ from torch import nn
 
 from sft.adapters.attach import attach_adapter
 from sft.initialization import cached_factors
-from sft.initialization.cached_factors import factors_folder, keep_in_bounds, made_factors
+from sft.initialization.cached_factors import factors_folder, keep_in_bounds, factors_of
 from sft.initialization.initializers.milora import milora
 from sft.initialization.initializers.pca import pca
 from sft.initialization.initializers.pissa import pissa
@@ -51,7 +51,7 @@ def equal(one, other):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_the_second_call_computes_nothing_and_gives_the_same_bytes(initializer, dtype, cache):
     counting, ran = counted(initializer)
-    first, second = (made_factors(counting, linear(), 4, dtype) for _ in range(2))
+    first, second = (factors_of(counting, linear(), 4, dtype) for _ in range(2))
     assert len(ran) == 1
     assert len(list(cache.iterdir())) == 1
     assert equal(first, second)
@@ -61,19 +61,19 @@ def test_the_second_call_computes_nothing_and_gives_the_same_bytes(initializer, 
 
 def test_whatever_decides_on_the_factors_decides_on_what_is_read(monkeypatch):
     counting, ran = counted(pissa)
-    made_factors(counting, linear(), 4, torch.float32)
-    made_factors(counting, linear(1), 4, torch.float32)
-    made_factors(counting, linear(), 5, torch.float32)
-    made_factors(counting, linear(), 4, torch.bfloat16)
-    made_factors(counting, linear(0, 64, 48), 4, torch.float32)
+    factors_of(counting, linear(), 4, torch.float32)
+    factors_of(counting, linear(1), 4, torch.float32)
+    factors_of(counting, linear(), 5, torch.float32)
+    factors_of(counting, linear(), 4, torch.bfloat16)
+    factors_of(counting, linear(0, 64, 48), 4, torch.float32)
     assert len(ran) == 5
     other, ran_other = counted(pca)
-    made_factors(other, linear(), 4, torch.float32)
+    factors_of(other, linear(), 4, torch.float32)
     assert len(ran_other) == 1
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1000)
-    made_factors(counting, linear(), 4, torch.float32)
+    factors_of(counting, linear(), 4, torch.float32)
     monkeypatch.setattr(cached_factors, "_sources", lambda: "edited")
-    made_factors(counting, linear(), 4, torch.float32)
+    factors_of(counting, linear(), 4, torch.float32)
     assert len(ran) == 7
 
 
@@ -99,26 +99,26 @@ def test_own_code_and_what_is_not_marked_is_never_kept(cache):
     unmarked = functools.wraps(pissa)(lambda *arguments: pissa(*arguments))
     del unmarked.deterministic
     for initializer in (own, unmarked):
-        made_factors(initializer, linear(), 4, torch.float32)
+        factors_of(initializer, linear(), 4, torch.float32)
     assert not cache.exists()
 
 
 def test_small_matrices_are_computed(cache, monkeypatch):
     monkeypatch.setattr(cached_factors, "KEPT_FROM_SIDE", 49)
-    made_factors(pissa, linear(), 4, torch.float32)
+    factors_of(pissa, linear(), 4, torch.float32)
     assert not cache.exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
 def test_a_damaged_entry_is_computed_anew_and_mended(damage, cache):
-    first = made_factors(pissa, linear(), 4, torch.float32)
+    first = factors_of(pissa, linear(), 4, torch.float32)
     (entry,) = cache.iterdir()
     whole = entry.read_bytes()
     flipped = bytearray(whole)
     flipped[-5] ^= 64
     entry.write_bytes({"cut": whole[:-40], "flipped": bytes(flipped), "empty": b""}[damage])
     counting, ran = counted(pissa)
-    assert equal(made_factors(counting, linear(), 4, torch.float32), first)
+    assert equal(factors_of(counting, linear(), 4, torch.float32), first)
     assert len(ran) == 1
     assert entry.read_bytes() == whole
 
@@ -127,7 +127,7 @@ def test_a_cache_that_cannot_be_written_is_told_once(tmp_path, monkeypatch, caps
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     for seed in (0, 1):
-        assert equal(made_factors(pissa, linear(seed), 4, torch.float32), pissa(linear(seed), 4, torch.float32))
+        assert equal(factors_of(pissa, linear(seed), 4, torch.float32), pissa(linear(seed), 4, torch.float32))
     keep_in_bounds()
     told = capsys.readouterr().err
     assert told.count("initial factors cannot be kept") == 1
@@ -138,19 +138,19 @@ def test_a_full_disk_is_told_and_leaves_nothing(cache, monkeypatch, capsys):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    assert equal(made_factors(pissa, linear(), 4, torch.float32), pissa(linear(), 4, torch.float32))
+    assert equal(factors_of(pissa, linear(), 4, torch.float32), pissa(linear(), 4, torch.float32))
     assert list(cache.iterdir()) == []
     assert "No space left on device" in capsys.readouterr().err
 
 
 def test_the_longest_unused_are_removed(cache, monkeypatch):
     for seed in range(4):
-        made_factors(pissa, linear(seed), 4, torch.float32)
+        factors_of(pissa, linear(seed), 4, torch.float32)
         known = {entry: entry.stat().st_mtime for entry in cache.iterdir()}
         for entry in known:
             os.utime(entry, (known[entry] - 100, known[entry] - 100))
     entries = sorted(cache.iterdir(), key=lambda entry: entry.stat().st_mtime)
-    made_factors(pissa, linear(0), 4, torch.float32)  # the oldest is used again
+    factors_of(pissa, linear(0), 4, torch.float32)  # the oldest is used again
     monkeypatch.setattr(cached_factors, "MOST_BYTES", 2 * entries[0].stat().st_size)
     keep_in_bounds()
     assert set(cache.iterdir()) == {entries[0], entries[3]}
@@ -165,7 +165,7 @@ torch.manual_seed(0)
 layer = torch.nn.Linear(192, 160, bias=False)
 print("ready", flush=True)
 sys.stdin.readline()
-made = [cached_factors.made_factors(pissa, layer, rank, torch.float32) for rank in range(1, 30)]
+made = [cached_factors.factors_of(pissa, layer, rank, torch.float32) for rank in range(1, 30)]
 print(sum(float(pair["lora_A"].double().sum() + pair["lora_B"].double().abs().sum()) for pair in made).hex())
 """
 
