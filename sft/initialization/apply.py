@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from sft.exceptions import UserError
-from sft.initialization.cached_factors import keep_in_bounds, factors_of
+from sft.initialization.cached_factors import factors_of, keep_in_bounds
 from sft.initialization.factors import Factors, Initializer, keeps_base, remember_factors
 from sft.initialization.layers import ADAPTER, ANCHOR, AdapterLayer, adapter_layers, split_factors
 from sft.initialization.original_weights import remember_origins

@@ -89,7 +89,7 @@ def _key(initializer: Initializer, weight: torch.Tensor, rank: int, dtype: torch
     name = f"{getattr(initializer, '__module__', '')}:{getattr(initializer, '__qualname__', '')}"
     asked = [name, rank, str(dtype), list(weight.shape), *_arithmetic(weight.device), _sources()]
     digest = hashlib.sha256(json.dumps(asked).encode())
-    digest.update(memoryview(weight.cpu().contiguous().numpy()))
+    digest.update(weight.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
@@ -120,7 +120,8 @@ def _read(file: Path) -> Mapping[str, torch.Tensor] | None:
             os.utime(file)
     except OSError:
         return None
-    return load(payload)
+    kept: Mapping[str, torch.Tensor] = load(payload)
+    return kept
 
 
 def _write(file: Path, factors: Mapping[str, torch.Tensor]) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from sft.adapters.attach import attach_adapter
 from sft.initialization import cached_factors
-from sft.initialization.cached_factors import factors_folder, keep_in_bounds, factors_of
+from sft.initialization.cached_factors import factors_folder, factors_of, keep_in_bounds
 from sft.initialization.initializers.milora import milora
 from sft.initialization.initializers.pca import pca
 from sft.initialization.initializers.pissa import pissa

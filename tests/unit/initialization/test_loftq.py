@@ -26,8 +26,8 @@ OPTIONS = {"r": 4, "init_lora_weights": "loftq", "lora_alpha": 16}
 
 
 def loaded(folder, kind="nf4"):
-    config = BitsAndBytesConfig(**BITS[kind]) if kind in BITS else None
-    model = AutoModelForCausalLM.from_pretrained(folder, quantization_config=config, dtype=torch.float32).eval()
+    given = {"quantization_config": BitsAndBytesConfig(**BITS[kind])} if kind in BITS else {}
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **given).eval()
     keep_weights_readable(model)
     return model
 
