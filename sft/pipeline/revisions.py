@@ -96,6 +96,13 @@ def _adapts_other_layers(experiment: Experiment) -> bool:
     return config.adapter_method == "lora" and is_default and config.model.adapter is None and told
 
 
+def _found_other_directions(experiment: Experiment) -> bool:
+    """Whether the largest directions of wide layers were found by half of the iterations."""
+    config, told = experiment.config, experiment.fingerprints.prompt_traits.get("model", ())
+    starts_from_them = config.trains and config.model.adapter is None
+    return starts_from_them and "wide_layers" in told and _init_of(experiment) in _LARGEST_DIRECTIONS
+
+
 def _writes_behind_virtual_tokens(experiment: Experiment) -> bool:
     """Whether texts of a trained adapter of virtual tokens were written with padding inside the prompts of a batch."""
     config = experiment.config
@@ -108,6 +115,7 @@ def _of_trait(stage: StageName, name: str) -> Revision:
     return Revision(stage, 2, lambda it: name in it.fingerprints.prompt_traits.get(stage, ()))
 
 
+_LARGEST_DIRECTIONS = [InitChoice("ours", name) for name in ("pca", "pissa", "pissa_simplified")]
 _TRAITS_OF_ALL = ("named_template", "read_instruction", "unusual_clock")
 _TRAITS_OF_TEXTS = ("end_before_words", "stop_in_text")
 """Of no training: with the one no answer went, the other is of how generation ends."""
@@ -125,6 +133,7 @@ REVISIONS: Mapping[str, Revision] = {
     "virtual_tokens": Revision("infer", 2, _writes_behind_virtual_tokens),
     "fp8_scales": Revision("train", 2, _reads_fp8),
     "other_layers": Revision("train", 2, _adapts_other_layers),
+    "wide_layers": Revision("train", 2, _found_other_directions),
     **{f"{name}_in_training": _of_trait("train", name) for name in _TRAITS_OF_ALL},
     **{name: _of_trait("infer", name) for name in (*_TRAITS_OF_ALL, *_TRAITS_OF_TEXTS)},
 }

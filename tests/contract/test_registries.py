@@ -192,7 +192,9 @@ def test_a_minimal_config_of_every_initializer_is_sound(
 ) -> None:
     if name == "umap" and importlib.util.find_spec("umap") is None:
         pytest.skip("umap-learn is not installed")
-    config = ExperimentConfig.model_validate(raw({"lora": {"init_lora_weights": name}}))
+    four_bits = {"quantization": {"config_class": "BitsAndBytesConfig", "args": {"load_in_4bit": True}}}
+    model = four_bits if name == "loftq" else {}
+    config = ExperimentConfig.model_validate(raw({"lora": {"init_lora_weights": name}, "model": model}))
     assert SectionChecks(project).findings(config) == []
 
 

@@ -10,6 +10,8 @@ import importlib.util
 from sft.exceptions import PackageMissing
 from sft.registry import Registry
 
+EXACT_UP_TO = 1536
+"""The smaller side of a matrix up to which its largest singular triplets are exact."""
 needed_packages = {"umap": ("umap", "umap-learn", "pip install 'sft-grid[umap]'")}
 """Initialiser -> module, package and command that installs it, of those with an optional package."""
 

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from sft.exceptions import UserError
-from sft.models.config_file import decoder_fault, embedding_rows, has_other_layers, require_kind, require_rows
+from sft.models.config_file import (
+    decoder_fault,
+    embedding_rows,
+    has_other_layers,
+    hidden_size,
+    require_kind,
+    require_rows,
+)
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 DECODERS: list[dict[str, Any]] = [
@@ -60,6 +67,14 @@ def test_the_classes_and_the_name_of_own_code_are_those_of_the_objective():
     assert decoder_fault(own, other, True) is None
     assert has_other_layers({"model_type": "gemma3"}, CAUSAL_LM)
     assert not has_other_layers({"model_type": "gemma3"}, other)
+
+
+def test_the_hidden_size_goes_by_several_names():
+    assert hidden_size({"hidden_size": 64}) == 64
+    assert hidden_size({"n_embd": 768}) == 768
+    assert hidden_size({"text_config": {"hidden_size": 2048}, "hidden_size": 64}) == 2048
+    assert hidden_size({}) is None
+    assert hidden_size(None) is None
 
 
 def test_what_is_set_over_the_configuration_counts():

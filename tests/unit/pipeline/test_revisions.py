@@ -173,6 +173,29 @@ def test_adapters_on_layers_that_text_does_not_pass(raw: Raw, lora: Any, model: 
 
 
 @pytest.mark.parametrize(
+    ("init", "model", "touched"),
+    [
+        ("pissa", {}, True),
+        ("pissa_simplified", {}, True),
+        ("pca", {}, True),
+        ("pca", {"adapter": "trained"}, False),
+        ("milora", {}, False),
+        ("peft:pissa", {}, False),
+        (True, {}, False),
+    ],
+)
+def test_the_largest_directions_of_wide_layers(raw: Raw, init: Any, model: Any, touched: bool) -> None:
+    lora = {"init_lora_weights": init, "target_modules": ["q_proj"]}
+    written = raw({"lora": lora, "model": {**model, "model_args": {"dtype": "float32"}}})
+    told = {"train": [], "infer": [], "model": ["wide_layers"]}
+    assert revisions_of("train", _experiment(written, prompt_traits=told)) == ({"wide_layers": 2} if touched else None)
+    assert revisions_of("infer", _experiment(written, prompt_traits=told)) is None
+    assert revisions_of("train", _experiment(written)) is None
+    untrained = raw({"lora": ..., "training": ..., "dataset": {"shots": 0}})
+    assert revisions_of("train", _experiment(untrained, prompt_traits=told)) is None
+
+
+@pytest.mark.parametrize(
     ("saved", "task_type", "shots", "touched"),
     [
         ({"num_virtual_tokens": 4}, "generation", 0, True),

@@ -15,8 +15,10 @@ from sft.config.findings import PathMessage
 from sft.config.prompting import PromptingConfig
 from sft.data.profile.prompts import PromptShape
 from sft.exceptions import MachineError, UserError
+from sft.initialization.initializers import EXACT_UP_TO
 from sft.labels.label_set import LabelSet
 from sft.models.config_file import (
+<<<<<<< HEAD
     CONTEXT_NAMES,
     embedding_rows,
     has_other_layers,
@@ -24,6 +26,14 @@ from sft.models.config_file import (
     require_kind,
     require_rows,
     written_number,
+=======
+    embedding_rows,
+    has_other_layers,
+    hidden_size,
+    read_config,
+    require_kind,
+    require_rows,
+>>>>>>> 1e2eeb8 (Directions of wide layers are found nearly exactly; trainings that started from others run again)
 )
 from sft.models.gguf import converted_gguf
 from sft.models.references import locate
@@ -72,8 +82,12 @@ def examine(question: dict[str, Any]) -> Examination:
     if config.trains and (config.inference.prompting.model_fields_set or k != config.inference.icl_examples):
         training = examiner.examine(maker.training, k, [])
     traits = {"infer": infer.traits} | ({"train": training.traits} if config.trains else {})
-    if has_other_layers(told, objective_named(task_of(config).objective)):
-        traits["model"] = ["other_layers"]
+    of_layers = {
+        "other_layers": has_other_layers(told, objective_named(task_of(config).objective)),
+        "wide_layers": (hidden_size(told) or 0) > EXACT_UP_TO,
+    }
+    if any(of_layers.values()):
+        traits["model"] = [name for name, holds in of_layers.items() if holds]
     findings = list(dict.fromkeys([*infer.findings, *training.findings]))
     lengths = [_token_counts(maker, texts) for texts in question["texts"]]
     shape = None if findings else prompt_shape(maker, told)

@@ -82,6 +82,10 @@ def test_what_is_told_of_the_layers_of_a_model(examined: Callable[..., Examinati
     file = project / "model" / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"model_type": "mixtral"}))
     assert examined(raw()).traits == {"infer": [], "train": [], "model": ["other_layers"]}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"hidden_size": 1537}))
+    assert examined(raw()).traits["model"] == ["other_layers", "wide_layers"]
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_type": "llama", "hidden_size": 1536}))
+    assert "model" not in examined(raw()).traits
 
 
 def test_texts_are_counted_in_tokens_of_the_model(examined: Callable[..., Examination], raw: Any) -> None:
