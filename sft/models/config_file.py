@@ -130,8 +130,7 @@ def has_other_layers(config: Mapping[str, Any] | None, objective: Objective) -> 
 def hidden_size(config: Mapping[str, Any] | None) -> int | None:
     """Features of each token between the blocks of a model; None where its `config.json` does not tell."""
     text = (config or {}).get("text_config") or config or {}
-    found = (text.get(name) for name in ("hidden_size", "n_embd", "d_model"))
-    return next((size for size in found if isinstance(size, int)), None)
+    return written_number(text, ("hidden_size", "n_embd", "d_model"))
 
 
 def require_kind(

@@ -18,22 +18,14 @@ from sft.exceptions import MachineError, UserError
 from sft.initialization.initializers import EXACT_UP_TO
 from sft.labels.label_set import LabelSet
 from sft.models.config_file import (
-<<<<<<< HEAD
     CONTEXT_NAMES,
-    embedding_rows,
-    has_other_layers,
-    read_config,
-    require_kind,
-    require_rows,
-    written_number,
-=======
     embedding_rows,
     has_other_layers,
     hidden_size,
     read_config,
     require_kind,
     require_rows,
->>>>>>> 1e2eeb8 (Directions of wide layers are found nearly exactly; trainings that started from others run again)
+    written_number,
 )
 from sft.models.gguf import converted_gguf
 from sft.models.references import locate
