@@ -64,6 +64,8 @@ _CONTENTS: Mapping[str, str] = {
 
 _ARGUMENT_FILES = tuple(f"trainer_args.{key}" for key in KEYS)
 _ENCODER = "icl_encoder"
+_LOSS_TYPE, _OBJECTIVE = "trainer_args.loss_type", "training.objective"
+"""A field that two keys of a config make."""
 _INITIALISATIONS = ("options.init_lora_weights", "options.init_weights")
 _OF_EITHER_SECTION = ("icl_examples", "icl_selection", _ENCODER)
 """Fields that belong to `training` in a train stage, else to `inference`."""
@@ -137,6 +139,8 @@ def _difference(field: str, before: str | None, after: str | None, old: JobRecor
     key = _config_key(field, new)
     if field in _INITIALISATIONS and _setting(old.config, key) == _setting(new.config, key):
         return Difference(key, f"{str(_setting(new.config, key)).rpartition(':')[0]} changed")
+    if field == _LOSS_TYPE and any(_setting(record.config, _OBJECTIVE) == "dft" for record in (old, new)):
+        key = _OBJECTIVE
     if field.startswith("prompting.") and any(_setting(record.config, f"inference.{key}") for record in (old, new)):
         key = f"inference.{field}"
     # What is as by default is in no key, but a config may have it.

@@ -12,6 +12,7 @@ from sft.experiments.planning.plan import PlannedExperiment
 from sft.inference.options import effective_generation_args, sampling_batch_size
 from sft.pipeline.needed_rows import samples_texts
 from sft.tasks.inputs import task_of
+from sft.training.objectives import training_objective_of
 from sft.training.options import trainer_args_of
 
 
@@ -27,7 +28,10 @@ def default_lines(experiments: Sequence[PlannedExperiment]) -> list[str]:
 def _defaults(planned: PlannedExperiment) -> Iterator[tuple[str, Any]]:
     config = planned.experiment.config
     no_test = config.dataset.splits.folds is not None
-    yield from (item for item in _unwritten(config, "") if not (no_test and item[0] == "dataset.splits.test"))
+    not_in_force = {"dataset.splits.test"} if no_test else set()
+    if config.training is not None and training_objective_of(config).name != config.training.objective:
+        not_in_force.add("training.objective")  # trainer_args.loss_type says it
+    yield from (item for item in _unwritten(config, "") if item[0] not in not_in_force)
     if config.evaluation.metrics is None:
         yield "evaluation.metrics", list(planned.experiment.metrics)
     if config.inference.batch_size is None:

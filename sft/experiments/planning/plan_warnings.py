@@ -8,11 +8,15 @@ from typing import Any
 from sft.evaluation.selection import source_of
 from sft.experiments.planning.plan import PlannedExperiment
 from sft.labels.ambiguity import ScoredLabels, label_warnings
+from sft.labels.token_trie import TokenTrie
 from sft.models.model_args import runs_remote_code
 from sft.pipeline.jobs import PlannedJob
 from sft.processes.environment import versions
 from sft.runs.files import JobFolder
 from sft.runs.records import StageName, read_json_or_none
+from sft.training.memory import batch_record
+from sft.training.objectives import training_objective_of
+from sft.training.options import trainer_args_of
 from sft.wording import counted, some
 
 SHARED_MEMORY = "/dev/shm"
@@ -25,6 +29,9 @@ ENOUGH_SHARED_MEMORY = 32 * MIB
 """Bytes; containers have twice as much unless they ask for another size."""
 
 AnswerIds = tuple[tuple[int, ...], ...]
+
+MANY_LOGITS = 1024
+"""Places at once from which a training is warned of: 600 MB at a vocabulary of 150,000, once more for the gradient."""
 
 READ_STAGES = 1000
 """Finished stages that are read; of more, that many evenly."""
@@ -45,6 +52,7 @@ def plan_warnings(
     yield from _rows(experiments)
     yield from _leaks(experiments)
     yield from _labels(experiments, label_ids)
+    yield from _trained_labels(experiments, label_ids)
 
 
 def _trust(experiments: Sequence[PlannedExperiment]) -> Iterator[str]:
@@ -86,6 +94,22 @@ def _hub_metrics(experiments: Sequence[PlannedExperiment]) -> Iterator[str]:
     for metric, named in names.items():
         text = f"{some(named, shown=1)}: the version of the metric {metric!r}, which lives on the hub, is in no id"
         yield f"{text}; download its folder and name that to have it there"
+
+
+def _trained_labels(
+    experiments: Sequence[PlannedExperiment], label_ids: Mapping[str, AnswerIds | None]
+) -> Iterator[str]:
+    """Trainings on all labels of each row whose logits take much memory."""
+    names: dict[tuple[int, int], list[str]] = {}
+    for planned in experiments:
+        config, ids = planned.experiment.config, label_ids.get(planned.experiment.name)
+        if ids and config.trains and training_objective_of(config).needs_labels:
+            rows = int(batch_record(trainer_args_of(config))["micro_batch_size"])
+            names.setdefault((rows, 1 + len(TokenTrie.of(ids))), []).append(planned.experiment.name)
+    for (rows, tokens), named in names.items():
+        if rows * tokens > MANY_LOGITS:
+            text = f"{some(named, shown=1)}: training on all labels holds the logits of {rows} rows x {tokens} tokens"
+            yield f"{text} at once; where memory is short, write a smaller per_device_train_batch_size"
 
 
 def _little_shared_memory() -> str:

@@ -66,6 +66,13 @@ def compare(record_of: Callable[..., JobRecord]) -> Compare:
         ("train", {"seed": 5}, ["seed 13 -> 5"]),
         ("train", {"seeds": {"init": 5}}, ["seeds.init 13 -> 5"]),
         ("train", {"training": {"icl_examples": 1}}, ["training.icl_examples 0 -> 1"]),
+        ("train", {"training": {"objective": "t_few"}}, ['training.objective "nll" -> "t_few"']),
+        ("train", {"training": {"objective": "dft"}}, ['training.objective "nll" -> "dft"']),
+        (
+            "train",
+            {"training": {"trainer_args": {"loss_type": "dft"}}},
+            ['training.trainer_args.loss_type (default) -> "dft"'],
+        ),
         ("train", GREETING, ['prompting.instruction "One of {labels}." -> "Hello"']),
         ("train", {"dataset": {"splits": {"train": "dev"}}}, ['dataset.splits.train "train" -> "dev"']),
         ("infer", {"inference": {"icl_examples": 1}}, ["inference.icl_examples 0 -> 1"]),

@@ -63,6 +63,19 @@ def test_fixed_examples_are_the_same_for_all_rows_and_splits(loaded: Callable[..
     assert len({row.examples for row in rows}) == 1
 
 
+def test_a_prompt_leaves_room_for_every_label_where_it_is_asked_to(loaded: Callable[..., Any], raw: Raw) -> None:
+    words = {"dataset": {"labels": {"bad": "no", "good": "certainly it is", "mixed": "yes"}, "splits": {"dev": "dev"}}}
+    inputs, maker = loaded(raw(words, {"training": {"icl_examples": 1}}))
+    sizes = [len(label.answer_ids) + len(label.stop_ids) for label in maker.training.labels]
+    limit = max(len(row.encoded.prompt_ids) for row in training_rows(inputs, maker, None)) + min(sizes)
+    for rows in (training_rows, validation_rows):
+        fitted = rows(inputs, maker, limit, fits_labels=True)
+        assert all(len(row.encoded.prompt_ids) + max(sizes) <= limit for row in fitted)
+        assert any(row.encoded.cut.examples for row in fitted)
+        plain = rows(inputs, maker, limit)
+        assert max(len(row.encoded.prompt_ids) for row in plain) + max(sizes) > limit
+
+
 def test_examples_that_had_to_give_way_are_not_recorded(loaded: Callable[..., Any], raw: Raw) -> None:
     inputs, maker = loaded(raw({"inference": {"icl_examples": 2}}))
     whole = evaluated_rows(inputs, maker, "test", None)[0]

@@ -178,6 +178,18 @@ def test_a_stage_that_no_result_waits_for_is_not_run(
     assert "3 of 3 stages to run; saved: 0 shared, 0 done" in plan_lines(plan, results)
 
 
+@pytest.mark.parametrize(
+    ("training", "is_told"),
+    [({}, True), ({"trainer_args": {"loss_type": "dft"}}, False), ({"objective": "t_few"}, False)],
+    ids=str,
+)
+def test_the_objective_is_a_default_where_nothing_else_says_it(
+    plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder, training: Any, is_told: bool
+) -> None:
+    lines = plan_lines(plan_of(project, a=raw({"training": training})), results)
+    assert ("  training.objective = 'nll'" in lines) is is_told
+
+
 def test_why_stands_before_the_defaults(
     plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder
 ) -> None:

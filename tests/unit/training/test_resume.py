@@ -14,11 +14,12 @@ from sft.adapters.method import adapter_method
 from sft.adapters.saving import save_adapter
 from sft.exceptions import StageFailure
 from sft.processes.signals import StopRequested
-from sft.prompts.train_row import TrainRow
+from sft.prompts.train_row import IGNORED, TrainRow
 from sft.runs.progress import Progress
 from sft.training import checked_trainer
 from sft.training.checked_trainer import CheckedTrainer
 from sft.training.checkpoints import CheckpointFolder
+from sft.training.objectives.answer_loss import AnswerLoss
 from sft.training.options import effective_trainer_args
 from sft.training.trainer import TrainerSettings, TrainingRecord, train_model
 
@@ -38,6 +39,7 @@ class Trainings:
         self._rows = rows
         self._folder = folder
         self._stop = stop
+        self.own_loss: Any = None
 
     def piece(self, make: Callable[[], Any], options: Any, args: Any, stop_at: int | None, start: Any = None) -> Any:
         """One process's share: from the newest checkpoint to the end, or until it is asked to stop during a step."""
@@ -56,6 +58,7 @@ class Trainings:
             lambda place: adapter_method("lora").save_start(model, options, place),
             adapter_method("lora").own_tensors,
             resumed,
+            own_loss=self.own_loss,
         )
         self._stop.at, self._stop.requested = stop_at, False
         progress = Progress(self._folder / "progress.json", "train")
@@ -153,6 +156,14 @@ def test_a_continued_adapter_is_taken_up_to_the_last_bit(trainings, make_model, 
     save_adapter(trained, "lora", tmp_path / "earlier")
     options = {**LORA, "lora_alpha": 16}
     trainings.check(lambda: make_model("fp32"), options, ARGS, (2, 4), start=tmp_path / "earlier")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_on_all_labels_is_taken_up_to_the_last_bit(trainings, make_model, rows):
+    answers = [tuple(label for label in row.labels if label != IGNORED) for row in rows]
+    trainings.own_loss = lambda model: AnswerLoss(model, answers, rows)
+    record = trainings.check(lambda: make_model("fp32"), LORA, {**ARGS, "eval_strategy": "epoch"}, (2, 4))
+    assert record.loss_curve[-1].loss < record.loss_curve[0].loss
 
 
 def test_the_best_step_survives_a_stop_at_and_after_the_end_of_an_epoch(trainings, make_model):

@@ -52,6 +52,23 @@ def test_the_child_process_tells_the_ids_of_the_labels(project: Path, raw: Raw) 
     assert "labels are 2 ('no') to 12 tokens ('yes and more') long" in found[1]
 
 
+def test_a_training_on_many_label_tokens_at_once_is_told(
+    monkeypatch: pytest.MonkeyPatch, project: Path, raw: Raw
+) -> None:
+    answer = TokenizerAnswer(label_ids=tuple((label, label + 1, label + 2) for label in range(0, 300, 3)))
+    monkeypatch.setattr(planning, "ask", lambda questions: [answer for _ in questions])
+
+    def config(objective: str, size: int) -> dict[str, Any]:
+        return raw({"training": {"objective": objective, "trainer_args": {"per_device_train_batch_size": size}}})
+
+    configs = {"nll": config("nll", 8), "small": config("t_few", 3), "large": config("t_few", 8)}
+    found = planning.plan_grid(RawGrid(configs, "grid.json", project), {}).warnings
+    told = [text for text in found if "logits" in text]
+    assert [text.split(" at once")[0] for text in told] == [
+        "large: training on all labels holds the logits of 8 rows x 301 tokens"
+    ]
+
+
 def test_a_cell_that_may_hide_rows_is_told(plan_of: Callable[..., Any], project: Path, raw: Raw) -> None:
     rows = "".join(f"text {number},{label}\n" for number in range(9) for label in ("bad", "good"))
     (project / "rows.csv").write_text(f'text,label\n{rows}"one,bad\ntwo",good\n')

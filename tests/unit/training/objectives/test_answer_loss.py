@@ -52,13 +52,13 @@ def make_rows(count: int = 5) -> list[TrainRow]:
     return made
 
 
-def by_hand(model: Any, row: TrainRow) -> torch.Tensor:
-    """Equations 1 to 4 of the paper for one row, token by token, in fp64."""
+def by_hand(model: Any, row: TrainRow, virtual: int = 0) -> torch.Tensor:
+    """Equations 1 to 4 of the paper for one row, token by token, in fp64; so many virtual tokens stand before it."""
     prompt = row.input_ids[: sum(label == IGNORED for label in row.labels)]
     right = ANSWERS.index(row.input_ids[len(prompt) :])
     logprobs = []
     for answer in ANSWERS:
-        logits = model(input_ids=torch.tensor([[*prompt, *answer]]), use_cache=False).logits[0].double()
+        logits = model(input_ids=torch.tensor([[*prompt, *answer]]), use_cache=False).logits[0, virtual:].double()
         places = range(len(prompt) - 1, len(prompt) + len(answer) - 1)
         logprobs.append([logits[at].log_softmax(-1)[token] for at, token in zip(places, answer, strict=True)])
     means = [sum(tokens) / len(tokens) for tokens in logprobs]
@@ -110,6 +110,22 @@ def test_a_prompt_runs_once_for_all_labels(multiple_of: int | None, monkeypatch:
     loss(model, batch, None)
     # What another token follows: 30, 61 | 31, 61 | 32, 61 | 33, 34, 35, 61.
     assert seen == [torch.Size([5, 32 if multiple_of else 9 + 10])]
+
+
+def test_virtual_tokens_stand_before_whole_sequences() -> None:
+    from peft import PromptTuningConfig, get_peft_model
+
+    torch.manual_seed(2)
+    base = make("llama").unload()
+    model = get_peft_model(base, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)).double().eval()
+    rows = make_rows()
+    loss = AnswerLoss(model, ANSWERS, rows)
+    assert loss.slow_reason == "the virtual tokens of its adapter stand before whole sequences"
+    expected = sum(by_hand(model, row, virtual=3) for row in rows) / len(rows)
+    wanted = torch.autograd.grad(expected, list(trained(model).values()))
+    found = loss(model, batch_of(loss, rows), None)
+    assert found.item() == pytest.approx(expected.item(), abs=1e-5)
+    assert torch.allclose(torch.autograd.grad(found, list(trained(model).values()))[0], wanted[0], rtol=1e-5)
 
 
 def test_a_token_that_is_certain_keeps_the_loss_finite() -> None:
