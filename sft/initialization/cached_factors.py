@@ -80,7 +80,7 @@ def _is_kept(initializer: Initializer) -> bool:
 
 
 def _is_worth_hashing(weight: torch.Tensor) -> bool:
-    """On a GPU, the randomised decomposition of large matrices is faster than their way to the hash."""
+    """Not small ones, nor large ones of a GPU, all of which would leave it to be hashed for a fast decomposition."""
     smaller = min(weight.shape)
     return smaller >= KEPT_FROM_SIDE and (weight.device.type == "cpu" or smaller <= initializers.EXACT_UP_TO)
 
