@@ -9,56 +9,27 @@ import errno
 import functools
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from transformers import TrainerCallback
 from trl import SFTTrainer
 
 from sft.adapters.masters import head_as_computed
 from sft.adapters.parameters import set_tensors
+from sft.adapters.virtual_tokens import virtual_tokens
+from sft.models.attention.masks import base_of
 from sft.processes.signals import StopRequested, stop_requested
 from sft.training.callbacks import check_finite
-from sft.training.checkpoints import STATE, TENSORS, Checkpoint, CheckpointFolder, Piece, write_piece
+from sft.training.checkpoints import STATE, TENSORS, Checkpoint, Piece, Saving, write_piece
+from sft.training.label_places import SCORED, PlacingCollator, Trees, at_labels, mean_loss
 from sft.training.objectives.objective import OwnLoss
 from sft.training.rank_allocation import penalty
 from sft.training.row_weights import COLUMN, WeighingCollator, weighed
 from sft.training.step_meter import StepMeter
-
-
-@dataclass(frozen=True)
-class Saving:
-    """Where the checkpoints of a training go, and what it goes on from."""
-
-    folder: CheckpointFolder
-    keep: int | None
-    """How many are kept, beside the best one; None keeps all."""
-
-    save_start: Callable[[Path], None]
-    """Writes what of the model before the first step cannot be computed again."""
-
-    own_tensors: Callable[[torch.nn.Module], dict[str, torch.Tensor]]
-    """The tensors of a model that a checkpoint holds, by name."""
-
-    resumed: Checkpoint | None
-    stage_started: float
-    """`time.perf_counter()` at the start of this piece of the stage."""
-
-    started: float = field(default_factory=time.perf_counter)
-    """The same for this piece of the training."""
-
-    def seconds(self) -> float:
-        """Wall time of the training so far, all pieces together."""
-        return time.perf_counter() - self.started + (self.resumed.piece.seconds if self.resumed else 0.0)
-
-    def stage_seconds(self) -> float:
-        """Wall time of the stage so far, all pieces together."""
-        return time.perf_counter() - self.stage_started + (self.resumed.piece.stage_seconds if self.resumed else 0.0)
+from sft.training.tree_models import trees_of
 
 
 class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
@@ -67,10 +38,13 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     saving: Saving
     data_collator: Any
     _signature_columns: Any
+    _total_train_tokens: Any
     own_loss: OwnLoss | None = None
     """What the loss is, where it is not the library's."""
     kept_step: int | None = None
     """The step whose weights the training ended with, where they are not those of the last one."""
+    trees: Trees | None = None
+    """How the rows of a batch run together; None where they run one by one."""
     _step_loss: torch.Tensor | None = None
     _seen_step = -1
     _saved_step = -1
@@ -97,16 +71,33 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         self._step_loss = loss if self._step_loss is None else self._step_loss + loss
         return loss
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         """The library's loss, which multiplies by the head's weight itself instead of calling the head."""
+        loss: Any
+        base, scored = base_of(self.model), inputs.pop(SCORED, None)
         if self.own_loss is not None:
-            loss: Any = self.own_loss(model, inputs, kwargs.get("num_items_in_batch"))
+            loss = self.own_loss(model, inputs, num_items_in_batch)
         else:
             weights = inputs.pop(COLUMN, None)
-            asked = model if weights is None else weighed(model, weights)
-            with head_as_computed(self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model):
-                loss = super().compute_loss(asked, inputs, *args, **kwargs)
+            asked = model if scored is None else at_labels(model, base.base_model, scored, self.trees)
+            if weights is not None:
+                asked = weighed(asked, weights[:, None] if scored is None else weights[scored["rows"]][None])
+            with head_as_computed(base):
+                if scored is None or self.aux_loss_enabled or return_outputs:
+                    loss = super().compute_loss(asked, inputs, return_outputs, num_items_in_batch)
+                else:
+                    loss = self._loss(asked(**inputs, use_cache=False, fused_lm_head=True), inputs, num_items_in_batch)
         return loss + penalty(self.model) / self.args.gradient_accumulation_steps if self.model.training else loss
+
+    def _loss(self, outputs: Any, inputs: dict[str, Any], count: Any) -> torch.Tensor:
+        metrics = self._metrics["train" if self.model.training else "eval"]
+        if self.model.training:
+            mask = inputs.get("attention_mask")
+            self._total_train_tokens += inputs["input_ids"].numel() if mask is None else mask.sum()
+        metrics["num_tokens"] = [self._total_train_tokens]
+        return mean_loss(outputs, self.args.loss_type, count, metrics)
 
     def take_loss(self, loss: OwnLoss) -> None:
         """Have this loss, and its batches, in the place of the library's."""
@@ -118,6 +109,17 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         self.data_collator = WeighingCollator(self.data_collator)
         self._set_signature_columns_if_needed()
         self._signature_columns = [*self._signature_columns, COLUMN]
+
+    def run_at_labels(self, longest: int) -> None:
+        """Have the output layer run where a token is trained, and what rows of a batch begin with alike run once.
+
+        Not with a loss of its own, nor with label smoothing, which needs the logits of whole rows, nor with virtual
+        tokens, which move the places.
+        """
+        if self.own_loss is not None or self.label_smoother is not None or virtual_tokens(self.model):
+            return
+        self.trees = None if self.aux_loss_enabled else trees_of(self.model, self.args, longest)
+        self.data_collator = PlacingCollator(self.data_collator, self.trees)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The norm before clipping, of each step; ends the run where it, or a loss of the step, is not finite.
@@ -134,7 +136,12 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
         return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """The library's entry; one of the loss curve also says how fast and how large its steps were."""
+        """The library's entry, for which what batches left on the device is read here.
+
+        One of the loss curve also says how fast and how large its steps were.
+        """
+        metrics = self._metrics["train" if self.model.training else "eval"]
+        metrics.update({name: [float(value) for value in values] for name, values in metrics.items()})
         super().log({**logs, **self.meter.point()} if "loss" in logs else logs, start_time)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:

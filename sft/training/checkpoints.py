@@ -8,9 +8,11 @@ under a manifest of its own: what of the model before the first step cannot be c
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sft.exceptions import StageFailure
 from sft.runs.atomic import flush, write_json
@@ -145,6 +147,36 @@ class CheckpointFolder:
             return None
         flaw = flaw_of(self.at(best))
         return None if flaw is None else f"that of the best step so far, {best}: {flaw}"
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Where the checkpoints of a training go, and what it goes on from."""
+
+    folder: CheckpointFolder
+    keep: int | None
+    """How many are kept, beside the best one; None keeps all."""
+
+    save_start: Callable[[Path], None]
+    """Writes what of the model before the first step cannot be computed again."""
+
+    own_tensors: Callable[[Any], dict[str, Any]]
+    """The tensors of a model that a checkpoint holds, by name."""
+
+    resumed: Checkpoint | None
+    stage_started: float
+    """`time.perf_counter()` at the start of this piece of the stage."""
+
+    started: float = field(default_factory=time.perf_counter)
+    """The same for this piece of the training."""
+
+    def seconds(self) -> float:
+        """Wall time of the training so far, all pieces together."""
+        return time.perf_counter() - self.started + (self.resumed.piece.seconds if self.resumed else 0.0)
+
+    def stage_seconds(self) -> float:
+        """Wall time of the stage so far, all pieces together."""
+        return time.perf_counter() - self.stage_started + (self.resumed.piece.stage_seconds if self.resumed else 0.0)
 
 
 def write_piece(folder: Path, piece: Piece) -> None:

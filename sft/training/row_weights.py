@@ -30,13 +30,13 @@ def weighed(model: Callable[..., Any], weights: torch.Tensor) -> Callable[..., A
     rows of one label alone keeps the weight of that label.
 
     Args:
-        model: gives `log_probs` (rows, tokens), 0 where nothing is trained, when it is asked for the fused head.
-        weights: (rows,).
+        model: gives `log_probs`, 0 where nothing is trained, when it is asked for the fused head.
+        weights: of each of them, of a shape that spreads to theirs.
     """
 
     def call(**inputs: Any) -> Any:
         outputs = model(**inputs)
-        outputs.log_probs = outputs.log_probs * weights.to(outputs.log_probs)[:, None]
+        outputs.log_probs = outputs.log_probs * weights.to(outputs.log_probs)
         return outputs
 
     return call

@@ -37,14 +37,12 @@ from sft.training.callbacks import (
     eval_curve,
     loss_curve,
 )
-from sft.training.checked_trainer import CheckedTrainer, ResumeCallback, Saving
-from sft.training.checkpoints import Checkpoint, CheckpointFolder
+from sft.training.checked_trainer import CheckedTrainer, ResumeCallback
+from sft.training.checkpoints import Checkpoint, CheckpointFolder, Saving
 from sft.training.loss_needs import adapters_found, fit_loss, settings_kept
 from sft.training.objectives.objective import OwnLoss
 from sft.training.rank_allocation import rank_callbacks
 from sft.training.row_weights import COLUMN
-
-__all__ = ["TrainerSettings", "TrainingRecord", "train_model"]
 
 
 @dataclass(frozen=True)
@@ -160,6 +158,7 @@ def _build_trainer(
         trainer.take_loss(settings.own_loss(model))
     if COLUMN in trainer.train_dataset.column_names:
         trainer.weigh_rows()
+    trainer.run_at_labels(max(len(row.input_ids) for row in (*rows, *(dev_rows or ()))))
     _check_prepared(trainer.train_dataset, rows, trainer.args)
     _restore_precision(model, weights)
     # Without a processing class the trainer does not rewrite the model's token and generation settings.
