@@ -4,7 +4,7 @@ BIN := .venv/bin
 SITE := import site; print(site.getsitepackages()[0])
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-data install dev check test test-slow cases peers storages bench-engine bench-scoring bench-init clean
+.PHONY: demo demo-data install dev check test test-slow cases peers storages bench-engine bench-scoring bench-init bench-training clean
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2
@@ -44,6 +44,10 @@ bench-scoring: install demo-data peers
 # The initialisers beside a full decomposition, on all linear layers of the demo model; some minutes on one core.
 bench-init: install demo-data
 	$(BIN)/python -m benchmarks.initialization
+
+# Training steps beside TRL's own trainer and a bare loop, and what a small training costs beside them; ten minutes.
+bench-training: install demo-data peers
+	$(BIN)/python -m benchmarks.training
 
 peers: .venv-peers/.installed
 

@@ -1,7 +1,7 @@
 """Loading, training and scoring in this process, through the functions that the stages call."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,28 +39,38 @@ def adapted(bench: Bench, model: Any) -> Any:
     return attach_adapter(model, "lora", {"task_type": "CAUSAL_LM", **LORA}, bench.folder, 13)
 
 
-def train_rows(bench: Bench) -> list[TrainRow]:
-    """As many rows as a step takes, all of one length, so that every step sees the same tokens in whatever order."""
+def train_rows(bench: Bench, shared: int = 0) -> list[TrainRow]:
+    """As many rows as a step takes, all of one length, so that every step sees the same tokens in whatever order.
+
+    Args:
+        bench: says how many, and how long they are.
+        shared: tokens that all of them begin with.
+    """
     chance = random.Random(1)
+    beginning = tuple(chance.randrange(BYTES) for _ in range(shared))
     rows = []
     for _ in range(bench.sizes.batch):
-        ids = tuple(chance.randrange(BYTES) for _ in range(bench.sizes.train_tokens))
+        ids = beginning + tuple(chance.randrange(BYTES) for _ in range(bench.sizes.train_tokens - shared))
         answer = ids[-ANSWER_TOKENS:]
         rows.append(TrainRow(ids, (IGNORED,) * (len(ids) - len(answer)) + answer))
     return rows
 
 
 def train(
-    bench: Bench, model: Any, trainer_args: Mapping[str, Any], progress: Progress | None = None
+    bench: Bench,
+    model: Any,
+    trainer_args: Mapping[str, Any],
+    progress: Progress | None = None,
+    rows: Sequence[TrainRow] | None = None,
 ) -> TrainingRecord:
-    """Train as the stage does, with its defaults under the given arguments."""
+    """Train as the stage does, with its defaults under the given arguments, on the bench's rows or on others."""
     work = bench.folder / "in-process"
     work.mkdir(exist_ok=True)
     settings = TrainerSettings(
         effective_trainer_args(trainer_args, "lora"), 13, CheckpointFolder(work / "checkpoints")
     )
     told = progress or Progress(work / "progress.json", "train")
-    return train_model(model, bench.tokenizer, train_rows(bench), None, settings, told)
+    return train_model(model, bench.tokenizer, rows or train_rows(bench), None, settings, told)
 
 
 def scored(bench: Bench, model: Any) -> LabelScores:

@@ -20,6 +20,7 @@ REGISTRY = {
     "scores": "tests.gpu.scores:run",
     "training": "tests.gpu.training:run",
     "ladder": "tests.gpu.ladder:run",
+    "large": "tests.gpu.large:run",
     "nf4": "tests.gpu.quantized:run_nf4",
     "int8": "tests.gpu.quantized:run_int8",
 }

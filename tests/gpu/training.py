@@ -1,24 +1,29 @@
 """The time of a training step beside plain TRL's: the same model, rows and settings, in turns within one run."""
 
 import itertools
+import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from sft.config.model import QuantizationConfig
+from sft.prompts.train_row import TrainRow
 from sft.runs.progress import Progress
 from tests.gpu.bench import Bench
 from tests.gpu.in_process import LORA, adapted, loaded, train, train_rows
 from tests.gpu.report import Findings
 
 TURNS = 3
+MIB = 1 << 20
 MOST_RATIO = 1.25
 """Of the step times, ours to theirs, on a GPU. A CPU that others use as well gives a figure and no verdict."""
 FIRST_LOSS = 0.02
@@ -32,6 +37,8 @@ class Side:
     model: Any
     seconds: list[float] = field(default_factory=list)
     first_loss: float | None = None
+    peak_mib: float = math.nan
+    """On the GPU, of the last turn, beside what was taken before it."""
 
     def add(self, moments: list[float], loss: float) -> None:
         """A turn: when its steps were over, and the loss of its first one."""
@@ -40,6 +47,25 @@ class Side:
 
 
 def run(bench: Bench, found: Findings) -> None:
+    """Rows that have nothing in common."""
+    compare_steps(bench, found, Comparison(train_rows(bench)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What both sides train."""
+
+    rows: Sequence[TrainRow]
+    name: str = ""
+    """Before the name of each figure."""
+
+    quantization: QuantizationConfig | None = None
+    most_ratio: float = MOST_RATIO
+    most_memory: float | None = None
+    """Of the most memory that a turn took on the GPU beside the models, ours to theirs; None: no figure."""
+
+
+def compare_steps(bench: Bench, found: Findings, asked: Comparison) -> None:
     """Each side has its own model; the first turn of both is only to warm up."""
     settings = {
         "max_steps": bench.sizes.steps,
@@ -50,40 +76,56 @@ def run(bench: Bench, found: Findings) -> None:
         "save_strategy": "no",
         "report_to": "none",
     }
-    ours = Side(adapted(bench, loaded(bench)))
-    theirs = Side(get_peft_model(loaded(bench), LoraConfig(task_type="CAUSAL_LM", **LORA)))
+    bases = [loaded(bench, quantization=asked.quantization) for _ in range(2)]
+    ours = Side(adapted(bench, bases[0]))
+    theirs = Side(get_peft_model(bases[1], LoraConfig(task_type="CAUSAL_LM", **LORA)))
     for turn in range(TURNS + 1):
         for side, turn_of in ((ours, _our_turn), (theirs, _their_turn)):
-            turn_of(bench, side, settings)
+            taken = _begin_peak(bench)
+            turn_of(bench, side, settings, asked.rows)
+            side.peak_mib = torch.cuda.max_memory_allocated() / MIB - taken if bench.on_gpu else math.nan
             if turn == 0:
                 side.seconds.clear()
-    _compare(bench, ours, theirs, found)
+    _compare(bench, ours, theirs, found, asked)
 
 
-def _compare(bench: Bench, ours: Side, theirs: Side, found: Findings) -> None:
+def _begin_peak(bench: Bench) -> float:
+    """The MiB that tensors take on the GPU, the models among them; the most that are taken is watched from here on."""
+    if not bench.on_gpu:
+        return math.nan
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.memory_allocated() / MIB
+
+
+def _compare(bench: Bench, ours: Side, theirs: Side, found: Findings, asked: Comparison) -> None:
     times = [statistics.median(side.seconds) for side in (ours, theirs)]
-    found.figure("rows and tokens of a step", f"{bench.sizes.batch} x {bench.sizes.train_tokens}")
-    found.figure("steps of each", len(ours.seconds))
-    found.figure("a step here (median)", 1000 * times[0], "ms")
-    found.figure("a step of plain TRL (median)", 1000 * times[1], "ms")
+    tokens, before = sum(len(row.input_ids) for row in asked.rows), f"{asked.name}: " if asked.name else ""
+    found.figure(f"{before}rows and tokens of a step", f"{len(asked.rows)} x {tokens // len(asked.rows)}")
+    found.figure(f"{before}steps of each", len(ours.seconds))
+    for name, seconds in zip(("here", "of plain TRL"), times, strict=True):
+        found.figure(f"{before}a step {name} (median)", 1000 * seconds, "ms")
+        found.figure(f"{before}tokens in a second {name}", tokens / seconds)
+    ratio = f"{before}ratio"
     if bench.on_gpu:
-        found.at_most("ratio", times[0] / times[1], MOST_RATIO)
+        found.at_most(ratio, times[0] / times[1], asked.most_ratio)
     else:
-        found.figure("ratio", times[0] / times[1], "", "none on a CPU")
+        found.figure(ratio, times[0] / times[1], "", "none on a CPU")
+    if asked.most_memory is not None and bench.on_gpu:
+        found.figure(f"{before}most memory of a turn here, beside the models", ours.peak_mib, "MiB")
+        found.at_most(f"{before}memory ratio", ours.peak_mib / theirs.peak_mib, asked.most_memory)
     losses = [float("nan") if side.first_loss is None else side.first_loss for side in (ours, theirs)]
-    found.figure("loss of the first step here", losses[0], "nats")
-    found.at_most("its distance from plain TRL's, as a share", abs(losses[0] / losses[1] - 1), FIRST_LOSS)
+    found.figure(f"{before}loss of the first step here", losses[0], "nats")
+    found.at_most(f"{before}its distance from plain TRL's, as a share", abs(losses[0] / losses[1] - 1), FIRST_LOSS)
 
 
-def _our_turn(bench: Bench, side: Side, settings: Mapping[str, Any]) -> None:
+def _our_turn(bench: Bench, side: Side, settings: Mapping[str, Any], rows: Sequence[TrainRow]) -> None:
     clock = _Clock(bench.folder / "clock.json", "train")
-    record = train(bench, side.model.train(), settings, clock)
+    record = train(bench, side.model.train(), settings, clock, rows)
     first = record.loss_curve[0].loss
     side.add(clock.moments, float("nan") if first is None else first)
 
 
-def _their_turn(bench: Bench, side: Side, settings: Mapping[str, Any]) -> None:
-    rows = train_rows(bench)
+def _their_turn(bench: Bench, side: Side, settings: Mapping[str, Any], rows: Sequence[TrainRow]) -> None:
     dataset = Dataset.from_dict({"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]})
     clock = _ClockCallback()
     trainer = SFTTrainer(
