@@ -44,6 +44,8 @@ from sft.training.objectives.objective import OwnLoss
 from sft.training.rank_allocation import rank_callbacks
 from sft.training.row_weights import COLUMN
 
+__all__ = ["TrainerSettings", "TrainingRecord", "train_model"]
+
 
 @dataclass(frozen=True)
 class TrainerSettings:
