@@ -10,9 +10,10 @@ both factors are divided by sqrt(s) and that product, then B0 A0, is taken away 
   taken off both. Costs one more product of that rank per layer.
 """
 
+import functools
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,17 +21,19 @@ from torch import nn
 
 from sft.exceptions import UserError
 from sft.initialization.cached_factors import factors_of, keep_in_bounds
-from sft.initialization.factors import Factors, Initializer, keeps_base, remember_factors
+from sft.initialization.factors import Factors, Initializer, keeps_base, needs_of, remember_factors
 from sft.initialization.layers import ADAPTER, ANCHOR, AdapterLayer, adapter_layers, split_factors
+from sft.initialization.measuring import MEASUREMENTS, measured
 from sft.initialization.original_weights import remember_origins
 from sft.models.library_warnings import note_warning
+from sft.prompts.train_row import TrainRow
 from sft.runs.progress import beat
 
 SHAPE_KEYS = ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out")
 TARGET_KEYS = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 
 
-def initialize(model: Any, initializer: Initializer, name: str) -> None:
+def initialize(model: Any, initializer: Initializer, name: str, rows: Sequence[TrainRow] = ()) -> None:
     """Fill the adapter of a freshly attached PEFT model from its base weights.
 
     Afterwards the model computes what it did before, unless the initialiser is marked `keep_base`; then it warns.
@@ -40,16 +43,18 @@ def initialize(model: Any, initializer: Initializer, name: str) -> None:
         model: a `PeftModel` with one LoRA adapter whose B is 0, before its first forward pass.
         initializer: the function.
         name: what it is called in messages.
+        rows: the training rows, for an initialiser that `needs` them.
 
     Raises:
-        UserError: a target is no linear layer, the weights cannot be read, or the factors do not fit.
+        UserError: a target is no linear layer, the weights cannot be read, the factors do not fit, or there are no
+            rows to look at.
     """
     layers = adapter_layers(model)
     moved, holding = set(), holding_residual(model, layers)
     remember_origins(model, layers)
-    for layer in layers:
+    for layer, knowing in _knowing(model, layers, initializer, name, rows):
         beat()
-        if _fill(layer, initializer, name, layer.name in holding):
+        if _fill(layer, knowing, name, layer.name in holding):
             moved.add(layer.name)
     keep_in_bounds()
     if not moved:
@@ -137,6 +142,47 @@ def made_factors(
     except UserError as error:
         raise UserError(f"{where}: {error}", kind=error.kind) from error
     return _checked(made, a, b, where)
+
+
+def no_rows(name: str) -> UserError:
+    """An initialisation has nothing to look at."""
+    return UserError(f"init_lora_weights {name} looks at training rows, and there are none")
+
+
+def _knowing(
+    model: Any, layers: Sequence[AdapterLayer], initializer: Any, name: str, rows: Sequence[TrainRow]
+) -> Iterator[tuple[AdapterLayer, Initializer]]:
+    """The layers, each with the initialiser that knows already what it needs of the training rows.
+
+    Left out are layers of which nothing can be known: joined experts, and those that no row passes.
+    """
+    needed = needs_of(initializer)
+    if needed is None:
+        yield from ((layer, initializer) for layer in layers)
+        return
+    if not rows:
+        raise no_rows(name)
+    linear = [layer for layer in layers if not layer.is_parameter]
+    unknown = len(layers) - len(linear)
+    for layer, matrix in measured(model, linear, MEASUREMENTS[needed], rows):
+        if matrix is None:
+            unknown += 1
+            continue
+        yield layer, with_matrix(initializer, matrix)
+    if unknown:
+        text = f"{unknown} of {len(layers)} layers that no training row passes, or that are joined experts"
+        note_warning(f"init_lora_weights {name} leaves {text}, as they begin by default")
+
+
+def with_matrix(initializer: Any, matrix: torch.Tensor) -> Initializer:
+    """The initialiser with its fourth argument filled in; marks stay."""
+
+    @functools.wraps(initializer)
+    def bound(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> Mapping[str, torch.Tensor]:
+        made: Mapping[str, torch.Tensor] = initializer(layer, rank, dtype, matrix)
+        return made
+
+    return bound
 
 
 def _take_off(model: Any, layers: list[AdapterLayer], moved: set[str]) -> None:

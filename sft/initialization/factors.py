@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -54,6 +54,28 @@ def deterministic(initializer: Function) -> Function:
     """Mark an initialiser of which the same weights, as `dequantize` reads them, always get the same factors."""
     vars(initializer)["deterministic"] = True
     return initializer
+
+
+def needs(what: Literal["activations", "gradients"]) -> Callable[[Function], Function]:
+    """Mark an initialiser that looks at the training rows; what they make a layer see is its fourth argument.
+
+    Args:
+        what: `activations`: X^T X of the layer's inputs X (tokens, in), float64 (in, in), over every token of every
+            row, prompt and answer; `gradients`: of the mean loss with respect to the weights, fp32 (out, in), the mean
+            of batches of eight rows.
+    """
+
+    def marked(initializer: Function) -> Function:
+        vars(initializer)["needs"] = what
+        return initializer
+
+    return marked
+
+
+def needs_of(initializer: object) -> str | None:
+    """What of the training rows an initialiser looks at; None where it looks at the layer alone."""
+    found: str | None = getattr(initializer, "needs", None)
+    return found
 
 
 def initial_factors(model: nn.Module) -> Mapping[str, Factors]:

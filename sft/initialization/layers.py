@@ -60,6 +60,16 @@ class AdapterLayer:
         return self.base_weight.dtype in EXACT_TYPES
 
     @property
+    def inputs(self) -> int:
+        """How many numbers it reads of a token."""
+        return int(self.module.in_features)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers it gives for a token."""
+        return int(self.module.out_features)
+
+    @property
     def rank(self) -> int:
         """Its rank, after `rank_pattern`."""
         return int(self.module.r[ADAPTER])

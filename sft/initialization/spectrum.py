@@ -78,6 +78,27 @@ def _kept(weight: torch.Tensor, rank: int, found: Triplets) -> Singular:
     return Singular(*(part.to(weight.dtype).contiguous() for part in kept))
 
 
+def top_directions(gram: torch.Tensor, rank: int) -> torch.Tensor:
+    """The eigenvectors of X^T X (n, n) with the `rank` largest eigenvalues, as rows: right singular vectors of X.
+
+    Orthonormal, the largest entry of each positive, in the dtype of the matrix. Exact up to n = 1,536, above by the
+    randomised range finder of `top_singular`.
+
+    Raises:
+        UserError: the rank is above n.
+    """
+    size = len(gram)
+    if rank > size:
+        raise UserError(f"rank {rank} is above {size}, the inputs of a layer")
+    width = min(size, 2 * rank + OVERSAMPLING)
+    if size <= EXACT_UP_TO or width == size:
+        values, vectors = (part.flip(-1) for part in torch.linalg.eigh(gram))
+        rows = vectors.T
+    else:
+        _, values, rows = _randomised(gram, width)
+    return _signed(rows[:rank].T, values[:rank], rows[:rank])[2].contiguous()
+
+
 def _exact(weight: torch.Tensor, rank: int, smallest: bool = False) -> Triplets:
     """At least `rank` triplets from the largest on, or from the smallest on."""
     if weight.shape[0] > weight.shape[1]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters import adapter_registry
+from sft.adapters.lora.peft_initializers import PEFT_INITIALIZERS
 from sft.adapters.method import adapter_method
 from sft.adapters.peft.method import PeftMethod
 from sft.adapters.support import support_matrix, unexportable
@@ -15,9 +16,9 @@ from sft.calibration import calibration_registry
 from sft.calibration.calibrator import Calibrator
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.selection import entry_of
-from sft.initialization.initializers import initializer_registry
+from sft.initialization.initializers import MOVING, initializer_registry, needed_by
 from sft.objectives import objective_registry
-from sft.registry import Registry, import_object
+from sft.registry import import_object
 from sft.tasks import task_registry
 from sft.tasks.task import Task
 
@@ -30,7 +31,7 @@ def methods_record() -> dict[str, Entries]:
     return {
         "tasks": [{"name": name, "default_metrics": list(task.default_metrics)} for name, task in tasks.items()],
         "adapters": [_adapter(name) for name in adapter_registry],
-        "initialisers": _documented(initializer_registry),
+        "initialisers": [*_initialisers(), *_initialisers_of_peft()],
         "metrics": [_metric(name) for name in metric_registry],
         "calibrators": [_calibrator(name, import_object(target)) for name, target in calibration_registry.items()],
     }
@@ -90,18 +91,53 @@ def _adapter(name: str) -> dict[str, Any]:
     }
 
 
-def _documented(registry: Registry) -> Entries:
-    """Name and first docstring line of each entry's file, read without importing it; of an object its own."""
-    return [{"name": name, "summary": _first_line(target)} for name, target in registry.items()]
+def _initialisers() -> Entries:
+    """The project's own, from their files."""
+    return [
+        {
+            "name": name,
+            "summary": _first_line(target),
+            "looks_at": _needed(target) or "weights",
+            "moves_base": name in MOVING,
+            "library": None,
+        }
+        for name, target in initializer_registry.items()
+    ]
+
+
+def _initialisers_of_peft() -> Entries:
+    """By the names that reach them whatever the project's own are called."""
+    return [
+        {
+            "name": f"peft:{name}",
+            "summary": entry.summary,
+            "looks_at": entry.looks_at,
+            "moves_base": entry.moves_base,
+            "library": "peft",
+        }
+        for name, entry in PEFT_INITIALIZERS.items()
+    ]
+
+
+def _needed(target: Any) -> str | None:
+    """What of the training rows an initialiser of the registry looks at."""
+    if not isinstance(target, str):
+        return getattr(target, "needs", None)
+    functions = [node for node in _tree(target).body if isinstance(node, ast.FunctionDef)]
+    return next((needed_by(node) for node in functions if node.name == target.rpartition(":")[2]), None)
 
 
 def _first_line(target: Any) -> str:
-    if not isinstance(target, str):
-        return (inspect.getdoc(target) or "").split("\n")[0]
+    """The first line of the docstring of an entry's file, read without importing it; of an object its own."""
+    text = ast.get_docstring(_tree(target)) if isinstance(target, str) else inspect.getdoc(target)
+    return (text or "").split("\n")[0]
+
+
+def _tree(target: str) -> ast.Module:
+    """The parsed file of an entry, which is empty where it has none."""
     package, _, module = target.partition(":")[0].rpartition(".")
     spec = importlib.util.find_spec(package)
     places = list(spec.submodule_search_locations or []) if spec else []
     files = [Path(place) / f"{module}.py" for place in places]
     source = next((file for file in files if file.is_file()), None)
-    text = ast.get_docstring(ast.parse(source.read_text("utf-8"))) if source else None
-    return (text or "").split("\n")[0]
+    return ast.parse(source.read_text("utf-8") if source else "")

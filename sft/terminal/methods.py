@@ -13,8 +13,7 @@ _HEADS = {
     "tasks": "Tasks (dataset.task_type)",
     "adapters": "Adapters (adapter.method; lora also as `lora: {...}`)",
     "initialisers": (
-        "Initialisers, and the methods that take them (all take file.py:function too; lora and dora any name PEFT"
-        " knows, peft:NAME)"
+        "Initialisers, and the methods that take them (all take file.py:function too; lora and dora also true: Kaiming)"
     ),
     "metrics": (
         "Metrics (evaluation.metrics, the first ranks; also any name of the evaluate library, and file.py:function)"
@@ -31,7 +30,7 @@ def method_lines(methods: Mapping[str, Sequence[Entry]]) -> list[str]:
     """
     lines: list[str] = []
     for registry, entries in methods.items():
-        of_peft = [entry["name"] for entry in entries if entry.get("library") == "peft"]
+        of_peft = [entry["name"] for entry in entries if registry == "adapters" and entry.get("library") == "peft"]
         shown = [entry for entry in entries if entry["name"] not in of_peft]
         lines += ["", _HEADS[registry], *(f"  {entry['name']:<20} {_text(registry, entry)}" for entry in shown)]
         lines += _initialised(methods) if registry == "initialisers" else []
@@ -117,6 +116,8 @@ def _text(registry: str, entry: Entry) -> str:
         looks = "; looks at all evaluated rows" if entry["uses_evaluated_rows"] else ""
         row_sets = _listed("row sets", entry["row_sets"])
         return f"{entry['summary']}{looks}{row_sets}{_listed('options', entry['arguments'])}"
+    if registry == "initialisers" and entry.get("looks_at") in ("activations", "gradients"):
+        return f"{entry['summary']}; looks at {entry['looks_at']} on the training rows"
     return str(entry["summary"])
 
 

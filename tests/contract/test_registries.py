@@ -23,6 +23,7 @@ from sft.experiments.executors import executor_registry
 from sft.experiments.executors.protocol import Executor
 from sft.experiments.planning.checks.sections import SectionChecks
 from sft.inference.answering import Answering
+from sft.initialization.factors import needs_of
 from sft.initialization.initializers import initializer_registry
 from sft.models.config_file import FAULTS
 from sft.models.objective import Objective
@@ -107,8 +108,9 @@ def test_an_entry_has_the_methods_of_its_protocol_with_their_parameters(kind: st
 @pytest.mark.parametrize("name", initializer_registry)
 def test_an_initializer_takes_layer_rank_and_dtype(name: str) -> None:
     parameters = inspect.signature(_entry("initializers", name)).parameters
-    assert list(parameters) == ["layer", "rank", "dtype"]
-    assert str(parameters["dtype"].default) == "torch.bfloat16"
+    needed = needs_of(_entry("initializers", name))
+    assert list(parameters) == ["layer", "rank", "dtype", *([needed] if needed else [])]
+    assert needed or str(parameters["dtype"].default) == "torch.bfloat16"
 
 
 @pytest.mark.parametrize("name", stage_registry)

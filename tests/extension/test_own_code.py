@@ -112,6 +112,54 @@ def test_an_own_initialiser_starts_the_adapter(own: Path, project: Path) -> None
     assert torch.equal(adapted(ids).logits, before)
 
 
+LOOKING = """
+import torch
+from torch import nn
+
+from sft.initialization.factors import needs
+
+
+@needs("activations")
+def strongest_inputs(layer, rank, dtype, activations):
+    strongest = activations.diagonal().argsort(descending=True)[:rank]
+    chosen = torch.eye(len(activations), dtype=dtype, device=activations.device)[strongest]
+    return {"lora_A": chosen, "lora_B": chosen.new_zeros(layer.out_features, rank)}
+
+
+@needs("gradients")
+def steepest(layer, rank, dtype, gradients):
+    left, values, right = torch.linalg.svd(gradients, full_matrices=False)
+    return {"lora_A": right[:rank].to(dtype), "lora_B": (left * values)[:, :rank].to(dtype)}
+"""
+
+
+@pytest.mark.parametrize("name", ["strongest_inputs", "steepest"])
+def test_an_own_initialiser_looks_at_the_training_rows(name: str, project: Path) -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from sft.adapters.attach import attach_adapter
+    from sft.prompts.train_row import TrainRow
+
+    (project / "looking.py").write_text(LOOKING)
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**sizes, vocab_size=20))
+    ids, embedding = torch.arange(10).reshape(1, 10), model.get_input_embeddings().weight
+    with torch.no_grad():
+        embedding[:, 3] = 5  # what every token has much of
+    before = model(ids).logits
+    options = {"r": 2, "init_lora_weights": f"looking.py:{name}"}
+    rows = [TrainRow((1, 2, 3, 4), (-100, -100, 3, 4)), TrainRow((5, 6, 7), (-100, 6, 7))]
+    adapted = attach_adapter(model, "lora", options, folder=project, seed=1, rows=rows)
+    query = adapted.base_model.model.model.layers[0].self_attn.q_proj.lora_A["default"].weight
+    if name == "strongest_inputs":
+        assert torch.equal(query[0], torch.eye(8)[3])
+    assert torch.allclose(adapted(ids).logits, before, atol=1e-5)
+    with pytest.raises(UserError, match="looks at training rows, and there are none"):
+        attach_adapter(LlamaForCausalLM(LlamaConfig(**sizes, vocab_size=20)), "lora", options, project, 1)
+
+
 @pytest.mark.parametrize(
     ("patch", "part"),
     [

@@ -11,7 +11,7 @@ from typing import Any
 from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
 from sft.adapters.own_method import OwnMethod
-from sft.adapters.support import NO_METHOD
+from sft.adapters.support import COLUMNS, NO_METHOD
 from sft.config.canonical import canonical_json
 from sft.pipeline.methods import matrix_record, methods_record
 from sft.training.options import known_defaults
@@ -84,10 +84,30 @@ def cell(entry: dict[str, Any], storage: str) -> str:
     return "trains" if entry["merges"][storage] is not None else "merges"
 
 
+def starts_table() -> list[str]:
+    """Those of the project, then PEFT's, with the storages that LoRA begins on so."""
+    lora = adapter_method("lora")
+    rows = []
+    for entry in methods_record()["initialisers"]:
+        options = {"init_lora_weights": entry["name"]}
+        storages = [kind for kind in COLUMNS if lora.supports(options, kind, OBJECTIVE) is None]
+        rows.append(
+            [
+                f"`{entry['name']}`",
+                entry["summary"].rstrip(".").replace("|", "\\|"),
+                entry["looks_at"],
+                "yes" if entry["moves_base"] else "no",
+                "all" if storages == list(COLUMNS) else ", ".join(f"`{kind}`" for kind in storages),
+            ]
+        )
+    return table(["initialiser", "begins with", "looks at", "B A is taken off", "bases"], *rows)
+
+
 def tables() -> Iterator[tuple[str, list[str]]]:
     """Heading of a section of the page -> its table."""
     yield "The methods", methods_table()
     yield "Options of the project's own methods", options_table()
+    yield "Initialisers", starts_table()
     yield "Which methods take which initialisers", initialisers_table()
     yield "Which method on which base", matrix_table()
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from sft.adapters.layer_sizes import rank_fault, unmatched_targets
 from sft.adapters.lora.data_driven import add_settings, measure
+from sft.adapters.lora.float_copies import begin_on_copies, hold_frozen
 from sft.adapters.lora.initialization import InitChoice
 from sft.adapters.lora.options import disagreements
 from sft.adapters.lora.target_checks import ON_HEAD, TWICE, check_on_model
@@ -54,11 +55,13 @@ def attach_lora(model: Any, options: Mapping[str, Any], folder: Path, rows: Sequ
     attached = build_lora(model, options, choice, rows)
     if options.get("use_dora"):
         _check_norms(attached)
-    if choice.moves_base:
+    if _is_read_as_copies(attached, choice):
+        begin_on_copies(attached, choice, rows)
+    elif choice.moves_base:
         _put_back(attached, half, choice)
         anchor_rounded(attached)
     if choice.kind in ("ours", "own"):
-        initialize(attached, load(initializer_registry, choice.name, "initialiser", folder), choice.name)
+        initialize(attached, load(initializer_registry, choice.name, "initialiser", folder), choice.name, rows)
     return attached
 
 
@@ -76,18 +79,20 @@ def build_lora(
         options: of `peft.LoraConfig`.
         choice: its initialisation, understood.
         rows: the training rows, for initialisations of PEFT's that look at them.
-        initialized: false leaves PEFT's own initialisation out, while the config says that it took place.
+        initialized: false leaves PEFT's own initialisation out, which the config still names.
 
     Raises:
         UserError: the options do not fit the model.
     """
     from peft import get_peft_model
 
-    _check_fit(model, options, choice)
+    for finding in check_on_model(options, model.config.get_text_config().to_dict()):
+        raise UserError(f"{finding.path}: {finding.message}")
     config = _config(model, options, choice)
-    initialization = config.init_lora_weights
+    as_copies = _is_read_as_copies(model, choice)
+    said = True if as_copies else config.init_lora_weights
     try:
-        if not initialized:
+        if as_copies or not initialized:
             config.init_lora_weights = True
         elif choice.reads_rows:
             measure(model, config, choice.name, rows)
@@ -96,11 +101,10 @@ def build_lora(
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         fault = unmatched_targets(options, _layers(model))
         raise UserError(f"target_modules: {fault}" if fault else _no_fit(error), kind="model") from error
-    _check_wrapped(model)
-    _check_ranks(attached)
-    _note_unmatched(attached, options)
-    require_patterns(attached, ADAPTER, "", ("rank_pattern", "alpha_pattern"))
-    attached.peft_config[ADAPTER].init_lora_weights = initialization
+    _check_attached(attached, options)
+    attached.peft_config[ADAPTER].init_lora_weights = said
+    if as_copies and choice.name == "mica":
+        hold_frozen(attached)
     return attached
 
 
@@ -150,6 +154,14 @@ def _put_back(model: Any, half: Mapping[nn.Parameter, torch.Tensor], choice: Ini
         weight: Any = layer.base.weight
         if weight in half:
             weight.data = half[weight]
+
+
+def _check_attached(attached: Any, options: Mapping[str, Any]) -> None:
+    """Refuse, or note, what PEFT has taken without a word."""
+    _check_wrapped(attached.get_base_model())
+    _check_ranks(attached)
+    _note_unmatched(attached, options)
+    require_patterns(attached, ADAPTER, "", ("rank_pattern", "alpha_pattern"))
 
 
 def _check_wrapped(model: Any) -> None:
@@ -238,13 +250,8 @@ def _has_conv1d(model: nn.Module) -> bool:
     return any(is_conv1d(module) for module in model.modules())
 
 
-def _check_fit(model: Any, options: Mapping[str, Any], choice: InitChoice) -> None:
+def _is_read_as_copies(model: Any, choice: InitChoice) -> bool:
+    """Whether PEFT's initialisation would refuse these weights, round them anew or take them for other ones."""
     kinds = {type(weight).__name__ for weight in model.parameters()}
-    quantized = bool(kinds.intersection(QUANTIZED_TYPES)) or hasattr(model, "hf_quantizer")
-    if choice.reads_weights and quantized:
-        text = f"init_lora_weights {choice.name} of PEFT needs unquantised weights; pissa and pca take any"
-        raise UserError(text)
-    for finding in check_on_model(options, model.config.get_text_config().to_dict()):
-        raise UserError(f"{finding.path}: {finding.message}")
-    if choice.moves_base and choice.name == "olora" and _has_conv1d(model):
-        raise UserError("init_lora_weights olora does not know layers that store (in, out), such as GPT-2's")
+    is_quantized = bool(kinds.intersection(QUANTIZED_TYPES)) or hasattr(model, "hf_quantizer")
+    return choice.reads_weights and (is_quantized or (choice.name == "olora" and _has_conv1d(model)))

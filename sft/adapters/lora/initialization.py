@@ -7,25 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sft.adapters.lora.peft_initializers import PEFT_INITIALIZERS, PeftInitializer
 from sft.adapters.method import INITIALISATION, OptionFinding
 from sft.exceptions import UserError
-from sft.initialization.initializers import initializer_registry, is_of_this_process_alone
+from sft.initialization.initializers import NEEDS, initializer_registry, is_of_this_process_alone, needed_by
 from sft.registry import is_own_code, own_code_tree, unknown_name
 
 KEY = INITIALISATION
 PEFT_PREFIX = "peft:"
-READS_ROWS = ("corda", "lora_ga")
-"""PEFT's initialisations that look at training rows."""
-PEFT_NAMES = ("corda", "gaussian", "lora_ga", "mica", "olora", "orthogonal", "pissa")
 PISSA_FAST = re.compile(r"pissa_niter_[1-9]\d*")
 UNSUPPORTED = {
-    "eva": "PEFT repeats the rows until its incremental SVD converges, which on few rows may be never",
+    "eva": "PEFT repeats the rows until its incremental SVD converges, which on few rows may be never; plain eva sees "
+    "each row once",
     "loftq": "it replaces the base weights by rounded ones, so that the saved adapter is not the trained model; "
     "init_lora_weights loftq leaves the base as it is",
 }
 QUANTISED_AT_LOADING = ("nf4", "fp4", "int8", "torchao", "fp8")
 """Kinds of stored weights whose model's files may hold the weights as they were."""
-MOVES_BASE = ("corda", "lora_ga", "olora", "pissa")
 
 
 @dataclass(frozen=True)
@@ -44,24 +42,31 @@ class InitChoice:
         if written in initializer_registry:
             return cls("ours", written)
         name = written.removeprefix(PEFT_PREFIX)
-        if name in PEFT_NAMES or name in UNSUPPORTED or PISSA_FAST.fullmatch(name):
+        if name in PEFT_INITIALIZERS or name in UNSUPPORTED or PISSA_FAST.fullmatch(name):
             return cls("peft", name)
         return cls("own" if is_own_code(written) and name == written else "unknown", written)
 
     @property
+    def of_peft(self) -> PeftInitializer | None:
+        """PEFT's initialisation by a name of its own."""
+        if self.kind != "peft" or not isinstance(self.name, str):
+            return None
+        return PEFT_INITIALIZERS.get("pissa" if PISSA_FAST.fullmatch(self.name) else self.name)
+
+    @property
     def reads_rows(self) -> bool:
         """Whether PEFT looks at training rows under this choice."""
-        return self.kind == "peft" and self.name in READS_ROWS
+        return self.of_peft is not None and self.of_peft.looks_at in NEEDS
 
     @property
     def reads_weights(self) -> bool:
         """Whether PEFT looks at base weights under this choice."""
-        return self.moves_base or (self.kind == "peft" and self.name in ("mica", "orthogonal"))
+        return self.of_peft is not None and self.of_peft.reads_weights
 
     @property
     def moves_base(self) -> bool:
         """Whether PEFT changes base weights under this choice."""
-        return self.kind == "peft" and isinstance(self.name, str) and self.name.startswith(MOVES_BASE)
+        return self.of_peft is not None and self.of_peft.moves_base
 
 
 def loftq_refusal(options: Mapping[str, Any], storage: str) -> str | None:
@@ -81,7 +86,7 @@ def check_initialization(options: Mapping[str, Any], folder: Path) -> list[Optio
         findings += [OptionFinding(key, text) for key in ("lora_bias", "target_parameters") if options.get(key)]
     if options.get("use_dora") and choice.name in ("loftq", "pissa_simplified", "mica"):
         findings.append(OptionFinding("use_dora", f"does not go with init_lora_weights {name}"))
-    return findings + _check_repeated(options, choice)
+    return findings + _check_repeated(options, choice) + _check_even(options, choice)
 
 
 def _check_choice(choice: InitChoice, folder: Path) -> list[OptionFinding]:
@@ -91,7 +96,7 @@ def _check_choice(choice: InitChoice, folder: Path) -> list[OptionFinding]:
         text = f"{choice.name!r} was put into initializer_registry by this process, and stages run in others"
         return [OptionFinding(KEY, f"{text}; name your function as file.py:function or package.module:function")]
     if choice.kind == "unknown":
-        known = [*initializer_registry, *(f"{PEFT_PREFIX}{name}" for name in PEFT_NAMES), "true", "false"]
+        known = [*initializer_registry, *(f"{PEFT_PREFIX}{name}" for name in PEFT_INITIALIZERS), "true", "false"]
         return [OptionFinding(KEY, f"{unknown_name('initialiser', choice.name, known)}, or your own file.py:function")]
     return _check_own(choice.name, folder) if choice.kind == "own" else []
 
@@ -104,9 +109,22 @@ def _check_own(name: str, folder: Path) -> list[OptionFinding]:
     function = name.rpartition(":")[2]
     for node in source.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
-            enough = len(node.args.posonlyargs) + len(node.args.args) >= 2 or node.args.vararg is not None
-            return [] if enough else [OptionFinding(KEY, f"{name}: must take (layer, rank, dtype)")]
+            fault = _signature_fault(node)
+            return [] if fault is None else [OptionFinding(KEY, f"{name}: {fault}")]
     return []
+
+
+def _signature_fault(function: ast.FunctionDef) -> str | None:
+    """What is wrong with the parameters of an own initialiser, and with what it says that it needs."""
+    needed = needed_by(function)
+    if needed is not None and needed not in NEEDS:
+        return f"needs(...) names one of {' and '.join(map(repr, NEEDS))}, written out"
+    parameters = [*function.args.posonlyargs, *function.args.args]
+    required = len(parameters) - len(function.args.defaults)
+    if needed is None and required > 3:
+        return f"is given (layer, rank, dtype); a fourth argument is for what @needs({NEEDS[0]!r}) above it names"
+    enough = len(parameters) >= (2 if needed is None else 4) or function.args.vararg is not None
+    return None if enough else f"must take (layer, rank, dtype{'' if needed is None else f', {needed}'})"
 
 
 def _check_repeated(options: Mapping[str, Any], choice: InitChoice) -> list[OptionFinding]:
@@ -118,3 +136,18 @@ def _check_repeated(options: Mapping[str, Any], choice: InitChoice) -> list[Opti
         return []
     text = f"does not go with PEFT's {choice.name}, which would move the repeated layers' weights once for each"
     return [OptionFinding("layer_replication", f"{text}; init_lora_weights pissa takes them")]
+
+
+def _check_even(options: Mapping[str, Any], choice: InitChoice) -> list[OptionFinding]:
+    """Orthogonal factors are halves of one orthogonal matrix."""
+    if choice != InitChoice("peft", "orthogonal"):
+        return []
+    ranks = {
+        "r": options.get("r") or 8,
+        **{f"rank_pattern.{key}": rank for key, rank in (options.get("rank_pattern") or {}).items()},
+    }
+    return [
+        OptionFinding(path, f"{rank}: init_lora_weights orthogonal takes even ranks; write {rank + 1}")
+        for path, rank in ranks.items()
+        if rank % 2
+    ]

@@ -15,7 +15,7 @@ from sft.registry import nearest
 REFUSED = {
     **OF_THE_PROGRAM,
     "kasa_config": "it destroys part of the base weights, so that the saved adapter is not the trained model",
-    "eva_config": "init_lora_weights eva is not supported",
+    "eva_config": "init_lora_weights eva gives every layer the rank r (rho: 1) and has nothing to set",
     "arrow_config": "it routes between several trained adapters",
     "megatron_config": "Megatron models are not trained here",
     "megatron_core": "Megatron models are not trained here",
@@ -56,7 +56,7 @@ class LowRankOptions(BaseModel):
     """Names, or a pattern, of the layers that get an adapter; default all-linear: every linear layer but the head."""
 
     init_lora_weights: bool | str = True
-    """An initialiser (loftq, milora, pca, pissa, pissa_simplified, umap), `peft:NAME`, own code; default Kaiming."""
+    """An initialiser (eva, loftq, milora, pca, pissa, umap, ...), `peft:NAME`, own code; default true: Kaiming."""
 
     bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases of the base are trained; default none."""

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from sft.exceptions import PackageMissing, UserError
-from sft.initialization.factors import keeps_base
-from sft.initialization.initializers import initializer_registry, require_initializer_package
+from sft.initialization.factors import keeps_base, needs_of
+from sft.initialization.initializers import MOVING, initializer_registry, require_initializer_package
 from sft.initialization.initializers.milora import milora
 from sft.initialization.initializers.pca import pca
 from sft.initialization.initializers.pissa import pissa
@@ -77,11 +77,13 @@ def test_every_initialiser_is_pure(name):
     initializer = import_object(initializer_registry[name])
     layer = linear(48, 64)
     before, state = layer.weight.detach().clone(), torch.get_rng_state()
-    made, again = initializer(layer, 4), initializer(layer, 4)
+    given = (layer, 4, torch.bfloat16, *([torch.eye(64).double()] if needs_of(initializer) else []))
+    made, again = initializer(*given), initializer(*given)
     assert set(made) == {"lora_A", "lora_B"}
     assert made["lora_A"].dtype == made["lora_B"].dtype == torch.bfloat16
     assert all(torch.equal(made[key], again[key]) for key in made)
     assert torch.equal(layer.weight, before)
+    assert bool(made["lora_B"].any()) == (name in MOVING or keeps_base(initializer))
     assert torch.equal(torch.get_rng_state(), state)
     assert not made["lora_A"].requires_grad
 

@@ -23,7 +23,7 @@ def messages(options, folder=Path()):
         {},
         {"r": 4, "lora_alpha": 0.5, "lora_dropout": 0, "target_modules": ["q_proj"], "bias": "lora_only"},
         {"init_lora_weights": False},
-        *({"init_lora_weights": name} for name in ("pca", "umap", "pissa", "pissa_simplified", "olora")),
+        *({"init_lora_weights": name} for name in ("eva", "pca", "umap", "pissa", "pissa_simplified", "olora")),
         *({"init_lora_weights": name} for name in ("milora", "loftq", "gaussian")),
         {"init_lora_weights": "peft:pissa"},
         {"init_lora_weights": "pissa_niter_16"},
@@ -69,7 +69,16 @@ def test_what_peft_takes_is_taken(options):
             {"init_lora_weights": "loftq", "layer_replication": [[0, 2]]},
             "layer_replication: does not go with init_lora",
         ),
-        ({"init_lora_weights": "eva"}, "init_lora_weights: eva: PEFT repeats the rows until"),
+        ({"init_lora_weights": "peft:eva"}, "init_lora_weights: eva: PEFT repeats the rows until"),
+        (
+            {"init_lora_weights": "eva", "eva_config": {"rho": 2}},
+            "eva_config: refused: init_lora_weights eva gives every",
+        ),
+        ({"init_lora_weights": "orthogonal", "r": 5}, "r: 5: init_lora_weights orthogonal takes even ranks; write 6"),
+        (
+            {"init_lora_weights": "peft:orthogonal", "rank_pattern": {"q_proj": 3}},
+            "rank_pattern.q_proj: 3: init_lora_weights orthogonal takes even ranks; write 4",
+        ),
         ({"init_lora_weights": "pissa_simplified", "use_dora": True}, "use_dora: does not go with"),
         ({"init_lora_weights": "pca", "lora_bias": True}, "lora_bias: does not go with init_lora_weights pca"),
         (
@@ -112,7 +121,44 @@ def test_all_findings_come_at_once():
     assert len(messages({"lora_alfa": 3, "peft_type": "X", "r": 0, "bias": "some"})) == 4
 
 
-OWN = "import torch\n\ndef good(layer, rank, dtype=None):\n    pass\n\ndef few(layer):\n    pass\n\nalias = good\n"
+OWN = """
+import torch
+from sft.initialization import factors
+from sft.initialization.factors import needs
+
+WHAT = "activations"
+
+def good(layer, rank, dtype=None):
+    pass
+
+def few(layer):
+    pass
+
+alias = good
+
+@needs("activations")
+def looks(layer, rank, dtype, activations):
+    pass
+
+@factors.needs("gradients")
+def looks_too(layer, rank, *others):
+    pass
+
+@needs("gradients")
+def looks_in_vain(layer, rank, dtype):
+    pass
+
+@needs("labels")
+def looks_elsewhere(layer, rank, dtype, labels):
+    pass
+
+@needs(WHAT)
+def says_it_later(layer, rank, dtype, activations):
+    pass
+
+def says_nothing(layer, rank, dtype, activations):
+    pass
+"""
 
 
 @pytest.mark.parametrize(
@@ -122,6 +168,12 @@ OWN = "import torch\n\ndef good(layer, rank, dtype=None):\n    pass\n\ndef few(l
         ("own.py:alias", None),
         ("own.py:missing", "defines no 'missing'"),
         ("own.py:few", "must take (layer, rank, dtype)"),
+        ("own.py:looks", None),
+        ("own.py:looks_too", None),
+        ("own.py:looks_in_vain", "must take (layer, rank, dtype, gradients)"),
+        ("own.py:looks_elsewhere", "needs(...) names one of 'activations' and 'gradients', written out"),
+        ("own.py:says_it_later", "needs(...) names one of 'activations' and 'gradients', written out"),
+        ("own.py:says_nothing", "a fourth argument is for what @needs('activations') above it names"),
         ("nowhere.py:good", "no file"),
         ("broken.py:good", "is not Python"),
         ("no_such_module_anywhere:good", "no module no_such_module_anywhere"),
