@@ -13,7 +13,7 @@ _HEADS = {
     "tasks": "Tasks (dataset.task_type)",
     "adapters": "Adapters (adapter.method; lora also as `lora: {...}`)",
     "initialisers": (
-        "Initialisers, and the methods that take them (all take file.py:function too; lora and dora also true: Kaiming)"
+        "Initialisers, and the methods that take them (all take file.py:function too, lora and dora true: Kaiming)"
     ),
     "metrics": (
         "Metrics (evaluation.metrics, the first ranks; also any name of the evaluate library, and file.py:function)"

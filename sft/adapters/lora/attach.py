@@ -86,8 +86,6 @@ def build_lora(
     """
     from peft import get_peft_model
 
-    for finding in check_on_model(options, model.config.get_text_config().to_dict()):
-        raise UserError(f"{finding.path}: {finding.message}")
     config = _config(model, options, choice)
     as_copies = _is_read_as_copies(model, choice)
     said = True if as_copies else config.init_lora_weights
@@ -112,6 +110,8 @@ def _config(model: Any, options: Mapping[str, Any], choice: InitChoice) -> "Lora
     """The config of the adapter, in which PEFT's `all-linear` is what is meant by it."""
     from peft import LoraConfig
 
+    for finding in check_on_model(options, model.config.get_text_config().to_dict()):
+        raise UserError(f"{finding.path}: {finding.message}")
     initialization = choice.name if choice.kind == "peft" else True
     fixed = {"init_lora_weights": initialization}
     try:
