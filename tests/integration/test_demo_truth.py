@@ -38,7 +38,7 @@ def demo_grid() -> dict[str, Any]:
     trainer_args = {"learning_rate": 3e-4, "max_steps": 3, "per_device_train_batch_size": 4}
     trained = {
         "dataset": {**base["dataset"], "shots": 4, "max_n_test": 8},
-        "lora": {"r": 4, "lora_alpha": 8, "init_lora_weights": "pissa"},
+        "lora": {"r": 4, "lora_alpha": 8, "init_lora_weights": "pissa", "target_modules": ["q_proj", "v_proj"]},
         "training": {"trainer_args": trainer_args},
     }
     return {"configs": {"zero": base, "pissa": {**base, **trained}}}

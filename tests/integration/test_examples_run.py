@@ -1,13 +1,18 @@
-"""One experiment of each example that needs no hub, made small, through all its stages in real processes."""
+"""One experiment of each example that needs no hub, made small, through all its stages in real processes.
+
+They run as one grid, so that the libraries are imported once for all of them.
+"""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import sft
-from sft.experiments.grids.loading import GridOptions
-from sft.runs.files import ResultsFolder
+from sft.api.grids import GridRun
+from sft.experiments.grids.loading import GridOptions, load_grid
+from sft.experiments.running.settings import RunSettings
 from sft.runs.records import StatusRecord
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +26,8 @@ pytestmark = [
 
 FOUR_ROWS = ("dataset.max_n_test=4",)
 ONE_STEP = ("training.trainer_args.max_steps=1", "training.trainer_args.per_device_train_batch_size=2")
+FEW_LAYERS = ('lora.target_modules=["q_proj", "v_proj"]',)
+"""Each of them is decomposed."""
 SHORT = ("inference.generation_args.max_new_tokens=4",)
 
 # Example -> the experiment that is run (None: there is one), and what makes it small.
@@ -41,7 +48,7 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "jsonnet/nearest_examples.jsonnet": ("nearest", ()),
     "jsonnet/own_initializer.jsonnet": ("row_sketch/seed13", ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/plain_format.jsonnet": ("plain/in-context-2", ()),
-    "jsonnet/quantized.jsonnet": ("4bit/lora-pissa", ("dataset.shots=1", *ONE_STEP)),
+    "jsonnet/quantized.jsonnet": ("4bit/lora-pissa", ("dataset.shots=1", *ONE_STEP, *FEW_LAYERS)),
     "jsonnet/quickstart.jsonnet": ("zero-shot", ()),
     "jsonnet/several_columns.jsonnet": ("template/in-context", ()),
     "jsonnet/summarization.jsonnet": ("lora", ("dataset.shots=2", *ONE_STEP, *SHORT)),
@@ -81,34 +88,50 @@ def test_every_example_without_the_hub_is_run() -> None:
     assert examples - HUB == set(CHOSEN)
 
 
-@pytest.mark.parametrize("example", CHOSEN)
-def test_an_example_runs(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+TOO_LONG = "too long"
+
+
+def written(example: str, *more: str) -> Any:
+    """The config of the experiment that is chosen of an example."""
     only, overrides = CHOSEN[example]
-    ended = sft.run(
-        FOLDER / example, tmp_path, GridOptions(overrides=(*FOUR_ROWS, *overrides), only=only), display=Silent()
-    )
-    assert ended.n_failed == 0, [status.error for status in ended.outcome.statuses.values()]
-    (planned,) = ended.plan.experiments
-    (row,) = json.loads(ResultsFolder(tmp_path).leaderboard("json").read_text("utf-8"))["rows"]
-    assert (row["name"], row["state"]) == (planned.experiment.name, "done")
+    loaded = load_grid(FOLDER / example, GridOptions(overrides=(*FOUR_ROWS, *overrides, *more), only=only))
+    (config,) = loaded.configs.values()
+    return config
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> GridRun:
+    """All of them, each under the name of its example; paths lead as far up from either folder of examples."""
+    configs = {example: {**written(example), "name": example} for example in CHOSEN}
+    too_long = {**written("json/quantized_8bit.json", "inference.max_seq_length=4"), "name": TOO_LONG}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.chdir(FOLDER / "jsonnet")
+        settings = RunSettings(jobs=1)
+        grid = {"configs": {**configs, TOO_LONG: too_long}}
+        return sft.run(grid, tmp_path_factory.mktemp("examples"), settings=settings, display=Silent())
+
+
+@pytest.mark.parametrize("example", CHOSEN)
+def test_an_example_runs(example: str, ran: GridRun) -> None:
+    failed = ran.outcome.statuses.get(example)
+    assert failed is None, failed.error
+    (planned,) = [planned for planned in ran.plan.experiments if planned.experiment.name == example]
+    rows = json.loads(ran.results.leaderboard("json").read_text("utf-8"))["rows"]
+    (row,) = [row for row in rows if row["name"] == example]
+    assert row["state"] == "done"
     metrics = planned.experiment.config.evaluation.metrics or ["macro_f1", "accuracy"]
     prefixes = ("", "dev_") if planned.data.n_dev else ("",)
     numbers = [row["results"][f"{prefix}{name}"] for name in metrics for prefix in prefixes]
     assert all(isinstance(number, float | int) for number in numbers), row["results"]
-    folder = next(iter(ended.outcome.folders.values()))
+    folder = ran.outcome.folders[example]
     assert len((folder.predictions("test", "jsonl")).read_text("utf-8").splitlines()) == 4
     if planned.experiment.config.trains:
-        assert (ended.results.stage("train", planned.keys.train or "").adapter / "adapter_model.safetensors").is_file()
+        assert (ran.results.stage("train", planned.keys.train or "").adapter / "adapter_model.safetensors").is_file()
 
 
-def test_rows_that_are_too_long_after_all_cuts_fail_the_experiment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    overrides = (*FOUR_ROWS, "inference.max_seq_length=4")
-    ended = sft.run(FOLDER / "json/quantized_8bit.json", tmp_path, GridOptions(overrides=overrides), display=Silent())
-    (status,) = ended.outcome.statuses.values()
+def test_rows_that_are_too_long_after_all_cuts_fail_the_experiment(ran: GridRun) -> None:
+    status = ran.outcome.statuses[TOO_LONG]
     assert status.state == "failed"
     assert status.error is not None
     assert status.error.kind == "data"

@@ -24,8 +24,9 @@ MOVED = 1e-3
 RATES: Mapping[str, float] = {"unilora": 0.1}
 """Of methods whose own rate moves too little in so few steps."""
 
-OPTIONS: Mapping[str, Mapping[str, Any]] = {}
-"""Of methods that need some."""
+FEW_LAYERS = {"target_modules": ["q_proj"]}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"boft": FEW_LAYERS, "osf": FEW_LAYERS, "tinylora": FEW_LAYERS}
+"""Of methods that need some, or that take long for each layer."""
 
 METHODS = [name for name in adapter_registry if name not in ("none", "trainable_tokens")]
 """Tokens are not trained where the output head is the embedding, as in this model."""
