@@ -120,6 +120,7 @@ def trainings(tokenizer: Any, rows: list[TrainRow], tmp_path: Path, stop: Simple
         pytest.param({"init_lora_weights": "pca", "use_dora": True}, (1, 5), marks=pytest.mark.slow),
         pytest.param({"init_lora_weights": "pissa", "use_dora": True}, (4,), marks=pytest.mark.slow),
         pytest.param({"init_lora_weights": "pissa_simplified"}, (4,), marks=pytest.mark.slow),
+        pytest.param({"init_lora_weights": "milora"}, (2,), marks=pytest.mark.slow),
         pytest.param({"init_lora_weights": "pissa", "bias": "all"}, (4,), marks=pytest.mark.slow),
         pytest.param({"modules_to_save": ["lm_head"]}, (4,), marks=pytest.mark.slow),
         pytest.param({"trainable_token_indices": [3, 4]}, (4,), marks=pytest.mark.slow),
