@@ -45,7 +45,7 @@ REFUSED = {
     "ensure_weight_tying": NOT_LORAS,
 }
 BEGINNING = Beginning(
-    ("pca", "pissa", "umap"),
+    ("milora", "pca", "pissa", "umap"),
     "sft.initialization.directions:fill_triplets",
     "only the directions of its factors would count, as E begins at 0",
     option="init_lora_weights",

@@ -55,6 +55,17 @@ def test_adalora_begins_at_the_singular_vectors_of_the_weights_with_e_at_0(
     assert model.peft_config["default"].init_lora_weights is True
 
 
+def test_adalora_begins_at_the_last_singular_vectors_with_milora(make_model: Make, logits: Logits) -> None:
+    base = make_model("fp32")
+    before = logits(base)
+    model = attached(base, "adalora", init_lora_weights="milora")
+    assert torch.equal(logits(model), before)
+    for module in layers(model).values():
+        left, _, right = svd(module.get_base_layer().weight.detach())
+        made = module.lora_B["default"].detach() @ module.lora_A["default"].detach()
+        assert (made.double() - left[:, -5:] @ right[-5:]).abs().max() < 1e-4
+
+
 def test_a_b_that_is_0_stays_as_peft_draws_it_so_that_e_has_a_gradient(make_model: Make) -> None:
     model = attached(make_model("fp32"), "adalora", init_lora_weights="pca")
     drawn = attached(make_model("fp32"), "adalora")

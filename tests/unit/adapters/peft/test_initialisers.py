@@ -82,12 +82,12 @@ def test_a_training_that_goes_on_decomposes_nothing(make_model: Make, monkeypatc
             "adalora",
             {"init_lora_weights": "pissa_simplified"},
             "init_lora_weights: 'pissa_simplified' is refused: only the directions of its factors would count, as E "
-            "begins at 0; adalora takes pca, ",
+            "begins at 0; adalora takes milora, pca, ",
         ),
         (
             "adalora",
             {"init_lora_weights": "peft:pissa"},
-            "init_lora_weights: 'peft:pissa' is refused: it is PEFT's, for lora and dora; adalora takes pca, ",
+            "init_lora_weights: 'peft:pissa' is refused: it is PEFT's, for lora and dora; adalora takes milora, pca, ",
         ),
         ("adalora", {"init_lora_weights": "olora"}, "init_lora_weights: 'olora' is refused: it is PEFT's"),
         ("adalora", {"init_lora_weights": False}, "init_lora_weights: false: refused: E would not begin at 0"),
@@ -122,7 +122,7 @@ def test_an_initialiser_that_is_not_taken_is_told_with_those_that_are(
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *(("adalora", {"init_lora_weights": value}) for value in ("pca", "pissa", "umap", True)),
+        *(("adalora", {"init_lora_weights": value}) for value in ("milora", "pca", "pissa", "umap", True)),
         *((name, {"init_weights": value}) for name in ("gralora", "delora") for value in ("pca", "umap", True, False)),
         ("hira", {"init_weights": "gaussian"}),
         ("lokr", {"init_weights": "lycoris"}),
