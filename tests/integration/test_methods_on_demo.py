@@ -25,7 +25,7 @@ RATES: Mapping[str, float] = {"unilora": 0.1}
 """Of methods whose own rate moves too little in so few steps."""
 
 FEW_LAYERS = {"target_modules": ["q_proj"]}
-OPTIONS: Mapping[str, Mapping[str, Any]] = {"boft": FEW_LAYERS, "osf": FEW_LAYERS, "tinylora": FEW_LAYERS}
+OPTIONS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(("boft", "hra", "osf", "tinylora"), FEW_LAYERS)
 """Of methods that need some, or that take long for each layer."""
 
 METHODS = [name for name in adapter_registry if name not in ("none", "trainable_tokens")]
