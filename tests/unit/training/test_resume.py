@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from trl import SFTTrainer
 
 from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
 from sft.adapters.method import adapter_method
@@ -16,7 +17,7 @@ from sft.exceptions import StageFailure
 from sft.processes.signals import StopRequested
 from sft.prompts.train_row import IGNORED, TrainRow
 from sft.runs.progress import Progress
-from sft.training import checked_trainer
+from sft.training import checked_trainer, step_meter
 from sft.training.checked_trainer import CheckedTrainer
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.objectives.answer_loss import AnswerLoss
@@ -212,6 +213,20 @@ def test_a_killed_training_goes_on_from_its_newest_checkpoint(trainings, make_mo
     save_adapter(model, "lora", trainings.checkpoints.path.parent / "adapter")
     weights = (trainings.checkpoints.path.parent / "adapter" / "adapter_model.safetensors").read_bytes()
     assert weights == whole["adapter_model.safetensors"]
+
+
+def test_a_point_counts_the_steps_of_both_pieces(trainings, make_model, rows, monkeypatch):
+    clock, step = SimpleNamespace(now=0.0), SFTTrainer.training_step
+
+    def taking_2_seconds(self, *arguments, **named):
+        clock.now += 2.0
+        return step(self, *arguments, **named)
+
+    monkeypatch.setattr(step_meter, "perf_counter", lambda: clock.now)
+    monkeypatch.setattr(SFTTrainer, "training_step", taking_2_seconds)
+    _, record = trainings.outcome(lambda: make_model("fp32"), LORA, {**ARGS, "logging_steps": 3}, (2,))
+    tokens = sum(len(row.input_ids) for row in rows)
+    assert [point.tokens_per_second for point in record.cost_curve] == pytest.approx([tokens / 6.0, tokens / 6.0])
 
 
 def test_the_last_checkpoint_stays_until_the_next_one_counts(trainings, make_model, monkeypatch):
