@@ -73,7 +73,7 @@ def test_the_matrix_says_of_one_model_what_a_plan_goes_by() -> None:
 def test_a_value_of_none_of_the_types_of_an_option_is_told_once_under_its_name() -> None:
     (found,) = adapter_method("ssf").check({"targets": 5}, Path())
     assert found.path == "targets"
-    assert found.message == "5: input should be a valid string or input should be a valid list"
+    assert found.message == "5: input should be a valid string or a valid list"
 
 
 def test_loftq_needs_weights_that_are_quantised_while_they_are_loaded():
