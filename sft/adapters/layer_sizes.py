@@ -117,6 +117,14 @@ def rank_fault(ranks: Mapping[str, int], sizes: Sizes, *, has_patterns: bool = T
     return f"{text}, or write rank_pattern: {{'{leaves}': {most}}}"
 
 
+def token_fault(ids: Iterable[int], rows: int) -> str | None:
+    """What is wrong with ids of tokens that an embedding of so many rows does not have."""
+    beyond = next((index for index in ids if not 0 <= index < rows), None)
+    return (
+        None if beyond is None else f"{beyond} is no token of this model, whose embedding has the rows 0 to {rows - 1}"
+    )
+
+
 def ranks_of(options: Mapping[str, Any], names: Iterable[str], default: int) -> dict[str, int]:
     """The rank of each layer, as PEFT reads `r` and `rank_pattern`."""
     patterns = options.get("rank_pattern") or {}

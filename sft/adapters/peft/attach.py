@@ -12,7 +12,7 @@ from sft.adapters.peft.fit import require_patterns, told_fault
 from sft.adapters.peft.fitting import fitted_options, target_sizes
 from sft.adapters.peft.row import TIED_ROWS, PeftRow
 from sft.adapters.peft.sizes import size_findings
-from sft.adapters.peft.targets import default_targets
+from sft.adapters.peft.targets import default_targets, require_layers
 from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
 from sft.initialization.layers import ADAPTER
@@ -22,6 +22,9 @@ from sft.registry import import_object
 
 PATTERNS = ("rank_pattern", "alpha_pattern", "lambda_pattern", "n_frequency_pattern", "block_size_pattern")
 """Options that give single layers, by the patterns of their names, another value of an option."""
+
+REFUSALS = (ValueError, TypeError, NotImplementedError)
+"""What PEFT raises of options and targets that it does not take; whatever else it stumbles over is a bug."""
 
 
 def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
@@ -47,15 +50,16 @@ def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
     fault = unmatched_targets(written, [name for name, _ in model.named_modules()])
     if fault is not None:
         raise UserError(f"adapter.target_modules: {fault}", kind="model")
+    require_layers(model, row, {**own, **written})
     _check_sizes(model, row, {**own, **written})
     try:
         config = import_object(row.config)(**copy.deepcopy({**own, **written}))
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UserError(f"adapter: {told_fault(error)}") from error
     try:
         with judged_warnings("the adapter", "config"):
             attached = get_peft_model(model, config)
-    except (TypeError, ValueError, IndexError, KeyError, NotImplementedError, AttributeError) as error:
+    except REFUSALS as error:
         raise UserError(f"the adapter does not fit the model: {told_fault(error)}", kind="model") from error
     _check_wrapped(attached, row)
     _check_ranks(attached, row)

@@ -14,13 +14,14 @@ from sft.adapters.layer_sizes import (
     rank_fault,
     ranks_of,
     targeted,
+    token_fault,
     unmatched_targets,
 )
 from sft.adapters.method import Initialisers, OptionFinding, option_defaults, require_agreement
 from sft.adapters.peft.folder import CONFIG, SAVED, load_peft, with_saved_head
 from sft.adapters.peft.initialisers import begin, begun_by_peft, check_initialisers, named_initialiser
 from sft.adapters.peft.options import check, disagreements, options_model
-from sft.adapters.peft.row import TIED_ROWS, PeftRow
+from sft.adapters.peft.row import TIED_ROWS, TOKENS, PeftRow
 from sft.adapters.peft.sizes import size_findings
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import dataclass_fields
@@ -82,6 +83,11 @@ class PeftMethod:
             return [OptionFinding("method", text)]
         if self.row.targets == "embedding" and config.get("tie_word_embeddings") is True:
             return [OptionFinding("method", f"{self.row.name} {TIED_ROWS}")]
+        rows = config.get("vocab_size")
+        if self.row.targets == "embedding" and type(rows) is int:
+            fault = token_fault(options.get(TOKENS) or (), rows)
+            if fault is not None:
+                return [OptionFinding(TOKENS, fault)]
         if self.row.model_types and kind is not None and kind not in self.row.model_types:
             known = f"{self.row.name} knows the blocks of {', '.join(self.row.model_types)}"
             return [OptionFinding("method", f"{known}, and this model is of type {kind}; prefix_tuning takes any")]

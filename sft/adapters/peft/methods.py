@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from sft.adapters.peft.method import PeftMethod
-from sft.adapters.peft.row import IN_FRONT, READS, WITH_PACKED, WITH_TORCHAO, Fit, PeftRow, SizeRule
+from sft.adapters.peft.row import IN_FRONT, READS, TOKENS, WITH_PACKED, WITH_TORCHAO, Fit, PeftRow, SizeRule
 
 VIRTUAL = "its virtual tokens stand in front of every prompt from the first step on"
 
@@ -124,7 +124,7 @@ TRAINABLE_TOKENS = PeftMethod(
         "Trainable tokens: the embeddings of the tokens that are named",
         "peft.tuners.trainable_tokens.config:TrainableTokensConfig",
         targets="embedding",
-        needed=("token_indices",),
+        needed=(TOKENS,),
         storages=WITH_PACKED,
         learning_rate=1e-3,
     )

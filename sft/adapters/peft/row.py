@@ -23,6 +23,9 @@ TIED_ROWS = (
     "take lora with trainable_token_indices"
 )
 
+TOKENS = "token_indices"
+"""The option of trainable tokens that lists their ids."""
+
 SET_BY_US = "set by the program"
 OF_THE_PROGRAM: Mapping[str, str] = {
     "peft_type": SET_BY_US,

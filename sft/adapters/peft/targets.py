@@ -1,16 +1,17 @@
 """What gets an adapter of PEFT's other methods where the user names nothing, and what is near where nothing fits."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import nn
 
-from sft.adapters.layer_sizes import MOST_CANDIDATES
+from sft.adapters.layer_sizes import MOST_CANDIDATES, is_named, token_fault
 from sft.adapters.lora.targets import ALL_LINEAR, short_names, text_layers
 from sft.adapters.passing import PASSED_WHOLE, passed_by_text
-from sft.adapters.peft.row import Targets
+from sft.adapters.peft.row import TOKENS, PeftRow, Targets
 from sft.exceptions import UserError
+from sft.models.layers.packed_weights import is_packed
 
 KEYS_AND_VALUES = re.compile(
     r"(?:^|[._])(?:k|v|key|value|k_proj|v_proj|key_proj|value_proj|qkv_proj|query_key_value|c_attn|qkv|in_proj)$"
@@ -43,6 +44,46 @@ def default_targets(model: Any, targets: Targets, task_type: str | None) -> dict
         embedding = model.get_input_embeddings()
         return {"target_modules": [next(name for name, module in model.named_modules() if module is embedding)]}
     return {}
+
+
+def require_layers(model: Any, row: PeftRow, options: Mapping[str, Any]) -> None:
+    """Refuse targets that have no weights of the kind that a method works with, of which PEFT says little or nothing.
+
+    Args:
+        model: the loaded base model.
+        row: of the method.
+        options: as written.
+
+    Raises:
+        UserError: kind model: names the first of them.
+    """
+    targets = options.get("target_modules")
+    if not targets or targets == ALL_LINEAR or row.targets == "none":
+        return
+    what, has = KINDS[row.targets]
+    left_out = (options.get("exclude_modules"), options.get("modules_to_save"))
+    for name, module in model.named_modules():
+        if is_named(targets, name) and not has(module) and not any(is_named(left, name) for left in left_out):
+            text = f"{targets!r} names {name or 'the model'} of class {type(module).__name__}, which is no {what}"
+            raise UserError(f"adapter.target_modules: {text}; name such alone", kind="model")
+        if row.targets == "embedding" and is_named(targets, name):
+            fault = token_fault(options.get(TOKENS) or (), len(module.weight))
+            if fault is not None:
+                raise UserError(f"adapter.{TOKENS}: {fault}")
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Whether a module has inputs and outputs, or rows, that an adapter can go to."""
+    sides = any(hasattr(module, side) for side in ("in_features", "infeatures", "nf", "in_channels", "embedding_dim"))
+    return sides or is_packed(module)
+
+
+KINDS: Mapping[Targets, tuple[str, Callable[[nn.Module], bool]]] = {
+    **dict.fromkeys(("linear", "keys_and_values", "values"), ("linear layer", _is_layer)),
+    "norms": ("layer with weights", lambda module: next(module.parameters(), None) is not None),
+    "embedding": ("embedding", lambda module: isinstance(module, nn.Embedding)),
+}
+"""What gets the adapter -> what its targets are in words, and how one is known."""
 
 
 def _keys_and_values(model: Any, task_type: str | None) -> dict[str, Any]:

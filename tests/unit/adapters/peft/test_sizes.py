@@ -133,7 +133,7 @@ def test_what_would_fit_is_told(name: str, options: dict[str, Any], message: str
 def test_nothing_is_said_of_layers_that_are_not_known_or_get_no_adapter() -> None:
     unknown = {**CONFIG, "model_type": "mamba"}
     assert adapter_method("c3a").check_on_model({"block_size": 7}, unknown) == []
-    assert adapter_method("c3a").check_on_model({"block_size": 12, "exclude_modules": r".*mlp.*"}, CONFIG) == []
+    assert adapter_method("oft").check_on_model({"r": 12, "exclude_modules": r".*mlp.*"}, CONFIG) == []
     (told,) = adapter_method("gralora").check_on_model({"gralora_k": 5}, unknown)
     assert told == ("gralora_k", "5: does not divide r, 32; for all layers these fit: 1, 2, 4, 8, 16, 32")
     assert adapter_method("road").check_on_model({"group_size": 3}, unknown) == [("group_size", "3: must be even")]
