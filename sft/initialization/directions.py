@@ -13,6 +13,7 @@ from torch import nn
 
 from sft.exceptions import UserError
 from sft.initialization.apply import made_factors
+from sft.initialization.cached_factors import keep_in_bounds
 from sft.initialization.factors import Initializer
 from sft.initialization.layers import ADAPTER, linear_of
 from sft.initialization.utils import dequantize
@@ -63,6 +64,7 @@ def begin_directions(model: Any, initializer: Initializer, name: str, fill: Call
             beat()
             with torch.no_grad():
                 fill(module, Maker(initializer, f"initialiser {name}, layer {place}"))
+    keep_in_bounds()
 
 
 def fill_triplets(module: Any, maker: Maker) -> None:

@@ -10,8 +10,12 @@ from peft import PeftModel
 
 from sft.adapters.attach import attach_adapter, continue_adapter
 from sft.adapters.method import TASK_TYPE, adapter_method, initialiser_methods
+from sft.adapters.peft.initialisers import LOOKING_AT_ROWS
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.exceptions import UserError
+from sft.initialization.factors import needs_of
+from sft.initialization.initializers import initializer_registry
+from sft.registry import import_object
 from tests.support.method_checks import Cell, check_method, check_start
 from tests.support.tiny_models import MAKERS
 
@@ -89,6 +93,7 @@ def test_a_training_that_goes_on_decomposes_nothing(make_model: Make, monkeypatc
             {"init_lora_weights": "peft:pissa"},
             "init_lora_weights: 'peft:pissa' is refused: it is PEFT's, for lora and dora; adalora takes milora, pca, ",
         ),
+        ("adalora", {"init_lora_weights": "eva"}, "init_lora_weights: 'eva' is refused: it looks at training rows"),
         ("adalora", {"init_lora_weights": "olora"}, "init_lora_weights: 'olora' is refused: it is PEFT's"),
         ("adalora", {"init_lora_weights": False}, "init_lora_weights: false: refused: E would not begin at 0"),
         ("adalora", {"init_lora_weights": "nothere.py:f"}, "init_lora_weights: 'nothere.py:f': no file "),
@@ -153,6 +158,22 @@ def test_own_code_is_found_by_its_option_and_looked_at(tmp_path: Path) -> None:
     assert method.own_code(PCA) == {}
     (finding,) = method.check({"init_weights": "mine.py:one"}, tmp_path)
     assert finding == ("init_weights", "mine.py:one: must take (layer, rank, dtype)")
+
+
+def test_what_looks_at_training_rows_is_refused(make_model: Make, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from sft.initialization.factors import needs\n"
+        "@needs('activations')\ndef start(layer, rank, dtype, activations): ...\n"
+        "same = start\n"
+    )
+    options = {"init_weights": "mine.py:start"}
+    (finding,) = adapter_method("gralora").check(options, tmp_path)
+    assert finding.message.startswith("'mine.py:start' is refused: it looks at training rows, and this method begins")
+    options = {TASK_TYPE: "CAUSAL_LM", "init_weights": "mine.py:same"}
+    with pytest.raises(UserError, match="it looks at training rows"):
+        attach_adapter(make_model("fp32"), "gralora", options, tmp_path, 7)
+    needing = {name for name, target in initializer_registry.items() if needs_of(import_object(target)) is not None}
+    assert needing == set(LOOKING_AT_ROWS)
 
 
 def test_the_package_of_umap_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
