@@ -52,14 +52,14 @@ class StepSeries:
         field: of a `TrainingPoint`, its bytes in GiB.
         title: of its chart.
         axis: what the vertical axis says.
-        form: of its ticks, as d3-format has it.
+        form: of its ticks, as d3-format has it; None: as many digits as they need.
         height: of the drawing area, in pixels.
     """
 
     field: str
     title: str
     axis: str
-    form: str = "~g"
+    form: str | None = None
     height: int = 90
 
 
@@ -97,10 +97,11 @@ def _number_of(point: TrainingPoint, field: str) -> float | None:
 
 
 def _step_chart(series: StepSeries) -> Chart:
-    y = number(series.field, series.axis, {"zero": True}) | {"axis": {"format": series.form}}
+    x = number("step", "step") | {"axis": {"tickMinStep": 1}}
+    y = number(series.field, series.axis, {"zero": True}) | ({"axis": {"format": series.form}} if series.form else {})
     shown = tooltip({"step": "step", series.field: series.axis})
     line = {"type": "line", "style": "series", "point": {"size": 12 if series.height < 100 else 30}}
-    layers = [{"mark": line, "encoding": {"x": number("step", "step"), "y": y, "tooltip": shown}}]
+    layers = [{"mark": line, "encoding": {"x": x, "y": y, "tooltip": shown}}]
     return chart(series.field, series.title, [], layers, height=series.height)
 
 

@@ -8,7 +8,7 @@ DARK = {"text": "#e6e9f0", "muted": "#a3adbf", "grid": "#323a49", "accent": "#7f
 SERIES = ["#1f77b4", "#e07a1f", "#2a9d8f", "#b5489b", "#8d6e3f", "#d1495b", "#5f6caf", "#6b8e23"]
 """Told apart by most colour-blind readers, on light and dark ground."""
 
-BELOW = {"tickCount": {"signal": "max(2, floor(width / 60))"}, "labelSeparation": 8}
+BELOW = {"tickCount": {"signal": "max(3, floor(width / 60))"}, "labelSeparation": 8}
 """The axis of numbers below a chart: a tick every 60 pixels, about, and at least 8 between two labels."""
 
 
