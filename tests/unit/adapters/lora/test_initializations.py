@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter
+from sft.adapters.lora.initialization import InitChoice
 from sft.adapters.lora.peft_initializers import PEFT_INITIALIZERS
 from sft.initialization.initializers import initializer_registry
 from sft.initialization.layers import adapter_layers
@@ -18,8 +19,10 @@ from tests.support.tiny_training import tiny_rows
 KINDS = ("fp32", "bf16", "gpt2", "nf4", "int8")
 OF_PEFT = [name for name in PEFT_INITIALIZERS if name != "pissa"]
 NAMES = ["eva", *OF_PEFT, "peft:pissa", "pissa_niter_4"]
+ROUNDING = {"int8": NAMES, "bf16": [name for name in NAMES if InitChoice.of(name).moves_base]}
+"""Where the exported product of rank 2 r rounds otherwise than the adapter with its anchor; int8 rounds inputs."""
 CELLS = [
-    Cell("lora", kind, {"r": 4, "init_lora_weights": name}, close=2e-2 if kind == "int8" else None)
+    Cell("lora", kind, {"r": 4, "init_lora_weights": name}, close=2e-2 if name in ROUNDING.get(kind, ()) else None)
     for name in NAMES
     for kind in KINDS
 ]
