@@ -19,7 +19,7 @@ def run(place: Any, configs: dict[str, Any]) -> list[str]:
     """The stages that experiments needed."""
     (place.folder / "grid.json").write_text(json.dumps({"configs": configs}), "utf-8")
     before = len(place.events()) if (place.folder / "results" / "events.jsonl").exists() else 0
-    ended = place.sft("run-experiments", "grid.json")
+    ended = place.sft("run-experiments", "grid.json", "--start", "fresh")
     assert ended.returncode == 0, ended.stderr
     events = place.events()[before:]
     started = [event["stage"] for event in events if event.get("state") == "running"]

@@ -15,7 +15,7 @@ def test_a_correction_is_scored_without_a_model(place: Any) -> None:
         configs = {"zero": place.classification(dataset=correction), "lora": place.trained(dataset=correction)}
         (place.folder / "grid.json").write_text(json.dumps({"configs": configs}), "utf-8")
         before = len(place.events()) if (place.folder / "results" / "events.jsonl").exists() else 0
-        ended = place.sft("run-experiments", "grid.json")
+        ended = place.sft("run-experiments", "grid.json", "--start", "fresh")
         assert ended.returncode == 0, ended.stderr
         return sorted(event["stage"] for event in place.events()[before:] if event.get("state") == "running")
 
