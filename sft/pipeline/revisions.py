@@ -67,6 +67,11 @@ def _moved_half_weights(experiment: Experiment) -> bool:
     return _init_of(experiment).moves_base and _may_be_half(experiment.config.model)
 
 
+def _begins_orthogonal_in_half(experiment: Experiment) -> bool:
+    """Whether orthogonal factors were rounded to 16 bits, in which their product is not zero."""
+    return _init_of(experiment) == InitChoice("peft", "orthogonal") and _may_be_half(experiment.config.model)
+
+
 def _moved_shared_weights(experiment: Experiment) -> bool:
     """Whether s B0 A0 was taken off the weights of repeated layers once for each of them."""
     init = _init_of(experiment)
@@ -127,6 +132,7 @@ REVISIONS: Mapping[str, Revision] = {
     "tab_quotes": Revision("infer", 2, lambda it: it.fingerprints.keeps_quotes),
     "best_step": Revision("train", 2, _saves_at_other_steps_than_it_evaluates),
     "moved_half_weights": Revision("train", 2, _moved_half_weights),
+    "orthogonal_in_half": Revision("train", 2, _begins_orthogonal_in_half),
     "moved_shared_weights": Revision("train", 2, _moved_shared_weights),
     "half_modules": Revision("train", 2, _trains_half_modules),
     "half_head": Revision("infer", 2, _may_tie_in_half),

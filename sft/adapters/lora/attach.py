@@ -254,4 +254,6 @@ def _is_read_as_copies(model: Any, choice: InitChoice) -> bool:
     """Whether PEFT's initialisation would refuse these weights, round them anew or take them for other ones."""
     kinds = {type(weight).__name__ for weight in model.parameters()}
     is_quantized = bool(kinds.intersection(QUANTIZED_TYPES)) or hasattr(model, "hf_quantizer")
+    if choice.name == "orthogonal" and any(weight.dtype in HALF_TYPES for weight in model.parameters()):
+        return choice.kind == "peft"  # in 16 bits the product of the factors is not zero
     return choice.reads_weights and (is_quantized or (choice.name == "olora" and _has_conv1d(model)))

@@ -104,6 +104,8 @@ REPEATED = {"layer_replication": [[0, 2], [0, 2]]}
         ({"init_lora_weights": "peft:pissa"}, {}, "moved_half_weights"),
         ({"init_lora_weights": "lora_ga"}, {"model_args": {"torch_dtype": "torch.bfloat16"}}, "moved_half_weights"),
         ({"init_lora_weights": "olora"}, FP32, None),
+        ({"init_lora_weights": "orthogonal"}, {}, "orthogonal_in_half"),
+        ({"init_lora_weights": "orthogonal"}, FP32, None),
         ({"init_lora_weights": "pissa", **REPEATED}, FP32, "moved_shared_weights"),
         ({**OWN, **REPEATED}, {}, "moved_shared_weights"),
         ({"init_lora_weights": "pca", **REPEATED}, {}, None),

@@ -53,6 +53,10 @@ def test_the_model_begins_as_its_base(cell: Cell) -> None:
     check_start(cell)
 
 
+def test_orthogonal_factors_are_not_rounded_to_16_bits() -> None:
+    check_start(Cell("lora", "bf16", {"r": 4, "init_lora_weights": "orthogonal"}, close=1e-3))
+
+
 def test_every_name_has_its_cells() -> None:
     assert not set(NAMES) - {"peft:pissa", "pissa_niter_4"} - {*initializer_registry, *PEFT_INITIALIZERS}
 
