@@ -41,6 +41,7 @@ CUDA_DEVICE = "/dev/nvidia-uvm"
 """Open in every process that has started CUDA, in no other."""
 
 USED_BY: dict[StageName, tuple[str, ...]] = {
+    "train": ("sft.adapters.lora.method", "sft.adapters.lora.attach", "sft.adapters.lora.saving"),
     "infer": ("sft.inference.label_scoring.scoring", "sft.inference.generation"),
     "evaluate": ("evaluate",),
 }
@@ -188,10 +189,13 @@ def load_beforehand(preload: Preload) -> None:
 def _load_model_type(model_type: str) -> None:
     """Import the classes of a model type; one that cannot be is told by the jobs that need it."""
     import transformers
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     try:
         for name in objective_registry:
             objective = objective_named(name)
             getattr(transformers, objective.class_of(model_type) or objective.auto_class)
+        # The first call compiles the names of weights of all model types, which takes a third of a second.
+        get_checkpoint_conversion_mapping(model_type)
     except (ImportError, AttributeError, RuntimeError) as error:
         sys.stderr.write(f"model type {model_type} is not loaded beforehand: {error}\n")
