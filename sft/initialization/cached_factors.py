@@ -61,9 +61,12 @@ def factors_of(
 
 
 def keep_in_bounds() -> None:
-    """Remove what was not used for longest, until what is kept is within `MOST_BYTES`."""
+    """Remove what was not used for longest, until what is kept is within `MOST_BYTES`.
+
+    What a process that was killed left half written counts too; what is being written is the newest, and goes last.
+    """
     with contextlib.suppress(OSError):  # another process may remove the same
-        kept = [(entry.stat(), entry.path) for entry in os.scandir(factors_folder()) if not entry.name.startswith(".")]
+        kept = [(entry.stat(), entry.path) for entry in os.scandir(factors_folder())]
         kept.sort(key=lambda entry: entry[0].st_mtime)
         excess = sum(status.st_size for status, _ in kept) - MOST_BYTES
         for status, path in kept:

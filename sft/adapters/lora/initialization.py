@@ -76,6 +76,19 @@ def loftq_refusal(options: Mapping[str, Any], storage: str) -> str | None:
     return "init_lora_weights loftq starts from what the model's quantisation at loading lost; pissa takes any base"
 
 
+def loftq_findings(options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
+    """That `init_lora_weights: loftq` finds no weights before quantisation where the model's files are quantised.
+
+    Args:
+        options: of `peft.LoraConfig`.
+        config: what the model's `config.json` says.
+    """
+    if not config.get("quantization_config") or InitChoice.of(options.get(KEY) or True) != InitChoice("ours", "loftq"):
+        return []
+    text = "loftq: the files of this model hold its weights quantised already, and not as they were; take pissa"
+    return [OptionFinding(KEY, f"{text}, or quantise the model that it was made of")]
+
+
 def check_initialization(options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
     """What is wrong with `init_lora_weights`, alone and beside other options; own code is parsed, never imported."""
     choice = InitChoice.of(options.get(KEY, True))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from sft.adapters.lora.initialization import KEY, check_initialization, loftq_refusal
+from sft.adapters.lora.initialization import KEY, check_initialization, loftq_findings, loftq_refusal
 from sft.adapters.lora.options import FREELY_CHANGED, LoraOptions, check_dora, check_keys, disagreements
 from sft.adapters.lora.target_checks import check_on_model, check_targets
 from sft.adapters.method import Initialisers, OptionFinding, check_values, option_defaults
@@ -56,7 +56,8 @@ class Lora:
 
     def check_on_model(self, options: Mapping[str, Any], config: Mapping[str, Any]) -> list[OptionFinding]:
         """Options that PEFT takes for any model, and that fail on one such as this."""
-        return check_on_model({**options, **self.fixed}, config)
+        whole = {**options, **self.fixed}
+        return check_on_model(whole, config) + loftq_findings(whole, config)
 
     def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
         """Low-rank factors go beside any weights; magnitudes need the norms, LoftQ what quantisation lost."""

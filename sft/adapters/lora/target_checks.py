@@ -5,7 +5,7 @@ factors beside it (trl/trainer/sft_trainer.py refuses them, after the model was 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sft.adapters.layer_sizes import known_layers, other_layers, rank_fault, ranks_of, targeted, unmatched_targets
@@ -32,8 +32,7 @@ KINDS = "repeats the layers of this model but not its list of their kinds (layer
 
 def check_targets(options: Mapping[str, Any]) -> list[OptionFinding]:
     """Targets that are the output head, and patterns that are no regular expression."""
-    patterns = [key for key in ("target_modules", "exclude_modules") if isinstance(options.get(key), str)]
-    found = [OptionFinding(key, message) for key in patterns if (message := _fault(options[key])) is not None]
+    found = [OptionFinding(key, fault) for key, text in _patterns(options) if (fault := _fault(text)) is not None]
     if found:
         return found
     for key in ("target_modules", "target_parameters"):
@@ -87,6 +86,15 @@ def _check_token_indices(options: Mapping[str, Any]) -> list[OptionFinding]:
         return []
     text = f"{written!r}; allowed: a list of token ids from 0, or such lists by the names of layers"
     return [OptionFinding("trainable_token_indices", text)]
+
+
+def _patterns(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each regular expression among the options, by its option: targets, and the keys of what names single layers."""
+    for key, value in options.items():
+        if key in ("target_modules", "exclude_modules") and isinstance(value, str):
+            yield key, value
+        elif key.endswith("_pattern") and isinstance(value, Mapping):
+            yield from ((key, pattern) for pattern in value)
 
 
 def _fault(pattern: str) -> str | None:

@@ -33,6 +33,14 @@ COUNTS = frozenset(
     | {"target_r", "topk", "vector_length"}
 )
 """Whole numbers from 1, or from 0 where that is the class's default and means something else."""
+BLOCK_SIZES = frozenset({"boft_block_num", "boft_block_size", "oft_block_size"})
+"""Whole numbers of which 0 leaves the matter to another option."""
+VALUES_BY_LAYER: Mapping[str, Any] = {
+    **dict.fromkeys(("block_size_pattern", "n_frequency_pattern", "rank_pattern"), Annotated[int, Field(ge=1)]),
+    "alpha_pattern": Annotated[float, Field(gt=0)],
+    "lambda_pattern": float,
+}
+"""Options that give single layers, by patterns of their names, a value of this type, where the class says no type."""
 
 
 @cache
@@ -102,6 +110,10 @@ def disagreements(row: PeftRow, options: Mapping[str, Any], adapter: Path) -> li
 
 def _checked(key: str, info: FieldInfo, module: str) -> Any:
     kind = checked_type(info.annotation, module)
+    if key in VALUES_BY_LAYER and kind == dict | None:
+        return dict[str, VALUES_BY_LAYER[key]] | None  # type: ignore[valid-type]
+    if key in BLOCK_SIZES:
+        return Annotated[kind, Field(ge=0)]
     if key in COUNTS:
         return Annotated[kind, Field(ge=0 if info.default_text == "0" else 1)]
     if key in ("tinit", "tfinal"):

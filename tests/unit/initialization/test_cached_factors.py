@@ -157,6 +157,16 @@ def test_the_longest_unused_are_removed(cache, monkeypatch):
     assert factors_folder() == cache
 
 
+def test_what_a_killed_process_left_half_written_is_removed_too(cache, monkeypatch):
+    factors_of(pissa, linear(), 4, torch.float32)
+    left = cache / ".tmp-of-a-killed-process"
+    left.write_bytes(bytes(1000))
+    os.utime(left, (1, 1))
+    monkeypatch.setattr(cached_factors, "MOST_BYTES", 1000)
+    keep_in_bounds()
+    assert not left.exists()
+
+
 RACE = """
 import sys, torch
 from sft.initialization import cached_factors

@@ -100,6 +100,7 @@ def test_what_peft_takes_is_taken(options):
             "target_modules: ['embed_tokens'] with ensure_weight_tying puts an adapter on the output head",
         ),
         ({"target_modules": "(q_proj"}, "target_modules: '(q_proj' is no regular expression: missing )"),
+        ({"rank_pattern": {"(q_proj": 4}}, "rank_pattern: '(q_proj' is no regular expression: missing )"),
         ({"exclude_modules": "*head"}, "exclude_modules: '*head' is no regular expression: nothing to repeat"),
         ({"trainable_token_indices": [-1]}, "trainable_token_indices: [-1]; allowed: a list of token ids"),
         ({"trainable_token_indices": {"wte": [True]}}, "trainable_token_indices: {'wte': [True]}; allowed: a list of"),
@@ -217,3 +218,13 @@ def test_checking_imports_neither_torch_nor_peft():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "[] False\n"
+
+
+def test_loftq_needs_files_that_are_not_quantised_yet():
+    method, loftq = adapter_method("lora"), {"init_lora_weights": "loftq"}
+    quantised = {"model_type": "llama", "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    (finding,) = method.check_on_model(loftq, quantised)
+    assert finding.path == "init_lora_weights"
+    assert "the files of this model hold its weights quantised already" in finding.message
+    assert method.check_on_model(loftq, {"model_type": "llama"}) == []
+    assert method.check_on_model({"init_lora_weights": "pissa"}, quantised) == []

@@ -139,6 +139,36 @@ def test_nothing_is_said_of_layers_that_are_not_known_or_get_no_adapter() -> Non
     assert adapter_method("road").check_on_model({"group_size": 3}, unknown) == [("group_size", "3: must be even")]
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (
+            "c3a",
+            {"block_size": 2, "block_size_pattern": {"q_proj": 0}},
+            "block_size_pattern.q_proj: 0: input should be",
+        ),
+        ("waveft", {"n_frequency_pattern": {"q_proj": "many"}}, "n_frequency_pattern.q_proj: 'many': input should be"),
+        ("waveft", {"n_frequency_pattern": {"(q_proj": 8}}, "n_frequency_pattern: '(q_proj' is no regular expression"),
+        ("hira", {"rank_pattern": {"q_proj": 2.5}}, "rank_pattern.q_proj: 2.5: input should be a valid integer"),
+        ("boft", {"boft_block_size": -1}, "boft_block_size: -1: input should be greater than or equal to 0"),
+    ],
+    ids=lambda it: it if isinstance(it, str) and len(it) < 20 else "",
+)
+def test_values_that_no_layer_can_have_are_told_before_they_are_held_against_one(
+    name: str, options: dict[str, Any], message: str
+) -> None:
+    (finding,) = adapter_method(name).check(options, Path())
+    assert f"{finding.path}: {finding.message}".startswith(message)
+
+
+def test_sizes_that_leave_the_matter_to_another_option_are_taken() -> None:
+    for name, options in (
+        ("boft", {"boft_block_size": 0, "boft_block_num": 4}),
+        ("oft", {"oft_block_size": 0, "r": 4}),
+    ):
+        assert adapter_method(name).check(options, Path()) == []
+
+
 def test_what_is_left_out_fits_by_itself() -> None:
     for name in ("oft", "boft", "c3a", "miss", "road", "vblora", "adaption_prompt", "gralora"):
         assert adapter_method(name).check_on_model({}, CONFIG) == [], name
