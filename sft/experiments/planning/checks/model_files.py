@@ -15,8 +15,9 @@ from sft.models.config_file import CONTEXT_NAMES, local_config, written_number
 from sft.models.reading import model_fault
 from sft.models.references import locate
 
-ELSEWHERE = ("subfolder", "variant")
-"""Arguments of `from_pretrained` under which other files are read than those at the top of the folder."""
+ELSEWHERE = ("subfolder", "variant", "transformers_weights")
+"""Arguments of `from_pretrained`, the last also a key of `config.json`, under which other files are read than those of
+the usual names at the top of the folder."""
 
 
 def known_config(name: str, folder: Path) -> Mapping[str, Any]:
@@ -65,7 +66,8 @@ def _fault_of_the_model(model: ModelConfig, folder: Path) -> str | None:
         local = locate(model.name, folder)
     except UserError as error:
         return str(error)
-    lies_elsewhere = any(model.model_args.get(key) for key in ELSEWHERE)
+    told = {**known_config(model.name, folder), **model.model_args}
+    lies_elsewhere = any(told.get(key) for key in ELSEWHERE)
     return None if local is None or lies_elsewhere else model_fault(local)
 
 

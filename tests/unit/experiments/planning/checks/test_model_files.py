@@ -40,6 +40,10 @@ def test_a_model_that_is_cut(project: Path, line_of: Callable[..., str]) -> None
     told = f"{file} is cut or damaged: it has {size - 3} bytes, and {size} by its header; copy it again"
     assert line_of() == f"model.name: {told}"
     assert line_of({"model": {"model_args": {"variant": "fp16"}}}) == ""
+    described = project / "model" / "config.json"
+    other = {**json.loads(described.read_text()), "transformers_weights": "other.safetensors"}
+    described.write_text(json.dumps(other))
+    assert line_of() == ""
 
 
 def test_a_model_of_which_a_part_is_missing(project: Path, line_of: Callable[..., str]) -> None:
