@@ -101,6 +101,8 @@ def at_labels(
 def mean_loss(outputs: Any, loss_type: str, count: Any, metrics: Mapping[str, list[Any]]) -> torch.Tensor:
     """The library's loss without a look at its numbers, for which a GPU would be waited for in each micro-batch.
 
+    Pieces of packed rows may have no trained token; a batch of these has the loss 0.
+
     Args:
         outputs: of a model called by `at_labels`.
         loss_type: `nll`, or `dft`: each loss times the probability of its token.
@@ -110,9 +112,10 @@ def mean_loss(outputs: Any, loss_type: str, count: Any, metrics: Mapping[str, li
     losses = -outputs.log_probs
     if loss_type == "dft":
         losses = losses * outputs.log_probs.exp().detach()
-    metrics["entropy"].append(outputs.entropy.detach().mean())
-    metrics["mean_token_accuracy"].append(outputs.is_top1.float().mean())
-    loss: torch.Tensor = losses.sum() / (losses.numel() if count is None else count)
+    here = max(losses.numel(), 1)
+    metrics["entropy"].append(outputs.entropy.detach().sum() / here)
+    metrics["mean_token_accuracy"].append(outputs.is_top1.sum() / here)
+    loss: torch.Tensor = losses.sum() / (here if count is None else torch.as_tensor(count).clamp(min=1))
     return loss
 
 

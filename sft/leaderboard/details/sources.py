@@ -48,7 +48,7 @@ class TrainingPoint:
 
     Attributes:
         step: optimiser steps taken.
-        loss: mean over the trained tokens since the entry before, in nats.
+        loss: the training objective since the entry before, in nats.
         learning_rate: of the step.
         grad_norm: before clipping.
         tokens_per_second: of prompts and answers, while steps were taken.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,3 +164,14 @@ def test_the_output_layer_runs_at_trained_tokens_alone(train, monkeypatch) -> No
     n_trained = sum(row.n_trained for row in make_rows())
     assert shapes[0] == (n_trained, 32)
     assert shapes[1][0] > n_trained, "the places of prompts behind virtual tokens are left to the library"
+
+
+@pytest.mark.parametrize("count", [None, 0])
+def test_a_batch_without_trained_tokens_has_no_loss(count: int | None) -> None:
+    empty = torch.zeros((1, 0), requires_grad=True)
+    outputs = SimpleNamespace(log_probs=empty, entropy=empty, is_top1=empty.detach().bool())
+    metrics: dict[str, list[Any]] = {"entropy": [], "mean_token_accuracy": []}
+    loss = label_places.mean_loss(outputs, "nll", None if count is None else torch.tensor(count), metrics)
+    assert loss.item() == 0.0
+    assert loss.requires_grad
+    assert [[float(value) for value in values] for values in metrics.values()] == [[0.0], [0.0]]
