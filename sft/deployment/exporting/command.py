@@ -55,7 +55,7 @@ def export_experiment(experiment: ListedExperiment, to: Path, form: SaveMethod) 
 
     Raises:
         UserError: it trains nothing, its adapter cannot be merged, or something is in the folder.
-        DataError: its training is not finished, or not whole any more.
+        DataError: its training is not finished, or that or the export of its grid is not whole any more.
         MachineError: its tokenizer is not cached and the hub does not answer.
         SftError: the export failed; nothing of it is left.
     """
@@ -114,6 +114,7 @@ def _export(
     fields = fields_of(training.path.name, form)
     done = experiment.results.stage("export", key_of(fields))
     if is_done(done):
+        require_whole(done)
         copy_folder(done.exported, place)
         return None
     return _merged(training, record, fields, place)

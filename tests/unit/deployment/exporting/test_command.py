@@ -124,6 +124,10 @@ def test_what_a_grid_has_exported_is_not_merged_again(trained: Any, worker: Simp
     write_manifest(done, [done.exported])
     api.export("one", tmp_path / "to", results.path, form="merged")
     assert (tmp_path / "to" / "model.safetensors").read_text() == "of the grid"
+    (done.exported / "model.safetensors").write_text("of the disk")
+    with pytest.raises(DataError, match=r"has another content.*run its grid again"):
+        api.export("one", tmp_path / "again", results.path, form="merged")
+    assert not (tmp_path / "again").exists()
     assert worker.records == []
 
 
