@@ -12,6 +12,7 @@ from sft.models.stored_kinds import CLASSES_OF_KINDS, KINDS_OF_CLASSES, TORCHAO_
 from sft.registry import nearest, unknown_name
 
 DTYPES = ("float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "uint8", "int8")
+FOUR_BITS = ("fp4", "nf4")
 INSTALL = "pip install 'sft-grid[quantization]'"
 PACKAGES = {
     "BitsAndBytesConfig": ("bitsandbytes", INSTALL),
@@ -59,7 +60,7 @@ def check_quantization(config: QuantizationConfig) -> list[str]:
         elif name.endswith("dtype") and isinstance(value, str) and value.removeprefix("torch.") not in DTYPES:
             messages.append(f"args.{name} is {value!r}; allowed: {', '.join(DTYPES)}")
     if config.config_class == "BitsAndBytesConfig" and not messages:
-        messages += _check_bits(config.args)
+        messages += _check_bits(config.args) + _check_four_bits(config.args)
     if config.config_class == "TorchAoConfig" and "quant_type" in config.args:
         messages += _check_torchao(config.args["quant_type"])
     return messages
@@ -156,6 +157,14 @@ def _check_bits(args: Mapping[str, Any]) -> list[str]:
         return []
     what = "both load_in_4bit and load_in_8bit are true" if asked else "neither load_in_4bit nor load_in_8bit is true"
     return [f"args: {what}; write one of them, or leave model.quantization out"]
+
+
+def _check_four_bits(args: Mapping[str, Any]) -> list[str]:
+    """A type of 4 bits that bitsandbytes does not have, which transformers takes as it is written."""
+    written = args.get("bnb_4bit_quant_type", FOUR_BITS[0])
+    if written in FOUR_BITS:
+        return []
+    return [f"args.bnb_4bit_quant_type is {written!r}; allowed: {', '.join(FOUR_BITS)}"]
 
 
 def _check_torchao(written: Any) -> list[str]:

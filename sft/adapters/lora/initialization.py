@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sft.adapters.lora.peft_initializers import PEFT_INITIALIZERS, PeftInitializer
-from sft.adapters.method import INITIALISATION, OptionFinding
+from sft.adapters.method import INITIALISATION, OptionFinding, check_options
+from sft.adapters.peft.options import options_model
 from sft.exceptions import UserError
 from sft.initialization.initializers import NEEDS, initializer_registry, is_of_this_process_alone, needed_by
 from sft.registry import is_own_code, own_code_tree, unknown_name
@@ -22,6 +23,11 @@ UNSUPPORTED = {
     "loftq": "it replaces the base weights by rounded ones, so that the saved adapter is not the trained model; "
     "init_lora_weights loftq leaves the base as it is",
 }
+SETTINGS = {
+    "corda_config": "peft.tuners.lora.config:CordaConfig",
+    "lora_ga_config": "peft.tuners.lora.config:LoraGAConfig",
+}
+"""Option -> the class of PEFT whose keys it has."""
 QUANTISED_AT_LOADING = ("nf4", "fp4", "int8", "torchao", "fp8")
 """Kinds of stored weights whose model's files may hold the weights as they were."""
 
@@ -99,7 +105,7 @@ def check_initialization(options: Mapping[str, Any], folder: Path) -> list[Optio
         findings += [OptionFinding(key, text) for key in ("lora_bias", "target_parameters") if options.get(key)]
     if options.get("use_dora") and choice.name in ("loftq", "pissa_simplified", "mica"):
         findings.append(OptionFinding("use_dora", f"does not go with init_lora_weights {name}"))
-    return findings + _check_repeated(options, choice) + _check_even(options, choice)
+    return findings + _check_repeated(options, choice) + _check_even(options, choice) + _check_settings(options)
 
 
 def _check_choice(choice: InitChoice, folder: Path) -> list[OptionFinding]:
@@ -164,3 +170,18 @@ def _check_even(options: Mapping[str, Any], choice: InitChoice) -> list[OptionFi
         for path, rank in ranks.items()
         if rank % 2
     ]
+
+
+def _check_settings(options: Mapping[str, Any]) -> list[OptionFinding]:
+    """Unknown keys and values of the settings that PEFT's initialisations by training rows have."""
+    found = []
+    for key, settings in SETTINGS.items():
+        written = options.get(key) or {}
+        known = options_model(settings, ())
+        if isinstance(written, Mapping):
+            found += [OptionFinding(f"{key}.{path}", message) for path, message in check_options(written, known)]
+        else:
+            found.append(
+                OptionFinding(key, f"{written!r}: must be an object; its keys: {', '.join(known.model_fields)}")
+            )
+    return found

@@ -9,6 +9,8 @@ from sft.wording import json_kind
 
 MAX_EXPERIMENTS = 10_000
 SHOWN_NAMES = 5
+REQUIRED = frozenset({"dataset", "model", "prompting"})
+"""Keys by which a config is known where a map of configs is taken for one."""
 
 Config = dict[str, Any]
 Configs = dict[str, Config]
@@ -62,6 +64,11 @@ def _entries(value: Any, stem: str) -> list[tuple[str, Any]]:
         allowed = "{configs: {name: config}}, a list of configs or one config"
         raise UserError(f"a grid must be {allowed}, got {json_kind(value)}")
     if "configs" not in value:
+        named = [name for name, entry in value.items() if isinstance(entry, dict) and entry.keys() >= REQUIRED]
+        if named:
+            raise UserError(
+                f"{named[0]!r} is a config in a map without configs; write {{configs: {{...}}}} around the map"
+            )
         return [(_written_name(value, stem), value)] if value else []
     others = sorted(set(value) - {"configs"})
     if others:

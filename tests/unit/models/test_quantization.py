@@ -42,6 +42,11 @@ def section(name: str, **args: Any) -> QuantizationConfig:
             {"load_in_4bit": True, "bnb_4bit_compute_dtype": "bf16"},
             "is 'bf16'; allowed: float32",
         ),
+        (
+            "BitsAndBytesConfig",
+            {"load_in_4bit": True, "bnb_4bit_quant_type": "nf5"},
+            "args.bnb_4bit_quant_type is 'nf5'; allowed: fp4, nf4",
+        ),
     ],
 )
 def test_a_section_that_cannot_work_is_told_in_one_line(name: str, args: dict[str, Any], message: str):

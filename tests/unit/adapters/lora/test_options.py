@@ -26,6 +26,8 @@ def messages(options, folder=Path()):
         *({"init_lora_weights": name} for name in ("eva", "pca", "umap", "pissa", "pissa_simplified", "olora")),
         *({"init_lora_weights": name} for name in ("milora", "loftq", "gaussian")),
         {"init_lora_weights": "peft:pissa"},
+        {"init_lora_weights": "corda", "corda_config": {"corda_method": "kpm"}, "lora_ga_config": None},
+        {"init_lora_weights": "lora_ga", "lora_ga_config": {"direction": "A2rBr", "stable_gamma": 8}},
         {"init_lora_weights": "pissa_niter_16"},
         {"rank_pattern": {"q_proj": 4}, "alpha_pattern": {"q_proj": 2.5}, "use_rslora": True},
         {"use_dora": True, "init_lora_weights": "pissa", "modules_to_save": ["lm_head"], "exclude_modules": "a.*"},
@@ -57,6 +59,18 @@ def test_what_peft_takes_is_taken(options):
         ({"bias": "some"}, "bias: 'some': input should be 'none', 'all' or 'lora_only'"),
         ({"target_modules": 5}, "target_modules: 5: input should be a valid string or a valid list"),
         ({"target_modules": ["q_proj", 5]}, "target_modules.1: 5: input should be a valid string"),
+        (
+            {"init_lora_weights": "corda", "corda_config": {"corda_method": "xpm"}},
+            "corda_config.corda_method: 'xpm': input should be 'ipm' or 'kpm'",
+        ),
+        (
+            {"init_lora_weights": "lora_ga", "lora_ga_config": {"directions": "ArBr"}},
+            "lora_ga_config.directions: unknown key (did you mean direction?); allowed: direction, scale",
+        ),
+        (
+            {"init_lora_weights": "lora_ga", "lora_ga_config": "ArBr"},
+            "lora_ga_config: 'ArBr': must be an object; its keys: direction, scale, stable_gamma",
+        ),
         ({"init_lora_weights": "pisa"}, "init_lora_weights: unknown initialiser 'pisa' (did you mean pissa?)"),
         ({"init_lora_weights": "peft:pca"}, "init_lora_weights: unknown initialiser 'peft:pca'"),
         (

@@ -36,6 +36,10 @@ def test_an_empty_grid_is_zero_experiments(value: Any) -> None:
         ("x", "got text"),
         ({"configs": []}, "configs: must be a map from names to configs, got a list"),
         ({"configs": {}, "base": {}}, "unknown key beside configs: base"),
+        (
+            {"a": {"dataset": {}, "model": {}, "prompting": {}}},
+            "'a' is a config in a map without configs; write {configs: {...}} around the map",
+        ),
         ({"configs": {"a": 3}}, 'experiment #1 "a": must be a config object, got a number'),
         ([{}, []], 'experiment #2 "0002": must be a config object, got a list'),
         ([{"name": 3}], "experiment 0001: name: must be text, got a number"),
