@@ -63,8 +63,7 @@ def export_experiment(experiment: ListedExperiment, to: Path, form: SaveMethod) 
     trainings = experiment.trainings
     if not trainings:
         raise UserError(f"{title} trains nothing, so it has nothing to export")
-    if to.is_file() or (to.is_dir() and any(to.iterdir())):
-        raise UserError(f"--to {to}: {'is a file' if to.is_file() else 'is not empty'}; name a folder that is new")
+    _require_room(to)
     require_whole(*trainings)
     written: list[Path] = []
     for training in trainings:
@@ -76,6 +75,18 @@ def export_experiment(experiment: ListedExperiment, to: Path, form: SaveMethod) 
             return Exported(title, tuple(written), stopped_by)
         written.append(place)
     return Exported(title, tuple(written))
+
+
+def _require_room(to: Path) -> None:
+    """Refuse a place where something is, and one below a file, where no folder can be made."""
+    advice = "name a folder that is new"
+    if to.is_dir() and any(to.iterdir()):
+        raise UserError(f"--to {to}: is not empty; {advice}")
+    if to.is_file():
+        raise UserError(f"--to {to}: is a file; {advice}")
+    above = next(folder for folder in to.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise UserError(f"--to {to}: {above} is a file; {advice}")
 
 
 def _record(experiment: ListedExperiment, training: JobFolder) -> JobRecord:

@@ -150,6 +150,7 @@ def test_a_failed_export_is_told_and_leaves_nothing(trained: Any, worker: Simple
         ({}, "new", "onnx", "--as onnx: no such form; there are adapter, merged, state_dict, safetensors, full_model"),
         ({}, "full", "adapter", "--to .*full: is not empty; name a folder that is new"),
         ({}, "full/file", "adapter", "--to .*full/file: is a file; name a folder that is new"),
+        ({}, "full/file/a/b", "merged", "--to .*full/file/a/b: .*full/file is a file; name a folder that is new"),
         ({"lora": ..., "dataset": {"shots": 0}, "training": ...}, "new", "adapter", r"one \[\w{8}\] trains nothing"),
         (
             {"adapter": {"method": "bottleneck"}, "lora": ...},
@@ -158,7 +159,7 @@ def test_a_failed_export_is_told_and_leaves_nothing(trained: Any, worker: Simple
             r"--as merged: one .*; write --as adapter",
         ),
     ],
-    ids=["form", "not-empty", "file", "nothing", "unmergeable"],
+    ids=["form", "not-empty", "file", "below-a-file", "nothing", "unmergeable"],
 )
 def test_what_cannot_be_exported_is_refused_before_anything_runs(
     trained: Any, worker: SimpleNamespace, tmp_path: Path, patch: Any, to: str, form: str, told: str
