@@ -41,6 +41,7 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "json/tweets_t_few.json": (None, ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/calibration.jsonnet": ("in-context-2/domain", ("inference.calibration_args.num_estimations=2",)),
     "jsonnet/generation.jsonnet": ("in-context-drawn", SHORT),
+    "jsonnet/initialisers.jsonnet": ("orthogonal/seed13", ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/label_words.jsonnet": ("simple/in-context", ()),
     "jsonnet/many_labels.jsonnet": ("listed/mean", ()),
     "jsonnet/many_setups.jsonnet": ("in-context-1/batch/seed13", ()),
