@@ -31,9 +31,9 @@ def _take_memory_away(told: dict[str, Any], memory_step: int) -> None:
     if "memory_fraction" in told:
         torch.cuda.set_per_process_memory_fraction(told["memory_fraction"])
     elif memory_step < told["fits_from_step"]:
-        from trl import SFTTrainer
+        from sft.training.checked_trainer import CheckedTrainer
 
-        SFTTrainer.compute_loss = _out_of_memory
+        CheckedTrainer.compute_loss = _out_of_memory  # type: ignore[method-assign]
 
 
 def _out_of_memory(*_: Any, **__: Any) -> None:
