@@ -17,6 +17,8 @@ from sft.models.storages import EXACT_TYPES, PLAIN_TYPES, is_conv1d, is_exact
 
 ADAPTER = "default"
 ANCHOR = "anchor"
+OF_BASE = "base_model.model."
+"""What PEFT puts before the names of the modules of a base."""
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,11 @@ import torch
 from torch import nn
 
 from sft.exceptions import UserError
-from sft.initialization.layers import AdapterLayer
+from sft.initialization.layers import OF_BASE, AdapterLayer
 from sft.models.layers.weight_files import WeightFiles, weight_files_of
 from sft.models.storages import PLAIN_TYPES
 
 ATTRIBUTE = "sft_origin"
-OF_ADAPTERS = "base_model.model."
-"""What PEFT puts before the names of the modules of a base."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def remember_origins(model: Any, layers: Iterable[AdapterLayer]) -> None:
     base = model.get_base_model()
     files, prefix = weight_files_of(base), f"{base.base_model_prefix}."
     for layer in layers:
-        name = layer.name.removeprefix(OF_ADAPTERS)
+        name = layer.name.removeprefix(OF_BASE)
         names = (name, name.removeprefix(prefix), f"{prefix}{name}")
         vars(layer.base)[ATTRIBUTE] = Origin(files, tuple(f"{each}.weight" for each in names))
 

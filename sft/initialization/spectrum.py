@@ -30,6 +30,11 @@ class Singular:
     right: torch.Tensor
     """(rank, in), orthonormal rows."""
 
+    def factors(self, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        """A = sqrt(S) V^T and B = U sqrt(S), whose product B A is the sum of these triplets."""
+        root = self.values.sqrt()
+        return {"lora_A": (root[:, None] * self.right).to(dtype), "lora_B": (self.left * root).to(dtype)}
+
 
 def top_singular(weight: torch.Tensor, rank: int) -> Singular:
     """The `rank` largest singular triplets of `weight` (out, in), largest first, in its dtype.

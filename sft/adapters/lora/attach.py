@@ -22,7 +22,7 @@ from sft.adapters.peft.folder import load_peft
 from sft.exceptions import UserError
 from sft.initialization.apply import anchor_rounded, initialize, shared_weights
 from sft.initialization.initializers import initializer_registry
-from sft.initialization.layers import ADAPTER, adapter_layers
+from sft.initialization.layers import ADAPTER, OF_BASE, adapter_layers
 from sft.models.library_warnings import judged_warnings, note_warning
 from sft.models.storages import HALF_TYPES, is_conv1d, known_storage
 from sft.prompts.train_row import TrainRow
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
 QUANTIZED_TYPES = ("Params4bit", "Int8Params")
-OF_BASE = "base_model.model."
-"""What PEFT puts before the names of the modules of a base."""
 OF_LAYERS = "knows linear layers only: take joined experts off the targets, or take pissa or pca"
 
 

@@ -36,6 +36,4 @@ def loftq(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> d
     original = original_weight(layer).to(quantised)
     if original.shape != quantised.shape or (original - quantised).norm() > FARTHEST * original.norm():
         raise UserError("the model's files hold another matrix under its name; take pissa", kind="model")
-    top = top_singular(original - quantised, rank)
-    root = top.values.sqrt()
-    return {"lora_A": (root[:, None] * top.right).to(dtype), "lora_B": (top.left * root).to(dtype)}
+    return top_singular(original - quantised, rank).factors(dtype)

@@ -20,6 +20,4 @@ def milora(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> 
         rank: number of singular triplets, at most the smaller side of W.
         dtype: of the result.
     """
-    minor = bottom_singular(dequantize(layer), rank)
-    root = minor.values.sqrt()
-    return {"lora_A": (root[:, None] * minor.right).to(dtype), "lora_B": (minor.left * root).to(dtype)}
+    return bottom_singular(dequantize(layer), rank).factors(dtype)

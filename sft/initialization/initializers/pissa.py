@@ -19,6 +19,4 @@ def pissa(layer: nn.Module, rank: int, dtype: torch.dtype = torch.bfloat16) -> d
         rank: number of singular triplets, at most the smaller side of W.
         dtype: of the result.
     """
-    top = top_singular(dequantize(layer), rank)
-    root = top.values.sqrt()
-    return {"lora_A": (root[:, None] * top.right).to(dtype), "lora_B": (top.left * root).to(dtype)}
+    return top_singular(dequantize(layer), rank).factors(dtype)
