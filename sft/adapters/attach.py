@@ -7,10 +7,8 @@ from typing import Any
 from sft.adapters.method import OF_THE_TRAINED, adapter_method
 from sft.adapters.saving import wrong_kind
 from sft.exceptions import UserError
+from sft.models.loading import SEED_LIMIT
 from sft.prompts.train_row import TrainRow
-
-SEED_LIMIT = 2**32
-"""NumPy takes seeds below this; larger ones are folded into the range."""
 
 
 def attach_adapter(

@@ -54,6 +54,9 @@ class AdapterMethod(Protocol):
     initialisers: Initialisers | None
     """The initialisers that it takes; None where it takes none."""
 
+    trains_head: bool
+    """Whether it trains the output head without being asked."""
+
     saved_as: str
     """The file by which a folder is known to hold an adapter of this method; empty where nothing is ever saved."""
 
@@ -94,12 +97,12 @@ class AdapterMethod(Protocol):
         """Why a trained adapter cannot become part of a base stored so; None where it can."""
         ...
 
-    def with_head(self, options: Mapping[str, Any], head: str) -> Mapping[str, Any]:
-        """The options under which the output head is trained as well (`training.last_layer`), with weights of its own.
+    def with_head(self, options: Mapping[str, Any], head: Sequence[str]) -> Mapping[str, Any]:
+        """The options under which the output head is trained as well, with weights of its own.
 
         Args:
             options: of this method.
-            head: name of the head among the modules of the base.
+            head: names of the modules of the base that are the head.
 
         Raises:
             UserError: this method trains it already, or cannot.

@@ -21,6 +21,7 @@ class NoAdapter:
     options: type[BaseModel] = NoOptions
     initialisers = None
     saved_as = ""
+    trains_head = False
     trainer_defaults: Mapping[str, Any] = {}
 
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
@@ -42,7 +43,7 @@ class NoAdapter:
         """There is nothing to merge."""
         return "adapter.method is none: nothing is trained"
 
-    def with_head(self, options: Mapping[str, Any], head: str) -> NoReturn:
+    def with_head(self, options: Mapping[str, Any], head: Sequence[str]) -> NoReturn:
         """Always an error."""
         self.attach(None, options, Path(), ())
 

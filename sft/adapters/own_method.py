@@ -41,6 +41,7 @@ class OwnMethod(ABC):
     options: type[BaseModel]
     initialisers = None
     saved_as = METHOD_FILE
+    trains_head = False
     trainer_defaults: Mapping[str, Any] = {}
 
     @abstractmethod
@@ -74,7 +75,7 @@ class OwnMethod(ABC):
         """It cannot, where a subclass does not say how."""
         return f"an adapter of {self.name} is no part of the base's weights"
 
-    def with_head(self, options: Mapping[str, Any], head: str) -> Mapping[str, Any]:
+    def with_head(self, options: Mapping[str, Any], head: Sequence[str]) -> Mapping[str, Any]:
         """Noted among the options, so that the saved adapter says so."""
         return {**options, HEAD: True}
 

@@ -21,6 +21,14 @@ class ModelConfig(Section):
     name: str
     """Hub id or local folder, or a local GGUF file; relative to the grid file."""
 
+    auto_class: str | None = None
+    """Transformers Auto class that loads the model, by its own name, which says how the model answers; default the
+    first of the task type's that this kind of model can be loaded by.
+
+    `AutoModelForCausalLM` writes or scores the answer after the prompt; `AutoModelForSequenceClassification` has a
+    head with one output for each label.
+    """
+
     quantization: QuantizationConfig | None = None
     """Quantisation at loading; default none."""
 

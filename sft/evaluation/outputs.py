@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from sft.data.rows import indices_of
 from sft.evaluation.calibrating import Calibration
 from sft.evaluation.normalization import SavedScores, Scores, ScoringRule, label_probabilities
 from sft.exceptions import StageFailure
-from sft.objectives import objective_named
+from sft.objectives import objective_of
 from sft.registry import import_object
 from sft.runs.files import JobFolder
 from sft.runs.records import EVAL
@@ -72,7 +72,8 @@ def read_outputs(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) 
     Raises:
         StageFailure: they are not those of the evaluated rows.
     """
-    read = import_object(objective_named(inputs.task.objective).answers[inputs.task.output].read)
+    objective = objective_of(inputs.config, inputs.task.objectives)
+    read = import_object(objective.answers[inputs.task.output].read)
     outputs: dict[str, SplitOutput] = read(infers, inputs, folder)
     return outputs
 
@@ -106,6 +107,12 @@ def from_scores(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -
             None if calibrated is None else calibrated.record,
         )
     return outputs
+
+
+def from_head(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -> dict[str, SplitOutput]:
+    """As `from_scores`, of stages in which a head scored labels: no probability falls on anything else."""
+    outputs = from_scores(infers, inputs, folder)
+    return {split: replace(output, label_mass=None) for split, output in outputs.items()}
 
 
 def from_texts(infers: Mapping[str, JobFolder], inputs: Inputs, _folder: Path) -> dict[str, SplitOutput]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sft.config.experiment import ExperimentConfig
 from sft.inference.label_scoring.grouping import PassLimits
-from sft.objectives import objective_named
+from sft.objectives import objective_of
 from sft.prompts import Encoded
 from sft.registry import import_object
 from sft.runs.files import JobFolder
@@ -78,6 +78,6 @@ class Answering(Protocol):
 def answering_of(config: ExperimentConfig) -> Answering:
     """The way that the objective of an experiment takes to the outputs that its task type wants."""
     task = task_of(config)
-    found: Any = import_object(objective_named(task.objective).answers[task.output].infer)
+    found: Any = import_object(objective_of(config, task.objectives).answers[task.output].infer)
     answering: Answering = found
     return answering

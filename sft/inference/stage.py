@@ -16,7 +16,7 @@ from sft.inference.limits import prompt_limit
 from sft.inference.memory import Sizes, batch_limits
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model
-from sft.objectives import objective_named
+from sft.objectives import objective_of
 from sft.processes.environment import device_memory_bytes, device_record, peak_rss_bytes, versions
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder
@@ -86,7 +86,8 @@ def load_ready(inputs: Inputs, job: JobFolder, record: JobRecord) -> Ready:
     """
     folder = Path(record.config_folder)
     revisions = record.fingerprints["revisions"]
-    maker = PromptMaker(inputs.config, folder, revisions, inputs.labels)
+    objective = objective_of(inputs.config, inputs.task.objectives)
+    maker = PromptMaker(inputs.config, folder, revisions, inputs.labels, objective.reads)
     maker.tokenizer  # noqa: B018  read before what was read is compared with the plan
     model = _model(inputs, job, record, revisions.get("model"))
     check_unchanged(record, inputs.config)
@@ -98,7 +99,8 @@ def load_ready(inputs: Inputs, job: JobFolder, record: JobRecord) -> Ready:
 def _model(inputs: Inputs, job: JobFolder, record: JobRecord, revision: str | None) -> "PreTrainedModel":
     config = inputs.config
     folder = Path(record.config_folder)
-    model = load_model(model_source(config, folder, revision), objective_named(inputs.task.objective))
+    source = model_source(config, folder, revision, inputs.labels)
+    model = load_model(source, objective_of(config, inputs.task.objectives))
     train = record.input_folder("train", job.path)
     if train is not None:
         return load_adapter(model, JobFolder(train).adapter)

@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from sft.exceptions import UserError
+from sft.models.kinds import ALWAYS_CAUSAL, NEVER_CAUSAL
 from sft.models.model_args import runs_remote_code
 from sft.models.objective import ModelKind, Objective
 from sft.models.reading import read_header
 
 KNOWN = "such as those of type llama, qwen3, mistral or gpt2"
-ALWAYS_CAUSAL = frozenset({"gpt_neox", "gpt_neox_japanese"})
-"""Their configurations carry `is_decoder`, which nothing reads: their attention is always causal."""
-
-NEVER_CAUSAL = frozenset({"xlnet"})
-"""In the mapping of causal models, but each token sees all others (permutation language modelling)."""
-
 # fmt: off
 WEIGHING_LAYERS = frozenset((
     "afmoe", "beam", "cohere2_moe", "dbrx", "deepseek_v2", "deepseek_v3", "deepseek_v32", "doge", "dots1",
@@ -110,9 +105,27 @@ def decoder_fault(config: Mapping[str, Any], objective: Objective, runs_own_code
     return None
 
 
-FAULTS: Mapping[ModelKind, Callable[[Mapping[str, Any], Objective, bool], str | None]] = {"decoder": decoder_fault}
+def encoder_fault(config: Mapping[str, Any], objective: Objective, runs_own_code: bool) -> str | None:
+    """Why a model is no encoder that the objective's class loads; None where it is one, as `decoder_fault`."""
+    kind = config.get("model_type")
+    if kind is None or (runs_own_code and objective.auto_class in (config.get("auto_map") or {})):
+        return None
+    if config.get("is_encoder_decoder"):
+        return f"of type {kind}, an encoder with a decoder"
+    return None if objective.class_of(kind) else f"of type {kind}, which {objective.auto_class} does not load"
+
+
+FAULTS: Mapping[ModelKind, Callable[[Mapping[str, Any], Objective, bool], str | None]] = {
+    "decoder": decoder_fault,
+    "encoder": encoder_fault,
+}
 """Kind of model -> why a model is not of it."""
-DECODERS = "decoders (causal language models)"
+KINDS: Mapping[ModelKind, str] = {
+    "decoder": "decoders (causal language models)",
+    "encoder": "encoders",
+    "encoder_decoder": "encoders with a decoder",
+}
+"""Kind of model -> its name in messages."""
 
 
 def has_other_layers(config: Mapping[str, Any] | None, objective: Objective) -> bool:
@@ -152,8 +165,10 @@ def require_kind(
     known, runs_own_code = {**config, **model_args}, runs_remote_code(model_args)
     faults = [FAULTS[kind](known, objective, runs_own_code) for kind in objective.model_kinds]
     if None not in faults:
-        text = f"model {name!r} is {faults[0]}; only {DECODERS} are trained and measured"
-        raise UserError(f"{text}, {KNOWN}", kind="model")
+        kinds = " and ".join(KINDS[kind] for kind in objective.model_kinds)
+        example = f", {KNOWN}" if objective.model_kinds == ("decoder",) else f" by {objective.auto_class}"
+        text = f"model {name!r} is {faults[-1]}; only {kinds} are trained and measured"
+        raise UserError(f"{text}{example}", kind="model")
 
 
 def embedding_rows(config: Mapping[str, Any] | None, local: Path | None) -> int | None:

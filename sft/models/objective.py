@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-ModelKind = Literal["decoder"]
+from sft.config.library.keys import mapping_entries
+
+ModelKind = Literal["decoder", "encoder", "encoder_decoder"]
 Output = Literal["label_scores", "texts"]
+RowForm = Literal["prompt", "text"]
+AUTO_CLASSES = "transformers.models.auto.modeling_auto"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,14 @@ class Objective:
     """What a task may want of a model -> how it is computed and read."""
     key_fields: Mapping[str, str] = field(default_factory=dict)
     """What the keys of train and infer stages hold of it; nothing for the objective that needed no name."""
+    reads: RowForm = "prompt"
+    """How a row is written: as a prompt that the answer follows, or as its text alone."""
+    own_loss: str | None = None
+    """What computes the loss, where it is not that of the next token, as `TrainingObjective.own_loss`."""
+    has_head: bool = False
+    """Whether a layer of the model gives one number for each label; where a checkpoint lacks it, it is new."""
+    without_effect: frozenset[str] = frozenset()
+    """Dotted paths of settings that have no effect: what is written there counts as left out."""
 
     def loader(self) -> Any:
         """The Auto class itself; importing it loads torch."""
@@ -46,7 +58,4 @@ class Objective:
 
     def class_of(self, model_type: str | None) -> str | None:
         """The name of the class that a model of this type gets; None where transformers has none."""
-        from transformers.models.auto import modeling_auto
-
-        names: Mapping[str | None, str] = getattr(modeling_auto, self.classes)
-        return names.get(model_type)
+        return None if model_type is None else mapping_entries(f"{AUTO_CLASSES}:{self.classes}").get(model_type)

@@ -3,10 +3,21 @@
 To add one: a file with an `OBJECTIVE` (see `sft.models.objective`) and its line here; tasks that allow it name it.
 """
 
+from collections.abc import Sequence
+
+from sft.config.experiment import ExperimentConfig
+from sft.exceptions import UserError
 from sft.models.objective import Objective
 from sft.registry import Registry, load
+from sft.wording import listed
 
-objective_registry: Registry = {"causal_lm": "sft.objectives.causal_lm:OBJECTIVE"}
+DECODERS_CLASS = "AutoModelForCausalLM"
+"""The Auto class of a planned config that names none."""
+
+objective_registry: Registry = {
+    "causal_lm": "sft.objectives.causal_lm:OBJECTIVE",
+    "sequence_head": "sft.objectives.sequence_head:OBJECTIVE",
+}
 
 
 def objective_named(name: str) -> Objective:
@@ -17,3 +28,22 @@ def objective_named(name: str) -> Objective:
     """
     entry: Objective = load(objective_registry, name, "objective")
     return entry
+
+
+def objective_of(config: ExperimentConfig, allowed: Sequence[str]) -> Objective:
+    """How the model of a planned experiment answers: the first objective that loads it by its Auto class.
+
+    Args:
+        config: planned: it names the Auto class, or none where that is the one of decoders.
+        allowed: names of the objectives of its task type, in their order.
+
+    Raises:
+        UserError: none of them loads models by this class.
+    """
+    written = config.model.auto_class or DECODERS_CLASS
+    known = [objective_named(name) for name in allowed]
+    found = next((objective for objective in known if objective.auto_class == written), None)
+    if found is None:
+        classes = listed(dict.fromkeys(objective.auto_class for objective in known))
+        raise UserError(f"model.auto_class: {written!r}; dataset.task_type {config.dataset.task_type} takes {classes}")
+    return found

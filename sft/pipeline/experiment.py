@@ -54,6 +54,8 @@ class Experiment:
     fingerprints: Fingerprints
     code: Mapping[str, str] = field(default_factory=dict)
     """Own code as written, of those in files -> source."""
+    dropped: tuple[str, ...] = ()
+    """Dotted paths of what was written and has no effect with how the model answers; the config is without it."""
 
     @property
     def has_dev(self) -> bool:

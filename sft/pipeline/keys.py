@@ -13,7 +13,7 @@ from sft.config.canonical import key_of
 from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
 from sft.inference.options import is_sampling, sampling_batch_size
-from sft.objectives import objective_named
+from sft.objectives import objective_of
 from sft.pipeline.data_fields import pool, reading, row_caps, without, without_none, written
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.key_fields import (
@@ -252,7 +252,8 @@ def _calibration(experiment: Experiment) -> Fields:
 
 def _answered_by(experiment: Experiment) -> Fields:
     """What of the objective counts for trained weights and outputs."""
-    return dict(objective_named(task_of(experiment.config).objective).key_fields)
+    config = experiment.config
+    return dict(objective_of(config, task_of(config).objectives).key_fields)
 
 
 def _stage(name: StageName, experiment: Experiment) -> Fields:

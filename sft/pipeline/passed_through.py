@@ -12,7 +12,7 @@ from sft.config.library.defaults import generation_defaults, init_defaults, is_d
 from sft.config.library.keys import QUANTIZATION_MODULE
 from sft.inference.options import effective_generation_args
 from sft.models.model_args import DEFAULTS as MODEL_ARGS
-from sft.objectives import objective_named
+from sft.objectives import objective_of
 from sft.tasks.inputs import task_of
 from sft.training.options import known_defaults
 
@@ -33,7 +33,7 @@ class Section(NamedTuple):
 def adapter_section(config: ExperimentConfig) -> Section:
     """The options of the adapter method."""
     defaults = adapter_method(config.adapter_method).known_defaults(continued=config.model.adapter is not None)
-    of_objective = {TASK_TYPE: objective_named(task_of(config).objective).peft_task_type}
+    of_objective = {TASK_TYPE: objective_of(config, task_of(config).objectives).peft_task_type}
     return Section(config.adapter_section, config.adapter_options, {**defaults, **of_objective})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sft.adapters.virtual_tokens import context_left, planned_virtual_tokens
 from sft.inference.limits import prompt_limit
 from sft.models.loading import ModelSource, context_length, load_config
+from sft.objectives import objective_of
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.needed_rows import differs_by_fold
 from sft.runs.records import EVAL
@@ -32,7 +33,9 @@ class ExperimentPrompts:
     @cached_property
     def maker(self) -> PromptMaker:
         """What makes its prompts, as in the stages."""
-        return PromptMaker(self.experiment.config, self.experiment.folder, self._revisions, self.inputs.labels)
+        config, inputs = self.experiment.config, self.inputs
+        reads = objective_of(config, inputs.task.objectives).reads
+        return PromptMaker(config, self.experiment.folder, self._revisions, inputs.labels, reads)
 
     @property
     def inference(self) -> StagePrompts:

@@ -12,6 +12,7 @@ from sft.prompts.label_check import LabelCheck
 from sft.prompts.plain import PlainFormat
 from sft.prompts.rendering import Format, Rendered, Turn
 from sft.prompts.style import Cuts, Encoded, Example, LabelIds, PromptStyle
+from sft.prompts.text import TextFormat
 from sft.prompts.tokens import Tokens
 from sft.prompts.turns import LimitedTurns
 
@@ -47,20 +48,24 @@ class PromptBuilder:
         control = ControlTokens(tokenizer, filter(None, templates))
         self._tokens = Tokens(tokenizer, control)
         self.control_ids = frozenset(control.ids.values())
-        self._format: Format = (
-            ChatFormat(tokenizer, style, control, self._tokens)
-            if style.format == "chat"
-            else PlainFormat(style, control, self._tokens)
-        )
+        self._format = self._format_of(tokenizer, control)
         self.stop_ids = self._format.stop_ids
         self.stop_text = self._format.stop_text
         self.format = style.format
-        added = self.stop_ids[0] in tokenizer.added_tokens_decoder
-        in_text = self.stop_ids[0] not in self.control_ids and (
-            added or not self.control_ids.isdisjoint(self.stop_ids)
-        )
+        first = self.stop_ids[:1]
+        added = not tokenizer.added_tokens_decoder.keys().isdisjoint(first)
+        in_text = self.control_ids.isdisjoint(first) and (added or not self.control_ids.isdisjoint(self.stop_ids))
         self.traits = self._format.traits | ({"stop_in_text"} if in_text else set())
         self._last: tuple[Any, list[list[Turn]]] = (None, [])
+
+    def _format_of(self, tokenizer: "PreTrainedTokenizerBase", control: ControlTokens) -> Format:
+        match self._style.format:
+            case "chat":
+                return ChatFormat(tokenizer, self._style, control, self._tokens)
+            case "plain":
+                return PlainFormat(self._style, control, self._tokens)
+            case "text":
+                return TextFormat(control, self._tokens)
 
     def encode(
         self, rounds: Sequence[Sequence[Example]], row: Example, limit: int | None, cut_output: bool = True

@@ -146,12 +146,7 @@ class PlainFormat:
 
     def _find_opening(self) -> tuple[int, ...]:
         """What the tokenizer itself puts before a text: its BOS, or nothing."""
-        body = self._tokens.ids([Part("x", False, 0)])
-        whole = self._tokens.with_special("x")
-        for start in range(len(whole) - len(body) + 1):
-            if whole[start : start + len(body)] == body:
-                return whole[:start]
-        return ()
+        return self._tokens.around()[0]
 
 
 def _blocks(turns: Sequence[Message]) -> tuple[list[str], list[tuple[str, str]], str]:

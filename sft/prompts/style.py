@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from sft.exceptions import DataError
 
-PromptFormat = Literal["chat", "plain"]
+PromptFormat = Literal["chat", "plain", "text"]
 
 
 class Message(NamedTuple):
@@ -46,7 +46,7 @@ class PromptStyle:
     """Text with a `{column}` field for each column, in place of lines; `{{`, `}}` are literal braces."""
 
     format: PromptFormat = "chat"
-    """Whether the chat template writes the frame, or `Answer:` and blank lines do."""
+    """Whether the chat template writes the frame, or `Answer:` and blank lines do, or there is none (`text`)."""
 
     max_input_length: int | None = None
     """Tokens kept of each input column, from its start."""

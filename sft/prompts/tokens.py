@@ -56,6 +56,14 @@ class Tokens:
         encoded = self._tokenizer(text, add_special_tokens=True, split_special_tokens=False, verbose=False)
         return tuple(encoded["input_ids"])
 
+    def around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The ids that the tokenizer itself puts before a text and after it; none where it changes the text's."""
+        body, whole = self.ids([Part("x", False, 0)]), self.with_special("x")
+        for start in range(len(whole) - len(body) + 1):
+            if whole[start : start + len(body)] == body:
+                return whole[:start], whole[start + len(body) :]
+        return (), ()
+
     def decode(self, ids: Sequence[int]) -> str:
         """Ids as text, control tokens included."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))

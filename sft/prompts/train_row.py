@@ -41,6 +41,16 @@ class TrainRow:
         return sum(label != IGNORED for label in self.labels[1:])
 
 
+@dataclass(frozen=True)
+class HeadRow(TrainRow):
+    """One row as a model with a head sees it: its text, and in `labels` the place of the right label."""
+
+    @property
+    def n_trained(self) -> int:
+        """One answer."""
+        return 1
+
+
 def check_rows(rows: Sequence[TrainRow], split: str, max_length: int | None) -> None:
     """Refuse rows that could not be trained on as they are.
 
@@ -54,7 +64,8 @@ def check_rows(rows: Sequence[TrainRow], split: str, max_length: int | None) -> 
     """
     if not rows:
         raise DataError(f"there are no {split} rows")
-    lengths = [number for number, row in enumerate(rows) if len(row.input_ids) != len(row.labels)]
+    written = [(number, row) for number, row in enumerate(rows) if not isinstance(row, HeadRow)]
+    lengths = [number for number, row in written if len(row.input_ids) != len(row.labels)]
     if lengths:
         raise ValueError(f"{split} rows {lengths[:SHOWN_ROWS]}: labels and ids differ in number")
     empty = [number for number, row in enumerate(rows) if row.n_trained == 0]

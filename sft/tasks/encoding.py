@@ -6,14 +6,17 @@ from pathlib import Path
 from sft.config.experiment import ExperimentConfig
 from sft.data.in_context import Round
 from sft.data.rows import Row
+from sft.labels.label_set import LabelSet
 from sft.models.loading import ModelSource
 from sft.tasks.examples import InferenceExamples, TrainingExamples
 from sft.tasks.inputs import Inputs, task_of
 from sft.tasks.prompting import Limit, PromptedRow, PromptMaker
 
 
-def model_source(config: ExperimentConfig, folder: Path, revision: str | None) -> ModelSource:
-    """Which base model an experiment loads, and how."""
+def model_source(
+    config: ExperimentConfig, folder: Path, revision: str | None, labels: LabelSet | None = None
+) -> ModelSource:
+    """Which base model an experiment loads, and how; of one with a head, the gold values that it answers with."""
     model = config.model
     return ModelSource(
         name=model.name,
@@ -21,6 +24,8 @@ def model_source(config: ExperimentConfig, folder: Path, revision: str | None) -
         revision=revision,
         quantization=model.quantization,
         model_args=model.model_args,
+        labels=() if labels is None else labels.values,
+        head_seed=config.seed_of("init"),
     )
 
 

@@ -13,6 +13,7 @@ from sft.data.cells.conversations import Conversation
 from sft.data.rows import Row
 from sft.exceptions import DataError, UserError
 from sft.labels.label_set import LabelSet
+from sft.models.objective import RowForm
 from sft.models.tokenizers import chat_template_in_force, default_template_args, load_tokenizer, own_chat_template
 from sft.prompts import Encoded, Example, LabelIds, Message, PromptBuilder, PromptStyle, TooLong, resolve_format
 from sft.runs.progress import beat
@@ -48,6 +49,8 @@ class PromptMaker:
     revisions: Mapping[str, str | None]
     """`model`, `chat_template` -> pinned hub commit, where there is one."""
     labels: LabelSet | None
+    reads: RowForm = "prompt"
+    """How the objective has rows written."""
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerBase":
@@ -90,12 +93,12 @@ class StagePrompts:
 
     @cached_property
     def labels(self) -> Sequence[LabelIds]:
-        """The labels as they are scored, in the order of the label set; none where there is none.
+        """The labels as they are scored, in the order of the label set; none where none is written.
 
         Raises:
             UserError: two labels have the same ids, or one has none or too many.
         """
-        labels = self._maker.labels
+        labels = self._maker.labels if self._maker.reads == "prompt" else None
         return self.builder.label_ids(labels.words) if labels else ()
 
     @property
@@ -181,6 +184,13 @@ class StagePrompts:
     def _style(self) -> PromptStyle:
         model, prompting = self._maker.config.model, self.prompting
         template, named = None, model.chat_template_from
+        if self._maker.reads == "text":
+            return PromptStyle(
+                input_columns=tuple(prompting.input_columns),
+                input_template=prompting.input_template,
+                format="text",
+                max_input_length=prompting.max_input_length,
+            )
         if prompting.format != "plain" or named is not None:
             revision = self._maker.revisions.get("chat_template")
             template = chat_template_in_force(self._maker.tokenizer, named, self._maker.folder, revision)

@@ -28,7 +28,7 @@ class Task:
 
     name: str
     objectives: tuple[str, ...]
-    """The objectives by which a model may answer; the first where nothing is said."""
+    """The objectives by which a model may answer; where nothing is said, the first that its kind can."""
     output: Output
     """What an infer stage computes for a row."""
     settings: frozenset[Setting]
@@ -41,11 +41,6 @@ class Task:
     """The closed set of labels of rows with their gold in this column; None where there is none."""
     answer: Callable[[Row, str, LabelSet | None], str]
     """The text the model should write for a row, from its output column."""
-
-    @property
-    def objective(self) -> str:
-        """The objective in force."""
-        return self.objectives[0]
 
     def uses(self, setting: Setting) -> bool:
         """Whether a part of the config has an effect."""

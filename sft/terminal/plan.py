@@ -13,7 +13,6 @@ from sft.experiments.reusing.other_results import NO_OTHERS, OtherResults
 from sft.pipeline.differences import shown
 from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
-from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StageName
 from sft.terminal.data_profile import data_lines
@@ -44,7 +43,7 @@ def plan_lines(
     lines += ["", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
     lines += _unequal_label_lines(plan)
-    unused = plan.by_text(without_effect)
+    unused = plan.without_effect()
     lines += [f"  no effect here: {_unused(path)} ({some(names, SHOWN_NAMES)})" for path, names in unused.items()]
     lines += [line for part in (run, baselines) for line in _stopped_lines(part, results)]
     lines += _stopped_lines(exports, results, told=run.jobs)

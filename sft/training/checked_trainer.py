@@ -102,6 +102,7 @@ class CheckedTrainer(SFTTrainer):  # type: ignore[misc]
     def take_loss(self, loss: OwnLoss) -> None:
         """Have this loss, and its batches, in the place of the library's."""
         self.own_loss, self.data_collator = loss, loss.collator(self.data_collator)
+        self._loss_shifts_labels = False
         self.model_accepts_loss_kwargs = True  # the items of a whole step are counted, whatever the model takes
 
     def weigh_rows(self) -> None:

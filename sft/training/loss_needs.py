@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from peft import PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig
 
 from sft.exceptions import UserError
@@ -55,7 +55,14 @@ def adapters_found(model: PeftModel | PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def settings_kept(model: PeftModel | PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
-    """The trainer writes a padding token and `use_cache` into the model's settings; they are put back."""
+    """The trainer writes a padding token and `use_cache` into the model's settings; they are put back.
+
+    It takes every model for one that generates: others have such settings while it is made.
+    """
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    generates = getattr(base, "generation_config", None) is not None
+    if not generates:
+        base.generation_config = GenerationConfig()
     holders = [model.config, model.config.get_text_config(), model.generation_config, tokenizer]
     names = ("pad_token", "pad_token_id", "use_cache")
     kept = [(holder, name, getattr(holder, name)) for holder in holders for name in names if hasattr(holder, name)]
@@ -64,6 +71,8 @@ def settings_kept(model: PeftModel | PreTrainedModel, tokenizer: PreTrainedToken
     finally:
         for holder, name, value in kept:
             setattr(holder, name, value)
+        if not generates:
+            del base.generation_config
 
 
 def _name_body(base: PreTrainedModel) -> None:

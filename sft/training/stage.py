@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
-from sft.adapters.base_weights.head import head_name
 from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.adapters.parameters import count_parameters, set_tensors
 from sft.adapters.saving import save_adapter
@@ -18,14 +17,15 @@ from sft.adapters.virtual_tokens import context_left, planned_virtual_tokens
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import DataError, StageFailure
 from sft.models.config_file import read_config
+from sft.models.heads import head_names, say_padding
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model, local_model
 from sft.models.objective import Objective
 from sft.models.room import loading_room
-from sft.objectives import objective_named
+from sft.objectives import objective_of
 from sft.processes.environment import device_record, peak_rss_bytes, versions
 from sft.processes.signals import StopRequested, deferred
-from sft.prompts.train_row import TrainRow
+from sft.prompts.train_row import HeadRow, TrainRow
 from sft.registry import import_object
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder
@@ -170,14 +170,16 @@ def _keep_checkpoints(job: JobFolder, material: _Material, model: Any, settings:
 def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Material:
     config, folder = inputs.config, Path(record.config_folder)
     revisions = record.fingerprints["revisions"]
-    maker = PromptMaker(config, folder, revisions, inputs.labels)
+    objective = objective_of(config, inputs.task.objectives)
+    maker = PromptMaker(config, folder, revisions, inputs.labels, objective.reads)
     tokenizer = maker.tokenizer
     progress.beat()
-    objective = objective_named(inputs.task.objective)
-    source = model_source(config, folder, revisions.get("model"))
+    source = model_source(config, folder, revisions.get("model"), inputs.labels)
     stored = read_config(source.name, local_model(source.name, folder), source.revision)
     require_support(config, stored or {}, objective.name)
     model = load_model(source, objective)
+    if objective.has_head:
+        say_padding(model, tokenizer)
     check_unchanged(record, config)
     progress.beat()
     trainer_args = with_paths(_trainer_args(config, record.memory_step, model), folder)
@@ -190,9 +192,9 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     answers = _answers(maker, [*rows, *dev]) if goal.needs_labels else []
     labels = [row.row.text(config.prompting.output_column) for row in rows] if weighs_labels(config) else []
     weights = balanced_weights(labels) if labels else None
-    train = _train_rows(rows, [weights[label] for label in labels] if weights else None)
+    train = _train_rows(inputs, objective, rows, [weights[label] for label in labels] if weights else None)
     options = _adapter_options(config, objective, model)
-    dev_rows = _train_rows(dev) or None
+    dev_rows = _train_rows(inputs, objective, dev) or None
     return _Material(
         config, objective, tokenizer, model, options, trainer_args, rows, train, dev_rows, weights, goal, answers
     )
@@ -211,9 +213,10 @@ def _answers(maker: PromptMaker, rows: Sequence[PromptedRow]) -> list[tuple[int,
 
 def _own_loss(material: _Material) -> Callable[[Any], OwnLoss] | None:
     """What makes the loss for a model, where it is not the trainer's."""
-    if material.goal.own_loss is None:
+    target = material.objective.own_loss or material.goal.own_loss
+    if target is None:
         return None
-    make = import_object(material.goal.own_loss)
+    make = import_object(target)
     rows = [*material.train, *(material.dev or [])]
     return lambda model: cast("OwnLoss", make(model, material.answers, rows))
 
@@ -244,18 +247,27 @@ def _with_adapter(material: _Material, folder: Path, start: Path | None) -> Any:
 
 def _adapter_options(config: ExperimentConfig, objective: Objective, model: Any) -> Mapping[str, Any]:
     options = {TASK_TYPE: objective.peft_task_type, **config.adapter_options}
-    return (
-        adapter_method(config.adapter_method).with_head(options, head_name(model)) if config.trains_head else options
-    )
+    method = adapter_method(config.adapter_method)
+    if not (config.trains_head or (objective.has_head and not method.trains_head)):
+        return options
+    return method.with_head(options, head_names(model))
 
 
 def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None, goal: TrainingObjective) -> list[PromptedRow]:
     rows = training_rows(inputs, maker, limit, fits_labels=goal.needs_labels)
     untrainable = [row.row.source_index for row in rows if not row.encoded.completion_ids]
-    if untrainable:
+    if untrainable and maker.reads == "prompt":
         raise DataError(f"train rows {untrainable} have no token to train on; give them an output")
     return rows
 
 
-def _train_rows(rows: Sequence[PromptedRow], weights: Sequence[float] | None = None) -> list[TrainRow]:
-    return [TrainRow.of(row.encoded, weight) for row, weight in zip(rows, weights or [1.0] * len(rows), strict=True)]
+def _train_rows(
+    inputs: Inputs, objective: Objective, rows: Sequence[PromptedRow], weights: Sequence[float] | None = None
+) -> list[TrainRow]:
+    weighed = zip(rows, weights or [1.0] * len(rows), strict=True)
+    if not objective.has_head:
+        return [TrainRow.of(row.encoded, weight) for row, weight in weighed]
+    column, labels = inputs.config.prompting.output_column, inputs.labels
+    if labels is None:
+        raise ValueError("a head needs a label set")
+    return [HeadRow(row.encoded.prompt_ids, (labels.index(row.row.text(column)),), weight) for row, weight in weighed]

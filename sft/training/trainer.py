@@ -21,11 +21,11 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, set_seed
 from trl import SFTConfig
 
-from sft.adapters.attach import SEED_LIMIT
 from sft.adapters.parameters import trained_tensors
 from sft.exceptions import DataError, StageFailure
 from sft.models.devices import has_bf16
 from sft.models.library_warnings import judged_warnings
+from sft.models.loading import SEED_LIMIT
 from sft.models.storages import HALF_TYPES
 from sft.prompts.train_row import IGNORED, TrainRow, check_rows
 from sft.runs.progress import Progress

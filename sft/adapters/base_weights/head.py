@@ -4,44 +4,32 @@ from typing import Any
 
 from torch import nn
 
-from sft.adapters.base_weights.parts import Part, require_plain
-from sft.exceptions import UserError
+from sft.adapters.base_weights.parts import Part, require_plain, weights_of
+from sft.models.heads import head_names
 
 TIED = "tie_word_embeddings"
 
 
-def head_name(model: Any) -> str:
-    """The name of the output head among the modules of a base model.
-
-    Raises:
-        UserError: kind model: it has none.
-    """
-    head = model.get_output_embeddings()
-    name: str | None = next((name for name, module in model.named_modules() if module is head), None)
-    if name is None:
-        raise UserError(f"{type(model).__name__} has no output head that could be trained", kind="model")
-    return name
-
-
-def untied_head(model: Any) -> Any:
-    """The output head of a base model; one that shares its weights with another layer gets a copy of its own.
+def untied_head(model: Any) -> list[Part]:
+    """The output head of a base model; what shares its weights with another layer gets a copy of its own.
 
     The model's config then says so, and a model saved with it is read back as it is.
 
     Raises:
         UserError: kind model: it has no head.
     """
-    head = model.get_submodule(head_name(model))
-    shared = [
-        name
-        for name, weight in head.named_parameters(recurse=False)
-        if sum(weight is other for _, other in model.named_parameters(remove_duplicate=False)) > 1
-    ]
-    for name in shared:
-        weight = getattr(head, name)
-        setattr(head, name, nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad))
+    parts = [Part(name, model.get_submodule(name)) for name in head_names(model)]
+    for part in parts:
+        shared = [
+            name
+            for name, weight in part.module.named_parameters(recurse=False)
+            if sum(weight is other for _, other in model.named_parameters(remove_duplicate=False)) > 1
+        ]
+        for name in shared:
+            weight = getattr(part.module, name)
+            setattr(part.module, name, nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad))
     say_own_head(model)
-    return head
+    return parts
 
 
 def train_head(model: Any, method: str) -> None:
@@ -54,9 +42,9 @@ def train_head(model: Any, method: str) -> None:
     Raises:
         UserError: kind model: there is no head, or its weights are no plain numbers.
     """
-    name = head_name(model)
-    require_plain(method, [Part(name, untied_head(model))])
-    for weight in model.get_submodule(name).parameters(recurse=False):
+    parts = untied_head(model)
+    require_plain(method, parts)
+    for weight in weights_of(parts):
         weight.requires_grad_(True)
 
 

@@ -1,6 +1,6 @@
 """What methods share whose trained tensors are weights of the base model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from sft.adapters.own_method import ATTACHED, OwnMethod
@@ -10,9 +10,10 @@ from sft.exceptions import UserError
 class WeightsMethod(OwnMethod):
     """A subclass says which weights are trained; they take the place of those of the base."""
 
+    trains_head = True
     trainer_defaults: Mapping[str, Any] = {"learning_rate": 2e-5}
 
-    def with_head(self, options: Mapping[str, Any], head: str) -> NoReturn:
+    def with_head(self, options: Mapping[str, Any], head: Sequence[str]) -> NoReturn:
         """Always an error: it is among the weights that are trained."""
         raise UserError(f"method {self.name} trains the head already; leave it out")
 

@@ -33,6 +33,7 @@ class Lora:
     fixed: Mapping[str, Any] = {}
     """Options of `peft.LoraConfig` that the method's name stands for."""
     saved_as = CONFIG
+    trains_head = False
     trainer_defaults: Mapping[str, Any] = {}
 
     @property
@@ -69,7 +70,7 @@ class Lora:
         """What is trained beside plain weights can be added to them."""
         return None if storage == PLAIN else f"weights stored as {storage} would be rounded again"
 
-    def with_head(self, options: Mapping[str, Any], head: str) -> Mapping[str, Any]:
+    def with_head(self, options: Mapping[str, Any], head: Sequence[str]) -> Mapping[str, Any]:
         """The head is one of the modules trained in full."""
         return with_saved_head(options, head)
 

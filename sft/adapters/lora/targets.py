@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from sft.adapters.passing import CHOOSING_NAMES, PASSED_WHOLE, chooses_experts, passed_by_text
+from sft.models.heads import head_names
 from sft.models.layers.packed_weights import is_packed
 from sft.models.library_warnings import note_warning
 
@@ -59,7 +60,9 @@ def choose_targets(model: Any, config: "LoraConfig", init: str | None) -> None:
 def text_layers(model: Any, task_type: str | None) -> set[str]:
     """The names of the linear layers but the head that a text passes, and that do not weigh experts."""
     passed = passed_by_text(model, _all_linear(model, task_type))
-    return {name for name in passed if not chooses_experts(model, name)}
+    head = head_names(model)
+    own = {name for name in passed if not any(f"{name}.".startswith(f"{part}.") for part in head)}
+    return {name for name in own if not chooses_experts(model, name)}
 
 
 def joined_targets(model: Any, config: "LoraConfig") -> bool:

@@ -1,7 +1,7 @@
 """A folder that PEFT wrote, whatever its method: what it says of itself, and a base model with what it holds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,16 +77,16 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     equal_modes(folder, CONFIG)  # the weights are written for their owner only, whatever the umask says
 
 
-def with_saved_head(options: Mapping[str, Any], head: str) -> dict[str, Any]:
+def with_saved_head(options: Mapping[str, Any], head: Sequence[str]) -> dict[str, Any]:
     """Options that also name the output head among the modules that are trained in full and saved with the adapter.
 
     Of a head that shares its weights with the input embedding PEFT trains a copy, which takes the head's place.
 
     Args:
         options: of a method of PEFT that has `modules_to_save`.
-        head: name of the output head.
+        head: names of the modules that are the output head.
     """
-    return {**options, SAVED: list(dict.fromkeys([*(options.get(SAVED) or ()), head]))}
+    return {**options, SAVED: list(dict.fromkeys([*(options.get(SAVED) or ()), *head]))}
 
 
 def merged(model: Any) -> Any:

@@ -43,6 +43,7 @@ class PeftMethod:
     """A method of PEFT as its config class describes it."""
 
     saved_as = CONFIG
+    trains_head = False
 
     def __init__(self, row: PeftRow) -> None:
         self.row = row
@@ -124,7 +125,7 @@ class PeftMethod:
             return self.row.unmergeable
         return f"weights stored as {storage} would be rounded again"
 
-    def with_head(self, options: Mapping[str, Any], head: str) -> Mapping[str, Any]:
+    def with_head(self, options: Mapping[str, Any], head: Sequence[str]) -> Mapping[str, Any]:
         """The head is one of the modules trained in full, where PEFT's class has such."""
         if SAVED not in dataclass_fields(self.row.config):
             text = f"{self.row.name} trains no module of the base, which the output head is"

@@ -1,10 +1,19 @@
 """The keys that pass-through sections may have: read from the installed package's source, which is never imported."""
 
 import ast
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-from sft.config.library.source import SourceClass, bases, class_names, find_class, lineage, require_package
+from sft.config.library.source import (
+    SourceClass,
+    assigned_value,
+    bases,
+    class_names,
+    find_class,
+    lineage,
+    require_package,
+)
 
 SFT_CONFIG = "trl.trainer.sft_config:SFTConfig"
 LORA_CONFIG = "peft.tuners.lora.config:LoraConfig"
@@ -49,6 +58,27 @@ def init_parameters(target: str) -> dict[str, FieldInfo]:
     """
     init = _init(_class(target))
     return {} if init is None else _parameters(init.args)
+
+
+@cache
+def mapping_entries(target: str) -> Mapping[str, str]:
+    """The entries of an `OrderedDict` that a module writes out as pairs of texts.
+
+    Args:
+        target: `package.module:NAME`.
+
+    Raises:
+        LookupError: the installed package writes no such mapping.
+        PackageMissing: the package is not installed.
+    """
+    require_package(target)
+    value = assigned_value(target)
+    try:
+        if not isinstance(value, ast.Call):
+            raise LookupError(f"{target} is no mapping written as a call")
+        return dict(ast.literal_eval(value.args[0]))
+    except (ValueError, IndexError) as error:
+        raise LookupError(f"{target} is not written out as pairs of texts") from error
 
 
 @cache

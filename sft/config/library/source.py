@@ -59,6 +59,24 @@ def class_names(module: str) -> list[str]:
     return [name for name, top in _definitions(module).items() if isinstance(top, ast.ClassDef)]
 
 
+def assigned_value(target: str) -> ast.expr | None:
+    """The expression that a module assigns to a name at its top; None where there is no such assignment.
+
+    Args:
+        target: `package.module:NAME`.
+    """
+    module, _, name = target.partition(":")
+    return _assignments(module).get(name)
+
+
+@cache
+def _assignments(module: str) -> dict[str, ast.expr]:
+    path = _module_path(module)
+    body = [] if path is None else ast.parse(path.read_bytes()).body
+    found = [node for node in body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
+    return {node.targets[0].id: node.value for node in found if isinstance(node.targets[0], ast.Name)}
+
+
 @cache
 def _definitions(module: str) -> dict[str, ast.ClassDef | tuple[str, str]]:
     """Classes of a module, and names that it imports as (module, name)."""

@@ -15,7 +15,7 @@ from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import ModelSource, context_length, load_config, load_model
 from sft.models.model_args import REMOTE_CODE, runs_remote_code, spreads_over_gpus
 from sft.models.tokenizer_files import WantedTokenizer
-from sft.objectives import objective_named
+from sft.objectives import objective_of
 from sft.processes.environment import device_record, peak_rss_bytes, versions
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder
@@ -48,8 +48,8 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     if trained is None or form == "adapter":
         raise ValueError(f"{job.path}: the job names no training, or no form to export")
     folder, commits = Path(record.config_folder), record.fingerprints["revisions"]
-    source = model_source(inputs.config, folder, commits.get("model"))
-    objective = objective_named(inputs.task.objective)
+    source = model_source(inputs.config, folder, commits.get("model"), inputs.labels)
+    objective = objective_of(inputs.config, inputs.task.objectives)
     rows = _rows(inputs, record, context_length(load_config(source)))
     adapter = JobFolder(trained).adapter
     model, measured = merged_model(lambda: load_model(source, objective), adapter, rows, progress.beat)
@@ -107,7 +107,8 @@ def _reread(measured: Measured, model: Any, rows: list[list[int]], progress: Pro
 def _rows(inputs: Inputs, record: JobRecord, limit: int | None) -> list[list[int]]:
     """The token ids of the training rows with their answers, without examples before them."""
     revisions = record.fingerprints["revisions"]
-    maker = PromptMaker(inputs.config, Path(record.config_folder), revisions, inputs.labels)
+    reads = objective_of(inputs.config, inputs.task.objectives).reads
+    maker = PromptMaker(inputs.config, Path(record.config_folder), revisions, inputs.labels, reads)
     longest = smallest(trainer_args_of(inputs.config).get("max_length"), limit)
     rows = maker.training.rows("train", inputs.selection.shots, lambda _: (), longest, with_answer=True)
     return [[*row.encoded.prompt_ids, *row.encoded.completion_ids] for row in rows]

@@ -9,6 +9,7 @@ from sft.data.profile.profile import DataProfile
 from sft.experiments.planning.checks.data import DataFacts
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys
+from sft.pipeline.unused_keys import without_effect
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,17 @@ class GridPlan:
         """The experiments by name."""
         return {planned.experiment.name: planned for planned in self.experiments}
 
+    def without_effect(self) -> dict[str, list[str]]:
+        """Each written key that changes nothing with the names of the experiments that it has no effect in."""
+        return self._by_text(lambda experiment: (*experiment.dropped, *without_effect(experiment.config)))
+
     def by_text(self, texts_of: Callable[[ExperimentConfig], Iterable[str]]) -> dict[str, list[str]]:
         """Each text with the names of the experiments that it is true of."""
+        return self._by_text(lambda experiment: texts_of(experiment.config))
+
+    def _by_text(self, texts_of: Callable[[Experiment], Iterable[str]]) -> dict[str, list[str]]:
         names: dict[str, list[str]] = {}
         for planned in self.experiments:
-            for text in texts_of(planned.experiment.config):
+            for text in texts_of(planned.experiment):
                 names.setdefault(text, []).append(planned.experiment.name)
         return names

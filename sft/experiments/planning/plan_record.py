@@ -21,7 +21,6 @@ from sft.experiments.reusing.other_results import NO_OTHERS, OtherResults
 from sft.pipeline.differences import Difference
 from sft.pipeline.jobs import PlannedJob
 from sft.pipeline.passed_through import written_defaults
-from sft.pipeline.unused_keys import without_effect
 from sft.runs.files import ResultsFolder
 
 Reasons = Mapping[Path, Sequence[Difference]]
@@ -57,7 +56,7 @@ def plan_record(
         "exports": _goals(exports, results, reasons),
         "no_effect": [
             {"key": key, "instead": instead_of(key), "experiments": names}
-            for key, names in plan.by_text(without_effect).items()
+            for key, names in plan.without_effect().items()
         ],
         "as_by_default": [
             {"key": key, "experiments": names} for key, names in plan.by_text(_written_as_by_default).items()

@@ -20,6 +20,8 @@ from sft.experiments.planning.checks.sections import SectionChecks, batch_findin
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion, ask
 from sft.experiments.planning.data_profiles import DataProfiles
 from sft.experiments.planning.fingerprinting import Contents
+from sft.experiments.planning.objective_choice import PATH as AUTO_CLASS
+from sft.experiments.planning.objective_choice import ChosenObjective, with_objective
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import plan_warnings
 from sft.pipeline.experiment import Experiment
@@ -50,7 +52,8 @@ def plan_grid(
         InvalidExperiments: all that is wrong, of all experiments.
         MachineError: the hub is needed and cannot be reached.
     """
-    configs, found, read_as = _read(grid)
+    chosen, found, read_as = _read(grid)
+    configs = {name: one.config for name, one in chosen.items()}
     grid = replace(grid, warnings=(*grid.warnings, *read_as))
     contents = Contents(grid.folder, pinned)
     data = DataChecks(grid.folder, contents.dataset_revision)
@@ -67,19 +70,19 @@ def plan_grid(
         raise invalid(found, list(grid.configs), grid.source)
     if stopped is not None:
         raise stopped
-    return _plan(grid, {name: (sound[name], facts[name]) for name in sound}, told, contents, profiles)
+    return _plan(grid, {name: (chosen[name], facts[name]) for name in sound}, told, contents, profiles)
 
 
 def _plan(
     grid: RawGrid,
-    sound: Mapping[str, tuple[ExperimentConfig, DataFacts]],
+    sound: Mapping[str, tuple[ChosenObjective, DataFacts]],
     told: "_Told",
     contents: Contents,
     profiles: DataProfiles,
 ) -> GridPlan:
     experiments = tuple(
-        _planned(name, config, facts, told.answers[name], contents, grid.folder)
-        for name, (config, facts) in sound.items()
+        _planned(name, chosen, facts, told.answers[name], contents, grid.folder)
+        for name, (chosen, facts) in sound.items()
     )
     ids = {name: answer.label_ids for name, answer in told.answers.items()}
     return GridPlan(
@@ -100,9 +103,9 @@ def _profiles(configs: Mapping[str, ExperimentConfig], data: DataChecks) -> Data
     return profiles
 
 
-def _read(grid: RawGrid) -> tuple[dict[str, ExperimentConfig], list[Finding], list[str]]:
+def _read(grid: RawGrid) -> tuple[dict[str, ChosenObjective], list[Finding], list[str]]:
     """The sound configs, what is wrong with the others, and what was read otherwise than it is written."""
-    configs: dict[str, ExperimentConfig] = {}
+    chosen: dict[str, ChosenObjective] = {}
     found: list[Finding] = []
     told: dict[str, list[str]] = {}
     for name, raw in grid.configs.items():
@@ -111,13 +114,18 @@ def _read(grid: RawGrid) -> tuple[dict[str, ExperimentConfig], list[Finding], li
         if config is None or wrong:
             continue
         try:
-            configs[name], text = with_base(config, grid.folder)
+            based, text = with_base(config, grid.folder)
         except UserError as error:
             found.append(Finding(name, MODEL_NAME, str(error)))
             continue
+        try:
+            chosen[name] = with_objective(based, grid.folder)
+        except UserError as error:
+            found.append(Finding(name, AUTO_CLASS, str(error).removeprefix(f"{AUTO_CLASS}: ")))
+            continue
         if text is not None:
             told.setdefault(text, []).append(name)
-    return configs, found, [f"{some(names, shown=1)}: {text}" for text, names in told.items()]
+    return chosen, found, [f"{some(names, shown=1)}: {text}" for text, names in told.items()]
 
 
 def _examine(
@@ -149,13 +157,14 @@ def _examine(
 
 
 def _planned(
-    name: str, config: ExperimentConfig, facts: DataFacts, answer: TokenizerAnswer, contents: Contents, folder: Path
+    name: str, chosen: ChosenObjective, facts: DataFacts, answer: TokenizerAnswer, contents: Contents, folder: Path
 ) -> PlannedExperiment:
+    config = chosen.config
     with _naming(name):
         found = contents.fingerprints(config, facts.labels)
     fingerprints = replace(found, prompt_traits=dict(answer.traits))
     code = contents.sources(config)
-    experiment = Experiment(name=name, config=config, folder=folder, fingerprints=fingerprints, code=code)
+    experiment = Experiment(name, config, folder, fingerprints, code, dropped=chosen.dropped)
     return PlannedExperiment(experiment=experiment, keys=stage_keys(experiment), data=facts)
 
 
@@ -242,7 +251,9 @@ def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple
 
 
 def _tokenizer_key(config: ExperimentConfig, labels: list[list[str]] | None, rows: Sequence[OddRow]) -> str:
-    model = config.model.model_dump_json(include={"name", "chat_template_from", "chat_template_args", "model_args"})
+    model = config.model.model_dump_json(
+        include={"name", "auto_class", "chat_template_from", "chat_template_args", "model_args"}
+    )
     prompting = config.prompting.model_dump_json()
     overlay = config.inference.prompting.model_dump_json(exclude_unset=True)
     scoring = [config.inference.calibration_args, config.inference.label_scoring.normalization]

@@ -1,5 +1,6 @@
 """Answers that are label scores: how probable each label is after each prompt."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,11 @@ from sft.tasks.inputs import Inputs
 from sft.tasks.prompting import StagePrompts
 
 if TYPE_CHECKING:
-    from sft.inference.label_scoring.scoring import LabelScores
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Scores = NDArray[np.float64]
+    Counts = NDArray[np.int64]
 
 
 class LabelScoring:
@@ -50,24 +55,48 @@ class LabelScoring:
         wrong = np.isnan(scores.answer_logprobs + scores.stop_logprobs).any(axis=1).sum()
         if wrong:
             raise StageFailure(f"the model gives no numbers (NaN) as label scores of {wrong} rows", kind="model")
-        _write(job.scores, asked, scores)
+        write_scores(
+            job.scores,
+            asked.places,
+            scores.answer_logprobs,
+            scores.stop_logprobs,
+            scores.answer_tokens,
+            scores.stop_tokens,
+        )
         return Answered(job.scores, scores.slow_reason)
 
 
 ANSWERING = LabelScoring()
 
 
-def _write(path: Path, asked: Asked, scores: "LabelScores") -> None:
+def write_scores(
+    path: Path,
+    places: Sequence[tuple[str, int]],
+    answer_logprobs: "Scores",
+    stop_logprobs: "Scores",
+    answer_tokens: "Counts",
+    stop_tokens: "Counts",
+) -> None:
+    """Write the scores of rows as `sft.evaluation.normalization.SavedScores` reads them.
+
+    Args:
+        path: of the file.
+        places: split and `source_index` of each row.
+        answer_logprobs: (rows, labels), in nats, summed over the label's ids.
+        stop_logprobs: (rows, labels), in nats, summed over the ids of its stop.
+        answer_tokens: (labels,) how many ids the label has.
+        stop_tokens: (labels,) how many ids its stop has.
+    """
     import numpy as np
 
-    splits, indices = zip(*asked.places, strict=True)
+    splits, indices = zip(*places, strict=True)
     with atomic_file(path) as file:
         np.savez(
             file,
             splits=np.array(splits, dtype=np.str_),
             source_index=np.array(indices, dtype=np.int64),
-            answer_logprobs=scores.answer_logprobs,
-            stop_logprobs=scores.stop_logprobs,
-            answer_tokens=scores.answer_tokens,
-            stop_tokens=scores.stop_tokens,
+            answer_logprobs=answer_logprobs,
+            stop_logprobs=stop_logprobs,
+            answer_tokens=answer_tokens,
+            stop_tokens=stop_tokens,
         )

@@ -27,7 +27,7 @@ from sft.models.model_args import check_model_args, require_attention_package, s
 from sft.models.quantization import check_quantization, needed_class, require_package
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
 from sft.models.stored_kinds import stored_kind
-from sft.objectives import objective_named
+from sft.objectives import objective_of
 from sft.registry import unknown_name
 from sft.tasks import task_registry
 from sft.tasks.inputs import task_of
@@ -97,7 +97,7 @@ class SectionChecks:
     def _adapter_fields(config: ExperimentConfig) -> list[Any]:
         model = config.model
         stored = None if model.quantization is None else model.quantization.model_dump(mode="json")
-        known = [model.adapter, model.name, stored, config.dataset.task_type]
+        known = [model.adapter, model.name, model.auto_class, stored, config.dataset.task_type]
         return [config.adapter_method, config.adapter_options, config.trains, config.save_method, *known]
 
     def _adapter(self, config: ExperimentConfig) -> list[PathMessage]:
@@ -114,8 +114,8 @@ class SectionChecks:
         quantization = config.model.quantization
         if config.trains and not found and not (quantization and check_quantization(quantization)):
             storage = stored_kind(quantization, self._model_config(config.model.name))
-            objective = task_of(config).objective
-            refused = refusal(config.adapter_method, config.adapter_options, storage, objective)
+            objective = objective_of(config, task_of(config).objectives)
+            refused = refusal(config.adapter_method, config.adapter_options, storage, objective.name)
             found = [] if refused is None else [OptionFinding("method", refused)]
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)
@@ -226,7 +226,7 @@ def _head(config: ExperimentConfig) -> list[PathMessage]:
     if not config.trains_head:
         return []
     try:
-        adapter_method(config.adapter_method).with_head(config.adapter_options, "the output head")
+        adapter_method(config.adapter_method).with_head(config.adapter_options, ["the output head"])
     except UserError as error:
         return [("training.last_layer", f"true: {error}")]
     return []
@@ -234,7 +234,7 @@ def _head(config: ExperimentConfig) -> list[PathMessage]:
 
 def _task_type_findings(config: ExperimentConfig) -> list[OptionFinding]:
     """A `task_type` of the adapter that is not how the model answers; the right one may be written."""
-    objective = objective_named(task_of(config).objective)
+    objective = objective_of(config, task_of(config).objectives)
     written = config.adapter_options.get(TASK_TYPE, objective.peft_task_type)
     if written == objective.peft_task_type:
         return []

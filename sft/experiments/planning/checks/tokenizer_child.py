@@ -29,7 +29,7 @@ from sft.models.config_file import (
 )
 from sft.models.gguf import converted_gguf
 from sft.models.references import locate
-from sft.objectives import objective_named
+from sft.objectives import objective_of
 from sft.pipeline.needed_rows import named_row_sets
 from sft.prompts import Example, PromptBuilder
 from sft.tasks.inputs import task_of
@@ -62,7 +62,9 @@ def examine(question: dict[str, Any]) -> Examination:
     pairs = question["labels"]
     labels = LabelSet(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)) if pairs else None
     folder, revision = Path(question["folder"]), question["revision"]
-    maker = PromptMaker(config, folder, {"model": revision, "chat_template": question["template_revision"]}, labels)
+    objective = objective_of(config, task_of(config).objectives)
+    commits = {"model": revision, "chat_template": question["template_revision"]}
+    maker = PromptMaker(config, folder, commits, labels, objective.reads)
     try:
         vocabulary = maker.tokenizer.get_vocab()
         told, rows = _model(config, folder, revision)
@@ -75,7 +77,7 @@ def examine(question: dict[str, Any]) -> Examination:
         training = examiner.examine(maker.training, k, [])
     traits = {"infer": infer.traits} | ({"train": training.traits} if config.trains else {})
     of_layers = {
-        "other_layers": has_other_layers(told, objective_named(task_of(config).objective)),
+        "other_layers": has_other_layers(told, objective),
         "wide_layers": (hidden_size(told) or 0) > EXACT_UP_TO,
     }
     if any(of_layers.values()):
@@ -196,7 +198,7 @@ def _model(
     if local is not None and local.suffix == ".gguf":
         local = converted_gguf(local)
     told = read_config(name, local, revision)
-    require_kind(name, told, objective_named(task_of(config).objective), config.model.model_args)
+    require_kind(name, told, objective_of(config, task_of(config).objectives), config.model.model_args)
     return told, embedding_rows(told, local)
 
 

@@ -1,0 +1,99 @@
+"""Answers that are label scores of a head: one number for each label from one pass over a row's text."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from sft.config.experiment import ExperimentConfig
+from sft.exceptions import StageFailure
+from sft.inference.answering import MOST_STEPS, Answered, Asked
+from sft.inference.label_scoring.answering import write_scores
+from sft.inference.label_scoring.grouping import PassLimits
+from sft.runs.files import JobFolder
+from sft.tasks.inputs import Inputs
+from sft.tasks.prompting import StagePrompts
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class HeadScoring:
+    """Scores depend on how much runs at once by rounding alone, and are bounded by their tokens."""
+
+    def has_step(self, config: ExperimentConfig, step: int) -> bool:
+        """Whatever batch size is written."""
+        return step <= MOST_STEPS
+
+    def rows_at_once(self, config: ExperimentConfig, step: int, device: str) -> int | None:
+        """What is written, halved by each step; no limit where nothing is."""
+        written = config.inference.batch_size
+        return None if written is None else max(1, written >> step)
+
+    def answer_tokens(self, inputs: Inputs, prompts: StagePrompts) -> int:
+        """A head writes nothing."""
+        return 0
+
+    def answer(self, asked: Asked, job: JobFolder) -> Answered:
+        """Write `scores.npz`: the log-softmax over the labels as the answer's sum, one token each, and no stop.
+
+        Raises:
+            StageFailure: the model gives no numbers.
+            UserError: its head answers with other labels.
+        """
+        import numpy as np
+
+        labels = asked.inputs.labels
+        if labels is None:
+            raise ValueError("a head needs a label set")
+        found = _logprobs(asked, labels.values)
+        wrong = np.isnan(found).any(axis=1).sum()
+        if wrong:
+            raise StageFailure(f"the model gives no numbers (NaN) as label scores of {wrong} rows", kind="model")
+        ones = np.ones(len(labels.values), dtype=np.int64)
+        write_scores(job.scores, asked.places, found, np.zeros_like(found), ones, np.zeros_like(ones))
+        return Answered(job.scores)
+
+
+ANSWERING = HeadScoring()
+
+
+def _logprobs(asked: Asked, labels: Sequence[str]) -> "np.ndarray":
+    """(rows, labels) natural logarithms of the head's probabilities, computed in fp32."""
+    import numpy as np
+    import torch
+
+    from sft.models.heads import label_order, say_padding
+
+    model, rows = asked.model, [prompt.prompt_ids for prompt in asked.prompts]
+    say_padding(model, asked.maker.tokenizer)
+    order = label_order(model.config, labels)
+    padding = model.config.get_text_config().pad_token_id or 0
+    found = np.zeros((len(rows), len(labels)))
+    done = 0
+    for batch in batches([len(row) for row in rows], asked.limits):
+        width = max(len(rows[place]) for place in batch)
+        ids = torch.full((len(batch), width), padding, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for position, place in enumerate(batch):
+            ids[position, : len(rows[place])] = torch.tensor(rows[place], dtype=torch.long)
+            mask[position, : len(rows[place])] = 1
+        with torch.inference_mode():
+            logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+        found[batch] = torch.log_softmax(logits.float(), dim=-1)[:, order].cpu().numpy()
+        done += len(batch)
+        asked.progress(done, len(rows))
+    return found
+
+
+def batches(lengths: Sequence[int], limits: PassLimits) -> Iterator[list[int]]:
+    """Places of rows that run together: the longest first, no more padded tokens or rows at once than the limits.
+
+    Args:
+        lengths: tokens of each row.
+        limits: of one pass; a row above them runs alone.
+    """
+    order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
+    while order:
+        fitting = max(1, limits.tokens // max(1, lengths[order[0]]))
+        size = fitting if limits.rows is None else min(fitting, limits.rows)
+        yield order[:size]
+        order = order[size:]

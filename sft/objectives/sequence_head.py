@@ -1,0 +1,32 @@
+"""A head on the model gives one number for each label: the model reads a row's text and writes nothing."""
+
+from sft.models.objective import Answers, Objective
+
+_EXAMPLES = ("icl_examples", "icl_selection", "icl_encoder")
+_WORDING = ("instruction", "format")
+
+OBJECTIVE = Objective(
+    name="sequence_head",
+    auto_class="AutoModelForSequenceClassification",
+    classes="MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+    model_kinds=("encoder", "decoder"),
+    peft_task_type="SEQ_CLS",
+    trainer="sft.training.trainer:train_model",
+    answers={
+        "label_scores": Answers(infer="sft.inference.heads:ANSWERING", read="sft.evaluation.outputs:from_head"),
+    },
+    key_fields={"answers": "sequence_head"},
+    reads="text",
+    own_loss="sft.training.objectives.head_loss:HeadLoss",
+    has_head=True,
+    without_effect=frozenset(
+        {
+            *(f"{section}.{key}" for section in ("training", "inference") for key in _EXAMPLES),
+            *(f"{section}.{key}" for section in ("prompting", "inference.prompting") for key in _WORDING),
+            "inference.random_icl",
+            "inference.label_scoring",
+            "model.chat_template_from",
+            "model.chat_template_args",
+        }
+    ),
+)

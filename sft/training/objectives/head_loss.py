@@ -1,0 +1,62 @@
+"""The loss of a head with one output for each label: the cross-entropy of the right one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from sft.prompts.train_row import TrainRow
+from sft.training.objectives.objective import Collator
+from sft.training.row_weights import COLUMN
+
+
+class HeadLoss:
+    """The cross-entropy over the labels, in nats (an `OwnLoss`): its items are rows."""
+
+    def __init__(self, model: Any, answers: Sequence[Sequence[int]], rows: Sequence[TrainRow]) -> None:
+        """
+        Args:
+            model: with a head, wrapped by an adapter or not.
+            answers: not read.
+            rows: not read.
+        """
+
+    def collator(self, plain: Any) -> Collator:
+        """Batches of texts, padded on the right, with the place of the right label for each."""
+        return HeadCollator(plain.pad_token_id, plain.pad_to_multiple_of)
+
+    def __call__(self, model: Any, batch: Mapping[str, Any], n_items: torch.Tensor | int | None) -> torch.Tensor:
+        """The sum of the rows' losses over the number of rows of the step."""
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float()
+        losses = cross_entropy(logits, batch["labels"].to(logits.device), reduction="none")
+        if COLUMN in batch:
+            losses = losses * batch[COLUMN].to(losses)
+        return losses.sum() / (len(losses) if n_items is None else torch.as_tensor(n_items).to(losses.device))
+
+
+class HeadCollator:
+    """Rows of texts as one batch."""
+
+    def __init__(self, padding: int, multiple: int | None) -> None:
+        """
+        Args:
+            padding: id that fills shorter rows; nothing attends to it.
+            multiple: a number that the length of a batch is a multiple of; None: any length.
+        """
+        self._padding = padding
+        self._multiple = multiple or 1
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """(rows, width) `input_ids` and `attention_mask`, (rows,) `labels`, and `loss_weight` where rows have one."""
+        longest = max(len(row["input_ids"]) for row in rows)
+        width = -(-longest // self._multiple) * self._multiple
+        ids = torch.full((len(rows), width), self._padding, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for place, row in enumerate(rows):
+            ids[place, : len(row["input_ids"])] = torch.tensor(row["input_ids"], dtype=torch.long)
+            mask[place, : len(row["input_ids"])] = 1
+        batch = {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([row["labels"][0] for row in rows])}
+        if COLUMN in rows[0]:
+            batch[COLUMN] = torch.tensor([row[COLUMN] for row in rows], dtype=torch.float32)
+        return batch
