@@ -61,7 +61,7 @@ def _logprobs(asked: Asked, labels: Sequence[str]) -> "np.ndarray":
     import numpy as np
     import torch
 
-    from sft.models.heads import label_order, say_padding
+    from sft.models.answering.heads import label_order, say_padding
 
     model, rows = asked.model, [prompt.prompt_ids for prompt in asked.prompts]
     say_padding(model, asked.maker.tokenizer)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.exceptions import UserError
-from sft.models.kinds import ALWAYS_CAUSAL, NEVER_CAUSAL
+from sft.models.answering.kinds import ALWAYS_CAUSAL, NEVER_CAUSAL
 from sft.models.model_args import runs_remote_code
 from sft.models.objective import ModelKind, Objective
 from sft.models.reading import read_header

@@ -3,17 +3,17 @@
 import contextlib
 import logging
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sft.config.model import QuantizationConfig
 from sft.exceptions import MachineError, SftError, UserError
+from sft.models.answering.heads import new_head
+from sft.models.answering.whole import require_whole, some
 from sft.models.config_file import CONTEXT_NAMES, read_config, require_kind
 from sft.models.gguf import converted_gguf
-from sft.models.kinds import has_own_head
 from sft.models.layers.weight_files import WeightFiles, note_weight_files
 from sft.models.library_warnings import judged_warnings
 from sft.models.model_args import OWN_KEYS, REMOTE_CODE, check_model_args, runs_remote_code
@@ -39,12 +39,8 @@ __all__ = [
 ]
 
 CAST_LOGGER = "bitsandbytes.autograd._functions"  # warns of its cast to fp16 at every single product of 8-bit weights
-SHOWN_WEIGHTS = 3
 SEED_LIMIT = 2**32
 """NumPy takes seeds below this; larger ones are folded into the range."""
-DERIVED = re.compile(r"rotary_emb\.inv_freq$|attn\.(?:masked_)?bias$|attention\.(?:masked_)?bias$|position_ids$")
-"""Tables and causal masks that older versions of transformers wrote beside the weights."""
-
 KERNEL_CHOICE = r"already has a `quantization_config` attribute"  # what is given beside it was held against it
 NOT_TRUSTED = (
     "comes with Python code of its own, which does not run unless you allow it: read it, then set "
@@ -93,10 +89,6 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
         UserError: there is no such model, it is an adapter's folder, or its arguments do not fit.
         MachineError: it is not cached and the hub does not answer, or a package is missing.
     """
-    from transformers import set_seed
-
-    from sft.models.heads import head_arguments, note_new_parts, unused_by_head
-
     auto_class = objective.loader()
     for path, message in check_model_args(source.model_args):
         raise UserError(f"model.model_args.{path}: {message}")
@@ -106,9 +98,7 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
     require_kind(source.name, config, objective, source.model_args)
     stored = (config or {}).get("quantization_config") or {}
     arguments = _arguments(source, stored)
-    if objective.has_head and not has_own_head(config or {}, objective):
-        arguments |= head_arguments(source.labels)
-        set_seed(source.head_seed % SEED_LIMIT)
+    arguments |= new_head(config or {}, objective, source.labels, source.head_seed % SEED_LIMIT)
     try:
         if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
             arguments["device_map"] = _device_map(source, arguments, auto_class)
@@ -121,11 +111,7 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
         if told is None:
             raise
         raise told from error
-    missing, unused = sorted(found["missing_keys"]), sorted(found["unexpected_keys"])
-    if objective.has_head:
-        missing, unused = note_new_parts(model, missing), unused_by_head(model, unused)
-    _require_all_weights(source.name, missing)
-    _require_all_used(source.name, model, found["mismatched_keys"], unused)
+    require_whole(source.name, model, found, has_head=objective.has_head)
     note_weight_files(model, WeightFiles(str(local or source.name), source.revision))
     return _readable(model).eval()
 
@@ -238,31 +224,6 @@ def _device_map(source: ModelSource, arguments: Mapping[str, Any], auto_class: A
     return infer_auto_device_map(model, memory, kept_whole, dtype)
 
 
-def _require_all_weights(name: str, missing: Sequence[str]) -> None:
-    """Refuse a model with weights that no file holds: transformers would fill them at random and only warn."""
-    if missing:
-        text = f"model {name!r} has no weights for {_some(missing)}, which would be random"
-        raise UserError(f"{text}; name a causal language model", kind="model")
-
-
-def _require_all_used(name: str, model: "PreTrainedModel", mismatched: Iterable[Any], unused: Sequence[str]) -> None:
-    """Refuse weights that the model has no place or another shape for: they would be left out.
-
-    What a file of packed weights holds beside them is its quantiser's affair.
-    """
-    left = sorted(str(key[0] if isinstance(key, tuple) else key) for key in mismatched)
-    if not left and not hasattr(model, "hf_quantizer"):
-        left = [key for key in unused if not DERIVED.search(key)]
-    if left:
-        text = f"model {name!r} has weights that {type(model).__name__} has no place for: {_some(left)}"
-        raise UserError(f"{text}, which would be left out; its config.json is of another model", kind="model")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > SHOWN_WEIGHTS else ""
-    return f"{', '.join(names[:SHOWN_WEIGHTS])}{more} ({len(names)} in all)"
-
-
 def _require_quantized(model: "PreTrainedModel") -> None:
     """Refuse a model of which torchao left layers as they were: it only logs that a size does not fit."""
     from torch.nn import Linear
@@ -281,7 +242,7 @@ def _require_quantized(model: "PreTrainedModel") -> None:
     ]
     if plain:
         kind = type(quantizer.quantization_config.quant_type).__name__
-        text = f"model.quantization: {kind} leaves layers as they are: {_some(plain)}"
+        text = f"model.quantization: {kind} leaves layers as they are: {some(plain)}"
         raise UserError(f"{text}; choose a group_size that divides their inputs", kind="model")
 
 

@@ -16,8 +16,8 @@ from sft.adapters.support import require_support
 from sft.adapters.virtual_tokens import context_left, planned_virtual_tokens
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import DataError, StageFailure
+from sft.models.answering.heads import head_names, say_padding
 from sft.models.config_file import read_config
-from sft.models.heads import head_names, say_padding
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model, local_model
 from sft.models.objective import Objective

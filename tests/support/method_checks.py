@@ -86,7 +86,7 @@ class Cell:
     def given(self) -> dict[str, Any]:
         """The options as the train stage gives them to the method."""
         given = {TASK_TYPE: "CAUSAL_LM", **self.options}
-        return dict(adapter_method(self.method).with_head(given, "lm_head")) if self.last_layer else given
+        return dict(adapter_method(self.method).with_head(given, ["lm_head"])) if self.last_layer else given
 
     def __str__(self) -> str:
         more = [name for name in ("autocast", "last_layer") if getattr(self, name)]

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from sft.adapters.base_weights.parts import Part, require_plain, weights_of
-from sft.models.heads import head_names
+from sft.models.answering.heads import head_names
 
 TIED = "tie_word_embeddings"
 

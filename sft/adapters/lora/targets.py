@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from sft.adapters.passing import CHOOSING_NAMES, PASSED_WHOLE, chooses_experts, passed_by_text
-from sft.models.heads import head_names
+from sft.models.answering.heads import head_names
 from sft.models.layers.packed_weights import is_packed
 from sft.models.library_warnings import note_warning
 

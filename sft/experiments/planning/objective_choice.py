@@ -15,8 +15,8 @@ from sft.calibration.selection import needed_row_sets, options_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import UserError
 from sft.experiments.planning.checks.model_files import known_config
+from sft.models.answering.kinds import has_own_head, model_kind
 from sft.models.config_file import KINDS
-from sft.models.kinds import has_own_head, model_kind
 from sft.models.objective import Objective
 from sft.objectives import DECODERS_CLASS, objective_named, objective_of
 from sft.pipeline.needed_rows import CALIBRATION
@@ -97,15 +97,12 @@ def _written_without_effect(config: ExperimentConfig, objective: Objective, fold
         found: Any = config
         for name in section.split("."):
             found = None if found is None else getattr(found, name)
-        if isinstance(found, BaseModel) and key in found.model_fields_set and _differs(found, key):
-            yield path
+        if isinstance(found, BaseModel) and key in found.model_fields_set:
+            default = type(found).model_fields[key].get_default(call_default_factory=True)
+            if getattr(found, key) != default:
+                yield path
     if objective.reads == "text" and _needs_prompts(config, folder):
         yield CALIBRATION
-
-
-def _differs(section: BaseModel, key: str) -> bool:
-    field = type(section).model_fields[key]
-    return bool(getattr(section, key) != field.get_default(call_default_factory=True))
 
 
 def _needs_prompts(config: ExperimentConfig, folder: Path) -> bool:

@@ -81,7 +81,8 @@ def test_a_wrong_value_is_told_with_what_is_allowed(path: str, value: Any, messa
         ("dataset.task_typ", "unknown key (did you mean task_type?)"),
         (
             "model.zzz",
-            "unknown key; known: adapter, chat_template_args, chat_template_from, model_args, name, quantization",
+            "unknown key; known: adapter, auto_class, chat_template_args, chat_template_from, model_args, name, "
+            "quantization",
         ),
     ],
 )

@@ -47,4 +47,4 @@ def test_it_takes_no_options_and_needs_no_word_of_the_head():
     (finding,) = adapter_method("full").check({"r": 4}, Path())
     assert finding == ("r", "unknown key; allowed: none")
     with pytest.raises(UserError, match="method full trains the head already; leave it out"):
-        adapter_method("full").with_head({}, "lm_head")
+        adapter_method("full").with_head({}, ["lm_head"])

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from sft.adapters.attach import attach_adapter
-from sft.adapters.base_weights.head import head_name, train_head, untied_head
+from sft.adapters.base_weights.head import train_head, untied_head
 from sft.adapters.method import adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.exceptions import UserError
+from sft.models.answering.heads import head_names
 
 
 def reloaded(model, folder):
@@ -20,7 +21,7 @@ def reloaded(model, folder):
 def test_an_untied_head_has_weights_of_its_own_also_when_it_is_loaded_again(make_model, logits, tmp_path):
     model = make_model("gpt2")
     before, embedding = logits(model), model.transformer.wte.weight.clone()
-    head = untied_head(model)
+    ((_, head),) = untied_head(model)
     assert torch.equal(logits(model), before)
     head.weight.data += 1
     assert torch.equal(model.transformer.wte.weight, embedding)
@@ -32,13 +33,14 @@ def test_an_untied_head_has_weights_of_its_own_also_when_it_is_loaded_again(make
 def test_a_head_of_its_own_stays_as_it_is(make_model):
     model = make_model("fp32")
     weight = model.lm_head.weight
-    assert untied_head(model).weight is weight
-    assert head_name(model) == "lm_head"
+    ((_, head),) = untied_head(model)
+    assert head.weight is weight
+    assert head_names(model) == ["lm_head"]
 
 
 def test_a_model_without_a_head_is_refused(make_model):
     with pytest.raises(UserError, match="LlamaModel has no output head"):
-        head_name(make_model("fp32").model)
+        head_names(make_model("fp32").model)
 
 
 def test_a_packed_head_is_refused_by_name(make_model):
@@ -53,7 +55,7 @@ def test_a_packed_head_is_refused_by_name(make_model):
 def test_the_trained_head_of_a_tied_model_survives_merging_and_loading(
     method, make_model, logits, train_steps, tmp_path
 ):
-    options = adapter_method(method).with_head({}, "lm_head")
+    options = adapter_method(method).with_head({}, ["lm_head"])
     model = attach_adapter(make_model("gpt2"), method, options, Path(), 1)
     train_steps(model)
     save_adapter(model, method, tmp_path / "adapter")
@@ -67,13 +69,13 @@ def test_the_trained_head_of_a_tied_model_survives_merging_and_loading(
 
 def test_a_head_that_is_written_already_is_named_once():
     written = {"modules_to_save": ["lm_head"], "r": 4}
-    assert adapter_method("lora").with_head(written, "lm_head") == written
-    assert adapter_method("lora").with_head({}, "lm_head") == {"modules_to_save": ["lm_head"]}
+    assert adapter_method("lora").with_head(written, ["lm_head"]) == written
+    assert adapter_method("lora").with_head({}, ["lm_head"]) == {"modules_to_save": ["lm_head"]}
 
 
 def test_a_method_of_peft_that_trains_no_module_of_the_base_cannot_train_the_head():
     with pytest.raises(
         UserError, match="adaption_prompt trains no module of the base, which the output head is; leave"
     ):
-        adapter_method("adaption_prompt").with_head({}, "lm_head")
-    assert adapter_method("ia3").with_head({}, "lm_head") == {"modules_to_save": ["lm_head"]}
+        adapter_method("adaption_prompt").with_head({}, ["lm_head"])
+    assert adapter_method("ia3").with_head({}, ["lm_head"]) == {"modules_to_save": ["lm_head"]}

@@ -6,14 +6,30 @@ from typing import Any
 from torch import nn
 
 from sft.exceptions import UserError
+from sft.models.answering.kinds import has_own_head
+from sft.models.objective import Objective
 
 ATTRIBUTE = "sft_new_parts"
 POOLER = ".pooler."
 """In names of weights between a body and its head, which checkpoints of other objectives lack."""
 
 
-def head_arguments(labels: Sequence[str]) -> dict[str, Any]:
-    """What `from_pretrained` takes for a new head with one output for each of these labels, in this order."""
+def new_head(config: Mapping[str, Any], objective: Objective, labels: Sequence[str], seed: int) -> dict[str, Any]:
+    """What `from_pretrained` takes for a new head with one output for each of these labels, in this order.
+
+    The generators of Python, numpy and torch are set to the seed, from which its weights are drawn.
+
+    Args:
+        config: `config.json` of the model.
+        objective: how it will answer; nothing is taken where that needs no head, or the model has it.
+        labels: gold values.
+        seed: below 2**32.
+    """
+    if not objective.has_head or has_own_head(config, objective):
+        return {}
+    from transformers import set_seed
+
+    set_seed(seed)
     return {
         "num_labels": len(labels),
         "id2label": dict(enumerate(labels)),
@@ -32,7 +48,9 @@ def head_names(model: Any) -> list[str]:
     head = model.get_output_embeddings()
     if head is not None:
         return [next(name for name, module in model.named_modules() if module is head)]
-    names = _outside_body(model)
+    body = model.base_model
+    children: Sequence[tuple[str, nn.Module]] = [] if body is model else list(model.named_children())
+    names = [name for name, part in children if part is not body and any(True for _ in part.parameters())]
     if not names:
         raise UserError(f"{type(model).__name__} has no output head that could be trained", kind="model")
     return [*names, *vars(model).get(ATTRIBUTE, ())]
@@ -94,9 +112,3 @@ def label_order(config: Any, labels: Sequence[str]) -> list[int]:
         told = f"answers with {', '.join(places)}, not with {', '.join(labels)}"
         raise UserError(f"the head of the model {told}", kind="model")
     return [places[label] for label in labels]
-
-
-def _outside_body(model: Any) -> list[str]:
-    body = model.base_model
-    children: Sequence[tuple[str, nn.Module]] = list(model.named_children())
-    return [name for name, module in children if module is not body and any(True for _ in module.parameters())]
