@@ -26,6 +26,9 @@ EXPERIMENTS = {
     ("docs/methods.md", 0): 3,
     ("docs/methods.md", 1): 6,
     ("docs/older-configs.md", 0): 1,
+    ("docs/tasks.md", 0): 1,
+    ("docs/tasks.md", 1): 1,
+    ("docs/tasks.md", 2): 1,
 }
 """Document and position of every Jsonnet block, and how many experiments it makes."""
 KINDS = {"", "indented", "bash", "jsonnet", "python"}

@@ -12,12 +12,10 @@ from sft.experiments.planning.checks.data import DataChecks, DataFacts
 from sft.experiments.planning.checks.sections import SectionChecks
 from sft.models.references import locate
 from sft.registry import is_own_code
+from tests.support.examples import FOLDER, HUB, missing
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "etc" / "configs"
 DATA_FOLDERS = ("data", "initializers")
 README = FOLDER / "README.md"
-HUB = {"json/tweets_qwen.json", "jsonnet/tweets_qwen.jsonnet", "jsonnet/tweets_hub_dataset.jsonnet"}
 
 
 def found_examples() -> dict[str, Path]:
@@ -46,9 +44,10 @@ def read() -> dict[str, dict[str, ExperimentConfig]]:
     return {name: configs_of(name) for name in EXAMPLES}
 
 
-def needs_demo_data() -> None:
-    if not (ROOT / "data" / "demo" / "tweets" / "test.jsonl").is_file():
-        pytest.skip("needs make demo-data")
+def needs_demo(name: str) -> None:
+    """Skip where what an example reads is not there."""
+    if (reason := missing(name)) is not None:
+        pytest.skip(reason)
 
 
 def test_the_examples_are_collected() -> None:
@@ -66,7 +65,7 @@ def test_the_readme_names_every_example() -> None:
 
 @examples
 def test_an_example_has_sound_names_and_options(name: str, read: dict[str, dict[str, ExperimentConfig]]) -> None:
-    needs_demo_data()
+    needs_demo(name)
     checks = SectionChecks(FOLDER / name.partition("/")[0])
     assert read[name], "the example holds no experiment"
     for experiment, config in read[name].items():
@@ -75,7 +74,7 @@ def test_an_example_has_sound_names_and_options(name: str, read: dict[str, dict[
 
 @examples
 def test_an_example_has_rows_for_every_experiment(name: str, read: dict[str, dict[str, ExperimentConfig]]) -> None:
-    needs_demo_data()
+    needs_demo(name)
     folder = EXAMPLES[name].parent
     checks = DataChecks(folder, lambda config: None)
     for experiment, config in read[name].items():
@@ -92,7 +91,7 @@ def test_an_example_has_rows_for_every_experiment(name: str, read: dict[str, dic
 def test_an_example_needs_the_hub_only_where_it_says_so(
     name: str, read: dict[str, dict[str, ExperimentConfig]]
 ) -> None:
-    needs_demo_data()
+    needs_demo(name)
     folder = EXAMPLES[name].parent
     remote = {
         config.model.name if locate(config.model.name, folder) is None else config.dataset.path

@@ -4,7 +4,6 @@ They run as one grid, so that the libraries are imported once for all of them.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +13,11 @@ from sft.api.grids import GridRun
 from sft.experiments.grids.loading import GridOptions, load_grid
 from sft.experiments.running.settings import RunSettings
 from sft.runs.records import StatusRecord
-
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "etc" / "configs"
-HUB = {"json/tweets_qwen.json", "jsonnet/tweets_qwen.jsonnet", "jsonnet/tweets_hub_dataset.jsonnet"}
+from tests.support.examples import FOLDER, HUB, missing
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (ROOT / "data" / "demo" / "tweets").is_dir(), reason="needs make demo-data"),
+    pytest.mark.skipif(missing("json/tweets_lora.json") is not None, reason="needs make demo-data"),
 ]
 
 FOUR_ROWS = ("dataset.max_n_test=4",)
@@ -37,10 +33,12 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "json/quantized_8bit.json": (None, ()),
     "json/tickets.json": (None, ()),
     "json/translation.json": (None, SHORT),
+    "json/tweets_head.json": (None, ("dataset.shots=1", *ONE_STEP)),
     "json/tweets_lora.json": (None, ("dataset.shots=1", *ONE_STEP)),
     "json/tweets_t_few.json": (None, ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/calibration.jsonnet": ("in-context-2/domain", ("inference.calibration_args.num_estimations=2",)),
     "jsonnet/generation.jsonnet": ("in-context-drawn", SHORT),
+    "jsonnet/heads_and_prompts.jsonnet": ("head-lora-16/seed13", ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/initialisers.jsonnet": ("orthogonal/seed13", ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/label_words.jsonnet": ("simple/in-context", ()),
     "jsonnet/many_labels.jsonnet": ("listed/mean", ()),
@@ -102,8 +100,11 @@ def written(example: str, *more: str) -> Any:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> GridRun:
-    """All of them, each under the name of its example; paths lead as far up from either folder of examples."""
-    configs = {example: {**written(example), "name": example} for example in CHOSEN}
+    """All of them that can run, each under the name of its example.
+
+    Paths lead as far up from either folder of examples.
+    """
+    configs = {example: {**written(example), "name": example} for example in CHOSEN if missing(example) is None}
     too_long = {**written("json/quantized_8bit.json", "inference.max_seq_length=4"), "name": TOO_LONG}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
@@ -115,6 +116,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> GridRun:
 
 @pytest.mark.parametrize("example", CHOSEN)
 def test_an_example_runs(example: str, ran: GridRun) -> None:
+    if (reason := missing(example)) is not None:
+        pytest.skip(reason)
     failed = ran.outcome.statuses.get(example)
     assert failed is None, failed.error
     (planned,) = [planned for planned in ran.plan.experiments if planned.experiment.name == example]

@@ -4,7 +4,7 @@ python -m tests.support.method_tables    # writes them to the page
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,9 @@ def shown_table(page: str, title: str) -> list[str]:
     return found[0].splitlines() if found else []
 
 
-def written(page: str) -> str:
-    """The page with its tables as they are today."""
-    for title, lines in tables():
+def written(page: str, wanted: Iterable[tuple[str, list[str]]] | None = None) -> str:
+    """A page with its tables as they are today: those of methods, or others by the headings of their sections."""
+    for title, lines in tables() if wanted is None else wanted:
         before, heading, after = page.partition(f"\n## {title}\n")
         section, following, rest = after.partition("\n## ")
         made = "\n".join(lines) + "\n"
