@@ -59,6 +59,23 @@ def local_config(local: Path) -> dict[str, Any]:
     return told | text if isinstance(text, dict) else told
 
 
+def hub_config(name: str, commit: str) -> dict[str, Any]:
+    """What the `config.json` of a hub model at a commit says, as `local_config`; empty where the hub does not give it.
+
+    Args:
+        name: the hub id.
+        commit: of the model; a file that the local cache holds is not asked for.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HFValidationError, HTTPError  # type: ignore[attr-defined]
+
+    try:
+        file = hf_hub_download(name, "config.json", revision=commit)
+    except (HTTPError, HFValidationError, OSError):
+        return {}
+    return local_config(Path(file).parent)
+
+
 def written_number(config: Mapping[str, Any], names: Iterable[str]) -> int | None:
     """The first of these numbers above 0 that a model's `config.json` has; None where it has none of them."""
     found = (config.get(name) for name in names)

@@ -13,6 +13,9 @@ from sft.config.experiment import ExperimentConfig
 from sft.data.loading import data_fingerprint, kept_quotes, local_source
 from sft.data.loading import hub_commit as dataset_commit
 from sft.evaluation.selection import local_files
+from sft.exceptions import SftError
+from sft.experiments.planning.checks.model_files import known_config
+from sft.models.config_file import hub_config
 from sft.models.references import COMMIT, hub_commit, locate, model_fingerprint
 from sft.pipeline.experiment import Fingerprints
 from sft.registry import is_file_code, is_own_code, own_code_source
@@ -48,6 +51,17 @@ class Contents:
         if self._once(f"path:{name}", lambda: locate(name, self._folder)) is not None:
             return None
         return self._pin(f"model:{name}@{revision or ''}", lambda: hub_commit(name, revision))
+
+    def model_config(self, name: str, revision: str | None) -> Mapping[str, Any]:
+        """What the `config.json` of a model says; empty where it cannot be had, which other checks tell."""
+        try:
+            commit = self.model_revision(name, revision)
+        except SftError:
+            return {}
+        if commit is None:
+            return known_config(name, self._folder)
+        found: Mapping[str, Any] = self._once(f"config:{name}@{commit}", lambda: hub_config(name, commit))
+        return found
 
     def fingerprints(self, config: ExperimentConfig, labels: list[list[str]] | None) -> Fingerprints:
         """The content of everything an experiment reads."""

@@ -4,7 +4,7 @@ The config that goes on names the Auto class wherever it is not that of decoders
 objective does not read, so that experiments that differ in that alone are one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from pydantic import BaseModel, ValidationError
 from sft.calibration.selection import needed_row_sets, options_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import UserError
-from sft.experiments.planning.checks.model_files import known_config
 from sft.models.answering.kinds import has_own_head, model_kind
 from sft.models.config_file import KINDS
 from sft.models.objective import Objective
@@ -25,6 +24,7 @@ from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import RowSet
 
 PATH = "model.auto_class"
+ModelConfigs = Callable[[str, str | None], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ class ChosenObjective:
     """Dotted paths of what is written and has no effect with it."""
 
 
-def with_objective(config: ExperimentConfig, folder: Path) -> ChosenObjective:
+def with_objective(config: ExperimentConfig, folder: Path, config_of: ModelConfigs) -> ChosenObjective:
     """The config with its Auto class, without what the objective does not read.
 
     Args:
         config: as read.
         folder: what its local paths are relative to.
+        config_of: what the `config.json` of a model at a revision says; empty where nobody knows.
 
     Raises:
         UserError: the task type takes no such class, or the model is of a kind that it does not load.
@@ -49,7 +50,8 @@ def with_objective(config: ExperimentConfig, folder: Path) -> ChosenObjective:
     if config.dataset.task_type not in task_registry:
         return ChosenObjective(config, ())  # told by the checks
     allowed = task_of(config).objectives
-    told = {**known_config(config.model.name, folder), **config.model.model_args}
+    model_args = config.model.model_args
+    told = {**config_of(config.model.name, model_args.get("revision")), **model_args}
     if config.model.auto_class is None:
         objective = _by_kind(told, allowed)
     else:

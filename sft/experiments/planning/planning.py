@@ -52,10 +52,10 @@ def plan_grid(
         InvalidExperiments: all that is wrong, of all experiments.
         MachineError: the hub is needed and cannot be reached.
     """
-    chosen, found, read_as = _read(grid)
+    contents = Contents(grid.folder, pinned)
+    chosen, found, read_as = _read(grid, contents)
     configs = {name: one.config for name, one in chosen.items()}
     grid = replace(grid, warnings=(*grid.warnings, *read_as))
-    contents = Contents(grid.folder, pinned)
     data = DataChecks(grid.folder, contents.dataset_revision)
     facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder, may_train=may_train), data, with_gold)
     sound = {name: config for name, config in configs.items() if name in facts}
@@ -103,7 +103,7 @@ def _profiles(configs: Mapping[str, ExperimentConfig], data: DataChecks) -> Data
     return profiles
 
 
-def _read(grid: RawGrid) -> tuple[dict[str, ChosenObjective], list[Finding], list[str]]:
+def _read(grid: RawGrid, contents: Contents) -> tuple[dict[str, ChosenObjective], list[Finding], list[str]]:
     """The sound configs, what is wrong with the others, and what was read otherwise than it is written."""
     chosen: dict[str, ChosenObjective] = {}
     found: list[Finding] = []
@@ -119,7 +119,7 @@ def _read(grid: RawGrid) -> tuple[dict[str, ChosenObjective], list[Finding], lis
             found.append(Finding(name, MODEL_NAME, str(error)))
             continue
         try:
-            chosen[name] = with_objective(based, grid.folder)
+            chosen[name] = with_objective(based, grid.folder, contents.model_config)
         except UserError as error:
             found.append(Finding(name, AUTO_CLASS, str(error).removeprefix(f"{AUTO_CLASS}: ")))
             continue

@@ -13,6 +13,7 @@ from sft.models.config_file import (
     embedding_rows,
     has_other_layers,
     hidden_size,
+    hub_config,
     require_kind,
     require_rows,
 )
@@ -114,3 +115,14 @@ def test_the_first_id_beyond_is_named():
     require_rows("name", None, {4: "a"})
     with pytest.raises(UserError, match=r"gives the id 5 \('<a>'\), but the model's embedding has 5 rows"):
         require_rows("name", 5, {6: "b", 5: "<a>"})
+
+
+def test_the_config_of_a_hub_model_is_that_of_the_commit(tmp_path, monkeypatch):
+    commit = "0" * 40
+    snapshot = tmp_path / "models--some--encoder" / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text('{"model_type": "bert"}')
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert hub_config("some/encoder", commit) == {"model_type": "bert"}
+    assert hub_config("some/other", commit) == {}
