@@ -50,7 +50,7 @@ def head_names(model: Any) -> list[str]:
     if head is not None:
         return [next(name for name, module in model.named_modules() if module is head)]
     body = model.base_model
-    children: Sequence[tuple[str, "nn.Module"]] = [] if body is model else list(model.named_children())
+    children: Sequence[tuple[str, nn.Module]] = [] if body is model else list(model.named_children())
     names = [name for name, part in children if part is not body and any(True for _ in part.parameters())]
     if not names:
         raise UserError(f"{type(model).__name__} has no output head that could be trained", kind="model")
