@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import scipy
 import torch
 from safetensors.torch import load, save
 from torch import nn
@@ -99,7 +100,8 @@ def _key(initializer: Initializer, weight: torch.Tensor, rank: int, dtype: torch
 def _arithmetic(device: torch.device) -> list[str | int]:
     """What the last bits of a product depend on beside its factors."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
-    return [torch.__version__, device.type, name, torch.get_num_threads()]
+    threads = torch.get_num_threads(), os.environ.get("OPENBLAS_NUM_THREADS", "")
+    return [torch.__version__, scipy.__version__, device.type, name, *threads]
 
 
 _cpu_name = functools.cache(cpu_name)

@@ -108,6 +108,14 @@ def _found_other_directions(experiment: Experiment) -> bool:
     return starts_from_them and "wide_layers" in told and _init_of(experiment) in _LARGEST_DIRECTIONS
 
 
+def _found_directions_otherwise(experiment: Experiment) -> bool:
+    """Whether an adapter begins at singular triplets that were found to other last digits."""
+    config = experiment.config
+    options = config.adapter_options
+    init = InitChoice.of(options.get("init_lora_weights") or options.get("init_weights") or True)
+    return config.trains and config.model.adapter is None and init in _OF_SPECTRA
+
+
 def _writes_behind_virtual_tokens(experiment: Experiment) -> bool:
     """Whether texts of a trained adapter of virtual tokens were written with padding inside the prompts of a batch."""
     config = experiment.config
@@ -121,6 +129,7 @@ def _of_trait(stage: StageName, name: str) -> Revision:
 
 
 _LARGEST_DIRECTIONS = [InitChoice("ours", name) for name in ("pca", "pissa", "pissa_simplified")]
+_OF_SPECTRA = [*_LARGEST_DIRECTIONS, *(InitChoice("ours", name) for name in ("eva", "loftq", "milora"))]
 _TRAITS_OF_ALL = ("named_template", "read_instruction", "unusual_clock")
 _TRAITS_OF_TEXTS = ("end_before_words", "stop_in_text")
 """Of no training: with the one no answer went, the other is of how generation ends."""
@@ -139,6 +148,7 @@ REVISIONS: Mapping[str, Revision] = {
     "virtual_tokens": Revision("infer", 2, _writes_behind_virtual_tokens),
     "fp8_scales": Revision("train", 2, _reads_fp8),
     "other_layers": Revision("train", 2, _adapts_other_layers),
+    "partial_spectrum": Revision("train", 2, _found_directions_otherwise),
     "wide_layers": Revision("train", 2, _found_other_directions),
     **{f"{name}_in_training": _of_trait("train", name) for name in _TRAITS_OF_ALL},
     **{name: _of_trait("infer", name) for name in (*_TRAITS_OF_ALL, *_TRAITS_OF_TEXTS)},

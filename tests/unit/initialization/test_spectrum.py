@@ -64,6 +64,37 @@ def test_exact_triplets_are_those_of_a_full_decomposition(spectrum_of, shape):
     assert (top_singular(weight, 5).values.diff() <= 0).all()
 
 
+WITH_A_GAP = torch.tensor([3.0, 2.5, 2.0, 1.98, *[1.0] * 44])
+NEARLY_WITHOUT = torch.tensor([3.0, 2.5, 2.0, 2.0 - 2e-6, *[1.0] * 44])
+STEEP = torch.tensor([1.0, 0.01, 0.009, *[1e-3] * 45])
+
+
+@pytest.mark.parametrize(
+    ("values", "in_fp32"), [(WITH_A_GAP, True), (NEARLY_WITHOUT, False), (STEEP, False)], ids=["gap", "none", "steep"]
+)
+def test_fp32_does_where_it_provably_finds_the_directions_and_else_fp64(values, in_fp32, monkeypatch):
+    weight, in_fp64 = with_values(48, 64, values), []
+    monkeypatch.setattr(spectrum, "_exact", lambda *given, exact=spectrum._exact: in_fp64.append(1) or exact(*given))
+    for turned in (weight, weight.T):
+        in_fp64.clear()
+        found = top_singular(turned, 3)
+        assert bool(in_fp64) is not in_fp32
+        exact = torch.linalg.svd(turned.double(), full_matrices=False)
+        assert worst_cosine(found.right, exact.Vh[:3]) > 0.9999
+        assert worst_cosine(found.left.T, exact.U[:, :3].T) > 0.9999
+        assert (found.right @ found.right.T - torch.eye(3)).abs().max() < 1e-5
+
+
+def test_weights_that_are_no_numbers_give_none():
+    weight = torch.ones(8, 6)
+    weight[2, 3] = torch.nan
+    try:
+        found = top_singular(weight, 2)
+    except torch.linalg.LinAlgError:
+        return
+    assert not torch.isfinite(found.values).all()
+
+
 @pytest.mark.parametrize("shape", [(48, 64), (64, 48)], ids=str)
 def test_values_that_drown_in_the_gram_matrix_are_found_all_the_same(shape):
     weight = with_values(*shape, 10 ** torch.linspace(0, -7, 48).double().float()).double()
@@ -101,7 +132,7 @@ def test_real_weights_have_the_directions_of_a_full_decomposition(place, monkeyp
         weight = file.get_tensor(f"model.{place}.weight").float()
     exact = torch.linalg.svd(weight.double(), full_matrices=False).Vh
     for rank in (8, 64):
-        assert worst_cosine(top_singular(weight, rank).right, exact[:rank]) > 0.99
+        assert worst_cosine(top_singular(weight, rank).right, exact[:rank]) > 0.9999
         assert worst_cosine(bottom_singular(weight, rank).right, exact[-rank:]) > 0.99
         with monkeypatch.context() as bound:
             bound.setattr(spectrum, "EXACT_UP_TO", 8)
