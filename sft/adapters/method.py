@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from sft.adapters import adapter_registry
 from sft.exceptions import UserError
+from sft.models.objective import Objective
 from sft.prompts.train_row import TrainRow
 from sft.registry import load, nearest
 
@@ -83,13 +84,13 @@ class AdapterMethod(Protocol):
         """What of sound `options` does not go with a model, of which `config.json` says `config`; without torch."""
         ...
 
-    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+    def supports(self, options: Mapping[str, Any], storage: str, objective: Objective) -> str | None:
         """Why a model cannot be trained so; None where it can.
 
         Args:
             options: of this method; none for what holds by default.
             storage: how the base's weights are stored (`sft.models.stored_kinds`).
-            objective: name of how the model answers.
+            objective: how the model answers.
         """
         ...
 

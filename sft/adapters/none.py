@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from sft.adapters.method import OptionFinding
 from sft.exceptions import UserError
+from sft.models.objective import Objective
 from sft.prompts.train_row import TrainRow
 
 
@@ -35,7 +36,7 @@ class NoAdapter:
         """It goes with every model."""
         return []
 
-    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+    def supports(self, options: Mapping[str, Any], storage: str, objective: Objective) -> str | None:
         """Every model can be measured as it is."""
         return None
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from sft.adapters.method import TASK_TYPE, OptionFinding, check_options, option_defaults, require_agreement
 from sft.exceptions import UserError
+from sft.models.objective import Objective
 from sft.prompts.train_row import TrainRow
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class OwnMethod(ABC):
         """It goes with every model."""
         return []
 
-    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+    def supports(self, options: Mapping[str, Any], storage: str, objective: Objective) -> str | None:
         """It trains every base."""
         return None
 

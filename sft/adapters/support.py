@@ -5,8 +5,11 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
+from sft.adapters.virtual_tokens import AS_EMBEDDINGS
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import UserError
+from sft.models.answering.kinds import model_kind
+from sft.models.objective import ModelKind, Objective
 from sft.models.stored_kinds import PLAIN, READ_AS_PLAIN, kind_of, stored_kind
 from sft.registry import unknown_name
 
@@ -30,39 +33,65 @@ COLUMNS = ("plain", "nf4", "fp4", "int8", "torchao", "gptq", "awq", "fp8")
 """The kinds of stored weights that the table shows."""
 
 
-def refusal(method: str, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+def refusal(
+    method: str, options: Mapping[str, Any], storage: str, objective: Objective, kind: ModelKind | None = None
+) -> str | None:
     """Why a method does not train a base, with the nearest combinations that work; None where it does.
 
     Args:
         method: name of the adapter method.
         options: of that method.
         storage: how the base's weights are stored (`sft.models.stored_kinds`).
-        objective: name of how the model answers.
+        objective: how the model answers.
+        kind: of the model; None where it is not known.
     """
-    reason = _reason(method, options, storage, objective)
+    reason = unsupported(method, options, storage, objective, kind)
     if reason is None:
         return None
-    bases = [kind for kind in COLUMNS if _reason(method, options, kind, objective) is None]
-    others = [name for name in _trained() if _reason(name, {}, storage, objective) is None]
+    bases = [stored for stored in COLUMNS if unsupported(method, options, stored, objective, kind) is None]
+    others = [name for name in _trained() if unsupported(name, {}, storage, objective, kind) is None]
     ways = [f"{method} works on {', '.join(bases)}"] if bases else []
     ways += [f"on {storage} these work: {_first(others)}"] if others else []
     says_what = kind_of(storage).untrained is not None or reason.startswith(method)
     return "; ".join([reason if says_what else f"{method} on {storage}: {reason}", *ways])
 
 
-def require_support(config: ExperimentConfig, model_config: Mapping[str, Any], objective: str) -> None:
+def unsupported(
+    method: str, options: Mapping[str, Any], storage: str, objective: Objective, kind: ModelKind | None = None
+) -> str | None:
+    """Why the storage trains nothing, or else the method not on it; None where it does.
+
+    Args:
+        method: name of the adapter method.
+        options: of that method.
+        storage: how the base's weights are stored (`sft.models.stored_kinds`).
+        objective: how the model answers.
+        kind: of the model; None where it is not known.
+    """
+    untrained = kind_of(storage).untrained
+    if untrained is not None:
+        return f"nothing can be trained beside weights stored as {storage}: {untrained}"
+    refused = adapter_method(method).supports(options, storage, objective)
+    if refused is None and objective.has_head and kind == "decoder" and method in AS_EMBEDDINGS:
+        # without the ids of a row its padding is not seen, and the head would read the last place of the batch
+        return f"{method} puts vectors in place of tokens, and in them a decoder's head does not find where a row ends"
+    return refused
+
+
+def require_support(config: ExperimentConfig, model_config: Mapping[str, Any], objective: Objective) -> None:
     """Refuse a base that the adapter method does not train, be it a hub model, whose files no plan looks into.
 
     Args:
         config: of the experiment.
         model_config: what the model's `config.json` says.
-        objective: name of how the model answers.
+        objective: how the model answers.
 
     Raises:
         UserError: kind model: with the nearest combinations that work.
     """
     storage = stored_kind(config.model.quantization, model_config)
-    refused = refusal(config.adapter_method, config.adapter_options, storage, objective)
+    kind = model_kind({**model_config, **config.model.model_args})
+    refused = refusal(config.adapter_method, config.adapter_options, storage, objective, kind)
     if refused is not None:
         raise UserError(f"{config.adapter_section}.method: {refused}", kind="model")
 
@@ -94,17 +123,9 @@ def unknown_method(name: str) -> str:
     return unknown_name("adapter method", name, adapter_registry)
 
 
-def support_matrix(objective: str) -> dict[str, dict[str, str | None]]:
+def support_matrix(objective: Objective) -> dict[str, dict[str, str | None]]:
     """Method -> kind of stored weights -> why it does not work with its default options; None where it does."""
-    return {name: {kind: _reason(name, {}, kind, objective) for kind in COLUMNS} for name in _trained()}
-
-
-def _reason(method: str, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
-    """Why the storage trains nothing, or else the method not on it."""
-    untrained = kind_of(storage).untrained
-    if untrained is not None:
-        return f"nothing can be trained beside weights stored as {storage}: {untrained}"
-    return adapter_method(method).supports(options, storage, objective)
+    return {name: {kind: unsupported(name, {}, kind, objective) for kind in COLUMNS} for name in _trained()}
 
 
 def _first(names: list[str]) -> str:

@@ -17,7 +17,7 @@ from sft.calibration.calibrator import Calibrator
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.selection import entry_of
 from sft.initialization.initializers import MOVING, initializer_registry, needed_by
-from sft.objectives import objective_registry
+from sft.objectives import objective_named, objective_registry
 from sft.registry import import_object
 from sft.tasks import task_registry
 from sft.tasks.task import Task
@@ -51,7 +51,7 @@ def matrix_record() -> list[dict[str, Any]]:
                     "trains": trains,
                     "merges": {kind: unexportable(name, {}, kind) for kind in trains},
                 }
-                for name, trains in support_matrix(objective).items()
+                for name, trains in support_matrix(objective_named(objective)).items()
             ],
         }
         for objective in objective_registry

@@ -176,7 +176,7 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     progress.beat()
     source = model_source(config, folder, revisions.get("model"), inputs.labels)
     stored = read_config(source.name, local_model(source.name, folder), source.revision)
-    require_support(config, stored or {}, objective.name)
+    require_support(config, stored or {}, objective)
     model = load_model(source, objective)
     if objective.has_head:
         say_padding(model, tokenizer)

@@ -12,6 +12,7 @@ import pytest
 from sft.adapters import adapter_registry
 from sft.adapters.support import support_matrix
 from sft.exceptions import UserError
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 from tests.contract.documents import blocks, section
 from tests.extension.conftest import Run
 
@@ -101,5 +102,5 @@ def test_what_is_wrong_is_found_by_the_plan(
 
 
 def test_it_stands_in_the_table_of_methods_and_bases(steering: Any) -> None:
-    assert set(support_matrix("causal_lm")["steering"].values()) == {None}
+    assert set(support_matrix(CAUSAL_LM)["steering"].values()) == {None}
     assert "steering is no part of the base's weights" in steering.METHOD.unmergeable({}, "plain")

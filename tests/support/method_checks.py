@@ -6,9 +6,9 @@
 import multiprocessing
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing import forkserver
 from pathlib import Path
@@ -22,24 +22,35 @@ from safetensors.torch import load_file
 from sft.adapters.attach import attach_adapter, restore_adapter
 from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
+from sft.models.answering.heads import head_names
+from sft.models.objective import Objective
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
+from sft.objectives.sequence_head import OBJECTIVE as SEQUENCE_HEAD
 from sft.processes.signals import StopRequested
+from sft.prompts.train_row import TrainRow
 from sft.runs.progress import Progress
 from sft.training import checked_trainer
 from sft.training.checked_trainer import CheckedTrainer
 from sft.training.checkpoints import TENSORS, CheckpointFolder
+from sft.training.objectives.head_loss import HeadLoss
 from sft.training.options import effective_trainer_args
 from sft.training.trainer import TrainerSettings, TrainingRecord, train_model
 from tests.support.tiny_models import MAKERS, tiny_logits
-from tests.support.tiny_training import tiny_rows, tiny_tokenizer
+from tests.support.tiny_training import tiny_head_rows, tiny_rows, tiny_tokenizer
 
 STEPS, STOP_AT = 6, 3
-STORAGES = {"fp32": "plain", "bf16": "plain", "gpt2": "plain"}
+STORAGES = {
+    **dict.fromkeys(("fp32", "bf16", "gpt2"), "plain"),
+    **dict.fromkeys(("bert_head", "bert_head_bf16", "llama_head", "gpt2_head"), "plain"),
+    "llama_head_nf4": "nf4",
+    "llama_head_int8": "int8",
+}
 """Kinds of tiny models whose weights are called otherwise than the kind."""
 EXACT = 1e-5
 """How far a logit may be off, relative to the largest, where the same tensors compute the same."""
-CLOSE = {"bf16": 2e-2}
+CLOSE = {"bf16": 2e-2, "bert_head_bf16": 2e-2}
 """The same of an adapter that is only attached, by kind; `EXACT` elsewhere."""
-MERGED = {"bf16": 8e-2}
+MERGED = {"bf16": 8e-2, "bert_head_bf16": 8e-2}
 """The same for a merged model, whose weights were rounded anew."""
 MOVED = 0.15
 """How much the training of a cell must change the logits at least, for what comes after to mean something."""
@@ -85,8 +96,20 @@ class Cell:
     @property
     def given(self) -> dict[str, Any]:
         """The options as the train stage gives them to the method."""
-        given = {TASK_TYPE: "CAUSAL_LM", **self.options}
-        return dict(adapter_method(self.method).with_head(given, ["lm_head"])) if self.last_layer else given
+        method = adapter_method(self.method)
+        given = {TASK_TYPE: self.objective.peft_task_type, **self.options}
+        with_head = self.last_layer or (self.objective.has_head and not method.trains_head)
+        return dict(method.with_head(given, head_names(MAKERS[self.kind]()))) if with_head else given
+
+    @property
+    def objective(self) -> Objective:
+        """How the tiny model of this kind answers."""
+        return SEQUENCE_HEAD if "_head" in self.kind else CAUSAL_LM
+
+    @property
+    def rows(self) -> Sequence[TrainRow]:
+        """What it is trained on."""
+        return tiny_head_rows() if self.objective.has_head else tiny_rows()
 
     def __str__(self) -> str:
         more = [name for name in ("autocast", "last_layer") if getattr(self, name)]
@@ -105,7 +128,7 @@ def check_method(cell: Cell, folder: Path) -> None:
     """Every promise of an adapter method on one base; `folder` is empty."""
     _start_preloading()
     method = adapter_method(cell.method)
-    assert method.supports(cell.options, cell.storage, "causal_lm") is None, f"{cell} is refused"
+    assert method.supports(cell.options, cell.storage, cell.objective) is None, f"{cell} is refused"
     starts = check_start(cell)
     whole = _train(cell, folder / "whole")
     assert min(point.grad_norm or 0.0 for point in whole.record.loss_curve) > 0, f"{cell}: a step without gradient"
@@ -221,7 +244,9 @@ def _train(cell: Cell, folder: Path) -> Trained:
         method.own_tensors,
         resumed,
     )
-    rows = tiny_rows()
+    rows = cell.rows
+    if cell.objective.has_head:
+        settings = replace(settings, own_loss=lambda model: HeadLoss(model, (), rows))
     record = train_model(
         model, tiny_tokenizer(), rows, rows[:3], settings, Progress(folder / "progress.json", "train")
     )
@@ -233,7 +258,7 @@ def _train(cell: Cell, folder: Path) -> Trained:
 
 
 def _attached(cell: Cell, base: Any) -> Any:
-    return attach_adapter(base, cell.method, cell.given, Path(), 7, tiny_rows())
+    return attach_adapter(base, cell.method, cell.given, Path(), 7, cell.rows)
 
 
 def _trained_tensors(model: Any) -> dict[str, torch.Tensor]:

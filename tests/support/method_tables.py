@@ -11,13 +11,15 @@ from typing import Any
 from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
 from sft.adapters.own_method import OwnMethod
-from sft.adapters.support import COLUMNS, NO_METHOD
+from sft.adapters.support import COLUMNS, NO_METHOD, unsupported
 from sft.config.canonical import canonical_json
+from sft.models.stored_kinds import PLAIN
+from sft.objectives import objective_named, objective_registry
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 from sft.pipeline.methods import matrix_record, methods_record
 from sft.training.options import known_defaults
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
-OBJECTIVE = "causal_lm"
 
 
 def table(*rows: list[str]) -> list[str]:
@@ -72,7 +74,7 @@ def initialisers_table() -> list[str]:
 
 
 def matrix_table() -> list[str]:
-    (methods,) = [part["methods"] for part in matrix_record() if part["objective"] == OBJECTIVE]
+    (methods,) = [part["methods"] for part in matrix_record() if part["objective"] == CAUSAL_LM.name]
     storages = list(methods[0]["trains"])
     rows = [[f"`{entry['name']}`", *(cell(entry, kind) for kind in storages)] for entry in methods]
     return table(["method", *(f"`{kind}`" for kind in storages)], *rows)
@@ -84,13 +86,26 @@ def cell(entry: dict[str, Any], storage: str) -> str:
     return "trains" if entry["merges"][storage] is not None else "merges"
 
 
+def refused_table() -> list[str]:
+    """The methods that train no model that answers in another way than by what follows a prompt."""
+    rows = []
+    for objective in map(objective_named, objective_registry):
+        for method in (entry["name"] for entry in methods_record()["adapters"] if entry["name"] != NO_METHOD):
+            reasons = {kind: unsupported(method, {}, PLAIN, objective, kind) for kind in objective.model_kinds}
+            for reason in dict.fromkeys(filter(None, reasons.values())):
+                kinds = [kind for kind in reasons if reasons[kind] == reason]
+                shown = "all" if len(kinds) == len(reasons) else ", ".join(f"{kind}s" for kind in kinds)
+                rows.append([f"`{objective.name}`", f"`{method}`", shown.replace("_", "-"), reason])
+    return table(["objective", "refused method", "models", "why"], *rows)
+
+
 def starts_table() -> list[str]:
     """Those of the project, then PEFT's, with the storages that LoRA begins on so."""
     lora = adapter_method("lora")
     rows = []
     for entry in methods_record()["initialisers"]:
         options = {"init_lora_weights": entry["name"]}
-        storages = [kind for kind in COLUMNS if lora.supports(options, kind, OBJECTIVE) is None]
+        storages = [kind for kind in COLUMNS if lora.supports(options, kind, CAUSAL_LM) is None]
         rows.append(
             [
                 f"`{entry['name']}`",
@@ -110,6 +125,7 @@ def tables() -> Iterator[tuple[str, list[str]]]:
     yield "Initialisers", starts_table()
     yield "Which methods take which initialisers", initialisers_table()
     yield "Which method on which base", matrix_table()
+    yield "Which method for which objective", refused_table()
 
 
 def shown_table(page: str, title: str) -> list[str]:

@@ -118,7 +118,7 @@ def check_stopped(folder: Path, quant_type: str) -> None:
     inputs = torch.randn(5, 64, requires_grad=True)
     assert not model.model.layers[0].mlp.up_proj(inputs).requires_grad, "a gradient passes now: this type can be taken"
     assert quant_type in str(gradient_stop(model))
-    assert refusal("lora", {}, f"torchao {quant_type}", OBJECTIVE)
+    assert refusal("lora", {}, f"torchao {quant_type}", objective_named(OBJECTIVE))
 
 
 def check_left_plain(folder: Path) -> None:

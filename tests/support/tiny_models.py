@@ -26,13 +26,47 @@ def gpt2(seed: int = 0) -> Any:
     return GPT2LMHeadModel(config).eval()
 
 
-def quantized(kind: str) -> Any:
+def bert_head(seed: int = 0) -> Any:
+    """An encoder with a head that has three outputs."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = BertConfig(**sizes, vocab_size=99, num_labels=3, initializer_range=0.2)
+    model = BertForSequenceClassification(config).eval()
+    for name, weight in model.named_parameters():
+        if name.endswith(".bias"):  # at 0 some methods would give it no gradient
+            torch.nn.init.normal_(weight, std=0.1)
+    return model
+
+
+def llama_head(seed: int = 0) -> Any:
+    """A decoder with a head that has three outputs and reads the last token of a row."""
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    shape = {**sizes, "num_key_value_heads": 2, "vocab_size": 99, "num_labels": 3, "pad_token_id": 0}
+    return LlamaForSequenceClassification(LlamaConfig(**shape, initializer_range=0.2)).eval()
+
+
+def gpt2_head(seed: int = 0) -> Any:
+    """As `llama_head`, with layers that store their weights as (in, out)."""
+    from transformers import GPT2Config, GPT2ForSequenceClassification
+
+    torch.manual_seed(seed)
+    sizes = {"n_embd": 64, "n_layer": 2, "n_head": 4, "vocab_size": 99, "n_positions": 32}
+    config = GPT2Config(**sizes, num_labels=3, pad_token_id=0, initializer_range=0.2)
+    return GPT2ForSequenceClassification(config).eval()
+
+
+def quantized(kind: str, make: Callable[[], Any] = llama) -> Any:
     """A tiny Llama whose linear layers are bitsandbytes layers, as loading leaves them."""
     import bitsandbytes as bnb
 
     from sft.models.layers.bitsandbytes_layers import keep_weights_readable
 
-    model = llama()
+    model = make()
     for block in model.model.layers:
         for parent in (block.self_attn, block.mlp):
             for name, layer in list(parent.named_children()):
@@ -60,6 +94,12 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "gpt2": gpt2,
     "nf4": lambda: quantized("nf4"),
     "int8": lambda: quantized("int8"),
+    "bert_head": bert_head,
+    "bert_head_bf16": lambda: bert_head().to(torch.bfloat16),
+    "llama_head": llama_head,
+    "gpt2_head": gpt2_head,
+    "llama_head_nf4": lambda: quantized("nf4", llama_head),
+    "llama_head_int8": lambda: quantized("int8", llama_head),
 }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sft.prompts.train_row import IGNORED, TrainRow
+from sft.prompts.train_row import IGNORED, HeadRow, TrainRow
 
 PAD, EOS = 60, 61
 
@@ -28,3 +28,8 @@ def tiny_rows() -> list[TrainRow]:
         completion = (30 + number, EOS, 59)
         made.append(TrainRow(prompt + completion, (IGNORED,) * len(prompt) + completion))
     return made
+
+
+def tiny_head_rows() -> list[HeadRow]:
+    """12 rows with texts of 3 to 6 tokens, of three labels in turn."""
+    return [HeadRow(tuple(range(number + 1, number + 4 + number % 4)), (number % 3,)) for number in range(12)]

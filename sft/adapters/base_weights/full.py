@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from sft.adapters.base_weights.weights_method import WeightsMethod
+from sft.models.objective import Objective
 from sft.models.stored_kinds import PLAIN
 
 
@@ -21,7 +22,7 @@ class Full(WeightsMethod):
     name = "full"
     options: type[BaseModel] = FullOptions
 
-    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+    def supports(self, options: Mapping[str, Any], storage: str, objective: Objective) -> str | None:
         """Weights that are stored as codes and scales have no gradient."""
         return (
             None

@@ -9,6 +9,7 @@ from sft.adapters.base_weights.weights_method import WeightsMethod
 from sft.adapters.method import OptionFinding
 from sft.exceptions import UserError
 from sft.models.config_file import NUMBERS_OF_BLOCKS, written_number
+from sft.models.objective import Objective
 from sft.models.stored_kinds import PLAIN
 
 BLOCKS = "blocks"
@@ -35,7 +36,7 @@ class LastLayer(WeightsMethod):
         there = written_number(config, NUMBERS_OF_BLOCKS)
         return [] if there is None or asked <= there else [OptionFinding(BLOCKS, _too_many(asked, there))]
 
-    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+    def supports(self, options: Mapping[str, Any], storage: str, objective: Objective) -> str | None:
         """Of a quantised model the norm and the head are stored as they are, the blocks are not."""
         if storage == PLAIN or self._whole(options)[BLOCKS] == 0:
             return None

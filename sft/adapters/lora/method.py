@@ -14,6 +14,7 @@ from sft.adapters.peft.folder import CONFIG, load_peft, with_saved_head
 from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import LORA_CONFIG
 from sft.initialization.initializers import initializer_registry, require_initializer_package
+from sft.models.objective import Objective
 from sft.models.stored_kinds import PLAIN
 from sft.prompts.train_row import TrainRow
 from sft.registry import is_own_code
@@ -60,7 +61,7 @@ class Lora:
         whole = {**options, **self.fixed}
         return check_on_model(whole, config) + loftq_findings(whole, config)
 
-    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
+    def supports(self, options: Mapping[str, Any], storage: str, objective: Objective) -> str | None:
         """Low-rank factors go beside any weights; magnitudes need the norms, LoftQ what quantisation lost."""
         if {**options, **self.fixed}.get("use_dora") and storage in WITHOUT_NORMS:
             return f"DoRA takes the norms of the weights, which PEFT does not read where they are stored as {storage}"

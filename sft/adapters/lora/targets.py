@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from sft.adapters.passing import CHOOSING_NAMES, PASSED_WHOLE, chooses_experts, passed_by_text
-from sft.models.answering.heads import head_names
+from sft.models.answering.heads import head_names, is_within
 from sft.models.layers.packed_weights import is_packed
 from sft.models.library_warnings import note_warning
 
@@ -61,8 +61,7 @@ def text_layers(model: Any, task_type: str | None) -> set[str]:
     """The names of the linear layers but the head that a text passes, and that do not weigh experts."""
     passed = passed_by_text(model, _all_linear(model, task_type))
     head = head_names(model)
-    own = {name for name in passed if not any(f"{name}.".startswith(f"{part}.") for part in head)}
-    return {name for name in own if not chooses_experts(model, name)}
+    return {name for name in passed if not is_within(name, head) and not chooses_experts(model, name)}
 
 
 def joined_targets(model: Any, config: "LoraConfig") -> bool:

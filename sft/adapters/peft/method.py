@@ -28,6 +28,7 @@ from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
 from sft.initialization.initializers import require_initializer_package
 from sft.models.config_file import NUMBERS_OF_BLOCKS, written_number
+from sft.models.objective import Objective
 from sft.models.stored_kinds import PLAIN
 from sft.prompts.train_row import TrainRow
 from sft.registry import is_own_code
@@ -113,11 +114,11 @@ class PeftMethod:
         fault = rank_fault(ranks, sizes, has_patterns=self.row.takes_rank_patterns)
         return [] if fault is None else [OptionFinding(key, fault)]
 
-    def supports(self, options: Mapping[str, Any], storage: str, objective: str) -> str | None:
-        """As the table says, which was measured."""
-        if storage in self.row.storages:
-            return None
-        return self.row.elsewhere
+    def supports(self, options: Mapping[str, Any], storage: str, objective: Objective) -> str | None:
+        """As the table says, which was measured; a head is trained beside the method's own part."""
+        if storage not in self.row.storages:
+            return self.row.elsewhere
+        return f"{self._trains_no_module}, which a head is" if objective.has_head and not self._saves_modules else None
 
     def unmergeable(self, options: Mapping[str, Any], storage: str) -> str | None:
         """Packed weights would be rounded again; some methods are no part of weights at all."""
@@ -127,10 +128,19 @@ class PeftMethod:
 
     def with_head(self, options: Mapping[str, Any], head: Sequence[str]) -> Mapping[str, Any]:
         """The head is one of the modules trained in full, where PEFT's class has such."""
-        if SAVED not in dataclass_fields(self.row.config):
-            text = f"{self.row.name} trains no module of the base, which the output head is"
+        if not self._saves_modules:
+            text = f"{self._trains_no_module}, which the output head is"
             raise UserError(f"{text}; leave it out, or take a method such as lora")
         return with_saved_head(options, head)
+
+    @property
+    def _saves_modules(self) -> bool:
+        """Whether modules of the base can be trained in full beside the method's own part, and saved with it."""
+        return SAVED in dataclass_fields(self.row.config)
+
+    @property
+    def _trains_no_module(self) -> str:
+        return f"{self.row.name} trains no module of the base"
 
     def known_defaults(self, *, continued: bool) -> Mapping[str, Any]:
         """Ours over those of the class, but for what follows from other options; a trained adapter has its own."""

@@ -11,6 +11,7 @@ from sft.adapters.output_parts import add_part
 from sft.adapters.passing import PASSED_WHOLE, alike, chooses_experts, layer_calls
 from sft.adapters.ssf.options import GROUPS, unmatched
 from sft.exceptions import UserError
+from sft.models.answering.heads import head_names, is_within
 from sft.models.storages import is_conv1d
 
 
@@ -94,11 +95,14 @@ def _norm_form(layer: Any) -> Form | None:
 
 def _eligible(model: Any) -> dict[str, Form]:
     """By name, the layers that can have a part: what a text passes, but for the head and what chooses experts."""
-    head = model.get_output_embeddings()
+    head = head_names(model)
     forms = {
         name: form
         for name, layer in model.named_modules()
-        if name and layer is not head and (form := form_of(layer)) is not None and not chooses_experts(model, name)
+        if name
+        and not is_within(name, head)
+        and (form := form_of(layer)) is not None
+        and not chooses_experts(model, name)
     }
     if model.config.model_type in PASSED_WHOLE:
         return forms

@@ -57,6 +57,11 @@ def head_names(model: Any) -> list[str]:
     return [*names, *vars(model).get(ATTRIBUTE, ())]
 
 
+def is_within(name: str, parts: Sequence[str]) -> bool:
+    """Whether a module, by its name, is one of these or in one of them."""
+    return any(f"{name}.".startswith(f"{part}.") for part in parts)
+
+
 def note_new_parts(model: Any, missing: Sequence[str]) -> list[str]:
     """Keep with a model which modules inside its body are new with its head; the weights that should not be.
 

@@ -21,10 +21,16 @@ class HeadLoss:
             answers: not read.
             rows: not read.
         """
+        self._padding: int | None = model.config.get_text_config().pad_token_id
 
     def collator(self, plain: Any) -> Collator:
-        """Batches of texts, padded on the right, with the place of the right label for each."""
-        return HeadCollator(plain.pad_token_id, plain.pad_to_multiple_of)
+        """Batches of texts, padded on the right, with the place of the right label for each.
+
+        A head that reads the last token of a row knows padding by the id in the model's config, which the tokenizer's
+        may differ from.
+        """
+        padding = plain.pad_token_id if self._padding is None else self._padding
+        return HeadCollator(padding, plain.pad_to_multiple_of)
 
     def __call__(self, model: Any, batch: Mapping[str, Any], n_items: torch.Tensor | int | None) -> torch.Tensor:
         """The sum of the rows' losses over the number of rows of the step."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sft.adapters.support import refusal
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 from tests.support.method_checks import Cell, check_method
 
 VIRTUAL = {"num_virtual_tokens": 4}
@@ -106,6 +107,6 @@ def test_a_method_keeps_its_promises_on_a_base(cell: Cell, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("cell", REFUSED, ids=str)
 def test_what_does_not_work_is_refused_with_what_does(cell: Cell) -> None:
-    text = refusal(known(cell).method, cell.options, cell.storage, "causal_lm")
+    text = refusal(known(cell).method, cell.options, cell.storage, CAUSAL_LM)
     assert text is not None
     assert f"on {cell.storage} these work: " in text

@@ -23,6 +23,7 @@ from sft.experiments.planning.checks.model_files import file_findings, known_con
 from sft.experiments.planning.checks.packages import require_importable
 from sft.experiments.planning.checks.prompting import prompting_findings
 from sft.inference.options import check_generation_args
+from sft.models.answering.kinds import model_kind
 from sft.models.model_args import check_model_args, require_attention_package, spreads_over_gpus
 from sft.models.quantization import check_quantization, needed_class, require_package
 from sft.models.sentence_encoder import check_encoder, require_encoder_package
@@ -113,9 +114,10 @@ class SectionChecks:
             found = method.check_on_model(options, self._model_config(config.model.name))
         quantization = config.model.quantization
         if config.trains and not found and not (quantization and check_quantization(quantization)):
-            storage = stored_kind(quantization, self._model_config(config.model.name))
+            told = self._model_config(config.model.name)
+            storage, kind = stored_kind(quantization, told), model_kind({**told, **config.model.model_args})
             objective = objective_of(config, task_of(config).objectives)
-            refused = refusal(config.adapter_method, config.adapter_options, storage, objective.name)
+            refused = refusal(config.adapter_method, config.adapter_options, storage, objective, kind)
             found = [] if refused is None else [OptionFinding("method", refused)]
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)

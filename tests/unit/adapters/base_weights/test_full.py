@@ -11,6 +11,7 @@ from sft.adapters.method import adapter_method
 from sft.adapters.own_method import TENSORS_FILE
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.exceptions import UserError
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 
 def test_a_shared_weight_is_trained_and_saved_once(make_model, train_steps, logits, tmp_path):
@@ -40,7 +41,7 @@ def test_a_training_is_gone_on_with_from_the_masters_and_not_from_what_16_bits_h
 def test_packed_weights_are_refused_by_the_name_of_the_layer(make_model):
     with pytest.raises(UserError, match=r"full would train model.layers.0.self_attn.q_proj, .* bitsandbytes 4-bit"):
         attach_adapter(make_model("nf4"), "full", {}, Path(), 1)
-    assert "stored as gptq are fixed" in (adapter_method("full").supports({}, "gptq", "causal_lm") or "")
+    assert "stored as gptq are fixed" in (adapter_method("full").supports({}, "gptq", CAUSAL_LM) or "")
 
 
 def test_it_takes_no_options_and_needs_no_word_of_the_head():

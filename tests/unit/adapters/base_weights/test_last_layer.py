@@ -9,6 +9,7 @@ from sft.adapters.attach import attach_adapter
 from sft.adapters.method import adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.exceptions import UserError
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 METHOD = adapter_method("last_layer")
 
@@ -52,10 +53,10 @@ def test_a_number_of_blocks_is_a_whole_number_from_0(blocks):
 
 
 def test_of_a_quantised_base_the_norm_and_the_head_alone_can_be_trained(make_model):
-    reason = METHOD.supports({}, "nf4", "causal_lm")
+    reason = METHOD.supports({}, "nf4", CAUSAL_LM)
     assert reason is not None
     assert "blocks: 0" in reason
-    assert METHOD.supports({"blocks": 0}, "nf4", "causal_lm") is None
+    assert METHOD.supports({"blocks": 0}, "nf4", CAUSAL_LM) is None
     with pytest.raises(UserError, match=r"last_layer would train model.layers.1.self_attn.q_proj"):
         attach_adapter(make_model("nf4"), "last_layer", {}, Path(), 1)
     model = attach_adapter(make_model("nf4"), "last_layer", {"blocks": 0}, Path(), 1)

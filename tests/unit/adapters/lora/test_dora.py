@@ -8,6 +8,7 @@ from sft.adapters.attach import attach_adapter, continue_adapter
 from sft.adapters.method import adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.exceptions import UserError
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 
 DORA = adapter_method("dora")
 
@@ -44,10 +45,10 @@ def test_what_has_no_form_with_magnitudes_is_told(option):
 
 @pytest.mark.parametrize("storage", ["plain", "nf4", "fp8", "awq"])
 def test_where_the_norms_cannot_be_read_it_is_refused(storage):
-    refused = DORA.supports({}, storage, "causal_lm")
+    refused = DORA.supports({}, storage, CAUSAL_LM)
     assert (refused is not None) == (storage in ("fp8", "awq"))
-    assert adapter_method("lora").supports({"use_dora": True}, storage, "causal_lm") == refused
-    assert adapter_method("lora").supports({}, storage, "causal_lm") is None
+    assert adapter_method("lora").supports({"use_dora": True}, storage, CAUSAL_LM) == refused
+    assert adapter_method("lora").supports({}, storage, CAUSAL_LM) is None
 
 
 def test_a_trained_one_is_gone_on_with_as_dora_or_lora_and_loaded_as_either(make_model, train_steps, logits, tmp_path):

@@ -13,6 +13,7 @@ from sft.adapters.saving import save_adapter
 from sft.deployment.exporting.comparison import distance, logits_of
 from sft.deployment.exporting.forms import read_form, write_form
 from sft.deployment.exporting.merging import merged_model
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 from tests.support.tiny_models import MAKERS
 
 ROWS = [[3, 5, 8, 13, 21, 34], [2, 4]]
@@ -32,7 +33,7 @@ def mergeable(kind: str) -> list[str]:
     return [
         name
         for name, method in methods.items()
-        if method.supports(OPTIONS.get(name, {}), STORAGES[kind], "causal_lm") is None
+        if method.supports(OPTIONS.get(name, {}), STORAGES[kind], CAUSAL_LM) is None
         and method.unmergeable(OPTIONS.get(name, {}), "plain") is None
     ]
 
