@@ -154,7 +154,8 @@ def _knowing(
 ) -> Iterator[tuple[AdapterLayer, Initializer]]:
     """The layers, each with the initialiser that knows already what it needs of the training rows.
 
-    Left out are layers of which nothing can be known: joined experts, and those that no row passes.
+    Layers after each other that need equal matrices, as the projections of one attention do, get the same tensor. Left
+    out are layers of which nothing can be known: joined experts, and those that no row passes.
     """
     needed = needs_of(initializer)
     if needed is None:
@@ -163,12 +164,14 @@ def _knowing(
     if not rows:
         raise no_rows(name)
     linear = [layer for layer in layers if not layer.is_parameter]
-    unknown = len(layers) - len(linear)
+    unknown, previous = len(layers) - len(linear), None
     for layer, matrix in measured(model, linear, MEASUREMENTS[needed], rows):
         if matrix is None:
             unknown += 1
             continue
-        yield layer, with_matrix(initializer, matrix)
+        if previous is None or not torch.equal(matrix, previous):
+            previous = matrix
+        yield layer, with_matrix(initializer, previous)
     if unknown:
         text = f"{unknown} of {len(layers)} layers that no training row passes, or that are joined experts"
         note_warning(f"init_lora_weights {name} leaves {text}, as they begin by default")

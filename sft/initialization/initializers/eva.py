@@ -1,12 +1,17 @@
 """EVA (arXiv:2410.07170): the adapter reads the directions in which the layer's inputs vary most over the shots."""
 
+from collections.abc import MutableMapping
 from typing import Any
 
 import torch
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from sft.initialization.factors import needs
 from sft.initialization.spectrum import top_directions
 from sft.initialization.utils import is_conv1d
+
+_FOUND: MutableMapping[torch.Tensor, torch.Tensor] = WeakTensorKeyDictionary()
+"""The directions of the matrices that are still held: layers that read the same inputs are given the same one."""
 
 
 @needs("activations")
@@ -25,5 +30,8 @@ def eva(layer: Any, rank: int, dtype: torch.dtype, activations: torch.Tensor) ->
         activations: (in, in) float64, X^T X.
     """
     outputs = layer.nf if is_conv1d(layer) else layer.out_features
-    directions = top_directions(activations, rank).to(dtype)
+    found = _FOUND.get(activations)
+    if found is None or len(found) != rank:
+        found = _FOUND[activations] = top_directions(activations, rank)
+    directions = found.to(dtype)
     return {"lora_A": directions, "lora_B": directions.new_zeros(outputs, rank)}

@@ -66,6 +66,19 @@ def test_prompt_and_answer_count_and_labels_do_not() -> None:
     assert not torch.equal(one, other)
 
 
+def test_layers_that_read_the_same_inputs_are_decomposed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    monkeypatch.setattr(
+        "sft.initialization.initializers.eva.top_directions",
+        lambda *given: found.append(top_directions(*given)) or found[-1],
+    )
+    layers = adapter_layers(begun("fp32", tiny_rows()))
+    assert (len(layers), len(found)) == (14, 8)  # q, k and v; o; gate and up; down, in each of two blocks
+    for q, k, v in (layers[:3], layers[7:10]):
+        assert torch.equal(q.weights()[0], k.weights()[0])
+        assert torch.equal(q.weights()[0], v.weights()[0])
+
+
 def test_the_randomised_directions_are_the_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     inputs = torch.randn(500, 200, dtype=torch.float64) * torch.arange(1, 201).double() ** -0.5
