@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sft.adapters.head_labels import take_head_labels
 from sft.adapters.method import OF_THE_TRAINED, adapter_method
 from sft.adapters.saving import wrong_kind
 from sft.exceptions import UserError
@@ -53,6 +54,7 @@ def continue_adapter(model: Any, method: str, options: Mapping[str, Any], adapte
     fault = wrong_kind(method, adapter)
     if fault is not None:
         raise UserError(f"{OF_THE_TRAINED}: {fault}", kind="model")
+    take_head_labels(model, adapter)
     return _ready(adapter_method(method).continued(model, options, adapter))
 
 

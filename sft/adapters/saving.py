@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters import adapter_registry
+from sft.adapters.head_labels import take_head_labels, write_head_labels
 from sft.adapters.method import AdapterMethod, adapter_method
 from sft.adapters.own_method import METHOD_FILE, TENSORS_FILE, read_method
 from sft.adapters.peft.folder import CONFIG, WEIGHTS, adapter_config
@@ -17,13 +18,14 @@ WEIGHTS_BESIDE = {CONFIG: WEIGHTS, METHOD_FILE: TENSORS_FILE}
 """The file by which a folder is known -> that of the tensors, where they are not in the same."""
 
 
-def save_adapter(model: Any, method: str, folder: Path) -> dict[str, Any]:
+def save_adapter(model: Any, method: str, folder: Path, *, has_head: bool = False) -> dict[str, Any]:
     """Write the trained adapter of a model to `folder`, all or nothing; what is there is replaced.
 
     Args:
         model: the model that was trained.
         method: name of the adapter method it was attached by.
         folder: the folder of the adapter alone.
+        has_head: whether a head with one output for each label was trained with it.
 
     Returns:
         What the record of the training says of it beside its curves.
@@ -32,6 +34,8 @@ def save_adapter(model: Any, method: str, folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder.parent) as temporary:
         written = Path(temporary) / "adapter"
         facts = adapter_method(method).save(model, written)
+        if has_head:
+            write_head_labels(model, written)
         _replace(written, folder)
     return facts
 
@@ -45,6 +49,7 @@ def load_adapter(model: Any, folder: Path) -> Any:
     method = method_of(folder)
     if method is None:
         raise UserError(f"model.adapter: {folder} holds no trained adapter: it has no {adapter_files()}", kind="model")
+    take_head_labels(model, folder)
     return method.load(model, folder)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from sft.exceptions import UserError
-from sft.prompts.train_row import IGNORED, TrainRow
+from sft.prompts.train_row import IGNORED, HeadRow, TrainRow
 from sft.runs.progress import beat
 
 BATCH_ROWS = 8
@@ -89,21 +89,28 @@ def measured(
 
 
 def batches(model: Any, rows: Sequence[TrainRow], size: int) -> Iterator[Batch]:
-    """Batches of rows, padded on the right; what is padded is masked and has no loss."""
+    """Batches of rows, padded on the right; what is padded is masked and has no loss.
+
+    Of rows of a model with a head, `labels` are the places of the right ones, (rows,).
+    """
     device = next(model.parameters()).device
     for start in range(0, len(rows), size):
         chosen = rows[start : start + size]
         shape = (len(chosen), max(len(row.input_ids) for row in chosen))
+        answers = [row.labels[0] for row in chosen if isinstance(row, HeadRow)]
+        # by it the head of a decoder finds where a row ends
+        padding = (model.config.get_text_config().pad_token_id or 0) if answers else 0
         batch = {
-            "input_ids": torch.zeros(shape, dtype=torch.long),
+            "input_ids": torch.full(shape, padding),
             "attention_mask": torch.zeros(shape, dtype=torch.long),
-            "labels": torch.full(shape, IGNORED),
+            "labels": torch.tensor(answers) if answers else torch.full(shape, IGNORED),
         }
         for number, row in enumerate(chosen):
             length = len(row.input_ids)
             batch["input_ids"][number, :length] = torch.tensor(row.input_ids)
             batch["attention_mask"][number, :length] = 1
-            batch["labels"][number, :length] = torch.tensor(row.labels)
+            if not answers:
+                batch["labels"][number, :length] = torch.tensor(row.labels)
         beat()
         yield {key: value.to(device) for key, value in batch.items()}
 

@@ -45,6 +45,10 @@ class Objective:
     """How a row is written: as a prompt that the answer follows, or as its text alone."""
     own_loss: str | None = None
     """What computes the loss, where it is not that of the next token, as `TrainingObjective.own_loss`."""
+    loss: str | None = None
+    """What a point of the loss curve is, in words, where the loss is not that of the next token."""
+    clashes: Mapping[str, str] = field(default_factory=dict)
+    """Argument of the trainer that a training does not go with -> why."""
     has_head: bool = False
     """Whether a layer of the model gives one number for each label; where a checkpoint lacks it, it is new."""
     without_effect: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import UserError
 from sft.models.objective import Objective
-from sft.registry import Registry, load
+from sft.registry import Registry, load, nearest
 from sft.wording import listed
 
 DECODERS_CLASS = "AutoModelForCausalLM"
@@ -44,6 +44,9 @@ def objective_of(config: ExperimentConfig, allowed: Sequence[str]) -> Objective:
     known = [objective_named(name) for name in allowed]
     found = next((objective for objective in known if objective.auto_class == written), None)
     if found is None:
-        classes = listed(dict.fromkeys(objective.auto_class for objective in known))
-        raise UserError(f"model.auto_class: {written!r}; dataset.task_type {config.dataset.task_type} takes {classes}")
+        classes = list(dict.fromkeys(objective.auto_class for objective in known))
+        hint = nearest(written, classes)
+        meant = f" (did you mean {hint}?)" if hint else ""
+        takes = f"dataset.task_type {config.dataset.task_type} takes {listed(classes)}"
+        raise UserError(f"model.auto_class: {written!r}{meant}; {takes}")
     return found

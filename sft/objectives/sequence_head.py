@@ -18,6 +18,12 @@ OBJECTIVE = Objective(
     key_fields={"answers": "sequence_head"},
     reads="text",
     own_loss="sft.training.objectives.head_loss:HeadLoss",
+    loss="mean over rows of the cross-entropy of the right label, in nats",
+    clashes={
+        **dict.fromkeys(("packing", "eval_packing", "padding_free"), "joins rows, and a head answers once for each"),
+        "label_smoothing_factor": "is taken of the tokens of an answer, which a head does not write",
+        "router_aux_loss_coef": "is no part of the loss of a head",
+    },
     has_head=True,
     without_effect=frozenset(
         {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sft.adapters.attach import attach_adapter, continue_adapter, restore_adapter
+from sft.adapters.head_labels import take_head_labels
 from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.adapters.parameters import count_parameters, set_tensors
 from sft.adapters.saving import save_adapter
@@ -16,7 +17,7 @@ from sft.adapters.support import require_support
 from sft.adapters.virtual_tokens import context_left, planned_virtual_tokens
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import DataError, StageFailure
-from sft.models.answering.heads import head_names, say_padding
+from sft.models.answering.heads import head_names, label_order, say_padding
 from sft.models.config_file import read_config
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model, local_model
@@ -120,14 +121,15 @@ def _train_and_save(
         in_force = dataclasses.replace(settings, trainer_args=trainer_args)
         train = import_object(material.objective.trainer)
         trained: TrainingRecord = train(model, material.tokenizer, material.train, material.dev, in_force, progress)
-    exported = save_adapter(model, material.config.adapter_method, job.adapter)
+    has_head = material.objective.has_head
+    exported = save_adapter(model, material.config.adapter_method, job.adapter, has_head=has_head)
     trainable, total = count_parameters(model)
     earlier = settings.resumed.piece.stage_seconds if settings.resumed else 0.0
     training = {
         "schema": SCHEMA,
         **trained.as_dict(),
         **exported,
-        "objective": {"name": material.goal.name, "loss": material.goal.loss},
+        "objective": {"name": material.goal.name, "loss": material.objective.loss or material.goal.loss},
         "trainable_parameters": trainable,
         "total_parameters": total,
         "memory_step": record.memory_step,
@@ -163,7 +165,8 @@ def _keep_checkpoints(job: JobFolder, material: _Material, model: Any, settings:
             continue
         kept = True
         set_tensors(settings.own_tensors(model), load_file(folder / TENSORS))
-        save_adapter(model, material.config.adapter_method, job.kept / folder.name)
+        kept_in, has_head = job.kept / folder.name, material.objective.has_head
+        save_adapter(model, material.config.adapter_method, kept_in, has_head=has_head)
     return kept
 
 
@@ -180,6 +183,8 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     model = load_model(source, objective)
     if objective.has_head:
         say_padding(model, tokenizer)
+        if config.model.adapter is not None:
+            take_head_labels(model, folder / config.model.adapter)
     check_unchanged(record, config)
     progress.beat()
     trainer_args = with_paths(_trainer_args(config, record.memory_step, model), folder)
@@ -192,9 +197,9 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     answers = _answers(maker, [*rows, *dev]) if goal.needs_labels else []
     labels = [row.row.text(config.prompting.output_column) for row in rows] if weighs_labels(config) else []
     weights = balanced_weights(labels) if labels else None
-    train = _train_rows(inputs, objective, rows, [weights[label] for label in labels] if weights else None)
+    train = _train_rows(inputs, model, objective, rows, [weights[label] for label in labels] if weights else None)
     options = _adapter_options(config, objective, model)
-    dev_rows = _train_rows(inputs, objective, dev) or None
+    dev_rows = _train_rows(inputs, model, objective, dev) or None
     return _Material(
         config, objective, tokenizer, model, options, trainer_args, rows, train, dev_rows, weights, goal, answers
     )
@@ -248,7 +253,9 @@ def _with_adapter(material: _Material, folder: Path, start: Path | None) -> Any:
 def _adapter_options(config: ExperimentConfig, objective: Objective, model: Any) -> Mapping[str, Any]:
     options = {TASK_TYPE: objective.peft_task_type, **config.adapter_options}
     method = adapter_method(config.adapter_method)
-    if not (config.trains_head or (objective.has_head and not method.trains_head)):
+    # an adapter that is trained on brings its head along
+    is_new = objective.has_head and not method.trains_head and config.model.adapter is None
+    if not (config.trains_head or is_new):
         return options
     return method.with_head(options, head_names(model))
 
@@ -262,7 +269,11 @@ def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None, goal: TrainingO
 
 
 def _train_rows(
-    inputs: Inputs, objective: Objective, rows: Sequence[PromptedRow], weights: Sequence[float] | None = None
+    inputs: Inputs,
+    model: Any,
+    objective: Objective,
+    rows: Sequence[PromptedRow],
+    weights: Sequence[float] | None = None,
 ) -> list[TrainRow]:
     weighed = zip(rows, weights or [1.0] * len(rows), strict=True)
     if not objective.has_head:
@@ -270,4 +281,5 @@ def _train_rows(
     column, labels = inputs.config.prompting.output_column, inputs.labels
     if labels is None:
         raise ValueError("a head needs a label set")
-    return [HeadRow(row.encoded.prompt_ids, (labels.index(row.row.text(column)),), weight) for row, weight in weighed]
+    places = dict(zip(labels.values, label_order(model.config, labels.values), strict=True))
+    return [HeadRow(row.encoded.prompt_ids, (places[row.row.text(column)],), weight) for row, weight in weighed]

@@ -34,7 +34,7 @@ class Contents:
             folder: what local paths are relative to.
             pinned: `model:ID` or `dataset:ID` -> commit, as a results folder has it.
         """
-        self._folder = folder
+        self.folder = folder
         self.pinned = dict(pinned)
         self._found: dict[str, Any] = {}
         self._given = frozenset(pinned)
@@ -42,13 +42,13 @@ class Contents:
     def dataset_revision(self, config: ExperimentConfig) -> str | None:
         """The commit of a hub data set; None for local data."""
         dataset = config.dataset
-        if self._once(f"source:{dataset.path}", lambda: local_source(dataset, self._folder)) is not None:
+        if self._once(f"source:{dataset.path}", lambda: local_source(dataset, self.folder)) is not None:
             return None
         return self._pin(f"dataset:{dataset.path}@{dataset.args.get('revision', '')}", lambda: dataset_commit(dataset))
 
     def model_revision(self, name: str, revision: str | None) -> str | None:
         """The commit of a hub model or tokenizer; None for a local one."""
-        if self._once(f"path:{name}", lambda: locate(name, self._folder)) is not None:
+        if self._once(f"path:{name}", lambda: locate(name, self.folder)) is not None:
             return None
         return self._pin(f"model:{name}@{revision or ''}", lambda: hub_commit(name, revision))
 
@@ -59,7 +59,7 @@ class Contents:
         except SftError:
             return {}
         if commit is None:
-            return known_config(name, self._folder)
+            return known_config(name, self.folder)
         found: Mapping[str, Any] = self._once(f"config:{name}@{commit}", lambda: hub_config(name, commit))
         return found
 
@@ -101,7 +101,7 @@ class Contents:
         if config.trains and config.training is not None:
             yield from (("train", name) for name in argument_files(config.training.trainer_args).values())
         metrics = config.evaluation.metrics or ()
-        names = local_files(metrics, config.evaluation.model_extra or {}, self._folder)
+        names = local_files(metrics, config.evaluation.model_extra or {}, self.folder)
         yield from (("evaluate", name) for name in names)
         if config.dataset.corrections is not None:
             yield from (("evaluate", config.dataset.corrections), ("baseline", config.dataset.corrections))
@@ -110,26 +110,26 @@ class Contents:
         dataset = config.dataset
         written = dataset.model_dump_json(include={"path", "args", "splits"})
         found: dict[str, str] = self._once(
-            f"data:{written}:{commit}", lambda: data_fingerprint(dataset, self._folder, commit)
+            f"data:{written}:{commit}", lambda: data_fingerprint(dataset, self.folder, commit)
         )
         return found
 
     def _keeps_quotes(self, dataset: DatasetConfig) -> bool:
         written = dataset.model_dump_json(include={"path", "args", "splits", "read"})
-        return bool(self._once(f"quotes:{written}", lambda: kept_quotes(dataset, self._folder)))
+        return bool(self._once(f"quotes:{written}", lambda: kept_quotes(dataset, self.folder)))
 
     def _reference(self, name: str | None) -> str | None:
         return None if name is None else self._model(name, self.model_revision(name, None))
 
     def _model(self, name: str, commit: str | None) -> str:
-        found: str = self._once(f"model:{name}:{commit}", lambda: model_fingerprint(name, self._folder, commit))
+        found: str = self._once(f"model:{name}:{commit}", lambda: model_fingerprint(name, self.folder, commit))
         return found
 
     def _code(self, name: str) -> str:
         return hashlib.sha256(self._source(name)).hexdigest()
 
     def _source(self, name: str) -> bytes:
-        found: bytes = self._once(f"code:{name}", lambda: own_code_source(name, self._folder))
+        found: bytes = self._once(f"code:{name}", lambda: own_code_source(name, self.folder))
         return found
 
     def _pin(self, key: str, ask: Callable[[], str]) -> str:

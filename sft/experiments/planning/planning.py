@@ -15,6 +15,7 @@ from sft.experiments.grids.loading import RawGrid
 from sft.experiments.planning.adapter_as_model import PATH as MODEL_NAME
 from sft.experiments.planning.adapter_as_model import with_base
 from sft.experiments.planning.checks.data import DataChecks, DataFacts
+from sft.experiments.planning.checks.heads import head_findings
 from sft.experiments.planning.checks.odd_texts import OddRow, OddTexts
 from sft.experiments.planning.checks.sections import SectionChecks, batch_findings
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion, ask
@@ -57,7 +58,7 @@ def plan_grid(
     configs = {name: one.config for name, one in chosen.items()}
     grid = replace(grid, warnings=(*grid.warnings, *read_as))
     data = DataChecks(grid.folder, contents.dataset_revision)
-    facts, wrong, stopped = _examine(configs, SectionChecks(grid.folder, may_train=may_train), data, with_gold)
+    facts, wrong, stopped = _examine(configs, contents, data, may_train=may_train, with_gold=with_gold)
     sound = {name: config for name, config in configs.items() if name in facts}
     profiles = _profiles(sound if with_profiles else {}, data)
     told = _Told([], {})
@@ -129,12 +130,18 @@ def _read(grid: RawGrid, contents: Contents) -> tuple[dict[str, ChosenObjective]
 
 
 def _examine(
-    configs: Mapping[str, ExperimentConfig], checks: SectionChecks, data: DataChecks, with_gold: bool
+    configs: Mapping[str, ExperimentConfig],
+    contents: Contents,
+    data: DataChecks,
+    *,
+    may_train: bool,
+    with_gold: bool,
 ) -> tuple[dict[str, DataFacts], list[Finding], MachineError | None]:
     """The data of the sound experiments, what is wrong with the others, and the first fault of the machine.
 
     What the user must change is told before what the machine lacks.
     """
+    checks = SectionChecks(contents.folder, may_train=may_train)
     facts: dict[str, DataFacts] = {}
     found: list[Finding] = []
     stopped: MachineError | None = None
@@ -148,12 +155,21 @@ def _examine(
                     examined = data.facts(config, with_gold=with_gold)
                 if not isinstance(examined, DataFacts):
                     wrong = [*wrong, *examined]
-                elif not (wrong := wrong or batch_findings(config, examined.n_train, examined.n_dev)):
+                elif not (wrong := wrong or _findings_with_rows(config, examined, contents)):
                     facts[name] = examined
         except MachineError as error:
             stopped = stopped or error
         found += [Finding(name, path, message) for path, message in wrong]
     return facts, found, stopped
+
+
+def _findings_with_rows(config: ExperimentConfig, facts: DataFacts, contents: Contents) -> list[tuple[str, str]]:
+    """What is wrong with a sound config on sound rows."""
+    model = config.model
+    told = {**contents.model_config(model.name, model.model_args.get("revision")), **model.model_args}
+    labels = None if facts.labels is None else [value for value, _ in facts.labels]
+    found = batch_findings(config, facts.n_train, facts.n_dev)
+    return [*found, *head_findings(config, labels, told, contents.folder)]
 
 
 def _planned(

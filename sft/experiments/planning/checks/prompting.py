@@ -6,6 +6,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.config.prompting import PromptingConfig
 from sft.exceptions import UserError
+from sft.objectives import objective_of
 from sft.prompts.inputs import InputTemplate
 from sft.registry import nearest
 from sft.tasks.inputs import task_of
@@ -55,6 +56,10 @@ def _answers_among_inputs(config: ExperimentConfig) -> list[PathMessage]:
 
 def _conversation_findings(config: ExperimentConfig) -> list[PathMessage]:
     """What does not go together with conversations, whose turns are the prompt."""
+    objective = objective_of(config, task_of(config).objectives)
+    if objective.reads == "text":
+        text = f"a conversation is written as a prompt, and {objective.name} reads columns of text; name such columns"
+        return [("prompting.input_columns", text)]
     other_columns = config.inference_prompting.input_columns != config.prompting.input_columns
     shows_examples = "a conversation takes no in-context examples; write 0"
     asked = {

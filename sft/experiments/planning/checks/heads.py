@@ -1,0 +1,57 @@
+"""What can be wrong with the head that an experiment measures: nothing trains it, or it answers with other labels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sft.adapters.head_labels import labels_fault, read_head_labels
+from sft.adapters.method import OF_THE_TRAINED, TASK_TYPE
+from sft.adapters.peft.folder import CONFIG, adapter_config
+from sft.config.experiment import ExperimentConfig
+from sft.config.findings import PathMessage
+from sft.exceptions import UserError
+from sft.models.answering.kinds import has_own_head, head_fault
+from sft.objectives import objective_of
+from sft.tasks.inputs import task_of
+
+
+def head_findings(
+    config: ExperimentConfig, labels: Sequence[str] | None, told: Mapping[str, Any], folder: Path
+) -> list[PathMessage]:
+    """What is wrong with the head of an experiment, or with the trained adapter that it should come from.
+
+    Args:
+        config: the experiment, sound in itself.
+        labels: gold values of its data; None where its task type has none.
+        told: what the model's `config.json` says; empty where nobody knows.
+        folder: what local paths are relative to.
+    """
+    objective = objective_of(config, task_of(config).objectives)
+    if config.model.adapter is not None:
+        fault = _fault_of_the_adapter(config, objective.peft_task_type, labels or (), folder)
+        if fault is not None:
+            return [(OF_THE_TRAINED, fault)]
+    if not objective.has_head or not told or labels is None:
+        return []
+    fault = head_fault(told, objective, labels)
+    if fault is not None:
+        return [("model.name", f"{config.model.name!r}: {fault}")]
+    if config.trains or config.model.adapter is not None or has_own_head(told, objective):
+        return []
+    is_new = f"the model has no head for labels, and a new one would answer at random ({objective.auto_class})"
+    if config.dataset.shots == 0:
+        return [("dataset.shots", f"0: {is_new}; write shots to train it on, and lora: {{}} or an adapter")]
+    return [("model.name", f"{config.model.name!r}: {is_new}; add lora: {{}} or an adapter, which trains it too")]
+
+
+def _fault_of_the_adapter(config: ExperimentConfig, task_type: str, labels: Sequence[str], folder: Path) -> str | None:
+    """Why a trained adapter does not answer as this experiment does; None where it may."""
+    adapter = folder / str(config.model.adapter)
+    try:
+        saved = adapter_config(adapter).get(TASK_TYPE) if (adapter / CONFIG).is_file() else None
+        known = read_head_labels(adapter)
+    except UserError:
+        return None  # a finding of the model section
+    if saved is not None and saved != task_type:
+        return f"{config.model.adapter!r} was trained for another way to answer (task_type {saved}, not {task_type})"
+    return None if known is None else labels_fault(adapter, labels, known)

@@ -1,0 +1,110 @@
+"""What a plan refuses of models with heads, before anything starts."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.adapters.head_labels import FILE
+from sft.exceptions import InvalidExperiments
+
+LABELS = ["bad", "good", "mixed"]
+HEAD = "AutoModelForSequenceClassification"
+SHOTS = {"dataset": {"shots": 2}, "lora": {}}
+BERT = {"model_type": "bert", "architectures": ["BertForMaskedLM"], "hidden_size": 32}
+OWN_HEAD = {"architectures": ["BertForSequenceClassification"]}
+TRAINER = [
+    ({"packing": True, "max_length": 64}, "packing", "it joins rows, and a head answers once for each"),
+    ({"padding_free": True}, "padding_free", "it joins rows"),
+    ({"label_smoothing_factor": 0.1}, "label_smoothing_factor", "which a head does not write"),
+    ({"loss_type": "dft"}, "loss_type", "a model that answers as sequence_head has one loss, the mean over rows"),
+]
+
+
+@pytest.fixture
+def lines_of(plan_of: Callable[..., Any], project: Path, raw: Callable[..., Any]) -> Callable[..., list[str]]:
+    """What the plan of a config says without the experiment and the file, for a model of this `config.json`."""
+
+    def told(described: dict[str, Any], *patches: dict[str, Any]) -> list[str]:
+        (project / "model" / "config.json").write_text(json.dumps(described))
+        try:
+            plan_of(project, a=raw(*patches))
+        except InvalidExperiments as error:
+            found = error
+        else:
+            return []
+        assert found.exit_code == 2
+        return [line.removeprefix('#1 "a": ').removesuffix(" [grid.json]") for line in found.lines]
+
+    return told
+
+
+def test_a_new_head_without_shots(lines_of: Callable[..., list[str]], zero_shot: dict[str, Any]) -> None:
+    (line,) = lines_of(BERT, zero_shot)
+    assert line.startswith("dataset.shots: 0: the model has no head for labels, and a new one would answer at random")
+    assert lines_of(BERT, SHOTS) == []
+    (line,) = lines_of(BERT, {"dataset": {"shots": 2}, "lora": None, "adapter": {"method": "none"}})
+    assert line.startswith("model.name: ")
+    assert "add lora: {} or an adapter" in line
+
+
+def test_a_head_with_other_labels(lines_of: Callable[..., list[str]], zero_shot: dict[str, Any]) -> None:
+    own = {**BERT, **OWN_HEAD, "id2label": dict(enumerate(reversed(LABELS)))}
+    assert lines_of(own, zero_shot) == []
+    (line,) = lines_of({**own, "id2label": {"0": "LABEL_0", "1": "LABEL_1"}}, zero_shot)
+    assert "its head answers with 'LABEL_0', 'LABEL_1', and the labels of the data are" in line
+
+
+def test_a_trained_adapter_of_other_labels_or_another_way_to_answer(
+    lines_of: Callable[..., list[str]], zero_shot: dict[str, Any], project: Path
+) -> None:
+    folder = project / "mine"
+    folder.mkdir()
+    config = {"peft_type": "LORA", "r": 8, "task_type": "SEQ_CLS"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    header = json.dumps({}).encode()
+    (folder / "adapter_model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    (folder / FILE).write_text(json.dumps(LABELS))
+    measured = {"model": {"adapter": "mine"}}
+    assert lines_of(BERT, zero_shot, measured) == []
+    (folder / FILE).write_text(json.dumps(["a", "b"]))
+    (line,) = lines_of(BERT, zero_shot, measured)
+    assert line.startswith(f"model.adapter: the head of {folder} was trained for 'a', 'b', and the labels here are ")
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "task_type": "CAUSAL_LM"}))
+    (line,) = lines_of(BERT, zero_shot, measured)
+    assert line == "model.adapter: 'mine' was trained for another way to answer (task_type CAUSAL_LM, not SEQ_CLS)"
+
+
+@pytest.mark.parametrize(("args", "key", "reason"), TRAINER, ids=[case[1] for case in TRAINER])
+def test_arguments_of_the_trainer_that_make_no_sense(
+    lines_of: Callable[..., list[str]], args: dict[str, Any], key: str, reason: str
+) -> None:
+    (line,) = lines_of(BERT, SHOTS, {"training": {"trainer_args": args}})
+    assert line.startswith(f"training.trainer_args.{key}: ")
+    assert reason in line
+
+
+@pytest.mark.parametrize("name", ["t_few", "dft"])
+def test_losses_of_written_answers(lines_of: Callable[..., list[str]], name: str) -> None:
+    (line,) = lines_of(BERT, SHOTS, {"training": {"objective": name}})
+    assert line.startswith(f"training.objective: '{name}': a model that answers as sequence_head has one loss")
+
+
+def test_an_auto_class_that_is_not_known_or_does_not_load_the_model(lines_of: Callable[..., list[str]]) -> None:
+    written = {"model": {"auto_class": "AutoModelForSequenceClasification"}}
+    (line,) = lines_of(BERT, SHOTS, written)
+    assert f"(did you mean {HEAD}?); dataset.task_type classification takes AutoModelForCausalLM" in line
+    (line,) = lines_of({"model_type": "t5", "is_encoder_decoder": True}, SHOTS, {"model": {"auto_class": HEAD}})
+    assert line.startswith(f"model.auto_class: '{HEAD}': model 'model' is of type t5, and sequence_head takes ")
+
+
+def test_a_method_that_trains_no_head(lines_of: Callable[..., list[str]]) -> None:
+    tokens = {"lora": None, "adapter": {"method": "trainable_tokens", "token_indices": [1]}}
+    (line,) = lines_of(BERT, SHOTS, tokens)
+    assert line.startswith("adapter.method: trainable_tokens trains no module of the base, which a head is; ")
+    decoder = {"model_type": "llama", "hidden_size": 32}
+    virtual = {"lora": None, "adapter": {"method": "prompt_tuning"}, "model": {"auto_class": HEAD}}
+    (line,) = lines_of(decoder, SHOTS, virtual)
+    assert line.startswith("adapter.method: prompt_tuning puts vectors in place of tokens")
