@@ -1,10 +1,12 @@
 """`sft export ID --to DIR`: what a training left, in a folder of the user's own, by the job that grids export with."""
 
+import contextlib
 import dataclasses
 import os
+import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,7 @@ def export_experiment(experiment: ListedExperiment, to: Path, form: SaveMethod) 
     Raises:
         UserError: it trains nothing, its adapter cannot be merged, or something is in the folder.
         DataError: its training is not finished, or that or the export of its grid is not whole any more.
-        MachineError: its tokenizer is not cached and the hub does not answer.
+        MachineError: its tokenizer is not cached and the hub does not answer, or the folder cannot be written.
         SftError: the export failed; nothing of it is left.
     """
     title = f"{one_line(experiment.name)} [{experiment.key[:ID_DIGITS]}]"
@@ -66,15 +68,36 @@ def export_experiment(experiment: ListedExperiment, to: Path, form: SaveMethod) 
     _require_room(to)
     require_whole(*trainings)
     written: list[Path] = []
-    for training in trainings:
-        record = _record(experiment, training)
-        _require_mergeable(record, form, title)
-        place = to.absolute() if record.fold is None else to.absolute() / f"fold{record.fold}"
-        stopped_by = _export(experiment, training, record, place, form)
-        if stopped_by is not None:
-            return Exported(title, tuple(written), stopped_by)
-        written.append(place)
+    with _all_or_nothing(to.absolute()):
+        for training in trainings:
+            record = _record(experiment, training)
+            _require_mergeable(record, form, title)
+            place = to.absolute() if record.fold is None else to.absolute() / f"fold{record.fold}"
+            stopped_by = _export(experiment, training, record, place, form)
+            if stopped_by is not None:
+                return Exported(title, tuple(written), stopped_by)
+            written.append(place)
     return Exported(title, tuple(written))
+
+
+@contextlib.contextmanager
+def _all_or_nothing(to: Path) -> Iterator[None]:
+    """Leave a folder, which is empty or not there, as it was where something fails.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    was_there = to.is_dir()
+    try:
+        yield
+    except Exception as error:
+        shutil.rmtree(to, ignore_errors=True)
+        if was_there:
+            to.mkdir(exist_ok=True)
+        if isinstance(error, OSError):
+            text = f"--to {shown_path(to)}: cannot be written ({error.strerror or error}); name another folder"
+            raise MachineError(text) from error
+        raise
 
 
 def _require_room(to: Path) -> None:

@@ -14,7 +14,7 @@ from sft import api
 from sft.config.canonical import key_of
 from sft.deployment.exporting import command
 from sft.deployment.guarded import Ended
-from sft.exceptions import DataError, StageFailure, UserError
+from sft.exceptions import DataError, InternalError, MachineError, StageFailure, UserError
 from sft.models.tokenizer_files import WantedTokenizer
 from sft.pipeline.exports import fields_of
 from sft.runs.files import JobFolder, ResultsFolder
@@ -113,6 +113,28 @@ def test_each_fold_has_a_folder(trained: Any, worker: SimpleNamespace, tmp_path:
     folders = api.export("one", tmp_path / "to", results.path, form="merged").folders
     assert folders == (tmp_path / "to" / "fold0", tmp_path / "to" / "fold1")
     assert [(folder / "model.safetensors").read_text() for folder in folders] == ["0", "1"]
+
+
+def test_a_later_fold_that_fails_leaves_nothing_of_the_first(
+    trained: Any, worker: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = trained({"dataset": {"path": "data/train.jsonl", "splits": {"folds": 2}}})
+    run = command.run_guarded
+
+    def fails_later(*given: Any) -> Any:
+        worker.end = Ended(1, "") if worker.records else worker.end
+        return run(*given)
+
+    monkeypatch.setattr(command, "run_guarded", fails_later)
+    with pytest.raises(InternalError):
+        api.export("one", tmp_path / "to", results.path, form="merged")
+    assert (len(worker.records), (tmp_path / "to").exists()) == (2, False)
+
+
+@pytest.mark.usefixtures("tokenizers")
+def test_a_place_where_no_folder_can_be_made_is_told_in_one_line(trained: Any) -> None:
+    with pytest.raises(MachineError, match=r"^--to /proc/x: cannot be written \(.+\); name another folder$"):
+        api.export("one", Path("/proc/x"), trained().path)
 
 
 def test_what_a_grid_has_exported_is_not_merged_again(trained: Any, worker: SimpleNamespace, tmp_path: Path) -> None:
