@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sft.leaderboard.collect import ExperimentRecord
+from sft.leaderboard.details.row_scores import RowScores, row_scores
 from sft.leaderboard.details.sources import (
     PredictedRow,
     TrainingPoint,
@@ -67,6 +68,7 @@ class WrongRow:
         prediction: what it was.
         probabilities: (label, probability) of the most probable labels and the gold one; empty in generation.
         source_index: position in the split; None in records that do not tell.
+        score: value of a metric on this row alone; None where the probability of its gold label tells how wrong it is.
     """
 
     index: int
@@ -75,6 +77,7 @@ class WrongRow:
     prediction: str
     probabilities: tuple[tuple[str, float], ...]
     source_index: int | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class ExperimentDetails:
         training: the entries of the loss curve; empty where nothing was trained.
         n_errors: wrong rows; None where the predictions cannot be read.
         errors: the worst of them.
+        scored_by: the result that scores single rows; None where the probability of the gold label does.
         prompts: as the model saw them.
     """
 
@@ -113,6 +117,7 @@ class ExperimentDetails:
     n_errors: int | None
     errors: tuple[WrongRow, ...]
     prompts: tuple[str, ...]
+    scored_by: str | None = None
 
 
 def experiment_details(record: ExperimentRecord, best: ExperimentRecord) -> ExperimentDetails:
@@ -128,16 +133,20 @@ def experiment_details(record: ExperimentRecord, best: ExperimentRecord) -> Expe
             WrongRow(**one | {"probabilities": tuple(map(tuple, one["probabilities"]))}) for one in seen["errors"]
         ),
         prompts=tuple(sample_prompts(record)),
+        scored_by=seen["scored_by"],
     )
 
 
 def _seen_in_predictions(record: ExperimentRecord) -> dict[str, Any]:
     """What the predictions alone tell, as JSON: reading thousands of them takes longer than all else of a board."""
     rows = predicted_rows(record)
+    has_gold_labels = any(row.gold in row.probabilities for row in rows)
+    scores = None if has_gold_labels or not rows else row_scores(record, len(rows))
     return {
         "reliability": [asdict(one) for one in reliability(rows)],
         "n_errors": sum(not row.is_correct for row in rows) if rows else None,
-        "errors": [asdict(one) for one in worst_errors(rows, input_columns(record), ERRORS)],
+        "errors": [asdict(one) for one in worst_errors(rows, input_columns(record), ERRORS, scores)],
+        "scored_by": None if scores is None else scores.result,
     }
 
 
@@ -158,27 +167,33 @@ def confusion(record: ExperimentRecord) -> Confusion | None:
     return Confusion(tuple(map(str, labels)), rows) if is_square else None
 
 
-def worst_errors(rows: Sequence[PredictedRow], columns: Sequence[str], limit: int) -> list[WrongRow]:
+def worst_errors(
+    rows: Sequence[PredictedRow], columns: Sequence[str], limit: int, scores: RowScores | None = None
+) -> list[WrongRow]:
     """Wrong rows, those with the least probable gold label first.
 
-    Generated texts have no probability: there it is those that share the fewest words with the reference.
+    Generated texts have no probability: there it is those with the worst score, or without scores those that share the
+    fewest words with the reference.
 
     Args:
         rows: of one split.
         columns: whose texts are shown, in their order.
         limit: at most so many.
+        scores: of these rows; None: the probability of the gold label or the shared words tell.
     """
-    wrong = sorted((row for row in rows if not row.is_correct), key=_rightness)
+    wrong = [place for place, row in enumerate(rows) if not row.is_correct]
+    wrong.sort(key=(lambda place: _rightness(rows[place])) if scores is None else scores.badness)
     return [
         WrongRow(
-            index=row.index,
-            text="\n".join(input_texts(row, columns).values()),
-            gold=row.gold,
-            prediction=row.prediction,
-            probabilities=_most_probable(row),
-            source_index=row.source_index,
+            index=rows[place].index,
+            text="\n".join(input_texts(rows[place], columns).values()),
+            gold=rows[place].gold,
+            prediction=rows[place].prediction,
+            probabilities=_most_probable(rows[place]),
+            source_index=rows[place].source_index,
+            score=None if scores is None else scores.scores[place],
         )
-        for row in wrong[:limit]
+        for place in wrong[:limit]
     ]
 
 

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 from sft.evaluation.selection import DEV, stands_beside
-from sft.leaderboard.board import Board, Leaderboard, direction
+from sft.leaderboard.board import Board, Leaderboard, direction, leading_group
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.costs import costs_of
+from sft.leaderboard.details.by_label import by_label
 from sft.leaderboard.groups import Group
 from sft.leaderboard.in_force import without_effect_in
 from sft.leaderboard.records import WORSE, Baseline, CalibrationGain, Comparison, Effect
@@ -72,6 +73,7 @@ def experiment_row(record: ExperimentRecord, board: str | None) -> dict[str, Any
 
 
 def _board(board: Board) -> dict[str, Any]:
+    labels = by_label(leading_group(board))
     return {
         "board": board.id,
         "task_type": board.task_type,
@@ -87,6 +89,7 @@ def _board(board: Board) -> dict[str, Any]:
         "verdict": None if board.verdict is None else dataclasses.asdict(board.verdict),
         **effect_parts(board),
         "slices": [dataclasses.asdict(one) for one in board.slices],
+        "by_label": None if labels is None else dataclasses.asdict(labels),
     }
 
 

@@ -10,6 +10,7 @@ from sft.reporting.tables.columns import NOT_APPLICABLE, BoardTable, number_text
 from sft.reporting.tables.costs import COSTS, cost_lines
 from sft.reporting.tables.effects import effect_sections
 from sft.reporting.tables.groups import group_cells, group_headers, statistics_lines
+from sft.reporting.tables.labels import label_sections
 from sft.reporting.tables.marks import mark_lines, verdict_lines
 from sft.reporting.tables.slices import slice_sections
 from sft.runs.files import ID_DIGITS
@@ -96,7 +97,7 @@ def _groups(record: Record) -> list[str]:
     ]
     effects = [
         escaped(part) if isinstance(part, str) else _escaped_table(part.headers, part.rows)
-        for part in (*effect_sections(record), *slice_sections(record))
+        for part in (*effect_sections(record), *slice_sections(record), *label_sections(record))
     ]
     return [_escaped_table(group_headers(record), rows), *lines, *costs, *effects, "Every experiment:"]
 

@@ -15,6 +15,7 @@ from sft.reporting.tables.columns import BoardTable
 from sft.reporting.tables.costs import cost_lines
 from sft.reporting.tables.effects import arrowed, effect_sections
 from sft.reporting.tables.groups import statistics_lines
+from sft.reporting.tables.labels import label_sections
 from sft.reporting.tables.marks import mark_lines, verdict_lines
 from sft.reporting.tables.slices import slice_sections, worst_slice_lines
 from sft.reporting.tables.suspects import suspect_lines
@@ -52,7 +53,7 @@ def page_board(
         "charts": [{"name": one.name, "title": one.title, "spec": one.spec} for one in board_charts(record)],
         "numbers": [
             part if isinstance(part, str) else {"headers": list(part.headers), "rows": list(map(list, part.rows))}
-            for part in (*effect_sections(record), *slice_sections(record))
+            for part in (*effect_sections(record), *slice_sections(record), *label_sections(record))
         ],
         "baselines": [
             [one["title"], {name: short(value) for name, value in one["results"].items()}]

@@ -92,6 +92,7 @@ def details_record(
         "training": step_values(thinned(details.training)) if details.training else None,
         "confused": _confused(details.confusion),
         "counts": [details.n_errors, record.part("data").get("n_test")],
+        "scored_by": details.scored_by,
         "errors": errors,
         "prompt": both_ends(details.prompts[0], _PROMPT) if with_texts and details.prompts else None,
     }
@@ -178,6 +179,7 @@ def _error(error: WrongRow) -> dict[str, Any]:
         "text": both_ends(error.text, TEXT),
         "gold": both_ends(error.gold, TEXT),
         "prediction": both_ends(error.prediction, TEXT),
+        "score": short(error.score),
         "probabilities": [[both_ends(label, _LABEL), round(value, 4)] for label, value in error.probabilities],
     }
 

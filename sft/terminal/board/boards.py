@@ -62,12 +62,13 @@ def _below(board: Mapping[str, Any], leaderboard: Mapping[str, Any], top: int | 
     """What the numbers of a board are, what they say, baselines, warnings."""
     from sft.reporting.tables.effects import short_lines
     from sft.reporting.tables.groups import statistics_lines
+    from sft.reporting.tables.labels import label_lines
     from sft.reporting.tables.marks import mark_lines
     from sft.reporting.tables.slices import worst_slice_lines
 
     return [
         *(line(text, FAINT) for text in [*mark_lines(board, top), *statistics_lines(board)]),
-        *map(line, [*short_lines(board), *worst_slice_lines(board)]),
+        *map(line, [*short_lines(board), *worst_slice_lines(board), *label_lines(board)]),
         *baseline_lines(board, leaderboard),
         *(line(f"note: {warning}", WARNING) for warning in board["warnings"]),
         Text(),

@@ -40,7 +40,7 @@ function sections(found) {
     found.training && section("Training", element("div", { class: "charts steps" }, ...stepCharts(found.training))),
     found.labels && section("By label", plainTable(["label", "precision", "recall", "F1", "rows"], found.labels)),
     found.confused && section("Most frequent confusions", plainTable(["gold label", "prediction", "rows"], found.confused)),
-    wrong !== null && section(`Worst errors (${wrong} of ${rows} test rows are wrong)`, ...errors(found)),
+    wrong !== null && section(errorsTitle(found.scored_by, wrong, rows), ...errors(found)),
     found.prompt && section("A prompt as the model saw it", element("pre", { tabindex: "0" }, found.prompt)),
   ].filter(Boolean);
 }
@@ -67,13 +67,28 @@ function stepCharts({ step, ...series }) {
   });
 }
 
+function errorsTitle(scoredBy, wrong, rows) {
+  if (!scoredBy) return `Worst errors (${wrong} of ${rows} test rows are wrong)`;
+  return `Outputs beside references, worst ${scoredBy} of the row alone first (${wrong} of ${rows} test rows are not the reference)`;
+}
+
 function errors(found) {
   if (!DATA.texts) return [element("p", { class: "muted" }, "texts were left out of this page")];
-  return found.errors.map(({ row, text, gold, prediction, probabilities }) => element("article", { class: "error" },
-    element("p", { class: "muted" }, row),
+  return found.errors.map(({ row, text, score, gold, prediction, probabilities }) => element("article", { class: "error" },
+    element("p", { class: "muted" }, score === null ? row : `${row}: ${found.scored_by} ${numberText(score, 4)}`),
     element("blockquote", {}, text),
-    element("p", {}, "gold ", element("b", {}, gold), ", predicted ", element("b", {}, prediction)),
+    probabilities.length ? goldAndPrediction(gold, prediction) : beside(gold, prediction),
     probabilities.length ? element("ul", { class: "probabilities" }, ...probabilities.map(probability)) : null));
+}
+
+function goldAndPrediction(gold, prediction) {
+  return element("p", {}, "gold ", element("b", {}, gold), ", predicted ", element("b", {}, prediction));
+}
+
+/** Two texts in two columns, one below the other on a narrow screen. */
+function beside(reference, written) {
+  return element("div", { class: "texts" }, ...[["reference", reference], ["written", written]].map(([title, text]) =>
+    element("div", {}, element("p", { class: "muted" }, title), element("blockquote", {}, text))));
 }
 
 function probability([label, value]) {
