@@ -60,10 +60,12 @@ def by_label(group: Group | None) -> LabelResults | None:
 
 
 def _label(label: str, runs: list[Mapping[str, Any]]) -> LabelResult:
+    """The means over runs of the numbers of one label."""
     precision, recall, f1 = (_mean([run.get(name) for run in runs]) for name in ("precision", "recall", "f1"))
     return LabelResult(label, precision, recall, f1, int(runs[0].get("support") or 0))
 
 
 def _mean(values: list[Any]) -> float | None:
+    """The mean of the numbers; None where one of the values is none."""
     numbers = [number for value in values if (number := finite_number(value)) is not None]
     return fmean(numbers) if len(numbers) == len(values) else None

@@ -205,6 +205,7 @@ def word_f1(prediction: str, reference: str) -> float:
 
 
 def _rightness(row: PredictedRow) -> float:
+    """How near a row came to its gold, from 0 to 1."""
     if row.probabilities:
         return row.probabilities.get(row.gold) or 0.0
     return word_f1(row.prediction, row.gold)
