@@ -48,8 +48,8 @@ class Part:
 
     @property
     def shots(self) -> Sequence[Row]:
-        """The shots, where they have an effect: else they are in no key, and equal ids must not record other rows."""
-        return self.inputs.selection.shots if self.inputs.config.uses_shots else ()
+        """The shots, where they have an effect."""
+        return self.inputs.shots_in_use
 
     def examples(self, split: str) -> Mapping[int, Sequence[int]]:
         """`source_index` of each evaluated row -> those of its in-context examples."""

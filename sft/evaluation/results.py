@@ -20,12 +20,13 @@ def split_results(inputs: Inputs, split: str, output: SplitOutput, record: JobRe
     Raises:
         DataError: the split has no gold.
     """
-    found = _metrics(inputs, split, output.predictions, output.probabilities, record)
+    names = inputs.config.evaluation.metrics or inputs.task.default_metrics
+    found = metrics_of_split(inputs, split, output.predictions, output.probabilities, record, names)
     results, details, per_row = dict(found.results), dict(found.details), dict(found.per_row)
     directions = dict(details["higher_is_better"])
     if output.uncalibrated is not None:
         plain = output.uncalibrated
-        before = _metrics(inputs, split, plain.predictions, plain.probabilities, record)
+        before = metrics_of_split(inputs, split, plain.predictions, plain.probabilities, record, names)
         results |= {f"{UNCALIBRATED}{name}": value for name, value in before.results.items()}
         per_row |= {f"{UNCALIBRATED}{name}": values for name, values in before.per_row.items()}
         directions |= {f"{UNCALIBRATED}{name}": directions[name] for name in before.results}
@@ -37,13 +38,27 @@ def split_results(inputs: Inputs, split: str, output: SplitOutput, record: JobRe
     return MetricResults(results, details | {"higher_is_better": directions}, per_row)
 
 
-def _metrics(
+def metrics_of_split(
     inputs: Inputs,
     split: str,
     predictions: Sequence[str],
     probabilities: Scores | None,
     record: JobRecord,
+    names: Sequence[str],
 ) -> MetricResults:
+    """Metrics of the evaluated rows of a split.
+
+    Args:
+        inputs: the rows.
+        split: whose rows.
+        predictions: as many.
+        probabilities: (rows, labels); None where there are none.
+        record: of the job, for its folder and the commit of a tokenizer.
+        names: of the metrics.
+
+    Raises:
+        DataError: the split has no gold.
+    """
     config = inputs.config
     column = config.prompting.output_column
     if not inputs.has_gold(split):
@@ -60,7 +75,6 @@ def _metrics(
         probabilities=probabilities,
         split_words=words,
     )
-    names = config.evaluation.metrics or list(inputs.task.default_metrics)
     return compute_metrics(names, inputs.task.name, metric_inputs, config.evaluation.model_extra or {}, folder)
 
 

@@ -5,11 +5,14 @@ beside their names: arguments, and files that they are or read.
 """
 
 import functools
+from itertools import chain
 from typing import Any
 
 from sft.config.examples import INFERENCE, TRAINING, ExampleChoice, inference_choice, training_choice
+from sft.evaluation.baselines import baseline_registry
 from sft.evaluation.selection import entries_of, result_name
 from sft.pipeline.experiment import Experiment
+from sft.registry import load
 from sft.runs.records import StageName
 from sft.tasks.inputs import task_of
 
@@ -70,9 +73,11 @@ def metric_arguments(experiment: Experiment) -> Fields:
     return {key: value for key, value in written.items() if key not in defaults or defaults[key] != value}
 
 
-def bin_arguments(experiment: Experiment) -> Fields:
-    """The written arguments of the calibration error that are not at their default."""
-    defaults, written = _metric_defaults(("ece",)), experiment.config.evaluation.model_extra or {}
+def baseline_arguments(experiment: Experiment) -> Fields:
+    """The written arguments of the metrics of baselines that are not at their default."""
+    metrics = (load(baseline_registry, name, "baseline").metrics for name in task_of(experiment.config).baselines)
+    defaults = _metric_defaults(tuple(dict.fromkeys(chain.from_iterable(metrics))))
+    written = experiment.config.evaluation.model_extra or {}
     return {key: value for key, value in written.items() if key in defaults and defaults[key] != value}
 
 

@@ -18,7 +18,7 @@ from sft.pipeline.data_fields import pool, reading, row_caps, without, without_n
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.key_fields import (
     Fields,
-    bin_arguments,
+    baseline_arguments,
     by_content,
     corrected_gold,
     inference_examples,
@@ -50,7 +50,7 @@ class StageKeys:
     """Row set and fold -> key of the infer stage, `eval` first; no fold where one stage serves all rows."""
     evaluate: str
     baseline: str | None = None
-    """Of the baselines on its shots and evaluated rows; None without a label set."""
+    """Of the baselines on its shots and evaluated rows; None where its task type has none."""
     fields: Mapping[str, Fields] = field(default_factory=dict, compare=False, repr=False)
     """Key -> what it was made of."""
 
@@ -104,7 +104,7 @@ def stage_keys(experiment: Experiment) -> StageKeys:
         for fold in (folds if differs_by_fold(config, name) else (None,))
     }
     evaluate = keyed(evaluate_fields(experiment, infers))
-    baseline = None if experiment.fingerprints.labels is None else keyed(baseline_fields(experiment))
+    baseline = keyed(baseline_fields(experiment)) if task_of(config).baselines else None
     return StageKeys(trainings, infers, evaluate, baseline, fields)
 
 
@@ -216,18 +216,23 @@ def evaluate_fields(experiment: Experiment, infers: Mapping[tuple[str, int | Non
 
 def baseline_fields(experiment: Experiment) -> Fields:
     """What the baselines beside an experiment depend on: no model, and shots only where the experiment has some."""
-    config, labels = experiment.config, experiment.fingerprints.labels or []
+    config, labels = experiment.config, experiment.fingerprints.labels
     roles = ("train", "dev", "test") if experiment.has_dev else ("train", "test")
-    corrections = without_none({"corrections": corrected_gold(experiment)})
+    takes_words = task_of(config).uses("evaluation.tokenizer_name")
+    optional = {
+        "corrections": corrected_gold(experiment),
+        "tokenizer": experiment.fingerprints.tokenizer if takes_words else None,
+    }
+    values = {} if labels is None else {"labels": [value for value, _ in labels]}
     return (
         _stage("baseline", experiment)
-        | corrections
+        | without_none(optional)
         | {
-            "reading": reading(experiment, roles) | {"labels": [value for value, _ in labels]},
+            "reading": reading(experiment, roles) | values,
             "pool": pool(config) if config.uses_shots else without_none({"max_n_train": config.dataset.max_n_train}),
             "rows": row_caps(experiment),
             "prompting": config.prompting.model_dump(include={"input_columns", "output_column"}),
-            "arguments": bin_arguments(experiment),
+            "arguments": baseline_arguments(experiment),
         }
     )
 

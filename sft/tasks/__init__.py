@@ -5,4 +5,6 @@ from sft.registry import Registry
 task_registry: Registry = {
     "classification": "sft.tasks.classification:TASK",
     "generation": "sft.tasks.generation:TASK",
+    "summarization": "sft.tasks.summarization:TASK",
+    "translation": "sft.tasks.translation:TASK",
 }

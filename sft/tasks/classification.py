@@ -29,4 +29,5 @@ TASK = Task(
     default_metrics=("macro_f1", "accuracy", "weighted_f1", "mcc", "log_loss", "ece"),
     label_set=_label_set,
     answer=_label_word,
+    baselines=("majority class", "TF-IDF + logistic regression"),
 )

@@ -65,6 +65,11 @@ class Inputs:
         """The rows of one fold; of None these."""
         return self if fold is None else _of_fold(self, fold)
 
+    @property
+    def shots_in_use(self) -> Sequence[Row]:
+        """The shots, where they have an effect: else they are in no key, and equal keys must not tell other rows."""
+        return self.selection.shots if self.config.uses_shots else ()
+
     def has_gold(self, split: str) -> bool:
         """Whether the evaluated rows of a split carry the output column."""
         rows = self.splits.dev if split == "dev" else self.splits.test

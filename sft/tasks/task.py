@@ -41,6 +41,8 @@ class Task:
     """The closed set of labels of rows with their gold in this column; None where there is none."""
     answer: Callable[[Row, str, LabelSet | None], str]
     """The text the model should write for a row, from its output column."""
+    baselines: tuple[str, ...] = ()
+    """Names in `baseline_registry`, in the order of boards; without any, none is measured beside experiments."""
 
     def uses(self, setting: Setting) -> bool:
         """Whether a part of the config has an effect."""

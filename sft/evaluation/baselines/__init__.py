@@ -5,10 +5,9 @@ from sft.registry import Registry
 MAJORITY = "majority class"
 
 baseline_registry: Registry = {
-    MAJORITY: "sft.evaluation.baselines.classifiers:majority",
-    "TF-IDF + logistic regression": "sft.evaluation.baselines.classifiers:tfidf_regression",
+    MAJORITY: "sft.evaluation.baselines.labelled:MAJORITY_CLASS",
+    "TF-IDF + logistic regression": "sft.evaluation.baselines.labelled:TFIDF_REGRESSION",
+    "lead sentence": "sft.evaluation.baselines.written:LEAD_SENTENCE",
+    "copy": "sft.evaluation.baselines.written:COPY",
 }
-"""Name on the board -> function of `Known` and the texts to predict; it gives (rows, labels) probabilities.
-
-None where it is no baseline there, such as of what learns from shots where there are none.
-"""
+"""Name on the board -> what it is (`sft.evaluation.baselines.entry.Baseline`); a task type names those it has."""

@@ -4,7 +4,7 @@ A baseline that cannot be had is a result too: its reason stands in place of its
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sft.data.rows import Row, indices_of, texts_of
+from sft.data.rows import indices_of
 from sft.evaluation.baselines import baseline_registry
-from sft.evaluation.baselines.classifiers import Known, Probabilities
-from sft.evaluation.metrics.formulas import classification_numbers
-from sft.evaluation.rows import labelled_rows, write_rows
-from sft.evaluation.selection import DEV, entry_of, options_of
+from sft.evaluation.baselines.entry import Baseline
+from sft.evaluation.rows import write_rows
+from sft.evaluation.selection import DEV
 from sft.exceptions import DataError
 from sft.processes.environment import peak_rss_bytes, versions
 from sft.registry import load
@@ -31,25 +30,24 @@ from sft.tasks.inputs import Inputs, inputs_of_job, row_text, rows_sha256
 
 SCHEMA = 1
 
-Predict = Callable[[Known, Sequence[str]], Probabilities | None]
-
 
 def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -> None:
     """Write `baselines.json`, and the rows of each baseline that could be had; the manifest last."""
     whole = inputs_of_job(record)
     inputs = scored(whole, Path(record.config_folder)).inputs
     measured: dict[str, Mapping[str, Any]] = {}
-    for step, name in enumerate(baseline_registry, 1):
-        predict: Predict = load(baseline_registry, name, "baseline")
+    names = whole.task.baselines
+    for step, name in enumerate(names, 1):
+        baseline: Baseline = load(baseline_registry, name, "baseline")
         try:
-            probabilities = _predicted(whole, predict)
+            answers = _answers(whole, baseline)
         except DataError as error:
             measured[name] = {"results": {}, "reason": str(error)}
         else:
-            if probabilities is not None:
-                results = _results(inputs, probabilities, job.baseline_rows(name), Path(record.config_folder))
+            if answers is not None:
+                results = _results(inputs, answers, baseline, job.baseline_rows(name), record)
                 measured[name] = {"results": results, "reason": None}
-        progress(step, len(baseline_registry))
+        progress(step, len(names))
     written = {
         "schema": SCHEMA,
         "key": record.key,
@@ -64,89 +62,54 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     write_manifest(job, [job.result])
 
 
-def _predicted(inputs: Inputs, predict: Predict) -> Probabilities | None:
-    """(rows of all evaluated splits, labels); what each fold's rows are given comes from the others."""
+def _answers(inputs: Inputs, baseline: Baseline) -> NDArray[Any] | None:
+    """(rows of all evaluated splits, ...); what each fold's rows are given comes from the others."""
     found = []
     for part in inputs.parts:
-        probabilities = predict(
-            _known(part), [text for rows in part.evaluated().values() for text in _texts(part, rows)]
-        )
-        if probabilities is None:
+        rows = [row for own in part.evaluated().values() for row in own]
+        texts = [row_text(row, inputs.config.prompting) for row in rows]
+        answers = baseline.predict(baseline.known(part), texts)
+        if answers is None:
             return None
-        found.append(probabilities)
+        found.append(answers)
     if not inputs.folds:
         return found[0]
     indices = [index for part in inputs.folds for index in indices_of(part.selection.test)]
     return np.concatenate(found)[np.argsort(indices)]
 
 
-def _known(inputs: Inputs) -> Known:
-    """What the experiments of the job know of the train split."""
-    train, labelled = inputs.splits.train, inputs.selection.train
-    has_labels = train is not None and inputs.config.prompting.output_column in train.columns
-    shots = _shots(inputs)
-    return Known(
-        len(_labels(inputs)),
-        _texts(inputs, shots),
-        _places(inputs, shots),
-        _places(inputs, labelled if has_labels else ()),
-    )
-
-
-def _results(inputs: Inputs, probabilities: Probabilities, rows: Path, folder: Path) -> dict[str, float]:
+def _results(
+    inputs: Inputs, answers: NDArray[Any], baseline: Baseline, rows: Path, record: JobRecord
+) -> dict[str, float]:
     """The numbers of a baseline by metric, `dev_` ones too where there is a dev split; writes its rows.
 
     Args:
-        inputs: the rows of the job.
-        probabilities: (rows of all evaluated splits, labels).
+        inputs: the rows to be scored.
+        answers: (rows of all evaluated splits, ...).
+        baseline: whose answers they are.
         rows: the file for its rows.
-        folder: what local paths are relative to.
+        record: of the job.
     """
-    labels, column = _labels(inputs), inputs.config.prompting.output_column
-    arguments = options_of(entry_of("ece"), inputs.config.evaluation.model_extra or {}, folder)
     results: dict[str, float] = {}
     outcomes = {}
     begin = 0
     for split, evaluated in inputs.evaluated().items():
-        own = probabilities[begin : begin + len(evaluated)]
+        found = baseline.outcome(inputs, split, answers[begin : begin + len(evaluated)], record)
         begin += len(evaluated)
-        predicted = [labels[place] for place in own.argmax(axis=1).tolist()]
-        outcomes[split] = labelled_rows(labels, texts_of(evaluated, column), predicted, own, {})
-        numbers = classification_numbers(_places(inputs, evaluated), own, arguments["ece_bins"], arguments["ece_norm"])
-        results |= {f"{DEV if split == 'dev' else ''}{name}": number for name, number in numbers.items()}
+        outcomes[split] = found.rows
+        results |= {f"{DEV if split == 'dev' else ''}{name}": number for name, number in found.results.items()}
     write_rows(rows, outcomes)
     return results
 
 
 def _data_record(inputs: Inputs) -> dict[str, Any]:
     """Which rows were learned from, and which were evaluated, in the words of an experiment's `metrics.json`."""
-    shots, selection = [list(indices_of(_shots(part))) for part in inputs.parts], inputs.selection
+    shots, selection = [list(indices_of(part.shots_in_use)) for part in inputs.parts], inputs.selection
     return {
         "train_indices": (shots if inputs.config.uses_shots else []) if inputs.folds else shots[0],
         "n_train": min(map(len, shots)),
-        "labels": list(_labels(inputs)),
+        **({} if inputs.labels is None else {"labels": list(inputs.labels.values)}),
         "input_columns": list(inputs.config.prompting.input_columns),
         "test_rows_sha256": rows_sha256(selection.test),
         "dev_rows_sha256": None if selection.dev is None else rows_sha256(selection.dev),
     }
-
-
-def _shots(inputs: Inputs) -> Sequence[Row]:
-    """Where they have no effect on the experiments, the baselines know none either."""
-    return inputs.selection.shots if inputs.config.uses_shots else ()
-
-
-def _labels(inputs: Inputs) -> tuple[str, ...]:
-    if inputs.labels is None:
-        raise ValueError("baselines need a label set")
-    return inputs.labels.values
-
-
-def _texts(inputs: Inputs, rows: Sequence[Row]) -> list[str]:
-    return [row_text(row, inputs.config.prompting) for row in rows]
-
-
-def _places(inputs: Inputs, rows: Sequence[Row]) -> NDArray[np.int64]:
-    """The positions of the rows' labels in the label set."""
-    places = {label: place for place, label in enumerate(_labels(inputs))}
-    return np.array([places[text] for text in texts_of(rows, inputs.config.prompting.output_column)], dtype=np.int64)

@@ -15,7 +15,8 @@ PER_ROW = "per_row"
 
 Needs = Literal["labels", "probabilities", "texts"]
 CLASSIFICATION = frozenset({"classification"})
-GENERATION = frozenset({"generation"})
+WRITTEN = frozenset({"generation", "summarization", "translation"})
+"""The task types whose answers are free texts, each with one reference."""
 
 
 Range = tuple[float, float | None]

@@ -59,11 +59,11 @@ class ShotSet:
 
 
 def shot_sets(board: Board) -> list[ShotSet]:
-    """The sets of shots of a classification board, in the order of its rows; else none.
+    """The sets of shots of a board that baselines stand beside, in the order of its rows; of any other none.
 
-    A board of zero-shot experiments only has one empty set.
+    A board of zero-shot experiments only has one empty set. A classification of an earlier version names no job.
     """
-    if board.labels is None:
+    if board.labels is None and all(record.baseline is None for record in board.records):
         return []
     groups: dict[tuple[str, str | None], list[ExperimentRecord]] = {}
     for record in board.records:

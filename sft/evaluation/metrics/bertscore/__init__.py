@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sft.config.section import Section
-from sft.evaluation.metrics.entry import GENERATION, MetricEntry, RequiredPackage
+from sft.evaluation.metrics.entry import WRITTEN, MetricEntry, RequiredPackage
 
 
 class Options(Section):
@@ -31,7 +31,7 @@ METRIC = MetricEntry(
     results=("bertscore",),
     module="sft.evaluation.metrics.bertscore.module:BertScore",
     needs="texts",
-    task_types=GENERATION,
+    task_types=WRITTEN,
     range=(-math.inf, 1.0),
     row_sums="sft.evaluation.metrics.row_sums:mean_of_rows",
     options=Options,

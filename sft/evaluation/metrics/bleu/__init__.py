@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from sft.config.section import Section
-from sft.evaluation.metrics.entry import GENERATION, MetricEntry
+from sft.evaluation.metrics.entry import WRITTEN, MetricEntry
 
 
 class Options(Section):
@@ -46,7 +46,7 @@ METRIC = MetricEntry(
     results=("bleu",),
     module="sft.evaluation.metrics.bleu.module:Bleu",
     needs="texts",
-    task_types=GENERATION,
+    task_types=WRITTEN,
     range=(0.0, 100.0),
     row_sums="sft.evaluation.metrics.bleu.row_sums:bleu_sums",
     text_rows="sft.evaluation.metrics.bleu.row_sums:bleu_rows",

@@ -3,7 +3,7 @@
 import math
 
 from sft.config.section import Section
-from sft.evaluation.metrics.entry import GENERATION, MetricEntry, RequiredPackage
+from sft.evaluation.metrics.entry import WRITTEN, MetricEntry, RequiredPackage
 
 
 class Options(Section):
@@ -17,7 +17,7 @@ METRIC = MetricEntry(
     results=("bleurt",),
     module="sft.evaluation.metrics.bleurt.module:Bleurt",
     needs="texts",
-    task_types=GENERATION,
+    task_types=WRITTEN,
     range=(-math.inf, None),
     row_sums="sft.evaluation.metrics.row_sums:mean_of_rows",
     options=Options,

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sft.config.section import Section
-from sft.evaluation.metrics.entry import GENERATION, MetricEntry
+from sft.evaluation.metrics.entry import WRITTEN, MetricEntry
 
 
 class Options(Section):
@@ -19,7 +19,7 @@ METRIC = MetricEntry(
     results=("chrf",),
     module="sft.evaluation.metrics.chrf.module:Chrf",
     needs="texts",
-    task_types=GENERATION,
+    task_types=WRITTEN,
     range=(0.0, 100.0),
     row_sums="sft.evaluation.metrics.chrf.row_sums:chrf_sums",
     text_rows="sft.evaluation.metrics.chrf.row_sums:chrf_rows",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sft.config.section import Section
-from sft.evaluation.metrics.entry import GENERATION, MetricEntry
+from sft.evaluation.metrics.entry import WRITTEN, MetricEntry
 
 
 class Options(Section):
@@ -35,7 +35,7 @@ METRIC = MetricEntry(
     results=("exact_match",),
     module="sft.evaluation.metrics.exact_match.module:ExactMatch",
     needs="texts",
-    task_types=GENERATION,
+    task_types=WRITTEN,
     range=(0.0, 1.0),
     row_sums="sft.evaluation.metrics.row_sums:share_right",
     in_steps=True,

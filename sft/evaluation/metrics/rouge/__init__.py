@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sft.config.section import Section
-from sft.evaluation.metrics.entry import GENERATION, MetricEntry
+from sft.evaluation.metrics.entry import WRITTEN, MetricEntry
 
 
 class Options(Section):
@@ -32,7 +32,7 @@ METRIC = MetricEntry(
     results=("rouge1", "rouge2", "rougeL", "rougeLsum"),
     module="sft.evaluation.metrics.rouge.module:Rouge",
     needs="texts",
-    task_types=GENERATION,
+    task_types=WRITTEN,
     range=(0.0, 1.0),
     row_sums="sft.evaluation.metrics.row_sums:mean_of_rows",
     text_rows="sft.evaluation.metrics.rouge.rows:rouge_rows",
