@@ -73,6 +73,12 @@ def metric_arguments(experiment: Experiment) -> Fields:
     return {key: value for key, value in written.items() if key not in defaults or defaults[key] != value}
 
 
+def word_tokenizer(experiment: Experiment) -> str | None:
+    """The content of the tokenizer that splits words for metrics; None where none does."""
+    takes_words = task_of(experiment.config).uses("evaluation.tokenizer_name")
+    return experiment.fingerprints.tokenizer if takes_words else None
+
+
 def baseline_arguments(experiment: Experiment) -> Fields:
     """The written arguments of the metrics of baselines that are not at their default."""
     metrics = (load(baseline_registry, name, "baseline").metrics for name in task_of(experiment.config).baselines)

@@ -25,6 +25,7 @@ from sft.pipeline.key_fields import (
     metric_arguments,
     metric_modules,
     training_examples,
+    word_tokenizer,
 )
 from sft.pipeline.needed_rows import differs_by_fold, named_row_sets
 from sft.pipeline.passed_through import adapter_section, generation_section, model_section, quantization_section
@@ -199,7 +200,7 @@ def evaluate_fields(experiment: Experiment, infers: Mapping[tuple[str, int | Non
         "arguments": by_content(experiment, "evaluate", metric_arguments(experiment)) or None,
         "modules": metric_modules(experiment) or None,
         "code": {name: experiment.fingerprints.code[name] for name in _own_evaluation_code(experiment)} or None,
-        "tokenizer": experiment.fingerprints.tokenizer if task.uses("evaluation.tokenizer_name") else None,
+        "tokenizer": word_tokenizer(experiment),
         "keep_columns": config.dataset.keep_columns,
         "corrections": corrected_gold(experiment),
         "slices": config.evaluation.slices or None,
@@ -218,23 +219,16 @@ def baseline_fields(experiment: Experiment) -> Fields:
     """What the baselines beside an experiment depend on: no model, and shots only where the experiment has some."""
     config, labels = experiment.config, experiment.fingerprints.labels
     roles = ("train", "dev", "test") if experiment.has_dev else ("train", "test")
-    takes_words = task_of(config).uses("evaluation.tokenizer_name")
-    optional = {
-        "corrections": corrected_gold(experiment),
-        "tokenizer": experiment.fingerprints.tokenizer if takes_words else None,
+    optional = {"corrections": corrected_gold(experiment), "tokenizer": word_tokenizer(experiment)}
+    values = {"labels": None if labels is None else [value for value, _ in labels]}
+    own = {
+        "reading": reading(experiment, roles) | without_none(values),
+        "pool": pool(config) if config.uses_shots else without_none({"max_n_train": config.dataset.max_n_train}),
+        "rows": row_caps(experiment),
+        "prompting": config.prompting.model_dump(include={"input_columns", "output_column"}),
+        "arguments": baseline_arguments(experiment),
     }
-    values = {} if labels is None else {"labels": [value for value, _ in labels]}
-    return (
-        _stage("baseline", experiment)
-        | without_none(optional)
-        | {
-            "reading": reading(experiment, roles) | values,
-            "pool": pool(config) if config.uses_shots else without_none({"max_n_train": config.dataset.max_n_train}),
-            "rows": row_caps(experiment),
-            "prompting": config.prompting.model_dump(include={"input_columns", "output_column"}),
-            "arguments": baseline_arguments(experiment),
-        }
-    )
+    return _stage("baseline", experiment) | without_none(optional) | own
 
 
 def _own_evaluation_code(experiment: Experiment) -> list[str]:

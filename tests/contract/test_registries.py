@@ -16,6 +16,7 @@ from sft.calibration import calibration_registry
 from sft.calibration.calibrator import Calibrator, RowSetScores
 from sft.config.experiment import ExperimentConfig
 from sft.evaluation.baselines import baseline_registry
+from sft.evaluation.baselines.entry import Baseline
 from sft.evaluation.checks import check_metrics
 from sft.evaluation.metrics import metric_registry
 from sft.evaluation.metrics.entry import MetricEntry
@@ -129,6 +130,8 @@ def test_a_task_names_metrics_that_are_defined_for_it(name: str) -> None:
     assert task.settings < set(SETTINGS)
     for metric in task.default_metrics:
         assert name in _entry("metrics", metric).task_types
+    for baseline in task.baselines:
+        assert isinstance(_entry("baselines", baseline), Baseline)
 
 
 @pytest.mark.parametrize("name", objective_registry)
