@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sft.exceptions import DataError, UserError
+from sft.objectives import objective_of
 from sft.pipeline.prompts import ExperimentPrompts
 from sft.prompts import Encoded
 from sft.runs.atomic import write_json_lines, write_text
@@ -95,6 +96,9 @@ class _TaskMaker:
         labels = inputs.labels
         if labels is None or not inputs.task.uses("inference.label_scoring"):
             raise UserError("--lm-eval: lm-eval scores labels, and this experiment generates texts")
+        objective = objective_of(self.prompts.experiment.config, inputs.task.objectives)
+        if objective.has_head:
+            raise UserError(f"--lm-eval: lm-eval scores labels as text, and {objective.name} answers with a head")
         if not inputs.has_gold(SPLIT):
             raise DataError(f"--lm-eval: the {SPLIT} rows have no column {column!r}, so there is no accuracy")
         rows = self.prompts.evaluated(SPLIT)

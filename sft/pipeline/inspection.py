@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost
+from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost, whole_cost
 from sft.inference.label_scoring.grouping import WORTH_SHARING
 from sft.inference.memory import Sizes, batch_limits
 from sft.labels.token_trie import ROOT, TokenTrie
 from sft.models.token_text import completion_segments, prompt_segments, token_text
+from sft.objectives import objective_of
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.prompts import ExperimentPrompts
 from sft.prompts import Encoded, LabelIds
@@ -33,7 +34,8 @@ def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
 
     Returns:
         `{rows: [{split, index, text, prompt_ids, completion_ids, loss_mask, ...}], label_ids: {label: ids},
-        label_trie: [{id, text, parent, ...}], cost: {naive, shared, ...}}`; evaluated rows have the gold answer as
+        label_trie: [{id, text, parent, ...}], cost: {naive, shared, ...}}`, and of a model with a head `head_labels`,
+        the labels that it gives one number each, which are then no tokens; evaluated rows have the gold answer as
         completion, where the data has it. Where each fold has a training or examples of its own, `fold` is 0: the
         rows, and the cost, are of the first fold.
 
@@ -60,11 +62,15 @@ class _Inspection:
             encoded += [row.encoded for row in rows]
             shown += self._evaluated(split, rows[: self.rows])
         values, labels = (self.inputs.labels.values if self.inputs.labels else ()), self.prompts.inference.labels
+        of_head = {"head_labels": list(values)} if self._has_head else {}
+        if of_head:
+            values = ()  # they are outputs, not tokens
         return {
             "rows": shown,
             "label_ids": label_ids_by_value(values, labels),
             "label_trie": label_nodes(values, labels, self.prompts.maker.tokenizer),
             "cost": asdict(self._cost(encoded)),
+            **of_head,
             **({} if self.inputs.fold is None else {"fold": self.inputs.fold}),
         }
 
@@ -72,6 +78,10 @@ class _Inspection:
     def inputs(self) -> Inputs:
         """The rows of the experiment."""
         return self.prompts.inputs
+
+    @property
+    def _has_head(self) -> bool:
+        return objective_of(self.inputs.config, self.inputs.task.objectives).has_head
 
     def _training(self) -> list[dict[str, Any]]:
         longest = smallest(trainer_args_of(self.inputs.config).get("max_length"), self.prompts.context)
@@ -112,6 +122,8 @@ class _Inspection:
     def _cost(self, encoded: Sequence[Encoded]) -> TokenCost:
         """What the evaluated rows cost, in passes of the size that a CPU takes."""
         ids = [prompt.prompt_ids for prompt in encoded]
+        if self._has_head:
+            return whole_cost(ids)
         if self.inputs.task.output != "label_scores":
             return generation_cost(ids, WORTH_SHARING)
         self.prompts.inference.builder.check_labels(encoded, self.prompts.inference.labels)

@@ -49,7 +49,9 @@ def inspection_text(found: Mapping[str, Any], *, colour: bool = False) -> str:
         lines += [*_row_lines(row, colour), Text()]
     if found["label_ids"]:
         lines += [*_label_lines(found["label_ids"]), Text(), label_tree(found["label_trie"]), Text()]
-    lines += _cost_lines(found["cost"])
+    if "head_labels" in found:
+        lines += [Text(f"The model's head gives one number for each of: {', '.join(found['head_labels'])}"), Text()]
+    lines += _cost_lines(found["cost"], has_head="head_labels" in found)
     if "lm_eval" in found:
         lines += [Text(), *_lm_eval_lines(found["lm_eval"])]
     return _drawn(lines, colour)
@@ -128,12 +130,14 @@ def _label_lines(label_ids: Mapping[str, Sequence[int]]) -> Iterator[Text]:
         yield Text(f"  ... and {counted(len(label_ids) - SHOWN_LABELS, 'more label')}")
 
 
-def _cost_lines(cost: Mapping[str, int]) -> Iterator[Text]:
+def _cost_lines(cost: Mapping[str, int], *, has_head: bool) -> Iterator[Text]:
     rows, naive, shared = cost["prompts"], cost["naive"], cost["shared"]
     common = f"the {cost['common']} tokens that all prompts begin with once, then the rest"
     saved = f"{shared:,}, {naive / max(1, shared):.1f} times fewer: {common}"
     yield Text(f"Tokens that run through the model for the {counted(rows, 'evaluated row')}, about:")
-    if cost["labels"]:
+    if has_head:
+        yield Text(f"  each text by itself, once: {naive:,}")
+    elif cost["labels"]:
         yield Text(f"  each label after each prompt: {naive:,} ({rows} prompts x {cost['labels']} labels)")
         prompts = counted(cost["distinct"], "different prompt")
         yield Text(f"  shared: {saved}, and {cost['label_inputs']} label tokens after each of {prompts}")

@@ -78,6 +78,16 @@ def generation_cost(prompts: Prompts, worth_sharing: int) -> TokenCost:
     return TokenCost(len(prompts), _distinct(prompts, order), common, 0, 0, total, total - max(0, saved))
 
 
+def whole_cost(prompts: Prompts) -> TokenCost:
+    """The tokens of texts that run once each, whole, and after which nothing is written.
+
+    Args:
+        prompts: token ids, none empty.
+    """
+    total = sum(map(len, prompts))
+    return TokenCost(len(prompts), _distinct(prompts, token_order(prompts)), 0, 0, 0, total, total)
+
+
 @dataclass(frozen=True)
 class _Walk:
     """Goes through the groups of a scoring, in the order in which they run."""

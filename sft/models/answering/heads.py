@@ -57,6 +57,20 @@ def head_names(model: Any) -> list[str]:
     return [*names, *vars(model).get(ATTRIBUTE, ())]
 
 
+def keep_plain(quantization: Any, model: Any) -> None:
+    """Have the modules of a new head left out when a model is quantised: they are yet to be trained.
+
+    Args:
+        quantization: what `from_pretrained` is given; a class that takes no such list is left as it is.
+        model: of the same class, on no device.
+    """
+    poolers = [name for name, _ in model.named_modules() if f".{name}.".endswith(POOLER)]
+    for option in ("llm_int8_skip_modules", "modules_to_not_convert"):
+        if hasattr(quantization, option):
+            names = [*(getattr(quantization, option) or ()), *head_names(model), *poolers]
+            setattr(quantization, option, list(dict.fromkeys(names)))
+
+
 def is_within(name: str, parts: Sequence[str]) -> bool:
     """Whether a module, by its name, is one of these or in one of them."""
     return any(f"{name}.".startswith(f"{part}.") for part in parts)

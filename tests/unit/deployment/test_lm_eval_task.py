@@ -121,3 +121,11 @@ def test_rows_without_labels_are_refused(
     plan = planning.plan_grid(RawGrid({"a": raw()}, "grid.json", project), {}, with_gold=False)
     with pytest.raises(DataError, match="test rows have no column 'label'"):
         lm_eval_task(ExperimentPrompts(plan.experiments[0].experiment), "12345678")
+
+
+def test_a_head_has_no_labels_that_lm_eval_could_read(
+    task_of: Callable[..., LmEvalTask], project: Path, raw: Raw
+) -> None:
+    (project / "model" / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 32}))
+    with pytest.raises(UserError, match="lm-eval scores labels as text, and sequence_head answers with a head"):
+        task_of(raw())

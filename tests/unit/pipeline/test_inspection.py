@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from sft.exceptions import UserError
 from sft.models.tokenizers import load_tokenizer
 from sft.pipeline.inspection import inspect_experiment
 from sft.prompts import PromptBuilder
+from sft.terminal.inspection import inspection_text
 
 Raw = Callable[..., dict[str, Any]]
 DEV = {"dataset": {"splits": {"dev": "dev"}}}
@@ -33,6 +35,23 @@ def test_ids_mask_and_text_of_every_split(inspected: Callable[..., dict[str, Any
         gold = re.findall(r" is (\w+)<", row["text"])[-1]
         assert tokenizer.decode(ids).endswith(f"assistant\n{gold}<|im_end|>")
         assert found["label_ids"][gold] == row["completion_ids"]
+
+
+def test_a_head_reads_texts_and_has_labels_that_are_no_tokens(
+    inspected: Callable[..., dict[str, Any]], project: Path, raw: Raw
+) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 320}
+    (project / "model" / "config.json").write_text(json.dumps({"model_type": "bert", **sizes}))
+    found = inspected(raw())
+    assert found["head_labels"] == ["bad", "good", "mixed"]
+    assert (found["label_ids"], found["label_trie"]) == ({}, [])
+    row = found["rows"][0]
+    assert (row["text"], row["completion_ids"]) == (row["segments"][0]["text"], [])
+    assert not any(row["loss_mask"])
+    assert found["cost"]["naive"] == found["cost"]["shared"] > 0
+    told = inspection_text(found)
+    assert "The model's head gives one number for each of: bad, good, mixed" in told
+    assert "each text by itself, once:" in told
 
 
 def test_segments_are_the_row_piece_by_piece(
