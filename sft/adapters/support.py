@@ -93,7 +93,8 @@ def require_support(config: ExperimentConfig, model_config: Mapping[str, Any], o
     kind = model_kind({**model_config, **config.model.model_args})
     refused = refusal(config.adapter_method, config.adapter_options, storage, objective, kind)
     if refused is not None:
-        raise UserError(f"{config.adapter_section}.method: {refused}", kind="model")
+        written = config.adapter_section if config.lora is not None else f"{config.adapter_section}.method"
+        raise UserError(f"{written}: {refused}", kind="model")
 
 
 def unexportable(method: str, options: Mapping[str, Any], storage: str) -> str | None:

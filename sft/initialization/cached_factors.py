@@ -22,6 +22,7 @@ from torch import nn
 from sft.exceptions import MachineError
 from sft.initialization import initializers, spectrum
 from sft.initialization.factors import Initializer
+from sft.initialization.layers import linear_of
 from sft.initialization.utils import dequantize
 from sft.models.hashes import cache_folder
 from sft.processes.environment import cpu_name
@@ -56,7 +57,7 @@ def factors_of(
     file = factors_folder() / _key(initializer, weight, rank, dtype)
     found = _read(file)
     if found is None:
-        found = initializer(layer, rank, dtype)
+        found = initializer(linear_of(weight), rank, dtype)  # which reads no stored weights a second time
         _write(file, found)
     return found
 

@@ -26,6 +26,9 @@ POINTER = b"version https://git-lfs"
 A_POINTER = "a pointer of Git LFS: git lfs pull brings the file"
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 """The weights of a model in one file, or where there is none the list of the files that hold them."""
+WEIGHTS, INDEXED = (".safetensors", ".bin", ".gguf", ".pt", ".pth", ".h5", ".msgpack"), ".index.json"
+"""How the names of files with weights, or of lists of such files, may end."""
+NO_WEIGHTS = f"holds no weights ({WHOLE}, or {INDEX} with its parts); copy them there"
 COUNT_BYTES = 8
 MOST_HEADER_BYTES = 100_000_000
 """What the format allows."""
@@ -61,7 +64,9 @@ def model_fault(folder: Path) -> str | None:
     if (folder / WHOLE).is_file():
         return weights_fault(folder / WHOLE)
     if not (folder / INDEX).is_file():
-        return None
+        is_file = not folder.is_dir()
+        may_be = is_file or any(path.suffix in WEIGHTS or INDEXED in path.name for path in folder.iterdir())
+        return None if may_be else f"{folder} {NO_WEIGHTS}"
     try:
         named = sorted({str(name) for name in json.loads((folder / INDEX).read_bytes())["weight_map"].values()})
     except (ValueError, KeyError, TypeError, AttributeError):

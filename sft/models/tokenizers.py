@@ -21,6 +21,11 @@ PROCESSOR_TEMPLATE = "chat_template.json"
 """Where older models with a vision part keep their chat template; transformers reads it for their processor only."""
 SHIPPED_CODE = "it is made by Python code that comes with it, which is never run"
 
+NO_FILES = "its folder holds no tokenizer (tokenizer.json); copy the tokenizer's files there, beside the weights"
+OF_TOKENIZERS = ("tokenizer.*", "vocab.*", "*.model", "*.spm", "*.tiktoken", "*tokenizer*.json", "tekken.json")
+"""Names of the files that a tokenizer is read or made from."""
+NOT_ENOUGH = "tokenizer_config.json"
+
 
 def load_tokenizer(name: str, folder: Path, revision: str | None = None) -> "PreTrainedTokenizerBase":
     """The tokenizer of a model, ready for batches.
@@ -53,9 +58,8 @@ def load_tokenizer(name: str, folder: Path, revision: str | None = None) -> "Pre
         told = reading_error(failed, name, path, error, "tokenizer")
         if told is None:
             raise
-        if "trust_remote_code" in str(error):
-            told = UserError(f"{failed}: {SHIPPED_CODE}", kind="tokenizer")
-        raise told from error
+        known = _known_reason(path, error)
+        raise (told if known is None else UserError(f"{failed}: {known}", kind="tokenizer")) from error
     if not tokenizer.is_fast:
         raise UserError(f"the tokenizer of {name!r} has no fast form (tokenizer.json)", kind="tokenizer")
     _ensure_pad_token(tokenizer, name)
@@ -112,6 +116,16 @@ def default_template_args(template: str, written: Mapping[str, Any]) -> dict[str
     """What a chat template gets: `written`, over `enable_thinking` false where the template knows that name."""
     knows = re.search(rf"\b{THINKING_SWITCH}\b", template) is not None
     return {THINKING_SWITCH: False, **written} if knows else dict(written)
+
+
+def _known_reason(path: Path | None, error: Exception) -> str | None:
+    """Why there is no tokenizer, where transformers tells of something else than what the user must do."""
+    if "trust_remote_code" in str(error):
+        return SHIPPED_CODE
+    if path is None or not path.is_dir():
+        return None
+    found = (file.name for pattern in OF_TOKENIZERS for file in path.glob(pattern))
+    return None if any(name != NOT_ENOUGH for name in found) else NO_FILES
 
 
 def _template_of_file(file: Path) -> str:

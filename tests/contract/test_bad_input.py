@@ -75,14 +75,16 @@ def test_what_the_user_must_change_is_told_before_what_the_machine_lacks(
     assert [line.split('"')[1] for line in error.lines] == ["exp"]
 
 
-def test_what_a_tokenizer_tells_is_told_by_key_and_value(refused: Refused) -> None:
+def test_what_a_tokenizer_tells_is_told_by_key_and_value(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "mute").mkdir()
+    (tmp_path / "mute" / "pytorch_model.bin").touch()
     texts = {"path": "texts", "task_type": "generation", "shots": 4}
     columns = {"input_columns": ["text"], "output_column": "answer"}
     configs = {
         "tokens": config(dataset__labels={"good": "Fine", "bad": "fine"}),
         "blank": config(dataset=texts, prompting=columns, inference__icl_examples=1),
         "chat": config(prompting__format="chat"),
-        "unread": config(model__name="data"),
+        "unread": config(model__name="mute"),
         "sound": config(dataset=texts, prompting=columns),
     }
     error = refused({"configs": configs})
@@ -93,7 +95,7 @@ def test_what_a_tokenizer_tells_is_told_by_key_and_value(refused: Refused) -> No
     assert "prompting.output_column: the output 'one\\n\\ntwo' holds a blank line" in lines["blank"]
     assert "set prompting.format to chat" in lines["blank"]
     assert "no chat template; set prompting.format to plain" in lines["chat"]
-    assert "model.name: no tokenizer can be read from 'data'" in lines["unread"]
+    assert "model.name: no tokenizer can be read from 'mute': its folder holds no tokenizer" in lines["unread"]
 
 
 def test_the_answers_of_every_data_set_are_looked_at(refused: Refused) -> None:

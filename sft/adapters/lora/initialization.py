@@ -130,7 +130,24 @@ def _check_own(name: str, folder: Path) -> list[OptionFinding]:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             fault = _signature_fault(node)
             return [] if fault is None else [OptionFinding(KEY, f"{name}: {fault}")]
+        what = _kind_of_other(node, function)
+        if what is not None:
+            return [OptionFinding(KEY, f"{name}: is a {what}; name a function of (layer, rank, dtype)")]
     return []
+
+
+def _kind_of_other(node: ast.stmt, name: str) -> str | None:
+    """What a statement binds a name to, where that is seen to be no function."""
+    if isinstance(node, ast.ClassDef) and node.name == name:
+        return "class"
+    targets = (
+        node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    )
+    is_bound = any(isinstance(target, ast.Name) and target.id == name for target in targets)
+    value = getattr(node, "value", None)
+    if not is_bound or not isinstance(value, ast.Constant | ast.JoinedStr | ast.List | ast.Tuple | ast.Dict | ast.Set):
+        return None
+    return "value"
 
 
 def _signature_fault(function: ast.FunctionDef) -> str | None:

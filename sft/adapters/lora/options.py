@@ -113,7 +113,8 @@ def disagreements(options: Mapping[str, Any], adapter: Path) -> list[OptionFindi
     for key, value in {"r": LoraOptions.model_fields["r"].default, **options}.items():
         if value is not None and key not in FREELY_CHANGED and not _agrees(key, value, saved):
             name, known = ("exported_rank" if key == "r" else key), saved.get(key)
-            message = f"{value!r}, but model.adapter has {name} {known!r}; write {key}: {known!r}"
+            left_out = "" if key in options else ", as it is left out"
+            message = f"{value!r}{left_out}, but model.adapter has {name} {known!r}; write {key}: {known!r}"
             found.append(OptionFinding(key, message))
     return found
 

@@ -61,9 +61,6 @@ class AdaLora(PeftMethod):
     def check(self, options: Mapping[str, Any], folder: Path) -> list[OptionFinding]:
         """As every method of PEFT, the change begins at 0, and the ranks must leave something to take away."""
         found = super().check(options, folder)
-        if options.get(BEGINNING.option) is False:
-            text = "false: refused: E would not begin at 0, and the model would be another before the first step"
-            found.append(OptionFinding(BEGINNING.option, text))
         known = self.options.model_fields
         first, last = (options.get(key) or known[key].default for key in ("init_r", "target_r"))
         if not found and first <= last:

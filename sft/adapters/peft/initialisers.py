@@ -38,6 +38,9 @@ def check_initialisers(row: PeftRow, options: Mapping[str, Any], folder: Path) -
     """Initialisers that a method does not take; own code is parsed, never imported."""
     if row.beginning is not None:
         named = named_initialiser(row, options)
+        if options.get(row.beginning.option) is False:
+            text = "false: refused: the change would not begin at 0, and the model be another before the first step"
+            return [OptionFinding(row.beginning.option, text)]
         return [finding for name in named.values() for finding in _check(row.name, row.beginning, name, folder)]
     return [
         OptionFinding(key, f"{value!r}: {row.name} takes no initialiser; these do: {initialiser_methods()}")

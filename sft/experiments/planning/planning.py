@@ -147,18 +147,23 @@ def _examine(
     stopped: MachineError | None = None
     for name, config in configs.items():
         wrong: list[tuple[str, str]] = []
+        lacking: list[MachineError] = []
         try:
             with _naming(name):
                 wrong = checks.findings(config)
+        except MachineError as error:  # the data are looked at all the same: what is wrong with them is told before
+            lacking.append(error)
+        try:
             if all(path != "dataset.task_type" for path, _ in wrong):
                 with _naming(name, "dataset"):
                     examined = data.facts(config, with_gold=with_gold)
                 if not isinstance(examined, DataFacts):
                     wrong = [*wrong, *examined]
-                elif not (wrong := wrong or _findings_with_rows(config, examined, contents)):
+                elif not lacking and not (wrong := wrong or _findings_with_rows(config, examined, contents)):
                     facts[name] = examined
         except MachineError as error:
-            stopped = stopped or error
+            lacking.append(error)
+        stopped = stopped or next(iter(lacking), None)
         found += [Finding(name, path, message) for path, message in wrong]
     return facts, found, stopped
 

@@ -93,7 +93,8 @@ def _training_likeness(record: JobRecord) -> tuple[str, ...]:
     batch = {key: value for key, value in args.items() if "batch" in key or "checkpointing" in key or "length" in key}
     own = _text([record.fingerprints.get("data"), config.get("prompting"), batch, adapter])
     sizes = _text([key for key, value in passes.items() if value is not None])
-    return (*_model_likeness(record), f"{method} {adapter.get('init_lora_weights')}", own, sizes)
+    start = adapter.get("init_lora_weights", adapter.get("init_weights"))
+    return (*_model_likeness(record), f"{method} {start}", own, sizes)
 
 
 def _training_size(record: JobRecord, rows: RowCounts) -> float:

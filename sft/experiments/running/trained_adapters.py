@@ -1,5 +1,6 @@
 """The copies of what trainings left that users asked for with `trainer_args.output_dir`; where adapters are found."""
 
+import filecmp
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -109,6 +110,10 @@ def _copy(planned: PlannedExperiment, source: JobFolder, target: Path) -> None:
         say_once(str(target), f"{text} (a stage whose folder is deleted runs again: {source.path})")
 
 
+def _is_equal(path: Path, place: Path) -> bool:
+    return place.is_file() and filecmp.cmp(path, place, shallow=False)
+
+
 def copy_tokenizers(copied: Mapping[Path, WantedTokenizer]) -> list[str]:
     """Write beside each adapter the files of its tokenizer, each of which is read once.
 
@@ -126,7 +131,7 @@ def copy_tokenizers(copied: Mapping[Path, WantedTokenizer]) -> list[str]:
         try:
             answer_of("sft.models.tokenizer_files", asked, "they could not be read", TOKENIZER_SECONDS)
             for target, wanted in copied.items():
-                copy_folder(written[wanted], target)
+                copy_folder(written[wanted], target, _is_equal)
         except (UserError, MachineError) as error:
             return [f"no tokenizers beside the copied adapters: {error}"]
         except OSError as error:

@@ -91,6 +91,15 @@ def test_a_model_that_starts_from_kept_factors_has_the_bytes_of_one_that_compute
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+def test_stored_weights_are_read_once_where_nothing_is_kept(make_model, monkeypatch):
+    layer = make_model("nf4").model.layers[0].self_attn.q_proj
+    expected = pissa(layer, 4, torch.float32)
+    seen = []
+    watched = functools.wraps(pissa)(lambda given, *rest: seen.append(given) or pissa(given, *rest))
+    assert equal(factors_of(watched, layer, 4, torch.float32), expected)
+    assert [type(given) for given in seen] == [nn.Linear]
+
+
 def test_own_code_and_what_is_not_marked_is_never_kept(cache):
     def own(layer, rank, dtype=torch.bfloat16):
         return pissa(layer, rank, dtype)

@@ -51,7 +51,10 @@ def test_no_token_to_pad_with_and_no_tokenizer_are_told(save_tokenizer, tmp_path
         load_tokenizer(save_tokenizer("bare"), tmp_path)
     assert told.value.kind == "tokenizer"
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no tokenizer can be read from 'empty'"):
+    (tmp_path / "empty" / "tokenizer_config.json").write_text("{}")
+    (tmp_path / "empty" / "config.json").write_text('{"model_type": "llama"}')
+    told = "^no tokenizer can be read from 'empty': its folder holds no tokenizer \\(tokenizer.json\\); copy"
+    with pytest.raises(UserError, match=told):
         load_tokenizer("empty", tmp_path)
 
 

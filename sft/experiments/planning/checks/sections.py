@@ -17,7 +17,7 @@ from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.evaluation.checks import check_metrics, require_packages
-from sft.exceptions import UserError
+from sft.exceptions import MachineError, UserError
 from sft.experiments.planning.checks.metrics import require_loadable
 from sft.experiments.planning.checks.model_files import file_findings, known_config, virtual_token_findings
 from sft.experiments.planning.checks.packages import require_importable
@@ -45,6 +45,8 @@ from sft.training.objectives.checks import check_objective
 from sft.training.options import check_trainer_args, evaluates_while_training, trainer_args_of
 from sft.training.report_to import KEY, require_report_to
 
+METHOD = "method"
+
 
 class SectionChecks:
     """Checks configs of one grid folder, each distinct section once."""
@@ -58,17 +60,32 @@ class SectionChecks:
         self._folder = folder
         self._may_train = may_train
         self._seen: dict[tuple[str, str], list[PathMessage]] = {}
+        self._lacking: MachineError | None = None
+        """What the machine was first seen to lack for the config that is looked at."""
 
     def findings(self, config: ExperimentConfig) -> list[PathMessage]:
-        """Dotted path and message of everything wrong with a config."""
+        """Dotted path and message of everything wrong with a config.
+
+        Raises:
+            MachineError: nothing of the sections is wrong, and the machine lacks what one of them needs.
+        """
+        self._lacking = None
+        found = self._of_sections(config)
+        if self._lacking is not None and not found:
+            raise self._lacking
+        return found
+
+    def _of_sections(self, config: ExperimentConfig) -> list[PathMessage]:
         task_type = config.dataset.task_type
         if task_type not in task_registry:
             return [("dataset.task_type", unknown_name("task type", task_type, task_registry))]
         found = _check_what_trains(config) if self._may_train else []
         of_adapter = self._once("adapter", self._adapter_fields(config), lambda: self._adapter(config))
         found += of_adapter or _head(config)
-        found += self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
-        found += check_objective(config)
+        of_trainer = self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
+        of_objective = check_objective(config)
+        refused = {path for path, _ in of_objective}  # what is to be left out needs nothing beside it
+        found += [(path, message) for path, message in of_trainer if path not in refused] + of_objective
         found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
         model = config.model.model_dump(mode="json")
         of_model = self._once("model", model, lambda: self._model(config))
@@ -91,7 +108,11 @@ class SectionChecks:
     def _once(self, kind: str, section: Any, check: Callable[[], list[PathMessage]]) -> list[PathMessage]:
         key = (kind, json.dumps(section, sort_keys=True))
         if key not in self._seen:
-            self._seen[key] = check()
+            try:
+                self._seen[key] = check()
+            except MachineError as error:  # what the user must change, in any section, is told before
+                self._lacking = self._lacking or error
+                return []
         return self._seen[key]
 
     @staticmethod
@@ -118,7 +139,7 @@ class SectionChecks:
             storage, kind = stored_kind(quantization, told), model_kind({**told, **config.model.model_args})
             objective = objective_of(config, task_of(config).objectives)
             refused = refusal(config.adapter_method, config.adapter_options, storage, objective, kind)
-            found = [] if refused is None else [OptionFinding("method", refused)]
+            found = [] if refused is None else [OptionFinding(METHOD, refused)]
         if config.trains and config.model.adapter is not None and not found:
             found = self._continued(config, self._folder / config.model.adapter)
             if any(not path for path, _ in found):
@@ -128,8 +149,7 @@ class SectionChecks:
             if reason is not None:
                 advice = "write 'adapter', or leave it out"
                 return [("training.save_method", f"{config.save_method!r}: {reason}; {advice}")]
-        section = config.adapter_section
-        return [(f"{section}.{path}" if path else section, message) for path, message in found]
+        return [(_written_at(config, path), message) for path, message in found]
 
     def _model_config(self, name: str) -> Mapping[str, Any]:
         return known_config(name, self._folder)
@@ -213,6 +233,12 @@ class SectionChecks:
         if encoders and not found:
             require_encoder_package(f"{next(iter(encoders))}.icl_encoder")
         return found
+
+
+def _written_at(config: ExperimentConfig, path: str) -> str:
+    """The dotted path of an option as the user wrote it: the section `lora` is the method, and has no key for it."""
+    section = config.adapter_section
+    return section if (path in ("", METHOD) and section == "lora") or not path else f"{section}.{path}"
 
 
 def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:

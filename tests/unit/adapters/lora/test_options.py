@@ -173,6 +173,11 @@ def says_it_later(layer, rank, dtype, activations):
 
 def says_nothing(layer, rank, dtype, activations):
     pass
+
+class Start:
+    pass
+
+NUMBER: float = 0.5
 """
 
 
@@ -189,6 +194,8 @@ def says_nothing(layer, rank, dtype, activations):
         ("own.py:looks_elsewhere", "needs(...) names one of 'activations' and 'gradients', written out"),
         ("own.py:says_it_later", "needs(...) names one of 'activations' and 'gradients', written out"),
         ("own.py:says_nothing", "a fourth argument is for what @needs('activations') above it names"),
+        ("own.py:Start", "own.py:Start: is a class; name a function of (layer, rank, dtype)"),
+        ("own.py:NUMBER", "own.py:NUMBER: is a value; name a function of (layer, rank, dtype)"),
         ("nowhere.py:good", "no file"),
         ("broken.py:good", "is not Python"),
         ("no_such_module_anywhere:good", "no module no_such_module_anywhere"),

@@ -140,7 +140,7 @@ def test_continuing_starts_from_the_trained_model_and_trains_it(make_model, trai
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "r is 8, but model.adapter has exported_rank 16; write r: 16"),
+        ({}, "r is 8, as it is left out, but model.adapter has exported_rank 16; write r: 16"),
         ({"r": 16, "lora_alpha": 16}, "lora_alpha is 16, but model.adapter has lora_alpha 32"),
         ({"r": 16, "target_modules": ["q_proj"]}, "target_modules"),
         ({"r": 16, "init_lora_weights": "pca"}, "init_lora_weights"),

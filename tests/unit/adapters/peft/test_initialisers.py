@@ -95,7 +95,11 @@ def test_a_training_that_goes_on_decomposes_nothing(make_model: Make, monkeypatc
         ),
         ("adalora", {"init_lora_weights": "eva"}, "init_lora_weights: 'eva' is refused: it looks at training rows"),
         ("adalora", {"init_lora_weights": "olora"}, "init_lora_weights: 'olora' is refused: it is PEFT's"),
-        ("adalora", {"init_lora_weights": False}, "init_lora_weights: false: refused: E would not begin at 0"),
+        (
+            "adalora",
+            {"init_lora_weights": False},
+            "init_lora_weights: false: refused: the change would not begin at 0",
+        ),
         ("adalora", {"init_lora_weights": "nothere.py:f"}, "init_lora_weights: 'nothere.py:f': no file "),
         ("gralora", {"init_weights": "pissa"}, "init_weights: 'pissa' is refused: its B is not 0, and nothing is"),
         ("gralora", {"init_weights": "pac"}, "init_weights: unknown initialiser 'pac' (did you mean pca?)"),
@@ -128,7 +132,7 @@ def test_an_initialiser_that_is_not_taken_is_told_with_those_that_are(
     ("name", "options"),
     [
         *(("adalora", {"init_lora_weights": value}) for value in ("milora", "pca", "pissa", "umap", True)),
-        *((name, {"init_weights": value}) for name in ("gralora", "delora") for value in ("pca", "umap", True, False)),
+        *((name, {"init_weights": value}) for name in ("gralora", "delora") for value in ("pca", "umap", True)),
         ("hira", {"init_weights": "gaussian"}),
         ("lokr", {"init_weights": "lycoris"}),
         ("miss", {"init_weights": "bat"}),
@@ -148,6 +152,16 @@ def test_a_rank_above_what_a_block_has_is_told_by_the_plan() -> None:
     (finding,) = method.check_on_model({**PCA, "r": 40}, config)
     said = "40, above the size of layer model.layers.0.self_attn.k_proj, 32 x 64 (outputs x inputs)"
     assert finding == ("r", f"{said}; the largest rank for all is 32")
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [("adalora", "init_lora_weights"), ("gralora", "init_weights"), ("delora", "init_weights")]
+)
+def test_a_start_that_changes_the_model_is_refused(name: str, option: str) -> None:
+    (finding,) = adapter_method(name).check({option: False}, Path())
+    assert finding.path == option
+    assert finding.message.startswith("false: refused: the change would not begin at 0, and")
+    assert adapter_method(name).check({option: True}, Path()) == []
 
 
 def test_own_code_is_found_by_its_option_and_looked_at(tmp_path: Path) -> None:

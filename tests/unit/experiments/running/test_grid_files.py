@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from sft.config.model import ModelConfig
 from sft.exceptions import MachineError
 from sft.experiments.running import trained_adapters
 from sft.experiments.running.grid_files import read_grid, write_configs, write_grid
-from sft.experiments.running.trained_adapters import copy_adapters
+from sft.experiments.running.trained_adapters import copy_adapters, copy_tokenizers
+from sft.models.tokenizer_files import WantedTokenizer
 from sft.pipeline.exports import export_keys
 from sft.pipeline.jobs import ExperimentFolders, jobs_of
 from sft.runs.atomic import write_json
@@ -193,6 +195,25 @@ def test_what_is_there_is_not_copied_again_and_what_differs_is(
     assert copy_adapters([item], results) == []
     assert [(folder / "one.bin").stat().st_mtime_ns for folder in copied] == [1, 1, 1]
     assert [(folder / "two.bin").read_text() for folder in copied] == ["two", "two", "two"]
+
+
+def test_the_files_of_a_tokenizer_are_written_where_they_differ_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def writes(module: str, asked: list[Any], *rest: Any) -> None:
+        for _, folder in asked:
+            Path(folder).mkdir()
+            (Path(folder) / "tokenizer.json").write_text("same")
+            (Path(folder) / "vocab.txt").write_text("new")
+
+    monkeypatch.setattr(trained_adapters, "answer_of", writes)
+    target, wanted = tmp_path / "out", WantedTokenizer.of(ModelConfig(name="model"), {}, tmp_path)
+    assert copy_tokenizers({target: wanted}) == []
+    os.utime(target / "tokenizer.json", ns=(1, 1))
+    (target / "vocab.txt").write_text("old")
+    assert copy_tokenizers({target: wanted}) == []
+    assert (target / "tokenizer.json").stat().st_mtime_ns == 1
+    assert (target / "vocab.txt").read_text() == "new"
 
 
 def test_nothing_of_an_earlier_copy_is_read_in_place_of_a_new_one(

@@ -72,6 +72,13 @@ def test_bigger_models_by_name_are_more_work_and_evaluations_are_the_least() -> 
     assert stage_work(record("evaluate")).size < small.size
 
 
+def test_starts_that_are_computed_are_told_apart_whichever_option_names_them() -> None:
+    plain = stage_work(record("train")).likeness
+    for option in ("init_lora_weights", "init_weights"):
+        assert stage_work(record("train", lora={"r": 8, option: "pca"})).likeness[3] == "lora pca"
+    assert plain[3] == "lora None"
+
+
 def test_a_row_that_is_trained_on_is_more_work_than_one_that_is_read() -> None:
     rows = RowCounts(train=50, evaluated=50)
     once = {"trainer_args": {"num_train_epochs": 1}}

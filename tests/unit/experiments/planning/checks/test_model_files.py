@@ -46,6 +46,16 @@ def test_a_model_that_is_cut(project: Path, line_of: Callable[..., str]) -> None
     assert line_of() == ""
 
 
+def test_a_model_without_weights(project: Path, line_of: Callable[..., str]) -> None:
+    folder = project / "model"
+    for file in [path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin")]:
+        file.unlink()
+    told = "holds no weights (model.safetensors, or model.safetensors.index.json with its parts); copy them there"
+    assert line_of() == f"model.name: {folder} {told}"
+    (folder / "pytorch_model.bin").touch()
+    assert line_of() == ""
+
+
 def test_a_model_of_which_a_part_is_missing(project: Path, line_of: Callable[..., str]) -> None:
     (project / "model" / "model.safetensors").rename(project / "model" / "first.safetensors")
     index = {"weight_map": {"a": "first.safetensors", "b": "second.safetensors"}}
