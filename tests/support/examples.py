@@ -11,6 +11,14 @@ _TWEETS = _DEMO / "tweets" / "test.jsonl"
 _ENCODER = _DEMO / "all-MiniLM-L6-v2" / "config.json"
 _FILES = {"json/tweets_head.json": _ENCODER, "jsonnet/heads_and_prompts.jsonnet": _ENCODER}
 """Those with models or data of `make demo-models` and `make demo-data-tasks` -> a file that they leave."""
+OF_TASK_DATA = {
+    "jsonnet/encoder_decoder.jsonnet",
+    "jsonnet/names.jsonnet",
+    "jsonnet/synopses.jsonnet",
+    "jsonnet/topics.jsonnet",
+    "jsonnet/whole_texts.jsonnet",
+}
+"""Those with rows of `make demo-data-tasks`."""
 
 
 def missing(name: str) -> str | None:

@@ -34,7 +34,7 @@ function baselines(board) {
 
 function numbers(board) {
   const shown = board.numbers.map((part) => (typeof part === "string" ? element("p", {}, part) : plainTable(part.headers, part.rows)));
-  return folded("Effects, learning curves, calibration and costs in numbers", ...shown);
+  return folded("Effects, learning curves, calibration, costs and labels in numbers", ...shown);
 }
 
 function suspects(found) {
