@@ -5,7 +5,7 @@ from typing import Any
 
 from sft.adapters import adapter_registry
 from sft.adapters.method import adapter_method
-from sft.adapters.virtual_tokens import AS_EMBEDDINGS
+from sft.adapters.virtual_tokens import AS_EMBEDDINGS, AS_STATES
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import UserError
 from sft.models.answering.kinds import model_kind
@@ -75,6 +75,8 @@ def unsupported(
     if refused is None and objective.has_head and kind == "decoder" and method in AS_EMBEDDINGS:
         # without the ids of a row its padding is not seen, and the head would read the last place of the batch
         return f"{method} puts vectors in place of tokens, and in them a decoder's head does not find where a row ends"
+    if refused is None and objective.reads == "source" and method in (*AS_EMBEDDINGS, *AS_STATES):
+        return f"{method} puts its virtual tokens before a prompt that a decoder reads, and here an encoder reads it"
     return refused
 
 

@@ -36,6 +36,12 @@ class PromptingConfig(Section):
     train_turns: Literal["last", "all"] = "last"
     """Assistant turns of a conversation that are trained: the last one, or all; default last."""
 
+    source_lang: str | None = None
+    """Code of the language that an encoder reads, where its tokenizer names it (`en_XX`); default the tokenizer's."""
+
+    target_lang: str | None = None
+    """Code of the language that a decoder writes for it; needed where the tokenizer of an encoder-decoder names it."""
+
     @property
     def is_conversation(self) -> bool:
         """Whether the one input column is the output column too, and holds whole conversations."""
@@ -62,3 +68,9 @@ class PromptingOverrides(Section):
 
     format: Literal["auto", "chat", "plain"] | None = None
     """As `prompting.format`."""
+
+    source_lang: str | None = None
+    """As `prompting.source_lang`."""
+
+    target_lang: str | None = None
+    """As `prompting.target_lang`."""

@@ -8,7 +8,7 @@ import torch
 
 @dataclass(frozen=True)
 class PaddedBatch:
-    """Token ids of several prompts, padded on the left so that every prompt ends in the last column.
+    """Token ids of several prompts; those of decoders are padded on the left, so that each ends in the last column.
 
     Attributes:
         input_ids: (rows, width) token ids.
@@ -57,6 +57,16 @@ def pad_left(prompts: Iterable[Sequence[int]], pad_id: int, device: torch.device
     if not all(rows):
         raise ValueError("a prompt without tokens cannot be run")
     return padded(rows, pad_id, device)
+
+
+def padded_right(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> PaddedBatch:
+    """Texts that an encoder reads as one batch, padded on the right; nothing attends to `pad_id`."""
+    width = max(map(len, rows))
+    ids = [list(row) + [pad_id] * (width - len(row)) for row in rows]
+    mask = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
+    return PaddedBatch(
+        torch.tensor(ids, dtype=torch.long, device=device), torch.tensor(mask, dtype=torch.long, device=device)
+    )
 
 
 def padded(parts: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> PaddedBatch:

@@ -12,6 +12,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 from sft.exceptions import UserError
 from sft.inference.batches import length_sorted
 from sft.inference.decoding import Decoder, may_halt
+from sft.inference.encoder_decoder.decoding import SourceDecoder
 from sft.inference.options import is_sampling
 from sft.inference.prefix_cache import run_beginning
 from sft.inference.stopping import StopRule
@@ -31,6 +32,7 @@ class GenerationSettings:
         seed: sampling draws under it and the batch's number.
         control_ids: of the tokenizer's control tokens; a stop that holds one of them ends there.
         first_batch: number of the first batch.
+        opening: ids with which a decoder of its own begins to write; empty for a model that goes on from its prompts.
     """
 
     generation_args: Mapping[str, Any]
@@ -40,6 +42,7 @@ class GenerationSettings:
     seed: int
     control_ids: frozenset[int] = frozenset()
     first_batch: int = 0
+    opening: tuple[int, ...] = ()
 
 
 def generate_texts(
@@ -52,7 +55,8 @@ def generate_texts(
     """One text per prompt, in the prompts' order, without its stop, special tokens and outer whitespace.
 
     Args:
-        model: a causal language model, wrapped by PEFT or not; it is put in eval mode and runs where it is.
+        model: a causal language model, or one with an encoder, wrapped by PEFT or not; it is put in
+            eval mode and runs where it is.
         tokenizer: turns ids into text.
         prompts: token ids of the rendered prompts, none empty.
         settings: how to generate.
@@ -68,8 +72,7 @@ def generate_texts(
     texts = [""] * len(prompts)
     done = 0
     with torch.inference_mode(), _own_config_hidden(model):
-        beginning = run_beginning(model, prompts, settings.generation_args)
-        decoder = Decoder(model, tokenizer, config, stop, beginning, may_halt(settings.generation_args))
+        decoder = _decoder(model, tokenizer, prompts, config, stop, settings)
         for number, rows in enumerate(length_sorted([len(prompt) for prompt in prompts], settings.batch_size)):
             if is_sampling(settings.generation_args):
                 torch.manual_seed(_batch_seed(settings.seed, settings.first_batch + number))
@@ -80,6 +83,21 @@ def generate_texts(
             if progress is not None:
                 progress(done, len(prompts))
     return texts
+
+
+def _decoder(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    config: GenerationConfig,
+    stop: StopRule,
+    settings: GenerationSettings,
+) -> Decoder | SourceDecoder:
+    """What decodes the batches of these prompts."""
+    if settings.opening:
+        return SourceDecoder(model, tokenizer, config, settings.opening)
+    beginning = run_beginning(model, prompts, settings.generation_args)
+    return Decoder(model, tokenizer, config, stop, beginning, may_halt(settings.generation_args))
 
 
 def _generation_config(args: Mapping[str, Any], end_ids: tuple[int, ...], pad_id: int) -> GenerationConfig:

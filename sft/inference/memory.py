@@ -35,8 +35,8 @@ class Sizes:
         return Sizes(
             vocabulary=named("vocab_size") or 50_000,
             hidden=hidden,
-            intermediate=named("intermediate_size", "n_inner", "ffn_dim") or 4 * hidden,
-            layers=named("num_hidden_layers", "n_layer") or 24,
+            intermediate=named("intermediate_size", "n_inner", "ffn_dim", "encoder_ffn_dim", "d_ff") or 4 * hidden,
+            layers=named("num_hidden_layers", "n_layer", "num_layers") or 24,
         )
 
     @property

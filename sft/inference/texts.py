@@ -13,6 +13,8 @@ from sft.tasks.prompting import StagePrompts
 
 ROWS: Mapping[str, int] = {"cpu": 8}
 ROWS_ELSEWHERE = 32
+MAX_NEW_TOKENS = "inference.generation_args.max_new_tokens"
+"""The key of a config that limits texts; its default is `prompting.max_output_length`."""
 
 
 class Texts:
@@ -37,7 +39,11 @@ class Texts:
 
     def answer_tokens(self, inputs: Inputs, prompts: StagePrompts) -> int:
         """Those that may be written."""
-        return int(_arguments(inputs.config)["max_new_tokens"])
+        return most_new_tokens(inputs.config)
+
+    def opening(self, asked: Asked) -> tuple[int, ...]:
+        """What the model begins its answers with: nothing, as it goes on from the prompt."""
+        return ()
 
     def answer(self, asked: Asked, job: JobFolder) -> Answered:
         """Write `texts.jsonl`."""
@@ -52,6 +58,7 @@ class Texts:
             seed=config.seed,
             first_batch=asked.rows_before // (asked.limits.rows or 1),
             control_ids=builder.control_ids,
+            opening=self.opening(asked),
         )
         prompts = [prompt.prompt_ids for prompt in asked.prompts]
         texts = generate_texts(asked.model, asked.maker.tokenizer, prompts, settings, asked.progress)
@@ -64,6 +71,11 @@ class Texts:
 
 
 ANSWERING = Texts()
+
+
+def most_new_tokens(config: ExperimentConfig) -> int:
+    """The most tokens that a text may have, its stop among them."""
+    return int(_arguments(config)["max_new_tokens"])
 
 
 def _arguments(config: ExperimentConfig) -> dict[str, Any]:

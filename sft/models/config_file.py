@@ -132,9 +132,18 @@ def encoder_fault(config: Mapping[str, Any], objective: Objective, runs_own_code
     return None if objective.class_of(kind) else f"of type {kind}, which {objective.auto_class} does not load"
 
 
+def encoder_decoder_fault(config: Mapping[str, Any], objective: Objective, runs_own_code: bool) -> str | None:
+    """Why a model is no encoder-decoder that the objective's class loads; None where it is one, as `decoder_fault`."""
+    kind = config.get("model_type")
+    if kind is None or (runs_own_code and objective.auto_class in (config.get("auto_map") or {})):
+        return None
+    return None if objective.class_of(kind) else f"of type {kind}, which {objective.auto_class} does not load"
+
+
 FAULTS: Mapping[ModelKind, Callable[[Mapping[str, Any], Objective, bool], str | None]] = {
     "decoder": decoder_fault,
     "encoder": encoder_fault,
+    "encoder_decoder": encoder_decoder_fault,
 }
 """Kind of model -> why a model is not of it."""
 KINDS: Mapping[ModelKind, str] = {

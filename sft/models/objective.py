@@ -8,7 +8,11 @@ from sft.config.library.keys import mapping_entries
 
 ModelKind = Literal["decoder", "encoder", "encoder_decoder"]
 Output = Literal["label_scores", "texts"]
-RowForm = Literal["prompt", "text"]
+RowForm = Literal["prompt", "text", "source"]
+LANGUAGES = frozenset(
+    f"{section}.{key}" for section in ("prompting", "inference.prompting") for key in ("source_lang", "target_lang")
+)
+"""Settings that tokenizers of encoder-decoders alone may read."""
 AUTO_CLASSES = "transformers.models.auto.modeling_auto"
 
 
@@ -42,7 +46,9 @@ class Objective:
     key_fields: Mapping[str, str] = field(default_factory=dict)
     """What the keys of train and infer stages hold of it; nothing for the objective that needed no name."""
     reads: RowForm = "prompt"
-    """How a row is written: as a prompt that the answer follows, or as its text alone."""
+    """How a row is written: `prompt`, the answer follows it; `text`, its text alone; `source`, an encoder reads it and
+    a decoder of its own writes the answer.
+    """
     own_loss: str | None = None
     """What computes the loss, where it is not that of the next token, as `TrainingObjective.own_loss`."""
     loss: str | None = None

@@ -16,6 +16,7 @@ DECODERS_CLASS = "AutoModelForCausalLM"
 
 objective_registry: Registry = {
     "causal_lm": "sft.objectives.causal_lm:OBJECTIVE",
+    "seq2seq": "sft.objectives.seq2seq:OBJECTIVE",
     "sequence_head": "sft.objectives.sequence_head:OBJECTIVE",
 }
 

@@ -1,6 +1,6 @@
 """Causal language modelling: a decoder reads a prompt, and its answer is what may follow."""
 
-from sft.models.objective import Answers, Objective
+from sft.models.objective import LANGUAGES, Answers, Objective
 
 OBJECTIVE = Objective(
     name="causal_lm",
@@ -15,4 +15,5 @@ OBJECTIVE = Objective(
         ),
         "texts": Answers(infer="sft.inference.texts:ANSWERING", read="sft.evaluation.outputs:from_texts"),
     },
+    without_effect=LANGUAGES,
 )

@@ -1,6 +1,6 @@
 """A head on the model gives one number for each label: the model reads a row's text and writes nothing."""
 
-from sft.models.objective import Answers, Objective
+from sft.models.objective import LANGUAGES, Answers, Objective
 
 _EXAMPLES = ("icl_examples", "icl_selection", "icl_encoder")
 _WORDING = ("instruction", "format")
@@ -29,6 +29,7 @@ OBJECTIVE = Objective(
         {
             *(f"{section}.{key}" for section in ("training", "inference") for key in _EXAMPLES),
             *(f"{section}.{key}" for section in ("prompting", "inference.prompting") for key in _WORDING),
+            *LANGUAGES,
             "inference.random_icl",
             "inference.label_scoring",
             "model.chat_template_from",

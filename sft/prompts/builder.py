@@ -11,6 +11,7 @@ from sft.prompts.inputs import InputTemplate, question_text
 from sft.prompts.label_check import LabelCheck
 from sft.prompts.plain import PlainFormat
 from sft.prompts.rendering import Format, Rendered, Turn
+from sft.prompts.source import SourceFormat
 from sft.prompts.style import Cuts, Encoded, Example, LabelIds, PromptStyle
 from sft.prompts.text import TextFormat
 from sft.prompts.tokens import Tokens
@@ -27,7 +28,8 @@ class PromptBuilder:
         stop_ids: ids that end every completion.
         stop_text: what they read as.
         control_ids: ids of the tokenizer's control tokens.
-        format: chat or plain.
+        format: chat or plain; of models that answer in another way text or source.
+        surroundings: what stands around texts of an encoder-decoder; None of other models.
         traits: what of the prompts only tokenizer and template tell: `read_instruction`, the template reads the
             instruction; `unusual_clock`, it writes a time by other than plain directives; `end_before_words`, the
             prompt's last ids before a word are not those at the end of a text; `stop_in_text`, the stop does not
@@ -52,6 +54,7 @@ class PromptBuilder:
         self.stop_ids = self._format.stop_ids
         self.stop_text = self._format.stop_text
         self.format = style.format
+        self.surroundings = style.surroundings
         first = self.stop_ids[:1]
         added = not tokenizer.added_tokens_decoder.keys().isdisjoint(first)
         in_text = self.control_ids.isdisjoint(first) and (added or not self.control_ids.isdisjoint(self.stop_ids))
@@ -66,6 +69,10 @@ class PromptBuilder:
                 return PlainFormat(self._style, control, self._tokens)
             case "text":
                 return TextFormat(control, self._tokens)
+            case "source":
+                if self._style.surroundings is None:
+                    raise ValueError("an encoder-decoder's texts need what stands around them")
+                return SourceFormat(self._style, self._style.surroundings, control, self._tokens)
 
     def encode(
         self, rounds: Sequence[Sequence[Example]], row: Example, limit: int | None, cut_output: bool = True

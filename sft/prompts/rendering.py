@@ -36,10 +36,13 @@ class Rendered(NamedTuple):
     earlier: tuple[tuple[int, int], ...] = ()
     """Start and end in `prompt_ids` of earlier answers with their stops, where they were asked for."""
 
+    is_apart: bool = False
+    """Whether the completion is no part of the text that the prompt is the beginning of."""
+
     @property
     def length(self) -> int:
-        """Tokens of prompt and completion."""
-        return len(self.prompt_ids) + len(self.answer_ids) + len(self.stop_ids)
+        """Tokens of the text that begins with the prompt: with the completion, where that follows in it."""
+        return len(self.prompt_ids) + (0 if self.is_apart else len(self.answer_ids) + len(self.stop_ids))
 
 
 class Format(Protocol):

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from sft.exceptions import DataError
 
-PromptFormat = Literal["chat", "plain", "text"]
+PromptFormat = Literal["chat", "plain", "text", "source"]
 
 
 class Message(NamedTuple):
@@ -32,6 +32,25 @@ class Example:
     """Of a conversation all turns before the answer, in place of inputs."""
 
 
+class Surroundings(NamedTuple):
+    """What stands around the texts of an encoder-decoder, as its tokenizer says."""
+
+    before: tuple[int, ...]
+    """Ids before a text that is read."""
+
+    after: tuple[int, ...]
+    """Ids after it."""
+
+    opening: tuple[int, ...]
+    """Ids before a text that is written, but for the one that every decoder starts from."""
+
+    stop: tuple[int, ...]
+    """Ids after it."""
+
+    starts: bool
+    """Whether the opening stands in the place of what the decoder starts from, as the language codes of mBART do."""
+
+
 @dataclass(frozen=True)
 class PromptStyle:
     """How rows become prompts; two builders of equal style and tokenizer give equal ids."""
@@ -46,7 +65,8 @@ class PromptStyle:
     """Text with a `{column}` field for each column, in place of lines; `{{`, `}}` are literal braces."""
 
     format: PromptFormat = "chat"
-    """Whether the chat template writes the frame, or `Answer:` and blank lines do, or there is none (`text`)."""
+    """Whether the chat template writes the frame, or `Answer:` and blank lines do, or there is none (`text`, and
+    `source`, whose answers are written by a decoder of their own)."""
 
     max_input_length: int | None = None
     """Tokens kept of each input column, from its start."""
@@ -62,6 +82,9 @@ class PromptStyle:
 
     train_turns: Literal["last", "all"] = "last"
     """Assistant turns of a conversation that are trained."""
+
+    surroundings: Surroundings | None = None
+    """What stands around texts that are read and written, where the format is `source`."""
 
 
 @dataclass(frozen=True)

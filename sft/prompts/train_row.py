@@ -51,6 +51,24 @@ class HeadRow(TrainRow):
         return 1
 
 
+@dataclass(frozen=True)
+class SourceRow(TrainRow):
+    """One row as an encoder-decoder sees it: what the encoder reads, and in `labels` what the decoder should write."""
+
+    opening: tuple[int, ...] = ()
+    """Ids that the decoder has before it writes the first of them."""
+
+    @staticmethod
+    def written(encoded: Encoded, opening: tuple[int, ...], weight: float = 1.0) -> "SourceRow":
+        """The row whose loss covers the whole answer with its stop."""
+        return SourceRow(encoded.prompt_ids, encoded.completion_ids, weight, opening)
+
+    @property
+    def n_trained(self) -> int:
+        """All tokens of the answer and its stop."""
+        return len(self.labels)
+
+
 def check_rows(rows: Sequence[TrainRow], split: str, max_length: int | None) -> None:
     """Refuse rows that could not be trained on as they are.
 
@@ -64,7 +82,7 @@ def check_rows(rows: Sequence[TrainRow], split: str, max_length: int | None) -> 
     """
     if not rows:
         raise DataError(f"there are no {split} rows")
-    written = [(number, row) for number, row in enumerate(rows) if not isinstance(row, HeadRow)]
+    written = [(number, row) for number, row in enumerate(rows) if not isinstance(row, HeadRow | SourceRow)]
     lengths = [number for number, row in written if len(row.input_ids) != len(row.labels)]
     if lengths:
         raise ValueError(f"{split} rows {lengths[:SHOWN_ROWS]}: labels and ids differ in number")

@@ -22,7 +22,7 @@ def _label_word(row: Row, output_column: str, labels: LabelSet | None) -> str:
 
 TASK = Task(
     name="classification",
-    objectives=("causal_lm", "sequence_head"),
+    objectives=("causal_lm", "seq2seq", "sequence_head"),
     output="label_scores",
     settings=frozenset({"dataset.labels", "inference.label_scoring", "inference.calibration_args"}),
     counts_per_label=True,

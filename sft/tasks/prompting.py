@@ -13,6 +13,7 @@ from sft.data.cells.conversations import Conversation
 from sft.data.rows import Row
 from sft.exceptions import DataError, UserError
 from sft.labels.label_set import LabelSet
+from sft.models.answering.languages import surroundings_of
 from sft.models.objective import RowForm
 from sft.models.tokenizers import chat_template_in_force, default_template_args, load_tokenizer, own_chat_template
 from sft.prompts import Encoded, Example, LabelIds, Message, PromptBuilder, PromptStyle, TooLong, resolve_format
@@ -98,7 +99,7 @@ class StagePrompts:
         Raises:
             UserError: two labels have the same ids, or one has none or too many.
         """
-        labels = self._maker.labels if self._maker.reads == "prompt" else None
+        labels = None if self._maker.reads == "text" else self._maker.labels
         return self.builder.label_ids(labels.words) if labels else ()
 
     @property
@@ -190,6 +191,16 @@ class StagePrompts:
                 input_template=prompting.input_template,
                 format="text",
                 max_input_length=prompting.max_input_length,
+            )
+        if self._maker.reads == "source":
+            return PromptStyle(
+                instruction=with_labels(prompting.instruction, self._maker.labels),
+                input_columns=tuple(prompting.input_columns),
+                input_template=prompting.input_template,
+                format="source",
+                max_input_length=prompting.max_input_length,
+                max_output_length=prompting.max_output_length,
+                surroundings=surroundings_of(self._maker.tokenizer, prompting.source_lang, prompting.target_lang),
             )
         if prompting.format != "plain" or named is not None:
             revision = self._maker.revisions.get("chat_template")

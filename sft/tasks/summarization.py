@@ -4,7 +4,7 @@ from sft.tasks.free_text import free_text_task
 
 TASK = free_text_task(
     "summarization",
-    ("causal_lm",),
+    ("seq2seq", "causal_lm"),
     default_metrics=("rougeLsum", "rouge1", "rouge2"),
     baselines=("lead sentence", "copy"),
 )

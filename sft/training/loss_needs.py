@@ -76,8 +76,11 @@ def settings_kept(model: PeftModel | PreTrainedModel, tokenizer: PreTrainedToken
 
 
 def _name_body(base: PreTrainedModel) -> None:
-    """Make `base_model` the body, which runs apart from the head; Llama4ForCausalLM names one that it has not."""
-    if base.base_model is not base:
+    """Make `base_model` the body, which runs apart from the head; Llama4ForCausalLM names one that it has not.
+
+    An encoder-decoder is called as a whole.
+    """
+    if base.base_model is not base or base.config.is_encoder_decoder:
         return
     parts = [name for name, part in base.named_children() if isinstance(part, PreTrainedModel)]
     if len(parts) != 1:

@@ -17,7 +17,7 @@ from sft.adapters.support import require_support
 from sft.adapters.virtual_tokens import context_left, planned_virtual_tokens
 from sft.config.experiment import ExperimentConfig
 from sft.exceptions import DataError, StageFailure
-from sft.models.answering.heads import head_names, label_order, say_padding
+from sft.models.answering.heads import head_names, say_padding
 from sft.models.config_file import read_config
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model, local_model
@@ -26,7 +26,7 @@ from sft.models.room import loading_room
 from sft.objectives import objective_of
 from sft.processes.environment import device_record, peak_rss_bytes, versions
 from sft.processes.signals import StopRequested, deferred
-from sft.prompts.train_row import HeadRow, TrainRow
+from sft.prompts.train_row import TrainRow
 from sft.registry import import_object
 from sft.runs.atomic import write_json
 from sft.runs.files import JobFolder
@@ -45,6 +45,7 @@ from sft.training.objectives import training_objective_of
 from sft.training.objectives.objective import OwnLoss, TrainingObjective
 from sft.training.options import evaluates_while_training, trainer_args_of
 from sft.training.report_to import reporting
+from sft.training.train_rows import train_rows
 from sft.training.trainer import TrainerSettings, TrainingRecord
 
 SCHEMA = 1
@@ -197,9 +198,10 @@ def _material(inputs: Inputs, record: JobRecord, progress: Progress) -> _Materia
     answers = _answers(maker, [*rows, *dev]) if goal.needs_labels else []
     labels = [row.row.text(config.prompting.output_column) for row in rows] if weighs_labels(config) else []
     weights = balanced_weights(labels) if labels else None
-    train = _train_rows(inputs, model, objective, rows, [weights[label] for label in labels] if weights else None)
+    weighed = [weights[label] for label in labels] if weights else None
+    train = train_rows(inputs, objective, maker, model, rows, weighed)
     options = _adapter_options(config, objective, model)
-    dev_rows = _train_rows(inputs, model, objective, dev) or None
+    dev_rows = train_rows(inputs, objective, maker, model, dev) or None
     return _Material(
         config, objective, tokenizer, model, options, trainer_args, rows, train, dev_rows, weights, goal, answers
     )
@@ -263,23 +265,6 @@ def _adapter_options(config: ExperimentConfig, objective: Objective, model: Any)
 def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None, goal: TrainingObjective) -> list[PromptedRow]:
     rows = training_rows(inputs, maker, limit, fits_labels=goal.needs_labels)
     untrainable = [row.row.source_index for row in rows if not row.encoded.completion_ids]
-    if untrainable and maker.reads == "prompt":
+    if untrainable and maker.reads != "text":
         raise DataError(f"train rows {untrainable} have no token to train on; give them an output")
     return rows
-
-
-def _train_rows(
-    inputs: Inputs,
-    model: Any,
-    objective: Objective,
-    rows: Sequence[PromptedRow],
-    weights: Sequence[float] | None = None,
-) -> list[TrainRow]:
-    weighed = zip(rows, weights or [1.0] * len(rows), strict=True)
-    if not objective.has_head:
-        return [TrainRow.of(row.encoded, weight) for row, weight in weighed]
-    column, labels = inputs.config.prompting.output_column, inputs.labels
-    if labels is None:
-        raise ValueError("a head needs a label set")
-    places = dict(zip(labels.values, label_order(model.config, labels.values), strict=True))
-    return [HeadRow(row.encoded.prompt_ids, (places[row.row.text(column)],), weight) for row, weight in weighed]

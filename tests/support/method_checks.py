@@ -25,18 +25,19 @@ from sft.adapters.saving import load_adapter, save_adapter
 from sft.models.answering.heads import head_names
 from sft.models.objective import Objective
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
+from sft.objectives.seq2seq import OBJECTIVE as SEQ2SEQ
 from sft.objectives.sequence_head import OBJECTIVE as SEQUENCE_HEAD
 from sft.processes.signals import StopRequested
 from sft.prompts.train_row import TrainRow
+from sft.registry import import_object
 from sft.runs.progress import Progress
 from sft.training import checked_trainer
 from sft.training.checked_trainer import CheckedTrainer
 from sft.training.checkpoints import TENSORS, CheckpointFolder
-from sft.training.objectives.head_loss import HeadLoss
 from sft.training.options import effective_trainer_args
 from sft.training.trainer import TrainerSettings, TrainingRecord, train_model
 from tests.support.tiny_models import MAKERS, tiny_logits
-from tests.support.tiny_training import tiny_head_rows, tiny_rows, tiny_tokenizer
+from tests.support.tiny_training import tiny_head_rows, tiny_rows, tiny_source_rows, tiny_tokenizer
 
 STEPS, STOP_AT = 6, 3
 STORAGES = {
@@ -104,11 +105,15 @@ class Cell:
     @property
     def objective(self) -> Objective:
         """How the tiny model of this kind answers."""
+        if "_source" in self.kind:
+            return SEQ2SEQ
         return SEQUENCE_HEAD if "_head" in self.kind else CAUSAL_LM
 
     @property
     def rows(self) -> Sequence[TrainRow]:
         """What it is trained on."""
+        if self.objective.reads == "source":
+            return tiny_source_rows()
         return tiny_head_rows() if self.objective.has_head else tiny_rows()
 
     def __str__(self) -> str:
@@ -245,8 +250,9 @@ def _train(cell: Cell, folder: Path) -> Trained:
         resumed,
     )
     rows = cell.rows
-    if cell.objective.has_head:
-        settings = replace(settings, own_loss=lambda model: HeadLoss(model, (), rows))
+    if cell.objective.own_loss is not None:
+        loss = import_object(cell.objective.own_loss)
+        settings = replace(settings, own_loss=lambda model: loss(model, (), rows))
     record = train_model(
         model, tiny_tokenizer(), rows, rows[:3], settings, Progress(folder / "progress.json", "train")
     )

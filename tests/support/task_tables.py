@@ -16,7 +16,11 @@ from tests.support.method_tables import table, written
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
 OUTPUTS = {"label_scores": "label and probabilities", "texts": "text"}
-READS = {"prompt": "a prompt that the answer follows", "text": "its text alone"}
+READS = {
+    "prompt": "a prompt that the answer follows",
+    "text": "its text alone",
+    "source": "a prompt of an encoder, whose decoder writes the answer",
+}
 
 
 def tasks_table() -> list[str]:

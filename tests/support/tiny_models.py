@@ -1,9 +1,13 @@
 """Random models with two layers, in memory, by the kind of their weights; two of a kind are equal."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+
+from tests.support.encoder_decoders import FAMILIES, tiny_model
+from tests.support.tiny_training import EOS, PAD
 
 IDS = torch.arange(2, 22).reshape(2, 10)
 
@@ -60,6 +64,11 @@ def gpt2_head(seed: int = 0) -> Any:
     return GPT2ForSequenceClassification(config).eval()
 
 
+def encoder_decoder(family: str) -> Any:
+    """One of the families, with the ids of the tiny rows."""
+    return tiny_model(family, 99, PAD, EOS, PAD)
+
+
 def quantized(kind: str, make: Callable[[], Any] = llama) -> Any:
     """A tiny Llama whose linear layers are bitsandbytes layers, as loading leaves them."""
     import bitsandbytes as bnb
@@ -98,6 +107,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "bert_head_bf16": lambda: bert_head().to(torch.bfloat16),
     "llama_head": llama_head,
     "gpt2_head": gpt2_head,
+    **{f"{family}_source": partial(encoder_decoder, family) for family in FAMILIES},
+    "t5_source_bf16": lambda: encoder_decoder("t5").to(torch.bfloat16),
     "llama_head_nf4": lambda: quantized("nf4", llama_head),
     "llama_head_int8": lambda: quantized("int8", llama_head),
 }
@@ -105,6 +116,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
 
 def tiny_logits(model: Any) -> torch.Tensor:
     """The logits of a model on fixed ids, as fp32; those of virtual tokens before the ids are left out."""
+    written = {"decoder_input_ids": IDS.flip(1)} if model.config.is_encoder_decoder else {}
     with torch.no_grad():
-        found: torch.Tensor = model.eval()(input_ids=IDS, attention_mask=torch.ones_like(IDS)).logits
+        found: torch.Tensor = model.eval()(input_ids=IDS, attention_mask=torch.ones_like(IDS), **written).logits
     return found[:, -IDS.shape[1] :].float()

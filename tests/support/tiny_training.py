@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sft.prompts.train_row import IGNORED, HeadRow, TrainRow
+from sft.prompts.train_row import IGNORED, HeadRow, SourceRow, TrainRow
 
 PAD, EOS = 60, 61
 
@@ -33,3 +33,11 @@ def tiny_rows() -> list[TrainRow]:
 def tiny_head_rows() -> list[HeadRow]:
     """12 rows with texts of 3 to 6 tokens, of three labels in turn."""
     return [HeadRow(tuple(range(number + 1, number + 4 + number % 4)), (number % 3,)) for number in range(12)]
+
+
+def tiny_source_rows() -> list[SourceRow]:
+    """12 rows of which an encoder reads 3 to 6 tokens and a decoder writes one token and two stop tokens."""
+    return [
+        SourceRow(tuple(range(number, number + 3 + number % 4)), (30 + number, EOS, 59), opening=(PAD,))
+        for number in range(12)
+    ]

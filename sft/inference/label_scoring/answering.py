@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from sft.inference.label_scoring.scoring import LabelScores
+
     Scores = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
@@ -44,14 +46,8 @@ class LabelScoring:
         """
         import numpy as np
 
-        from sft.inference.label_scoring.scoring import score_labels
-
-        labels, prompts = asked.maker.inference.labels, asked.prompts
-        asked.maker.inference.builder.check_labels(prompts, labels)
-        ids = [(label.answer_ids, label.stop_ids) for label in labels]
-        scores = score_labels(
-            asked.model, [prompt.prompt_ids for prompt in prompts], ids, asked.limits, asked.progress
-        )
+        asked.maker.inference.builder.check_labels(asked.prompts, asked.maker.inference.labels)
+        scores = self.scored(asked)
         wrong = np.isnan(scores.answer_logprobs + scores.stop_logprobs).any(axis=1).sum()
         if wrong:
             raise StageFailure(f"the model gives no numbers (NaN) as label scores of {wrong} rows", kind="model")
@@ -64,6 +60,14 @@ class LabelScoring:
             scores.stop_tokens,
         )
         return Answered(job.scores, scores.slow_reason)
+
+    def scored(self, asked: Asked) -> "LabelScores":
+        """The scores of all labels after all prompts."""
+        from sft.inference.label_scoring.scoring import score_labels
+
+        ids = [(label.answer_ids, label.stop_ids) for label in asked.maker.inference.labels]
+        rows = [prompt.prompt_ids for prompt in asked.prompts]
+        return score_labels(asked.model, rows, ids, asked.limits, asked.progress)
 
 
 ANSWERING = LabelScoring()

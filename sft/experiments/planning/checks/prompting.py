@@ -1,11 +1,15 @@
 """What can be wrong with the texts and columns of prompts, as far as the config tells."""
 
 import re
+from pathlib import Path
 
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.config.prompting import PromptingConfig
 from sft.exceptions import UserError
+from sft.experiments.planning.checks.model_files import known_config
+from sft.inference.texts import MAX_NEW_TOKENS, most_new_tokens
+from sft.models.answering.decoders import MOST_OPENING, PLACES
 from sft.objectives import objective_of
 from sft.prompts.inputs import InputTemplate
 from sft.registry import nearest
@@ -29,6 +33,25 @@ def prompting_findings(config: ExperimentConfig) -> list[PathMessage]:
         if differs & {"input_template", "input_columns"}:
             found += [(f"{section}.input_template", message) for message in _template_findings(prompting)]
     return found
+
+
+def decoder_findings(config: ExperimentConfig, folder: Path) -> list[PathMessage]:
+    """Texts that may become longer than the decoder that writes them has places for.
+
+    Args:
+        config: the experiment; its arguments of generation are sound.
+        folder: what its local paths are relative to.
+    """
+    task = task_of(config)
+    if objective_of(config, task.objectives).reads != "source" or not task.uses("inference.generation_args"):
+        return []
+    places, n_new = known_config(config.model.name, folder).get(PLACES), most_new_tokens(config)
+    if not isinstance(places, int) or n_new <= places - MOST_OPENING + 1:
+        return []
+    advice = f"write at most {places - MOST_OPENING + 1}, or set prompting.max_output_length"
+    return [
+        (MAX_NEW_TOKENS, f"{n_new}: the decoder of {config.model.name!r} has places for {places} tokens; {advice}")
+    ]
 
 
 def _instruction_findings(prompting: PromptingConfig) -> list[str]:

@@ -21,7 +21,7 @@ from sft.exceptions import MachineError, UserError
 from sft.experiments.planning.checks.metrics import require_loadable
 from sft.experiments.planning.checks.model_files import file_findings, known_config, virtual_token_findings
 from sft.experiments.planning.checks.packages import require_importable
-from sft.experiments.planning.checks.prompting import prompting_findings
+from sft.experiments.planning.checks.prompting import decoder_findings, prompting_findings
 from sft.inference.options import check_generation_args
 from sft.models.answering.kinds import model_kind
 from sft.models.model_args import check_model_args, require_attention_package, spreads_over_gpus
@@ -93,11 +93,13 @@ class SectionChecks:
         if not of_adapter and not of_model:
             fields = [model, config.adapter_method, config.adapter_options, config.trains]
             found += self._once("context", fields, lambda: virtual_token_findings(config, self._folder))
-        found += self._once(
+        arguments = config.inference.generation_args
+        of_generation = self._once(
             "generation",
-            [task_type, config.inference.generation_args],
-            lambda: _below("inference.generation_args", check_generation_args(config.inference.generation_args)),
+            [task_type, arguments],
+            lambda: _below("inference.generation_args", check_generation_args(arguments)),
         )
+        found += of_generation or decoder_findings(config, self._folder)
         found += _resources(config)
         encoders = encoders_in_force(config)
         found += self._once("encoders", encoders, lambda: self._encoders(encoders))

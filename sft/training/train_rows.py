@@ -1,0 +1,58 @@
+"""Prompted rows as the model of an objective is trained on them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sft.models.answering.decoders import decoder_opening, require_places
+from sft.models.answering.heads import label_order
+from sft.models.objective import Objective
+from sft.prompts.train_row import HeadRow, SourceRow, TrainRow
+from sft.tasks.inputs import Inputs
+from sft.tasks.prompting import PromptedRow, PromptMaker
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def train_rows(
+    inputs: Inputs,
+    objective: Objective,
+    maker: PromptMaker,
+    model: "PreTrainedModel",
+    rows: Sequence[PromptedRow],
+    weights: Sequence[float] | None = None,
+) -> list[TrainRow]:
+    """The rows in the form that the objective's loss takes.
+
+    Args:
+        inputs: the experiment.
+        objective: how its model answers.
+        maker: made its prompts.
+        model: that will be trained.
+        rows: with their answers.
+        weights: of each row's loss; None: all weigh alike.
+
+    Raises:
+        UserError: an answer is longer than the model's decoder takes.
+    """
+    weighed = list(zip(rows, weights or [1.0] * len(rows), strict=True))
+    if objective.reads == "source":
+        opening = _opening(maker, model)
+        for row in rows:
+            written = f"the output of row {row.row.source_index}, cut by prompting.max_output_length or not, has"
+            require_places(model.config, len(opening), len(row.encoded.completion_ids), written)
+        return [SourceRow.written(row.encoded, opening, weight) for row, weight in weighed]
+    if not objective.has_head:
+        return [TrainRow.of(row.encoded, weight) for row, weight in weighed]
+    column, labels = inputs.config.prompting.output_column, inputs.labels
+    if labels is None:
+        raise ValueError("a head needs a label set")
+    places = dict(zip(labels.values, label_order(model.config, labels.values), strict=True))
+    return [HeadRow(row.encoded.prompt_ids, (places[row.row.text(column)],), weight) for row, weight in weighed]
+
+
+def _opening(maker: PromptMaker, model: "PreTrainedModel") -> tuple[int, ...]:
+    around = maker.training.builder.surroundings
+    if around is None:
+        raise ValueError("the prompts are not those of an encoder-decoder")
+    return decoder_opening(model.config, maker.tokenizer, around)

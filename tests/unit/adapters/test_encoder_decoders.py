@@ -1,0 +1,79 @@
+"""Every method trains an encoder-decoder and is read back as it was, or is refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from sft.adapters import adapter_registry
+from sft.adapters.attach import attach_adapter
+from sft.adapters.saving import load_adapter, save_adapter
+from sft.adapters.support import NO_METHOD, refusal
+from sft.objectives.seq2seq import OBJECTIVE as SEQ2SEQ
+from tests.support.method_checks import EXACT, Cell, check_method, off
+from tests.support.tiny_models import IDS, MAKERS, tiny_logits
+
+OPTIONS: dict[str, dict[str, Any]] = {"shira": {"r": 4}, "waveft": {"n_frequency": 500}}
+"""Where the default does not fit a model this small."""
+VIRTUAL = ("prompt_tuning", "p_tuning", "prefix_tuning", "cartridge")
+ONLY_LLAMA = ("adaption_prompt",)
+"""Refused by the type of the model."""
+METHODS = [name for name in adapter_registry if name not in (NO_METHOD, *VIRTUAL, *ONLY_LLAMA)]
+CELLS = [
+    Cell("lora", "t5_source"),
+    Cell("lora", "t5_source_bf16", autocast=True),
+    Cell("lora", "mbart_source"),
+    Cell("lora", "marian_source"),
+    Cell("dora", "bart_source", {"init_lora_weights": "pissa"}),
+    Cell("ssf", "t5_source"),
+    Cell("bottleneck", "bart_source"),
+    Cell("ia3", "t5_source", rate=5e-2),
+    Cell("full", "t5_source"),
+    Cell("last_layer", "t5_source"),
+    Cell("last_layer", "bart_source"),
+]
+QUICK = ("lora-t5_source", "last_layer-bart_source")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [pytest.param(cell, id=str(cell), marks=[] if str(cell) in QUICK else pytest.mark.slow) for cell in CELLS],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_method_keeps_its_promises_on_an_encoder_decoder(cell: Cell, tmp_path: Path) -> None:
+    check_method(cell, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["t5_source", "bart_source"])
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_trained_is_saved_with_every_method(name: str, kind: str, tmp_path: Path) -> None:
+    cell = Cell(name, kind, OPTIONS.get(name, {}))
+    model = attach_adapter(MAKERS[kind](), name, cell.given, Path(), 7, cell.rows)
+    move(model)
+    expected = tiny_logits(model)
+    assert off(tiny_logits(MAKERS[kind]()), expected) > 0.05
+    save_adapter(model, name, tmp_path / "adapter")
+    assert off(expected, tiny_logits(load_adapter(MAKERS[kind](), tmp_path / "adapter"))) < EXACT
+
+
+@pytest.mark.parametrize("name", VIRTUAL)
+def test_virtual_tokens_are_refused(name: str) -> None:
+    said = refusal(name, {}, "plain", SEQ2SEQ, "encoder_decoder")
+    assert said is not None
+    assert said.startswith(f"{name} puts its virtual tokens before a prompt that a decoder reads")
+    assert f", {name}" not in said.partition("these work")[2]
+
+
+def move(model: Any) -> None:
+    """Three steps on what the decoder should write."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=0.05)
+    for _ in range(3):
+        logits = model(input_ids=IDS, attention_mask=torch.ones_like(IDS), decoder_input_ids=IDS.flip(1)).logits
+        cross_entropy(logits.float().flatten(0, 1), IDS.flatten()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
