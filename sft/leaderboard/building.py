@@ -1,27 +1,14 @@
 """A leaderboard of results folders, ranked; what it reads and imports is all that a grid under way waits for."""
 
-import contextlib
-import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
 from sft.exceptions import UserError
 from sft.leaderboard.board import Leaderboard, leading_group, rank, with_groups
 from sft.leaderboard.joining import collect
+from sft.processes.garbage import without_search_for_cycles
 from sft.runs.files import ResultsFolder
-
-
-@contextlib.contextmanager
-def without_search_for_cycles() -> Iterator[None]:
-    """Many results are hundreds of thousands of maps without a cycle; searching them takes 40 % of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @without_search_for_cycles()

@@ -8,8 +8,9 @@ from pathlib import Path
 from sft.exceptions import UserError
 from sft.leaderboard.baselines.reading import baselines_of
 from sft.leaderboard.board import Leaderboard, with_ranks
-from sft.leaderboard.building import STATISTICS, StatisticsOptions, build_leaderboard, without_search_for_cycles
+from sft.leaderboard.building import STATISTICS, StatisticsOptions, build_leaderboard
 from sft.leaderboard.views.view import LeaderboardView, ViewRequest, leaderboard_view
+from sft.processes.garbage import without_search_for_cycles
 from sft.registry import import_object
 from sft.reporting.figures import require_figures, write_figures
 from sft.reporting.formats import report_format_registry

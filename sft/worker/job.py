@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import faulthandler
 import fcntl
+import gc
 import io
 import os
 import sys
@@ -17,6 +18,7 @@ from sft.experiments.executors.guard import STACKS
 from sft.models.model_args import spreads_over_gpus
 from sft.pipeline import stage_registry
 from sft.processes import fault_injection, signals
+from sft.processes.garbage import without_search_for_cycles
 from sft.processes.visible_gpus import VISIBLE_GPUS, first_only
 from sft.registry import load
 from sft.runs.attempts import begin_attempt, discard_growing, take_over
@@ -80,7 +82,8 @@ def _write_utf8() -> None:
 def stage_function(stage: StageName) -> Callable[[JobFolder, JobRecord, Progress, float], None]:
     """The function of a stage; its module is imported."""
     found: Callable[[JobFolder, JobRecord, Progress, float], None]
-    found = load(stage_registry, fault_injection.replaced_stage() or stage, "stage")
+    with without_search_for_cycles():
+        found = load(stage_registry, fault_injection.replaced_stage() or stage, "stage")
     return found
 
 
@@ -106,6 +109,7 @@ def _run_stage(job: JobFolder, attempt: AttemptFolder, started: float, before_he
     record = read_job(job.job)
     _see_one_gpu(record)
     run = stage_function(record.stage)
+    gc.freeze()  # modules stay: what a training collects is looked for among what it made
     settle_threads()
     before_hello()
     progress = Progress(job.progress, record.stage)

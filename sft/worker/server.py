@@ -27,6 +27,7 @@ from sft.experiments.executors.environment import THREAD_COUNTS
 from sft.experiments.executors.warm import Preload
 from sft.objectives import objective_named, objective_registry
 from sft.processes import fault_injection
+from sft.processes.garbage import without_search_for_cycles
 from sft.processes.visible_gpus import VISIBLE_GPUS, shows_none
 from sft.runs.records import StageName
 from sft.worker.forked import run_forked
@@ -170,6 +171,7 @@ def _native_threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
+@without_search_for_cycles()
 def load_beforehand(preload: Preload) -> None:
     """Import the modules of stages and of model types."""
     for stage in preload.stages:

@@ -41,6 +41,9 @@ pytestmark = [
 def demo() -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from tests.support.tiny_training import keep_modules
+
+    keep_modules()
     return AutoModelForCausalLM.from_pretrained(MODEL, dtype="float32").eval(), AutoTokenizer.from_pretrained(MODEL)
 
 

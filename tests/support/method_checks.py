@@ -37,7 +37,7 @@ from sft.training.checkpoints import TENSORS, CheckpointFolder
 from sft.training.options import effective_trainer_args
 from sft.training.trainer import TrainerSettings, TrainingRecord, train_model
 from tests.support.tiny_models import MAKERS, tiny_logits
-from tests.support.tiny_training import tiny_head_rows, tiny_rows, tiny_source_rows, tiny_tokenizer
+from tests.support.tiny_training import keep_modules, tiny_head_rows, tiny_rows, tiny_source_rows, tiny_tokenizer
 
 STEPS, STOP_AT = 6, 3
 STORAGES = {
@@ -132,6 +132,7 @@ class Trained:
 def check_method(cell: Cell, folder: Path) -> None:
     """Every promise of an adapter method on one base; `folder` is empty."""
     _start_preloading()
+    keep_modules()
     method = adapter_method(cell.method)
     assert method.supports(cell.options, cell.storage, cell.objective) is None, f"{cell} is refused"
     starts = check_start(cell)

@@ -1,10 +1,21 @@
 """Rows and a tokenizer in memory, for trainings of a few steps."""
 
+import gc
+from functools import cache
 from typing import Any
 
 from sft.prompts.train_row import IGNORED, HeadRow, SourceRow, TrainRow
 
 PAD, EOS = 60, 61
+
+
+@cache
+def keep_modules() -> None:
+    """Keep what is imported by now out of the search for garbage; once for each process.
+
+    Each training searches, which takes longer than itself where all modules are looked at.
+    """
+    gc.freeze()
 
 
 def tiny_tokenizer() -> Any:
