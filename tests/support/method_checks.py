@@ -184,8 +184,7 @@ def check_merge(cell: Cell, adapter: Path, expected: torch.Tensor) -> None:
         return
     merged = method.merge(load_adapter(MAKERS[cell.kind](), adapter))
     assert not isinstance(merged, PeftModel), f"{cell}: the merged model is still PEFT's"
-    names = set(MAKERS[cell.kind]().state_dict())
-    found = set(merged.state_dict())
+    names, found = (set(model.state_dict()) for model in (MAKERS[cell.kind](), merged))
     assert {name for name in found - names if not name.endswith(".bias")} == set(), f"{cell}: {found - names} is left"
     check_close(cell, "merged", expected, tiny_logits(merged), MERGED.get(cell.kind, cell.tolerance))
 
