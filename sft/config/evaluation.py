@@ -18,6 +18,10 @@ class EvaluationConfig(Section):
     tokenizer_name: str | None = None
     """Hub or local tokenizer that splits words for BLEU and ROUGE; default theirs."""
 
+    baseline_encoder: str | None = None
+    """Hub id or folder of a sentence-embedding model, whose embeddings of the shots a third baseline of classification
+    learns from by logistic regression; default none. Needs the package sentence-transformers."""
+
     slices: list[str] | None = None
     """Columns whose values are scored apart, by the metric that ranks; default none."""
 

@@ -108,7 +108,7 @@ def _value_faults(options: Any, key: str, value: Any) -> list[str]:
 
 
 def _unknown_option(key: str, metrics: Sequence[str], options: Sequence[str]) -> str:
-    fields = ("metrics", "tokenizer_name", "strict_leaks")
+    fields = ("metrics", "tokenizer_name", "baseline_encoder", "slices", "strict_leaks")
     hint = nearest(key, [*fields, *options])
     owners = [name for name in metric_registry if key in entry_of(name).options.model_fields]
     if owners:

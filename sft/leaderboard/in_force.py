@@ -14,7 +14,7 @@ from sft.exceptions import SftError
 
 NOT_A_SETTING = frozenset({"name", "training.save_method"})
 METHOD = "adapter.method"
-_CHANGES_NO_RESULT = frozenset({"evaluation.slices"})
+_CHANGES_NO_RESULT = frozenset({"evaluation.slices", "evaluation.baseline_encoder"})
 """Settings that add to what is known of a run; those that differ in them are the same in every number."""
 _MOST_KNOWN = 20_000
 _SAYS_NONE = {METHOD: "none", "inference.calibration_args.calibration_fn": "none"}

@@ -59,6 +59,7 @@ _CONTENTS: Mapping[str, str] = {
     "model.adapter": "model.adapter",
     "tokenizer": "evaluation.tokenizer_name",
     "corrections": "dataset.corrections",
+    "encoder": "evaluation.baseline_encoder",
 }
 """Fields that hold the content of what a key of the config names."""
 

@@ -26,7 +26,8 @@ class Fingerprints:
     tokenizer: str | None = None
     """Content of the tokenizer that splits words for metrics."""
     encoders: dict[str, str] = field(default_factory=dict)
-    """`training`, `inference` -> content of the sentence-embedding model that chooses its in-context examples."""
+    """`training`, `inference` -> content of the sentence-embedding model that chooses its in-context examples;
+    `evaluation` -> of that of the baselines."""
     code: dict[str, str] = field(default_factory=dict)
     """Own code as written -> sha256 of its file."""
     prompt_traits: dict[str, list[str]] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from sft.evaluation.selection import entries_of, result_name
 from sft.pipeline.experiment import Experiment
 from sft.registry import load
 from sft.runs.records import StageName
+from sft.tasks.encoders import BASELINE
 from sft.tasks.inputs import task_of
 
 Fields = dict[str, Any]
@@ -57,6 +58,16 @@ def corrected_gold(experiment: Experiment) -> str | None:
     """The content of the file that corrects the gold of evaluated rows; None where there is none."""
     name = experiment.config.dataset.corrections
     return None if name is None else experiment.fingerprints.files[f"evaluate:{name}"]
+
+
+def read_by_baselines(experiment: Experiment) -> Fields:
+    """The content of what baselines read beside the data: corrected gold, and what splits words or embeds texts."""
+    found = {
+        "corrections": corrected_gold(experiment),
+        "tokenizer": word_tokenizer(experiment),
+        "encoder": experiment.fingerprints.encoders.get(BASELINE),
+    }
+    return {name: content for name, content in found.items() if content is not None}
 
 
 def metric_modules(experiment: Experiment) -> Fields:

@@ -24,6 +24,7 @@ from sft.pipeline.key_fields import (
     inference_examples,
     metric_arguments,
     metric_modules,
+    read_by_baselines,
     training_examples,
     word_tokenizer,
 )
@@ -216,10 +217,9 @@ def evaluate_fields(experiment: Experiment, infers: Mapping[tuple[str, int | Non
 
 
 def baseline_fields(experiment: Experiment) -> Fields:
-    """What the baselines beside an experiment depend on: no model, and shots only where the experiment has some."""
+    """What the baselines beside an experiment depend on: no model that answers, and shots only where it has some."""
     config, labels = experiment.config, experiment.fingerprints.labels
     roles = ("train", "dev", "test") if experiment.has_dev else ("train", "test")
-    optional = {"corrections": corrected_gold(experiment), "tokenizer": word_tokenizer(experiment)}
     values = {"labels": None if labels is None else [value for value, _ in labels]}
     own = {
         "reading": reading(experiment, roles) | without_none(values),
@@ -228,7 +228,7 @@ def baseline_fields(experiment: Experiment) -> Fields:
         "prompting": config.prompting.model_dump(include={"input_columns", "output_column"}),
         "arguments": baseline_arguments(experiment),
     }
-    return _stage("baseline", experiment) | without_none(optional) | own
+    return _stage("baseline", experiment) | read_by_baselines(experiment) | own
 
 
 def _own_evaluation_code(experiment: Experiment) -> list[str]:

@@ -10,6 +10,7 @@ from sft.config.inference import InferenceConfig
 from sft.config.older_keys import calibration_keys_without_effect
 from sft.config.training import TrainingConfig
 from sft.pipeline.needed_rows import CALIBRATION, calibrates_on_pool
+from sft.tasks.encoders import BASELINE, baseline_encoders, encoder_path
 from sft.tasks.inputs import task_of
 from sft.tasks.task import SETTINGS, Setting
 from sft.training.class_weights import KEY as CLASS_WEIGHTS
@@ -22,6 +23,7 @@ def without_effect(config: ExperimentConfig) -> list[str]:
         *_training(config),
         *_examples(config),
         *_of_other_tasks(config),
+        *_baselines(config),
         *_calibration(config),
         *_dev(config),
         *_turns(config),
@@ -92,6 +94,13 @@ def _written(config: ExperimentConfig, setting: Setting) -> list[str]:
     if isinstance(value, BaseModel):
         return [f"{setting}.{name}" for name in value.model_dump(exclude_defaults=True)]
     return [] if value in (None, {}) else [setting]
+
+
+def _baselines(config: ExperimentConfig) -> list[str]:
+    """The model of a baseline that learns from shots, where there are none."""
+    path, task = encoder_path(BASELINE), task_of(config)
+    is_unused = task.uses("evaluation.baseline_encoder") and not baseline_encoders(config, task)
+    return [path] if config.evaluation.baseline_encoder is not None and is_unused else []
 
 
 def _calibration(config: ExperimentConfig) -> list[str]:

@@ -24,10 +24,12 @@ TASK = Task(
     name="classification",
     objectives=("causal_lm", "seq2seq", "sequence_head"),
     output="label_scores",
-    settings=frozenset({"dataset.labels", "inference.label_scoring", "inference.calibration_args"}),
+    settings=frozenset(
+        {"dataset.labels", "inference.label_scoring", "inference.calibration_args", "evaluation.baseline_encoder"}
+    ),
     counts_per_label=True,
     default_metrics=("macro_f1", "accuracy", "weighted_f1", "mcc", "log_loss", "ece"),
     label_set=_label_set,
     answer=_label_word,
-    baselines=("majority class", "TF-IDF + logistic regression"),
+    baselines=("majority class", "TF-IDF + logistic regression", "embeddings + logistic regression"),
 )

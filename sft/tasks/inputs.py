@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from sft.config.canonical import canonical_json
-from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
 from sft.data.loading import data_fingerprint, data_names, load_splits
@@ -21,6 +20,7 @@ from sft.models.sentence_encoder import EncoderSource
 from sft.registry import load, run_snapshots
 from sft.runs.records import JobRecord
 from sft.tasks import task_registry
+from sft.tasks.encoders import encoder_path, encoders_of
 from sft.tasks.planned import check_unchanged
 from sft.tasks.task import Task
 from sft.wording import shown
@@ -38,7 +38,8 @@ class Inputs:
     splits: Splits
     selection: Selection
     encoders: Mapping[str, EncoderSource] = field(default_factory=dict)
-    """Section (`training`, `inference`) -> the sentence-embedding model that chooses its in-context examples."""
+    """Section (`training`, `inference`) -> the sentence-embedding model that chooses its in-context examples;
+    `evaluation` -> that of the baselines."""
     fold: int | None = None
     """The fold that these rows are of, from 0; None for the rows of all folds, and where there are none."""
 
@@ -115,8 +116,8 @@ def load_inputs(config: ExperimentConfig, folder: Path, revisions: Mapping[str, 
     """
     splits = read_splits(config, folder, revisions.get("dataset"))
     encoders = {
-        section: EncoderSource(name, folder, revisions.get(f"{section}.icl_encoder"))
-        for section, name in encoders_in_force(config).items()
+        section: EncoderSource(name, folder, revisions.get(encoder_path(section)))
+        for section, name in encoders_of(config, task_of(config)).items()
     }
     return replace(select_inputs(config, splits), encoders=encoders)
 

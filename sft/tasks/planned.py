@@ -11,6 +11,7 @@ from sft.exceptions import ChangedInput, UserError
 from sft.models.references import model_fingerprint
 from sft.registry import own_code_source
 from sft.runs.records import JobRecord, StageName
+from sft.tasks.encoders import BASELINE, encoder_path
 
 
 def check_unchanged(record: JobRecord, config: ExperimentConfig) -> None:
@@ -48,10 +49,13 @@ def own_code_of(stage: StageName, config: ExperimentConfig, names: Iterable[str]
 
 def _read_by_stage(record: JobRecord, config: ExperimentConfig) -> Iterator[tuple[str, str | None, str | None]]:
     """Name, planned content and pinned commit of every model-like input of the job's stage."""
-    if record.stage == "baseline":
-        return
     prints = record.fingerprints
     commits = prints["revisions"]
+    if record.stage == "baseline":
+        if config.evaluation.baseline_encoder is not None:
+            planned = prints.get("encoders", {}).get(BASELINE)
+            yield config.evaluation.baseline_encoder, planned, commits.get(encoder_path(BASELINE))
+        return
     model = config.model
     if record.stage == "evaluate":
         tokenizer = config.evaluation.tokenizer_name or config.inference.tokenizer_name

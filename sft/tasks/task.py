@@ -13,6 +13,7 @@ Setting = Literal[
     "inference.generation_args",
     "inference.tokenizer_name",
     "evaluation.tokenizer_name",
+    "evaluation.baseline_encoder",
     "dataset.labels",
     "prompting.max_output_length",
     "inference.label_scoring",

@@ -134,6 +134,11 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "inference.icl_encoder",
         ("'./nowhere'", "no file or folder"),
     ),
+    "encoder of a baseline that is not there": (
+        {"dataset__shots": 1, "inference__icl_examples": 1, "evaluation__baseline_encoder": "./nowhere"},
+        "evaluation.baseline_encoder",
+        ("'./nowhere'", "no file or folder"),
+    ),
     "lora with adapter": ({"lora": {}, "adapter": {"method": "none"}}, "adapter", ("both set", "keep one")),
     "unknown adapter": (
         {"dataset__shots": 2, "adapter": {"method": "loraa"}},

@@ -8,6 +8,7 @@ from typing import Any
 from sft.config.experiment import ExperimentConfig
 from sft.data.loading import data_fingerprint
 from sft.evaluation.baselines.stage import run
+from sft.models.references import model_fingerprint
 from sft.pipeline.experiment import Experiment, Fingerprints
 from sft.pipeline.jobs import PlannedJob, baseline_jobs
 from sft.pipeline.keys import StageKeys, stage_keys
@@ -15,6 +16,7 @@ from sft.reporting.files import write_leaderboard
 from sft.runs.atomic import write_json
 from sft.runs.progress import Progress
 from sft.runs.records import StatusRecord, write_record
+from sft.tasks.encoders import encoders_of
 from sft.tasks.inputs import load_inputs, rows_sha256
 from tests.support.records import config, metrics
 from tests.support.results import ResultsBuilder
@@ -32,6 +34,12 @@ class BaselineGrid:
         self.experiments: list[tuple[Experiment, StageKeys]] = []
         for split, pos, neg in (("train", 9, 4), ("dev", 3, 2), ("test", 4, 2)):
             self.write(split, [("pos", number) for number in range(pos)] + [("neg", number) for number in range(neg)])
+
+    def encoder(self, name: str) -> str:
+        """A folder that has the look of a sentence-embedding model; gives its name for a config."""
+        (self.data / name).mkdir(parents=True)
+        (self.data / name / "modules.json").write_text(f'["{name}"]')
+        return name
 
     def write(self, split: str, rows: list[tuple[str, int]]) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
@@ -54,7 +62,11 @@ class BaselineGrid:
             "dev_rows_sha256": None if selection.dev is None else rows_sha256(selection.dev),
         }
         labels = [[value, value] for value in inputs.labels.values]
-        fingerprints = Fingerprints(data_fingerprint(checked.dataset, self.data, None), model="m", labels=labels)
+        named = encoders_of(checked, inputs.task)
+        encoders = {section: model_fingerprint(name, self.data, None) for section, name in named.items()}
+        fingerprints = Fingerprints(
+            data_fingerprint(checked.dataset, self.data, None), model="m", labels=labels, encoders=encoders
+        )
         experiment = Experiment(name, checked, self.data, fingerprints)
         keys = stage_keys(experiment)
         key = f"{len(self.folder.configs):016x}"
@@ -69,6 +81,10 @@ class BaselineGrid:
     def jobs(self) -> list[PlannedJob]:
         """The baseline jobs beside the experiments."""
         return baseline_jobs(self.experiments, self.folder.results)
+
+    def baselines(self, job: PlannedJob) -> Any:
+        """What a finished job says of each baseline, by name."""
+        return json.loads(job.folder.baselines.read_text())["baselines"]
 
     def measure(self) -> int:
         """Run the baseline jobs that are not done, as a worker does; how many these were."""

@@ -12,6 +12,8 @@ local data = '../../../data/demo/';
 local base = {
   dataset: { path: data + 'tweets', task_type: 'classification', max_n_test: 200 },
   prompting: { input_columns: ['text'], output_column: 'label' },
+  // A third baseline: logistic regression on the encoder's own embeddings, which trains nothing of it.
+  evaluation: { baseline_encoder: data + 'all-MiniLM-L6-v2' },
 };
 
 local decoder = {

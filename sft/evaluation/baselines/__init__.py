@@ -7,6 +7,7 @@ MAJORITY = "majority class"
 baseline_registry: Registry = {
     MAJORITY: "sft.evaluation.baselines.labelled:MAJORITY_CLASS",
     "TF-IDF + logistic regression": "sft.evaluation.baselines.labelled:TFIDF_REGRESSION",
+    "embeddings + logistic regression": "sft.evaluation.baselines.embeddings:EMBEDDING_REGRESSION",
     "lead sentence": "sft.evaluation.baselines.written:LEAD_SENTENCE",
     "copy": "sft.evaluation.baselines.written:COPY",
 }

@@ -1,11 +1,12 @@
 """The baselines themselves: probabilities of each label for each evaluated row. Nothing here sees an evaluated label.
 
-Both are fixed: no setting of theirs is chosen by data.
+They are fixed: no setting of theirs is chosen by data.
 """
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,21 +62,49 @@ def tfidf_regression(known: Known, texts: Sequence[str]) -> Probabilities | None
     if not known.shots:
         return None
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
 
-    if len(set(known.shot_labels.tolist())) < 2:
-        raise DataError("the shots have a single label")
-    if len(known.shots) + len(texts) > LARGEST:
-        raise DataError(f"there are more than {LARGEST} rows")
+    check_learnable(known, len(texts))
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
     try:
         features = words.fit_transform(known.shots)
     except ValueError:  # its only complaint about a list of texts: an empty vocabulary
         raise DataError("the shots have no word") from None
+    return fitted_probabilities(known, features, words.transform(texts))
+
+
+def check_learnable(known: Known, n_texts: int) -> None:
+    """Make sure that a regression can learn from the shots, in reasonable time.
+
+    Args:
+        known: the shots.
+        n_texts: the rows to predict.
+
+    Raises:
+        DataError: the shots have fewer than two labels, or there are too many rows.
+    """
+    if len(set(known.shot_labels.tolist())) < 2:
+        raise DataError("the shots have a single label")
+    if len(known.shots) + n_texts > LARGEST:
+        raise DataError(f"there are more than {LARGEST} rows")
+
+
+def fitted_probabilities(known: Known, features: Any, asked: Any) -> Probabilities:
+    """Probabilities by a logistic regression (L2, C = 1) that is fitted to the shots.
+
+    Args:
+        known: the labels of the shots.
+        features: (shots, features), dense or sparse.
+        asked: (rows to predict, features).
+
+    Returns:
+        (rows to predict, labels); 0 for labels without shots.
+    """
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=1.0, max_iter=1000, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a fit that is not quite converged is a baseline all the same
         model.fit(features, known.shot_labels)
-    probabilities = np.zeros((len(texts), known.n_labels))
-    probabilities[:, model.classes_] = model.predict_proba(words.transform(texts))
+    probabilities = np.zeros((asked.shape[0], known.n_labels))
+    probabilities[:, model.classes_] = model.predict_proba(asked)
     return probabilities

@@ -31,3 +31,10 @@ class Baseline:
     """Of the rows to be scored, a split of theirs and the answers for it, how these came out."""
     metrics: tuple[str, ...]
     """Those of the metrics it gives that take arguments."""
+    variant: Callable[[Inputs], str | None] = lambda _: None
+    """Of the rows and config of a job, what tells two baselines of one name apart; None where nothing does."""
+
+    def title(self, name: str, inputs: Inputs) -> str:
+        """The name of the registry with the variant, as boards show it."""
+        variant = self.variant(inputs)
+        return name if variant is None else f"{name} ({variant})"

@@ -39,14 +39,15 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     names = whole.task.baselines
     for step, name in enumerate(names, 1):
         baseline: Baseline = load(baseline_registry, name, "baseline")
+        title = baseline.title(name, whole)
         try:
             answers = _answers(whole, baseline)
         except DataError as error:
-            measured[name] = {"results": {}, "reason": str(error)}
+            measured[title] = {"results": {}, "reason": str(error)}
         else:
             if answers is not None:
-                results = _results(inputs, answers, baseline, job.baseline_rows(name), record)
-                measured[name] = {"results": results, "reason": None}
+                results = _results(inputs, answers, baseline, job.baseline_rows(title), record)
+                measured[title] = {"results": results, "reason": None}
         progress(step, len(names))
     written = {
         "schema": SCHEMA,

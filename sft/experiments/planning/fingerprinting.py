@@ -8,7 +8,6 @@ from typing import Any
 
 from sft.adapters.method import adapter_method
 from sft.config.dataset import DatasetConfig
-from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.data.loading import data_fingerprint, kept_quotes, local_source
 from sft.data.loading import hub_commit as dataset_commit
@@ -21,6 +20,7 @@ from sft.pipeline.experiment import Fingerprints
 from sft.registry import is_file_code, is_own_code, own_code_source
 from sft.runs.hub_contact import probe
 from sft.runs.records import StageName
+from sft.tasks.encoders import encoder_path, encoders_of
 from sft.tasks.inputs import task_of
 from sft.training.argument_files import argument_files
 
@@ -70,13 +70,13 @@ class Contents:
         data_commit = self.dataset_revision(config)
         tokenizer = config.evaluation.tokenizer_name or config.inference.tokenizer_name
         template = model.chat_template_from
-        encoders = encoders_in_force(config)
+        encoders = encoders_of(config, task_of(config))
         revisions = {
             "model": model_commit,
             "dataset": data_commit,
             "chat_template": None if template is None else self.model_revision(template, None),
             "tokenizer": None if tokenizer is None else self.model_revision(tokenizer, None),
-            **{f"{section}.icl_encoder": self.model_revision(name, None) for section, name in encoders.items()},
+            **{encoder_path(section): self.model_revision(name, None) for section, name in encoders.items()},
         }
         return Fingerprints(
             data=self._data(config, data_commit),

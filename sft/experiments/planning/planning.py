@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import Finding, invalid
 from sft.config.reading import read_experiment
@@ -27,6 +26,8 @@ from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import plan_warnings
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import stage_keys
+from sft.tasks.encoders import encoder_path, encoders_of
+from sft.tasks.inputs import task_of
 from sft.wording import some
 
 TEMPLATE = "model.chat_template_from"
@@ -249,12 +250,12 @@ def _ask_tokenizers(
 
 def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple[dict[str, str | None], list[Finding]]:
     """The hub commits of all that an experiment names, by dotted path, or what is wrong with the names."""
-    model = config.model
+    model, encoders = config.model, encoders_of(config, task_of(config))
     named = {
         "model.name": (model.name, model.model_args.get("revision")),
         TEMPLATE: (model.chat_template_from, None),
         "evaluation.tokenizer_name": (config.evaluation.tokenizer_name, None),
-        **{f"{section}.icl_encoder": (encoder, None) for section, encoder in encoders_in_force(config).items()},
+        **{encoder_path(section): (encoder, None) for section, encoder in encoders.items()},
     }
     if config.evaluation.tokenizer_name is None:
         named["inference.tokenizer_name"] = (config.inference.tokenizer_name, None)

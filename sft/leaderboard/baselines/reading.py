@@ -1,7 +1,7 @@
 """Baselines of boards, as the jobs beside their experiments measured them; nothing is measured here."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sft.evaluation.baselines import baseline_registry
 from sft.leaderboard.baselines.earlier import Entries, is_whole, kept_numbers, key_of_set
@@ -98,13 +98,22 @@ def _baselines(board: Board, sets: Sequence[_Measured]) -> Iterator[Baseline]:
         for name, entry in one.entries.items():
             if entry.get("reason") is None:
                 likeness = name, one.shot_set.shots, one.shot_set.input_columns
-                alike.setdefault(likeness, []).append(_shot_set_baseline(one, name, shown))
+                _add(alike.setdefault(likeness, []), _shot_set_baseline(one, name, shown))
     order = list(baseline_registry)
     known = sorted(alike.items(), key=lambda item: order.index(item[0][0]) if item[0][0] in order else len(order))
     for (name, shots, columns), own in known:
         common = [metric for metric in own[0].results if all(metric in item.results for item in own)]
         means = {metric: sum(item.results[metric] for item in own) / len(own) for metric in common}
         yield Baseline(board.id, name, shots, columns, means, tuple(own))
+
+
+def _add(sets: list[ShotSetBaseline], found: ShotSetBaseline) -> None:
+    """Add numbers, once where two jobs measured the same: they differ in what other baselines of theirs read."""
+    for place, known in enumerate(sets):
+        if (known.train_indices_sha256, known.results) == (found.train_indices_sha256, found.results):
+            sets[place] = replace(known, seeds=tuple(dict.fromkeys([*known.seeds, *found.seeds])))
+            return
+    sets.append(found)
 
 
 def _shot_set_baseline(measured: _Measured, name: str, shown: Sequence[str]) -> ShotSetBaseline:

@@ -9,7 +9,7 @@ import pytest
 
 from sft.experiments.planning.checks import sections
 from sft.pipeline.differences import Difference, differences, leaves
-from sft.pipeline.jobs import ExperimentFolders, jobs_of
+from sft.pipeline.jobs import ExperimentFolders, baseline_jobs, jobs_of
 from sft.runs.files import ResultsFolder
 from sft.runs.records import JobRecord, StageName
 
@@ -26,6 +26,7 @@ def record_of(plan_of: Callable[..., Any], project: Path) -> Callable[..., JobRe
         planned = plan_of(project, one=config).experiments[0]
         results = ResultsFolder(project / "results")
         jobs = jobs_of(planned.experiment, planned.keys, ExperimentFolders(results), results, "metrics")
+        jobs += baseline_jobs([(planned.experiment, planned.keys)], results)
         return next(job.record for job in jobs if job.record.stage == stage)
 
     return make
@@ -171,6 +172,18 @@ def test_an_edited_encoder_is_told_by_name(
     (project / "encoder" / "modules.json").write_text("[1]")
     told = [item.text for item in differences(before, record_of(config, "infer"))]
     assert told == ["inference.icl_encoder: the content of encoder changed"]
+
+
+def test_the_edited_encoder_of_the_baselines_is_told_by_name(
+    record_of: Callable[..., JobRecord], raw: Raw, project: Path, encoder_package: None
+) -> None:
+    (project / "encoder").mkdir()
+    (project / "encoder" / "modules.json").write_text("[]")
+    config = raw({"evaluation": {"baseline_encoder": "encoder"}})
+    before = record_of(config, "baseline")
+    (project / "encoder" / "modules.json").write_text("[1]")
+    told = [item.text for item in differences(before, record_of(config, "baseline"))]
+    assert told == ["evaluation.baseline_encoder: the content of encoder changed"]
 
 
 def test_a_raised_version_of_a_stage_is_told(record_of: Callable[..., JobRecord], raw: Raw) -> None:

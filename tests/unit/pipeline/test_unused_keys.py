@@ -13,6 +13,7 @@ GENERATION: dict[str, Any] = {"dataset": {"task_type": "generation"}}
 ICL = {"inference": {"icl_examples": 1}}
 NEAREST = {"inference": {"icl_selection": "nearest"}}
 ENCODER = {"inference": {"icl_encoder": "some/encoder"}}
+BASELINE = {"evaluation": {"baseline_encoder": "some/encoder"}}
 TRAIN_NEAREST = {"training": {"icl_selection": "nearest", "icl_encoder": "some/encoder"}}
 POOL_ONLY: dict[str, Any] = {"adapter": {"method": "none"}, "lora": ..., "training": ...}
 TOTAL = {"dataset": {"shots_by": "total"}}
@@ -55,6 +56,10 @@ def _config(raw: Raw, *patches: dict[str, Any]) -> ExperimentConfig:
         ([{"seeds": {"icl": 1}}, ICL], []),
         ([{"seeds": {"icl": 1}}, {"training": {"icl_examples": 1}}], []),
         ([{"seeds": {"shots": 1}}], []),
+        ([BASELINE], []),
+        ([BASELINE, GENERATION], ["evaluation.baseline_encoder"]),
+        ([BASELINE, NOTHING_TRAINED], ["evaluation.baseline_encoder"]),
+        ([BASELINE, NOTHING_TRAINED, ICL, {"dataset": {"shots": 2}}], []),
         ([TOTAL], []),
         ([TOTAL, GENERATION], ["dataset.shots_by"]),
         ([TOTAL, {"dataset": {"shots": "all"}}], ["dataset.shots_by"]),

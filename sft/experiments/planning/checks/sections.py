@@ -13,7 +13,6 @@ from sft.adapters.method import OF_THE_TRAINED, TASK_TYPE, OptionFinding, adapte
 from sft.adapters.saving import wrong_kind
 from sft.adapters.support import refusal, unknown_method, unmergeable
 from sft.calibration.selection import NAME, check_calibration, needed_row_sets
-from sft.config.examples import encoders_in_force
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.evaluation.checks import check_metrics, require_packages
@@ -31,6 +30,7 @@ from sft.models.stored_kinds import stored_kind
 from sft.objectives import objective_of
 from sft.registry import unknown_name
 from sft.tasks import task_registry
+from sft.tasks.encoders import encoder_path, encoders_of
 from sft.tasks.inputs import task_of
 from sft.tasks.row_sets import row_set_fault
 from sft.training.argument_checks import (
@@ -101,7 +101,7 @@ class SectionChecks:
         )
         found += of_generation or decoder_findings(config, self._folder)
         found += _resources(config)
-        encoders = encoders_in_force(config)
+        encoders = encoders_of(config, task_of(config))
         found += self._once("encoders", encoders, lambda: self._encoders(encoders))
         found += self._once("calibration", config.inference.calibration_args, lambda: self._calibration(config))
         found += prompting_findings(config)
@@ -231,9 +231,9 @@ class SectionChecks:
         for section, name in encoders.items():
             message = check_encoder(name, self._folder)
             if message is not None:
-                found.append((f"{section}.icl_encoder", message))
+                found.append((encoder_path(section), message))
         if encoders and not found:
-            require_encoder_package(f"{next(iter(encoders))}.icl_encoder")
+            require_encoder_package(encoder_path(next(iter(encoders))))
         return found
 
 

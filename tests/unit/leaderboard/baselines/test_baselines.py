@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from sft.evaluation.baselines import embeddings
 from sft.evaluation.rows import read_rows
 from sft.leaderboard.baselines.earlier import key_of_set
 from sft.leaderboard.baselines.reading import DAMAGED, MISSING, OTHER_ROWS, baselines_of
@@ -60,6 +62,22 @@ def test_sets_of_shots_are_averaged_and_kept(grid: BaselineGrid) -> None:
     assert baseline["seeds"] == [1, 2]
     assert own[0] != own[1]
     assert baseline["results"]["log_loss"] == pytest.approx(sum(own) / 2)
+
+
+def test_two_jobs_that_differ_in_the_encoder_give_the_other_baselines_once(
+    grid: BaselineGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        embeddings, "encode_texts", lambda source, texts: np.array([[len(text), 1.0] for text in texts])
+    )
+    for rank, (name, encoder) in enumerate((("a", None), ("b", "models/one"), ("c", "models/two")), 2):
+        named = {} if encoder is None else {"baseline_encoder": grid.encoder(encoder)}
+        grid.done(name, evaluation=named, lora={"r": rank})
+    assert grid.measure() == 3
+    baselines = {item["name"]: item for item in grid.board()["baselines"]}
+    embedded = [f"embeddings + logistic regression ({name})" for name in ("one", "two")]
+    assert list(baselines) == [*NAMES, *embedded]
+    assert [len(item["sets"]) for item in baselines.values()] == [1] * 4
 
 
 def test_dev_rows_have_their_numbers(grid: BaselineGrid) -> None:

@@ -72,6 +72,45 @@ def test_a_local_encoder_is_fingerprinted_and_a_hub_one_pinned(
     assert plan.pinned == {"model:some/encoder@": "a" * 40}
 
 
+BASELINE = {"evaluation": {"baseline_encoder": "model"}}
+
+
+def test_the_encoder_of_the_baselines_is_checked_and_in_their_key_alone(
+    plan_of: Plan, project: Path, raw: Raw, package: Callable[[str], None]
+) -> None:
+    package("no_such_package")
+    with pytest.raises(MachineError) as caught:
+        plan_of(project, a=raw(BASELINE))
+    assert str(caught.value).startswith('"a": evaluation.baseline_encoder needs the package sentence-transformers')
+    package("json")
+    plan = plan_of(project, a=raw(BASELINE), b=raw()).named()
+    found = plan["a"].experiment.fingerprints
+    assert found.encoders == {"evaluation": found.model}
+    own, other = plan["a"].keys, plan["b"].keys
+    assert own.baseline != other.baseline
+    assert (own.trainings, own.infers, own.evaluate) == (other.trainings, other.infers, other.evaluate)
+
+
+def test_the_encoder_of_the_baselines_on_the_hub_is_pinned(
+    plan_of: Plan, project: Path, raw: Raw, package: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package("json")
+    monkeypatch.setattr(fingerprinting, "hub_commit", lambda name, revision: "a" * 40)
+    plan = plan_of(project, a=raw({"evaluation": {"baseline_encoder": "some/encoder"}}))
+    found = plan.experiments[0].experiment.fingerprints
+    assert found.encoders == {"evaluation": "commit:" + "a" * 40}
+    assert found.revisions == {"evaluation.baseline_encoder": "a" * 40}
+
+
+def test_where_the_baselines_know_no_shots_their_encoder_is_not_needed(
+    plan_of: Plan, project: Path, raw: Raw, zero_shot: dict[str, Any], package: Callable[[str], None]
+) -> None:
+    package("no_such_package")
+    plan = plan_of(project, a=raw(zero_shot, BASELINE), b=raw(zero_shot)).named()
+    assert plan["a"].experiment.fingerprints.encoders == {}
+    assert plan["a"].keys.baseline == plan["b"].keys.baseline
+
+
 def test_the_nearest_of_a_pool_may_be_any_of_its_rows_so_all_leaks_count(
     plan_of: Plan, project: Path, raw: Raw, zero_shot: dict[str, Any], rewrite: Callable[..., None]
 ) -> None:
