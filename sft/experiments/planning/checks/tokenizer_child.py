@@ -35,6 +35,8 @@ from sft.prompts import Example, PromptBuilder
 from sft.tasks.inputs import task_of
 from sft.tasks.prompting import PromptMaker, StagePrompts
 from sft.tasks.row_sets import RowSet
+from sft.training.objectives import training_objective_of
+from sft.training.options import trainer_args_of
 
 
 @dataclass
@@ -82,10 +84,30 @@ def examine(question: dict[str, Any]) -> Examination:
     }
     if any(of_layers.values()):
         traits["model"] = [name for name, holds in of_layers.items() if holds]
-    findings = list(dict.fromkeys([*infer.findings, *training.findings]))
+    findings = list(dict.fromkeys([*infer.findings, *training.findings])) or limit_findings(maker)
     lengths = [_token_counts(maker, texts) for texts in question["texts"]]
     shape = None if findings else prompt_shape(maker, told)
     return Examination(findings, infer.label_ids, traits, lengths, shape)
+
+
+def limit_findings(maker: PromptMaker) -> list[PathMessage]:
+    """A limit of training rows that no row can keep, however much of its texts is cut off.
+
+    Args:
+        maker: makes the prompts; nothing is wrong with them.
+    """
+    config, prompting, word = maker.config, maker.training.prompting, "text"
+    limit = trainer_args_of(config).get("max_length") if config.trains else None
+    if not isinstance(limit, int) or prompting.is_conversation or maker.reads != "prompt":
+        return []
+    sizes = [len(label.answer_ids) + len(label.stop_ids) for label in maker.training.labels] or [0]
+    answer = max(sizes) if training_objective_of(config).needs_labels else min(sizes)
+    texts = len(prompting.input_columns) * _token_counts(maker, [word])[0]
+    frame = len(maker.training.encode([], Example(_all(prompting, word)), None).prompt_ids) - texts
+    if frame + answer <= limit:
+        return []
+    text = f"{limit}: a prompt has {frame} tokens beside the texts of its row, and the answer behind it up to {answer}"
+    return [("training.trainer_args.max_length", f"{text}; write at least {frame + answer + 1}")]
 
 
 def prompt_shape(maker: PromptMaker, told: Mapping[str, Any] | None) -> PromptShape:

@@ -88,6 +88,23 @@ def test_what_is_told_of_the_layers_of_a_model(examined: Callable[..., Examinati
     assert "model" not in examined(raw()).traits
 
 
+@pytest.mark.parametrize(("objective", "answer"), [("nll", len("bad")), ("t_few", len("better"))])
+def test_a_limit_that_no_row_can_keep(
+    examined: Callable[..., Examination], raw: Raw, objective: str, answer: int
+) -> None:
+    def told(limit: int) -> list[Any]:
+        training = {"objective": objective, "trainer_args": {"max_length": limit}}
+        labels = (("bad", "bad"), ("better", "better"))
+        return examined(raw({"training": training}), labels=labels).findings
+
+    [(path, message)] = told(5)
+    assert path == "training.trainer_args.max_length"
+    enough = int(message.rpartition(" ")[2])
+    assert f"the answer behind it up to {answer + 1}; write" in message  # with its stop
+    assert told(enough) == told(enough - 1) == []
+    assert told(enough - 2)
+
+
 def test_texts_are_counted_in_tokens_of_the_model(examined: Callable[..., Examination], raw: Any) -> None:
     """The tokenizer of the tests has one token for each byte."""
     assert examined(raw(), texts=[["abc", "", "é"], []]).lengths == [[3, 0, 2], []]
