@@ -25,8 +25,9 @@ class ModelConfig(Section):
     """Transformers Auto class that loads the model, by its own name, which says how the model answers; default the
     first of the task type's that this kind of model can be loaded by.
 
-    `AutoModelForCausalLM` writes or scores the answer after the prompt; `AutoModelForSequenceClassification` has a
-    head with one output for each label.
+    `AutoModelForCausalLM` writes or scores the answer after the prompt; `AutoModelForSeq2SeqLM` reads the prompt with
+    an encoder, and its decoder writes or scores the answer; `AutoModelForSequenceClassification` has a head with one
+    output for each label.
     """
 
     quantization: QuantizationConfig | None = None

@@ -99,6 +99,9 @@ class _TaskMaker:
         objective = objective_of(self.prompts.experiment.config, inputs.task.objectives)
         if objective.has_head:
             raise UserError(f"--lm-eval: lm-eval scores labels as text, and {objective.name} answers with a head")
+        if objective.reads == "source":
+            told = f"lm-eval's tasks are prompts of decoders, and {objective.name} reads them with an encoder"
+            raise UserError(f"--lm-eval: {told}")
         if not inputs.has_gold(SPLIT):
             raise DataError(f"--lm-eval: the {SPLIT} rows have no column {column!r}, so there is no accuracy")
         rows = self.prompts.evaluated(SPLIT)

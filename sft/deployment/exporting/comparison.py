@@ -18,13 +18,15 @@ def logits_of(model: Any, rows: Sequence[Sequence[int]], beat: Callable[[], None
 
     Args:
         model: in eval mode.
-        rows: token ids.
+        rows: token ids; a decoder of its own is given those that its encoder reads.
         beat: called after each row.
     """
     found = []
-    for ids in rows[:ROWS]:
+    for row in rows[:ROWS]:
+        ids = torch.tensor([list(row)], device=model.device)
+        written = {"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}
         with torch.no_grad():
-            logits = model(input_ids=torch.tensor([list(ids)], device=model.device)).logits[0, -POSITIONS:]
+            logits = model(input_ids=ids, **written).logits[0, -POSITIONS:]
         found.append(logits.float().cpu())
         beat()
     logits = torch.cat(found)

@@ -105,10 +105,12 @@ def _reread(measured: Measured, model: Any, rows: list[list[int]], progress: Pro
 
 
 def _rows(inputs: Inputs, record: JobRecord, limit: int | None) -> list[list[int]]:
-    """The token ids of the training rows with their answers, without examples before them."""
+    """The ids of the training rows with their answers, without examples; where an encoder reads, of what it reads."""
     revisions = record.fingerprints["revisions"]
     reads = objective_of(inputs.config, inputs.task.objectives).reads
     maker = PromptMaker(inputs.config, Path(record.config_folder), revisions, inputs.labels, reads)
     longest = smallest(trainer_args_of(inputs.config).get("max_length"), limit)
     rows = maker.training.rows("train", inputs.selection.shots, lambda _: (), longest, with_answer=True)
+    if reads == "source":
+        return [list(row.encoded.prompt_ids) for row in rows]
     return [[*row.encoded.prompt_ids, *row.encoded.completion_ids] for row in rows]
