@@ -193,7 +193,7 @@ def require_kind(
     if None not in faults:
         kinds = " and ".join(KINDS[kind] for kind in objective.model_kinds)
         example = f", {KNOWN}" if objective.model_kinds == ("decoder",) else f" by {objective.auto_class}"
-        text = f"model {name!r} is {faults[-1]}; only {kinds} are trained and measured"
+        text = f"model {name!r} is {faults[0]}; only {kinds} are trained and measured"
         raise UserError(f"{text}{example}", kind="model")
 
 

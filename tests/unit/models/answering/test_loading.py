@@ -1,0 +1,69 @@
+"""A head that a checkpoint lacks is made anew, the same for the same seed; a body that is not whole is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sft.exceptions import UserError
+from sft.models.loading import ModelSource, load_model
+from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
+from sft.objectives.sequence_head import OBJECTIVE as SEQUENCE_HEAD
+from tests.support.tiny_models import IDS, bert_head, llama, tiny_logits
+
+LABELS = ("b", "a")
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """A checkpoint of masked language modelling, which has neither a pooler nor a head for labels."""
+    from transformers import BertForMaskedLM
+
+    config = bert_head().config
+    config.num_labels = len(LABELS)
+    BertForMaskedLM(config).save_pretrained(tmp_path / "encoder")
+    return tmp_path / "encoder"
+
+
+def loaded(folder: Path, seed: int = 0, labels: tuple[str, ...] = LABELS) -> Any:
+    return load_model(ModelSource(str(folder), folder, labels=labels, head_seed=seed), SEQUENCE_HEAD)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_new_head_follows_its_seed_and_the_body_does_not(encoder: Path) -> None:
+    first, again, other = loaded(encoder, 1), loaded(encoder, 1), loaded(encoder, 2)
+    assert torch.equal(tiny_logits(first), tiny_logits(again))
+    assert not torch.equal(first.classifier.weight, other.classifier.weight)
+    assert torch.equal(first.bert.embeddings.word_embeddings.weight, other.bert.embeddings.word_embeddings.weight)
+    assert first.config.id2label == {0: "b", 1: "a"}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_decoder_gets_a_head_in_the_place_of_its_output_layer(tmp_path: Path) -> None:
+    llama(pad_token_id=0).save_pretrained(tmp_path / "decoder")
+    model = loaded(tmp_path / "decoder", labels=("a", "b", "c"))
+    assert model(input_ids=IDS).logits.shape == (2, 3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_head_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    model = bert_head()
+    model.config.id2label = {0: "x", 1: "y", 2: "z"}
+    model.save_pretrained(tmp_path / "own")
+    found = loaded(tmp_path / "own", labels=("z", "y", "x"))
+    assert found.config.id2label == {0: "x", 1: "y", 2: "z"}
+    assert torch.equal(tiny_logits(found), tiny_logits(model))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_body_that_lacks_weights_and_an_encoder_that_should_write_are_refused(encoder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    with pytest.raises(UserError, match="is of type bert"):
+        load_model(ModelSource(str(encoder), encoder), CAUSAL_LM)
+    weights = load_file(encoder / "model.safetensors")
+    del weights["bert.encoder.layer.1.output.dense.weight"]
+    save_file(weights, encoder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"no weights for bert\.encoder\.layer\.1\.output\.dense\.weight \(1 in all\)"):
+        loaded(encoder)
