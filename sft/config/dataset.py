@@ -79,7 +79,7 @@ class DatasetConfig(Section):
     """How local files are read: encoding, separator, sheet, ..."""
 
     task_type: str
-    """What is asked of a row: `classification`, `generation`, `summarization` or `translation`."""
+    """What is asked of a row: `classification`, `generation`, `summarization`, `translation` or `text`."""
 
     shots: Annotated[int, Field(ge=0)] | Literal["all"] = 0
     """Training rows: N per label for classification, N in total for generation; 0 = zero-shot; `all` = whole split;

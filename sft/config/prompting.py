@@ -15,8 +15,8 @@ class PromptingConfig(Section):
     instruction: str | None = None
     """System turn, or first paragraph of the plain format; `{labels}` becomes the label words; default none."""
 
-    input_columns: Annotated[list[str], Field(min_length=1)]
-    """Columns the model reads; several become `Column: text` lines."""
+    input_columns: Annotated[list[str], Field(min_length=1)] = []
+    """Columns the model reads; several become `Column: text` lines; required but by texts that are learned whole."""
 
     input_template: str | None = None
     """Text with a `{column}` field for each in place of the lines; `{{`, `}}` are literal braces; default none."""

@@ -30,6 +30,8 @@ class MetricInputs:
         labels: the label set (gold values, in order); None in generation.
         probabilities: (rows, labels), each row sums to 1; None where there are none.
         split_words: splits a text into words for BLEU and ROUGE; None for the metrics' own way.
+        token_sums: (rows, 2) sum of the log-probabilities of a row's tokens, in nats, and their number; None but of
+            texts that are measured whole.
     """
 
     gold: Sequence[str]
@@ -37,6 +39,7 @@ class MetricInputs:
     labels: tuple[str, ...] | None = None
     probabilities: NDArray[np.float64] | None = None
     split_words: WordSplitter | None = None
+    token_sums: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,8 @@ def _columns(entry: MetricEntry, task_type: str, inputs: MetricInputs) -> _Colum
     """The two inputs in the form that the metric's `needs` names."""
     if task_type not in entry.task_types:
         raise UserError(f"metrics {', '.join(entry.results)} are not defined for task_type {task_type!r}")
+    if entry.needs == "token_sums" and inputs.token_sums is not None:
+        return _Columns(inputs.token_sums.tolist(), [storable(text) for text in inputs.gold])
     if entry.needs != "probabilities":
         return _plain_columns(inputs)
     if inputs.probabilities is None:

@@ -6,12 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sft.data.rows import indices_of
 from sft.evaluation.calibrating import Calibration
+from sft.evaluation.metrics.formulas import perplexity
 from sft.evaluation.normalization import SavedScores, Scores, ScoringRule, label_probabilities
 from sft.exceptions import StageFailure
 from sft.objectives import objective_of
 from sft.registry import import_object
+from sft.runs.array_files import read_arrays
 from sft.runs.files import JobFolder
 from sft.runs.records import EVAL
 from sft.tasks.inputs import Inputs
@@ -53,6 +57,9 @@ class SplitOutput:
     """What the calibrator did."""
     folds: list[int] | None = None
     """The fold of each row, from 0; None without folds."""
+    token_sums: Scores | None = None
+    """(rows, 2) sum of the log-probabilities of a row's tokens, in nats, and their number; None but of texts that are
+    measured whole."""
 
     def by_label(self, scores: Scores | None, index: int) -> dict[str, float] | None:
         """One row's numbers by label."""
@@ -125,6 +132,20 @@ def from_texts(infers: Mapping[str, JobFolder], inputs: Inputs, _folder: Path) -
         own = [record for record in records if record["split"] == split]
         _require_same_rows(infer, inputs, split, [record["source_index"] for record in own])
         outputs[split] = SplitOutput([record["text"] for record in own])
+    return outputs
+
+
+def from_token_sums(infers: Mapping[str, JobFolder], inputs: Inputs, _folder: Path) -> dict[str, SplitOutput]:
+    """As `read_outputs`, of stages that measured whole texts; what is predicted is the row's own perplexity."""
+    saved = read_arrays(infers[EVAL].scores)
+    outputs = {}
+    for split in inputs.evaluated():
+        own = saved["splits"] == split
+        if split == "test" and inputs.fold is not None:  # a stage that serves all folds has the rows of the others too
+            own &= np.isin(saved["source_index"], indices_of(inputs.selection.test))
+        _require_same_rows(infers[EVAL], inputs, split, saved["source_index"][own].tolist())
+        sums = np.stack([saved["token_logprobs"][own], saved["tokens"][own].astype(np.float64)], axis=1)
+        outputs[split] = SplitOutput([f"{number:.6g}" for number in perplexity(sums.T)], token_sums=sums)
     return outputs
 
 

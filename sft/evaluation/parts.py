@@ -107,6 +107,7 @@ def _joined(outputs: Sequence[SplitOutput], order: Sequence[int]) -> SplitOutput
         _ordered([output.label_mass for output in outputs], order),
         _joined_choice(plain, order) if plain else None,
         _joined_record([output.calibration for output in outputs if output.calibration is not None]),
+        token_sums=_ordered([output.token_sums for output in outputs], order),
     )
 
 

@@ -1,11 +1,11 @@
 """The numbers of one split: its metrics, those without the calibrator beside them, and the label mass."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from sft.evaluation.computation import MetricInputs, MetricResults, compute_metrics
-from sft.evaluation.normalization import Scores
 from sft.evaluation.outputs import SplitOutput
 from sft.evaluation.selection import LABEL_MASS, UNCALIBRATED
 from sft.exceptions import DataError
@@ -21,12 +21,14 @@ def split_results(inputs: Inputs, split: str, output: SplitOutput, record: JobRe
         DataError: the split has no gold.
     """
     names = inputs.config.evaluation.metrics or inputs.task.default_metrics
-    found = metrics_of_split(inputs, split, output.predictions, output.probabilities, record, names)
+    found = metrics_of_split(inputs, split, output, record, names)
     results, details, per_row = dict(found.results), dict(found.details), dict(found.per_row)
     directions = dict(details["higher_is_better"])
     if output.uncalibrated is not None:
-        plain = output.uncalibrated
-        before = metrics_of_split(inputs, split, plain.predictions, plain.probabilities, record, names)
+        plain = replace(
+            output, predictions=output.uncalibrated.predictions, probabilities=output.uncalibrated.probabilities
+        )
+        before = metrics_of_split(inputs, split, plain, record, names)
         results |= {f"{UNCALIBRATED}{name}": value for name, value in before.results.items()}
         per_row |= {f"{UNCALIBRATED}{name}": values for name, values in before.per_row.items()}
         directions |= {f"{UNCALIBRATED}{name}": directions[name] for name in before.results}
@@ -41,8 +43,7 @@ def split_results(inputs: Inputs, split: str, output: SplitOutput, record: JobRe
 def metrics_of_split(
     inputs: Inputs,
     split: str,
-    predictions: Sequence[str],
-    probabilities: Scores | None,
+    output: SplitOutput,
     record: JobRecord,
     names: Sequence[str],
 ) -> MetricResults:
@@ -51,8 +52,7 @@ def metrics_of_split(
     Args:
         inputs: the rows.
         split: whose rows.
-        predictions: as many.
-        probabilities: (rows, labels); None where there are none.
+        output: of these rows.
         record: of the job, for its folder and the commit of a tokenizer.
         names: of the metrics.
 
@@ -70,9 +70,10 @@ def metrics_of_split(
     words = word_splitter(load_tokenizer(name, folder, revision)) if name and takes_words else None
     metric_inputs = MetricInputs(
         gold=[row.text(column) for row in inputs.evaluated()[split]],
-        predictions=predictions,
+        predictions=output.predictions,
         labels=inputs.labels.values if inputs.labels else None,
-        probabilities=probabilities,
+        probabilities=output.probabilities,
+        token_sums=output.token_sums,
         split_words=words,
     )
     return compute_metrics(names, inputs.task.name, metric_inputs, config.evaluation.model_extra or {}, folder)

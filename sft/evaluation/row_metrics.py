@@ -24,7 +24,7 @@ def row_sums(name: str, rows: EvaluatedRows, metrics: Mapping[str, Any]) -> RowS
     if name in (details.get("range") or {}) or name not in metric_registry:
         return mean_of(rows.per_row[name]) if name in rows.per_row else None
     entry, labels = entry_of(name), details.get("labels")
-    if entry.row_sums is None or (entry.needs == "texts") == isinstance(labels, list):
+    if entry.row_sums is None or (entry.needs in ("texts", "token_sums")) == isinstance(labels, list):
         return None  # an own metric of an earlier version may be called like one of ours that is for another task
     written = (metrics.get("config") or {}).get("evaluation") or {}
     form = import_object(entry.row_sums)

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from sft.config.library.keys import mapping_entries
 
 ModelKind = Literal["decoder", "encoder", "encoder_decoder"]
-Output = Literal["label_scores", "texts"]
-RowForm = Literal["prompt", "text", "source"]
+Output = Literal["label_scores", "texts", "token_sums"]
+RowForm = Literal["prompt", "text", "source", "whole"]
 LANGUAGES = frozenset(
     f"{section}.{key}" for section in ("prompting", "inference.prompting") for key in ("source_lang", "target_lang")
 )

@@ -14,6 +14,9 @@ OBJECTIVE = Objective(
             infer="sft.inference.label_scoring.answering:ANSWERING", read="sft.evaluation.outputs:from_scores"
         ),
         "texts": Answers(infer="sft.inference.texts:ANSWERING", read="sft.evaluation.outputs:from_texts"),
+        "token_sums": Answers(
+            infer="sft.inference.whole_texts:ANSWERING", read="sft.evaluation.outputs:from_token_sums"
+        ),
     },
     without_effect=LANGUAGES,
 )

@@ -13,7 +13,7 @@ from sft.prompts.plain import PlainFormat
 from sft.prompts.rendering import Format, Rendered, Turn
 from sft.prompts.source import SourceFormat
 from sft.prompts.style import Cuts, Encoded, Example, LabelIds, PromptStyle
-from sft.prompts.text import TextFormat
+from sft.prompts.text import TextFormat, WholeFormat
 from sft.prompts.tokens import Tokens
 from sft.prompts.turns import LimitedTurns
 
@@ -73,6 +73,8 @@ class PromptBuilder:
                 if self._style.surroundings is None:
                     raise ValueError("an encoder-decoder's texts need what stands around them")
                 return SourceFormat(self._style, self._style.surroundings, control, self._tokens)
+            case "whole":
+                return WholeFormat(control, self._tokens, tokenizer.eos_token_id)
 
     def encode(
         self, rounds: Sequence[Sequence[Example]], row: Example, limit: int | None, cut_output: bool = True

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from sft.exceptions import DataError
 
-PromptFormat = Literal["chat", "plain", "text", "source"]
+PromptFormat = Literal["chat", "plain", "text", "source", "whole"]
 
 
 class Message(NamedTuple):
@@ -65,8 +65,8 @@ class PromptStyle:
     """Text with a `{column}` field for each column, in place of lines; `{{`, `}}` are literal braces."""
 
     format: PromptFormat = "chat"
-    """Whether the chat template writes the frame, or `Answer:` and blank lines do, or there is none (`text`, and
-    `source`, whose answers are written by a decoder of their own)."""
+    """Whether the chat template writes the frame, or `Answer:` and blank lines do, or there is none: the text is read
+    (`text`, and `source`, whose answers are written by a decoder of their own), or learned itself (`whole`)."""
 
     max_input_length: int | None = None
     """Tokens kept of each input column, from its start."""

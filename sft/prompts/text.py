@@ -42,3 +42,23 @@ class TextFormat:
     def answer_part(self, answer: str) -> Part:
         """The answer, which is never written."""
         return self._control.data(answer)
+
+
+class WholeFormat(TextFormat):
+    """The text of a row up to its end token, every token of which is learned: a document as in pretraining."""
+
+    def __init__(self, control: ControlTokens, tokens: Tokens, end: int | None) -> None:
+        """
+        Args:
+            control: the tokenizer's control tokens.
+            tokens: tokenises texts.
+            end: id of the token that ends a text; None where the tokenizer has none.
+        """
+        super().__init__(control, tokens)
+        if end is not None and self._after[-1:] != (end,):
+            self._after += (end,)
+
+    def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
+        """The last turn as text and ids, all of them as what is trained."""
+        found = super().render(turns, answer)
+        return found._replace(earlier=((0, len(found.prompt_ids)),))

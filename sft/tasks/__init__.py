@@ -6,5 +6,6 @@ task_registry: Registry = {
     "classification": "sft.tasks.classification:TASK",
     "generation": "sft.tasks.generation:TASK",
     "summarization": "sft.tasks.summarization:TASK",
+    "text": "sft.tasks.text:TASK",
     "translation": "sft.tasks.translation:TASK",
 }

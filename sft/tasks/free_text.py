@@ -33,15 +33,16 @@ def free_text_task(
         settings=_SETTINGS,
         counts_per_label=False,
         default_metrics=default_metrics,
-        label_set=_no_labels,
-        answer=_reference,
+        label_set=no_labels,
+        answer=reference,
         baselines=baselines,
     )
 
 
-def _no_labels(_dataset: DatasetConfig, _splits: Splits, _column: str) -> None:
-    return None
+def no_labels(_dataset: DatasetConfig, _splits: Splits, _column: str) -> None:
+    """There is no closed set of answers."""
 
 
-def _reference(row: Row, output_column: str, _labels: LabelSet | None) -> str:
+def reference(row: Row, output_column: str, _labels: LabelSet | None) -> str:
+    """The text of the output column."""
     return row.text(output_column)

@@ -131,8 +131,10 @@ def read_splits(config: ExperimentConfig, folder: Path, revision: str | None) ->
         revision: the pinned commit of a hub data set.
     """
     output_column = config.prompting.output_column
-    strata = output_column if task_of(config).counts_per_label else None
-    return load_splits(config.dataset, input_columns(config), output_column, folder, revision, strata)
+    task = task_of(config)
+    strata = output_column if task.counts_per_label else None
+    columns = () if task.reads == "whole" else input_columns(config)
+    return load_splits(config.dataset, columns, output_column, folder, revision, strata)
 
 
 def inputs_of_job(record: JobRecord) -> Inputs:

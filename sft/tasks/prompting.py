@@ -80,6 +80,7 @@ class StagePrompts:
         self.prompting = prompting
         self._maker = maker
         self._task = task_of(maker.config)
+        self._reads = self._task.reads or maker.reads
         self._last: tuple[tuple[tuple[int, ...], ...], list[list[Example]]] = ((), [])
         """The last rounds, as numbers in their pool and as examples; most often those of all rows."""
 
@@ -99,7 +100,7 @@ class StagePrompts:
         Raises:
             UserError: two labels have the same ids, or one has none or too many.
         """
-        labels = None if self._maker.reads == "text" else self._maker.labels
+        labels = None if self._reads in ("text", "whole") else self._maker.labels
         return self.builder.label_ids(labels.words) if labels else ()
 
     @property
@@ -177,6 +178,8 @@ class StagePrompts:
 
     def _example(self, row: Row, *, with_answer: bool) -> Example:
         prompting = self.prompting
+        if self._reads == "whole":
+            return Example({prompting.output_column: row.text(prompting.output_column)})
         output = self._task.answer(row, prompting.output_column, self._maker.labels) if with_answer else None
         if prompting.is_conversation:
             return Example({}, output, _turns(row, prompting.output_column))
@@ -185,14 +188,14 @@ class StagePrompts:
     def _style(self) -> PromptStyle:
         model, prompting = self._maker.config.model, self.prompting
         template, named = None, model.chat_template_from
-        if self._maker.reads == "text":
+        if self._reads in ("text", "whole"):
             return PromptStyle(
                 input_columns=tuple(prompting.input_columns),
                 input_template=prompting.input_template,
-                format="text",
+                format=self._reads,
                 max_input_length=prompting.max_input_length,
             )
-        if self._maker.reads == "source":
+        if self._reads == "source":
             return PromptStyle(
                 instruction=with_labels(prompting.instruction, self._maker.labels),
                 input_columns=tuple(prompting.input_columns),

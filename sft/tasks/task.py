@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from sft.config.dataset import DatasetConfig
 from sft.data.rows import Row, Splits
 from sft.labels.label_set import LabelSet
-from sft.models.objective import Output
+from sft.models.objective import Output, RowForm
 
 Setting = Literal[
     "inference.generation_args",
@@ -44,6 +44,9 @@ class Task:
     """The text the model should write for a row, from its output column."""
     baselines: tuple[str, ...] = ()
     """Names in `baseline_registry`, in the order of boards; without any, none is measured beside experiments."""
+    reads: RowForm | None = None
+    """How a row is written, whatever the objective; None where the objective says. Of `whole` rows the output column
+    is all that is read."""
 
     def uses(self, setting: Setting) -> bool:
         """Whether a part of the config has an effect."""

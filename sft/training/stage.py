@@ -264,7 +264,7 @@ def _adapter_options(config: ExperimentConfig, objective: Objective, model: Any)
 
 def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None, goal: TrainingObjective) -> list[PromptedRow]:
     rows = training_rows(inputs, maker, limit, fits_labels=goal.needs_labels)
-    untrainable = [row.row.source_index for row in rows if not row.encoded.completion_ids]
+    untrainable = [row.row.source_index for row in rows if not (row.encoded.completion_ids or row.encoded.trained)]
     if untrainable and maker.reads != "text":
         raise DataError(f"train rows {untrainable} have no token to train on; give them an output")
     return rows

@@ -79,6 +79,12 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "prompting.input_columns",
         ("'label' is among the inputs", "take it out"),
     ),
+    "no inputs": ({"prompting": {"output_column": "label"}}, "prompting.input_columns", ("required",)),
+    "inputs of a text that is learned whole": (
+        {"dataset__task_type": "text"},
+        "prompting.input_columns",
+        ("learns the column 'label' whole", "leave it out"),
+    ),
     "text as a conversation": (
         {"prompting__input_columns": ["label"]},
         "dataset",

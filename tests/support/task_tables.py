@@ -15,7 +15,7 @@ from sft.tasks.task import Task
 from tests.support.method_tables import table, written
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
-OUTPUTS = {"label_scores": "label and probabilities", "texts": "text"}
+OUTPUTS = {"label_scores": "label and probabilities", "texts": "text", "token_sums": "perplexity of the row"}
 READS = {
     "prompt": "a prompt that the answer follows",
     "text": "its text alone",

@@ -60,7 +60,7 @@ def text_outcome(inputs: Inputs, split: str, texts: NDArray[Any], record: JobRec
         record: of the job.
     """
     config, predictions = inputs.config, [str(text) for text in texts]
-    found = metrics_of_split(inputs, split, predictions, None, record, METRICS)
+    found = metrics_of_split(inputs, split, SplitOutput(predictions), record, METRICS)
     gold = texts_of(inputs.evaluated()[split], config.prompting.output_column)
     written = config.evaluation.model_extra or {}
     rows = evaluated_rows(SplitOutput(predictions), gold, written, found.per_row)

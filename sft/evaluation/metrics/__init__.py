@@ -31,6 +31,7 @@ metric_registry: Registry = {
     "bleu": f"{_PACKAGE}.bleu:METRIC",
     "chrf": f"{_PACKAGE}.chrf:METRIC",
     "exact_match": f"{_PACKAGE}.exact_match:METRIC",
+    "perplexity": f"{_PACKAGE}.perplexity:METRIC",
     "bertscore": f"{_PACKAGE}.bertscore:METRIC",
     "bleurt": f"{_PACKAGE}.bleurt:METRIC",
 }

@@ -34,6 +34,9 @@ class OfflineMetric(evaluate.Metric):  # type: ignore[misc]
 def _features(needs: Needs) -> datasets.Features:
     if needs == "texts":
         return datasets.Features({"predictions": datasets.Value("string"), "references": datasets.Value("string")})
+    numbers = datasets.Sequence(datasets.Value("float64"))
+    if needs == "token_sums":
+        return datasets.Features({"predictions": numbers, "references": datasets.Value("string")})
     label = datasets.Value("int64")
-    predictions = datasets.Sequence(datasets.Value("float64")) if needs == "probabilities" else label
+    predictions = numbers if needs == "probabilities" else label
     return datasets.Features({"predictions": predictions, "references": label})

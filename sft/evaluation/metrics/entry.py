@@ -13,7 +13,7 @@ SAME_NUMBER = 1e-9
 PER_ROW = "per_row"
 """In what a metric of texts computes: by result, (rows,) or (rows, numbers), what `row_sums` needs of each row."""
 
-Needs = Literal["labels", "probabilities", "texts"]
+Needs = Literal["labels", "probabilities", "texts", "token_sums"]
 CLASSIFICATION = frozenset({"classification"})
 WRITTEN = frozenset({"generation", "summarization", "translation"})
 """The task types whose answers are free texts, each with one reference."""
@@ -51,7 +51,8 @@ class MetricEntry:
         results: the numbers it gives, by the names a user writes; empty when it gives details only.
         module: the `evaluate.Metric`, as `package.module:class`.
         needs: `labels`: predicted and gold label as index into the label set; `probabilities`: one number per label
-            and the gold index; `texts`: generated text and reference.
+            and the gold index; `texts`: generated text and reference; `token_sums`: the sum of the log-probabilities
+            of a row's tokens and their number.
         task_types: the task types it is defined for.
         range: of each of its results.
         row_sums: how rows make its results, a `RowForm` as `package.module:function`; None = they do not.

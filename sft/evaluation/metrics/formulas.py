@@ -108,3 +108,10 @@ def classification_numbers(
         "brier": brier(probabilities, gold),
         "ece": calibration_error(calibration_bins(probabilities, gold, ece_bins), ece_norm),
     }
+
+
+def perplexity(sums: Floats) -> Floats:
+    """(2, samples) sums of log-probabilities and of tokens -> (samples,) perplexity; infinite where fp64 ends."""
+    with np.errstate(over="ignore"):
+        found: Floats = np.exp(-sums[0] / np.maximum(sums[1], 1.0))
+    return found

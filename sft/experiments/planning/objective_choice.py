@@ -60,6 +60,9 @@ def with_objective(config: ExperimentConfig, folder: Path, config_of: ModelConfi
     written = None if objective.auto_class == DECODERS_CLASS else objective.auto_class
     model = config.model.model_copy(update={"auto_class": written})
     chosen = config.model_copy(update={"model": model})
+    if task_of(config).reads == "whole" and not config.prompting.input_columns:
+        own = {"input_columns": [config.prompting.output_column]}
+        chosen = chosen.model_copy(update={"prompting": config.prompting.model_copy(update=own)})
     dropped = tuple(_written_without_effect(chosen, objective, folder))
     for path in dropped:
         chosen = _without(chosen, path.split("."))

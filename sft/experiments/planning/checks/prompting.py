@@ -1,6 +1,7 @@
 """What can be wrong with the texts and columns of prompts, as far as the config tells."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from sft.config.experiment import ExperimentConfig
@@ -21,7 +22,12 @@ LABELS_FIELD = "labels"
 
 def prompting_findings(config: ExperimentConfig) -> list[PathMessage]:
     """What is wrong with the texts of the prompts; at inference only where it differs from `prompting`."""
-    shows_labels = task_of(config).uses("dataset.labels")
+    task = task_of(config)
+    if task.reads == "whole":
+        return list(_whole_findings(config, task.name))
+    if not config.prompting.input_columns:
+        return [("prompting.input_columns", "required: the columns that the model reads")]
+    shows_labels = task.uses("dataset.labels")
     written = config.inference.prompting.model_fields_set
     found = _answers_among_inputs(config)
     for section, prompting, differs in (
@@ -52,6 +58,22 @@ def decoder_findings(config: ExperimentConfig, folder: Path) -> list[PathMessage
     return [
         (MAX_NEW_TOKENS, f"{n_new}: the decoder of {config.model.name!r} has places for {places} tokens; {advice}")
     ]
+
+
+def _whole_findings(config: ExperimentConfig, task_type: str) -> Iterator[PathMessage]:
+    """What is written of prompts, where a column is learned whole and nothing stands before it."""
+    column = [config.prompting.output_column]
+    for section, prompting in (("prompting", config.prompting), ("inference.prompting", config.inference.prompting)):
+        wrong = {
+            "input_columns": prompting.input_columns not in (None, column),
+            "input_template": prompting.input_template is not None,
+            "instruction": prompting.instruction is not None,
+        }
+        text = f"{task_type} learns the column {quoted(column[0])} whole, with nothing before it; leave it out"
+        yield from ((f"{section}.{key}", text) for key, is_wrong in wrong.items() if is_wrong)
+    for section, written in (("inference", config.inference), ("training", config.training)):
+        if written is not None and written.icl_examples:
+            yield f"{section}.icl_examples", f"{task_type} takes no in-context examples; write 0"
 
 
 def _instruction_findings(prompting: PromptingConfig) -> list[str]:

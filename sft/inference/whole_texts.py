@@ -1,0 +1,89 @@
+"""Answers that are log-probabilities of whole texts: how probable the model finds each row, token by token."""
+
+from typing import TYPE_CHECKING
+
+from sft.config.experiment import ExperimentConfig
+from sft.exceptions import StageFailure
+from sft.inference.answering import MOST_STEPS, Answered, Asked
+from sft.inference.heads import batches
+from sft.prompts.train_row import IGNORED, TrainRow
+from sft.runs.atomic import atomic_file
+from sft.runs.files import JobFolder
+from sft.tasks.inputs import Inputs
+from sft.tasks.prompting import StagePrompts
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class WholeTexts:
+    """Sums depend on how much runs at once by rounding alone, and are bounded by their tokens."""
+
+    def has_step(self, config: ExperimentConfig, step: int) -> bool:
+        """Whatever batch size is written."""
+        return step <= MOST_STEPS
+
+    def rows_at_once(self, config: ExperimentConfig, step: int, device: str) -> int | None:
+        """What is written, halved by each step; no limit where nothing is."""
+        written = config.inference.batch_size
+        return None if written is None else max(1, written >> step)
+
+    def answer_tokens(self, inputs: Inputs, prompts: StagePrompts) -> int:
+        """Nothing is written."""
+        return 0
+
+    def answer(self, asked: Asked, job: JobFolder) -> Answered:
+        """Write `scores.npz`: of each row the sum of its tokens' log-probabilities, in nats, and how many they are.
+
+        Raises:
+            StageFailure: the model gives no numbers.
+        """
+        import numpy as np
+
+        found = token_sums(asked)
+        wrong = np.isnan(found).any(axis=1).sum()
+        if wrong:
+            raise StageFailure(f"the model gives no numbers (NaN) as log-probabilities of {wrong} rows", kind="model")
+        splits, indices = zip(*asked.places, strict=True)
+        with atomic_file(job.scores) as file:
+            np.savez(
+                file,
+                splits=np.array(splits, dtype=np.str_),
+                source_index=np.array(indices, dtype=np.int64),
+                token_logprobs=found[:, 0],
+                tokens=found[:, 1].astype(np.int64),
+            )
+        return Answered(job.scores)
+
+
+ANSWERING = WholeTexts()
+
+
+def token_sums(asked: Asked) -> "np.ndarray":
+    """(rows, 2) of each row the sum of log p(token) over its tokens, full softmax in fp32, and their number."""
+    import numpy as np
+    import torch
+
+    model, rows = asked.model, [TrainRow.of(prompt) for prompt in asked.prompts]
+    found = np.zeros((len(rows), 2))
+    done = 0
+    for batch in batches([len(row.input_ids) for row in rows], asked.limits):
+        width = max(len(rows[place].input_ids) for place in batch)
+        ids = torch.zeros((len(batch), width), dtype=torch.long)
+        mask, wanted = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
+        for position, place in enumerate(batch):
+            row = rows[place]
+            ids[position, : len(row.input_ids)] = torch.tensor(row.input_ids)
+            wanted[position, : len(row.labels)] = torch.tensor(row.labels)
+            mask[position, : len(row.input_ids)] = 1
+        wanted = wanted[:, 1:].to(model.device)
+        with torch.inference_mode():
+            logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+            losses = torch.nn.functional.cross_entropy(
+                logits[:, -width:-1].float().transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none"
+            )
+        found[batch, 0] = -losses.double().sum(dim=1).cpu().numpy()
+        found[batch, 1] = (wanted != IGNORED).sum(dim=1).cpu().numpy()
+        done += len(batch)
+        asked.progress(done, len(rows))
+    return found
