@@ -188,13 +188,6 @@ class StagePrompts:
     def _style(self) -> PromptStyle:
         model, prompting = self._maker.config.model, self.prompting
         template, named = None, model.chat_template_from
-        if self._reads in ("text", "whole"):
-            return PromptStyle(
-                input_columns=tuple(prompting.input_columns),
-                input_template=prompting.input_template,
-                format=self._reads,
-                max_input_length=prompting.max_input_length,
-            )
         if self._reads == "source":
             return PromptStyle(
                 instruction=with_labels(prompting.instruction, self._maker.labels),
@@ -204,6 +197,13 @@ class StagePrompts:
                 max_input_length=prompting.max_input_length,
                 max_output_length=prompting.max_output_length,
                 surroundings=surroundings_of(self._maker.tokenizer, prompting.source_lang, prompting.target_lang),
+            )
+        if self._reads != "prompt":
+            return PromptStyle(
+                input_columns=tuple(prompting.input_columns),
+                input_template=prompting.input_template,
+                format=self._reads,
+                max_input_length=prompting.max_input_length,
             )
         if prompting.format != "plain" or named is not None:
             revision = self._maker.revisions.get("chat_template")
