@@ -1,6 +1,6 @@
 """What the parameters of nyuntam_adapt are called in a config, or why they have no effect: one table.
 
-Methods, quantisation, and what trains a text model.
+Methods, quantisation, what trains a text model, and the text tasks.
 """
 
 from collections.abc import Mapping
@@ -36,6 +36,7 @@ def _trainer(
 
 
 _TARGETS = "left out: every linear layer but the head"
+_LANGUAGE = "where the tokenizer has language codes"
 _FAN_IN = "follows from the kind of layer, and need not be written"
 _FP32 = "float16 is slow on a CPU: float32, or bfloat16 where the processor has it"
 
@@ -138,6 +139,49 @@ TEXT_GENERATION = (
     ),
 )
 
+TEXT_CLASSIFICATION = (
+    Parameter(
+        "subtask",
+        None,
+        "dataset.task_type",
+        "ner, pos and chunk give each token a label, which no task type does",
+        {"null": "classification"},
+    ),
+)
+
+_TRAIN_SAMPLES = Parameter("MAX_TRAIN_SAMPLES", 1000, "dataset.max_n_train", "caps the train split before shots")
+_EVAL_SAMPLES = Parameter("MAX_EVAL_SAMPLES", 1000, "dataset.max_n_test", "the same rows in every experiment")
+_TARGET_LENGTH = Parameter(
+    "max_target_length", 128, "prompting.max_output_length", "cuts what is trained and shown, never a reference"
+)
+_EACH_COLUMN = "tokens of each input column"
+
+SUMMARIZATION = (
+    _TRAIN_SAMPLES,
+    _EVAL_SAMPLES,
+    Parameter("max_input_length", 512, "prompting.max_input_length", _EACH_COLUMN),
+    _TARGET_LENGTH,
+    Parameter("eval_metric", "rouge", "evaluation.metrics", "a list, the first ranks", {"rouge": "rougeLsum"}),
+    Parameter("generation_max_length", 128, "inference.generation_args.max_new_tokens", "without it as the outputs"),
+)
+
+TRANSLATION = (
+    Parameter("max_input_length", 128, "prompting.max_input_length", _EACH_COLUMN),
+    _TARGET_LENGTH,
+    Parameter(
+        "eval_metric",
+        "rouge",
+        "evaluation.metrics",
+        "a list, the first ranks; `bleu_tokenize` chooses how sacrebleu splits words",
+        {"sacrebleu": "bleu", "rouge": "rougeL"},
+    ),
+    Parameter("source_lang", "en", "prompting.source_lang", _LANGUAGE),
+    Parameter("target_lang", "ro", "prompting.target_lang", _LANGUAGE),
+    Parameter(
+        "PREFIX", None, "prompting.input_template", "with the column behind it: `translate English to Russian: {text}`"
+    ),
+)
+
 SECTIONS: Mapping[str, tuple[Parameter, ...]] = {
     "Methods": METHODS,
     "LoRA": LORA,
@@ -146,5 +190,8 @@ SECTIONS: Mapping[str, tuple[Parameter, ...]] = {
     "8 bit Quantization": EIGHT_BIT,
     "Common Training Parameters": TRAINING,
     "Text Generation": TEXT_GENERATION,
+    "Text Classification": TEXT_CLASSIFICATION,
+    "Summarization": SUMMARIZATION,
+    "Translation": TRANSLATION,
 }
 """Section of nyuntam_adapt -> its parameters, in its order."""

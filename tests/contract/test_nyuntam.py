@@ -25,6 +25,7 @@ from sft.deployment.nyuntam_parameters import (
 )
 from sft.experiments.grids.jsonnet import BACKEND_VARIABLE, JsonnetOptions, evaluate_jsonnet
 from sft.experiments.planning.checks.sections import SectionChecks
+from sft.inference.options import DEFAULT_NEW_TOKENS, effective_generation_args
 from sft.training.options import ALIASES, REFUSED, known_defaults
 from tests.contract.documents import DOCUMENTS, ROOT
 from tests.contract.test_document_tables import known_fields
@@ -48,6 +49,14 @@ FACTS = {
         *("RESUME_FROM_CHECKPOINT", "GRADIENT_ACCUMULATION_STEPS", "GRADIENT_CHECKPOINTING", "SAVE_METHOD"),
     ],
     "Text Generation": ["packing", "dataset_text_field", "max_seq_length", "flash_attention2"],
+    "Text Classification": ["subtask"],
+    "Summarization": [
+        *("MAX_TRAIN_SAMPLES", "MAX_EVAL_SAMPLES", "max_input_length", "max_target_length", "eval_metric"),
+        "generation_max_length",
+    ],
+    "Translation": [
+        *("max_input_length", "max_target_length", "eval_metric", "source_lang", "target_lang", "PREFIX"),
+    ],
 }
 """The parameters of these sections as nyuntam_adapt documents them."""
 NO_NUMBER = {
@@ -55,6 +64,12 @@ NO_NUMBER = {
     "training.save_method",
 }
 """Keys that change speed or files, and no number."""
+ELSEWHERE = {
+    "dataset.task_type": "required",
+    "evaluation.metrics": "by the task type",
+    "model.model_args.attn_implementation": "by the machine",
+}
+"""Keys without a default of their own, and what the page says in its place."""
 PRESETS = ROOT / "etc" / "configs" / "jsonnet" / "lib" / "methods.libsonnet"
 
 
@@ -67,6 +82,8 @@ def known_keys(key: str) -> set[str]:
         return {f"{section}.{name}" for name in ("method", *dataclass_fields(LORA_CONFIG))}
     if section == QUANTIZATION:
         return {f"{section}.{name}" for name in init_defaults(BITSANDBYTES)}
+    if section == "inference.generation_args":
+        return {f"{section}.{name}" for name in effective_generation_args({}, None)}
     if section == "model.model_args":
         return {f"{section}.attn_implementation"}
     return set(known_fields())
@@ -81,7 +98,13 @@ def default_here(key: str) -> Any:
         return init_defaults(BITSANDBYTES)[name]
     if place == "adapter" and name != "method":
         return {**dataclass_defaults(LORA_CONFIG), **adapter_method("lora").known_defaults(continued=False)}[name]
-    return {"adapter.method": "none", "training.last_layer": False, "training.save_method": "adapter"}[key]
+    if place == "inference.generation_args":
+        return {"max_new_tokens": DEFAULT_NEW_TOKENS}[name]
+    if key in ("adapter.method", "training.last_layer", "training.save_method"):
+        return {"adapter.method": "none", "training.last_layer": False, "training.save_method": "adapter"}[key]
+    if key in ELSEWHERE:
+        raise LookupError(key)
+    return known_fields()[key].default
 
 
 def shown_default(key: str | None) -> str:
@@ -90,7 +113,7 @@ def shown_default(key: str | None) -> str:
     try:
         return f"`{canonical_json(default_here(key))}`".replace('"', "")
     except LookupError:
-        return "by the machine"
+        return ELSEWHERE[key]
 
 
 def row(parameter: Parameter) -> str:

@@ -27,7 +27,8 @@ FEW_LAYERS = ('lora.target_modules=["q_proj", "v_proj"]',)
 """Each of them is decomposed."""
 SHORT = ("inference.generation_args.max_new_tokens=4",)
 
-# Example -> the experiment that is run (None: there is one), and what makes it small.
+# Example, or example and what tells its experiment from another of it -> the experiment that is run (None: there is
+# one), and what makes it small.
 CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "json/conversations.json": (None, (*ONE_STEP, *SHORT)),
     "json/quantized_4bit.json": (None, ("dataset.shots=0",)),
@@ -38,6 +39,8 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "json/tweets_lora.json": (None, ("dataset.shots=1", *ONE_STEP)),
     "json/tweets_t_few.json": (None, ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/calibration.jsonnet": ("in-context-2/domain", ("inference.calibration_args.num_estimations=2",)),
+    "jsonnet/encoder_decoder.jsonnet: label": ("kind/trained", ("dataset.shots=2", *ONE_STEP)),
+    "jsonnet/encoder_decoder.jsonnet: text": ("german/as-it-is", SHORT),
     "jsonnet/generation.jsonnet": ("in-context-drawn", SHORT),
     "jsonnet/heads_and_prompts.jsonnet": ("head-lora-16/seed13", ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/initialisers.jsonnet": ("orthogonal/seed13", ("dataset.shots=1", *ONE_STEP)),
@@ -45,6 +48,7 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "jsonnet/many_labels.jsonnet": ("listed/mean", ()),
     "jsonnet/many_setups.jsonnet": ("in-context-1/batch/seed13", ()),
     "jsonnet/methods.jsonnet": ("ia3/seed13", ("dataset.shots=1", *ONE_STEP)),
+    "jsonnet/names.jsonnet": ("seq2seq-as-it-is", SHORT),
     "jsonnet/nearest_examples.jsonnet": ("nearest", ()),
     "jsonnet/own_initializer.jsonnet": ("row_sketch/seed13", ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/plain_format.jsonnet": ("plain/in-context-2", ()),
@@ -52,6 +56,7 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "jsonnet/quickstart.jsonnet": ("zero-shot", ()),
     "jsonnet/several_columns.jsonnet": ("template/in-context", ()),
     "jsonnet/summarization.jsonnet": ("lora", ("dataset.shots=2", *ONE_STEP, *SHORT)),
+    "jsonnet/synopses.jsonnet": ("seq2seq-lora", ("dataset.shots=2", *ONE_STEP, *SHORT)),
     "jsonnet/translation.jsonnet": ("zero-shot", SHORT),
     "jsonnet/tweets_demo.jsonnet": ("in-context-04", ()),
 }
@@ -82,19 +87,24 @@ class Silent:
         """After the last job."""
 
 
+def example_of(chosen: str) -> str:
+    """The file of a key of `CHOSEN`."""
+    return chosen.partition(": ")[0]
+
+
 def test_every_example_without_the_hub_is_run() -> None:
     names = {path.relative_to(FOLDER).as_posix() for kind in ("json", "jsonnet") for path in (FOLDER / kind).iterdir()}
     examples = {name for name in names if name.endswith((".json", ".jsonnet"))}
-    assert examples - HUB == set(CHOSEN)
+    assert examples - HUB == set(map(example_of, CHOSEN))
 
 
 TOO_LONG = "too long"
 
 
-def written(example: str, *more: str) -> Any:
-    """The config of the experiment that is chosen of an example."""
-    only, overrides = CHOSEN[example]
-    loaded = load_grid(FOLDER / example, GridOptions(overrides=(*FOUR_ROWS, *overrides, *more), only=only))
+def written(chosen: str, *more: str) -> Any:
+    """The config of an experiment that is chosen."""
+    only, overrides = CHOSEN[chosen]
+    loaded = load_grid(FOLDER / example_of(chosen), GridOptions(overrides=(*FOUR_ROWS, *overrides, *more), only=only))
     (config,) = loaded.configs.values()
     return config
 
@@ -105,7 +115,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> GridRun:
 
     Paths lead as far up from either folder of examples.
     """
-    configs = {example: {**written(example), "name": example} for example in CHOSEN if missing(example) is None}
+    configs = {
+        example: {**written(example), "name": example} for example in CHOSEN if missing(example_of(example)) is None
+    }
     too_long = {**written("json/quantized_8bit.json", "inference.max_seq_length=4"), "name": TOO_LONG}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
@@ -117,7 +129,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> GridRun:
 
 @pytest.mark.parametrize("example", CHOSEN)
 def test_an_example_runs(example: str, ran: GridRun) -> None:
-    if (reason := missing(example)) is not None:
+    if (reason := missing(example_of(example))) is not None:
         pytest.skip(reason)
     failed = ran.outcome.statuses.get(example)
     assert failed is None, failed.error

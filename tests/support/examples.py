@@ -9,7 +9,14 @@ HUB = {"json/tweets_qwen.json", "jsonnet/tweets_qwen.jsonnet", "jsonnet/tweets_h
 _DEMO = ROOT / "data" / "demo"
 _TWEETS = _DEMO / "tweets" / "test.jsonl"
 _ENCODER = _DEMO / "all-MiniLM-L6-v2" / "config.json"
-_FILES = {"json/tweets_head.json": _ENCODER, "jsonnet/heads_and_prompts.jsonnet": _ENCODER}
+_T5 = _DEMO / "small-t5" / "config.json"
+_FILES = {
+    "json/tweets_head.json": _ENCODER,
+    "jsonnet/encoder_decoder.jsonnet": _T5,
+    "jsonnet/heads_and_prompts.jsonnet": _ENCODER,
+    "jsonnet/names.jsonnet": _T5,
+    "jsonnet/synopses.jsonnet": _T5,
+}
 """Those with models or data of `make demo-models` and `make demo-data-tasks` -> a file that they leave."""
 OF_TASK_DATA = {
     "jsonnet/encoder_decoder.jsonnet",
