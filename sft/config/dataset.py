@@ -79,7 +79,8 @@ class DatasetConfig(Section):
     """How local files are read: encoding, separator, sheet, ..."""
 
     task_type: str
-    """What is asked of a row: `classification`, `generation`, `summarization`, `translation` or `text`."""
+    """What is asked of a row: `classification`, `multilabel`, `generation`, `summarization`, `translation` or
+    `text`."""
 
     shots: Annotated[int, Field(ge=0)] | Literal["all"] = 0
     """Training rows: N per label for classification, N in total for generation; 0 = zero-shot; `all` = whole split;
@@ -105,6 +106,16 @@ class DatasetConfig(Section):
 
     labels: list[GoldValue] | dict[str, str] | None = None
     """Label set: gold values as a list, or as a map to the words the model reads; default: that of the train split."""
+
+    labels_separator: Annotated[str, Field(min_length=1)] | None = None
+    """Multilabel: text between the labels of a cell, such as `;`, in which `[]` is a row without labels; default none:
+    cells are lists.
+    """
+
+    negatives: Annotated[int, Field(ge=0)] = 3
+    """Multilabel, prompted: labels that a training row lacks and is asked about, at most, drawn under `seeds.shots`,
+    beside all that it has; default 3.
+    """
 
     splits: SplitsConfig = SplitsConfig()
     """Names, files or shares of the train, dev and test rows."""

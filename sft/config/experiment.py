@@ -96,7 +96,8 @@ class ExperimentConfig(Section):
         """`prompting` overlaid by `inference.prompting`."""
         overrides = self.inference.prompting
         written = {key: getattr(overrides, key) for key in overrides.model_fields_set}
-        for key in ("input_columns", "format"):  # `prompting` has no null for these: null leaves them as they are
+        # `prompting` has no null for these: null leaves them as they are.
+        for key in ("input_columns", "format", "label_template"):
             if written.get(key) is None:
                 written.pop(key, None)
         return self.prompting.model_copy(update={**written, "train_turns": "last"})

@@ -8,6 +8,8 @@ from sft.config.prompting import PromptingOverrides, Tokens
 from sft.config.section import Section
 from sft.config.training import ExampleSelection
 
+DEFAULT_THRESHOLD = 0.5
+
 
 class LabelScoringConfig(Section):
     """How the scores of labels are compared, from what the infer stage saved."""
@@ -52,6 +54,11 @@ class InferenceConfig(Section):
 
     calibration_args: dict[str, Any] = {}
     """`calibration_fn` and that calibrator's options; default `{calibration_fn: none}`."""
+
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["fit"] = DEFAULT_THRESHOLD
+    """Multilabel: least probability of a label that is predicted, or `fit`: chosen by micro F1 on training rows;
+    default 0.5.
+    """
 
     prompting: PromptingOverrides = PromptingOverrides()
     """Keys of `prompting` that differ at inference only."""

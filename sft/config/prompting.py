@@ -30,6 +30,11 @@ class PromptingConfig(Section):
     max_output_length: Tokens | None = None
     """Tokens kept of the output in prompts and training, never of a reference; default all. A label is never cut."""
 
+    label_template: str = "{label}?"
+    """Multilabel, prompted: the line after the input that asks about one label, answered by yes or no; default
+    `{label}?`.
+    """
+
     format: Literal["auto", "chat", "plain"] = "auto"
     """`chat`: the chat template; `plain`: question and `Answer:`; default auto: chat where there is a template."""
 
@@ -65,6 +70,9 @@ class PromptingOverrides(Section):
 
     max_output_length: Tokens | None = None
     """As `prompting.max_output_length`."""
+
+    label_template: str | None = None
+    """As `prompting.label_template`."""
 
     format: Literal["auto", "chat", "plain"] | None = None
     """As `prompting.format`."""

@@ -1,11 +1,12 @@
 """From a `dataset` section to the rows of train, dev and test, and to the fingerprint of what was read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sft.config.dataset import DatasetConfig
-from sft.data.cells.derived import UsedColumns, with_derived
+from sft.data.cells.derived import DerivedTable, UsedColumns, with_derived
+from sft.data.cells.label_lists import GoldColumn
 from sft.data.cells.missing import RowNames, complete_rows
 from sft.data.files.delimited import WITH_QUOTING
 from sft.data.files.dialects import SEPARATORS, has_no_quoting
@@ -97,13 +98,27 @@ def _name_of(source: SplitSource) -> str:
             raise TypeError("a hub split has no file")
 
 
+@dataclass(frozen=True)
+class GoldReading:
+    """How the output column is read.
+
+    Attributes:
+        strata: column of which shares and folds cut each value alike, unless `splits.stratify` is false; None cuts any
+            rows.
+        made_by: makes the gold of the column's cells; None where they are it.
+    """
+
+    strata: str | None = None
+    made_by: GoldColumn | None = None
+
+
 def load_splits(
     dataset: DatasetConfig,
     input_columns: Sequence[str],
     output_column: str,
     folder: Path,
     revision: str | None,
-    strata: str | None = None,
+    gold: GoldReading | None = None,
 ) -> Splits:
     """The rows of every split of an experiment.
 
@@ -117,20 +132,20 @@ def load_splits(
         output_column: column with the gold label or reference.
         folder: folder of the config.
         revision: pinned commit of a hub data set; None for local data.
-        strata: column of which shares and folds cut each value alike, unless `splits.stratify` is false; None cuts
-            any rows.
+        gold: what a task says of the output column.
 
     Raises:
         UserError: a path, split, column, cell or byte is not as it must be.
     """
+    gold = gold or GoldReading()
     available = _available(dataset, folder, revision)
     layout = find_layout(dataset, available, folder)
     further = filter(None, (dataset.splits.group_by, *(dataset.keep_columns or ())))
     used = UsedColumns(tuple(dict.fromkeys(input_columns)), output_column, tuple(further))
-    tables = {role: _read_used(role, source, dataset, used) for role, source in layout.roles().items()}
+    tables = {role: _read_used(role, source, dataset, used, gold.made_by) for role, source in layout.roles().items()}
     if layout.whole is not None:
         (whole,) = tables.values()
-        found = _cut(whole, layout, dataset, used, strata)
+        found = _cut(whole, layout, dataset, used, gold.strata)
     else:
         found = _splits({role: _all_rows(table) for role, table in tables.items()}, layout, dataset, used)
     unused = tuple(name for name, source in available.items() if source not in layout.roles().values())
@@ -171,11 +186,16 @@ def _hub_fingerprint(dataset: DatasetConfig, folder: Path, commit: str) -> dict[
     }
 
 
-def _read_used(role: str, source: SplitSource, dataset: DatasetConfig, used: UsedColumns) -> Table:
-    """A split with the used columns that are made of others."""
+def _read_used(
+    role: str, source: SplitSource, dataset: DatasetConfig, used: UsedColumns, gold: GoldColumn | None
+) -> Table:
+    """A split with the used columns that are made of others, and the gold."""
     table = _read(source, dataset)
     names = RowNames(role, source, table)
-    return with_derived(table, used, names.one, drop=dataset.on_missing == "drop")
+    found = with_derived(table, used, names.one, drop=dataset.on_missing == "drop")
+    if gold is None or not found.has(used.output):
+        return found
+    return DerivedTable(found, {used.output: gold(found.column(used.output), found.n_rows, names.one)})
 
 
 def _read(source: SplitSource, dataset: DatasetConfig) -> Table:

@@ -72,6 +72,11 @@ class Rows(Sequence[Row]):
     __hash__ = None  # type: ignore[assignment]
 
 
+def alone(text: str) -> tuple[str, ...]:
+    """The gold values in the text of an output cell, where each is one."""
+    return (text,)
+
+
 def texts_of(rows: Sequence[Row], column: str) -> Sequence[str]:
     """The cells of a column as text, in the order of the rows; without making rows of a table."""
     if not isinstance(rows, Rows):

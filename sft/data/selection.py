@@ -1,16 +1,20 @@
 """Which rows of the splits are used: caps (`max_n_*`) first, then shots; all of them nested."""
 
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from sft.config.dataset import DatasetConfig
-from sft.data.rows import Row, Split, Splits, indices_of, picked, texts_of
+from sft.data.rows import Row, Split, Splits, alone, indices_of, picked, texts_of
 from sft.data.sampling import nested_positions, random_for, shuffled
 from sft.exceptions import DataError
 from sft.wording import and_more, listed, shown
 
 SHOWN_VALUES = 10
+
+ValuesIn = Callable[[str], Collection[str]]
+"""From the text of an output cell to the gold values in it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,12 @@ class Selection:
 
 
 def select(
-    dataset: DatasetConfig, splits: Splits, output_column: str, label_values: Sequence[str] | None, shots_seed: int
+    dataset: DatasetConfig,
+    splits: Splits,
+    output_column: str,
+    label_values: Sequence[str] | None,
+    shots_seed: int,
+    values_in: ValuesIn = alone,
 ) -> Selection:
     """The rows that an experiment uses.
 
@@ -46,6 +55,7 @@ def select(
         output_column: column with the gold.
         label_values: gold values of the label set as text; None = not a classification.
         shots_seed: `seeds.shots`.
+        values_in: the gold values of a row; one that has several counts for each of them.
 
     Raises:
         DataError: fewer rows than shots (unless `if_fewer: use_all`); names every short label.
@@ -55,12 +65,14 @@ def select(
     if splits.folds:
         # Which rows train is each fold's own matter: none of all, lest one be shown before its own fold is tested.
         return Selection((), (), None, sample(splits.test.rows, dataset.max_n_test, "max_n_test", seed, stratum))
-    known = _known_rows(splits.train, output_column, label_values)
+    known = _known_rows(splits.train, output_column, label_values, values_in)
     train = sample(known, dataset.max_n_train, "max_n_train", seed, stratum)
-    others = [] if label_values is None else _values_outside(splits.train, output_column, label_values)
+    others = [] if label_values is None else _values_outside(splits.train, output_column, label_values, values_in)
+    is_drawn = label_values is not None and dataset.shots not in (0, "all")
+    groups = rows_by_label(train, output_column, label_values or (), values_in) if is_drawn else {"": train}
     return Selection(
         train=train,
-        shots=_shots(dataset, train, output_column, label_values, shots_seed, others),
+        shots=_shots(dataset, train, groups, shots_seed, others),
         dev=None if splits.dev is None else sample(splits.dev.rows, dataset.dev_cap, "max_n_dev", seed, stratum),
         test=sample(splits.test.rows, dataset.max_n_test, "max_n_test", seed, stratum),
     )
@@ -106,12 +118,15 @@ def _with_places(split: Split, places: Collection[int]) -> Split:
     return replace(split, rows=picked(split.rows, positions))
 
 
-def rows_by_label(rows: Sequence[Row], column: str, label_values: Sequence[str]) -> dict[str, Sequence[Row]]:
+def rows_by_label(
+    rows: Sequence[Row], column: str, label_values: Sequence[str], values_in: ValuesIn = alone
+) -> dict[str, Sequence[Row]]:
     """Rows of each label in the order of `label_values`; rows of other labels are left out."""
     positions: dict[str, list[int]] = {value: [] for value in label_values}
     for position, text in enumerate(texts_of(rows, column)):
-        if text in positions:
-            positions[text].append(position)
+        for value in values_in(text):
+            if value in positions:
+                positions[value].append(position)
     return {value: picked(rows, own) for value, own in positions.items()}
 
 
@@ -120,48 +135,76 @@ def counts_text(counts: Mapping[str, int]) -> str:
     return "per label: " + ", ".join(f"{shown(label)}: {count}" for label, count in counts.items())
 
 
-def _known_rows(train: Split | None, column: str, label_values: Sequence[str] | None) -> Sequence[Row]:
+def _known_rows(
+    train: Split | None, column: str, label_values: Sequence[str] | None, values_in: ValuesIn
+) -> Sequence[Row]:
     if train is None:
         return ()
     if label_values is None or column not in train.columns:
         return train.rows
     known, texts = set(label_values), texts_of(train.rows, column)
-    if known.issuperset(texts):
+    outside = {text for text in set(texts) if not known.issuperset(values_in(text))}
+    if not outside:
         return train.rows
-    return picked(train.rows, [position for position, text in enumerate(texts) if text in known])
+    return picked(train.rows, [position for position, text in enumerate(texts) if text not in outside])
 
 
-def _values_outside(train: Split | None, column: str, label_values: Sequence[str]) -> list[str]:
+def _values_outside(train: Split | None, column: str, label_values: Sequence[str], values_in: ValuesIn) -> list[str]:
     """Gold values of the train split that are not in the label set."""
     if train is None or column not in train.columns:
         return []
-    return sorted(set(texts_of(train.rows, column)).difference(label_values))
+    there = {value for text in set(texts_of(train.rows, column)) for value in values_in(text)}
+    return sorted(there.difference(label_values))
 
 
 def _shots(
     dataset: DatasetConfig,
     train: Sequence[Row],
-    column: str,
-    label_values: Sequence[str] | None,
+    groups: Mapping[str, Sequence[Row]],
     seed: int,
     others: Sequence[str],
 ) -> Sequence[Row]:
+    """The shots.
+
+    Args:
+        dataset: the config.
+        train: the rows they are drawn from.
+        groups: these by label, under `""` where there are no labels.
+        seed: `seeds.shots`.
+        others: gold values that are outside the label set.
+    """
     if dataset.shots == 0:
         return ()
     if dataset.shots == "all":
         if not train:
             raise DataError("shots: all, but the train split has no rows with a label of the label set")
         return train
-    groups = {"": train} if label_values is None else rows_by_label(train, column, label_values)
-    if dataset.shots_by == "total" and label_values is not None:
+    if dataset.shots_by == "total" and "" not in groups:
         _check_enough(dataset, groups, others, least=1)
         _check_total(dataset, {label: len(rows) for label, rows in groups.items()})
         drawn = set(_in_proportion(groups, dataset.shots, seed))
     else:
         _check_enough(dataset, groups, others, least=dataset.shots)
-        parts = (_first(indices_of(rows), dataset.shots, seed, label) for label, rows in groups.items())
-        drawn = set(chain.from_iterable(parts))
+        drawn = _of_each({label: indices_of(rows) for label, rows in groups.items()}, dataset.shots, seed)
     return picked(train, [position for position, index in enumerate(indices_of(train)) if index in drawn])
+
+
+def _of_each(groups: Mapping[str, Sequence[int]], n: int, seed: int) -> set[int]:
+    """Rows such that each label has `n`, or all it has; a row of several labels counts for each of them.
+
+    They are taken round by round, in each round one of every label that does not have one more already, so that the
+    few are among the many.
+    """
+    if sum(map(len, groups.values())) == len(set(chain.from_iterable(groups.values()))):
+        return set(chain.from_iterable(_first(indices, n, seed, label) for label, indices in groups.items()))
+    orders = {label: iter(_first(indices, len(indices), seed, label)) for label, indices in groups.items()}
+    members = {label: set(indices) for label, indices in groups.items()}
+    drawn: set[int] = set()
+    for round_number in range(1, n + 1):
+        for label, order in orders.items():
+            if len(drawn & members[label]) < round_number:
+                drawn.update(itertools.islice((index for index in order if index not in drawn), 1))
+    return drawn
 
 
 def _first(indices: Sequence[int], n: int, seed: int, label: str) -> list[int]:
@@ -180,7 +223,7 @@ def _in_proportion(groups: Mapping[str, Sequence[Row]], n: int, seed: int) -> li
     for label, rows in groups.items():
         for place, index in enumerate(_first(indices_of(rows), n, seed, label)):
             ranked.append((place > 0, (2 * place + 1) / (2 * len(rows)), ties[label], index))
-    return [index for *_, index in sorted(ranked)[:n]]
+    return list(dict.fromkeys(index for *_, index in sorted(ranked)))[:n]
 
 
 def _check_total(dataset: DatasetConfig, counts: Mapping[str, int]) -> None:

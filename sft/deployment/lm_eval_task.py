@@ -95,7 +95,8 @@ class _TaskMaker:
         inputs, column = self.prompts.inputs, self.prompts.experiment.config.prompting.output_column
         labels = inputs.labels
         if labels is None or not inputs.task.uses("inference.label_scoring"):
-            raise UserError("--lm-eval: lm-eval scores labels, and this experiment generates texts")
+            asked = "judges each label by itself" if inputs.task.has_label_sets else "generates texts"
+            raise UserError(f"--lm-eval: lm-eval scores labels, and this experiment {asked}")
         objective = objective_of(self.prompts.experiment.config, inputs.task.objectives)
         if objective.has_head:
             raise UserError(f"--lm-eval: lm-eval scores labels as text, and {objective.name} answers with a head")

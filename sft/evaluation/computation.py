@@ -14,9 +14,11 @@ from sft.evaluation.checks import require_packages
 from sft.evaluation.metrics.entry import PER_ROW, MetricEntry, Range, WordSplitter
 from sft.evaluation.metrics.hub import arguments_key, compute_hub_metric
 from sft.evaluation.metrics.own import compute_own_metric
+from sft.evaluation.metrics.set_counts import per_label
 from sft.evaluation.selection import entries_of, entry_of, higher_is_better, options_of, result_name, source_of
 from sft.evaluation.unseen import unseen_references
 from sft.exceptions import DataError, UserError
+from sft.labels.label_sets import flags
 from sft.registry import import_object
 
 
@@ -32,6 +34,7 @@ class MetricInputs:
         split_words: splits a text into words for BLEU and ROUGE; None for the metrics' own way.
         token_sums: (rows, 2) sum of the log-probabilities of a row's tokens, in nats, and their number; None but of
             texts that are measured whole.
+        has_label_sets: whether gold and predictions are texts of `label_sets.set_text`.
     """
 
     gold: Sequence[str]
@@ -40,6 +43,12 @@ class MetricInputs:
     probabilities: NDArray[np.float64] | None = None
     split_words: WordSplitter | None = None
     token_sums: NDArray[np.float64] | None = None
+    has_label_sets: bool = False
+
+    @property
+    def has_one_label(self) -> bool:
+        """Whether each row has one label of a set."""
+        return self.labels is not None and not self.has_label_sets
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def compute_metrics(
     if not inputs.gold:
         raise DataError("there is no row to compute metrics on")
     require_packages(metrics)
-    asked = [*metrics, "confusion_matrix"] if inputs.labels is not None else list(metrics)
+    asked = [*metrics, "confusion_matrix"] if inputs.has_one_label else list(metrics)
     computed = {
         entry: _compute_entry(entry, _columns(entry, task_type, inputs), options_of(entry, options, folder), inputs)
         for entry in entries_of(asked)
@@ -98,7 +107,7 @@ def compute_metrics(
     numbers = {key: value for metric in ranked for key, value in metric.numbers.items()}
     results = {key: float(value) if math.isfinite(value) else None for key, value in numbers.items()}
     directions = {key: metric.higher_is_better for metric in ranked for key in metric.numbers}
-    details = {**_details(computed, inputs.labels), "higher_is_better": directions}
+    details = {**_details(computed, inputs), "higher_is_better": directions}
     ranges = {key: metric.range for metric in ranked if not metric.is_ours for key in metric.numbers}
     details |= {"range": ranges} if ranges else {}
     if inputs.labels is None:
@@ -171,6 +180,10 @@ def _plain_columns(inputs: MetricInputs) -> _Columns:
         return _Columns([storable(text) for text in inputs.predictions], [storable(text) for text in inputs.gold])
     places = {label: place for place, label in enumerate(inputs.labels)}
     try:
+        if inputs.has_label_sets:
+            return _Columns(
+                *(flags(texts, inputs.labels).astype(int).tolist() for texts in (inputs.predictions, inputs.gold))
+            )
         return _Columns([places[value] for value in inputs.predictions], [places[value] for value in inputs.gold])
     except KeyError as error:
         raise DataError(f"value {error.args[0]!r} is not in the label set {list(inputs.labels)}") from error
@@ -184,7 +197,7 @@ def storable(text: str) -> str:
 def _compute_entry(
     entry: MetricEntry, columns: _Columns, arguments: Mapping[str, Any], inputs: MetricInputs
 ) -> Mapping[str, Any]:
-    metric_class = import_object(entry.module)
+    metric_class = import_object((inputs.has_label_sets and entry.of_sets) or entry.module)
     given = dict(arguments)
     if inputs.labels is not None:
         given["n_labels"] = len(inputs.labels)
@@ -198,11 +211,15 @@ def _compute_entry(
     return result
 
 
-def _details(computed: Mapping[MetricEntry, Mapping[str, Any]], labels: tuple[str, ...] | None) -> dict[str, Any]:
+def _details(computed: Mapping[MetricEntry, Mapping[str, Any]], inputs: MetricInputs) -> dict[str, Any]:
     details: dict[str, Any] = {}
     for entry, values in computed.items():
         details.update({key: value for key, value in values.items() if key not in (*entry.results, PER_ROW)})
-    if labels is not None:
-        details["labels"] = list(labels)
-        details["per_label"] = dict(zip(labels, details["per_label"], strict=True))
+    if inputs.labels is None:
+        return details
+    if inputs.has_label_sets:
+        details["has_label_sets"] = True
+        details["per_label"] = per_label(flags(inputs.gold, inputs.labels), flags(inputs.predictions, inputs.labels))
+    details["labels"] = list(inputs.labels)
+    details["per_label"] = dict(zip(inputs.labels, details["per_label"], strict=True))
     return details

@@ -60,8 +60,13 @@ class SplitOutput:
     token_sums: Scores | None = None
     """(rows, 2) sum of the log-probabilities of a row's tokens, in nats, and their number; None but of texts that are
     measured whole."""
+    threshold: dict[str, Any] | None = None
+    """How the least probability of a predicted label was found, where it was."""
+    has_label_sets: bool = False
+    """Whether rows have any number of labels: `predictions` are then texts of `label_sets.set_text`, probabilities are
+    those of each label by itself, and `label_logprobs` (rows, labels, 2) those of yes and no."""
 
-    def by_label(self, scores: Scores | None, index: int) -> dict[str, float] | None:
+    def by_label(self, scores: Scores | None, index: int) -> dict[str, Any] | None:
         """One row's numbers by label."""
         if scores is None or self.labels is None:
             return None
@@ -100,7 +105,7 @@ def from_scores(infers: Mapping[str, JobFolder], inputs: Inputs, folder: Path) -
     outputs = {}
     for split in inputs.evaluated():
         measured = saved[EVAL].of_split(split)
-        _require_same_rows(infers[EVAL], inputs, split, measured.source_index.tolist())
+        require_same_rows(infers[EVAL], inputs, split, measured.source_index.tolist())
         plain = LabelChoice.of(rule.scores(measured), labels)
         calibrated = None if calibration is None else calibration.run(split, saved, rule)
         chosen = plain if calibrated is None else LabelChoice.of(calibrated.scores, labels)
@@ -130,7 +135,7 @@ def from_texts(infers: Mapping[str, JobFolder], inputs: Inputs, _folder: Path) -
     outputs = {}
     for split in inputs.evaluated():
         own = [record for record in records if record["split"] == split]
-        _require_same_rows(infer, inputs, split, [record["source_index"] for record in own])
+        require_same_rows(infer, inputs, split, [record["source_index"] for record in own])
         outputs[split] = SplitOutput([record["text"] for record in own])
     return outputs
 
@@ -143,12 +148,23 @@ def from_token_sums(infers: Mapping[str, JobFolder], inputs: Inputs, _folder: Pa
         own = saved["splits"] == split
         if split == "test" and inputs.fold is not None:  # a stage that serves all folds has the rows of the others too
             own &= np.isin(saved["source_index"], indices_of(inputs.selection.test))
-        _require_same_rows(infers[EVAL], inputs, split, saved["source_index"][own].tolist())
+        require_same_rows(infers[EVAL], inputs, split, saved["source_index"][own].tolist())
         sums = np.stack([saved["token_logprobs"][own], saved["tokens"][own].astype(np.float64)], axis=1)
         outputs[split] = SplitOutput([f"{number:.6g}" for number in perplexity(sums.T)], token_sums=sums)
     return outputs
 
 
-def _require_same_rows(infer: JobFolder, inputs: Inputs, split: str, found: list[int]) -> None:
+def require_same_rows(infer: JobFolder, inputs: Inputs, split: str, found: list[int]) -> None:
+    """Make sure that a stage answered the evaluated rows of a split.
+
+    Args:
+        infer: the stage.
+        inputs: the experiment's rows.
+        split: of them.
+        found: `source_index` of each row that was answered, in order.
+
+    Raises:
+        StageFailure: it answered others.
+    """
     if found != [row.source_index for row in inputs.evaluated()[split]]:
         raise StageFailure(f"{infer.path} holds other {split} rows than this experiment evaluates", kind="no_result")

@@ -108,7 +108,18 @@ def _joined(outputs: Sequence[SplitOutput], order: Sequence[int]) -> SplitOutput
         _joined_choice(plain, order) if plain else None,
         _joined_record([output.calibration for output in outputs if output.calibration is not None]),
         token_sums=_ordered([output.token_sums for output in outputs], order),
+        threshold=_joined_threshold([output.threshold for output in outputs if output.threshold is not None]),
+        has_label_sets=outputs[0].has_label_sets,
     )
+
+
+def _joined_threshold(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What each fold found, as lists with a place per fold, and all that was warned of."""
+    if not records:
+        return None
+    warnings = list(dict.fromkeys(text for record in records for text in record["warnings"]))
+    lists = {key: [record[key] for record in records] for key in records[0] if key not in ("row_set", "trained_on")}
+    return {**records[0], **lists, "warnings": warnings}
 
 
 def _joined_choice(choices: Sequence[LabelChoice], order: Sequence[int]) -> LabelChoice:

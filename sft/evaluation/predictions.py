@@ -17,6 +17,7 @@ from typing import Any
 from sft.data.cells.conversations import Conversation, OpenConversation
 from sft.data.rows import Row
 from sft.evaluation.outputs import SplitOutput
+from sft.labels.label_sets import members
 from sft.runs.atomic import write_text
 
 OUR_COLUMNS = (
@@ -45,20 +46,21 @@ class Prediction:
     """What is known of one evaluated row beside its data.
 
     Attributes:
-        text: the predicted gold value, or the generated text.
+        text: the predicted gold value, or the generated text; where rows have any number of labels the list of them.
         index: position among the evaluated rows of its split, from 0.
         source_index: row in its split as read, from 0.
         icl_indices: where each row has examples of its own (`random_icl`, `nearest`), those rows.
-        label_logprobs: by label, raw sums of log-probabilities, in nats.
+        label_logprobs: by label, raw sums of log-probabilities, in nats; where rows have any number of labels those of
+            yes and no.
         probabilities: by label, normalised and calibrated; `text` is the argmax of these.
         label_mass: how much probability falls on any label: the sum over `label_logprobs` as probabilities.
     """
 
-    text: str
+    text: str | Sequence[str]
     index: int
     source_index: int
     icl_indices: Sequence[int] | None = None
-    label_logprobs: Mapping[str, float] | None = None
+    label_logprobs: Mapping[str, Any] | None = None
     probabilities: Mapping[str, float] | None = None
     label_mass: float | None = None
     fold: int | None = None
@@ -122,7 +124,7 @@ def prediction_record(columns: Mapping[str, Any], prediction: Prediction) -> dic
     for name in ("label_logprobs", "probabilities"):
         by_label = getattr(prediction, name)
         if by_label is not None:
-            record[name] = {label: _plain(float(number)) for label, number in by_label.items()}
+            record[name] = {label: _plain(number) for label, number in by_label.items()}
     if prediction.label_mass is not None:
         record["label_mass"] = _plain(float(prediction.label_mass))
     if prediction.fold is not None:
@@ -150,8 +152,9 @@ def prediction_records(
     """
     records = []
     for place, row in enumerate(rows):
+        text = output.predictions[place]
         prediction = Prediction(
-            text=output.predictions[place],
+            text=list(members(text)) if output.has_label_sets else text,
             index=first + place,
             source_index=row.source_index,
             icl_indices=None if examples is None else examples[place],

@@ -21,7 +21,7 @@ from sft.evaluation.outputs import LabelChoice
 from sft.evaluation.predictions import has_folds, read_predictions, stored_name
 from sft.evaluation.results import word_splitter
 from sft.evaluation.row_metrics import is_same, row_sums
-from sft.evaluation.rows import EvaluatedRows, labelled_rows, matches, read_rows
+from sft.evaluation.rows import EvaluatedRows, labelled_rows, matches, read_rows, set_rows
 from sft.evaluation.selection import DEV, LABEL_MASS, UNCALIBRATED, entries_of, options_of, split_prefix
 from sft.exceptions import SftError
 from sft.models.tokenizers import load_tokenizer
@@ -159,14 +159,17 @@ def predicted_rows(
     records = read_predictions(job.predictions(_SPLITS[prefix], "jsonl"))
     config = metrics["config"]
     column = stored_name(config["prompting"]["output_column"], of_folds=has_folds(config))
-    gold, predictions = [json_text(record[column]) for record in records], [item["predictions"] for item in records]
-    labels = (metrics.get("details") or {}).get("labels")
+    gold, predictions = ([json_text(record[name]) for record in records] for name in (column, "predictions"))
+    details = metrics.get("details") or {}
+    labels = details.get("labels")
     if not isinstance(labels, list):
         chosen = _recomputable(metrics) if names is None else names
         per_row = _text_rows(job, metrics, chosen, [list(map(storable, texts)) for texts in (predictions, gold)])
         return EvaluatedRows(matches(predictions, gold, metrics["config"].get("evaluation", {})), per_row=per_row)
     masses = [record.get("label_mass") for record in records]
     masses_known = {} if None in masses else {LABEL_MASS: np.array(masses, dtype=np.float64)}
+    if details.get("has_label_sets"):
+        return set_rows(labels, gold, predictions, masses_known)
     rows = labelled_rows(labels, gold, predictions, _by_label(records, "probabilities", labels), masses_known)
     sums = _by_label(records, "label_logprobs", labels)
     has_calibrator = any(key.startswith(f"{prefix}{UNCALIBRATED}") for key in metrics["results"])

@@ -35,6 +35,8 @@ def split_results(inputs: Inputs, split: str, output: SplitOutput, record: JobRe
     if output.label_mass is not None:
         results[LABEL_MASS] = float(output.label_mass.mean())
         directions[LABEL_MASS] = True
+    if output.threshold is not None:
+        details["threshold"] = output.threshold
     if output.calibration is not None:
         details["calibration"] = output.calibration
     return MetricResults(results, details | {"higher_is_better": directions}, per_row)
@@ -75,6 +77,7 @@ def metrics_of_split(
         probabilities=output.probabilities,
         token_sums=output.token_sums,
         split_words=words,
+        has_label_sets=inputs.task.has_label_sets,
     )
     return compute_metrics(names, inputs.task.name, metric_inputs, config.evaluation.model_extra or {}, folder)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sft.evaluation.metrics.exact_match import is_match
 from sft.evaluation.metrics.formulas import brier_scores, log_losses
 from sft.evaluation.selection import DEV, UNCALIBRATED, entry_of, options_of
+from sft.labels.label_sets import flags
 from sft.runs.array_files import read_arrays
 from sft.runs.atomic import atomic_file
 
@@ -36,6 +37,8 @@ class EvaluatedRows:
         brier: (rows,) squared distance between the probabilities and the gold label's unit vector; None in generation
             and in files of earlier versions.
         confidence: (rows,) probability of the most probable label; likewise.
+        gold_sets: (rows, labels) whether a row has each label; None but where rows have any number of them.
+        predicted_sets: (rows, labels) whether it is given it; likewise.
         per_row: by result, (rows,) or (rows, numbers), what a metric needs of each row beside these.
         slices: by column of `evaluation.slices`, (rows,) the slice of each row.
         uncalibrated: the same rows without the calibrator; None where there is none or they are not known.
@@ -47,6 +50,8 @@ class EvaluatedRows:
     log_loss: NDArray[np.float64] | None = None
     brier: NDArray[np.float64] | None = None
     confidence: NDArray[np.float64] | None = None
+    gold_sets: NDArray[np.bool_] | None = None
+    predicted_sets: NDArray[np.bool_] | None = None
     per_row: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     slices: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     uncalibrated: "EvaluatedRows | None" = None
@@ -78,6 +83,8 @@ def evaluated_rows(
     own = {result: values for result, values in per_row.items() if not result.startswith(UNCALIBRATED)}
     if output.labels is None:
         return EvaluatedRows(matches(output.predictions, gold, written), per_row=own)
+    if output.has_label_sets:
+        return set_rows(output.labels, gold, output.predictions, own)
     before = {result.removeprefix(UNCALIBRATED): per_row[result] for result in per_row.keys() - own.keys()}
     plain = output.uncalibrated
     found = labelled_rows(output.labels, gold, output.predictions, output.probabilities, own)
@@ -125,6 +132,24 @@ def labelled_rows(
         brier=brier_scores(probabilities, wanted),
         confidence=probabilities.max(axis=1),
     )
+
+
+def set_rows(
+    labels: Sequence[str], gold: Sequence[str], predictions: Sequence[str], per_row: Mapping[str, NDArray[Any]]
+) -> EvaluatedRows:
+    """Rows with any number of labels.
+
+    Args:
+        labels: the label set.
+        gold: texts of `label_sets.set_text`.
+        predictions: as many.
+        per_row: as in `EvaluatedRows`.
+
+    Raises:
+        KeyError: a label outside the set.
+    """
+    wanted, given = flags(gold, labels), flags(predictions, labels)
+    return EvaluatedRows((wanted == given).all(axis=1), gold_sets=wanted, predicted_sets=given, per_row=per_row)
 
 
 def write_rows(path: Path, rows: Mapping[str, EvaluatedRows]) -> None:

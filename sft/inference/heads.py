@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class HeadScoring:
-    """Scores depend on how much runs at once by rounding alone, and are bounded by their tokens."""
+    """Log-probabilities of labels that exclude each other.
+
+    Scores depend on how much runs at once by rounding alone, and are bounded by their tokens."""
 
     def has_step(self, config: ExperimentConfig, step: int) -> bool:
         """Whatever batch size is written."""
@@ -44,20 +46,39 @@ class HeadScoring:
         labels = asked.inputs.labels
         if labels is None:
             raise ValueError("a head needs a label set")
-        found = _logprobs(asked, labels.values)
-        wrong = np.isnan(found).any(axis=1).sum()
+        found = self.logprobs(_logits(asked, labels.values))
+        wrong = np.isnan(found).reshape(len(found), -1).any(axis=1).sum()
         if wrong:
             raise StageFailure(f"the model gives no numbers (NaN) as label scores of {wrong} rows", kind="model")
-        ones = np.ones(len(labels.values), dtype=np.int64)
+        ones = np.ones(found.shape[-1], dtype=np.int64)
         write_scores(job.scores, asked.places, found, np.zeros_like(found), ones, np.zeros_like(ones))
         return Answered(job.scores)
 
+    def logprobs(self, logits: "np.ndarray") -> "np.ndarray":
+        """(rows, labels) natural logarithms of probabilities that sum to 1 over the labels."""
+        import numpy as np
+
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        found: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return found
+
+
+class SetScoring(HeadScoring):
+    """Log-probabilities of labels of which a row has any number."""
+
+    def logprobs(self, logits: "np.ndarray") -> "np.ndarray":
+        """(rows, labels, 2) natural logarithms of the probabilities that a label is there, and that it is not."""
+        import numpy as np
+
+        return np.stack([-np.logaddexp(0.0, -logits), -np.logaddexp(0.0, logits)], axis=-1)
+
 
 ANSWERING = HeadScoring()
+OF_SETS = SetScoring()
 
 
-def _logprobs(asked: Asked, labels: Sequence[str]) -> "np.ndarray":
-    """(rows, labels) natural logarithms of the head's probabilities, computed in fp32."""
+def _logits(asked: Asked, labels: Sequence[str]) -> "np.ndarray":
+    """(rows, labels) outputs of the head, in fp32 as fp64."""
     import numpy as np
     import torch
 
@@ -78,7 +99,7 @@ def _logprobs(asked: Asked, labels: Sequence[str]) -> "np.ndarray":
             mask[position, : len(rows[place])] = 1
         with torch.inference_mode():
             logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
-        found[batch] = torch.log_softmax(logits.float(), dim=-1)[:, order].cpu().numpy()
+        found[batch] = logits.float()[:, order].cpu().numpy()
         done += len(batch)
         asked.progress(done, len(rows))
     return found

@@ -91,19 +91,22 @@ def measured(
 def batches(model: Any, rows: Sequence[TrainRow], size: int) -> Iterator[Batch]:
     """Batches of rows, padded on the right; what is padded is masked and has no loss.
 
-    Of rows of a model with a head, `labels` are the places of the right ones, (rows,).
+    Of rows of a model with a head, `labels` are the places of the right ones, (rows,), or (rows, labels) floats where
+    rows have any number of labels, by which the model's own loss tells them apart.
     """
     device = next(model.parameters()).device
     for start in range(0, len(rows), size):
         chosen = rows[start : start + size]
         shape = (len(chosen), max(len(row.input_ids) for row in chosen))
-        answers = [row.labels[0] for row in chosen if isinstance(row, HeadRow)]
+        answers = [row.labels for row in chosen if isinstance(row, HeadRow)]
+        are_sets = bool(answers) and len(answers[0]) > 1
+        targets = torch.tensor(answers).float() if are_sets else torch.tensor([one[0] for one in answers])
         # by it the head of a decoder finds where a row ends
         padding = (model.config.get_text_config().pad_token_id or 0) if answers else 0
         batch = {
             "input_ids": torch.full(shape, padding),
             "attention_mask": torch.zeros(shape, dtype=torch.long),
-            "labels": torch.tensor(answers) if answers else torch.full(shape, IGNORED),
+            "labels": targets if answers else torch.full(shape, IGNORED),
         }
         for number, row in enumerate(chosen):
             length = len(row.input_ids)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sft.config.library.keys import mapping_entries
 
 ModelKind = Literal["decoder", "encoder", "encoder_decoder"]
-Output = Literal["label_scores", "texts", "token_sums"]
+Output = Literal["label_scores", "label_sets", "texts", "token_sums"]
 RowForm = Literal["prompt", "text", "source", "whole"]
 LANGUAGES = frozenset(
     f"{section}.{key}" for section in ("prompting", "inference.prompting") for key in ("source_lang", "target_lang")
@@ -24,6 +24,8 @@ class Answers:
     """What an infer stage runs: limits, memory steps and the file it leaves (`sft.inference.answering.Answering`)."""
     read: str
     """What an evaluate stage reads the file with: predictions by split."""
+    own_loss: str | None = None
+    """What computes the loss, where it is not that of the objective, as `Objective.own_loss`."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ OBJECTIVE = Objective(
         "label_scores": Answers(
             infer="sft.inference.label_scoring.answering:ANSWERING", read="sft.evaluation.outputs:from_scores"
         ),
+        "label_sets": Answers(
+            infer="sft.inference.label_scoring.questions:ANSWERING", read="sft.evaluation.set_outputs:from_questions"
+        ),
         "texts": Answers(infer="sft.inference.texts:ANSWERING", read="sft.evaluation.outputs:from_texts"),
         "token_sums": Answers(
             infer="sft.inference.whole_texts:ANSWERING", read="sft.evaluation.outputs:from_token_sums"

@@ -3,7 +3,7 @@
 from sft.models.objective import LANGUAGES, Answers, Objective
 
 _EXAMPLES = ("icl_examples", "icl_selection", "icl_encoder")
-_WORDING = ("instruction", "format")
+_WORDING = ("instruction", "format", "label_template")
 
 OBJECTIVE = Objective(
     name="sequence_head",
@@ -14,6 +14,11 @@ OBJECTIVE = Objective(
     trainer="sft.training.trainer:train_model",
     answers={
         "label_scores": Answers(infer="sft.inference.heads:ANSWERING", read="sft.evaluation.outputs:from_head"),
+        "label_sets": Answers(
+            infer="sft.inference.heads:OF_SETS",
+            read="sft.evaluation.set_outputs:from_head",
+            own_loss="sft.training.objectives.head_loss:SetHeadLoss",
+        ),
     },
     key_fields={"answers": "sequence_head"},
     reads="text",
@@ -30,6 +35,7 @@ OBJECTIVE = Objective(
             *(f"{section}.{key}" for section in ("training", "inference") for key in _EXAMPLES),
             *(f"{section}.{key}" for section in ("prompting", "inference.prompting") for key in _WORDING),
             *LANGUAGES,
+            "dataset.negatives",
             "inference.random_icl",
             "inference.label_scoring",
             "model.chat_template_from",

@@ -38,6 +38,7 @@ def reading(experiment: Experiment, roles: tuple[str, ...], *, of_all_folds: boo
         # The columns that are used, in training or at inference, then decide which rows each split has.
         "columns": list(used_columns(experiment.config)) if is_cut or dataset.on_missing == "drop" else None,
         "labels": experiment.fingerprints.labels,
+        "labels_separator": dataset.labels_separator if task_of(experiment.config).has_label_sets else None,
     }
     return without_none(fields)
 

@@ -59,12 +59,15 @@ class _Inspection:
         encoded: list[Encoded] = []
         for split in self.inputs.evaluated():
             rows = self.prompts.evaluated(split)
-            encoded += [row.encoded for row in rows]
+            encoded += [prompt for row in rows for prompt in (row.questions or (row.encoded,))]
             shown += self._evaluated(split, rows[: self.rows])
-        values, labels = (self.inputs.labels.values if self.inputs.labels else ()), self.prompts.inference.labels
+        labels, questions = self.prompts.inference.labels, self.inputs.task.questions
+        values = self.inputs.labels.values if self.inputs.labels else ()
         of_head = {"head_labels": list(values)} if self._has_head else {}
         if of_head:
             values = ()  # they are outputs, not tokens
+        elif questions is not None:
+            values = questions.words
         return {
             "rows": shown,
             "label_ids": label_ids_by_value(values, labels),
@@ -124,7 +127,7 @@ class _Inspection:
         ids = [prompt.prompt_ids for prompt in encoded]
         if self._has_head:
             return whole_cost(ids)
-        if self.inputs.task.output != "label_scores":
+        if not self.inputs.labels:
             return generation_cost(ids, WORTH_SHARING)
         self.prompts.inference.builder.check_labels(encoded, self.prompts.inference.labels)
         sizes = Sizes.of(self.prompts.model_config.get_text_config())

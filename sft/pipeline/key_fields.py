@@ -9,10 +9,12 @@ from itertools import chain
 from typing import Any
 
 from sft.config.examples import INFERENCE, TRAINING, ExampleChoice, inference_choice, training_choice
+from sft.config.experiment import ExperimentConfig
 from sft.evaluation.baselines import baseline_registry
 from sft.evaluation.selection import entries_of, result_name
 from sft.pipeline.experiment import Experiment
-from sft.registry import load
+from sft.pipeline.needed_rows import asks_about_labels
+from sft.registry import is_own_code, load
 from sft.runs.records import StageName
 from sft.tasks.encoders import BASELINE
 from sft.tasks.inputs import task_of
@@ -39,13 +41,20 @@ def _example_fields(experiment: Experiment, choice: ExampleChoice, section: str)
     if not choice.k:
         return {}
     fields: Fields = {"icl_examples": choice.k}
-    if choice.is_seeded(task_of(experiment.config).counts_per_label):
+    if choice.is_seeded(task_of(experiment.config).examples_per_label):
         fields["icl_seed"] = experiment.config.seed_of("icl")
     if choice.selection != "random":
         fields["icl_selection"] = choice.selection
     if choice.encoder is not None:
         fields["icl_encoder"] = experiment.fingerprints.encoders[section]
     return fields
+
+
+def drawn_negatives(config: ExperimentConfig) -> Fields:
+    """Which labels a training row is asked about beside its own, where it is asked about labels."""
+    if not asks_about_labels(config):
+        return {}
+    return {"negatives": config.dataset.negatives, "negatives_seed": config.seed_of("shots")}
 
 
 def by_content(experiment: Experiment, stage: StageName, written: Fields) -> Fields:
@@ -68,6 +77,13 @@ def read_by_baselines(experiment: Experiment) -> Fields:
         "encoder": experiment.fingerprints.encoders.get(BASELINE),
     }
     return {name: content for name, content in found.items() if content is not None}
+
+
+def own_evaluation_code(experiment: Experiment) -> list[str]:
+    """Own metrics and an own calibrator, as written."""
+    config = experiment.config
+    calibrator = [config.calibration] if task_of(config).uses("inference.calibration_args") else []
+    return [name for name in (*experiment.metrics, *calibrator) if is_own_code(name)]
 
 
 def metric_modules(experiment: Experiment) -> Fields:

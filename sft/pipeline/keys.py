@@ -11,6 +11,7 @@ from sft.adapters.method import adapter_method
 from sft.calibration.selection import calibrator_of, options_in_force
 from sft.config.canonical import key_of
 from sft.config.experiment import ExperimentConfig
+from sft.config.inference import DEFAULT_THRESHOLD
 from sft.config.prompting import PromptingConfig
 from sft.inference.options import is_sampling, sampling_batch_size
 from sft.objectives import objective_of
@@ -21,14 +22,16 @@ from sft.pipeline.key_fields import (
     baseline_arguments,
     by_content,
     corrected_gold,
+    drawn_negatives,
     inference_examples,
     metric_arguments,
     metric_modules,
+    own_evaluation_code,
     read_by_baselines,
     training_examples,
     word_tokenizer,
 )
-from sft.pipeline.needed_rows import differs_by_fold, named_row_sets
+from sft.pipeline.needed_rows import THRESHOLD, differs_by_fold, named_row_sets
 from sft.pipeline.passed_through import adapter_section, generation_section, model_section, quantization_section
 from sft.pipeline.revisions import revisions_of
 from sft.registry import is_own_code
@@ -147,6 +150,7 @@ def train_fields(experiment: Experiment, fold: int | None = None) -> Fields:
         }
         | ({"class_weights": "balanced"} if weighs_labels(config) else {})
         | ({"last_layer": True} if config.trains_head else {})
+        | drawn_negatives(config)
         | ({"objective": objective.name} if objective.own_loss else {})
     )
 
@@ -197,10 +201,10 @@ def evaluate_fields(experiment: Experiment, infers: Mapping[tuple[str, int | Non
         infers: as in `StageKeys`.
     """
     config, task = experiment.config, task_of(experiment.config)
-    optional = {
+    optional: Fields = {
         "arguments": by_content(experiment, "evaluate", metric_arguments(experiment)) or None,
         "modules": metric_modules(experiment) or None,
-        "code": {name: experiment.fingerprints.code[name] for name in _own_evaluation_code(experiment)} or None,
+        "code": {name: experiment.fingerprints.code[name] for name in own_evaluation_code(experiment)} or None,
         "tokenizer": word_tokenizer(experiment),
         "keep_columns": config.dataset.keep_columns,
         "corrections": corrected_gold(experiment),
@@ -210,6 +214,8 @@ def evaluate_fields(experiment: Experiment, infers: Mapping[tuple[str, int | Non
     }
     if task.uses("inference.label_scoring"):
         optional["label_scoring"] = written(config.inference.label_scoring) or None
+    if task.uses(THRESHOLD) and config.inference.threshold != DEFAULT_THRESHOLD:
+        optional["threshold"] = config.inference.threshold
     if task.uses("inference.calibration_args"):
         optional["calibration_args"] = _calibration(experiment) or None
     named = {StageInput("infer", row_set, fold).name: key for (row_set, fold), key in infers.items()}
@@ -229,13 +235,6 @@ def baseline_fields(experiment: Experiment) -> Fields:
         "arguments": baseline_arguments(experiment),
     }
     return _stage("baseline", experiment) | read_by_baselines(experiment) | own
-
-
-def _own_evaluation_code(experiment: Experiment) -> list[str]:
-    """Own metrics and an own calibrator, as written."""
-    config = experiment.config
-    calibrator = [config.calibration] if task_of(config).uses("inference.calibration_args") else []
-    return [name for name in (*experiment.metrics, *calibrator) if is_own_code(name)]
 
 
 def _calibration(experiment: Experiment) -> Fields:
@@ -282,6 +281,7 @@ def _prompting(config: ExperimentConfig, prompting: PromptingConfig) -> Fields:
     """What is written of a prompting; a label is never cut, so its length limit counts for free texts only."""
     cuts_outputs = task_of(config).uses("prompting.max_output_length")
     unused = set() if cuts_outputs else {"max_output_length"}
+    unused |= set() if task_of(config).uses("prompting.label_template") else {"label_template"}
     return without(unused if prompting.is_conversation else {*unused, "train_turns"}, written(prompting))
 
 

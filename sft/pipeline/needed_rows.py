@@ -4,10 +4,12 @@ anything.
 
 from pathlib import Path
 
+from sft.calibration.priors import LABELLED_ROWS, labelled_rows
 from sft.calibration.selection import needed_row_sets, options_in_force
 from sft.config.examples import inference_choice
 from sft.config.experiment import ExperimentConfig
 from sft.inference.options import is_sampling
+from sft.objectives import objective_of
 from sft.registry import is_own_code
 from sft.runs.records import EVAL
 from sft.tasks.inputs import task_of
@@ -17,6 +19,8 @@ from sft.tasks.task import Setting
 NORMALIZATION = "inference.label_scoring.normalization"
 
 CALIBRATION: Setting = "inference.calibration_args"
+
+THRESHOLD: Setting = "inference.threshold"
 
 
 def named_row_sets(config: ExperimentConfig, folder: Path) -> dict[str, str]:
@@ -32,11 +36,26 @@ def named_row_sets(config: ExperimentConfig, folder: Path) -> dict[str, str]:
     if task.uses(CALIBRATION):
         for name in needed_row_sets(config.calibration, options_in_force(config), folder):
             found.setdefault(name, CALIBRATION)
+    if fits_threshold(config):
+        found.setdefault(labelled_rows(LABELLED_ROWS), THRESHOLD)
     return {name: path for name, path in found.items() if name != EVAL}
+
+
+def fits_threshold(config: ExperimentConfig) -> bool:
+    """Whether the least probability of a predicted label is chosen on rows of the pool."""
+    return task_of(config).uses(THRESHOLD) and config.inference.threshold == "fit"
+
+
+def asks_about_labels(config: ExperimentConfig) -> bool:
+    """Whether prompts ask about each label by itself, so that training draws labels to ask about."""
+    task = task_of(config)
+    return task.questions is not None and objective_of(config, task.objectives).reads == "prompt"
 
 
 def calibrates_on_pool(config: ExperimentConfig) -> bool:
     """Whether calibration reads rows of the pool, or words of them; own code is taken to."""
+    if fits_threshold(config):
+        return True
     if not task_of(config).uses(CALIBRATION):
         return False
     if is_own_code(config.calibration):
@@ -62,4 +81,4 @@ def seed_has_effect(config: ExperimentConfig) -> bool:
     choice = inference_choice(config)
     reads_pool = choice.k > 0 or calibrates_on_pool(config)
     draws_pool = reads_pool and config.dataset.shots not in (0, "all")
-    return config.trains or samples_texts(config) or draws_pool or choice.is_seeded(task_of(config).counts_per_label)
+    return config.trains or samples_texts(config) or draws_pool or choice.is_seeded(task_of(config).examples_per_label)

@@ -9,12 +9,14 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.inference import InferenceConfig
 from sft.config.older_keys import calibration_keys_without_effect
 from sft.config.training import TrainingConfig
-from sft.pipeline.needed_rows import CALIBRATION, calibrates_on_pool
+from sft.pipeline.needed_rows import CALIBRATION, asks_about_labels, calibrates_on_pool
 from sft.tasks.encoders import BASELINE, baseline_encoders, encoder_path
 from sft.tasks.inputs import task_of
 from sft.tasks.task import SETTINGS, Setting
 from sft.training.class_weights import KEY as CLASS_WEIGHTS
 from sft.training.class_weights import weighs_labels
+
+NEGATIVES: Setting = "dataset.negatives"
 
 
 def without_effect(config: ExperimentConfig) -> list[str]:
@@ -37,6 +39,8 @@ def _training(config: ExperimentConfig) -> list[str]:
         is_written = config.training is not None and config.training.class_weights != "none"
         return [*found, CLASS_WEIGHTS] if is_written and not weighs_labels(config) else found
     found = [] if config.training is None else ["training"]
+    if task_of(config).uses(NEGATIVES):
+        found += _written(config, NEGATIVES)
     if config.adapter_method != "none":
         found.append(config.adapter_section)
     found += [f"seeds.{name}" for name in ("init", "training") if name in config.seeds.model_fields_set]
@@ -46,13 +50,14 @@ def _training(config: ExperimentConfig) -> list[str]:
 def _examples(config: ExperimentConfig) -> list[str]:
     found = _selection(config)
     per_label = task_of(config).counts_per_label
-    is_seeded = any(choice(config).is_seeded(per_label) for choice in (training_choice, inference_choice))
+    in_rounds = task_of(config).examples_per_label
+    is_seeded = any(choice(config).is_seeded(in_rounds) for choice in (training_choice, inference_choice))
     if "icl" in config.seeds.model_fields_set and not is_seeded:
         found.append("seeds.icl")
     uses_shots = config.uses_shots or (config.dataset.shots != 0 and calibrates_on_pool(config))
     if config.dataset.shots != 0 and not uses_shots:
         found.append("dataset.shots")
-    draws_shots = uses_shots and config.dataset.shots != "all"
+    draws_shots = uses_shots and (config.dataset.shots != "all" or (config.trains and asks_about_labels(config)))
     if "shots" in config.seeds.model_fields_set and not draws_shots:
         found.append("seeds.shots")
     if config.dataset.shots_by != "label" and not (draws_shots and per_label):
@@ -89,11 +94,12 @@ def _written(config: ExperimentConfig, setting: Setting) -> list[str]:
     """A setting, or of a section those of its keys that are not as by default; nothing where it is left out."""
     if setting == CALIBRATION:
         return [] if config.calibration == "none" else [CALIBRATION]
-    section, _, key = setting.partition(".")
-    value = getattr(getattr(config, section), key)
+    name, _, key = setting.partition(".")
+    section = getattr(config, name)
+    value = getattr(section, key)
     if isinstance(value, BaseModel):
-        return [f"{setting}.{name}" for name in value.model_dump(exclude_defaults=True)]
-    return [] if value in (None, {}) else [setting]
+        return [f"{setting}.{inner}" for inner in value.model_dump(exclude_defaults=True)]
+    return [] if value == type(section).model_fields[key].get_default(call_default_factory=True) else [setting]
 
 
 def _baselines(config: ExperimentConfig) -> list[str]:

@@ -100,7 +100,7 @@ class PromptBuilder:
 
         def render(dropped: int, texts: Mapping[str, str]) -> Rendered:
             turns = [turn for examples in shown[dropped:] for turn in examples]
-            turns.append(Turn(question_text(self._template, texts), "", 0, 0))
+            turns.append(Turn(self._question(row, texts), "", 0, 0))
             return self._format.render(turns, None if answer is None else answer[0])
 
         fitted = fit(render, len(shown), columns, self._tokens, limit)
@@ -180,7 +180,12 @@ class PromptBuilder:
             raise ValueError("an in-context example needs an output")
         columns, lost = self._columns(example.inputs)
         answer, answer_lost = self._output(example.output, cut_output)
-        return Turn(question_text(self._template, columns), answer, lost, answer_lost)
+        return Turn(self._question(example, columns), answer, lost, answer_lost)
+
+    def _question(self, row: Example, texts: Mapping[str, str]) -> str:
+        """The texts of the columns, and what is asked about them."""
+        shown = question_text(self._template, texts)
+        return f"{shown}\n{row.question}" if row.question else shown
 
     def _columns(self, inputs: Mapping[str, str]) -> tuple[Mapping[str, str], int]:
         """The columns under `max_input_length`, and the tokens they lost."""

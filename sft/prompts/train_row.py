@@ -43,7 +43,10 @@ class TrainRow:
 
 @dataclass(frozen=True)
 class HeadRow(TrainRow):
-    """One row as a model with a head sees it: its text, and in `labels` the place of the right label."""
+    """One row as a model with a head sees it: its text, and what the head is trained towards.
+
+    `labels` is the place of the right label, or 0 or 1 for each label where a row has any number of them.
+    """
 
     @property
     def n_trained(self) -> int:

@@ -4,6 +4,7 @@ from sft.registry import Registry
 
 task_registry: Registry = {
     "classification": "sft.tasks.classification:TASK",
+    "multilabel": "sft.tasks.multilabel:TASK",
     "generation": "sft.tasks.generation:TASK",
     "summarization": "sft.tasks.summarization:TASK",
     "text": "sft.tasks.text:TASK",

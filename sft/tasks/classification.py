@@ -28,6 +28,7 @@ TASK = Task(
         {"dataset.labels", "inference.label_scoring", "inference.calibration_args", "evaluation.baseline_encoder"}
     ),
     counts_per_label=True,
+    examples_per_label=True,
     default_metrics=("macro_f1", "accuracy", "weighted_f1", "mcc", "log_loss", "ece"),
     label_set=_label_set,
     answer=_label_word,

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from sft.data.cells.conversations import Conversation
+from sft.data.cells.label_lists import split_labels
 from sft.data.corrections import Correction, read_corrections
 from sft.data.rows import Row, Split, indices_of, rows_at
 from sft.exceptions import DataError
+from sft.labels.label_sets import set_text
 from sft.tasks.inputs import Inputs, rows_sha256
 from sft.wording import counted, listed, quoted, some, spreadsheet_text
 
@@ -137,6 +139,9 @@ def _label(gold: str, inputs: Inputs) -> str | None:
     plain = gold[1:] if gold.startswith("'") and spreadsheet_text(gold[1:]) == gold else gold
     if inputs.labels is None:
         return plain
+    if inputs.task.has_label_sets:
+        own = split_labels(plain, inputs.config.dataset.labels_separator)
+        return None if own is None or not set(own).issubset(inputs.labels.values) else set_text(own)
     return next((value for value in (gold, plain) if value in inputs.labels.values), None)
 
 

@@ -1,5 +1,7 @@
 """The rows of a stage as token ids, with their in-context examples."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -49,7 +51,8 @@ def training_rows(
         return examples.of("train", row, exclude=row.source_index)
 
     limits = _limits(maker, limit) if fits_labels else limit
-    return maker.training.rows("train", inputs.selection.shots, rounds_of, limits, with_answer=True)
+    prompts = maker.training if inputs.task.questions is None else maker.training.about(_trained(inputs))
+    return _single(prompts.rows("train", inputs.selection.shots, rounds_of, limits, with_answer=True))
 
 
 def validation_rows(
@@ -65,7 +68,23 @@ def validation_rows(
     examples = TrainingExamples(inputs, leave_one_out=False)
     rows = inputs.evaluated().get("dev", ())
     limits = _limits(maker, limit) if fits_labels else limit
-    return maker.training.rows("dev", rows, partial(examples.of, "dev"), limits, with_answer=True)
+    return _single(maker.training.rows("dev", rows, partial(examples.of, "dev"), limits, with_answer=True))
+
+
+def _trained(inputs: Inputs) -> Callable[[Row], Sequence[int]]:
+    """The labels that a training row is asked about."""
+    questions, labels, config = inputs.task.questions, inputs.labels, inputs.config
+    if questions is None or labels is None:
+        raise ValueError("rows that are asked about labels need a label set")
+    column, negatives, seed = config.prompting.output_column, config.dataset.negatives, config.seed_of("shots")
+    return lambda row: questions.trained(row, column, labels, negatives, seed)
+
+
+def _single(rows: Sequence[PromptedRow]) -> list[PromptedRow]:
+    """Rows of one prompt each: those that are asked about several labels once for each."""
+    return [
+        replace(row, encoded=encoded, questions=()) for row in rows for encoded in (row.questions or (row.encoded,))
+    ]
 
 
 def evaluated_rows(

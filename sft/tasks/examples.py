@@ -120,7 +120,7 @@ def example_source(inputs: Inputs, k: int, leave_one_out: bool) -> ExampleSource
     source = ExampleSource(
         pool=inputs.selection.pool,
         output_column=inputs.config.prompting.output_column,
-        label_values=inputs.labels.values if inputs.labels else None,
+        label_values=inputs.labels.values if inputs.labels and inputs.task.examples_per_label else None,
         k=k,
         seed=inputs.config.seed_of("icl"),
         if_fewer=inputs.config.dataset.if_fewer,

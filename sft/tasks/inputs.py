@@ -11,7 +11,7 @@ from typing import Any
 from sft.config.canonical import canonical_json
 from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
-from sft.data.loading import data_fingerprint, data_names, load_splits
+from sft.data.loading import GoldReading, data_fingerprint, data_names, load_splits
 from sft.data.rows import Row, Splits, indices_of, texts_of
 from sft.data.selection import Selection, counts_text, fold_splits, select
 from sft.exceptions import ChangedInput, DataError
@@ -134,7 +134,8 @@ def read_splits(config: ExperimentConfig, folder: Path, revision: str | None) ->
     task = task_of(config)
     strata = output_column if task.counts_per_label else None
     columns = () if task.reads == "whole" else input_columns(config)
-    return load_splits(config.dataset, columns, output_column, folder, revision, strata)
+    gold = GoldReading(strata, task.gold_column(config.dataset, output_column))
+    return load_splits(config.dataset, columns, output_column, folder, revision, gold)
 
 
 def inputs_of_job(record: JobRecord) -> Inputs:
@@ -176,25 +177,27 @@ def select_inputs(config: ExperimentConfig, splits: Splits) -> Inputs:
     task = task_of(config)
     output_column = config.prompting.output_column
     labels = task.label_set(config.dataset, splits, output_column)
-    selection = select(
-        config.dataset, splits, output_column, labels.values if labels else None, config.seed_of("shots")
-    )
+    selection = _selected(task, config, splits, labels)
     inputs = Inputs(config=config, task=task, labels=labels, splits=splits, selection=selection)
     _check_train(inputs)
     for split, rows in inputs.evaluated().items():
         if labels and inputs.has_gold(split):
-            check_gold(labels, _gold(rows, output_column), split)
+            check_gold(labels, _gold(rows, output_column, task), split)
     return inputs
 
 
+def _selected(task: Task, config: ExperimentConfig, splits: Splits, labels: LabelSet | None) -> Selection:
+    values, column = labels.values if labels else None, config.prompting.output_column
+    return select(config.dataset, splits, column, values, config.seed_of("shots"), task.values_in)
+
+
 def _of_fold(whole: Inputs, fold: int) -> Inputs:
-    config, labels = whole.config, whole.labels
-    column, values = config.prompting.output_column, labels.values if labels else None
+    config = whole.config
     number = f"fold {fold} of 0 to {len(whole.splits.folds) - 1}"
     splits = fold_splits(whole.splits, fold, indices_of(whole.selection.test))
     _check_fold(whole, splits, number)
     try:
-        selection = select(config.dataset, splits, column, values, config.seed_of("shots"))
+        selection = _selected(whole.task, config, splits, whole.labels)
     except DataError as error:
         raise DataError(f"{error} (without the rows of {number})") from error
     own = replace(whole, splits=splits, selection=selection, fold=fold)
@@ -216,7 +219,7 @@ def _check_fold(whole: Inputs, splits: Splits, number: str) -> None:
     column = whole.config.prompting.output_column
     if whole.labels is None or column not in whole.splits.test.columns:
         return
-    counts, n_folds = Counter(texts_of(whole.splits.test.rows, column)), len(whole.splits.folds)
+    counts, n_folds = label_counts(whole.task, whole.splits.test.rows, column), len(whole.splits.folds)
     short = {label: counts[label] for label in whole.labels.values if 0 < counts[label] < n_folds}
     if short:
         most = min(short.values())
@@ -226,7 +229,7 @@ def _check_fold(whole: Inputs, splits: Splits, number: str) -> None:
             f"fold would lack one; {at_most}add rows, or leave such labels out"
         )
     own = Counter(counts)
-    own.subtract(texts_of(splits.train.rows if splits.train else (), column))
+    own.subtract(label_counts(whole.task, splits.train.rows if splits.train else (), column))
     lacking = [label for label in whole.labels.values if counts[label] and not own[label]]
     if lacking:
         told = ", ".join(f"{shown(label)} ({counts[label]} in all)" for label in lacking)
@@ -255,11 +258,18 @@ def _check_train(inputs: Inputs) -> None:
         )
     train.require(column)
     if inputs.labels:
-        check_gold(inputs.labels, _gold(inputs.selection.shots, column), "train")
+        check_gold(inputs.labels, _gold(inputs.selection.shots, column, inputs.task), "train")
 
 
-def _gold(rows: Sequence[Row], column: str) -> list[tuple[int, str]]:
-    return list(zip(indices_of(rows), texts_of(rows, column), strict=True))
+def _gold(rows: Sequence[Row], column: str, task: Task) -> list[tuple[int, str]]:
+    """`source_index` and gold value of each row, of a row with several once for each."""
+    pairs = zip(indices_of(rows), texts_of(rows, column), strict=True)
+    return [(index, value) for index, text in pairs for value in task.values_in(text)]
+
+
+def label_counts(task: Task, rows: Sequence[Row], column: str) -> Counter[str]:
+    """Gold value -> rows that have it in this column."""
+    return Counter(value for text in texts_of(rows, column) for value in task.values_in(text))
 
 
 def row_text(row: Row, prompting: PromptingConfig) -> str:

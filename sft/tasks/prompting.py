@@ -1,7 +1,7 @@
 """Rows to token ids: one object makes them for training, scoring, generation, `inspect` and the checks of a plan."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_ROWS_NAMED = 10
 
+PlacesOf = Callable[[Row], Sequence[int]]
+"""From a row to places in the label set."""
+
 Limit = int | Callable[[Row], int] | None
 """Tokens of prompt and completion together, for all rows or by row; None is no limit."""
 
@@ -38,6 +41,8 @@ class PromptedRow:
     encoded: Encoded
     examples: tuple[int, ...]
     """`source_index` of its in-context examples, in order."""
+    questions: tuple[Encoded, ...] = ()
+    """Where a row is asked about each label, the prompts in the order of the labels; `encoded` is the longest."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,19 @@ class StagePrompts:
         prompting: the section that they follow.
     """
 
-    def __init__(self, maker: PromptMaker, prompting: PromptingConfig) -> None:
+    def __init__(self, maker: PromptMaker, prompting: PromptingConfig, places_of: PlacesOf | None = None) -> None:
+        """
+        Args:
+            maker: of the experiment.
+            prompting: the section that they follow.
+            places_of: of a row that is asked about labels, the places of those that it is asked about; None = all.
+        """
         self.prompting = prompting
         self._maker = maker
         self._task = task_of(maker.config)
         self._reads = self._task.reads or maker.reads
+        self._questions = self._task.questions if self._reads == "prompt" else None
+        self._places_of = places_of
         self._last: tuple[tuple[tuple[int, ...], ...], list[list[Example]]] = ((), [])
         """The last rounds, as numbers in their pool and as examples; most often those of all rows."""
 
@@ -101,7 +114,13 @@ class StagePrompts:
             UserError: two labels have the same ids, or one has none or too many.
         """
         labels = None if self._reads in ("text", "whole") else self._maker.labels
-        return self.builder.label_ids(labels.words) if labels else ()
+        if labels is None:
+            return ()
+        return self.builder.label_ids(self._questions.words if self._questions else labels.words)
+
+    def about(self, places_of: PlacesOf) -> "StagePrompts":
+        """The same prompts, of which each row is asked about some labels alone."""
+        return StagePrompts(self._maker, self.prompting, places_of)
 
     @property
     def traits(self) -> list[str]:
@@ -170,11 +189,38 @@ class StagePrompts:
     ) -> PromptedRow:
         asked = tuple([tuple([example.source_index for example in examples]) for examples in rounds])
         if asked != self._last[0]:
-            shown = [[self._example(example, with_answer=True) for example in examples] for examples in rounds]
+            shown = [[one for example in examples for one in self._shown(example)] for examples in rounds]
             self._last = (asked, shown)
-        encoded = self.encode(self._last[1], self._example(row, with_answer=with_answer), limit)
+        questions = [self.encode(self._last[1], one, limit) for one in self._asked(row, with_answer=with_answer)]
+        encoded = max(questions, key=lambda one: len(one.prompt_ids))
         numbers = tuple(chain.from_iterable(asked))
-        return PromptedRow(row=row, encoded=encoded, examples=numbers[encoded.cut.examples :])
+        n_cut = encoded.cut.examples // (len(self._texts) if self._questions else 1)
+        return PromptedRow(row, encoded, numbers[n_cut:], tuple(questions) if self._questions else ())
+
+    def _shown(self, row: Row) -> list[Example]:
+        """A row of the pool with its answer, or with its answers about all labels."""
+        return self._questioned(row, range(len(self._texts)), with_answer=True)
+
+    def _asked(self, row: Row, *, with_answer: bool) -> list[Example]:
+        places = self._places_of(row) if self._places_of else range(len(self._texts))
+        return self._questioned(row, places, with_answer=with_answer)
+
+    def _questioned(self, row: Row, places: Sequence[int], *, with_answer: bool) -> list[Example]:
+        """A row as it is, or as a question about each label at these places."""
+        labels, questions = self._maker.labels, self._questions
+        if questions is None or labels is None:
+            return [self._example(row, with_answer=with_answer)]
+        plain = self._example(row, with_answer=False)
+        answers = questions.answers(row, self.prompting.output_column, labels) if with_answer else None
+        return [
+            replace(plain, question=self._texts[place], output=answers[place] if answers else None) for place in places
+        ]
+
+    @cached_property
+    def _texts(self) -> tuple[str, ...]:
+        """What is asked about each label; one empty text where rows are the questions."""
+        labels = self._maker.labels
+        return self._questions.texts(labels, self.prompting) if self._questions and labels else ("",)
 
     def _example(self, row: Row, *, with_answer: bool) -> Example:
         prompting = self.prompting
@@ -182,7 +228,7 @@ class StagePrompts:
             return Example({prompting.output_column: row.text(prompting.output_column)})
         output = self._task.answer(row, prompting.output_column, self._maker.labels) if with_answer else None
         if prompting.is_conversation:
-            return Example({}, output, _turns(row, prompting.output_column))
+            return Example({}, output, turns=_turns(row, prompting.output_column))
         return Example(inputs={column: row.input_text(column) for column in prompting.input_columns}, output=output)
 
     def _style(self) -> PromptStyle:

@@ -142,8 +142,8 @@ def pool_rows(inputs: Inputs, row_set: RowSet) -> Sequence[Row]:
     if not left:
         why = "every training row is an in-context example already" if pool else "there is no training row"
         raise DataError(
-            f"row set {row_set.name!r}: {why}, and calibration needs some; take more shots, fewer "
-            "inference.icl_examples, or another calibration_fn"
+            f"row set {row_set.name!r}: {why}, and what is fitted (calibration, a threshold) needs some; take more "
+            "shots, fewer inference.icl_examples, or what fits nothing"
         )
     column = config.prompting.output_column if inputs.labels else None
     if column is not None and column not in left[0].values:

@@ -17,7 +17,8 @@ def weighs_labels(config: ExperimentConfig) -> bool:
     if training is None or training.class_weights == "none":
         return False
     is_even = dataset.shots != "all" and dataset.shots_by == "label" and dataset.if_fewer == "error"
-    return config.trains and task_of(config).counts_per_label and not is_even
+    task = task_of(config)
+    return config.trains and task.counts_per_label and not task.has_label_sets and not is_even
 
 
 def balanced_weights(labels: Sequence[str]) -> dict[str, float]:

@@ -34,7 +34,7 @@ from sft.runs.manifest import is_done, write_manifest
 from sft.runs.progress import Progress
 from sft.runs.records import JobRecord
 from sft.tasks.encoding import model_source, smallest, training_rows, validation_rows
-from sft.tasks.inputs import Inputs, inputs_of_job
+from sft.tasks.inputs import Inputs, inputs_of_job, task_of
 from sft.tasks.planned import check_unchanged
 from sft.tasks.prompting import PromptedRow, PromptMaker
 from sft.training.argument_files import with_paths
@@ -136,7 +136,7 @@ def _train_and_save(
         "memory_step": record.memory_step,
         **batch_record(material.trainer_args),
         **({} if material.class_weights is None else {"class_weights": material.class_weights}),
-        "train_indices": [row.row.source_index for row in material.rows],
+        "train_indices": list(dict.fromkeys(row.row.source_index for row in material.rows)),
         "n_truncated": sum(row.encoded.cut.any for row in material.rows),
         "n_trimmed": sum(row.encoded.trimmed for row in material.rows),
         "n_special_in_text": sum(row.encoded.n_special for row in material.rows),
@@ -220,7 +220,8 @@ def _answers(maker: PromptMaker, rows: Sequence[PromptedRow]) -> list[tuple[int,
 
 def _own_loss(material: _Material) -> Callable[[Any], OwnLoss] | None:
     """What makes the loss for a model, where it is not the trainer's."""
-    target = material.objective.own_loss or material.goal.own_loss
+    answers = material.objective.answers[task_of(material.config).output]
+    target = answers.own_loss or material.objective.own_loss or material.goal.own_loss
     if target is None:
         return None
     make = import_object(target)

@@ -47,8 +47,11 @@ def train_rows(
     column, labels = inputs.config.prompting.output_column, inputs.labels
     if labels is None:
         raise ValueError("a head needs a label set")
-    places = dict(zip(labels.values, label_order(model.config, labels.values), strict=True))
-    return [HeadRow(row.encoded.prompt_ids, (places[row.row.text(column)],), weight) for row, weight in weighed]
+    places, target = label_order(model.config, labels.values), inputs.task.head_target
+    of_outputs = [label for _, label in sorted(zip(places, labels.values, strict=True))]
+    return [
+        HeadRow(row.encoded.prompt_ids, target(row.row.text(column), of_outputs), weight) for row, weight in weighed
+    ]
 
 
 def _opening(maker: PromptMaker, model: "PreTrainedModel") -> tuple[int, ...]:

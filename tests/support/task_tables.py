@@ -15,7 +15,12 @@ from sft.tasks.task import Task
 from tests.support.method_tables import table, written
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
-OUTPUTS = {"label_scores": "label and probabilities", "texts": "text", "token_sums": "perplexity of the row"}
+OUTPUTS = {
+    "label_scores": "label and probabilities",
+    "label_sets": "list of labels, each by itself",
+    "texts": "text",
+    "token_sums": "perplexity of the row",
+}
 READS = {
     "prompt": "a prompt that the answer follows",
     "text": "its text alone",

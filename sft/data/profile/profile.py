@@ -9,8 +9,8 @@ from sft.data.profile.lengths import LengthProfile
 from sft.data.profile.remark import Remark
 from sft.data.profile.repeats import repeat_remarks, split_texts
 from sft.data.profile.splits import SplitProfile, split_profiles
-from sft.data.rows import Splits
-from sft.data.selection import Selection
+from sft.data.rows import Splits, alone
+from sft.data.selection import Selection, ValuesIn
 
 DEV_NAMES = frozenset({"validation", "valid", "val", "dev", "development", "eval", "evaluation"})
 
@@ -61,6 +61,7 @@ def used_rows(
     selection: Selection,
     output_column: str,
     words: Mapping[str, str] | None,
+    values_in: ValuesIn = alone,
 ) -> tuple[tuple[SplitProfile, ...], list[Remark]]:
     """The rows that are used by split, and what their labels show.
 
@@ -70,6 +71,7 @@ def used_rows(
         selection: the rows that are used.
         output_column: column with the gold.
         words: gold value -> words, in the order of the label set; None = not a classification.
+        values_in: the gold values of a row.
     """
-    profiles = split_profiles(splits, selection, output_column, None if words is None else list(words))
+    profiles = split_profiles(splits, selection, output_column, None if words is None else list(words), values_in)
     return profiles, [] if words is None else list(label_remarks(profiles, dataset, words))

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sft.data.rows import Row, Split, Splits, texts_of
-from sft.data.selection import Selection
+from sft.data.rows import Row, Split, Splits, alone, texts_of
+from sft.data.selection import Selection, ValuesIn
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,11 @@ class SplitProfile:
 
 
 def split_profiles(
-    splits: Splits, selection: Selection, output_column: str, label_values: Sequence[str] | None
+    splits: Splits,
+    selection: Selection,
+    output_column: str,
+    label_values: Sequence[str] | None,
+    values_in: ValuesIn = alone,
 ) -> tuple[SplitProfile, ...]:
     """The splits that are read, train first.
 
@@ -36,25 +40,28 @@ def split_profiles(
         selection: the rows that are used.
         output_column: column with the gold.
         label_values: gold values of the label set; None = not a classification.
+        values_in: the gold values of a row.
     """
     pairs = ((splits.train, selection.train), (splits.dev, selection.dev), (splits.test, selection.test))
     return tuple(
-        _profile(split, used or (), output_column, label_values) for split, used in pairs if split is not None
+        _profile(split, used or (), output_column, label_values, values_in)
+        for split, used in pairs
+        if split is not None
     )
 
 
 def _profile(
-    split: Split, used: Sequence[Row], output_column: str, label_values: Sequence[str] | None
+    split: Split, used: Sequence[Row], output_column: str, label_values: Sequence[str] | None, values_in: ValuesIn
 ) -> SplitProfile:
     before = after = None
     if label_values is not None and output_column in split.columns:
-        before = _counts(texts_of(split.rows, output_column), label_values)
-        found = before if used is split.rows else _counts(texts_of(used, output_column), label_values)
+        before = _counts(texts_of(split.rows, output_column), label_values, values_in)
+        found = before if used is split.rows else _counts(texts_of(used, output_column), label_values, values_in)
         after = {value: found[value] for value in label_values}
     return SplitProfile(split.name, len(split.rows), len(used), split.n_dropped, after, before)
 
 
-def _counts(texts: Sequence[str], label_values: Sequence[str]) -> dict[str, int]:
-    found = Counter(texts)
+def _counts(texts: Sequence[str], label_values: Sequence[str], values_in: ValuesIn) -> dict[str, int]:
+    found = Counter(value for text in texts for value in values_in(text))
     others = sorted(set(found).difference(label_values))
     return {value: found[value] for value in (*label_values, *others)}

@@ -19,6 +19,8 @@ metric_registry: Registry = {
     "macro_recall": f"{_PACKAGE}.f1:METRIC",
     "micro_recall": f"{_PACKAGE}.f1:METRIC",
     "weighted_recall": f"{_PACKAGE}.f1:METRIC",
+    "subset_accuracy": f"{_PACKAGE}.subset_accuracy:METRIC",
+    "hamming_loss": f"{_PACKAGE}.hamming_loss:METRIC",
     "mcc": f"{_PACKAGE}.mcc:METRIC",
     "log_loss": f"{_PACKAGE}.log_loss:METRIC",
     "brier": f"{_PACKAGE}.brier:METRIC",

@@ -38,5 +38,7 @@ def _features(needs: Needs) -> datasets.Features:
     if needs == "token_sums":
         return datasets.Features({"predictions": numbers, "references": datasets.Value("string")})
     label = datasets.Value("int64")
+    if needs == "label_sets":
+        return datasets.Features({"predictions": datasets.Sequence(label), "references": datasets.Sequence(label)})
     predictions = numbers if needs == "probabilities" else label
     return datasets.Features({"predictions": predictions, "references": label})

@@ -32,7 +32,17 @@ class LabelRatios:
 
 def label_ratios(counts: NDArray[np.int64]) -> LabelRatios:
     """Per-label ratios of confusion counts; 0 where the denominator is 0."""
-    hits, support, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    return ratios_of(np.diag(counts), counts.sum(axis=1), counts.sum(axis=0))
+
+
+def ratios_of(hits: NDArray[np.int64], support: NDArray[np.int64], predicted: NDArray[np.int64]) -> LabelRatios:
+    """Per-label ratios; 0 where the denominator is 0.
+
+    Args:
+        hits: (labels,) rows that have a label and are given it.
+        support: (labels,) rows that have it.
+        predicted: (labels,) rows that are given it.
+    """
     return LabelRatios(
         precision=_ratio(hits, predicted),
         recall=_ratio(hits, support),

@@ -13,8 +13,9 @@ SAME_NUMBER = 1e-9
 PER_ROW = "per_row"
 """In what a metric of texts computes: by result, (rows,) or (rows, numbers), what `row_sums` needs of each row."""
 
-Needs = Literal["labels", "probabilities", "texts", "token_sums"]
+Needs = Literal["labels", "label_sets", "probabilities", "texts", "token_sums"]
 CLASSIFICATION = frozenset({"classification"})
+MULTILABEL = frozenset({"multilabel"})
 WRITTEN = frozenset({"generation", "summarization", "translation"})
 """The task types whose answers are free texts, each with one reference."""
 
@@ -51,8 +52,9 @@ class MetricEntry:
         results: the numbers it gives, by the names a user writes; empty when it gives details only.
         module: the `evaluate.Metric`, as `package.module:class`.
         needs: `labels`: predicted and gold label as index into the label set; `probabilities`: one number per label
-            and the gold index; `texts`: generated text and reference; `token_sums`: the sum of the log-probabilities
-            of a row's tokens and their number.
+            and the gold index; `label_sets`: 0 or 1 for each label; `texts`: generated text and reference;
+            `token_sums`: the sum of the log-probabilities of a row's tokens and their number.
+        of_sets: as `module`, where rows have any number of labels; None = `module` serves them, if any does.
         task_types: the task types it is defined for.
         range: of each of its results.
         row_sums: how rows make its results, a `RowForm` as `package.module:function`; None = they do not.
@@ -73,6 +75,7 @@ class MetricEntry:
     needs: Needs
     task_types: frozenset[str]
     range: Range
+    of_sets: str | None = None
     row_sums: str | None = None
     text_rows: str | None = None
     in_steps: bool = False

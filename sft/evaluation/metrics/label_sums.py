@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
-from sft.evaluation.metrics.row_numbers import Floats, LabelCounts
+from sft.evaluation.metrics.row_numbers import ArrayNumbers, Floats, LabelCounts
 from sft.evaluation.metrics.row_sums import RowSums, mean_of
+from sft.evaluation.metrics.set_sums import micro_value, set_numbers_of
 from sft.evaluation.rows import EvaluatedRows
 
 _SHARES = frozenset({"micro_f1", "micro_precision", "micro_recall", "weighted_recall"})
@@ -17,6 +18,9 @@ _SHARES = frozenset({"micro_f1", "micro_precision", "micro_recall", "weighted_re
 
 def label_sums(result: str, rows: EvaluatedRows, n_labels: int, _arguments: Mapping[str, Any]) -> RowSums | None:
     """Matthews correlation, or F1, precision or recall by any average."""
+    sets = set_numbers_of(rows)
+    if sets is not None:
+        return _of_sets(result, sets)
     if rows.gold is None or rows.predicted is None:
         return None
     if result in _SHARES:
@@ -32,13 +36,34 @@ def label_sums(result: str, rows: EvaluatedRows, n_labels: int, _arguments: Mapp
     return RowSums(numbers, macro.value, macro.gradient)
 
 
+def _of_sets(result: str, numbers: ArrayNumbers) -> RowSums | None:
+    """As `label_sums`, of rows with any number of labels."""
+    average, _, name = result.partition("_")
+    ratio = _RATIOS.get(name)
+    if ratio is None:
+        return None
+    if average == "micro":
+        return RowSums(numbers, partial(micro_value, ratio.times, ratio.of_gold, ratio.of_predicted))
+    if average == "weighted":
+        weighted = _Weighted(ratio)
+        return RowSums(numbers, weighted.value, weighted.gradient)
+    gold = _by_label(numbers.total())[1]
+    macro = _macro(name, (gold == 0).tobytes())
+    return RowSums(numbers, macro.value, macro.gradient)
+
+
 def over_labels_there(result: str, rows: EvaluatedRows, n_labels: int) -> RowSums | None:
     """A mean over labels of those alone that any of these rows has; None for what is no such mean.
 
     Of a part of the rows, which may lack labels for what it is, and not for what the model does with it.
     """
     average, _, ratio = result.partition("_")
-    if average != "macro" or ratio not in _RATIOS or rows.gold is None or rows.predicted is None:
+    if average != "macro" or ratio not in _RATIOS:
+        return None
+    sets = set_numbers_of(rows)
+    if sets is not None:
+        return RowSums(sets, _Macro(_RATIOS[ratio], np.zeros(n_labels, dtype=np.bool_)).value)
+    if rows.gold is None or rows.predicted is None:
         return None
     macro = _Macro(_RATIOS[ratio], np.zeros(n_labels, dtype=np.bool_))
     return RowSums(LabelCounts(rows.gold, rows.predicted, n_labels), macro.value)

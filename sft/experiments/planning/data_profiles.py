@@ -144,7 +144,9 @@ def _profile(group: _Group, remarks: Sequence[Remark], lengths: Sequence[Lengths
     inputs = group.inputs
     dataset, output = inputs.config.dataset, inputs.config.prompting.output_column
     words = None if inputs.labels is None else dict(zip(inputs.labels.values, inputs.labels.words, strict=True))
-    splits, of_labels = used_rows(dataset, _apart(inputs.splits), inputs.selection, output, words)
+    splits, of_labels = used_rows(
+        dataset, _apart(inputs.splits), inputs.selection, output, words, inputs.task.values_in
+    )
     of_lengths = [
         remark for told in lengths for remark in (prompt_remarks(told) if told.column is None else cut_remarks(told))
     ]

@@ -141,7 +141,7 @@ def _predicted_row(line: Mapping[str, Any], column: str, ours: Sequence[str]) ->
         index=int(line["index"]),
         columns={name: value for name, value in line.items() if name not in ours and name != column},
         gold=json_text(line[column]),
-        prediction=str(line["predictions"]),
+        prediction=json_text(line["predictions"]),
         probabilities=dict(line.get("probabilities") or {}),
         source_index=line.get("source_index"),
     )

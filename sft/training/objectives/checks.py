@@ -60,7 +60,7 @@ def _under_own_loss(config: ExperimentConfig, how: Objective, objective: Trainin
 def _labels(config: ExperimentConfig, objective: TrainingObjective) -> list[PathMessage]:
     """What an objective that compares labels needs, and whether it can weigh them."""
     found = []
-    if objective.needs_labels and not task_of(config).uses("dataset.labels"):
+    if objective.needs_labels and task_of(config).output != "label_scores":
         text = f"{objective.name!r} compares the labels of a classification, and dataset.task_type is"
         found.append((KEY, f"{text} {config.dataset.task_type!r}; write nll or dft"))
     if objective.needs_labels and config.prompting.train_turns == "all":

@@ -1,10 +1,10 @@
-"""The loss of a head with one output for each label: the cross-entropy of the right one."""
+"""The loss of a head with one output for each label: the cross-entropy of the right one, or of each by itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from sft.prompts.train_row import TrainRow
 from sft.training.objectives.objective import Collator
@@ -35,10 +35,22 @@ class HeadLoss:
     def __call__(self, model: Any, batch: Mapping[str, Any], n_items: torch.Tensor | int | None) -> torch.Tensor:
         """The sum of the rows' losses over the number of rows of the step."""
         logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float()
-        losses = cross_entropy(logits, batch["labels"].to(logits.device), reduction="none")
+        losses = self.of_rows(logits, batch["labels"].to(logits.device))
         if COLUMN in batch:
             losses = losses * batch[COLUMN].to(losses)
         return losses.sum() / (len(losses) if n_items is None else torch.as_tensor(n_items).to(losses.device))
+
+    def of_rows(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """(rows,) losses by (rows, labels) outputs and (rows, 1) places of the right labels."""
+        return cross_entropy(logits, targets[:, 0], reduction="none")
+
+
+class SetHeadLoss(HeadLoss):
+    """The mean over the labels of the cross-entropies of their being there, in nats."""
+
+    def of_rows(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """(rows,) losses by (rows, labels) outputs and (rows, labels) 1 where the row has the label, else 0."""
+        return binary_cross_entropy_with_logits(logits, targets.to(logits), reduction="none").mean(dim=1)
 
 
 class HeadCollator:
@@ -54,7 +66,7 @@ class HeadCollator:
         self._multiple = multiple or 1
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """(rows, width) `input_ids` and `attention_mask`, (rows,) `labels`, and `loss_weight` where rows have one."""
+        """(rows, width) `input_ids` and `attention_mask`, (rows, numbers) `labels`, `loss_weight` if any."""
         longest = max(len(row["input_ids"]) for row in rows)
         width = -(-longest // self._multiple) * self._multiple
         ids = torch.full((len(rows), width), self._padding, dtype=torch.long)
@@ -62,7 +74,7 @@ class HeadCollator:
         for place, row in enumerate(rows):
             ids[place, : len(row["input_ids"])] = torch.tensor(row["input_ids"], dtype=torch.long)
             mask[place, : len(row["input_ids"])] = 1
-        batch = {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([row["labels"][0] for row in rows])}
+        batch = {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([row["labels"] for row in rows])}
         if COLUMN in rows[0]:
             batch[COLUMN] = torch.tensor([row[COLUMN] for row in rows], dtype=torch.float32)
         return batch

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sft.config.dataset import DatasetConfig
-from sft.data.loading import load_splits
+from sft.data.loading import GoldReading, load_splits
 from sft.data.rows import Splits, indices_of
 from sft.data.selection import fold_splits, select
 from sft.data.shares import cut_folds
@@ -77,7 +77,7 @@ def config(path: str = "d.jsonl", **more: Any) -> DatasetConfig:
 
 
 def read(folder: Path, dataset: DatasetConfig) -> Splits:
-    return load_splits(dataset, ["text"], "label", folder, None, "label")
+    return load_splits(dataset, ["text"], "label", folder, None, GoldReading("label"))
 
 
 def test_a_fold_is_tested_by_rows_that_are_not_its_own(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from sft.config.dataset import DatasetConfig
-from sft.data.loading import load_splits
+from sft.data.loading import GoldReading, load_splits
 from sft.data.rows import Row, Splits
 from sft.data.selection import Selection, select
 from sft.exceptions import UserError
@@ -102,7 +102,7 @@ def _outcome(read: Callable[[], Any]) -> Any:
 
 def _fast(dataset: DatasetConfig, used: Sequence[str], folder: Path) -> Any:
     strata = "label" if dataset.task_type == "classification" else None
-    splits = load_splits(dataset, used, "label", folder, None, strata)
+    splits = load_splits(dataset, used, "label", folder, None, GoldReading(strata))
     return _told(splits, splits.remarks, dataset, select)
 
 

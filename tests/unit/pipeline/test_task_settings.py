@@ -19,7 +19,13 @@ VALUES: dict[Setting, Any] = {
     "prompting.max_output_length": 7,
     "inference.label_scoring": {"normalization": "mean"},
     "inference.calibration_args": {"calibration_fn": "batch"},
+    "dataset.labels_separator": ";",
+    "dataset.negatives": 1,
+    "prompting.label_template": "Is it {label}?",
+    "inference.threshold": 0.7,
 }
+
+OF_TRAINING = {"dataset.negatives"}
 
 
 def test_every_setting_is_tried_here() -> None:
@@ -33,13 +39,18 @@ def test_a_setting_has_an_effect_where_the_task_type_uses_it(
     raw: Callable[..., dict[str, Any]],
     zero_shot: dict[str, Any],
     plan_of: Callable[..., Any],
+    rewrite: Callable[..., None],
     name: str,
     setting: Setting,
 ) -> None:
     section, key = setting.split(".")
     common = {"dataset": {"task_type": name}, "prompting": {"instruction": "Answer."}}
-    plain = raw(zero_shot, common)
-    written = raw(zero_shot, common, {section: {key: VALUES[setting]}})
+    patch = {} if setting in OF_TRAINING else zero_shot
+    plain = raw(patch, common)
+    written = raw(patch, common, {section: {key: VALUES[setting]}})
+    if task_named(name).has_label_sets:
+        for split in ("train", "dev", "test"):
+            rewrite(project, split, lambda rows: [row | {"label": [row["label"]]} for row in rows])
     before, after = plan_of(project, a=plain, b=written).experiments
     is_used = task_named(name).uses(setting)
     assert (before.keys.experiment_id != after.keys.experiment_id) == is_used

@@ -4,15 +4,16 @@
 labels together. A label that no row has and that is never predicted counts 0 in `macro`.
 """
 
-from sft.evaluation.metrics.entry import CLASSIFICATION, MetricEntry
+from sft.evaluation.metrics.entry import CLASSIFICATION, MULTILABEL, MetricEntry
 
 METRIC = MetricEntry(
     results=tuple(
         f"{average}_{ratio}" for ratio in ("f1", "precision", "recall") for average in ("macro", "micro", "weighted")
     ),
     module="sft.evaluation.metrics.f1.module:PrecisionRecallF1",
+    of_sets="sft.evaluation.metrics.f1.of_sets:SetF1",
     needs="labels",
-    task_types=CLASSIFICATION,
+    task_types=CLASSIFICATION | MULTILABEL,
     range=(0.0, 1.0),
     row_sums="sft.evaluation.metrics.label_sums:label_sums",
     in_steps=True,

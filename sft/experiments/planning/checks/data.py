@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -12,14 +11,14 @@ from typing import Any
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.data.leaks import count_leaks
-from sft.data.rows import Row, Splits, texts_of
+from sft.data.rows import Row, Splits
 from sft.evaluation.slices import sliced
 from sft.exceptions import DataError, UserError
 from sft.experiments.planning.row_warnings import row_warnings
 from sft.pipeline.needed_rows import named_row_sets
 from sft.tasks.corrections import scored
 from sft.tasks.examples import example_source
-from sft.tasks.inputs import Inputs, read_splits, select_inputs, used_columns
+from sft.tasks.inputs import Inputs, label_counts, read_splits, select_inputs, used_columns
 from sft.tasks.missing import dropped_rows, rows_with_empty_inputs
 from sft.tasks.row_sets import RowSet, check_row_set, pool_rows
 from sft.wording import listed
@@ -174,14 +173,14 @@ def _label_counts(inputs: Inputs) -> dict[str, int] | None:
     train = inputs.splits.train
     if inputs.labels is None or train is None or column not in train.columns:
         return None
-    found = Counter(texts_of(train.rows, column))
+    found = label_counts(inputs.task, train.rows, column)
     return {value: found[value] for value in inputs.labels.values}
 
 
 def _shot_counts(inputs: Inputs) -> dict[str, int]:
     if inputs.labels is None or not inputs.selection.shots:
         return {}
-    found = Counter(texts_of(inputs.selection.shots, inputs.config.prompting.output_column))
+    found = label_counts(inputs.task, inputs.selection.shots, inputs.config.prompting.output_column)
     return {value: found[value] for value in inputs.labels.values}
 
 
@@ -253,7 +252,7 @@ def _named_sets(inputs: Inputs, folder: Path) -> dict[RowSet, str]:
 
 def _reading_key(config: ExperimentConfig) -> str:
     """Shared by experiments that draw other shots from the same files, which are then read once."""
-    keys = {"path", "args", "read", "task_type", "splits", "on_missing", "keep_columns"}
+    keys = {"path", "args", "read", "task_type", "labels_separator", "splits", "on_missing", "keep_columns"}
     dataset = config.dataset.model_dump(include=keys)
     needs_train = config.dataset.shots != 0 or config.inference.icl_examples > 0 or config.dataset.labels is None
     return _text([dataset, used_columns(config), config.prompting.output_column, needs_train])
@@ -270,7 +269,7 @@ def _key(config: ExperimentConfig, with_gold: bool) -> str:
     inference = config.inference
     draws = [in_training, config.trains, inference.icl_examples, config.draws_examples_per_row, config.seed_of("icl")]
     columns = [config.prompting.input_columns, config.inference_prompting.input_columns]
-    named = [inference.calibration_args, inference.label_scoring.normalization]
+    named = [inference.calibration_args, inference.label_scoring.normalization, inference.threshold]
     measured = [config.evaluation.model_dump(mode="json"), inference.tokenizer_name]
     return _text([_selection_key(config), columns, draws, named, measured, with_gold])
 

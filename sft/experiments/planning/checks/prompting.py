@@ -27,7 +27,7 @@ def prompting_findings(config: ExperimentConfig) -> list[PathMessage]:
         return list(_whole_findings(config, task.name))
     if not config.prompting.input_columns:
         return [("prompting.input_columns", "required: the columns that the model reads")]
-    shows_labels = task.uses("dataset.labels")
+    shows_labels, asks = task.uses("dataset.labels"), task.uses("prompting.label_template")
     written = config.inference.prompting.model_fields_set
     found = _answers_among_inputs(config)
     for section, prompting, differs in (
@@ -38,6 +38,8 @@ def prompting_findings(config: ExperimentConfig) -> list[PathMessage]:
             found += [(f"{section}.instruction", message) for message in _instruction_findings(prompting)]
         if differs & {"input_template", "input_columns"}:
             found += [(f"{section}.input_template", message) for message in _template_findings(prompting)]
+        if asks and (section == "prompting" or "label_template" in differs):
+            found += [(f"{section}.label_template", message) for message in _label_template_findings(prompting)]
     return found
 
 
@@ -124,6 +126,18 @@ def _conversation_findings(config: ExperimentConfig) -> list[PathMessage]:
         "training.icl_examples": (bool(config.training and config.training.icl_examples), shows_examples),
     }
     return [(path, message) for path, (is_wrong, message) in asked.items() if is_wrong]
+
+
+def _label_template_findings(prompting: PromptingConfig) -> list[str]:
+    """What is wrong with a line that asks about a label: it does not name the label, or holds another brace."""
+    template, field = prompting.label_template, "{label}"
+    if field not in template:
+        return [f"{template!r} lacks the field {field}, so that all labels would be one question; write it in"]
+    try:
+        InputTemplate(template, ["label"])
+    except UserError as error:
+        return [str(error).replace("input_columns (label)", "a question about a label")]
+    return []
 
 
 def _template_findings(prompting: PromptingConfig) -> list[str]:

@@ -1,0 +1,20 @@
+"""Hamming loss as an `evaluate.Metric`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sft.evaluation.metrics.base import OfflineMetric
+from sft.evaluation.metrics.set_counts import set_numbers
+
+
+class HammingLoss(OfflineMetric):
+    """The share of (row, label) pairs that are judged wrongly, 0 to 1; less is better."""
+
+    needs = "label_sets"
+
+    def _compute(
+        self, predictions: Sequence[Sequence[int]], references: Sequence[Sequence[int]], n_labels: int
+    ) -> dict[str, float]:
+        numbers = set_numbers(np.array(references, dtype=np.bool_), np.array(predictions, dtype=np.bool_))
+        return {"hamming_loss": numbers["hamming_loss"]}
