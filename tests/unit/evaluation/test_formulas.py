@@ -11,7 +11,7 @@ from sft.evaluation.metrics.formulas import classification_numbers
 from sft.evaluation.selection import entry_of
 
 LABELS = ("a", "b", "c", "absent")
-NAMES = [name for name in metric_registry if entry_of(name).task_types == CLASSIFICATION and entry_of(name).results]
+NAMES = [name for name in metric_registry if entry_of(name).task_types >= CLASSIFICATION and entry_of(name).results]
 
 
 def test_every_classification_metric_has_its_plain_number() -> None:

@@ -23,9 +23,11 @@ VALUES: dict[Setting, Any] = {
     "dataset.negatives": 1,
     "prompting.label_template": "Is it {label}?",
     "inference.threshold": 0.7,
+    "evaluation.baseline_encoder": "model",
 }
 
-OF_TRAINING = {"dataset.negatives"}
+WITH_SHOTS = {"dataset.negatives", "evaluation.baseline_encoder"}
+"""What has an effect where there are shots."""
 
 
 def test_every_setting_is_tried_here() -> None:
@@ -45,14 +47,18 @@ def test_a_setting_has_an_effect_where_the_task_type_uses_it(
 ) -> None:
     section, key = setting.split(".")
     common = {"dataset": {"task_type": name}, "prompting": {"instruction": "Answer."}}
-    patch = {} if setting in OF_TRAINING else zero_shot
+    patch = {} if setting in WITH_SHOTS else zero_shot
     plain = raw(patch, common)
     written = raw(patch, common, {section: {key: VALUES[setting]}})
     if task_named(name).has_label_sets:
         for split in ("train", "dev", "test"):
             rewrite(project, split, lambda rows: [row | {"label": [row["label"]]} for row in rows])
+    if task_named(name).reads == "whole":
+        for config in (plain, written):
+            del config["prompting"]["input_columns"], config["prompting"]["instruction"]
     before, after = plan_of(project, a=plain, b=written).experiments
     is_used = task_named(name).uses(setting)
-    assert (before.keys.experiment_id != after.keys.experiment_id) == is_used
+    keys = [(one.keys.experiment_id, one.keys.baseline) for one in (before, after)]
+    assert (keys[0] != keys[1]) == is_used
     told = without_effect(after.experiment.config)
     assert [path.startswith(setting) for path in told] == ([] if is_used else [True])
