@@ -20,7 +20,9 @@ OPTIONS: dict[str, dict[str, Any]] = {"shira": {"r": 4}, "waveft": {"n_frequency
 VIRTUAL = ("prompt_tuning", "p_tuning", "prefix_tuning", "cartridge")
 ONLY_LLAMA = ("adaption_prompt",)
 """Refused by the type of the model."""
-METHODS = [name for name in adapter_registry if name not in (NO_METHOD, *VIRTUAL, *ONLY_LLAMA)]
+UNTIED = ("trainable_tokens",)
+"""Refused where the input embedding is the output head too, as in both models here."""
+METHODS = [name for name in adapter_registry if name not in (NO_METHOD, *VIRTUAL, *ONLY_LLAMA, *UNTIED)]
 CELLS = [
     Cell("lora", "t5_source"),
     Cell("lora", "t5_source_bf16", autocast=True),
