@@ -57,8 +57,11 @@ CHOSEN: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "jsonnet/several_columns.jsonnet": ("template/in-context", ()),
     "jsonnet/summarization.jsonnet": ("lora", ("dataset.shots=2", *ONE_STEP, *SHORT)),
     "jsonnet/synopses.jsonnet": ("seq2seq-lora", ("dataset.shots=2", *ONE_STEP, *SHORT)),
+    "jsonnet/topics.jsonnet: head": ("head-lora-fit", ("dataset.shots=1", *ONE_STEP)),
+    "jsonnet/topics.jsonnet: prompt": ("prompt-lora", ("dataset.shots=1", *ONE_STEP)),
     "jsonnet/translation.jsonnet": ("zero-shot", SHORT),
     "jsonnet/tweets_demo.jsonnet": ("in-context-04", ()),
+    "jsonnet/whole_texts.jsonnet": ("lora-032", ("dataset.shots=4", *ONE_STEP)),
 }
 
 

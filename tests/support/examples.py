@@ -10,12 +10,15 @@ _DEMO = ROOT / "data" / "demo"
 _TWEETS = _DEMO / "tweets" / "test.jsonl"
 _ENCODER = _DEMO / "all-MiniLM-L6-v2" / "config.json"
 _T5 = _DEMO / "small-t5" / "config.json"
+_TOPICS = _DEMO / "topics" / "test.jsonl"
 _FILES = {
     "json/tweets_head.json": _ENCODER,
     "jsonnet/encoder_decoder.jsonnet": _T5,
     "jsonnet/heads_and_prompts.jsonnet": _ENCODER,
     "jsonnet/names.jsonnet": _T5,
     "jsonnet/synopses.jsonnet": _T5,
+    "jsonnet/topics.jsonnet": _TOPICS,
+    "jsonnet/whole_texts.jsonnet": _TOPICS,
 }
 """Those with models or data of `make demo-models` and `make demo-data-tasks` -> a file that they leave."""
 OF_TASK_DATA = {
