@@ -28,11 +28,11 @@ class Example:
     output: str | None = None
     """The answer; None where only a prompt is wanted."""
 
-    question: str = ""
-    """What is asked about the inputs, in a line after them; empty where the inputs are the question."""
-
     turns: tuple[Message, ...] = ()
     """Of a conversation all turns before the answer, in place of inputs."""
+
+    question: str = ""
+    """What is asked about the inputs, in a line after them; empty where the inputs are the question."""
 
 
 class Surroundings(NamedTuple):
