@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase, T5Config, T5ForConditionalGene
 SEED = 13
 VOCABULARY, SENTINELS = 3000, 100
 WIDTH, LAYERS, HEADS = 128, 2, 4
-STEPS, BATCH, MOST_TOKENS = 1500, 32, 48
+STEPS, BATCH, MOST_TOKENS = 800, 32, 48
 PEAK_RATE, WARM_UP = 2e-3, 100
 
 Pair = tuple[str, str]

@@ -58,7 +58,7 @@ def load_tokenizer(name: str, folder: Path, revision: str | None = None) -> "Pre
         told = reading_error(failed, name, path, error, "tokenizer")
         if told is None:
             raise
-        known = _known_reason(path, error)
+        known = _known_reason(path, error) if isinstance(told, UserError) else None
         raise (told if known is None else UserError(f"{failed}: {known}", kind="tokenizer")) from error
     if not tokenizer.is_fast:
         raise UserError(f"the tokenizer of {name!r} has no fast form (tokenizer.json)", kind="tokenizer")

@@ -43,6 +43,7 @@ STEPS, STOP_AT = 6, 3
 STORAGES = {
     **dict.fromkeys(("fp32", "bf16", "gpt2"), "plain"),
     **dict.fromkeys(("bert_head", "bert_head_bf16", "llama_head", "gpt2_head"), "plain"),
+    **dict.fromkeys(("t5_source", "t5_source_bf16", "bart_source", "mbart_source", "marian_source"), "plain"),
     "llama_head_nf4": "nf4",
     "llama_head_int8": "int8",
 }

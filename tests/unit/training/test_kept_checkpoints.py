@@ -19,7 +19,8 @@ def test_each_kept_checkpoint_is_a_folder_that_peft_loads(base, adapted, rows, t
         last = model(prompt).logits
     checkpoints, job = CheckpointFolder(tmp_path / "work"), JobFolder(tmp_path / "job")
     settings = SimpleNamespace(checkpoints=checkpoints, own_tensors=trained_tensors)
-    material = SimpleNamespace(trainer_args={"save_strategy": "steps"}, config=SimpleNamespace(adapter_method="lora"))
+    config, objective = SimpleNamespace(adapter_method="lora"), SimpleNamespace(has_head=False)
+    material = SimpleNamespace(trainer_args={"save_strategy": "steps"}, config=config, objective=objective)
     checkpoints.at(1).mkdir()  # half written, and passed over
     assert stage._keep_checkpoints(job, material, model, settings)
     assert sorted(path.name for path in job.kept.iterdir()) == ["checkpoint-2", "checkpoint-3"]
