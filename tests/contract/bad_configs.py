@@ -32,7 +32,7 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "unknown task type": (
         {"dataset__task_type": "regression"},
         "dataset.task_type",
-        ("'regression'", "classification, multilabel, generation, summarization, text, translation"),
+        ("'regression'", "classification, generation, multilabel, summarization"),
     ),
     "missing file": ({"dataset__path": "nowhere.csv"}, "dataset.path", ("nowhere.csv",)),
     "missing input column": ({"prompting__input_columns": ["txt"]}, "dataset", ('"txt"', "text, label")),
