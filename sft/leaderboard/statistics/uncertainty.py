@@ -202,7 +202,7 @@ def within_range(found: Uncertainty, estimate: float, bounds: Bounds | None, n_r
 
     A bounded metric gets it on the logit scale, one with a lower bound alone on the scale of logarithms, both by the
     delta method. At the very ends of a bounded range, where resamples show no spread, it is as if half a row more
-    were otherwise.
+    were otherwise, and reaches at least as far as the plain interval.
 
     Args:
         found: how sure the estimate is.
@@ -226,9 +226,12 @@ def within_range(found: Uncertainty, estimate: float, bounds: Bounds | None, n_r
         return Interval(low + (estimate - low) / factor, low + (estimate - low) * factor)
     span = high - low
     share = min(max((estimate - low) / span, 0.0), 1.0)
-    inner = (share * n_rows + 0.5) / (n_rows + 1) if share in (0.0, 1.0) else share
-    spread = max(half / span, 1.96 * (inner * (1 - inner) / n_rows) ** 0.5) if share in (0.0, 1.0) else half / span
+    is_at_end = share in (0.0, 1.0)
+    inner = (share * n_rows + 0.5) / (n_rows + 1) if is_at_end else share
+    spread = 1.96 * (inner * (1 - inner) / n_rows) ** 0.5 if is_at_end else half / span
     width = spread / (inner * (1 - inner))
     ends = expit([logit(inner) - width, logit(inner) + width])
-    lower, upper = min(ends[0], share), max(ends[1], share)
+    # So near an end the logit has no slope to speak of, and would blow up what other runs of the board vary by.
+    beside = half / span if is_at_end else 0.0
+    lower, upper = max(min(ends[0], share - beside), 0.0), min(max(ends[1], share + beside), 1.0)
     return Interval(low + span * float(lower), low + span * float(upper))

@@ -301,3 +301,13 @@ def test_an_interval_ends_at_the_greatest_value_of_a_metric_without_a_least() ->
     assert within_range(found, 0.95, (-inf, None), 100).high > 1
     assert within_range(found, 0.95, (-inf, 1.0), 100).high == 1.0
     assert Scale(bounds=range_of("bertscore", {})).width is None
+
+
+def test_at_the_end_of_a_range_what_other_runs_vary_by_is_not_blown_up() -> None:
+    spread = np.random.default_rng(1).normal(0, 0.017, 2000)
+    found = within_range(Resampled(0.0, spread), 0.0, (0.0, 1.0), 100)
+    assert found.low == 0
+    assert 0.034 < found.high < 0.08
+    wide = within_range(Resampled(1.0, 10 * spread), 1.0, (0.0, 1.0), 100)
+    assert wide.high == 1
+    assert 0.6 < wide.low < 0.7
