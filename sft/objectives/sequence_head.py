@@ -37,6 +37,7 @@ OBJECTIVE = Objective(
             *LANGUAGES,
             "dataset.negatives",
             "inference.random_icl",
+            "training.last_layer",
             "inference.label_scoring",
             "model.chat_template_from",
             "model.chat_template_args",
