@@ -9,7 +9,9 @@ from sft.config.reading import read_experiment
 from sft.data.loading import local_source
 from sft.experiments.grids.loading import GridOptions, load_grid
 from sft.experiments.planning.checks.data import DataChecks, DataFacts
+from sft.experiments.planning.checks.model_files import known_config
 from sft.experiments.planning.checks.sections import SectionChecks
+from sft.experiments.planning.objective_choice import with_objective
 from sft.models.references import locate
 from sft.registry import is_own_code
 from tests.support.examples import FOLDER, HUB, missing
@@ -41,7 +43,16 @@ def configs_of(name: str) -> dict[str, ExperimentConfig]:
 @pytest.fixture(scope="module")
 def read() -> dict[str, dict[str, ExperimentConfig]]:
     """The experiments of each example, evaluated once for all tests."""
-    return {name: configs_of(name) for name in EXAMPLES}
+    return {name: planned(configs_of(name), EXAMPLES[name].parent) for name in EXAMPLES}
+
+
+def planned(configs: dict[str, ExperimentConfig], folder: Path) -> dict[str, ExperimentConfig]:
+    """The configs as plans read them: with how their models answer."""
+    known = {
+        name: with_objective(config, folder, lambda model, _: known_config(model, folder))
+        for name, config in configs.items()
+    }
+    return {name: chosen.config for name, chosen in known.items()}
 
 
 def needs_demo(name: str) -> None:
