@@ -75,6 +75,19 @@ class Answering(Protocol):
         ...
 
 
+class BoundedByTokens:
+    """What ways share whose answers depend on how much runs at once by rounding alone: tokens bound a pass."""
+
+    def has_step(self, config: ExperimentConfig, step: int) -> bool:
+        """Whatever batch size is written."""
+        return step <= MOST_STEPS
+
+    def rows_at_once(self, config: ExperimentConfig, step: int, device: str) -> int | None:
+        """What is written, halved by each step; no limit where nothing is."""
+        written = config.inference.batch_size
+        return None if written is None else max(1, written >> step)
+
+
 def answering_of(config: ExperimentConfig) -> Answering:
     """The way that the objective of an experiment takes to the outputs that its task type wants."""
     task = task_of(config)

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sft.config.experiment import ExperimentConfig
 from sft.exceptions import StageFailure
-from sft.inference.answering import MOST_STEPS, Answered, Asked
+from sft.inference.answering import Answered, Asked, BoundedByTokens
 from sft.inference.label_scoring.answering import write_scores
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.runs.files import JobFolder
@@ -16,19 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class HeadScoring:
+class HeadScoring(BoundedByTokens):
     """Log-probabilities of labels that exclude each other.
 
     Scores depend on how much runs at once by rounding alone, and are bounded by their tokens."""
-
-    def has_step(self, config: ExperimentConfig, step: int) -> bool:
-        """Whatever batch size is written."""
-        return step <= MOST_STEPS
-
-    def rows_at_once(self, config: ExperimentConfig, step: int, device: str) -> int | None:
-        """What is written, halved by each step; no limit where nothing is."""
-        written = config.inference.batch_size
-        return None if written is None else max(1, written >> step)
 
     def answer_tokens(self, inputs: Inputs, prompts: StagePrompts) -> int:
         """A head writes nothing."""

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from sft.config.experiment import ExperimentConfig
 from sft.exceptions import StageFailure
-from sft.inference.answering import MOST_STEPS, Answered, Asked
+from sft.inference.answering import Answered, Asked, BoundedByTokens
 from sft.inference.heads import batches
 from sft.prompts.train_row import IGNORED, TrainRow
 from sft.runs.atomic import atomic_file
@@ -16,17 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class WholeTexts:
+class WholeTexts(BoundedByTokens):
     """Sums depend on how much runs at once by rounding alone, and are bounded by their tokens."""
-
-    def has_step(self, config: ExperimentConfig, step: int) -> bool:
-        """Whatever batch size is written."""
-        return step <= MOST_STEPS
-
-    def rows_at_once(self, config: ExperimentConfig, step: int, device: str) -> int | None:
-        """What is written, halved by each step; no limit where nothing is."""
-        written = config.inference.batch_size
-        return None if written is None else max(1, written >> step)
 
     def answer_tokens(self, inputs: Inputs, prompts: StagePrompts) -> int:
         """Nothing is written."""

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sft.config.experiment import ExperimentConfig
 from sft.exceptions import StageFailure
-from sft.inference.answering import MOST_STEPS, Answered, Asked
+from sft.inference.answering import Answered, Asked, BoundedByTokens
 from sft.runs.atomic import atomic_file
 from sft.runs.files import JobFolder
 from sft.tasks.inputs import Inputs
@@ -22,17 +21,8 @@ if TYPE_CHECKING:
     Counts = NDArray[np.int64]
 
 
-class LabelScoring:
+class LabelScoring(BoundedByTokens):
     """Scores depend on how much runs at once by rounding alone, and are bounded by their tokens."""
-
-    def has_step(self, config: ExperimentConfig, step: int) -> bool:
-        """Whatever batch size is written."""
-        return step <= MOST_STEPS
-
-    def rows_at_once(self, config: ExperimentConfig, step: int, device: str) -> int | None:
-        """What is written, halved by each step; no limit where nothing is."""
-        written = config.inference.batch_size
-        return None if written is None else max(1, written >> step)
 
     def answer_tokens(self, inputs: Inputs, prompts: StagePrompts) -> int:
         """Those of the longest label with its stop."""
