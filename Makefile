@@ -13,7 +13,7 @@ demo: install demo-data
 demo-data: install
 	$(BIN)/python etc/demo/prepare.py
 
-# An encoder and an encoder-decoder for the other ways to answer; the second is trained here, some two minutes.
+# An encoder and an encoder-decoder for the other ways to answer; the second is trained here, a minute or two.
 demo-models: install
 	$(BIN)/python etc/demo/models.py
 

@@ -1,6 +1,6 @@
 """A small T5 for the demo: trained from random weights on train rows alone, its tokenizer trained on the same texts.
 
-It shows how encoder-decoders are trained and compared; two minutes on two cores teach it some names and little more.
+It shows how encoder-decoders are trained and compared; a minute or two on two cores teaches it some names and little more.
 """
 
 import random
@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase, T5Config, T5ForConditionalGene
 SEED = 13
 VOCABULARY, SENTINELS = 3000, 100
 WIDTH, LAYERS, HEADS = 128, 2, 4
-STEPS, BATCH, MOST_TOKENS = 800, 32, 48
+STEPS, BATCH, MOST_TOKENS = 500, 32, 48
 PEAK_RATE, WARM_UP = 2e-3, 100
 
 Pair = tuple[str, str]
