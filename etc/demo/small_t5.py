@@ -1,6 +1,7 @@
 """A small T5 for the demo: trained from random weights on train rows alone, its tokenizer trained on the same texts.
 
-It shows how encoder-decoders are trained and compared; a minute or two on two cores teaches it some names and little more.
+It shows how encoder-decoders are trained and compared; a minute or two on two cores teaches it some names and little
+more.
 """
 
 import random
