@@ -60,7 +60,7 @@ def pad_left(prompts: Iterable[Sequence[int]], pad_id: int, device: torch.device
 
 
 def padded_right(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> PaddedBatch:
-    """Texts that an encoder reads as one batch, padded on the right; nothing attends to `pad_id`."""
+    """Texts that are read as one batch, padded on the right; nothing attends to `pad_id`."""
     width = max(map(len, rows))
     ids = [list(row) + [pad_id] * (width - len(row)) for row in rows]
     mask = [[1] * len(row) + [0] * (width - len(row)) for row in rows]

@@ -72,6 +72,7 @@ def _logits(asked: Asked, labels: Sequence[str]) -> "np.ndarray":
     import numpy as np
     import torch
 
+    from sft.inference.batches import padded_right
     from sft.models.answering.heads import label_order, say_padding
 
     model, rows = asked.model, [prompt.prompt_ids for prompt in asked.prompts]
@@ -81,14 +82,9 @@ def _logits(asked: Asked, labels: Sequence[str]) -> "np.ndarray":
     found = np.zeros((len(rows), len(labels)))
     done = 0
     for batch in batches([len(row) for row in rows], asked.limits):
-        width = max(len(rows[place]) for place in batch)
-        ids = torch.full((len(batch), width), padding, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for position, place in enumerate(batch):
-            ids[position, : len(rows[place])] = torch.tensor(rows[place], dtype=torch.long)
-            mask[position, : len(rows[place])] = 1
+        texts = padded_right([rows[place] for place in batch], padding, model.device)
         with torch.inference_mode():
-            logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+            logits = model(input_ids=texts.input_ids, attention_mask=texts.attention_mask).logits
         found[batch] = logits.float()[:, order].cpu().numpy()
         done += len(batch)
         asked.progress(done, len(rows))

@@ -54,21 +54,17 @@ def token_sums(asked: Asked) -> "np.ndarray":
     import numpy as np
     import torch
 
+    from sft.inference.batches import padded_right
+
     model, rows = asked.model, [TrainRow.of(prompt) for prompt in asked.prompts]
     found = np.zeros((len(rows), 2))
     done = 0
     for batch in batches([len(row.input_ids) for row in rows], asked.limits):
-        width = max(len(rows[place].input_ids) for place in batch)
-        ids = torch.zeros((len(batch), width), dtype=torch.long)
-        mask, wanted = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
-        for position, place in enumerate(batch):
-            row = rows[place]
-            ids[position, : len(row.input_ids)] = torch.tensor(row.input_ids)
-            wanted[position, : len(row.labels)] = torch.tensor(row.labels)
-            mask[position, : len(row.input_ids)] = 1
-        wanted = wanted[:, 1:].to(model.device)
+        texts = padded_right([rows[place].input_ids for place in batch], 0, model.device)
+        labels = padded_right([rows[place].labels for place in batch], IGNORED, model.device).input_ids
+        width, wanted = labels.shape[1], labels[:, 1:]
         with torch.inference_mode():
-            logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+            logits = model(input_ids=texts.input_ids, attention_mask=texts.attention_mask).logits
             losses = torch.nn.functional.cross_entropy(
                 logits[:, -width:-1].float().transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none"
             )

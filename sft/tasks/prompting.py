@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sft.config.experiment import ExperimentConfig
 from sft.config.prompting import PromptingConfig
@@ -13,6 +13,7 @@ from sft.data.cells.conversations import Conversation
 from sft.data.rows import Row
 from sft.exceptions import DataError, UserError
 from sft.labels.label_set import LabelSet
+from sft.models.answering.decoders import decoder_opening
 from sft.models.answering.languages import surroundings_of
 from sft.models.objective import RowForm
 from sft.models.tokenizers import chat_template_in_force, default_template_args, load_tokenizer, own_chat_template
@@ -136,6 +137,20 @@ class StagePrompts:
             if self.prompting.format == "auto" or default != written:
                 traits.add("named_template")
         return sorted(traits)
+
+    def decoder_opening(self, model_config: Any) -> tuple[int, ...]:
+        """The ids that the decoder of an encoder-decoder has before it writes the first token of an answer.
+
+        Args:
+            model_config: of the model.
+
+        Raises:
+            UserError: kind model: nothing says what its decoder starts from.
+        """
+        around = self.builder.surroundings
+        if around is None:
+            raise ValueError("the prompts are not those of an encoder-decoder")
+        return decoder_opening(model_config, self._maker.tokenizer, around)
 
     def rows(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sft.models.answering.decoders import decoder_opening, require_places
+from sft.models.answering.decoders import require_places
 from sft.models.answering.heads import label_order
 from sft.models.objective import Objective
 from sft.prompts.train_row import HeadRow, SourceRow, TrainRow
@@ -37,7 +37,7 @@ def train_rows(
     """
     weighed = list(zip(rows, weights or [1.0] * len(rows), strict=True))
     if objective.reads == "source":
-        opening = _opening(maker, model)
+        opening = maker.training.decoder_opening(model.config)
         for row in rows:
             written = f"the output of row {row.row.source_index}, cut by prompting.max_output_length or not, has"
             require_places(model.config, len(opening), len(row.encoded.completion_ids), written)
@@ -52,10 +52,3 @@ def train_rows(
     return [
         HeadRow(row.encoded.prompt_ids, target(row.row.text(column), of_outputs), weight) for row, weight in weighed
     ]
-
-
-def _opening(maker: PromptMaker, model: "PreTrainedModel") -> tuple[int, ...]:
-    around = maker.training.builder.surroundings
-    if around is None:
-        raise ValueError("the prompts are not those of an encoder-decoder")
-    return decoder_opening(model.config, maker.tokenizer, around)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sft.inference.answering import Asked
 from sft.inference.label_scoring.answering import LabelScoring
 from sft.inference.texts import MAX_NEW_TOKENS, Texts, most_new_tokens
-from sft.models.answering.decoders import decoder_opening, require_places
+from sft.models.answering.decoders import require_places
 from sft.tasks.inputs import Inputs
 from sft.tasks.prompting import StagePrompts
 
@@ -28,7 +28,7 @@ class SourceScoring(LabelScoring):
         """
         from sft.inference.encoder_decoder.scoring import score_labels
 
-        opening, labels = _opening(asked), asked.maker.inference.labels
+        opening, labels = asked.maker.inference.decoder_opening(asked.model.config), asked.maker.inference.labels
         for label in labels:
             n_written = len(label.answer_ids) + len(label.stop_ids)
             require_places(asked.model.config, len(opening), n_written, f"the label {label.word!r} has")
@@ -50,17 +50,10 @@ class SourceTexts(Texts):
         Raises:
             UserError: kind model: it has no places for all that may be written.
         """
-        opening = _opening(asked)
+        opening = asked.maker.inference.decoder_opening(asked.model.config)
         n_new = most_new_tokens(asked.inputs.config)
         require_places(asked.model.config, len(opening), n_new, f"{MAX_NEW_TOKENS} asks for")
         return opening
 
 
 LABEL_SCORES, TEXTS = SourceScoring(), SourceTexts()
-
-
-def _opening(asked: Asked) -> tuple[int, ...]:
-    around = asked.maker.inference.builder.surroundings
-    if around is None:
-        raise ValueError("the prompts are not those of an encoder-decoder")
-    return decoder_opening(asked.model.config, asked.maker.tokenizer, around)
