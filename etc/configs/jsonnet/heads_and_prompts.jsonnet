@@ -1,7 +1,7 @@
 // Does a small encoder with a head beat a prompted decoder on 16 or 64 tweets per label?
 //
 // Run:  python -m sft.cli run-experiments etc/configs/jsonnet/heads_and_prompts.jsonnet --results-path results/heads
-// Needs: make demo-data demo-models. About 90 minutes on 2 cores, nearly all of them for the decoder's trainings.
+// Needs: make demo-data demo-models. About 8 minutes on 2 cores, nearly all of them for the decoder.
 //
 // The decoder of the demo as it is, with examples in the prompt, and with LoRA; MiniLM with a new head, trained in three
 // ways. All of them have the same shots, rows and seeds, and stand on one board; its baselines are measured beside them.
