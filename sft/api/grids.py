@@ -63,9 +63,9 @@ def new(
 
     Args:
         data: a file, a folder, a saved data set or a hub id; a local path is relative to the working directory.
-        inputs: the columns that the model reads.
-        label: the column that is predicted.
-        task: `classification` or `generation`; None = by what that column holds.
+        inputs: the columns that the model reads; none where a text is learned whole.
+        label: the column that is predicted, or learned whole; not needed where it is the only one.
+        task: a task type, such as `summarization`; None = by what that column holds.
         model: its name; None = a small one on the hub.
 
     Raises:

@@ -39,10 +39,15 @@ def new(
         list[str] | None,
         typer.Option("--inputs", metavar="COLUMN,...", help="Columns that the model reads; repeatable."),
     ] = None,
-    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that is predicted.")] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column that is predicted, or learned whole.")
+    ] = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="classification|generation", help="Default by what the label's column holds."),
+        typer.Option(
+            metavar="TASK_TYPE",
+            help="Such as summarization or translation; default by what the label's column holds.",
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Hub name or folder; default a small one.")] = None,
 ) -> None:

@@ -18,7 +18,8 @@ from sft.data.hub import hub_commit, load_hub, read_loaded, read_saved
 from sft.data.joined_tables import merged
 from sft.data.layout import Layout, find_layout
 from sft.data.leaks import normalised_input
-from sft.data.rows import Row, Rows, Split, Splits, texts_of
+from sft.data.rows import Row, Rows, Split, Splits, alone, texts_of
+from sft.data.selection import ValuesIn, strata_of
 from sft.data.shares import cut, cut_folds
 from sft.data.sources import (
     FileSplit,
@@ -106,10 +107,12 @@ class GoldReading:
         strata: column of which shares and folds cut each value alike, unless `splits.stratify` is false; None cuts any
             rows.
         made_by: makes the gold of the column's cells; None where they are it.
+        values_in: the gold values in the text of a cell.
     """
 
     strata: str | None = None
     made_by: GoldColumn | None = None
+    values_in: ValuesIn = alone
 
 
 def load_splits(
@@ -145,7 +148,7 @@ def load_splits(
     tables = {role: _read_used(role, source, dataset, used, gold.made_by) for role, source in layout.roles().items()}
     if layout.whole is not None:
         (whole,) = tables.values()
-        found = _cut(whole, layout, dataset, used, gold.strata)
+        found = _cut(whole, layout, dataset, used, gold)
     else:
         found = _splits({role: _all_rows(table) for role, table in tables.items()}, layout, dataset, used)
     unused = tuple(name for name, source in available.items() if source not in layout.roles().values())
@@ -213,23 +216,23 @@ def _all_rows(table: Table) -> Rows:
 
 
 def _bound_rows(
-    table: Table, dataset: DatasetConfig, inputs: Sequence[str], strata_column: str | None
+    table: Table, dataset: DatasetConfig, used: UsedColumns, gold: GoldReading
 ) -> tuple[list[list[tuple[str, str]]], Sequence[str]]:
-    """For each row what a cut must not divide, and its stratum."""
-    splits = dataset.splits
+    """For each row what a cut must not divide, and its stratum; of a column that is learned whole it is the input."""
+    splits, inputs = dataset.splits, used.inputs or (used.output,)
     group = splits.group_by
     _check_columns(table, [*inputs, *([group] if group else [])])
     rows = _all_rows(table)
     if not rows:
         raise DataError(f"there are no rows to cut; columns are: {listed(table.columns)}")
     keys = [_bound_by(row, inputs, group) for row in rows]
-    by = strata_column if splits.stratify and strata_column and table.has(strata_column) else None
-    return keys, [""] * len(rows) if by is None else texts_of(rows, by)
+    by = gold.strata if splits.stratify and gold.strata and table.has(gold.strata) else None
+    return keys, [""] * len(rows) if by is None else strata_of(texts_of(rows, by), gold.values_in)
 
 
-def _cut(table: Table, layout: Layout, dataset: DatasetConfig, used: UsedColumns, strata_column: str | None) -> Splits:
+def _cut(table: Table, layout: Layout, dataset: DatasetConfig, used: UsedColumns, gold: GoldReading) -> Splits:
     splits = dataset.splits
-    keys, strata = _bound_rows(table, dataset, used.inputs, strata_column)
+    keys, strata = _bound_rows(table, dataset, used, gold)
     if splits.folds is not None:
         every = {role: _all_rows(table) for role in ("train", "test")}
         folds = cut_folds(keys, strata, splits.folds, splits.seed)

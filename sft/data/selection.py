@@ -1,8 +1,10 @@
 """Which rows of the splits are used: caps (`max_n_*`) first, then shots; all of them nested."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 from sft.config.dataset import DatasetConfig
@@ -61,24 +63,26 @@ def select(
         DataError: fewer rows than shots (unless `if_fewer: use_all`); names every short label.
     """
     stratum = output_column if label_values is not None else None
-    seed = dataset.splits.seed
+    draw = partial(sample, seed=dataset.splits.seed, stratum=stratum, values_in=values_in)
     if splits.folds:
         # Which rows train is each fold's own matter: none of all, lest one be shown before its own fold is tested.
-        return Selection((), (), None, sample(splits.test.rows, dataset.max_n_test, "max_n_test", seed, stratum))
+        return Selection((), (), None, draw(splits.test.rows, dataset.max_n_test, "max_n_test"))
     known = _known_rows(splits.train, output_column, label_values, values_in)
-    train = sample(known, dataset.max_n_train, "max_n_train", seed, stratum)
+    train = draw(known, dataset.max_n_train, "max_n_train")
     others = [] if label_values is None else _values_outside(splits.train, output_column, label_values, values_in)
     is_drawn = label_values is not None and dataset.shots not in (0, "all")
     groups = rows_by_label(train, output_column, label_values or (), values_in) if is_drawn else {"": train}
     return Selection(
         train=train,
         shots=_shots(dataset, train, groups, shots_seed, others),
-        dev=None if splits.dev is None else sample(splits.dev.rows, dataset.dev_cap, "max_n_dev", seed, stratum),
-        test=sample(splits.test.rows, dataset.max_n_test, "max_n_test", seed, stratum),
+        dev=None if splits.dev is None else draw(splits.dev.rows, dataset.dev_cap, "max_n_dev"),
+        test=draw(splits.test.rows, dataset.max_n_test, "max_n_test"),
     )
 
 
-def sample(rows: Sequence[Row], n: int | None, purpose: str, seed: int, stratum: str | None) -> Sequence[Row]:
+def sample(
+    rows: Sequence[Row], n: int | None, purpose: str, seed: int, stratum: str | None, values_in: ValuesIn = alone
+) -> Sequence[Row]:
     """A fixed sample in the order of `source_index`; the smaller lies inside the larger.
 
     Args:
@@ -87,12 +91,28 @@ def sample(rows: Sequence[Row], n: int | None, purpose: str, seed: int, stratum:
         purpose: what the sample is for; other purposes draw other rows.
         seed: seed of the draw.
         stratum: column whose values keep their proportions; None, or absent from the rows = plain sample.
+        values_in: the values of a row, as in `strata_of`.
     """
     if n is None or n >= len(rows):
         return rows
     by_label = stratum is not None and stratum in rows[0].values
-    strata = texts_of(rows, stratum) if by_label and stratum else [""] * len(rows)
+    strata = strata_of(texts_of(rows, stratum), values_in) if by_label and stratum else [""] * len(rows)
     return picked(rows, nested_positions(strata, n, purpose, seed))
+
+
+def strata_of(texts: Sequence[str], values_in: ValuesIn) -> Sequence[str]:
+    """What keeps its proportion where rows are drawn or cut: the value of each row, of several the rarest.
+
+    Whole combinations would not do: of those with one row, a small sample holds none and a cut leaves all in train.
+
+    Args:
+        texts: of the output column.
+        values_in: the values of a row; none are a stratum of their own.
+    """
+    if values_in is alone:
+        return texts
+    counts = Counter(value for text in texts for value in values_in(text))
+    return [min(values_in(text), key=lambda value: (counts[value], value), default="") for text in texts]
 
 
 def fold_splits(splits: Splits, fold: int, tested: Sequence[int]) -> Splits:

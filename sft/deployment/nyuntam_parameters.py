@@ -127,7 +127,10 @@ TRAINING = (
 TEXT_GENERATION = (
     _trainer("packing", True, "packing", "with `max_length`"),
     Parameter(
-        "dataset_text_field", "text", None, "columns are named by `prompting.input_columns` and `output_column`"
+        "dataset_text_field",
+        "text",
+        "prompting.output_column",
+        "with `dataset.task_type: text`, which learns it whole",
     ),
     _trainer("max_seq_length", 512, "max_length"),
     Parameter(

@@ -52,6 +52,7 @@ def resolve_labels(
     written: Sequence[Any] | Mapping[str, str] | None,
     train_values: Iterable[Any] | None,
     class_names: Sequence[str] | None,
+    least: int = 2,
 ) -> LabelSet:
     """The label set: a list as written, ClassLabel as declared, a map or the train split's by gold value as text.
 
@@ -59,10 +60,11 @@ def resolve_labels(
         written: `dataset.labels`.
         train_values: cells of the output column in the train split; None where there is no train split.
         class_names: names of the output column where it is a ClassLabel.
+        least: labels that there must be; 1 where a row may lack the one there is.
 
     Raises:
-        UserError: no label at all or one only, an empty one, one twice, or two words that are equal after trimming or
-            in another Unicode form.
+        UserError: no label at all or fewer than `least`, an empty one, one twice, or two words that are equal after
+            trimming or in another Unicode form.
     """
     if isinstance(written, Mapping):
         values = sorted(written)
@@ -70,7 +72,7 @@ def resolve_labels(
     else:
         words = tuple(_values(written, train_values, class_names))
         labels = LabelSet(words, words)
-    _check(labels, written)
+    _check(labels, written, least)
     return labels
 
 
@@ -117,7 +119,7 @@ def _values(
     return sorted({json_text(value) for value in train_values})
 
 
-def _check(labels: LabelSet, written: Sequence[Any] | Mapping[str, str] | None) -> None:
+def _check(labels: LabelSet, written: Sequence[Any] | Mapping[str, str] | None, least: int) -> None:
     if not labels.values:
         raise UserError("the label set is empty; write dataset.labels, or a train split with at least one label")
     if len(set(labels.values)) < len(labels.values):
@@ -132,7 +134,7 @@ def _check(labels: LabelSet, written: Sequence[Any] | Mapping[str, str] | None) 
         if plain in first:
             raise UserError(_one_word_twice(first[plain], (value, word), written is not None))
         first[plain] = (value, word)
-    if len(labels.values) == 1:
+    if len(labels.values) < least:
         raise UserError(
             f"dataset.labels: there is one label only, {labels.values[0]!r}, and nothing to choose between; write the "
             "others, or take a train split that has them"

@@ -15,8 +15,8 @@ def set_text(labels: Collection[str]) -> str:
 
 
 def members(text: str) -> tuple[str, ...]:
-    """The labels in a text of `set_text`."""
-    return tuple(json.loads(text))
+    """The labels in a text of `set_text`; none in that of a missing cell, which is null."""
+    return tuple(json.loads(text) or ())
 
 
 def flags(texts: Sequence[str], labels: Sequence[str]) -> NDArray[np.bool_]:

@@ -13,6 +13,9 @@ LOW_LABEL_MASS = 0.1
 
 MOST_NAMES = 3
 
+FITTED = ("calibration", "threshold")
+"""Parts of `details` that are fitted on rows, and say of themselves what is wrong with these."""
+
 
 @dataclass(frozen=True)
 class WarningRow:
@@ -140,13 +143,12 @@ def _has_low_label_mass(record: ExperimentRecord) -> bool:
 
 
 def _recorded(record: ExperimentRecord) -> Iterator[str]:
-    """Warnings that an experiment's own files hold: of its libraries, its metrics and its calibration."""
+    """Warnings that an experiment's own files hold: of its libraries, its metrics, calibration and threshold."""
     for text in record.part("environment").get("library_warnings") or ():
         yield f'"{text}" while the model was loaded'
     details = record.part("details")
-    dev = details.get("dev")
-    parts = [details, *(part.get("calibration") for part in (details, dev) if isinstance(part, Mapping))]
-    for part in parts:
+    splits = [part for part in (details, details.get("dev")) if isinstance(part, Mapping)]
+    for part in (details, *(split.get(name) for name in FITTED for split in splits)):
         if isinstance(part, Mapping) and isinstance(part.get("warnings"), list):
             yield from map(str, part["warnings"])
 

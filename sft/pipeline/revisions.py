@@ -13,6 +13,7 @@ from sft.config.library.keys import SFT_CONFIG
 from sft.config.model import ModelConfig
 from sft.config.prompting import PromptingConfig
 from sft.pipeline.experiment import Experiment
+from sft.pipeline.needed_rows import fits_threshold
 from sft.runs.records import StageName
 from sft.tasks.inputs import task_of
 from sft.training.options import keeps_best, trainer_args_of
@@ -124,6 +125,21 @@ def _writes_behind_virtual_tokens(experiment: Experiment) -> bool:
     return writes and planned_virtual_tokens(config, experiment.folder) > 0
 
 
+def _draws_label_sets(experiment: Experiment) -> bool:
+    """Whether rows with any number of labels were cut or sampled by whole combinations, the rare ones never tested."""
+    config = experiment.config
+    dataset = config.dataset
+    caps = (dataset.max_n_train, dataset.max_n_dev, dataset.max_n_test)
+    is_drawn = dataset.splits.cut_one_split or fits_threshold(config) or any(cap is not None for cap in caps)
+    return task_of(config).has_label_sets and is_drawn
+
+
+def _cuts_whole_texts(experiment: Experiment) -> bool:
+    """Whether equal texts that are learned whole may have come to both sides of a cut."""
+    config = experiment.config
+    return task_of(config).reads == "whole" and config.dataset.splits.cut_one_split
+
+
 def _of_trait(stage: StageName, name: str) -> Revision:
     return Revision(stage, 2, lambda it: name in it.fingerprints.prompt_traits.get(stage, ()))
 
@@ -150,6 +166,11 @@ REVISIONS: Mapping[str, Revision] = {
     "other_layers": Revision("train", 2, _adapts_other_layers),
     "partial_spectrum": Revision("train", 2, _found_directions_otherwise),
     "wide_layers": Revision("train", 2, _found_other_directions),
+    "label_set_strata_in_training": Revision("train", 2, _draws_label_sets),
+    "label_set_strata": Revision("infer", 2, _draws_label_sets),
+    "label_set_strata_of_baselines": Revision("baseline", 2, _draws_label_sets),
+    "whole_text_cut_in_training": Revision("train", 2, _cuts_whole_texts),
+    "whole_text_cut": Revision("infer", 2, _cuts_whole_texts),
     **{f"{name}_in_training": _of_trait("train", name) for name in _TRAITS_OF_ALL},
     **{name: _of_trait("infer", name) for name in (*_TRAITS_OF_ALL, *_TRAITS_OF_TEXTS)},
 }

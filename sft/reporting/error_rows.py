@@ -42,8 +42,8 @@ def error_csv(found: ErrorList) -> str:
             "source_index": row.source_index,
             "gold": row.gold,
             "said": row.prediction,
-            "probability": dict(row.probabilities).get(row.prediction),
-            "gold_probability": dict(row.probabilities).get(row.gold),
+            "probability": row.said_probability,
+            "gold_probability": row.gold_probability,
             "text": row.text,
         }
         for row in found.rows

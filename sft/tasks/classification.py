@@ -33,4 +33,5 @@ TASK = Task(
     label_set=_label_set,
     answer=_label_word,
     baselines=("majority class", "TF-IDF + logistic regression", "embeddings + logistic regression"),
+    instruction="Classify the text by {column}. Answer with one of: {labels}.",
 )

@@ -16,7 +16,11 @@ _SETTINGS: frozenset[Setting] = frozenset(
 
 
 def free_text_task(
-    name: str, objectives: tuple[str, ...], default_metrics: tuple[str, ...], baselines: tuple[str, ...] = ()
+    name: str,
+    objectives: tuple[str, ...],
+    default_metrics: tuple[str, ...],
+    baselines: tuple[str, ...] = (),
+    instruction: str = Task.instruction,
 ) -> Task:
     """A task type whose answer is free text.
 
@@ -25,6 +29,7 @@ def free_text_task(
         objectives: as in `Task`.
         default_metrics: as in `Task`.
         baselines: as in `Task`.
+        instruction: as in `Task`.
     """
     return Task(
         name=name,
@@ -36,6 +41,7 @@ def free_text_task(
         label_set=no_labels,
         answer=reference,
         baselines=baselines,
+        instruction=instruction,
     )
 
 

@@ -134,7 +134,7 @@ def read_splits(config: ExperimentConfig, folder: Path, revision: str | None) ->
     task = task_of(config)
     strata = output_column if task.counts_per_label else None
     columns = () if task.reads == "whole" else input_columns(config)
-    gold = GoldReading(strata, task.gold_column(config.dataset, output_column))
+    gold = GoldReading(strata, task.gold_column(config.dataset, output_column), task.values_in)
     return load_splits(config.dataset, columns, output_column, folder, revision, gold)
 
 

@@ -22,7 +22,7 @@ def _label_set(dataset: DatasetConfig, splits: Splits, column: str) -> LabelSet:
     if splits.train is not None and dataset.labels is None:
         splits.train.require(column)
         train_values = {value for text in set(texts_of(splits.train.rows, column)) for value in members(text)}
-    return resolve_labels(dataset.labels, train_values, splits.class_names.get(column))
+    return resolve_labels(dataset.labels, train_values, splits.class_names.get(column), least=1)
 
 
 def _gold_column(dataset: DatasetConfig, column: str) -> GoldColumn:
@@ -80,4 +80,5 @@ TASK = Task(
     has_label_sets=True,
     baselines=("most frequent label set", "TF-IDF one-vs-rest"),
     questions=Questions(_questions, (YES, NO), _answers, _trained),
+    instruction="Say whether the label after the text applies to it: yes or no.",
 )

@@ -150,7 +150,7 @@ def pool_rows(inputs: Inputs, row_set: RowSet) -> Sequence[Row]:
         raise DataError(
             f"row set {row_set.name!r}: column {column!r} is not in the train split, and calibration is fitted on it"
         )
-    return sample(left, row_set.size, "calibration", config.dataset.splits.seed, column)
+    return sample(left, row_set.size, "calibration", config.dataset.splits.seed, column, inputs.task.values_in)
 
 
 def check_row_set(inputs: Inputs, row_set: RowSet) -> None:

@@ -7,4 +7,5 @@ TASK = free_text_task(
     ("seq2seq", "causal_lm"),
     default_metrics=("rougeLsum", "rouge1", "rouge2"),
     baselines=("lead sentence", "copy"),
+    instruction="Sum up the text in one short sentence. Answer with nothing else.",
 )

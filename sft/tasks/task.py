@@ -79,6 +79,8 @@ class Task:
     """Whether a row may have any number of labels: gold and predictions are then texts of `label_sets.set_text`."""
     questions: Questions | None = None
     """What is asked about each label; None where a row is one question."""
+    instruction: str = "Read the text and write its {column}. Answer with nothing else."
+    """What a first grid asks of a model that is prompted; `{column}` becomes the output column's name."""
 
     def uses(self, setting: Setting) -> bool:
         """Whether a part of the config has an effect."""

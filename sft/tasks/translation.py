@@ -2,4 +2,10 @@
 
 from sft.tasks.free_text import free_text_task
 
-TASK = free_text_task("translation", ("seq2seq", "causal_lm"), default_metrics=("bleu", "chrf"), baselines=("copy",))
+TASK = free_text_task(
+    "translation",
+    ("seq2seq", "causal_lm"),
+    default_metrics=("bleu", "chrf"),
+    baselines=("copy",),
+    instruction="Translate the text into {column}. Answer with nothing else.",
+)

@@ -32,7 +32,7 @@ def error_text(found: ErrorList, limit: int, screen: Screen) -> str:
     if found.rows and not found.has_texts:
         parts.append(line(_NO_TEXTS, FAINT))
     for row in found.rows[:limit]:
-        parts += [Text(), *_row(row, found.has_labels, screen)]
+        parts += [Text(), *_row(row, found, screen)]
     return drawn(parts, screen)
 
 
@@ -61,26 +61,33 @@ def suspect_text(found: SuspectList, limit: int, screen: Screen) -> str:
 def _head(found: ErrorList, limit: int) -> str:
     """How many there are, and which of them are shown."""
     named = f"{found.name} [{found.id[:ID_DIGITS]}]"
+    shown = f", {limit} shown" if len(found.rows) > limit else ""
+    if found.scored_by is not None:
+        return f"{named}: {counted(found.n_rows, f'{found.split} row')}; the worst {found.scored_by} first{shown}."
     wrong = f"{named}: {found.n_wrong} of {counted(found.n_rows, f'{found.split} row')} wrong"
     if len(found.rows) != found.n_wrong:
         wrong += f", {len(found.rows)} of them as asked"
     if not found.rows:
         return f"{wrong}."
     order = "the least probable gold label first" if found.has_labels else "the fewest shared words first"
-    return f"{wrong}; {order}{f', {limit} shown' if len(found.rows) > limit else ''}."
+    return f"{wrong}; {order}{shown}."
 
 
-def _row(row: WrongRow, has_labels: bool, screen: Screen) -> Iterator[Text]:
+def _row(row: WrongRow, found: ErrorList, screen: Screen) -> Iterator[Text]:
     where = f"row {row.source_index}" if row.source_index is not None else f"evaluated row {row.index}"
-    if has_labels:
+    if found.scored_by is not None:
+        yield line(f"{where}: {found.scored_by} {row.prediction}")
+        yield from indented(row.gold, screen)
+    elif found.has_labels:
         likeliest = ", ".join(f"{label} {value:.3f}" for label, value in row.probabilities)
         told = f"{where}: gold {row.gold}, said {row.prediction} ({likeliest})"
         yield from (line(text) for text in folded(told, screen))
+        yield from indented(row.text, screen)
     else:
         yield line(f"{where}: {word_f1(row.prediction, row.gold):.2f} of the words shared (F1)")
         yield from indented(f"gold: {row.gold}", screen)
         yield from indented(f"said: {row.prediction}", screen)
-    yield from indented(row.text if has_labels else f"text: {row.text}", screen)
+        yield from indented(f"text: {row.text}", screen)
 
 
 def indented(text: str, screen: Screen) -> Iterator[Text]:

@@ -56,7 +56,8 @@ _RESUMED = "an interrupted training always goes on exactly where it was"
 REFUSED: Mapping[str, str] = {
     "seed": "write `seed` or `seeds.training` of the experiment",
     "data_seed": "write `seed` or `seeds.training` of the experiment",
-    "dataset_text_field": "rows come tokenised; write `prompting.input_columns` and `prompting.output_column`",
+    "dataset_text_field": "rows come tokenised; write `prompting.output_column`, and `dataset.task_type: text` where "
+    "it is learned whole, else `prompting.input_columns` too",
     "dataset_kwargs": "rows come tokenised; nothing is left to prepare",
     "chat_template_path": "write `model.chat_template_from`",
     "eos_token": "the stop comes from the chat template or the plain format",

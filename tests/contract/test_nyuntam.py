@@ -68,6 +68,7 @@ ELSEWHERE = {
     "dataset.task_type": "required",
     "evaluation.metrics": "by the task type",
     "model.model_args.attn_implementation": "by the machine",
+    "prompting.output_column": "required",
 }
 """Keys without a default of their own, and what the page says in its place."""
 PRESETS = ROOT / "etc" / "configs" / "jsonnet" / "lib" / "methods.libsonnet"

@@ -33,6 +33,12 @@ from sft.runs.records import JobRecord, read_progress, write_record
 ARGS = {"learning_rate": 1e-3, "num_train_epochs": 3, "per_device_train_batch_size": 2}
 """Of 6 rows: 9 steps."""
 
+SIGMOID_HEAD = {
+    "dataset": {"task_type": "multilabel", "labels_separator": ";"},
+    "model": {"auto_class": "AutoModelForSequenceClassification"},
+}
+"""A new head with one output for each label, each judged by itself."""
+
 PATIENCE = 120.0
 WEIGHTS = "adapter_model.safetensors"
 
@@ -108,10 +114,10 @@ def planned(project: Path, plan_of: Callable[..., Any], tmp_path: Path, one_thre
 def make(raw: Callable[..., Any], planned: Callable[..., Any]) -> Callable[..., Training]:
     """A train job of a LoRA with dropout, in a results folder of its own."""
 
-    def build(results: str, args: Any = None, **lora: Any) -> Training:
+    def build(results: str, args: Any = None, patch: Any = None, **lora: Any) -> Training:
         training = {"trainer_args": {**ARGS, **(args or {})}}
-        patch = {"lora": {"lora_dropout": 0.2, **lora}, "training": training}
-        (job,) = planned(results, raw(patch, {"dataset": {"splits": {"test": "test"}}}), "adapter")
+        own = {"lora": {"lora_dropout": 0.2, **lora}, "training": training}
+        (job,) = planned(results, raw(own, {"dataset": {"splits": {"test": "test"}}}, patch or {}), "adapter")
         return Training(job.folder, job.record)
 
     return build
@@ -171,9 +177,13 @@ SAVING = {"save_strategy": "steps", "save_steps": 2}
 
 
 @pytest.mark.usefixtures("listening")
-@pytest.mark.parametrize("init", [True, pytest.param("pissa", marks=pytest.mark.slow)])
-def test_on_sigterm_a_training_saves_and_goes_on_later__row_8(make, during_step, init):
-    whole, stopped = make("whole", init_lora_weights=init), make("stopped", init_lora_weights=init)
+@pytest.mark.parametrize(
+    ("init", "patch"),
+    [(True, {}), (True, SIGMOID_HEAD), pytest.param("pissa", {}, marks=pytest.mark.slow)],
+    ids=["lora", "sigmoid_head", "pissa"],
+)
+def test_on_sigterm_a_training_saves_and_goes_on_later__row_8(make, during_step, init, patch):
+    whole, stopped = (make(name, patch=patch, init_lora_weights=init) for name in ("whole", "stopped"))
     whole.run()
     during_step.at, during_step.do = 4, terminate
     with pytest.raises(StopRequested):

@@ -21,6 +21,7 @@ from sft.deployment.new_rows.running import run_process
 from sft.exceptions import DataError, UserError
 from sft.registry import is_own_code
 from sft.runs.manifest import sha256_of
+from sft.tasks.inputs import task_of
 from sft.wording import counted
 
 Say = Callable[[str], None]
@@ -84,7 +85,8 @@ def _origin(experiment: FinishedExperiment, new_rows: Path, read: Mapping[str, A
     options = _read_options(of_use(new_rows, file_split(new_rows).format, dataset.read), read)
     prompting = record.experiment.inference_prompting
     columns = tuple(dict.fromkeys(prompting.input_columns))
-    conversation = prompting.output_column if prompting.output_column in columns else None
+    is_whole = task_of(record.experiment).reads == "whole"
+    conversation = prompting.output_column if prompting.output_column in columns and not is_whole else None
     file = NewRowsFile(new_rows, options, columns, dataset.on_missing, conversation)
     sha256 = sha256_of(new_rows)
     try:

@@ -23,20 +23,29 @@ def parted(data: BroughtData, written: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name if name in data.columns else name.strip() for part in found for name in part))
 
 
-def check_columns(data: BroughtData, inputs: Sequence[str], label: str | None) -> str:
+def check_columns(data: BroughtData, inputs: Sequence[str], label: str | None, *, is_whole: bool) -> str:
     """Make sure that the columns are written, are there and hold something; the label's.
+
+    Args:
+        data: what was brought.
+        inputs: the columns that the model reads.
+        label: the column that is predicted, or learned whole; None = not written.
+        is_whole: whether it is learned whole, so that the one column there is need not be written.
 
     Raises:
         UserError: they are not, with the columns that there are and a command that would do; or there is no row.
     """
     if not any(table.n_rows for table in data.tables.values()):
         raise UserError(f"{data.path}: there are no rows, only the columns {listed(data.columns)}")
-    if label is None:
+    if is_whole:
+        label = _whole_column(data, inputs, label)
+    elif label is None:
         meant = "--inputs must say which columns are read, and --label which is predicted"
         meant = "--label must say which column is predicted" if inputs else meant
         raise UserError(f"{data.path}: {meant}; {_columns(data)}")
-    if not inputs:
-        raise UserError(f"{data.path}: --inputs must say which columns are read; {_columns(data)}")
+    elif not inputs:
+        whole = "or --task text, which learns that column whole"
+        raise UserError(f"{data.path}: --inputs must say which columns are read, {whole}; {_columns(data)}")
     for column in dict.fromkeys([*inputs, label]):
         if column not in data.columns:
             raise UserError(f"column {quoted(column)} not found in {data.path}; {_columns(data)}")
@@ -47,6 +56,15 @@ def check_columns(data: BroughtData, inputs: Sequence[str], label: str | None) -
             f"--label {label} is also among --inputs, so the prompt would hold the answer; leave it out there"
         )
     return label
+
+
+def _whole_column(data: BroughtData, inputs: Sequence[str], label: str | None) -> str:
+    if inputs:
+        raise UserError(f"--inputs {','.join(inputs)}: a text is learned whole, with nothing before it; leave it out")
+    if label is None and len(data.columns) > 1:
+        columns = listed(data.columns)
+        raise UserError(f"{data.path}: --label must say which column is learned whole; columns are: {columns}")
+    return data.columns[0] if label is None else label
 
 
 def _columns(data: BroughtData) -> str:
@@ -85,15 +103,23 @@ def is_conversation(data: BroughtData, label: str) -> bool:
     )
 
 
+def column_texts(data: BroughtData, column: str) -> list[str]:
+    """The cells of a column that hold something, of all splits."""
+    return [text for split in data.tables for text in present(data.texts(split, column))]
+
+
 def free_text(data: BroughtData, label: str) -> tuple[bool, str]:
     """Whether a column holds free text and not labels, and why it is thought so."""
     if is_conversation(data, label):
         return True, "the last turn of the assistant is the output"
-    texts = [text for split in data.tables for text in present(data.texts(split, label))]
+    texts = column_texts(data, label)
+    return not are_labels(texts), f"{quoted(label)} has {len(set(texts)):,} different values in {len(texts):,} rows"
+
+
+def are_labels(texts: Sequence[str]) -> bool:
+    """Whether texts are labels, of which each comes again and again; where there are many they are short, too."""
     values = set(texts)
-    told = f"{quoted(label)} has {len(values):,} different values in {len(texts):,} rows"
-    words = sum(word_counts(list(values))) / len(values)
     is_long_list = len(values) > MOST_VALUES and (
-        words > A_LABEL_HAS_WORDS or A_LABEL_HAS_ROWS * len(values) > len(texts)
+        sum(word_counts(list(values))) > A_LABEL_HAS_WORDS * len(values) or A_LABEL_HAS_ROWS * len(values) > len(texts)
     )
-    return 2 * len(values) > len(texts) or is_long_list, told
+    return 2 * len(values) <= len(texts) and not is_long_list

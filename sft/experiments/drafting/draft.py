@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from sft.data.profile.labels import code_remarks
 from sft.data.profile.lengths import LengthProfile, length_profile, sample_of, word_counts
+from sft.data.selection import ValuesIn
 from sft.exceptions import UserError
-from sft.experiments.drafting.columns import check_columns, free_text, parted
+from sft.experiments.drafting.columns import check_columns, parted
 from sft.experiments.drafting.reading import BroughtData, present
 from sft.experiments.drafting.splits import DraftSplits, draft_splits, left_out, usable_rows
+from sft.experiments.drafting.task_choice import TaskChoice, reads_whole, task_choice, written_task
+from sft.tasks.task import Task
 from sft.wording import counted, quoted, some
 
 DEFAULT_MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
@@ -22,7 +25,6 @@ LONG_TEXT = 700
 """Words from which on a column is cut."""
 
 CUT_LENGTH = 1024
-TASKS = ("classification", "generation")
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,17 @@ class Draft:
     model: str | None
     """None = a default that is said to be one."""
     inputs: tuple[str, ...]
+    """Empty where the label's column is learned whole."""
     label: str
-    why_task: str
+    choice: TaskChoice
     labels: tuple[str, ...]
-    """Gold values; empty in a generation."""
+    """Gold values; empty where there is no closed set of them."""
     few: str
     """Labels that have too few rows for the shots, in words; empty = none."""
     left_out: str
     """Rows that must be left out, in words; empty = none."""
     lengths: tuple[LengthProfile, ...]
-    """In words, by column; the label's last, in a generation."""
+    """In words, by column; that of the label last, where it holds texts."""
     shots: int
     has_twice_the_shots: bool
 
@@ -53,9 +56,9 @@ class Draft:
         return self.label in self.inputs
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         """The task type."""
-        return TASKS[not self.labels]
+        return self.choice.task
 
     @property
     def are_codes(self) -> bool:
@@ -64,14 +67,14 @@ class Draft:
 
     @property
     def examples(self) -> int:
-        """In-context examples, per label where there are any; 0 = too many labels to show."""
-        if len(self.labels) > MOST_LABELS_IN_CONTEXT or self.is_conversation:
+        """In-context examples, per label where they count so; 0 = too many labels to show, or nothing to answer."""
+        if len(self.labels) > MOST_LABELS_IN_CONTEXT or self.is_conversation or not self.inputs:
             return 0
-        return 2 if len(self.labels) <= FEW_LABELS else 1
+        return 1 if self.task.examples_per_label and len(self.labels) > FEW_LABELS else 2
 
     @property
     def max_input_length(self) -> int | None:
-        """Tokens that are kept of a column, where one has very long texts."""
+        """Tokens that are kept of a column that is read, where one has very long texts."""
         return CUT_LENGTH if any(length.longest > LONG_TEXT for length in self.lengths) else None
 
     @property
@@ -87,21 +90,21 @@ def draft(data: BroughtData, inputs: Sequence[str], label: str | None, task: str
         data: what was brought.
         inputs: columns that the model reads, one by one or with commas between them.
         label: column that is predicted.
-        task: `classification` or `generation`; None = by what the label's column holds.
+        task: its type; None = by what the label's column holds.
         model: its name; None = a default.
 
     Raises:
         UserError: a column is not written, not there or empty, or there is nothing to choose between.
     """
     inputs = parted(data, inputs)
-    data = data if label is None else data.with_used(inputs, label)
-    gold = check_columns(data, inputs, label)
-    holds_labels, told = _holds_labels(data, gold, task)
-    splits = draft_splits(data, inputs, gold, holds_labels=holds_labels)
-    labels = _labels(data, splits, gold) if holds_labels else ()
-    usable = usable_rows(data, splits.train, inputs, gold)
-    pool = Counter(usable.gold.values())
-    rows = {value: pool[value] for value in labels} or {"": pool.total()}
+    data, gold, choice = _gold_read(data, inputs, label, written_task(task))
+    values_in = choice.task.values_in if choice.task.uses("dataset.labels") else None
+    read = inputs or [gold]
+    splits = draft_splits(data, read, gold, values_in)
+    labels = _labels(data, splits, gold, values_in) if values_in is not None else ()
+    usable = usable_rows(data, splits.train, read, gold)
+    pool = Counter(value for text in usable.gold.values() for value in choice.task.values_in(text))
+    rows = {value: pool[value] for value in labels} or {"": len(usable.gold)}
     is_even = splits.train_share == 1 or not usable.loses_some
     kept = {value: int(number * splits.train_share) - (not is_even) for value, number in rows.items()}
     shots = SHOTS if labels else min(TEXTS_AS_SHOTS, max(1, kept[""]))
@@ -112,30 +115,35 @@ def draft(data: BroughtData, inputs: Sequence[str], label: str | None, task: str
         model=model,
         inputs=tuple(inputs),
         label=gold,
-        why_task=told,
+        choice=choice,
         labels=labels,
         few=some(few, SHOWN_LABELS),
-        left_out=_left_out(data, splits, inputs, gold),
+        left_out=_left_out(data, splits, read, gold),
         lengths=_lengths(data, [*inputs, *([] if labels or gold in inputs else [gold])]),
         shots=shots,
         has_twice_the_shots=bool(few) or min(kept.values()) >= 2 * shots,
     )
 
 
-def _holds_labels(data: BroughtData, label: str, task: str | None) -> tuple[bool, str]:
-    """Whether the task is a classification, and what its column holds."""
-    if task not in (None, *TASKS):
-        raise UserError(f"--task {task!r}: must be classification or generation")
-    is_text, told = free_text(data, label)
-    return (task or TASKS[is_text]) == TASKS[0], told
+def _gold_read(
+    data: BroughtData, inputs: Sequence[str], label: str | None, written: Task | None
+) -> tuple[BroughtData, str, TaskChoice]:
+    """The data with its gold, the column of that, and the task type; as `draft`."""
+    is_whole = reads_whole(data, inputs, written)
+    data = data if label is None else data.with_used(inputs, label)
+    gold = check_columns(data, inputs, label, is_whole=is_whole)
+    choice = task_choice(data, gold, written, is_whole=is_whole)
+    return choice.with_gold(data, gold), gold, choice
 
 
-def _labels(data: BroughtData, splits: DraftSplits, label: str) -> tuple[str, ...]:
+def _labels(data: BroughtData, splits: DraftSplits, label: str, values_in: ValuesIn) -> tuple[str, ...]:
     """Gold values of the split that shots come from and of those that are evaluated."""
     names = (splits.train, *splits.evaluated)
-    found = sorted({text for name in names for text in present(data.texts(name, label))})
+    texts = {text for name in names for text in present(data.texts(name, label))}
+    found = sorted({value for text in texts for value in values_in(text)})
     if len(found) < 2:
-        raise UserError(f"column {quoted(label)} of {data.path} has one value only, {quoted(found[0])}")
+        told = f"one value only, {quoted(found[0])}" if found else "no label"
+        raise UserError(f"column {quoted(label)} of {data.path} has {told}")
     trimmed: dict[str, str] = {}
     for text in found:
         if (other := trimmed.setdefault(text.strip(), text)) != text:
@@ -161,7 +169,7 @@ def _left_out(data: BroughtData, splits: DraftSplits, inputs: Sequence[str], lab
     without_label = without_input = with_hole = 0
     for name in (splits.train, *splits.evaluated):
         without_label += len(data.lacking(name, label))
-        without_input += len(set.intersection(*(data.lacking(name, column) for column in inputs)))
+        without_input += 0 if label in inputs else len(set.intersection(*(data.lacking(name, one) for one in inputs)))
         with_hole += len(left_out(data, name, inputs, label))
     parts = [(without_label, f"without {quoted(label)}"), (without_input, "without any input")]
     reasons = " and ".join(f"{number:,} {what}" for number, what in parts if number)

@@ -7,7 +7,8 @@ from typing import Any
 
 from sft.config.dataset import DatasetConfig, ReadOptions
 from sft.data.cells.conversations import holds_turns
-from sft.data.cells.derived import UsedColumns, with_derived
+from sft.data.cells.derived import DerivedTable, UsedColumns, with_derived
+from sft.data.cells.label_lists import GoldColumn
 from sft.data.files.shape import FileShape, file_shape
 from sft.data.loading import read_tables
 from sft.data.rows import Rows, texts_of
@@ -55,6 +56,24 @@ class BroughtData:
         used = UsedColumns(tuple(inputs), label)
         tables = {
             name: with_derived(table, used, f"split {name}, row {{}}".format, drop=True)
+            for name, table in self.tables.items()
+        }
+        return replace(self, tables=tables)
+
+    def with_gold(self, column: str, made_by: GoldColumn | None) -> "BroughtData":
+        """The data with gold in place of the cells of a column; None = they are it.
+
+        Raises:
+            DataError: a cell holds none.
+        """
+        if made_by is None:
+            return self
+        tables = {
+            name: DerivedTable(
+                table, {column: made_by(table.column(column), table.n_rows, f"split {name}, row {{}}".format)}
+            )
+            if table.has(column)
+            else table
             for name, table in self.tables.items()
         }
         return replace(self, tables=tables)

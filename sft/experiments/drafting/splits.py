@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sft.data.profile.profile import DEV_NAMES
+from sft.data.selection import ValuesIn
 from sft.exceptions import UserError
 from sft.experiments.drafting.reading import BroughtData, present
 from sft.wording import counted, listed, quoted
@@ -74,14 +75,14 @@ def usable_rows(data: BroughtData, split: str, inputs: Sequence[str], label: str
     return UsableRows(kept, bool(left))
 
 
-def draft_splits(data: BroughtData, inputs: Sequence[str], label: str, *, holds_labels: bool) -> DraftSplits:
+def draft_splits(data: BroughtData, inputs: Sequence[str], label: str, values_in: ValuesIn | None) -> DraftSplits:
     """Splits that run as they are.
 
     Args:
         data: what was brought.
         inputs: the columns that the model reads.
         label: the column that is predicted.
-        holds_labels: whether it holds labels, of which every fold needs a row.
+        values_in: the labels of a row, of which every fold needs one; None where there are none.
 
     Raises:
         UserError: no split can be chosen.
@@ -89,7 +90,7 @@ def draft_splits(data: BroughtData, inputs: Sequence[str], label: str, *, holds_
     gold = {name: len(present(data.texts(name, label))) for name in data.tables}
     with_gold = [name for name, number in gold.items() if number]
     if len(with_gold) == 1:
-        return _cut(data, with_gold[0], inputs, label, holds_labels=holds_labels)
+        return _cut(data, with_gold[0], inputs, label, values_in)
     train = _first(with_gold, TRAIN_NAMES) or max(with_gold, key=lambda name: gold[name])
     others = [name for name in with_gold if name != train]
     test = _first(others, TEST_NAMES)
@@ -105,7 +106,7 @@ def draft_splits(data: BroughtData, inputs: Sequence[str], label: str, *, holds_
     return DraftSplits(data.path, own, note, gold[test], train, 1.0, evaluated)
 
 
-def _cut(data: BroughtData, name: str, inputs: Sequence[str], label: str, *, holds_labels: bool) -> DraftSplits:
+def _cut(data: BroughtData, name: str, inputs: Sequence[str], label: str, values_in: ValuesIn | None) -> DraftSplits:
     """The one split with the column cut: into folds where rows are few and every label has one for each fold."""
     path, other = data.path, ""
     if len(data.tables) > 1:
@@ -128,7 +129,8 @@ def _cut(data: BroughtData, name: str, inputs: Sequence[str], label: str, *, hol
         )
     # Rows are left out after the cut, so that one fold may lose more of a label than another.
     fewest = SAFE_IN_FOLDS * FOLDS if usable.loses_some else FOLDS
-    if len(distinct) < fewest or (holds_labels and min(Counter(distinct).values()) < fewest):
+    own = Counter(value for text in distinct for value in values_in(text)) if values_in is not None else Counter()
+    if min([len(distinct), *own.values()]) < fewest:
         folds = None
     if folds is not None and len(gold) < ROWS_FOR_SHARES:
         note = (

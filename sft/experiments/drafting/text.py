@@ -5,7 +5,7 @@ from typing import Any
 
 from sft.data.profile.labels import label_list, literal
 from sft.data.profile.lengths import LengthProfile
-from sft.experiments.drafting.draft import DEFAULT_MODEL, Draft
+from sft.experiments.drafting.draft import CUT_LENGTH, DEFAULT_MODEL, Draft
 from sft.experiments.drafting.reading import written_options
 from sft.experiments.drafting.splits import MOST_EVALUATED
 from sft.wording import one_line
@@ -46,7 +46,9 @@ def _dataset(draft: Draft) -> Iterator[str]:
     read = written_options(draft.data.read)
     if read:
         yield f"    read: {_object(read)},"
-    yield f"    task_type: '{draft.task}',  // {one_line(draft.why_task)}; --task overrides"
+    yield f"    task_type: '{draft.task.name}',  // {one_line(draft.choice.why)}; --task overrides"
+    if draft.choice.separator is not None:
+        yield f"    labels_separator: {literal(draft.choice.separator)},"
     if draft.labels:
         yield from _labels(draft)
     if draft.splits.written:
@@ -83,53 +85,68 @@ def _model(draft: Draft) -> Iterator[str]:
 
 def _prompting(draft: Draft) -> Iterator[str]:
     yield "  prompting: {"
-    if draft.is_conversation:
-        yield "    // instruction: 'Answer kindly.',"
-    else:
-        yield "    // Say in your words what is asked; it matters."
-        yield f"    instruction: {literal(_instruction(draft))},"
-    yield f"    input_columns: {label_list(draft.inputs)},"
-    for length in () if draft.is_conversation else draft.lengths[: len(draft.inputs)]:
+    yield from _inputs(draft)
+    for length in () if draft.is_conversation else draft.lengths:
         yield f"    // Words of {_length(length)}"
     yield f"    output_column: {literal(draft.label)},"
     if draft.is_conversation:
         yield "    // train_turns: 'all',"
-    elif draft.max_input_length is not None:
+    elif draft.inputs and draft.max_input_length is not None:
         yield f"    max_input_length: {draft.max_input_length},  // tokens that are kept of each column"
-    else:
+    elif draft.inputs:
         yield "    // max_input_length: 256,"
-    if not draft.labels:
-        yield f"    max_output_length: {draft.max_output_length},  // tokens; words of {_length(draft.lengths[-1])}"
+    if draft.task.uses("prompting.max_output_length"):
+        yield f"    max_output_length: {draft.max_output_length},  // tokens; about twice the words of a long one"
     yield "  },"
 
 
+def _inputs(draft: Draft) -> Iterator[str]:
+    """What is asked, and the columns that are read; nothing where a column is learned whole."""
+    if draft.is_conversation:
+        yield "    // instruction: 'Answer kindly.',"
+    elif draft.inputs:
+        yield "    // Say in your words what is asked; it matters."
+        yield f"    instruction: {literal(_instruction(draft))},"
+    if draft.task.uses("prompting.label_template"):
+        yield "    // label_template: 'Does it have the label {label}?',"
+    if draft.inputs:
+        yield f"    input_columns: {label_list(draft.inputs)},"
+
+
 def _instruction(draft: Draft) -> str:
-    what = one_line(draft.label).replace("{", "").replace("}", "")
-    if not draft.labels:
-        return f"Read the text and write its {what}. Answer with nothing else."
-    by = "" if what.lower() in ("label", "labels", "class") else f" by {what}"
-    return f"Classify the text{by}. Answer with one of: {{labels}}."
+    column = one_line(draft.label).replace("{", "").replace("}", "").rpartition(".")[2]
+    says_nothing = column.lower() in ("label", "labels", "class")
+    asked = draft.task.instruction.replace(" by {column}", "") if says_nothing else draft.task.instruction
+    return asked.replace("{column}", column)
 
 
 def _rest(draft: Draft) -> Iterator[str]:
     """What is trained how, and what is measured."""
-    epochs = "{ learning_rate: 2e-4, num_train_epochs: 5, per_device_train_batch_size: 8 }"
-    yield f"  training: {{ trainer_args: {epochs} }},"
-    metrics = "['macro_f1', 'accuracy', 'ece']" if draft.labels else "['rougeL', 'exact_match']"
-    yield f"  evaluation: {{ metrics: {metrics} }},  // the first one ranks"
+    args = "learning_rate: 2e-4, num_train_epochs: 5, per_device_train_batch_size: 8"
+    if draft.inputs:
+        yield f"  training: {{ trainer_args: {{ {args} }} }},"
+    else:
+        yield "  training: {"
+        yield "    trainer_args: {"
+        yield f"      {args},"
+        yield f"      max_length: {CUT_LENGTH},  // tokens that are kept of a text"
+        yield "      // packing: true,"
+        yield "    },"
+        yield "  },"
+    yield f"  evaluation: {{ metrics: {label_list(draft.task.default_metrics)} }},  // the first one ranks"
 
 
 def _axes(draft: Draft) -> Iterator[str]:
     shots, k = draft.shots, draft.examples
-    per = " per label" if draft.labels else ""
+    per, per_shown = (" per label" if counts else "" for counts in (bool(draft.labels), draft.task.examples_per_label))
     yield "// Every line that is switched on multiplies the grid."
     yield "grid.product(base, ["
     yield "  {"
     yield "    zero: grid.zero_shot,"
     icl = f"icl: grid.in_context(shots={shots}, k={k or 1}),"
     if k:
-        yield f"    {icl}  // {k} examples{per} in each prompt"
-    elif not draft.is_conversation:
+        yield f"    {icl}  // {k} examples{per_shown} in each prompt"
+    elif draft.labels:
         yield f"    // {icl}"
     yield f"    lora: grid.lora(shots={shots}),  // trained on {shots} rows{per}"
     if draft.has_twice_the_shots:
@@ -137,7 +154,9 @@ def _axes(draft: Draft) -> Iterator[str]:
     yield f"    // pissa: grid.lora(shots={shots}, init='pissa'),"
     yield f"    // 'lora-r16': grid.lora(shots={shots}) + {{ lora+: {{ r: 16, lora_alpha: 32 }} }},"
     yield "  },"
-    if draft.labels:
+    if draft.task.uses("inference.threshold"):
+        yield "  // { half: {}, fitted: { inference: { threshold: 'fit' } } },"
+    if draft.task.uses("inference.calibration_args"):
         yield "  // { plain: {}, calibrated: { inference: { calibration_args: { calibration_fn: 'batch' } } } },"
     yield "  // { small: {}, 'bigger-model': { model: { name: 'Qwen/Qwen2.5-1.5B-Instruct' } } },"
     yield "  // grid.seeds([13, 14, 15]),"

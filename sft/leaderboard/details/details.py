@@ -15,6 +15,7 @@ from sft.leaderboard.details.sources import (
     TrainingPoint,
     input_columns,
     input_texts,
+    measures_texts,
     predicted_rows,
     sample_prompts,
     training_curve,
@@ -69,6 +70,8 @@ class WrongRow:
         probabilities: (label, probability) of the most probable labels and the gold one; empty in generation.
         source_index: position in the split; None in records that do not tell.
         score: value of a metric on this row alone; None where the probability of its gold label tells how wrong it is.
+        gold_probability: None in generation.
+        said_probability: likewise.
     """
 
     index: int
@@ -78,6 +81,8 @@ class WrongRow:
     probabilities: tuple[tuple[str, float], ...]
     source_index: int | None = None
     score: float | None = None
+    gold_probability: float | None = None
+    said_probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,8 @@ class ExperimentDetails:
         confusion: None in generation.
         reliability: accuracy by confidence; empty in generation.
         training: the entries of the loss curve; empty where nothing was trained.
-        n_errors: wrong rows; None where the predictions cannot be read.
-        errors: the worst of them.
+        n_errors: wrong rows; None where the predictions cannot be read, and where none is right or wrong.
+        errors: the worst of them, or of all.
         scored_by: the result that scores single rows; None where the probability of the gold label does.
         prompts: as the model saw them.
     """
@@ -144,7 +149,7 @@ def _seen_in_predictions(record: ExperimentRecord) -> dict[str, Any]:
     scores = None if has_gold_labels or not rows else row_scores(record, len(rows))
     return {
         "reliability": [asdict(one) for one in reliability(rows)],
-        "n_errors": sum(not row.is_correct for row in rows) if rows else None,
+        "n_errors": None if not rows or measures_texts(record) else sum(not row.is_correct for row in rows),
         "errors": [asdict(one) for one in worst_errors(rows, input_columns(record), ERRORS, scores)],
         "scored_by": None if scores is None else scores.result,
     }
@@ -192,6 +197,8 @@ def worst_errors(
             probabilities=_most_probable(rows[place]),
             source_index=rows[place].source_index,
             score=None if scores is None else scores.scores[place],
+            gold_probability=rows[place].gold_probability,
+            said_probability=rows[place].said_probability,
         )
         for place in wrong[:limit]
     ]
@@ -207,15 +214,15 @@ def word_f1(prediction: str, reference: str) -> float:
 def _rightness(row: PredictedRow) -> float:
     """How near a row came to its gold, from 0 to 1."""
     if row.probabilities:
-        return row.probabilities.get(row.gold) or 0.0
+        return row.gold_probability or 0.0
     return word_f1(row.prediction, row.gold)
 
 
 def _most_probable(row: PredictedRow) -> tuple[tuple[str, float], ...]:
-    """The gold label is among them however improbable it was."""
+    """Gold labels are among them however improbable they were."""
     known = [(label, value) for label, value in row.probabilities.items() if value is not None]
     ordered = sorted(known, key=lambda item: -item[1])
-    return tuple(item for place, item in enumerate(ordered) if place < MOST_LABELS or item[0] == row.gold)
+    return tuple(item for place, item in enumerate(ordered) if place < MOST_LABELS or row.has_gold(item[0]))
 
 
 def _measured_bins(record: ExperimentRecord) -> list[ConfidenceBin]:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from sft.exceptions import UserError
 from sft.leaderboard.collect import ExperimentRecord
 from sft.leaderboard.details.details import WrongRow, worst_errors
-from sft.leaderboard.details.sources import PredictedRow, input_columns, input_texts, predicted_rows
+from sft.leaderboard.details.row_scores import RowScores
+from sft.leaderboard.details.sources import (
+    PredictedRow,
+    input_columns,
+    input_texts,
+    measures_texts,
+    predicted_rows,
+)
 from sft.registry import unknown_name
 from sft.runs.files import ID_DIGITS
 
@@ -18,8 +25,8 @@ class ErrorRequest:
     """Which wrong rows are asked for.
 
     Attributes:
-        gold: only rows with this gold label; None: any.
-        said: only rows for which this label was predicted; None: any.
+        gold: only rows with this gold label, of several among others; None: any.
+        said: only rows for which this label was predicted; likewise.
         split: `test` or `dev`.
     """
 
@@ -46,6 +53,8 @@ class ErrorList:
             those that share the fewest words with the reference.
         has_labels: whether there are labels and probabilities, as generated texts have none.
         has_texts: whether the predictions keep any column that the model reads.
+        scored_by: of texts that are measured whole the result that orders them, the worst first: all of them are
+            listed, with the gold as the text that was read; None of all others.
     """
 
     name: str
@@ -56,6 +65,7 @@ class ErrorList:
     rows: tuple[WrongRow, ...]
     has_labels: bool
     has_texts: bool
+    scored_by: str | None = None
 
 
 def error_list(record: ExperimentRecord, request: ErrorRequest) -> ErrorList:
@@ -71,22 +81,26 @@ def error_list(record: ExperimentRecord, request: ErrorRequest) -> ErrorList:
     _require_label("--gold", request.gold, labels, record)
     _require_label("--said", request.said, labels, record)
     wrong = [row for row in rows if not row.is_correct]
-    asked = [
-        row
-        for row in wrong
-        if request.gold in (None, row.gold.strip()) and request.said in (None, row.prediction.strip())
-    ]
+    asked = [row for row in wrong if request.gold is None or row.has_gold(request.gold)]
+    asked = [row for row in asked if request.said is None or row.has_said(request.said)]
     columns = input_columns(record)
+    scores = _perplexities(asked) if measures_texts(record) else None
     return ErrorList(
         name=record.name,
         id=record.id,
         split=request.split,
         n_rows=len(rows),
         n_wrong=len(wrong),
-        rows=tuple(worst_errors(asked, columns, len(asked))),
+        rows=tuple(worst_errors(asked, columns, len(asked), scores)),
         has_labels=bool(labels),
-        has_texts=bool(input_texts(rows[0], columns)),
+        has_texts=scores is not None or bool(input_texts(rows[0], columns)),
+        scored_by=None if scores is None else scores.result,
     )
+
+
+def _perplexities(rows: Sequence[PredictedRow]) -> RowScores:
+    """What was predicted of texts that are measured whole."""
+    return RowScores("perplexity", False, tuple(float(row.prediction) for row in rows))
 
 
 def _labels(rows: Sequence[PredictedRow]) -> list[str]:

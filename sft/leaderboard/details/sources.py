@@ -1,5 +1,6 @@
 """The files of a finished experiment that its details are made of; one that is gone or damaged is as an empty one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,8 @@ from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.runs.experiments import stage_folder
 from sft.runs.files import JobFolder
 from sft.runs.records import StageName, read_json_or_none
+from sft.tasks import task_registry
+from sft.tasks.inputs import task_named
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class PredictedRow:
         prediction: the label or the generated text.
         probabilities: by label; empty in generation.
         source_index: position in the split; None in records that do not tell.
+        gold_set: the labels of the gold; None where a row has one.
+        said_set: likewise, of the prediction.
         is_match: of a generated text whether `exact_match`, with the arguments of its experiment, takes it for the
             gold; None where there are labels.
     """
@@ -34,7 +39,33 @@ class PredictedRow:
     prediction: str
     probabilities: Mapping[str, float]
     source_index: int | None = None
+    gold_set: tuple[str, ...] | None = None
+    said_set: tuple[str, ...] | None = None
     is_match: bool | None = None
+
+    def has_gold(self, label: str) -> bool:
+        """Whether the gold is a label, or holds it."""
+        return label == self.gold.strip() if self.gold_set is None else label in self.gold_set
+
+    def has_said(self, label: str) -> bool:
+        """Whether the prediction is a label, or holds it."""
+        return label == self.prediction.strip() if self.said_set is None else label in self.said_set
+
+    @property
+    def gold_probability(self) -> float | None:
+        """How probable the gold is; of several labels, each by itself, exactly these."""
+        return self._probability(self.gold, self.gold_set)
+
+    @property
+    def said_probability(self) -> float | None:
+        """Likewise, of the prediction."""
+        return self._probability(self.prediction, self.said_set)
+
+    def _probability(self, text: str, labels: tuple[str, ...] | None) -> float | None:
+        known = self.probabilities
+        if labels is None or not known:
+            return known.get(text)
+        return math.prod(value if label in labels else 1 - value for label, value in known.items())
 
     @property
     def is_correct(self) -> bool:
@@ -74,6 +105,12 @@ def predicted_rows(record: ExperimentRecord, split: str = "test") -> list[Predic
         return rows if any(row.probabilities for row in rows) else _matched(rows, record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
+
+
+def measures_texts(record: ExperimentRecord) -> bool:
+    """Whether texts are measured whole, so that the gold is what is read and no prediction is right or wrong."""
+    name = record.setting("dataset.task_type")
+    return name in task_registry and task_named(name).reads == "whole"
 
 
 def _matched(rows: Sequence[PredictedRow], record: ExperimentRecord) -> list[PredictedRow]:
@@ -137,6 +174,8 @@ def _list_in(written: Any, key: str) -> list[Mapping[str, Any]]:
 
 
 def _predicted_row(line: Mapping[str, Any], column: str, ours: Sequence[str]) -> PredictedRow:
+    has_sets = isinstance(line["predictions"], list)
+    gold_set, said_set = (tuple(map(json_text, line[name])) if has_sets else None for name in (column, "predictions"))
     return PredictedRow(
         index=int(line["index"]),
         columns={name: value for name, value in line.items() if name not in ours and name != column},
@@ -144,4 +183,6 @@ def _predicted_row(line: Mapping[str, Any], column: str, ours: Sequence[str]) ->
         prediction=json_text(line["predictions"]),
         probabilities=dict(line.get("probabilities") or {}),
         source_index=line.get("source_index"),
+        gold_set=gold_set,
+        said_set=said_set,
     )

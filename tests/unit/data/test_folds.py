@@ -50,6 +50,14 @@ def test_rows_joined_by_a_key_stay_together(bonds: list[tuple[int, int]], seed: 
             assert seen.setdefault(own[part], fold_of[position]) == fold_of[position]
 
 
+def test_equal_texts_that_are_learned_whole_stay_together(tmp_path: Path) -> None:
+    texts = [f"text {number % 10}" for number in range(40)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"body": text}) + "\n" for text in texts))
+    dataset = DatasetConfig.model_validate({"path": "a.jsonl", "task_type": "text", "splits": {"folds": 2}})
+    folds = load_splits(dataset, (), "body", tmp_path, None).folds
+    assert not {texts[place] for place in folds[0]} & {texts[place] for place in folds[1]}
+
+
 def test_the_cut_has_a_seed_of_its_own() -> None:
     labels = ["ab"[i % 2] for i in range(40)]
     assert cut_folds(loose(40), labels, 4, 0) == cut_folds(loose(40), labels, 4, 0)

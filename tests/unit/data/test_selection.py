@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sft.config.dataset import DatasetConfig
-from sft.data.rows import Row, Split, Splits
-from sft.data.selection import Selection, sample, select
+from sft.data.rows import Row, Split, Splits, alone
+from sft.data.selection import Selection, sample, select, strata_of
 from sft.exceptions import DataError
+from sft.labels.label_sets import members, set_text
 
 LABELS = st.lists(st.sampled_from("aabbbbc"), min_size=1, max_size=150)
 
@@ -54,6 +56,21 @@ def test_shots_depend_on_their_seed_and_not_on_other_labels() -> None:
     only_a = indices(chosen(labels, 4, values=("a",)).shots)
     assert only_a == [i for i in indices(chosen(labels, 4).shots) if labels[i] == "a"]
     assert only_a == [10, 16, 30, 34]
+
+
+def test_rows_of_several_labels_are_sampled_by_their_rarest() -> None:
+    """A combination that stands once would be in no sample of less than half of the rows."""
+    sets = [["a"]] * 28 + [list(pair) for pair in itertools.combinations("bcdefghi", 2)]
+    rows = make_rows([set_text(own) for own in sets])
+    found = indices(sample(rows, 20, "x", 0, "label", members))
+    assert 8 <= sum(index >= 28 for index in found) <= 12
+    assert set(indices(sample(rows, 10, "x", 0, "label", members))) <= set(found)
+
+
+def test_strata_are_rarest_labels() -> None:
+    texts = [set_text(own) for own in (["a", "b"], ["a"], ["a", "c", "b"], ["a"], ["b"], [])]
+    assert strata_of([*texts, "null"], members) == ["b", "a", "c", "a", "b", "", ""]
+    assert strata_of(["y", "x"], alone) == ["y", "x"]
 
 
 def test_generation_counts_in_total() -> None:

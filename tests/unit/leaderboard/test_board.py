@@ -164,6 +164,12 @@ def test_what_calibrators_say_is_told_once_for_all_rows_it_holds_for(tmp_path: P
     assert warnings[1:] == ("looks at all in a, b", "few rows in b")
 
 
+def test_a_threshold_fitted_on_trained_rows_is_told(tmp_path: Path) -> None:
+    fitted = {"threshold": {"value": 0.3, "warnings": ["fitted on trained rows"]}}
+    rows = {"a": metrics({"micro_f1": 0.5}, details=fitted | {"dev": fitted}), "b": metrics({"micro_f1": 0.5})}
+    assert build(tmp_path, rows).boards[0].warnings[1:] == ("fitted on trained rows in a",)
+
+
 def test_what_metrics_cannot_see_is_told(tmp_path: Path) -> None:
     rows = {
         "a": metrics({"rougeL": 0.0}, details={"warnings": ["rougeL sees nothing"]}),

@@ -240,3 +240,28 @@ def test_starts_from_singular_triplets(raw: Raw, adapter: Any, model: Any, touch
     experiment = _experiment(raw({"lora": ..., "adapter": adapter, "model": model}))
     found = revisions_of("train", experiment) or {}
     assert found.get("partial_spectrum") == (2 if touched else None)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "threshold", "touched"),
+    [
+        ({}, 0.5, False),
+        ({"max_n_test": 8}, 0.5, True),
+        ({"splits": {"folds": 3}}, 0.5, True),
+        ({}, "fit", True),
+    ],
+)
+def test_rows_of_several_labels_that_are_drawn(raw: Raw, dataset: Any, threshold: Any, touched: bool) -> None:
+    drawn = {"dataset": dataset, "inference": {"threshold": threshold}}
+    own = _experiment(raw(drawn, {"dataset": {"task_type": "multilabel"}, "prompting": {"instruction": "?"}}))
+    for stage, name in (("train", "_in_training"), ("infer", ""), ("baseline", "_of_baselines")):
+        expected = {f"label_set_strata{name}": 2} if touched else None
+        assert revisions_of(stage, own) == expected  # type: ignore[arg-type]
+        assert revisions_of(stage, _experiment(raw(drawn))) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("splits", "touched"), [({"test": 0.3}, True), ({"folds": 3}, True), ({}, False)])
+def test_whole_texts_that_are_cut(raw: Raw, splits: Any, touched: bool) -> None:
+    own = _experiment(raw({"dataset": {"task_type": "text", "splits": splits}}))
+    assert revisions_of("train", own) == ({"whole_text_cut_in_training": 2} if touched else None)
+    assert revisions_of("infer", own) == ({"whole_text_cut": 2} if touched else None)

@@ -40,7 +40,7 @@ function sections(found) {
     found.training && section("Training", element("div", { class: "charts steps" }, ...stepCharts(found.training))),
     found.labels && section("By label", plainTable(["label", "precision", "recall", "F1", "rows"], found.labels)),
     found.confused && section("Most frequent confusions", plainTable(["gold label", "prediction", "rows"], found.confused)),
-    wrong !== null && section(errorsTitle(found.scored_by, wrong, rows), ...errors(found)),
+    (wrong !== null || found.scored_by) && section(errorsTitle(found.scored_by, wrong, rows), ...errors(found)),
     found.prompt && section("A prompt as the model saw it", element("pre", { tabindex: "0" }, found.prompt)),
   ].filter(Boolean);
 }
@@ -69,6 +69,7 @@ function stepCharts({ step, ...series }) {
 
 function errorsTitle(scoredBy, wrong, rows) {
   if (!scoredBy) return `Worst errors (${wrong} of ${rows} test rows are wrong)`;
+  if (wrong === null) return `Texts, worst ${scoredBy} of the row alone first`;
   return `Outputs beside references, worst ${scoredBy} of the row alone first (${wrong} of ${rows} test rows are not the reference)`;
 }
 
@@ -76,8 +77,8 @@ function errors(found) {
   if (!DATA.texts) return [element("p", { class: "muted" }, "texts were left out of this page")];
   return found.errors.map(({ row, text, score, gold, prediction, probabilities }) => element("article", { class: "error" },
     element("p", { class: "muted" }, score === null ? row : `${row}: ${found.scored_by} ${numberText(score, 4)}`),
-    element("blockquote", {}, text),
-    probabilities.length ? goldAndPrediction(gold, prediction) : beside(gold, prediction),
+    element("blockquote", {}, found.counts[0] === null ? gold : text),
+    found.counts[0] === null ? null : probabilities.length ? goldAndPrediction(gold, prediction) : beside(gold, prediction),
     probabilities.length ? element("ul", { class: "probabilities" }, ...probabilities.map(probability)) : null));
 }
 

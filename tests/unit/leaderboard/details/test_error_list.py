@@ -59,6 +59,43 @@ def test_gold_and_said_choose_a_confusion(tmp_path: Path, gold: str, said: str, 
     assert (indices(found), found.n_wrong) == (expected, 3)
 
 
+@pytest.mark.parametrize(
+    ("gold", "said", "expected"), [(None, None, [1, 0]), ("a", None, [1, 0]), ("b", "a", [0]), (None, "b", [1])]
+)
+def test_rows_of_several_labels_are_chosen_by_one_of_them(
+    tmp_path: Path, gold: str | None, said: str | None, expected: list[int]
+) -> None:
+    """The probability of exactly the gold set: 0.9 * 0.4 of the first row, 0.2 * 0.3 of the second."""
+    made = ResultsBuilder(tmp_path / "results")
+    job = made.done("one", "1", config(dataset={"task_type": "multilabel"}), {"results": {"micro_f1": 0.5}})
+    rows = [(["a", "b"], ["a"], (0.9, 0.4)), (["a"], ["b"], (0.2, 0.7)), ([], [], (0.1, 0.2))]
+    records = [
+        prediction_record(
+            {"text": f"text {index}", "label": own},
+            Prediction(list(given), index, index, probabilities=dict(zip("ab", found, strict=True))),
+        )
+        for index, (own, given, found) in enumerate(rows)
+    ]
+    write_predictions(job.predictions("test", "jsonl"), job.predictions("test", "tsv"), records)
+    found = error_list(collect([made.results]).in_grid[0], ErrorRequest(gold, said))
+    assert (indices(found), found.n_wrong) == (expected, 2)
+    if gold == "b":
+        assert found.rows[0].gold_probability == pytest.approx(0.9 * 0.4)
+        assert found.rows[0].said_probability == pytest.approx(0.9 * 0.6)
+
+
+def test_texts_that_are_measured_whole_are_listed_by_perplexity(tmp_path: Path) -> None:
+    made = ResultsBuilder(tmp_path / "results")
+    own = config(dataset={"task_type": "text"}, prompting={"input_columns": ["label"]})
+    made.answered("one", "1", own, ["12.5", "810", "34"], {"label": ["the cat sat", "a dog", "the sun"]})
+    found = error_list(collect([made.results]).in_grid[0], ErrorRequest())
+    text = error_text(found, 10, Screen())
+    assert indices(found) == [1, 2, 0]
+    assert text.startswith("one [10000000]: 3 test rows; the worst perplexity first.")
+    assert "row 1: perplexity 810\n    a dog" in text
+    assert "wrong" not in text
+
+
 def test_what_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
     record = recorded(tmp_path)
     with pytest.raises(UserError, match=r"--gold: unknown label 'z'; known: a, b, c"):
