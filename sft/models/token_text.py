@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Kind = Literal["prompt", "control", "answer", "stop"]
+Kind = Literal["prompt", "control", "opening", "answer", "stop"]
 
 _WORD_STARTS = ("▁", "Ġ")
 """What vocabularies write for the blank before a word."""
@@ -31,7 +31,11 @@ def token_text(tokenizer: "PreTrainedTokenizerBase", token: int) -> str:
 
 
 def prompt_segments(
-    tokenizer: "PreTrainedTokenizerBase", prompt_ids: Sequence[int], control_ids: Collection[int], rendered: str
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt_ids: Sequence[int],
+    control_ids: Collection[int],
+    rendered: str,
+    around: tuple[Sequence[int], Sequence[int]] = ((), ()),
 ) -> list[Segment]:
     """The prompt as stretches of ordinary text and single control tokens.
 
@@ -43,21 +47,27 @@ def prompt_segments(
         prompt_ids: the prompt.
         control_ids: ids of the tokenizer's control tokens.
         rendered: the prompt as text.
+        around: ids at its start and at its end that are no part of that text.
     """
+    before, after = around
     found: list[Segment] = []
-    for is_control, run in groupby(prompt_ids, control_ids.__contains__):
+    for is_control, run in groupby(prompt_ids[len(before) : len(prompt_ids) - len(after)], control_ids.__contains__):
         ids = list(run)
         parts = [[token] for token in ids] if is_control else [ids]
         found += [Segment("control" if is_control else "prompt", _decoded(tokenizer, part)) for part in parts]
     whole = "".join(segment.text for segment in found)
-    return found if whole == rendered else [Segment("prompt", rendered)]
+    start, end = ([Segment("control", _decoded(tokenizer, [token])) for token in ids] for ids in around)
+    return [*start, *(found if whole == rendered else [Segment("prompt", rendered)]), *end]
 
 
 def completion_segments(
-    tokenizer: "PreTrainedTokenizerBase", answer_ids: Sequence[int], stop_ids: Sequence[int]
+    tokenizer: "PreTrainedTokenizerBase",
+    answer_ids: Sequence[int],
+    stop_ids: Sequence[int],
+    opening_ids: Sequence[int] = (),
 ) -> list[Segment]:
-    """Answer and stop, where there are any."""
-    parts: list[tuple[Kind, Sequence[int]]] = [("answer", answer_ids), ("stop", stop_ids)]
+    """What a decoder of its own begins with, answer and stop, where there are any."""
+    parts: list[tuple[Kind, Sequence[int]]] = [("opening", opening_ids), ("answer", answer_ids), ("stop", stop_ids)]
     return [Segment(kind, _decoded(tokenizer, ids)) for kind, ids in parts if ids]
 
 

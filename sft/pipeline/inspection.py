@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost, whole_cost
+from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost, source_cost, whole_cost
 from sft.inference.label_scoring.grouping import WORTH_SHARING
 from sft.inference.memory import Sizes, batch_limits
 from sft.labels.token_trie import ROOT, TokenTrie
@@ -15,7 +15,7 @@ from sft.pipeline.prompts import ExperimentPrompts
 from sft.prompts import Encoded, LabelIds
 from sft.tasks.encoding import evaluated_rows, smallest, training_rows
 from sft.tasks.inputs import Inputs
-from sft.tasks.prompting import PromptedRow
+from sft.tasks.prompting import PromptedRow, StagePrompts
 from sft.training.objectives import training_objective_of
 from sft.training.options import trainer_args_of
 
@@ -36,8 +36,9 @@ def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
         `{rows: [{split, index, text, prompt_ids, completion_ids, loss_mask, ...}], label_ids: {label: ids},
         label_trie: [{id, text, parent, ...}], cost: {naive, shared, ...}}`, and of a model with a head `head_labels`,
         the labels that it gives one number each, which are then no tokens; evaluated rows have the gold answer as
-        completion, where the data has it. Where each fold has a training or examples of its own, `fold` is 0: the
-        rows, and the cost, are of the first fold.
+        completion, where the data has it. Rows that an encoder reads have `opening_ids`, which its decoder begins
+        with, and their completion is what that writes. `reads` is the form of the rows. Where each fold has a training
+        or examples of its own, `fold` is 0: the rows, and the cost, are of the first fold.
 
     Raises:
         UserError: the ids of a label depend on the row.
@@ -69,6 +70,7 @@ class _Inspection:
         elif questions is not None:
             values = questions.words
         return {
+            "reads": self.inputs.task.reads or self.prompts.maker.reads,
             "rows": shown,
             "label_ids": label_ids_by_value(values, labels),
             "label_trie": label_nodes(values, labels, self.prompts.maker.tokenizer),
@@ -103,18 +105,21 @@ class _Inspection:
         return [self._record(split, index, row, gold.encoded) for index, (row, gold) in enumerate(pairs)]
 
     def _record(self, split: str, index: int, row: PromptedRow, answered: Encoded) -> dict[str, Any]:
-        encoded = row.encoded
-        completion = completion_segments(self.prompts.maker.tokenizer, answered.answer_ids, answered.stop_ids)
-        own = "".join(segment.text for segment in completion) if encoded.answer_ids else ""
-        control_ids = self.prompts.inference.builder.control_ids
-        shown = encoded.text.removesuffix(own)
-        prompt = prompt_segments(self.prompts.maker.tokenizer, encoded.prompt_ids, control_ids, shown)
+        encoded, tokenizer = row.encoded, self.prompts.maker.tokenizer
+        stage = self.prompts.maker.training if split == "train" else self.prompts.inference
+        around, opening = stage.builder.surroundings, self._opening(stage)
+        completion = completion_segments(tokenizer, answered.answer_ids, answered.stop_ids, opening)
+        own = "".join(segment.text for segment in completion) if encoded.answer_ids and around is None else ""
+        control_ids, shown = stage.builder.control_ids, encoded.text.removesuffix(own)
+        beside = ((), ()) if around is None else (around.before, around.after)
+        prompt = prompt_segments(tokenizer, encoded.prompt_ids, control_ids, shown, beside)
         return {
             "split": split,
             "index": index,
             "source_index": row.row.source_index,
             "text": encoded.text,
             "prompt_ids": list(encoded.prompt_ids),
+            **({} if around is None else {"opening_ids": list(opening)}),
             "completion_ids": list(answered.completion_ids),
             "loss_mask": [*_earlier_mask(answered), *(1 for _ in answered.completion_ids)],
             "segments": [segment._asdict() for segment in (*prompt, *completion)],
@@ -122,11 +127,20 @@ class _Inspection:
             "n_special": encoded.n_special,
         }
 
+    def _opening(self, stage: StagePrompts) -> tuple[int, ...]:
+        """What a decoder of its own begins with; nothing where the answer follows the prompt."""
+        return stage.decoder_opening(self.prompts.model_config) if stage.builder.surroundings is not None else ()
+
     def _cost(self, encoded: Sequence[Encoded]) -> TokenCost:
         """What the evaluated rows cost, in passes of the size that a CPU takes."""
         ids = [prompt.prompt_ids for prompt in encoded]
         if self._has_head:
             return whole_cost(ids)
+        labels = [(label.answer_ids, label.stop_ids) for label in self.prompts.inference.labels]
+        if self.prompts.inference.builder.surroundings is not None:
+            n_opening = len(self._opening(self.prompts.inference))
+            # the last token of a label is written, and never read
+            return source_cost(ids, [n_opening + len(answer) + len(stop) - 1 for answer, stop in labels])
         if not self.inputs.labels:
             return generation_cost(ids, WORTH_SHARING)
         self.prompts.inference.builder.check_labels(encoded, self.prompts.inference.labels)
@@ -134,7 +148,6 @@ class _Inspection:
         limits = batch_limits(self.inputs.config, 0, sizes, "cpu", None)
         if limits is None:
             raise ValueError("an inference can always run as configured")
-        labels = [(label.answer_ids, label.stop_ids) for label in self.prompts.inference.labels]
         return scoring_cost(ids, labels, limits)
 
 

@@ -12,6 +12,7 @@ from sft.config.library.defaults import dataclass_defaults
 from sft.config.library.keys import SFT_CONFIG
 from sft.config.model import ModelConfig
 from sft.config.prompting import PromptingConfig
+from sft.objectives import objective_of
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.needed_rows import fits_threshold
 from sft.runs.records import StageName
@@ -57,6 +58,12 @@ def _may_tie_in_half(experiment: Experiment) -> bool:
     model = experiment.config.model
     is_written = not {"dtype", "torch_dtype"}.isdisjoint(model.model_args)
     return task_of(experiment.config).uses("inference.label_scoring") and is_written and _may_be_half(model)
+
+
+def _decoder_may_tie_in_half(experiment: Experiment) -> bool:
+    """Whether such scores are of a decoder of its own, whose output layer stayed in 16 bits for longer."""
+    reads = objective_of(experiment.config, task_of(experiment.config).objectives).reads
+    return reads == "source" and _may_tie_in_half(experiment)
 
 
 def _init_of(experiment: Experiment) -> InitChoice:
@@ -161,6 +168,7 @@ REVISIONS: Mapping[str, Revision] = {
     "moved_shared_weights": Revision("train", 2, _moved_shared_weights),
     "half_modules": Revision("train", 2, _trains_half_modules),
     "half_head": Revision("infer", 2, _may_tie_in_half),
+    "half_head_of_decoder": Revision("infer", 2, _decoder_may_tie_in_half),
     "virtual_tokens": Revision("infer", 2, _writes_behind_virtual_tokens),
     "fp8_scales": Revision("train", 2, _reads_fp8),
     "other_layers": Revision("train", 2, _adapts_other_layers),

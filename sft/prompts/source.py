@@ -31,16 +31,16 @@ class SourceFormat:
         self._instruction = (control.data(instruction), control.frame(_BLANK_LINE)) if instruction else ()
 
     def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
-        """Text and ids; the last turn is the question, `answer` what is to be written."""
+        """What is read as text and ids; the last turn is the question, `answer` what is to be written."""
         shown = [part for turn in turns[:-1] for part in self._example(turn)]
         source = (*self._instruction, *shown, self._control.data(turns[-1].question))
         controls = sum(part.controls for part in source)
-        prompt_ids = self.prompt_ids(source)
+        text, prompt_ids = joined(source), self.prompt_ids(source)
         if answer is None:
-            return Rendered(joined(source), prompt_ids, (), (), controls, (), is_apart=True)
+            return Rendered(text, prompt_ids, (), (), controls, (), is_apart=True)
         part = self.answer_part(answer)
-        text, controls = f"{joined(source)}{_BLANK_LINE}{part.text}", controls + part.controls
-        return Rendered(text, prompt_ids, self._tokens.ids([part]), self.stop_ids, controls, (), is_apart=True)
+        answer_ids, controls = self._tokens.ids([part]), controls + part.controls
+        return Rendered(text, prompt_ids, answer_ids, self.stop_ids, controls, (), is_apart=True)
 
     def render_turns(self, turns: Sequence[Message], answer: str | None, *, with_earlier: bool) -> Rendered:
         """Always an error: a conversation is more than one text.

@@ -129,7 +129,7 @@ class Encoded:
     """A prompt as the model sees it, with its completion where the row had an answer."""
 
     text: str
-    """Prompt and completion as rendered."""
+    """The prompt as rendered, and its completion where that follows in one text."""
 
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[int, ...]

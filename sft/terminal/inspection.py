@@ -15,7 +15,10 @@ from sft.wording import counted
 SHOWN_IDS = 16
 """Ids shown of each end of a long prompt."""
 
-STYLES = {"prompt": "dim", "control": "magenta", "answer": "bold green", "stop": "bold cyan"}
+STYLES = {"prompt": "dim", "control": "magenta", "opening": "magenta", "answer": "bold green", "stop": "bold cyan"}
+
+OF_DECODER = ("opening", "answer", "stop")
+"""Kinds of segments that a decoder of its own has before it, or writes."""
 
 LEGEND = "Prompts are dim and their control tokens violet; green answers and blue stops are trained on and scored."
 
@@ -48,10 +51,11 @@ def inspection_text(found: Mapping[str, Any], *, colour: bool = False) -> str:
     for row in found["rows"]:
         lines += [*_row_lines(row, colour), Text()]
     if found["label_ids"]:
-        lines += [*_label_lines(found["label_ids"]), Text(), label_tree(found["label_trie"]), Text()]
+        lines += [*_label_lines(found["label_ids"]), Text()]
+        lines += [label_tree(found["label_trie"], is_shared=found["reads"] != "source"), Text()]
     if "head_labels" in found:
         lines += [Text(f"The model's head gives one number for each of: {', '.join(found['head_labels'])}"), Text()]
-    lines += _cost_lines(found["cost"], has_head="head_labels" in found)
+    lines += _cost_lines(found["cost"], found["reads"], has_head="head_labels" in found)
     if "lm_eval" in found:
         lines += [Text(), *_lm_eval_lines(found["lm_eval"])]
     return _drawn(lines, colour)
@@ -69,13 +73,22 @@ def _drawn(lines: Sequence[Text | Tree], colour: bool) -> str:
 
 
 def _row_lines(row: Mapping[str, Any], colour: bool) -> Iterator[Text]:
-    n_prompt, n_answer = len(row["prompt_ids"]), len(row["completion_ids"])
+    n_prompt, n_answer, opening = len(row["prompt_ids"]), len(row["completion_ids"]), row.get("opening_ids")
+    read = "prompt" if opening is None else "encoder"
     yield Text(
-        f"{row['split']} {row['index']} (row {row['source_index']}): {n_prompt} prompt + {n_answer} answer tokens"
+        f"{row['split']} {row['index']} (row {row['source_index']}): {n_prompt} {read} + {n_answer} answer tokens"
     )
     yield from (Text(f"  {note}") for note in _notes(row))
-    yield from _body(row["segments"], colour, bool(row["n_special"]))
-    yield Text("  prompt ids: ").append(_ids(row["prompt_ids"]), style=STYLES["prompt"])
+    doubtful = bool(row["n_special"])
+    if opening is None:
+        yield from _body(row["segments"], colour, doubtful)
+    else:
+        written = [segment for segment in row["segments"] if segment["kind"] in OF_DECODER]
+        yield from _body(row["segments"][: -len(written)], colour, doubtful, "  encoder | ")
+        yield from _body(written, colour, doubtful, "  decoder | ")
+    yield Text(f"  {read} ids: ").append(_ids(row["prompt_ids"]), style=STYLES["prompt"])
+    if opening is not None:
+        yield Text("  ids that the decoder begins with: ").append(_ids(opening), style=STYLES["opening"])
     if n_answer:
         yield Text("  answer ids (trained, scored): ").append(_ids(row["completion_ids"]), style=STYLES["answer"])
 
@@ -99,19 +112,19 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _body(segments: Sequence[Mapping[str, str]], colour: bool, doubtful: bool) -> list[Text]:
+def _body(segments: Sequence[Mapping[str, str]], colour: bool, doubtful: bool, margin: str = "  | ") -> list[Text]:
     """The text line by line. Real control tokens are marked where the data holds strings that look like them."""
-    lines = [Text("  | ")]
+    lines = [Text(margin)]
     for segment in segments:
         kind = segment["kind"]
         text = segment["text"].replace("\n", "\\n") if kind == "stop" else segment["text"]
-        if kind == "control" and doubtful:
+        if kind in ("control", "opening") and doubtful:
             text = f"<<{text}>>"
         if kind in ("answer", "stop") and not colour:
             text = f"[[{text}]]"
         first, *others = visible(text).split("\n")
         lines[-1].append(first, style=STYLES[kind])
-        lines += [Text("  | ").append(other, style=STYLES[kind]) for other in others]
+        lines += [Text(margin).append(other, style=STYLES[kind]) for other in others]
     return lines
 
 
@@ -130,13 +143,21 @@ def _label_lines(label_ids: Mapping[str, Sequence[int]]) -> Iterator[Text]:
         yield Text(f"  ... and {counted(len(label_ids) - SHOWN_LABELS, 'more label')}")
 
 
-def _cost_lines(cost: Mapping[str, int], *, has_head: bool) -> Iterator[Text]:
+def _cost_lines(cost: Mapping[str, int], reads: str, *, has_head: bool) -> Iterator[Text]:
     rows, naive, shared = cost["prompts"], cost["naive"], cost["shared"]
     common = f"the {cost['common']} tokens that all prompts begin with once, then the rest"
     saved = f"{shared:,}, {naive / max(1, shared):.1f} times fewer: {common}"
     yield Text(f"Tokens that run through the model for the {counted(rows, 'evaluated row')}, about:")
     if has_head:
         yield Text(f"  each text by itself, once: {naive:,}")
+    elif reads == "source":
+        of_labels = rows * cost["label_inputs"]
+        yield Text(f"  the encoder reads each text once: {shared - of_labels:,}")
+        if cost["labels"]:
+            each = f"{rows} texts x {cost['labels']} labels"
+            yield Text(f"  the decoder runs over each label for each text: {of_labels:,} ({each})")
+        else:
+            yield Text("  what the decoder writes comes on top")
     elif cost["labels"]:
         yield Text(f"  each label after each prompt: {naive:,} ({rows} prompts x {cost['labels']} labels)")
         prompts = counted(cost["distinct"], "different prompt")
@@ -160,19 +181,21 @@ def _lm_eval_lines(task: Mapping[str, Any]) -> Iterator[Text]:
     yield Text(task["command"])
 
 
-def label_tree(nodes: Nodes, shown: int = SHOWN_LABELS) -> Tree:
+def label_tree(nodes: Nodes, shown: int = SHOWN_LABELS, *, is_shared: bool = True) -> Tree:
     """The tree of a label set; what does not branch stands on one line, and every label where it ends.
 
     Args:
         nodes: `{id, text, parent, is_stop, labels}` of each, a parent before its children.
         shown: most labels that are drawn.
+        is_shared: whether labels that begin alike run together, or each by itself.
     """
     ending = [node for node, item in enumerate(nodes) for _ in item["labels"]]
     drawn = _with_ancestors(nodes, ending[:shown])
     children: dict[int | None, list[int]] = {}
     for node in drawn:
         children.setdefault(nodes[node]["parent"], []).append(node)
-    tree = Tree(Text(f"Labels as a tree of {counted(len(nodes), 'token')}, what they share runs once:"))
+    how = "what they share runs once" if is_shared else "each of them runs by itself"
+    tree = Tree(Text(f"Labels as a tree of {counted(len(nodes), 'token')}, {how}:"))
     _add(tree, nodes, children, None)
     if len(ending) > shown:
         tree.add(Text(f"... and {counted(len(ending) - shown, 'more label')} of {len(nodes) - len(drawn)} tokens"))

@@ -1,9 +1,11 @@
-"""Tiny random encoder-decoders of four families, with tokenizers that put around texts what those of the family do."""
+"""Tiny random encoder-decoders of five families, with tokenizers that put around texts what those of the family do."""
 
+import json
 from pathlib import Path
 from typing import Any
 
-FAMILIES = ("t5", "bart", "mbart", "marian")
+FAMILIES = ("t5", "bart", "mbart", "marian", "pegasus")
+"""Whose models differ in where they begin, what they scale, and how they know positions."""
 TEXT = (
     "about my case invoice refund card payment price crash error screen update login office job address event thanks "
     "say billing technical support other Which team answers this Choose one of good bad yes no"
@@ -60,9 +62,8 @@ def tiny_model(family: str, vocabulary: int, pad: int, eos: int, start: int | No
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
         return model.eval()
-    name, ending = {"bart": ("Bart", GENERATES), "mbart": ("MBart", GENERATES), "marian": ("Marian", "MTModel")}[
-        family
-    ]
+    named = {"bart": "Bart", "mbart": "MBart", "marian": "Marian", "pegasus": "Pegasus"}
+    name, ending = named[family], "MTModel" if family == "marian" else GENERATES
     config = getattr(transformers, f"{name}Config")(**SIZES, **ids, decoder_start_token_id=start)
     return getattr(transformers, f"{name}{ending}")(config).eval()
 
@@ -71,8 +72,22 @@ def tiny_pair(family: str) -> tuple[Any, Any]:
     """A model and its tokenizer."""
     tokenizer = tiny_tokenizer(family)
     pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
-    start = {"bart": eos, "marian": pad}.get(family)
+    start = {"bart": eos, "marian": pad, "pegasus": pad}.get(family)
     return tiny_model(family, len(tokenizer), pad, eos, start), tokenizer
+
+
+def become_t5(folder: Path) -> int:
+    """Make a model folder that of a T5, whose texts end with `</s>`; gives the id that its decoder starts from."""
+    from tokenizers import Tokenizer, processors
+
+    path = str(folder / "tokenizer.json")
+    backend = Tokenizer.from_file(path)
+    start, end = map(backend.token_to_id, ("<s>", "</s>"))
+    backend.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", end)])
+    backend.save(path)
+    told = {"model_type": "t5", "vocab_size": backend.get_vocab_size(), "d_model": 16, "num_layers": 1}
+    (folder / "config.json").write_text(json.dumps({**told, "decoder_start_token_id": start}), "utf-8")
+    return int(start)
 
 
 def write_pair(family: str, folder: Path) -> Path:

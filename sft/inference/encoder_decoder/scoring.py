@@ -11,6 +11,7 @@ from sft.inference.heads import batches
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.label_plan import Label
 from sft.inference.label_scoring.scoring import LabelScores
+from sft.inference.label_scoring.wide_head import head_in_full_precision
 from sft.models.attention.masks import base_of
 
 
@@ -22,7 +23,7 @@ def score_labels(
     limits: PassLimits,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> LabelScores:
-    """The scores of all labels for all rows: softmax over the vocabulary in fp32.
+    """The scores of all labels for all rows: output layer and softmax over the vocabulary in fp32.
 
     Args:
         model: an encoder-decoder, wrapped by an adapter or not.
@@ -35,15 +36,15 @@ def score_labels(
     answers, stops = (np.zeros((len(rows), len(labels))) for _ in range(2))
     longest = len(opening) + max(len(answer) + len(stop) for answer, stop in labels)
     done = 0
-    for batch in batches([max(len(row), longest) for row in rows], limits):
-        with torch.inference_mode():
+    with torch.inference_mode(), head_in_full_precision(model, next(iter(rows), ())):
+        for batch in batches([max(len(row), longest) for row in rows], limits):
             encoded = encode(model, [rows[place] for place in batch])
             for number, (answer, stop) in enumerate(labels):
                 found = _token_logprobs(model, encoded, opening, [*answer, *stop])
                 answers[batch, number] = found[:, : len(answer)].sum(axis=1)
                 stops[batch, number] = found[:, len(answer) :].sum(axis=1)
-        done += len(batch)
-        progress(done, len(rows))
+            done += len(batch)
+            progress(done, len(rows))
     counts = np.array([(len(answer), len(stop)) for answer, stop in labels], dtype=np.int64)
     return LabelScores(answers, stops, counts[:, 0], counts[:, 1])
 

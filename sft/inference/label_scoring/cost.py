@@ -88,6 +88,19 @@ def whole_cost(prompts: Prompts) -> TokenCost:
     return TokenCost(len(prompts), _distinct(prompts, token_order(prompts)), 0, 0, 0, total, total)
 
 
+def source_cost(prompts: Prompts, written: Sequence[int]) -> TokenCost:
+    """The tokens that an encoder reads, each text once, and those of labels that its decoder runs over for each text.
+
+    Args:
+        prompts: token ids, none empty.
+        written: tokens that the decoder reads of each label; none where it writes texts, which come on top.
+    """
+    total, of_labels = sum(map(len, prompts)), len(prompts) * sum(written)
+    naive = max(1, len(written)) * total + of_labels
+    distinct = _distinct(prompts, token_order(prompts))
+    return TokenCost(len(prompts), distinct, 0, len(written), sum(written), naive, total + of_labels)
+
+
 @dataclass(frozen=True)
 class _Walk:
     """Goes through the groups of a scoring, in the order in which they run."""

@@ -35,7 +35,7 @@ def head_in_full_precision(model: Any, ids: Sequence[int]) -> Iterator[None]:
     16 bits after it; a short pass tells which.
 
     Args:
-        model: a causal language model, wrapped by PEFT or not.
+        model: a causal language model, or one with an encoder, wrapped by PEFT or not.
         ids: of a prompt, for that pass.
     """
     heads = [_Head(layer) for layer in _output_layers(model)] if ids else []
@@ -97,8 +97,9 @@ def _objection(model: Any, ids: Sequence[int], heads: Sequence[_Head]) -> str | 
         RuntimeError: the device failed or its memory ran out, which says nothing about the model.
     """
     tried = torch.tensor([list(ids[:TRIAL_TOKENS])], device=model.device)
+    written = {"decoder_input_ids": tried} if base_of(model).config.is_encoder_decoder else {}
     try:
-        model(input_ids=tried, attention_mask=torch.ones_like(tried), use_cache=False)
+        model(input_ids=tried, attention_mask=torch.ones_like(tried), use_cache=False, **written)
     except REFUSALS as error:
         if is_machines(error):
             raise

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sft.inference.label_scoring import scoring
 from sft.inference.label_scoring.cached_model import Context
-from sft.inference.label_scoring.cost import generation_cost, scoring_cost
+from sft.inference.label_scoring.cost import generation_cost, scoring_cost, source_cost
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.label_scoring.label_plan import LabelPlan
 from sft.inference.label_scoring.passes import TreePass
@@ -106,6 +106,13 @@ def test_the_estimate_is_what_a_scoring_runs(monkeypatch: pytest.MonkeyPatch, se
     prompts += prompts[:3]
     limits = PassLimits(tokens)
     assert scoring_cost(prompts, LABELS, limits).shared == tokens_run(monkeypatch, prompts, LABELS, limits)
+
+
+def test_an_encoder_reads_each_text_once_and_a_decoder_runs_over_each_label() -> None:
+    cost = source_cost([[5, 6, 7], [5, 6], [5, 6]], [2, 4])
+    assert (cost.prompts, cost.distinct, cost.labels, cost.label_inputs) == (3, 2, 2, 6)
+    assert (cost.shared, cost.naive) == (7 + 3 * 6, 2 * 7 + 3 * 6)
+    assert source_cost([[5, 6, 7]], []).shared == 3
 
 
 @settings(max_examples=50, deadline=None)

@@ -49,7 +49,19 @@ def test_where_pieces_lose_blanks_the_rendered_text_is_shown_whole() -> None:
     assert prompt_segments(spelled, [3, 0, 1, 2], {3}, "<s> good days") == [("prompt", "<s> good days")]
 
 
+def test_what_stands_around_a_text_is_told_from_it() -> None:
+    spelled: Any = Spelled()
+    around = ([3], [3, 2])
+    assert prompt_segments(spelled, [3, 0, 1, 3, 2], {3}, "good day", around) == [
+        ("control", "<s>"),
+        ("prompt", "good day"),
+        ("control", "<s>"),
+        ("control", "s"),
+    ]
+
+
 def test_answer_and_stop_where_there_are_any() -> None:
     spelled: Any = Spelled()
+    assert completion_segments(spelled, [1], [3], [3])[0] == ("opening", "<s>")
     assert completion_segments(spelled, [1, 2], [3]) == [("answer", "days"), ("stop", "<s>")]
     assert completion_segments(spelled, [], []) == []

@@ -11,6 +11,7 @@ from sft.models.tokenizers import load_tokenizer
 from sft.pipeline.inspection import inspect_experiment
 from sft.prompts import PromptBuilder
 from sft.terminal.inspection import inspection_text
+from tests.support.encoder_decoders import become_t5
 
 Raw = Callable[..., dict[str, Any]]
 DEV = {"dataset": {"splits": {"dev": "dev"}}}
@@ -52,6 +53,30 @@ def test_a_head_reads_texts_and_has_labels_that_are_no_tokens(
     told = inspection_text(found)
     assert "The model's head gives one number for each of: bad, good, mixed" in told
     assert "each text by itself, once:" in told
+
+
+def test_what_an_encoder_reads_and_what_its_decoder_writes_are_shown_apart(
+    inspected: Callable[..., dict[str, Any]], project: Path, raw: Raw
+) -> None:
+    start = become_t5(project / "model")
+    found = inspected(raw(), rows=1)
+    assert found["reads"] == "source"
+    for row in found["rows"]:
+        assert "Answer:" not in row["text"]
+        gold = row["text"].rsplit(" ", 1)[-1]
+        kinds = {segment["kind"]: segment["text"] for segment in row["segments"]}
+        assert kinds == {"prompt": row["text"], "control": "</s>", "opening": "<s>", "answer": gold, "stop": "</s>"}
+        assert row["opening_ids"] == [start]
+        assert row["loss_mask"] == [0] * len(row["prompt_ids"]) + [1] * len(row["completion_ids"])
+        assert row["completion_ids"] == found["label_ids"][gold]
+    told = inspection_text(found)
+    assert f"  encoder | {row['text'].splitlines()[-1]}</s>\n" in told
+    assert f"  decoder | <s>[[{gold}]][[</s>]]\n" in told
+    assert f"  ids that the decoder begins with: {start}\n" in told
+    assert "each of them runs by itself:" in told
+    read, of_labels = sum(len(row["prompt_ids"]) for row in inspected(raw(), rows=99)["rows"][6:]), 9 * (4 + 5 + 6)
+    assert f"the encoder reads each text once: {read:,}" in told
+    assert f"the decoder runs over each label for each text: {of_labels} (9 texts x 3 labels)" in told
 
 
 def test_segments_are_the_row_piece_by_piece(

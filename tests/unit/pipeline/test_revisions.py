@@ -152,6 +152,9 @@ def test_label_scores_of_models_that_are_written_with_16_bits(raw: Raw, model: A
     assert revisions_of("train", _experiment(raw(written))) is None
     texts = {**written, "dataset": {"task_type": "generation"}}
     assert revisions_of("infer", _experiment(raw(texts))) is None
+    of_decoder = raw(written, {"model": {"auto_class": "AutoModelForSeq2SeqLM"}})
+    expected = {**(expected or {}), "half_head_of_decoder": 2} if touched else None
+    assert revisions_of("infer", _experiment(of_decoder)) == expected
 
 
 @pytest.mark.parametrize("name", ["named_template", "read_instruction", "unusual_clock"])

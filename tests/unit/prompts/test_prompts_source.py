@@ -24,7 +24,7 @@ def test_a_row_is_read_without_a_header_and_written_by_itself(tokenizer: Any) ->
     made = builder(tokenizer, instruction="Choose one of this")
     shown = Example({"text": "good price"}, "yes")
     encoded = made.encode([[shown]], Example({"text": "bad screen"}, "no"), None)
-    assert encoded.text == "Choose one of this\n\ngood price\nAnswer: yes\n\nbad screen\n\nno"
+    assert encoded.text == "Choose one of this\n\ngood price\nAnswer: yes\n\nbad screen"
     read = tokenizer("Choose one of this\n\ngood price\nAnswer: yes\n\nbad screen")["input_ids"]
     assert list(encoded.prompt_ids) == read
     assert list(encoded.completion_ids) == tokenizer(text_target="no")["input_ids"]

@@ -36,8 +36,8 @@ def node(text: str, parent: int | None, *labels: str, is_stop: bool = False) -> 
 
 
 def text_of(colour: bool = False, **changes: Any) -> str:
-    found: dict[str, Any] = {"rows": [row()], "label_ids": {}, "label_trie": [], "cost": cost()} | changes
-    return inspection_text(found, colour=colour)
+    found: dict[str, Any] = {"reads": "prompt", "rows": [row()], "label_ids": {}, "label_trie": [], "cost": cost()}
+    return inspection_text(found | changes, colour=colour)
 
 
 def test_a_row_is_shown_with_its_answer_in_brackets() -> None:

@@ -104,7 +104,7 @@ def _answers_among_inputs(config: ExperimentConfig) -> list[PathMessage]:
 def _conversation_findings(config: ExperimentConfig) -> list[PathMessage]:
     """What does not go together with conversations, whose turns are the prompt."""
     objective = objective_of(config, task_of(config).objectives)
-    if objective.reads == "text":
+    if objective.reads in ("text", "source"):
         text = f"a conversation is written as a prompt, and {objective.name} reads columns of text; name such columns"
         return [("prompting.input_columns", text)]
     other_columns = config.inference_prompting.input_columns != config.prompting.input_columns

@@ -43,6 +43,18 @@ def test_the_scores_are_those_of_each_row_and_label_alone(family: str, limits: P
     assert done[-1] == (len(ROWS), len(ROWS))
 
 
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_labels_that_tie_in_16_bits_are_told_apart(family: str) -> None:
+    model = tiny_pair(family)[0].to(torch.bfloat16)
+    labels = [([token], [1]) for token in range(4, model.config.vocab_size)]
+    found = score_labels(model, ROWS[:2], OPENING, labels, PassLimits(512))
+    assert all(len(np.unique(row)) == len(labels) for row in found.answer_logprobs)
+    wide = model.lm_head.weight.float()
+    model.lm_head.forward = lambda hidden: hidden.float() @ wide.T
+    expected = score_labels(model, ROWS[:2], OPENING, labels, PassLimits(512))
+    assert found.answer_logprobs == pytest.approx(expected.answer_logprobs, abs=1e-5)
+
+
 def test_the_encoder_runs_once_for_each_row() -> None:
     model, _ = tiny_pair("t5")
     seen: list[int] = []
