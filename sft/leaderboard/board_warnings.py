@@ -159,6 +159,10 @@ WARNINGS = (
         "shots or in-context examples have the text of an evaluated row in {names}",
     ),
     WarningRow(
+        lambda record: record.measures_texts and bool(record.part("data").get("n_truncated")),
+        "of texts that are too long only the beginning is measured in {names}",
+    ),
+    WarningRow(
         _has_low_label_mass,
         f"the model seldom says any label (label_mass below {LOW_LABEL_MASS}) in {{names}}: look at the prompt and "
         "the label words",

@@ -24,6 +24,8 @@ from sft.runs.experiments import ListedExperiment, Standings
 from sft.runs.files import JobFolder
 from sft.runs.manifest import ListedFile, finished_files, listed_json
 from sft.runs.states import METRICS_FILE, Standing
+from sft.tasks import task_registry
+from sft.tasks.inputs import task_named
 
 if TYPE_CHECKING:
     from sft.config.experiment import ExperimentConfig
@@ -126,6 +128,12 @@ class ExperimentRecord:
         own = self.config.get("seeds")
         sources = own if isinstance(own, Mapping) else {}
         return self.seed, *(self.seed if sources[name] is None else sources[name] for name in sorted(sources))
+
+    @property
+    def measures_texts(self) -> bool:
+        """Whether texts are measured whole, so that the gold is what is read and no prediction is right or wrong."""
+        name = self.setting("dataset.task_type")
+        return name in task_registry and task_named(name).reads == "whole"
 
     def part(self, name: str) -> Mapping[str, Any]:
         """A map of `metrics.json` (`results`, `data`, `timing`, ...); empty where it is not there."""

@@ -88,6 +88,10 @@ class _Inspection:
     def _has_head(self) -> bool:
         return objective_of(self.inputs.config, self.inputs.task.objectives).has_head
 
+    @property
+    def _is_whole(self) -> bool:
+        return self.inputs.task.reads == "whole"
+
     def _training(self) -> list[dict[str, Any]]:
         longest = smallest(trainer_args_of(self.inputs.config).get("max_length"), self.prompts.context)
         fits_labels = training_objective_of(self.inputs.config).needs_labels
@@ -134,7 +138,7 @@ class _Inspection:
     def _cost(self, encoded: Sequence[Encoded]) -> TokenCost:
         """What the evaluated rows cost, in passes of the size that a CPU takes."""
         ids = [prompt.prompt_ids for prompt in encoded]
-        if self._has_head:
+        if self._has_head or self._is_whole:
             return whole_cost(ids)
         labels = [(label.answer_ids, label.stop_ids) for label in self.prompts.inference.labels]
         if self.prompts.inference.builder.surroundings is not None:
@@ -152,10 +156,13 @@ class _Inspection:
 
 
 def _earlier_mask(encoded: Encoded) -> list[int]:
-    """1 for each token of the prompt that is trained, which only earlier answers of a conversation are."""
+    """1 for each token of the prompt that is trained: of earlier answers of a conversation, or of a whole text.
+
+    The first token of all has none before it that could predict it.
+    """
     mask = [0] * len(encoded.prompt_ids)
     for start, end in encoded.trained:
-        mask[start:end] = [1] * (end - start)
+        mask[max(1, start) : end] = [1] * (end - max(1, start))
     return mask
 
 

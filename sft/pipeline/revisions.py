@@ -179,6 +179,7 @@ REVISIONS: Mapping[str, Revision] = {
     "label_set_strata_of_baselines": Revision("baseline", 2, _draws_label_sets),
     "whole_text_cut_in_training": Revision("train", 2, _cuts_whole_texts),
     "whole_text_cut": Revision("infer", 2, _cuts_whole_texts),
+    "whole_text_sums": Revision("infer", 2, lambda it: task_of(it.config).reads == "whole"),
     **{f"{name}_in_training": _of_trait("train", name) for name in _TRAITS_OF_ALL},
     **{name: _of_trait("infer", name) for name in (*_TRAITS_OF_ALL, *_TRAITS_OF_TEXTS)},
 }

@@ -24,6 +24,8 @@ LEGEND = "Prompts are dim and their control tokens violet; green answers and blu
 
 PLAIN_LEGEND = "[[...]] marks what is trained on and scored: the answer, then its stop."
 
+WHOLE_LEGEND = "Every token of a text after its first is trained on and measured."
+
 CUTS = {
     "input_tokens": "{} cut from the ends of input columns (prompting.max_input_length)",
     "output_tokens": "{} cut from the ends of answers (prompting.max_output_length)",
@@ -43,19 +45,20 @@ def inspection_text(found: Mapping[str, Any], *, colour: bool = False) -> str:
         found: as `sft.api.inspect` gives it.
         colour: whether colours tell prompt, answer and stop apart; else brackets do.
     """
-    lines: list[Text | Tree] = [Text(LEGEND if colour else PLAIN_LEGEND), Text()]
+    is_whole = found["reads"] == "whole"
+    lines: list[Text | Tree] = [Text(WHOLE_LEGEND if is_whole else LEGEND if colour else PLAIN_LEGEND), Text()]
     if "fold" in found:
         lines[1:1] = [
             Text(f"fold {found['fold']} of dataset.splits.folds: its training rows, examples and tested rows")
         ]
     for row in found["rows"]:
-        lines += [*_row_lines(row, colour), Text()]
+        lines += [*_row_lines(row, colour, is_whole=is_whole), Text()]
     if found["label_ids"]:
         lines += [*_label_lines(found["label_ids"]), Text()]
         lines += [label_tree(found["label_trie"], is_shared=found["reads"] != "source"), Text()]
     if "head_labels" in found:
         lines += [Text(f"The model's head gives one number for each of: {', '.join(found['head_labels'])}"), Text()]
-    lines += _cost_lines(found["cost"], found["reads"], has_head="head_labels" in found)
+    lines += _cost_lines(found["cost"], found["reads"])
     if "lm_eval" in found:
         lines += [Text(), *_lm_eval_lines(found["lm_eval"])]
     return _drawn(lines, colour)
@@ -72,13 +75,12 @@ def _drawn(lines: Sequence[Text | Tree], colour: bool) -> str:
     return "\n".join(line.rstrip() for line in captured.get().split("\n")).rstrip("\n")
 
 
-def _row_lines(row: Mapping[str, Any], colour: bool) -> Iterator[Text]:
+def _row_lines(row: Mapping[str, Any], colour: bool, *, is_whole: bool) -> Iterator[Text]:
     n_prompt, n_answer, opening = len(row["prompt_ids"]), len(row["completion_ids"]), row.get("opening_ids")
     read = "prompt" if opening is None else "encoder"
-    yield Text(
-        f"{row['split']} {row['index']} (row {row['source_index']}): {n_prompt} {read} + {n_answer} answer tokens"
-    )
-    yield from (Text(f"  {note}") for note in _notes(row))
+    n_tokens = counted(n_prompt, "token") if is_whole else f"{n_prompt} {read} + {n_answer} answer tokens"
+    yield Text(f"{row['split']} {row['index']} (row {row['source_index']}): {n_tokens}")
+    yield from (Text(f"  {note}") for note in _notes(row, is_whole=is_whole))
     doubtful = bool(row["n_special"])
     if opening is None:
         yield from _body(row["segments"], colour, doubtful)
@@ -86,14 +88,14 @@ def _row_lines(row: Mapping[str, Any], colour: bool) -> Iterator[Text]:
         written = [segment for segment in row["segments"] if segment["kind"] in OF_DECODER]
         yield from _body(row["segments"][: -len(written)], colour, doubtful, "  encoder | ")
         yield from _body(written, colour, doubtful, "  decoder | ")
-    yield Text(f"  {read} ids: ").append(_ids(row["prompt_ids"]), style=STYLES["prompt"])
+    yield Text("  ids: " if is_whole else f"  {read} ids: ").append(_ids(row["prompt_ids"]), style=STYLES["prompt"])
     if opening is not None:
         yield Text("  ids that the decoder begins with: ").append(_ids(opening), style=STYLES["opening"])
     if n_answer:
         yield Text("  answer ids (trained, scored): ").append(_ids(row["completion_ids"]), style=STYLES["answer"])
 
 
-def _notes(row: Mapping[str, Any]) -> Iterator[str]:
+def _notes(row: Mapping[str, Any], *, is_whole: bool) -> Iterator[str]:
     cut = row["cut"] or {}
     for name, text in CUTS.items():
         if cut.get(name):
@@ -103,7 +105,7 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
     if cut.get("turns"):
         yield f"{counted(cut['turns'], 'turn')} left out, the oldest first, so that the whole fits"
     n_earlier = sum(row["loss_mask"][: len(row["prompt_ids"])])
-    if n_earlier:
+    if n_earlier and not is_whole:
         yield f"{counted(n_earlier, 'token')} of earlier answers are trained too (1 in loss_mask of --json)"
     if row["n_special"]:
         yield (
@@ -143,12 +145,12 @@ def _label_lines(label_ids: Mapping[str, Sequence[int]]) -> Iterator[Text]:
         yield Text(f"  ... and {counted(len(label_ids) - SHOWN_LABELS, 'more label')}")
 
 
-def _cost_lines(cost: Mapping[str, int], reads: str, *, has_head: bool) -> Iterator[Text]:
+def _cost_lines(cost: Mapping[str, int], reads: str) -> Iterator[Text]:
     rows, naive, shared = cost["prompts"], cost["naive"], cost["shared"]
     common = f"the {cost['common']} tokens that all prompts begin with once, then the rest"
     saved = f"{shared:,}, {naive / max(1, shared):.1f} times fewer: {common}"
     yield Text(f"Tokens that run through the model for the {counted(rows, 'evaluated row')}, about:")
-    if has_head:
+    if reads in ("text", "whole"):
         yield Text(f"  each text by itself, once: {naive:,}")
     elif reads == "source":
         of_labels = rows * cost["label_inputs"]

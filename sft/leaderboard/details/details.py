@@ -15,7 +15,6 @@ from sft.leaderboard.details.sources import (
     TrainingPoint,
     input_columns,
     input_texts,
-    measures_texts,
     predicted_rows,
     sample_prompts,
     training_curve,
@@ -149,7 +148,7 @@ def _seen_in_predictions(record: ExperimentRecord) -> dict[str, Any]:
     scores = None if has_gold_labels or not rows else row_scores(record, len(rows))
     return {
         "reliability": [asdict(one) for one in reliability(rows)],
-        "n_errors": None if not rows or measures_texts(record) else sum(not row.is_correct for row in rows),
+        "n_errors": None if not rows or record.measures_texts else sum(not row.is_correct for row in rows),
         "errors": [asdict(one) for one in worst_errors(rows, input_columns(record), ERRORS, scores)],
         "scored_by": None if scores is None else scores.result,
     }

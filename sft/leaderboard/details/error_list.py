@@ -11,7 +11,6 @@ from sft.leaderboard.details.sources import (
     PredictedRow,
     input_columns,
     input_texts,
-    measures_texts,
     predicted_rows,
 )
 from sft.registry import unknown_name
@@ -84,7 +83,7 @@ def error_list(record: ExperimentRecord, request: ErrorRequest) -> ErrorList:
     asked = [row for row in wrong if request.gold is None or row.has_gold(request.gold)]
     asked = [row for row in asked if request.said is None or row.has_said(request.said)]
     columns = input_columns(record)
-    scores = _perplexities(asked) if measures_texts(record) else None
+    scores = _perplexities(asked) if record.measures_texts else None
     return ErrorList(
         name=record.name,
         id=record.id,

@@ -12,8 +12,6 @@ from sft.leaderboard.collect import ExperimentRecord, finite_number
 from sft.runs.experiments import stage_folder
 from sft.runs.files import JobFolder
 from sft.runs.records import StageName, read_json_or_none
-from sft.tasks import task_registry
-from sft.tasks.inputs import task_named
 
 
 @dataclass(frozen=True)
@@ -105,12 +103,6 @@ def predicted_rows(record: ExperimentRecord, split: str = "test") -> list[Predic
         return rows if any(row.probabilities for row in rows) else _matched(rows, record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
-
-
-def measures_texts(record: ExperimentRecord) -> bool:
-    """Whether texts are measured whole, so that the gold is what is read and no prediction is right or wrong."""
-    name = record.setting("dataset.task_type")
-    return name in task_registry and task_named(name).reads == "whole"
 
 
 def _matched(rows: Sequence[PredictedRow], record: ExperimentRecord) -> list[PredictedRow]:

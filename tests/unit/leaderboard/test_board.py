@@ -170,6 +170,15 @@ def test_a_threshold_fitted_on_trained_rows_is_told(tmp_path: Path) -> None:
     assert build(tmp_path, rows).boards[0].warnings[1:] == ("fitted on trained rows in a",)
 
 
+def test_texts_of_which_only_the_beginning_is_measured_are_told(tmp_path: Path) -> None:
+    rows = {
+        name: metrics({"perplexity": 20.0}, data={"n_truncated": cut}) for name, cut in (("a", 2), ("b", 0), ("c", 1))
+    }
+    told = "of texts that are too long only the beginning is measured in a, c"
+    assert told in build(tmp_path, rows, dataset={"task_type": "text"}).boards[0].warnings
+    assert told not in build(tmp_path / "other", rows).boards[0].warnings
+
+
 def test_what_metrics_cannot_see_is_told(tmp_path: Path) -> None:
     rows = {
         "a": metrics({"rougeL": 0.0}, details={"warnings": ["rougeL sees nothing"]}),

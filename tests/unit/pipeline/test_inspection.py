@@ -79,6 +79,17 @@ def test_what_an_encoder_reads_and_what_its_decoder_writes_are_shown_apart(
     assert f"the decoder runs over each label for each text: {of_labels} (9 texts x 3 labels)" in told
 
 
+def test_a_text_is_trained_and_measured_after_its_first_token(
+    inspected: Callable[..., dict[str, Any]], raw: Raw
+) -> None:
+    whole = {"dataset": {"task_type": "text"}, "prompting": {"instruction": ..., "input_columns": ...}}
+    found = inspected(raw(whole, {"prompting": {"output_column": "text"}}))
+    assert found["reads"] == "whole"
+    for row in found["rows"]:
+        assert row["loss_mask"] == [0] + [1] * (len(row["prompt_ids"]) - 1)
+    assert found["cost"]["naive"] == found["cost"]["shared"] > 0
+
+
 def test_segments_are_the_row_piece_by_piece(
     inspected: Callable[..., dict[str, Any]], project: Path, raw: Raw, rewrite: Callable[..., None]
 ) -> None:

@@ -40,6 +40,18 @@ def text_of(colour: bool = False, **changes: Any) -> str:
     return inspection_text(found | changes, colour=colour)
 
 
+def test_a_text_that_is_learned_whole_has_no_answer_and_runs_once() -> None:
+    text = {"segments": [{"kind": "prompt", "text": "one two"}], "completion_ids": [], "loss_mask": [0, 1, 1]}
+    lines = text_of(rows=[row(**text)], reads="whole", cost=cost(labels=0)).splitlines()
+    assert lines[:1] + lines[2:5] == [
+        "Every token of a text after its first is trained on and measured.",
+        "test 4 (row 17): 3 tokens",
+        "  | one two",
+        "  ids: 1 2 3",
+    ]
+    assert lines[-1] == "  each text by itself, once: 12,000"
+
+
 def test_a_row_is_shown_with_its_answer_in_brackets() -> None:
     lines = text_of().splitlines()
     assert lines[0].startswith("[[...]] marks what is trained on and scored")
