@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sft.adapters.method import OF_THE_TRAINED
 from sft.exceptions import UserError
+from sft.models.reading import shortened
 
 FILE = "head_labels.json"
 
@@ -30,14 +32,20 @@ def read_head_labels(folder: Path) -> list[str] | None:
     Raises:
         UserError: kind model: the file is damaged.
     """
+    file = folder / FILE
     try:
-        found = json.loads((folder / FILE).read_text("utf-8"))
+        found = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        text = f"model.adapter: {folder / FILE} cannot be read ({error}); copy the folder again"
+        text = f"{OF_THE_TRAINED}: {file} cannot be read ({shortened(str(error))}); copy the folder again"
         raise UserError(text, kind="model") from error
-    return [str(label) for label in found]
+    is_list = isinstance(found, list) and all(isinstance(label, str) for label in found)
+    if not is_list or not found or len(set(found)) < len(found):
+        text = f"{OF_THE_TRAINED}: {file} is not the list of a head's labels, each once, but {shortened(repr(found))}"
+        raise UserError(f"{text}; copy the folder again", kind="model")
+    labels: list[str] = found
+    return labels
 
 
 def take_head_labels(model: Any, folder: Path) -> None:
@@ -55,7 +63,7 @@ def take_head_labels(model: Any, folder: Path) -> None:
         return
     fault = labels_fault(folder, list(model.config.id2label.values()), labels)
     if fault is not None:
-        raise UserError(f"model.adapter: {fault}", kind="model")
+        raise UserError(f"{OF_THE_TRAINED}: {fault}", kind="model")
     model.config.id2label = dict(enumerate(labels))
     model.config.label2id = {label: place for place, label in enumerate(labels)}
 

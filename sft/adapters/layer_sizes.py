@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sft.adapters.method import OptionFinding
 from sft.registry import nearest
 
 Sizes = Mapping[str, tuple[int, int]]
@@ -27,6 +28,8 @@ NORMS = {
 }
 """Type -> the norms of each block, beside the last one of the model."""
 ALL_LINEAR = "all-linear"
+PATTERNS = "rank_pattern"
+"""The option that gives layers ranks of their own by their names."""
 MOST_CANDIDATES = 12
 
 
@@ -94,6 +97,27 @@ def unmatched_targets(options: Mapping[str, Any], names: Sequence[str]) -> str |
     return f"{written!r} matches no layer of this model{suggestion}; it has {shown}"
 
 
+def rank_finding(
+    options: Mapping[str, Any], sizes: Sizes, key: str, default: int, *, has_patterns: bool = True
+) -> OptionFinding | None:
+    """As `rank_fault`, of the layers that get an adapter, at the option that says the rank.
+
+    Args:
+        options: of the method, as written.
+        sizes: of all layers that can have an adapter.
+        key: the option that says the rank of layers without one of their own.
+        default: what holds where it is left out.
+        has_patterns: whether the method takes ranks by the names of layers.
+    """
+    whole = options.get(key) or default
+    ranks = ranks_of({**options, "r": whole}, targeted(options, sizes), whole)
+    fault = rank_fault(ranks, sizes, has_patterns=has_patterns)
+    if fault is None:
+        return None
+    first = next(rank for name, rank in ranks.items() if rank > min(sizes[name]))
+    return OptionFinding(key if first == whole else PATTERNS, fault)
+
+
 def rank_fault(ranks: Mapping[str, int], sizes: Sizes, *, has_patterns: bool = True) -> str | None:
     """What is wrong with ranks above the smaller side of their layer, whose factors would be larger than itself.
 
@@ -127,7 +151,7 @@ def token_fault(ids: Iterable[int], rows: int) -> str | None:
 
 def ranks_of(options: Mapping[str, Any], names: Iterable[str], default: int) -> dict[str, int]:
     """The rank of each layer, as PEFT reads `r` and `rank_pattern`."""
-    patterns = options.get("rank_pattern") or {}
+    patterns = options.get(PATTERNS) or {}
     whole = options.get("r") or default
     return {
         name: next((rank for key, rank in patterns.items() if re.match(rf"(?:.*\.)?({key})$", name)), whole)

@@ -26,6 +26,13 @@ WEIGHING_LAYERS = frozenset((
 EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|wte|embed_in|word_embeddings|tok_embeddings|embeddings?)\.weight")
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 """What configurations call the number of tokens that a model is made for."""
+# fmt: off
+AFTER_PADDING = frozenset((
+    "camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
+    "xlm-roberta", "xlm-roberta-xl", "xmod",
+))
+# fmt: on
+"""Model types that count the places of tokens from after the id of padding, so that those up to it hold none."""
 NUMBERS_OF_BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 """What they call the number of its blocks."""
 
@@ -80,6 +87,15 @@ def written_number(config: Mapping[str, Any], names: Iterable[str]) -> int | Non
     """The first of these numbers above 0 that a model's `config.json` has; None where it has none of them."""
     found = (config.get(name) for name in names)
     return next((number for number in found if type(number) is int and number > 0), None)
+
+
+def context_tokens(config: Mapping[str, Any]) -> int | None:
+    """The most tokens of a text that a model is made for, by its `config.json`; None where that does not say."""
+    places = written_number(config, CONTEXT_NAMES)
+    if places is None or config.get("model_type") not in AFTER_PADDING:
+        return places
+    padding = config.get("pad_token_id")
+    return places - 1 - (1 if padding is None else int(padding))  # 1 is what these types have by default
 
 
 def decoder_fault(config: Mapping[str, Any], objective: Objective, runs_own_code: bool) -> str | None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sft.config.model import QuantizationConfig
 from sft.exceptions import MachineError, SftError, UserError
-from sft.models.answering.heads import keep_plain, new_head
+from sft.models.answering.new_heads import with_new_head
 from sft.models.answering.whole import require_whole, some
-from sft.models.config_file import CONTEXT_NAMES, read_config, require_kind
+from sft.models.config_file import CONTEXT_NAMES, context_tokens, read_config, require_kind
 from sft.models.gguf import converted_gguf
 from sft.models.layers.weight_files import WeightFiles, note_weight_files
 from sft.models.library_warnings import judged_warnings
@@ -71,7 +71,7 @@ class ModelSource:
     """Gold values that a head answers with, in the order of a new one's outputs; not read where there is no head."""
 
     head_seed: int = 0
-    """Of the initial weights of a new head."""
+    """Of the initial weights of a new head, below `SEED_LIMIT`."""
 
 
 def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
@@ -98,8 +98,8 @@ def load_model(source: ModelSource, objective: Objective) -> "PreTrainedModel":
     require_kind(source.name, config, objective, source.model_args)
     stored = (config or {}).get("quantization_config") or {}
     arguments = _arguments(source, stored)
-    arguments |= _new_head(source, objective, config or {}, arguments.get("quantization_config"))
     try:
+        arguments = with_new_head(arguments, place, config or {}, objective, source.labels, source.head_seed)
         if source.model_args.get("parallelize") and source.model_args.get("no_split_module_classes"):
             arguments["device_map"] = _device_map(source, arguments, auto_class)
         with _judged(source.name, stored):
@@ -171,8 +171,8 @@ def context_length(model: Any) -> int | None:
     """The most tokens a model (or its configuration) is made for; None when it does not say."""
     config = getattr(model, "config", model)
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    found = [getattr(text, name, None) for name in CONTEXT_NAMES]
-    return next((int(value) for value in found if isinstance(value, int) and value > 0), None)
+    names = (*CONTEXT_NAMES, "model_type", "pad_token_id")
+    return context_tokens({name: getattr(text, name, None) for name in names})
 
 
 def dtype_name(model_args: Mapping[str, Any]) -> str:
@@ -212,36 +212,16 @@ def _default_dtype() -> "torch.dtype":
 
 def _device_map(source: ModelSource, arguments: Mapping[str, Any], auto_class: Any) -> Any:
     """A placement over all devices that never cuts a module of the classes `no_split_module_classes`."""
-    from accelerate import infer_auto_device_map
+    from accelerate import infer_auto_device_map, init_empty_weights
     from accelerate.utils import get_balanced_memory
 
     kept_whole = list(source.model_args["no_split_module_classes"])
     dtype = arguments["dtype"] if arguments["dtype"] != "auto" else None
-    model = _empty(source, auto_class)
+    with init_empty_weights():
+        model = auto_class.from_config(load_config(source), trust_remote_code=runs_remote_code(source.model_args))
     model.tie_weights()
     memory = get_balanced_memory(model, arguments.get("max_memory"), kept_whole, dtype)
     return infer_auto_device_map(model, memory, kept_whole, dtype)
-
-
-def _new_head(
-    source: ModelSource, objective: Objective, config: Mapping[str, Any], quantization: Any
-) -> dict[str, Any]:
-    """As `new_head`; what is new is not quantised."""
-    head = new_head(config, objective, source.labels, source.head_seed % SEED_LIMIT)
-    if head and quantization is not None:
-        keep_plain(quantization, _empty(source, objective.loader()))
-    return head
-
-
-def _empty(source: ModelSource, auto_class: Any) -> "PreTrainedModel":
-    """The model without memory for its weights."""
-    from accelerate import init_empty_weights
-
-    with init_empty_weights():
-        empty: PreTrainedModel = auto_class.from_config(
-            load_config(source), trust_remote_code=runs_remote_code(source.model_args)
-        )
-    return empty
 
 
 def _require_quantized(model: "PreTrainedModel") -> None:

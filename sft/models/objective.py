@@ -26,6 +26,8 @@ class Answers:
     """What an evaluate stage reads the file with: predictions by split."""
     own_loss: str | None = None
     """What computes the loss, where it is not that of the objective, as `Objective.own_loss`."""
+    problem_type: str | None = None
+    """What transformers calls it in the config of a model with a head, by which its pipelines read the outputs."""
 
 
 @dataclass(frozen=True)

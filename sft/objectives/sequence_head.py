@@ -13,11 +13,16 @@ OBJECTIVE = Objective(
     peft_task_type="SEQ_CLS",
     trainer="sft.training.trainer:train_model",
     answers={
-        "label_scores": Answers(infer="sft.inference.heads:ANSWERING", read="sft.evaluation.outputs:from_head"),
+        "label_scores": Answers(
+            infer="sft.inference.heads:ANSWERING",
+            read="sft.evaluation.outputs:from_head",
+            problem_type="single_label_classification",
+        ),
         "label_sets": Answers(
             infer="sft.inference.heads:OF_SETS",
             read="sft.evaluation.set_outputs:from_head",
             own_loss="sft.training.objectives.head_loss:SetHeadLoss",
+            problem_type="multi_label_classification",
         ),
     },
     key_fields={"answers": "sequence_head"},

@@ -22,10 +22,17 @@ class TextFormat:
         self._before, self._after = tokens.around()
 
     def render(self, turns: Sequence[Turn], answer: str | None) -> Rendered:
-        """The last turn as text and ids; `answer` is not written."""
+        """The last turn as text and ids; `answer` is not written.
+
+        Raises:
+            UserError: there is nothing to read.
+        """
         question = (self._control.data(turns[-1].question),)
-        n_special = sum(part.controls for part in question)
-        return Rendered(joined(question), self.prompt_ids(question), (), (), n_special, question)
+        ids = self.prompt_ids(question)
+        if not ids:
+            text = f"the tokenizer makes no tokens of the text {turns[-1].question!r}, and puts none around it"
+            raise UserError(f"{text}, so that a model has nothing to read; leave the row out", kind="tokenizer")
+        return Rendered(joined(question), ids, (), (), sum(part.controls for part in question), question)
 
     def render_turns(self, turns: Sequence[Message], answer: str | None, *, with_earlier: bool) -> Rendered:
         """Always an error: a conversation is no text.

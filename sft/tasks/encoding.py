@@ -9,7 +9,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.data.in_context import Round
 from sft.data.rows import Row
 from sft.labels.label_set import LabelSet
-from sft.models.loading import ModelSource
+from sft.models.loading import SEED_LIMIT, ModelSource
 from sft.tasks.examples import InferenceExamples, TrainingExamples
 from sft.tasks.inputs import Inputs, task_of
 from sft.tasks.prompting import Limit, PromptedRow, PromptMaker
@@ -27,7 +27,7 @@ def model_source(
         quantization=model.quantization,
         model_args=model.model_args,
         labels=() if labels is None else labels.values,
-        head_seed=config.seed_of("init"),
+        head_seed=config.seed_of("init") % SEED_LIMIT,
     )
 
 

@@ -24,12 +24,15 @@ Printed = Callable[..., tuple[int, dict[str, Any]]]
 
 WORDS = {
     "plan": {"train", "infer", "evaluate", "baseline", "export", "done", "reads", "tokens", *get_args(Kind)},
+    "inspect": {"train", "dev", "test", "prompt", "control", "answer", "stop"},
     "status": {
         *("done", "predicted", "running", "pending", "failed", "timeout", "interrupted", "preempted"),
         *("lost", "damaged", "pruned"),
     },
 }
 """What stands in quotes and is a value."""
+LM_EVAL = ("task", "rows", "files", "command", "metric", "accuracy", "notes")
+"""Keys of a task that lm-eval runs, which is written where that package is installed."""
 
 
 def keys(value: Any, *free: str) -> set[str]:
@@ -105,6 +108,28 @@ def test_plan(grid: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> 
     assert {"experiments": ["a", "b"], "path": "lora", "message": "must be an object, got 3"} in wrong["findings"]
     written = keys([found, wrong], "label_counts", "label_counts_before", "counts", "caps", "splits")
     assert written | {"kind"} == documented("plan") - WORDS["plan"] | {"train", "done"}
+
+
+def test_inspect(
+    project: Path, raw: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, printed: Printed
+) -> None:
+    monkeypatch.chdir(project)
+    config = project / "config.json"
+    config.write_text(json.dumps(raw({"prompting": {"max_input_length": 2}})))
+    code, found = printed("inspect", "config.json")
+    assert code == 0
+    assert found["rows"][0]["cut"]["input_tokens"] > 0
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 320}
+    (project / "model" / "config.json").write_text(json.dumps({"model_type": "bert", **sizes}))
+    of_head = printed("inspect", "config.json")[1]
+    assert found["label_ids"]
+    assert of_head["head_labels"] == [*found["label_ids"]]
+    folds = {"splits": {"folds": 2}, "path": "data/train.jsonl", "shots": 1}
+    config.write_text(json.dumps(raw({"dataset": folds})))
+    of_fold = printed("inspect", "config.json")[1]
+    assert of_fold["fold"] == 0
+    documented_keys = documented("inspect") - WORDS["inspect"]
+    assert keys([found, of_head, of_fold], "label_ids") | {"lm_eval", *LM_EVAL} == documented_keys
 
 
 def test_status_and_verify(made: Any, printed: Printed) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sft.adapters.layer_sizes import known_layers, other_layers, rank_fault, ranks_of, targeted, unmatched_targets
+from sft.adapters.layer_sizes import known_layers, other_layers, rank_finding, unmatched_targets
 from sft.adapters.method import OptionFinding
 
 HEADS = ("lm_head", "embed_out")
@@ -74,8 +74,8 @@ def _check_layers(options: Mapping[str, Any], config: Mapping[str, Any]) -> list
     fault = unmatched_targets(options, [*sizes, *other_layers(config)])
     if fault is not None:
         return [OptionFinding("target_modules", fault)]
-    fault = rank_fault(ranks_of(options, targeted(options, sizes), DEFAULT_RANK), sizes)
-    return [] if fault is None else [OptionFinding("r", fault)]
+    found = rank_finding(options, sizes, "r", DEFAULT_RANK)
+    return [] if found is None else [found]
 
 
 def _check_token_indices(options: Mapping[str, Any]) -> list[OptionFinding]:

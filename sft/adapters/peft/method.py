@@ -11,8 +11,7 @@ from sft.adapters.layer_sizes import (
     known_layers,
     known_norms,
     other_layers,
-    rank_fault,
-    ranks_of,
+    rank_finding,
     targeted,
     token_fault,
     unmatched_targets,
@@ -109,10 +108,9 @@ class PeftMethod:
             key = key or self.row.beginning.rank
         if key is None:
             return []
-        rank = options.get(key) or self.options.model_fields[key].default
-        ranks = ranks_of({**options, "r": rank}, targeted(options, sizes), rank)
-        fault = rank_fault(ranks, sizes, has_patterns=self.row.takes_rank_patterns)
-        return [] if fault is None else [OptionFinding(key, fault)]
+        default = self.options.model_fields[key].default
+        found = rank_finding(options, sizes, key, default, has_patterns=self.row.takes_rank_patterns)
+        return [] if found is None else [found]
 
     def supports(self, options: Mapping[str, Any], storage: str, objective: Objective) -> str | None:
         """As the table says, which was measured; a head is trained beside the method's own part."""

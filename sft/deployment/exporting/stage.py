@@ -11,6 +11,7 @@ from sft.deployment.exporting.comparison import ROWS, distance, logits_of
 from sft.deployment.exporting.forms import read_form, write_form
 from sft.deployment.exporting.merging import Measured, merged_model
 from sft.exceptions import StageFailure
+from sft.models.answering.heads import describe_head
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import ModelSource, context_length, load_config, load_model
 from sft.models.model_args import REMOTE_CODE, runs_remote_code, spreads_over_gpus
@@ -50,15 +51,15 @@ def run(job: JobFolder, record: JobRecord, progress: Progress, started: float) -
     folder, commits = Path(record.config_folder), record.fingerprints["revisions"]
     source = model_source(inputs.config, folder, commits.get("model"), inputs.labels)
     objective = objective_of(inputs.config, inputs.task.objectives)
-    rows = _rows(inputs, record, context_length(load_config(source)))
+    maker = PromptMaker(inputs.config, folder, commits, inputs.labels, objective.reads)
+    rows = _rows(inputs, maker, context_length(load_config(source)))
     adapter = JobFolder(trained).adapter
     model, measured = merged_model(lambda: load_model(source, objective), adapter, rows, progress.beat)
+    if objective.has_head:
+        describe_head(model, maker.tokenizer, objective.answers[inputs.task.output].problem_type)
     check_unchanged(record, inputs.config)
-    facts: dict[str, Any] = {
-        "save_method": form,
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "rows": len(rows[:ROWS]),
-    }
+    dtype = str(model.dtype).removeprefix("torch.")
+    facts: dict[str, Any] = {"save_method": form, "dtype": dtype, "rows": len(rows[:ROWS])}
     arguments = _arguments(model, source)
     try:
         write_form(model, form, job.exported)
@@ -104,13 +105,10 @@ def _reread(measured: Measured, model: Any, rows: list[list[int]], progress: Pro
     return found
 
 
-def _rows(inputs: Inputs, record: JobRecord, limit: int | None) -> list[list[int]]:
+def _rows(inputs: Inputs, maker: PromptMaker, limit: int | None) -> list[list[int]]:
     """The ids of the training rows with their answers, without examples; where an encoder reads, of what it reads."""
-    revisions = record.fingerprints["revisions"]
-    reads = objective_of(inputs.config, inputs.task.objectives).reads
-    maker = PromptMaker(inputs.config, Path(record.config_folder), revisions, inputs.labels, reads)
     longest = smallest(trainer_args_of(inputs.config).get("max_length"), limit)
     rows = maker.training.rows("train", inputs.selection.shots, lambda _: (), longest, with_answer=True)
-    if reads == "source":
+    if maker.reads == "source":
         return [list(row.encoded.prompt_ids) for row in rows]
     return [[*row.encoded.prompt_ids, *row.encoded.completion_ids] for row in rows]

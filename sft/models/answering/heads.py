@@ -1,6 +1,6 @@
 """The head of a model that gives one number for each label: what of it is new, and what it needs to run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sft.exceptions import UserError
@@ -57,18 +57,29 @@ def head_names(model: Any) -> list[str]:
     return [*names, *vars(model).get(ATTRIBUTE, ())]
 
 
-def keep_plain(quantization: Any, model: Any) -> None:
+def keep_plain(quantization: Any, model: Any, stored: Iterable[str] = ()) -> dict[str, list[str]]:
     """Have the modules of a new head left out when a model is quantised: they are yet to be trained.
 
     Args:
         quantization: what `from_pretrained` is given; a class that takes no such list is left as it is.
         model: of the same class, on no device.
+        stored: names of modules whose weights are quantised already, a pooler perhaps among them.
+
+    Returns:
+        the options that were set.
     """
-    poolers = [name for name, _ in model.named_modules() if f".{name}.".endswith(POOLER)]
-    for option in ("llm_int8_skip_modules", "modules_to_not_convert"):
-        if hasattr(quantization, option):
-            names = [*(getattr(quantization, option) or ()), *head_names(model), *poolers]
-            setattr(quantization, option, list(dict.fromkeys(names)))
+    poolers = [] if _poolers(stored) else _poolers(name for name, _ in model.named_modules())
+    options = [
+        option for option in ("llm_int8_skip_modules", "modules_to_not_convert") if hasattr(quantization, option)
+    ]
+    for option in options:
+        names = [*(getattr(quantization, option) or ()), *head_names(model), *poolers]
+        setattr(quantization, option, list(dict.fromkeys(names)))
+    return {option: getattr(quantization, option) for option in options}
+
+
+def _poolers(names: Iterable[str]) -> list[str]:
+    return [name for name in names if f".{name}.".endswith(POOLER)]
 
 
 def is_within(name: str, parts: Sequence[str]) -> bool:
@@ -114,6 +125,18 @@ def say_padding(model: Any, tokenizer: Any) -> None:
     if config.pad_token_id is None:
         padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         config.pad_token_id = model.config.pad_token_id = padding
+
+
+def describe_head(model: Any, tokenizer: Any, problem_type: str | None) -> None:
+    """Have the config of a model with a head say what other programs need to answer as it was measured.
+
+    Args:
+        model: its labels are in its config.
+        tokenizer: of the model.
+        problem_type: transformers' word for whether the labels exclude each other.
+    """
+    say_padding(model, tokenizer)
+    model.config.problem_type = problem_type
 
 
 def label_order(config: Any, labels: Sequence[str]) -> list[int]:

@@ -38,7 +38,7 @@ def _require_all_weights(name: str, missing: Sequence[str]) -> None:
     """Refuse a model with weights that no file holds: transformers would fill them at random and only warn."""
     if missing:
         text = f"model {name!r} has no weights for {some(missing)}, which would be random"
-        raise UserError(f"{text}; name a causal language model", kind="model")
+        raise UserError(f"{text}; name a model whose files hold them all", kind="model")
 
 
 def _require_all_used(name: str, model: "PreTrainedModel", mismatched: Iterable[Any], unused: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sft.adapters.attach import attach_adapter, continue_adapter
-from sft.adapters.head_labels import FILE, read_head_labels
+from sft.adapters.head_labels import FILE, read_head_labels, take_head_labels
 from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
 from sft.exceptions import UserError
@@ -40,8 +40,11 @@ def test_the_outputs_keep_their_names(method: str, tmp_path: Path) -> None:
     assert heads, "the head is no longer trained"
 
 
-def test_a_folder_without_a_head_and_one_that_is_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["[", "\xff", '{"a": 0}', "3", "null", "[1, 2]", '["a", null]', '["a", "a"]', "[]"])
+def test_a_file_of_labels_that_is_damaged(text: str, tmp_path: Path) -> None:
     assert read_head_labels(tmp_path) is None
-    (tmp_path / FILE).write_text("[")
-    with pytest.raises(UserError, match="cannot be read"):
+    (tmp_path / FILE).write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match=rf"^model\.adapter: {tmp_path / FILE} (cannot be read|is not the list)"):
         read_head_labels(tmp_path)
+    with pytest.raises(UserError, match="copy the folder again"):
+        take_head_labels(named("a", "b", "c"), tmp_path)

@@ -9,6 +9,7 @@ import pytest
 
 from sft.exceptions import UserError
 from sft.models.config_file import (
+    context_tokens,
     decoder_fault,
     embedding_rows,
     has_other_layers,
@@ -68,6 +69,14 @@ def test_the_classes_and_the_name_of_own_code_are_those_of_the_objective():
     assert decoder_fault(own, other, True) is None
     assert has_other_layers({"model_type": "gemma3"}, CAUSAL_LM)
     assert not has_other_layers({"model_type": "gemma3"}, other)
+
+
+def test_the_context_is_the_places_that_hold_tokens():
+    assert context_tokens({"model_type": "bert", "max_position_embeddings": 512, "pad_token_id": 0}) == 512
+    assert context_tokens({"model_type": "gpt2", "n_positions": 1024}) == 1024
+    assert context_tokens({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}) == 512
+    assert context_tokens({"model_type": "xlm-roberta", "max_position_embeddings": 514}) == 512
+    assert context_tokens({"model_type": "roberta"}) is None
 
 
 def test_the_hidden_size_goes_by_several_names():

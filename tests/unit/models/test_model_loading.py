@@ -9,6 +9,7 @@ import torch
 from sft.config.model import QuantizationConfig
 from sft.exceptions import MachineError, PackageMissing, UserError
 from sft.models import quantization
+from sft.models.config_file import AFTER_PADDING
 from sft.models.loading import ModelSource, context_length, load_model
 from sft.models.model_args import check_model_args
 from sft.models.quantization import build_quantization, check_quantization
@@ -39,6 +40,20 @@ def test_the_default_is_fp32_in_eval_mode_on_the_cpu(saved):
     model = load(saved)
     assert (model.dtype, model.training, model.device.type) == (torch.float32, False, "cpu")
     assert context_length(model) == context_length(model.config) == 77
+
+
+@pytest.mark.parametrize("kind", sorted(AFTER_PADDING - {"longformer", "luke", "xmod"}))
+def test_places_up_to_the_padding_hold_no_token(kind):
+    from transformers import AutoConfig, AutoModel
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    places = {"vocab_size": 40, "max_position_embeddings": 14, "pad_token_id": 1}
+    model = AutoModel.from_config(AutoConfig.for_model(kind, **sizes, **places)).eval()
+    length = context_length(model)
+    assert length == 12
+    model(input_ids=torch.full((1, length), 5))
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, length + 1), 5))
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,13 @@ def test_a_long_text_is_cut_at_its_end_and_keeps_what_is_around_it() -> None:
     assert encoded.cut.any
 
 
+def test_an_empty_text_is_what_stands_around_it_and_must_be_something() -> None:
+    encoded = PromptBuilder(with_ends(build()), STYLE).encode([], Example({"text": ""}, None), None)
+    assert len(encoded.prompt_ids) == 2
+    with pytest.raises(UserError, match="makes no tokens of the text '', and puts none around it"):
+        PromptBuilder(build(), STYLE).encode([], Example({"text": ""}, None), None)
+
+
 def test_a_conversation_is_no_text() -> None:
     tokenizer = build()
     control = ControlTokens(tokenizer, [])

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from sft.adapters.head_labels import labels_fault, read_head_labels
-from sft.adapters.method import OF_THE_TRAINED, TASK_TYPE
+from sft.adapters.method import OF_THE_TRAINED, TASK_TYPE, adapter_method
+from sft.adapters.own_method import METHOD_FILE
 from sft.adapters.peft.folder import CONFIG, adapter_config
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.exceptions import UserError
 from sft.models.answering.kinds import has_own_head, head_fault
+from sft.models.objective import Objective
 from sft.objectives import objective_of
 from sft.tasks.inputs import task_of
 
@@ -28,7 +30,7 @@ def head_findings(
     """
     objective = objective_of(config, task_of(config).objectives)
     if config.model.adapter is not None:
-        fault = _fault_of_the_adapter(config, objective.peft_task_type, labels or (), folder)
+        fault = _fault_of_the_adapter(config, objective, labels or (), folder)
         if fault is not None:
             return [(OF_THE_TRAINED, fault)]
     if not objective.has_head or not told or labels is None:
@@ -44,14 +46,40 @@ def head_findings(
     return [("model.name", f"{config.model.name!r}: {is_new}; add lora: {{}} or an adapter, which trains it too")]
 
 
-def _fault_of_the_adapter(config: ExperimentConfig, task_type: str, labels: Sequence[str], folder: Path) -> str | None:
+def last_layer_findings(config: ExperimentConfig) -> list[PathMessage]:
+    """A sound method that cannot train the output head beside its own part."""
+    if not config.trains_head:
+        return []
+    try:
+        adapter_method(config.adapter_method).with_head(config.adapter_options, ["the output head"])
+    except UserError as error:
+        return [("training.last_layer", f"true: {error}")]
+    return []
+
+
+def _fault_of_the_adapter(
+    config: ExperimentConfig, objective: Objective, labels: Sequence[str], folder: Path
+) -> str | None:
     """Why a trained adapter does not answer as this experiment does; None where it may."""
     adapter = folder / str(config.model.adapter)
     try:
-        saved = adapter_config(adapter).get(TASK_TYPE) if (adapter / CONFIG).is_file() else None
         known = read_head_labels(adapter)
+    except UserError as error:
+        return str(error).removeprefix(f"{OF_THE_TRAINED}: ")
+    other = f"{config.model.adapter!r} was trained for another way to answer"
+    saved = _saved_task_type(adapter)
+    if saved is not None and saved != objective.peft_task_type:
+        return f"{other} (task_type {saved}, not {objective.peft_task_type})"
+    # PEFT's folders say how the model answered; in those of other methods only the labels of a head tell
+    has_head = known is not None
+    if has_head != objective.has_head and (has_head or (adapter / METHOD_FILE).is_file()):
+        return f"{other}: {'with' if has_head else 'without'} a head, and here it is {objective.name}"
+    return None if known is None else labels_fault(adapter, labels, known)
+
+
+def _saved_task_type(adapter: Path) -> str | None:
+    """What PEFT wrote of how the model of an adapter answers; None where it wrote nothing."""
+    try:
+        return adapter_config(adapter).get(TASK_TYPE) if (adapter / CONFIG).is_file() else None
     except UserError:
         return None  # a finding of the model section
-    if saved is not None and saved != task_type:
-        return f"{config.model.adapter!r} was trained for another way to answer (task_type {saved}, not {task_type})"
-    return None if known is None else labels_fault(adapter, labels, known)

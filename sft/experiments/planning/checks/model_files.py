@@ -11,7 +11,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.config.model import ModelConfig
 from sft.exceptions import UserError
-from sft.models.config_file import CONTEXT_NAMES, local_config, written_number
+from sft.models.config_file import context_tokens, local_config
 from sft.models.reading import model_fault
 from sft.models.references import locate
 
@@ -55,7 +55,7 @@ def virtual_token_findings(config: ExperimentConfig, folder: Path) -> list[PathM
         folder: what local paths are relative to.
     """
     known = {**known_config(config.model.name, folder), **config.model.model_args}
-    context = written_number(known, CONTEXT_NAMES)
+    context = context_tokens(known)
     fault = None if context is None else context_fault(context, planned_virtual_tokens(config, folder))
     path = f"{config.adapter_section}.{KEY}" if config.model.adapter is None else OF_THE_TRAINED
     return [] if fault is None else [(path, fault)]

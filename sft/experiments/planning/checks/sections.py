@@ -17,6 +17,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
 from sft.evaluation.checks import check_metrics, require_packages
 from sft.exceptions import MachineError, UserError
+from sft.experiments.planning.checks.heads import last_layer_findings
 from sft.experiments.planning.checks.metrics import require_loadable
 from sft.experiments.planning.checks.model_files import file_findings, known_config, virtual_token_findings
 from sft.experiments.planning.checks.packages import require_importable
@@ -81,7 +82,7 @@ class SectionChecks:
             return [("dataset.task_type", unknown_name("task type", task_type, task_registry))]
         found = _check_what_trains(config) if self._may_train else []
         of_adapter = self._once("adapter", self._adapter_fields(config), lambda: self._adapter(config))
-        found += of_adapter or _head(config)
+        found += of_adapter or last_layer_findings(config)
         of_trainer = self._once("trainer", self._trainer_fields(config), lambda: self._trainer_args(config))
         of_objective = check_objective(config)
         refused = {path for path, _ in of_objective}  # what is to be left out needs nothing beside it
@@ -151,7 +152,7 @@ class SectionChecks:
             if reason is not None:
                 advice = "write 'adapter', or leave it out"
                 return [("training.save_method", f"{config.save_method!r}: {reason}; {advice}")]
-        return [(_written_at(config, path), message) for path, message in found]
+        return [_as_written(config, one) for one in found]
 
     def _model_config(self, name: str) -> Mapping[str, Any]:
         return known_config(name, self._folder)
@@ -237,10 +238,16 @@ class SectionChecks:
         return found
 
 
-def _written_at(config: ExperimentConfig, path: str) -> str:
-    """The dotted path of an option as the user wrote it: the section `lora` is the method, and has no key for it."""
-    section = config.adapter_section
-    return section if (path in ("", METHOD) and section == "lora") or not path else f"{section}.{path}"
+def _as_written(config: ExperimentConfig, found: OptionFinding) -> PathMessage:
+    """A finding at what the user wrote: of an option that is left out the section, and what holds by default."""
+    section, (path, message) = config.adapter_section, found
+    option = path.partition(".")[0]
+    if not option or (option == METHOD and section == "lora"):  # the section is the method, and has no key for it
+        return section, message
+    defaults = adapter_method(config.adapter_method).known_defaults(continued=False)
+    if option not in config.adapter_options and defaults.get(option):
+        return section, f"{option} is by default {message}"
+    return f"{section}.{path}", message
 
 
 def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:
@@ -248,17 +255,6 @@ def _check_what_trains(config: ExperimentConfig) -> list[PathMessage]:
     if config.training is not None and config.dataset.shots != 0 and unsaid:
         message = "training is set but nothing is trained: add `lora: {}`, or say so with `adapter: {method: 'none'}`"
         return [("training", message)]
-    return []
-
-
-def _head(config: ExperimentConfig) -> list[PathMessage]:
-    """A sound method that cannot train the output head beside its own part."""
-    if not config.trains_head:
-        return []
-    try:
-        adapter_method(config.adapter_method).with_head(config.adapter_options, ["the output head"])
-    except UserError as error:
-        return [("training.last_layer", f"true: {error}")]
     return []
 
 

@@ -18,14 +18,13 @@ from sft.exceptions import MachineError, UserError
 from sft.initialization.initializers import EXACT_UP_TO
 from sft.labels.label_set import LabelSet
 from sft.models.config_file import (
-    CONTEXT_NAMES,
+    context_tokens,
     embedding_rows,
     has_other_layers,
     hidden_size,
     read_config,
     require_kind,
     require_rows,
-    written_number,
 )
 from sft.models.gguf import converted_gguf
 from sft.models.references import locate
@@ -124,7 +123,7 @@ def prompt_shape(maker: PromptMaker, told: Mapping[str, Any] | None) -> PromptSh
     alone = len(prompts.encode([], question, None).prompt_ids)
     shown = len(prompts.encode([[replace(question, output=label) for label in words]], question, None).prompt_ids)
     found = {**(told or {}), **((told or {}).get("text_config") or {})}
-    context = written_number(found, CONTEXT_NAMES)
+    context = context_tokens(found)
     return PromptShape(alone - texts, shown - alone - len(words) * texts, context)
 
 

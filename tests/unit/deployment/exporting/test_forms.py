@@ -12,6 +12,10 @@ import torch
 from sft.config.training import SaveMethod
 from sft.deployment.exporting.forms import FORMS, read_form, write_form
 from sft.exceptions import StageFailure
+from sft.models.answering.heads import describe_head
+from sft.models.objective import Output
+from sft.objectives.sequence_head import OBJECTIVE as SEQUENCE_HEAD
+from tests.support.tiny_models import llama_head
 
 SETTINGS = {"config.json", "generation_config.json"}
 FILES = {
@@ -53,6 +57,27 @@ def test_a_model_that_is_larger_than_a_shard_stays_in_one_file_as_safetensors(
     monkeypatch.setattr(type(model), "save_pretrained", lambda self, folder, **args: written.append(args))
     write_form(model, "safetensors", tmp_path / "one")
     assert written[0]["max_shard_size"] > 1 << 50
+
+
+@pytest.mark.parametrize("output", ["label_scores", "label_sets"])
+def test_a_pipeline_answers_as_a_head_was_measured(tmp_path: Path, output: Output) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, pipeline
+
+    words = Tokenizer(models.WordLevel({"<pad>": 0, "<unk>": 1, "good": 5, "bad": 9}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<unk>")
+    model = llama_head()
+    model.config.pad_token_id, model.config.id2label = None, dict(enumerate("cab"))
+    describe_head(model, tokenizer, SEQUENCE_HEAD.answers[output].problem_type)
+    write_form(model, "merged", tmp_path / "export")
+    answers = pipeline("text-classification", str(tmp_path / "export"), tokenizer=tokenizer, top_k=None, batch_size=2)
+    texts = ["good", "bad good bad"]
+    for text, found in zip(texts, answers(texts), strict=True):
+        logits = model(input_ids=torch.tensor([tokenizer(text)["input_ids"]])).logits[0]
+        wanted = logits.softmax(-1) if output == "label_scores" else logits.sigmoid()
+        told = {one["label"]: one["score"] for one in found}
+        assert told == pytest.approx(dict(zip("cab", wanted.tolist(), strict=True)), abs=1e-5)
 
 
 def test_without_room_nothing_is_written(

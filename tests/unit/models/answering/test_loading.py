@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sft.exceptions import UserError
+from sft.models.answering.heads import head_names
 from sft.models.loading import ModelSource, load_model
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 from sft.objectives.sequence_head import OBJECTIVE as SEQUENCE_HEAD
@@ -44,6 +45,39 @@ def test_a_decoder_gets_a_head_in_the_place_of_its_output_layer(tmp_path: Path) 
     llama(pad_token_id=0).save_pretrained(tmp_path / "decoder")
     model = loaded(tmp_path / "decoder", labels=("a", "b", "c"))
     assert model(input_ids=IDS).logits.shape == (2, 3)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("skipped", [None, ["lm_head"]], ids=str)
+def test_a_new_head_on_stored_nf4_is_that_of_the_plain_base(tmp_path: Path, skipped: list[str] | None) -> None:
+    pytest.importorskip("bitsandbytes")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    plain, stored, labels = tmp_path / "plain", tmp_path / "stored", ("a", "b", "c")
+    llama(pad_token_id=0).save_pretrained(plain)
+    nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", llm_int8_skip_modules=skipped)
+    AutoModelForCausalLM.from_pretrained(plain, quantization_config=nf4).save_pretrained(stored)
+    found = loaded(stored, labels=labels)
+    assert type(found.score) is torch.nn.Linear
+    assert type(found.model.layers[0].mlp.up_proj).__name__ == "Linear4bit"
+    assert torch.equal(found.score.weight, loaded(plain, labels=labels).score.weight)
+    assert found.config.id2label == dict(enumerate(labels))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("has_pooler", [True, False])
+def test_a_pooler_that_an_encoder_in_nf4_lacks_is_new_with_the_head(tmp_path: Path, has_pooler: bool) -> None:
+    pytest.importorskip("bitsandbytes")
+    from transformers import BertForMaskedLM, BertModel, BitsAndBytesConfig
+
+    kind = BertModel if has_pooler else BertForMaskedLM
+    kind(bert_head().config).save_pretrained(tmp_path / "plain")
+    nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    kind.from_pretrained(tmp_path / "plain", quantization_config=nf4).save_pretrained(tmp_path / "stored")
+    found = loaded(tmp_path / "stored")
+    assert type(found.classifier) is torch.nn.Linear
+    assert (type(found.bert.pooler.dense) is torch.nn.Linear) is not has_pooler
+    assert head_names(found) == (["classifier"] if has_pooler else ["classifier", "bert.pooler"])
 
 
 @pytest.mark.filterwarnings("ignore")

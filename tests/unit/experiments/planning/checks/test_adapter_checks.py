@@ -100,6 +100,46 @@ def test_what_cannot_be_merged_is_not_exported(
     assert "; write 'adapter', or leave it out" in line
 
 
+NARROW = {
+    "hidden_size": 12,
+    "intermediate_size": 16,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+}
+"""Of which the smallest side of a layer is 6."""
+
+
+@pytest.mark.parametrize(
+    ("patch", "told"),
+    [
+        ({"lora": {}}, "lora: r is by default 8, above the size of layer "),
+        ({"lora": {"r": 8}}, "lora.r: 8, above the size of layer "),
+        ({"lora": {"r": 4, "rank_pattern": {"k_proj": 7}}}, "lora.rank_pattern: 7, above the size of layer "),
+        ({"lora": ..., "adapter": {"method": "lora"}}, "adapter: r is by default 8, above the size of layer "),
+        (
+            {"lora": ..., "adapter": {"method": "adalora", "target_r": 12}},
+            "adapter: init_r is by default 12: must be ",
+        ),
+        ({"lora": {}, "model": {"adapter": "mine"}}, "lora: r is by default 8, as it is left out, but model.adapter"),
+        ({"lora": ..., "adapter": {"method": "trainable_tokens"}}, "adapter.token_indices: "),
+    ],
+    ids=str,
+)
+def test_what_holds_by_default_is_not_told_as_if_it_were_written(
+    plan_of: Callable[..., Any], project: Path, raw: Callable[..., Any], patch: dict[str, Any], told: str
+) -> None:
+    file = project / "model" / "config.json"
+    if "model" not in patch:
+        file.write_text(json.dumps(json.loads(file.read_text()) | NARROW))
+    (project / "mine").mkdir()
+    (project / "mine" / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4}')
+    (project / "mine" / "adapter_model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    with pytest.raises(InvalidExperiments) as caught:
+        plan_of(project, a=raw({"lora": ...}, patch))
+    (line,) = caught.value.lines
+    assert line.startswith(f'#1 "a": {told}')
+
+
 @pytest.mark.parametrize(
     ("file", "content", "method", "told"),
     [

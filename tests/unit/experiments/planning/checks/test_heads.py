@@ -14,6 +14,9 @@ LABELS = ["bad", "good", "mixed"]
 HEAD = "AutoModelForSequenceClassification"
 SHOTS = {"dataset": {"shots": 2}, "lora": {}}
 BERT = {"model_type": "bert", "architectures": ["BertForMaskedLM"], "hidden_size": 32}
+DECODER = {"model_type": "llama", "hidden_size": 32}
+SAVED = {"peft_type": "LORA", "r": 8, "task_type": "SEQ_CLS"}
+MEASURED = {"model": {"adapter": "mine"}}
 OWN_HEAD = {"architectures": ["BertForSequenceClassification"]}
 TRAINER = [
     ({"packing": True, "max_length": 64}, "packing", "it joins rows, and a head answers once for each"),
@@ -57,24 +60,54 @@ def test_a_head_with_other_labels(lines_of: Callable[..., list[str]], zero_shot:
     assert "its head answers with 'LABEL_0', 'LABEL_1', and the labels of the data are" in line
 
 
-def test_a_trained_adapter_of_other_labels_or_another_way_to_answer(
-    lines_of: Callable[..., list[str]], zero_shot: dict[str, Any], project: Path
-) -> None:
+@pytest.fixture
+def trained(project: Path) -> Path:
+    """The folder of a LoRA adapter that was trained with a head for `LABELS`."""
     folder = project / "mine"
     folder.mkdir()
-    config = {"peft_type": "LORA", "r": 8, "task_type": "SEQ_CLS"}
-    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (folder / "adapter_config.json").write_text(json.dumps(SAVED))
     header = json.dumps({}).encode()
     (folder / "adapter_model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     (folder / FILE).write_text(json.dumps(LABELS))
-    measured = {"model": {"adapter": "mine"}}
-    assert lines_of(BERT, zero_shot, measured) == []
-    (folder / FILE).write_text(json.dumps(["a", "b"]))
-    (line,) = lines_of(BERT, zero_shot, measured)
-    assert line.startswith(f"model.adapter: the head of {folder} was trained for 'a', 'b', and the labels here are ")
-    (folder / "adapter_config.json").write_text(json.dumps({**config, "task_type": "CAUSAL_LM"}))
-    (line,) = lines_of(BERT, zero_shot, measured)
+    return folder
+
+
+def test_a_trained_adapter_of_other_labels_or_another_way_to_answer(
+    lines_of: Callable[..., list[str]], zero_shot: dict[str, Any], trained: Path
+) -> None:
+    assert lines_of(BERT, zero_shot, MEASURED) == []
+    (trained / FILE).write_text(json.dumps(["a", "b"]))
+    (line,) = lines_of(BERT, zero_shot, MEASURED)
+    assert line.startswith(f"model.adapter: the head of {trained} was trained for 'a', 'b', and the labels here are ")
+    (trained / "adapter_config.json").write_text(json.dumps({**SAVED, "task_type": "CAUSAL_LM"}))
+    (line,) = lines_of(BERT, zero_shot, MEASURED)
     assert line == "model.adapter: 'mine' was trained for another way to answer (task_type CAUSAL_LM, not SEQ_CLS)"
+
+
+@pytest.mark.parametrize("text", ["[", '{"bad": 0}', "[0, 1, 2]"])
+def test_labels_of_a_trained_head_that_are_damaged(
+    lines_of: Callable[..., list[str]], zero_shot: dict[str, Any], trained: Path, text: str
+) -> None:
+    (trained / FILE).write_text(text)
+    for config in (zero_shot, {"dataset": {"shots": 2}, "lora": {"r": 8}}):
+        (line,) = lines_of(BERT, config, MEASURED)
+        assert line.startswith(f"model.adapter: {trained / FILE} ")
+        assert line.endswith("copy the folder again")
+
+
+def test_only_its_labels_tell_that_an_adapter_of_another_method_has_a_head(
+    lines_of: Callable[..., list[str]], zero_shot: dict[str, Any], trained: Path
+) -> None:
+    (trained / "adapter_config.json").unlink()
+    (trained / "adapter_model.safetensors").rename(trained / "method.safetensors")
+    (trained / "method.json").write_text(json.dumps({"schema": 1, "method": "ssf", "options": {}}))
+    assert lines_of(BERT, zero_shot, MEASURED) == []
+    (line,) = lines_of(DECODER, zero_shot, MEASURED)
+    assert line == "model.adapter: 'mine' was trained for another way to answer: with a head, and here it is causal_lm"
+    (trained / FILE).unlink()
+    assert lines_of(DECODER, zero_shot, MEASURED) == []
+    (line,) = lines_of(BERT, zero_shot, MEASURED)
+    assert line.endswith("another way to answer: without a head, and here it is sequence_head")
 
 
 @pytest.mark.parametrize(("args", "key", "reason"), TRAINER, ids=[case[1] for case in TRAINER])
@@ -104,7 +137,6 @@ def test_a_method_that_trains_no_head(lines_of: Callable[..., list[str]]) -> Non
     tokens = {"lora": None, "adapter": {"method": "trainable_tokens", "token_indices": [1]}}
     (line,) = lines_of(BERT, SHOTS, tokens)
     assert line.startswith("adapter.method: trainable_tokens trains no module of the base, which a head is; ")
-    decoder = {"model_type": "llama", "hidden_size": 32}
     virtual = {"lora": None, "adapter": {"method": "prompt_tuning"}, "model": {"auto_class": HEAD}}
-    (line,) = lines_of(decoder, SHOTS, virtual)
+    (line,) = lines_of(DECODER, SHOTS, virtual)
     assert line.startswith("adapter.method: prompt_tuning puts vectors in place of tokens")
