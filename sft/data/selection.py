@@ -201,7 +201,7 @@ def _shots(
         return train
     if dataset.shots_by == "total" and "" not in groups:
         _check_enough(dataset, groups, others, least=1)
-        _check_total(dataset, {label: len(rows) for label, rows in groups.items()})
+        _check_total(dataset, groups)
         drawn = set(_in_proportion(groups, dataset.shots, seed))
     else:
         _check_enough(dataset, groups, others, least=dataset.shots)
@@ -246,9 +246,10 @@ def _in_proportion(groups: Mapping[str, Sequence[Row]], n: int, seed: int) -> li
     return list(dict.fromkeys(index for *_, index in sorted(ranked)))[:n]
 
 
-def _check_total(dataset: DatasetConfig, counts: Mapping[str, int]) -> None:
-    """Whether shots that are counted over all labels go round, and are there; `counts` are the rows of each label."""
-    asked, there, n_labels = int(dataset.shots), sum(counts.values()), sum(map(bool, counts.values()))
+def _check_total(dataset: DatasetConfig, groups: Mapping[str, Sequence[Row]]) -> None:
+    """Whether shots that are counted over all labels go round, and are there; `groups` are the rows of each label."""
+    asked, n_labels = int(dataset.shots), sum(map(bool, groups.values()))
+    there = len(set(chain.from_iterable(map(indices_of, groups.values()))))
     if asked < n_labels:
         text = f"{asked} shots in total asked (shots_by: total), but each of {n_labels} labels gets at least one"
         raise DataError(f"{text}; write dataset.shots: {n_labels} or more")

@@ -55,23 +55,24 @@ def token_sums(asked: Asked) -> "np.ndarray":
     import torch
 
     from sft.inference.batches import padded_right
+    from sft.inference.label_scoring.wide_head import head_in_full_precision
 
     model, rows = asked.model, [TrainRow.of(prompt) for prompt in asked.prompts]
     found = np.zeros((len(rows), 2))
     done = 0
-    for batch in batches([len(row.input_ids) for row in rows], asked.limits):
-        texts = padded_right([rows[place].input_ids for place in batch], 0, model.device)
-        labels = padded_right([rows[place].labels for place in batch], IGNORED, model.device).input_ids
-        width, wanted = labels.shape[1], labels[:, 1:]
-        with torch.inference_mode():
+    with torch.inference_mode(), head_in_full_precision(model, rows[0].input_ids if rows else ()):
+        for batch in batches([len(row.input_ids) for row in rows], asked.limits):
+            texts = padded_right([rows[place].input_ids for place in batch], 0, model.device)
+            labels = padded_right([rows[place].labels for place in batch], IGNORED, model.device).input_ids
+            width, wanted = labels.shape[1], labels[:, 1:]
             logits = model(input_ids=texts.input_ids, attention_mask=texts.attention_mask).logits
             # With tokens as rows: along another dimension a CPU adds up the terms of a softmax one by one in fp32, and
             # 50,000 of them are off by 1e-4.
             losses = torch.nn.functional.cross_entropy(
                 logits[:, -width:-1].float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="none"
             ).view(wanted.shape)
-        found[batch, 0] = -losses.double().sum(dim=1).cpu().numpy()
-        found[batch, 1] = (wanted != IGNORED).sum(dim=1).cpu().numpy()
-        done += len(batch)
-        asked.progress(done, len(rows))
+            found[batch, 0] = -losses.double().sum(dim=1).cpu().numpy()
+            found[batch, 1] = (wanted != IGNORED).sum(dim=1).cpu().numpy()
+            done += len(batch)
+            asked.progress(done, len(rows))
     return found

@@ -40,6 +40,7 @@ def board_warnings(records: Sequence[ExperimentRecord]) -> Iterator[str]:
     devices.pop("", None)
     if len(devices) > 1:
         yield f"rows were timed on different devices, so that their seconds cannot be compared ({_each(devices)})"
+    yield from _unequal_tokens(records)
     yield from _corrected_gold(records)
     yield from _labels_without_rows(records)
     yield from _dropped(records)
@@ -105,6 +106,20 @@ def _named(records: Sequence[ExperimentRecord], value: Callable[[ExperimentRecor
 
 def _each(named: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{value}: {some(names, MOST_NAMES)}" for value, names in named.items())
+
+
+def _unequal_tokens(records: Sequence[ExperimentRecord]) -> Iterator[str]:
+    """That a mean over tokens is one over other tokens, where tokenizers cut the same texts otherwise."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        tokens = record.part("data").get("prompt_tokens")
+        if record.measures_texts and isinstance(tokens, Mapping):
+            found.setdefault(f"{finite_number(tokens.get('mean')) or 0:.5g} tokens", []).append(record.name)
+    if len(found) > 1:
+        yield (
+            f"perplexity is a mean over tokens, and texts have other numbers of them on average ({_each(found)}): "
+            "only models of one tokenizer and context can be compared"
+        )
 
 
 def _labels_without_rows(records: Sequence[ExperimentRecord]) -> Iterator[str]:

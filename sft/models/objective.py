@@ -26,6 +26,8 @@ class Answers:
     """What an evaluate stage reads the file with: predictions by split."""
     own_loss: str | None = None
     """What computes the loss, where it is not that of the objective, as `Objective.own_loss`."""
+    loss: str | None = None
+    """As `Objective.loss`, where the loss is not that of the objective."""
     problem_type: str | None = None
     """What transformers calls it in the config of a model with a head, by which its pipelines read the outputs."""
 
@@ -51,7 +53,7 @@ class Objective:
     """What the keys of train and infer stages hold of it; nothing for the objective that needed no name."""
     reads: RowForm = "prompt"
     """How a row is written: `prompt`, the answer follows it; `text`, its text alone; `source`, an encoder reads it and
-    a decoder of its own writes the answer.
+    a decoder of its own writes the answer. A task type may say otherwise: `whole`, the text is what is learned.
     """
     own_loss: str | None = None
     """What computes the loss, where it is not that of the next token, as `TrainingObjective.own_loss`."""

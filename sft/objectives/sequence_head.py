@@ -22,6 +22,7 @@ OBJECTIVE = Objective(
             infer="sft.inference.heads:OF_SETS",
             read="sft.evaluation.set_outputs:from_head",
             own_loss="sft.training.objectives.head_loss:SetHeadLoss",
+            loss="mean over pairs of row and label of the cross-entropy of the label's being there, in nats",
             problem_type="multi_label_classification",
         ),
     },

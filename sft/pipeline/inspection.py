@@ -5,6 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost, source_cost, whole_cost
+
+
+from sft.data.rows import indices_of
+from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost, whole_cost
 from sft.inference.label_scoring.grouping import WORTH_SHARING
 from sft.inference.memory import Sizes, batch_limits
 from sft.labels.token_trie import ROOT, TokenTrie
@@ -95,8 +99,10 @@ class _Inspection:
     def _training(self) -> list[dict[str, Any]]:
         longest = smallest(trainer_args_of(self.inputs.config).get("max_length"), self.prompts.context)
         fits_labels = training_objective_of(self.inputs.config).needs_labels
-        encoded = training_rows(self.inputs, self.prompts.maker, longest, fits_labels=fits_labels)[: self.rows]
-        return [self._record("train", index, row, row.encoded) for index, row in enumerate(encoded)]
+        encoded = training_rows(self.inputs, self.prompts.maker, longest, fits_labels=fits_labels)
+        places = {index: place for place, index in enumerate(indices_of(self.inputs.selection.shots))}
+        pairs = [(places[row.row.source_index], row) for row in encoded]  # a row may be asked about several labels
+        return [self._record("train", place, row, row.encoded) for place, row in pairs if place < self.rows]
 
     def _evaluated(self, split: str, prompts: Sequence[PromptedRow]) -> list[dict[str, Any]]:
         if not self.inputs.has_gold(split):

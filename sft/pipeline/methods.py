@@ -29,7 +29,7 @@ def methods_record() -> dict[str, Entries]:
     """The entries of each registry, in its order; docs/json.md says what the keys mean."""
     tasks: dict[str, Task] = {name: import_object(target) for name, target in task_registry.items()}
     return {
-        "tasks": [{"name": name, "default_metrics": list(task.default_metrics)} for name, task in tasks.items()],
+        "tasks": [_task(name, task) for name, task in tasks.items()],
         "adapters": [_adapter(name) for name in adapter_registry],
         "initialisers": [*_initialisers(), *_initialisers_of_peft()],
         "metrics": [_metric(name) for name in metric_registry],
@@ -56,6 +56,15 @@ def matrix_record() -> list[dict[str, Any]]:
         }
         for objective in objective_registry
     ]
+
+
+def _task(name: str, task: Task) -> dict[str, Any]:
+    return {
+        "name": name,
+        "objectives": list(task.objectives),
+        "default_metrics": list(task.default_metrics),
+        "baselines": list(task.baselines),
+    }
 
 
 def _metric(name: str) -> dict[str, Any]:

@@ -60,6 +60,12 @@ def _may_tie_in_half(experiment: Experiment) -> bool:
     return task_of(experiment.config).uses("inference.label_scoring") and is_written and _may_be_half(model)
 
 
+def _trains_sigmoid_head(experiment: Experiment) -> bool:
+    """Whether the loss of a head was divided by the number of its labels once too often."""
+    task = task_of(experiment.config)
+    return task.has_label_sets and objective_of(experiment.config, task.objectives).has_head
+
+
 def _decoder_may_tie_in_half(experiment: Experiment) -> bool:
     """Whether such scores are of a decoder of its own, whose output layer stayed in 16 bits for longer."""
     reads = objective_of(experiment.config, task_of(experiment.config).objectives).reads
@@ -169,6 +175,7 @@ REVISIONS: Mapping[str, Revision] = {
     "half_modules": Revision("train", 2, _trains_half_modules),
     "half_head": Revision("infer", 2, _may_tie_in_half),
     "half_head_of_decoder": Revision("infer", 2, _decoder_may_tie_in_half),
+    "sigmoid_head": Revision("train", 2, _trains_sigmoid_head),
     "virtual_tokens": Revision("infer", 2, _writes_behind_virtual_tokens),
     "fp8_scales": Revision("train", 2, _reads_fp8),
     "other_layers": Revision("train", 2, _adapts_other_layers),

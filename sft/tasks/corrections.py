@@ -11,7 +11,7 @@ from sft.data.cells.label_lists import split_labels
 from sft.data.corrections import Correction, read_corrections
 from sft.data.rows import Row, Split, indices_of, rows_at
 from sft.exceptions import DataError
-from sft.labels.label_sets import set_text
+from sft.labels.label_sets import members, set_text
 from sft.tasks.inputs import Inputs, rows_sha256
 from sft.wording import counted, listed, quoted, some, spreadsheet_text
 
@@ -157,14 +157,17 @@ def _with_gold(inputs: Inputs, split: str, gold: Mapping[int, str]) -> Sequence[
     rows, column = inputs.evaluated()[split], inputs.config.prompting.output_column
     if not gold:
         return rows
+    are_sets = inputs.task.has_label_sets
     return tuple(
-        Row(row.source_index, {**row.values, column: _cell(row.values[column], gold[row.source_index])})
+        Row(row.source_index, {**row.values, column: _cell(row.values[column], gold[row.source_index], are_sets)})
         if row.source_index in gold
         else row
         for row in rows
     )
 
 
-def _cell(cell: Any, gold: str) -> Any:
-    """The corrected cell: of a conversation its last turn has the gold, and the turns before it stay."""
-    return Conversation([*cell.prompt, {**cell[-1], "content": gold}]) if isinstance(cell, Conversation) else gold
+def _cell(cell: Any, gold: str, is_set: bool) -> Any:
+    """The corrected cell: of a conversation its last turn has the gold, the turns before it stay; sets are lists."""
+    if isinstance(cell, Conversation):
+        return Conversation([*cell.prompt, {**cell[-1], "content": gold}])
+    return list(members(gold)) if is_set else gold

@@ -36,6 +36,8 @@ def training_rows(
 ) -> list[PromptedRow]:
     """The shots with their answers; each has examples of its own, never the row itself.
 
+    A row that is asked about no label, as one without any where `dataset.negatives` is 0, has nothing to train on.
+
     Args:
         inputs: the experiment's rows.
         maker: makes its prompts.
@@ -51,8 +53,11 @@ def training_rows(
         return examples.of("train", row, exclude=row.source_index)
 
     limits = _limits(maker, limit) if fits_labels else limit
-    prompts = maker.training if inputs.task.questions is None else maker.training.about(_trained(inputs))
-    return _single(prompts.rows("train", inputs.selection.shots, rounds_of, limits, with_answer=True))
+    prompts, rows = maker.training, inputs.selection.shots
+    if inputs.task.questions is not None:
+        places_of = _trained(inputs)
+        prompts, rows = prompts.about(places_of), [row for row in rows if places_of(row)]
+    return _single(prompts.rows("train", rows, rounds_of, limits, with_answer=True))
 
 
 def validation_rows(

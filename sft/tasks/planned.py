@@ -51,16 +51,14 @@ def _read_by_stage(record: JobRecord, config: ExperimentConfig) -> Iterator[tupl
     """Name, planned content and pinned commit of every model-like input of the job's stage."""
     prints = record.fingerprints
     commits = prints["revisions"]
-    if record.stage == "baseline":
-        if config.evaluation.baseline_encoder is not None:
-            planned = prints.get("encoders", {}).get(BASELINE)
-            yield config.evaluation.baseline_encoder, planned, commits.get(encoder_path(BASELINE))
-        return
     model = config.model
-    if record.stage == "evaluate":
+    if record.stage in ("evaluate", "baseline"):
         tokenizer = config.evaluation.tokenizer_name or config.inference.tokenizer_name
         if tokenizer is not None:
             yield tokenizer, prints.get("tokenizer"), commits.get("tokenizer")
+        if record.stage == "baseline" and config.evaluation.baseline_encoder is not None:
+            planned = prints.get("encoders", {}).get(BASELINE)
+            yield config.evaluation.baseline_encoder, planned, commits.get(encoder_path(BASELINE))
         return
     yield model.name, prints.get("model"), commits.get("model")
     if model.chat_template_from is not None:

@@ -107,7 +107,7 @@ def _without_names(reason: str, method: str, storage: str) -> str:
 
 def _text(registry: str, entry: Entry) -> str:
     if registry == "tasks":
-        return f"default metrics: {' '.join(entry['default_metrics'])}"
+        return f"by {', '.join(entry['objectives'])}; default metrics: {' '.join(entry['default_metrics'])}"
     if registry == "metrics":
         direction = "higher is better" if entry["higher_is_better"] else "lower is better"
         needs = f"; needs {entry['install']}" if entry["install"] else ""

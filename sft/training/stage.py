@@ -21,7 +21,7 @@ from sft.models.answering.heads import head_names, say_padding
 from sft.models.config_file import read_config
 from sft.models.library_warnings import forget_warnings, noted_warnings
 from sft.models.loading import context_length, load_model, local_model
-from sft.models.objective import Objective
+from sft.models.objective import Answers, Objective
 from sft.models.room import loading_room
 from sft.objectives import objective_of
 from sft.processes.environment import device_record, peak_rss_bytes, versions
@@ -125,12 +125,13 @@ def _train_and_save(
     has_head = material.objective.has_head
     exported = save_adapter(model, material.config.adapter_method, job.adapter, has_head=has_head)
     trainable, total = count_parameters(model)
+    loss = _answers_of(material).loss or material.objective.loss or material.goal.loss
     earlier = settings.resumed.piece.stage_seconds if settings.resumed else 0.0
     training = {
         "schema": SCHEMA,
         **trained.as_dict(),
         **exported,
-        "objective": {"name": material.goal.name, "loss": material.objective.loss or material.goal.loss},
+        "objective": {"name": material.goal.name, "loss": loss},
         "trainable_parameters": trainable,
         "total_parameters": total,
         "memory_step": record.memory_step,
@@ -218,10 +219,14 @@ def _answers(maker: PromptMaker, rows: Sequence[PromptedRow]) -> list[tuple[int,
     return [label.answer_ids + label.stop_ids for label in labels]
 
 
+def _answers_of(material: _Material) -> Answers:
+    """The way to the outputs that the task type wants."""
+    return material.objective.answers[task_of(material.config).output]
+
+
 def _own_loss(material: _Material) -> Callable[[Any], OwnLoss] | None:
     """What makes the loss for a model, where it is not the trainer's."""
-    answers = material.objective.answers[task_of(material.config).output]
-    target = answers.own_loss or material.objective.own_loss or material.goal.own_loss
+    target = _answers_of(material).own_loss or material.objective.own_loss or material.goal.own_loss
     if target is None:
         return None
     make = import_object(target)

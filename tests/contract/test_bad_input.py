@@ -14,6 +14,7 @@ from sft.exceptions import InvalidExperiments, MachineError, SftError, UserError
 from sft.experiments.grids.jsonnet import JsonnetOptions
 from tests.contract.bad_configs import CASES, TRAINED
 from tests.contract.bad_label_sets import CASES as LABEL_SETS
+from tests.contract.bad_scoring import CASES as SCORING
 from tests.contract.tiny_project import config, write_bad_data, write_project
 
 NO_OPTIONS = GridOptions()
@@ -39,9 +40,9 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
     return run
 
 
-@pytest.mark.parametrize("case", [*CASES, *LABEL_SETS])
+@pytest.mark.parametrize("case", [*CASES, *SCORING, *LABEL_SETS])
 def test_a_bad_config_is_told_in_one_line(case: str, refused: Refused) -> None:
-    changes, path, parts = (CASES | LABEL_SETS)[case]
+    changes, path, parts = (CASES | SCORING | LABEL_SETS)[case]
     error = refused({"configs": {"exp": config(**changes)}})
     assert isinstance(error, InvalidExperiments)
     assert error.exit_code == 2

@@ -6,14 +6,12 @@
 import multiprocessing
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 import torch
@@ -31,11 +29,10 @@ from sft.processes.signals import StopRequested
 from sft.prompts.train_row import TrainRow
 from sft.registry import import_object
 from sft.runs.progress import Progress
-from sft.training import checked_trainer
-from sft.training.checked_trainer import CheckedTrainer
 from sft.training.checkpoints import TENSORS, CheckpointFolder
 from sft.training.options import effective_trainer_args
 from sft.training.trainer import TrainerSettings, TrainingRecord, train_model
+from tests.support.stopping import stopped_at
 from tests.support.tiny_models import MAKERS, tiny_logits
 from tests.support.tiny_training import keep_modules, tiny_head_rows, tiny_rows, tiny_source_rows, tiny_tokenizer
 
@@ -139,7 +136,7 @@ def check_method(cell: Cell, folder: Path) -> None:
     starts = check_start(cell)
     whole = _train(cell, folder / "whole")
     assert min(point.grad_norm or 0.0 for point in whole.record.loss_curve) > 0, f"{cell}: a step without gradient"
-    with _stopped_at(STOP_AT), pytest.raises(StopRequested):
+    with stopped_at(STOP_AT), pytest.raises(StopRequested):
         _train(cell, folder / "pieces")
     middle = load_file(CheckpointFolder(folder / "pieces" / "work").at(STOP_AT) / TENSORS)
     ends = _trained_tensors(whole.model)
@@ -283,19 +280,3 @@ def _check_moves(cell: Cell, when: str, before: Mapping[str, torch.Tensor], afte
     trained = [name for name in after if name in before and not re.search(cell.rests, name)]
     still = [name for name in trained if torch.equal(before[name], after[name])]
     assert not still, f"{cell}: {len(still)} of {len(trained)} tensors did not move {when}, such as {still[0]}"
-
-
-@contextmanager
-def _stopped_at(number: int) -> Iterator[None]:
-    """A stop is asked for while this step is taken."""
-    step, asked = CheckedTrainer.training_step, []
-
-    def watched(self: Any, *args: Any, **named: Any) -> Any:
-        asked.extend([True] if self.state.global_step + 1 == number else [])
-        return step(self, *args, **named)
-
-    with (
-        mock.patch.object(CheckedTrainer, "training_step", watched),
-        mock.patch.object(checked_trainer, "stop_requested", side_effect=lambda: bool(asked)),
-    ):
-        yield

@@ -110,8 +110,7 @@ class _Macro:
     def value(self, sums: Floats) -> Floats:
         hits, gold, predicted = _by_label(sums)
         counted = (gold > 0) | self.is_declared_only[:, None]
-        means: Floats = (self.ratio.parts(hits, gold, predicted)[0] * counted).sum(axis=0) / counted.sum(axis=0)
-        return means
+        return _share((self.ratio.parts(hits, gold, predicted)[0] * counted).sum(axis=0), counted.sum(axis=0))
 
     def gradient(self, sums: Floats) -> Floats:
         slopes = self.ratio.slopes(*self.ratio.parts(*_by_label(sums)))
@@ -132,16 +131,23 @@ class _Weighted:
 
     def value(self, sums: Floats) -> Floats:
         hits, gold, predicted = _by_label(sums)
-        means: Floats = (self.ratio.parts(hits, gold, predicted)[0] * gold).sum(axis=0) / gold.sum(axis=0)
-        return means
+        return _share((self.ratio.parts(hits, gold, predicted)[0] * gold).sum(axis=0), gold.sum(axis=0))
 
     def gradient(self, sums: Floats) -> Floats:
         hits, gold, predicted = _by_label(sums)
+        if not gold.any():
+            return np.zeros_like(sums)
         ratio, inverse = self.ratio.parts(hits, gold, predicted)
         slopes = gold * self.ratio.slopes(ratio, inverse)
         slopes[1] += ratio - ratio @ gold / gold.sum()
         found: Floats = slopes.ravel() / gold.sum()
         return found
+
+
+def _share(above: Floats, below: Floats) -> Floats:
+    """(samples,) ratios; 0 where the denominator is 0, as of rows without any label."""
+    found: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return found
 
 
 def _correlation(sums: Floats) -> Floats:

@@ -47,7 +47,8 @@ def _under_own_loss(config: ExperimentConfig, how: Objective, objective: Trainin
     if objective.name != DEFAULT:
         names_it = config.training is not None and config.training.objective == objective.name
         path = KEY if names_it else f"{_ARGS}.{_LOSS_TYPE}"
-        text = f"{objective.name!r}: a model that answers as {how.name} has one loss, the {how.loss}; leave it out"
+        loss = how.answers[task_of(config).output].loss or how.loss
+        text = f"{objective.name!r}: a model that answers as {how.name} has one loss, the {loss}; leave it out"
         return [(path, text)]
     found = [
         (f"{_ARGS}.{key}", f"{written[key]!r} does not go with {how.name}: it {why}; leave it out")

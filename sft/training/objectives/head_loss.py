@@ -33,12 +33,13 @@ class HeadLoss:
         return HeadCollator(padding, plain.pad_to_multiple_of)
 
     def __call__(self, model: Any, batch: Mapping[str, Any], n_items: torch.Tensor | int | None) -> torch.Tensor:
-        """The sum of the rows' losses over the number of rows of the step."""
+        """The sum of the items' losses over the number of items of the step, each of which has one target."""
         logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float()
-        losses = self.of_rows(logits, batch["labels"].to(logits.device))
+        targets = batch["labels"].to(logits.device)
+        losses = self.of_rows(logits, targets)
         if COLUMN in batch:
             losses = losses * batch[COLUMN].to(losses)
-        return losses.sum() / (len(losses) if n_items is None else torch.as_tensor(n_items).to(losses.device))
+        return losses.sum() / (targets.numel() if n_items is None else torch.as_tensor(n_items).to(losses.device))
 
     def of_rows(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """(rows,) losses by (rows, labels) outputs and (rows, 1) places of the right labels."""
@@ -46,11 +47,11 @@ class HeadLoss:
 
 
 class SetHeadLoss(HeadLoss):
-    """The mean over the labels of the cross-entropies of their being there, in nats."""
+    """The cross-entropy of each label's being there, in nats: its items are pairs of row and label."""
 
     def of_rows(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """(rows,) losses by (rows, labels) outputs and (rows, labels) 1 where the row has the label, else 0."""
-        return binary_cross_entropy_with_logits(logits, targets.to(logits), reduction="none").mean(dim=1)
+        """(rows,) sums over labels by (rows, labels) outputs and targets: 1 where the row has the label, else 0."""
+        return binary_cross_entropy_with_logits(logits, targets.to(logits), reduction="none").sum(dim=1)
 
 
 class HeadCollator:

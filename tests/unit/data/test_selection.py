@@ -217,3 +217,42 @@ def test_shots_in_total_that_do_not_go_round(labels: str, shots: int, told: str)
     with pytest.raises(DataError) as caught:
         chosen(labels, shots, shots_by="total")
     assert str(caught.value).startswith(told)
+
+
+def of_several(labels: Sequence[str], shots: int, seed: int = 13, **keys: Any) -> list[int]:
+    """The shots of rows whose letters are their labels."""
+    dataset = DatasetConfig.model_validate({"path": "x", "task_type": "multilabel", "shots": shots, **keys})
+    splits = Splits(split("train", labels), None, split("test", ["a"]), {})
+    return indices(select(dataset, splits, "label", ("a", "b", "c"), seed, tuple).shots)
+
+
+SETS = st.lists(st.sampled_from(["", "a", "b", "ab", "abc", "c"]), min_size=20, max_size=60).map(
+    lambda own: [*own, "abc"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SETS, st.integers(0, 5), st.integers(1, 6))
+def test_rows_of_several_labels_count_for_each_and_are_nested(labels: list[str], seed: int, n: int) -> None:
+    few, many = (of_several(labels, shots, seed, if_fewer="use_all") for shots in (n, n + 2))
+    assert set(few) <= set(many)
+    assert all(labels[index] for index in many)
+    for label in "abc":
+        there = sum(label in own for own in labels)
+        assert sum(label in labels[index] for index in few) >= min(n, there)
+        assert len(few) <= sum(min(n, sum(other in own for own in labels)) for other in "abc")
+
+
+@settings(max_examples=60, deadline=None)
+@given(SETS, st.integers(0, 5), st.integers(3, 12))
+def test_rows_of_several_labels_in_total_are_so_many_rows(labels: list[str], seed: int, n: int) -> None:
+    few, many = (of_several(labels, shots, seed, shots_by="total", if_fewer="use_all") for shots in (n, n + 3))
+    assert len(few) == min(n, sum(map(bool, labels)))
+    assert set(few) <= set(many)
+    assert {label for index in few for label in labels[index]} == {label for own in labels for label in own}
+
+
+def test_rows_of_several_labels_are_not_counted_twice() -> None:
+    assert of_several(["abc"] * 5, 5, shots_by="total") == [0, 1, 2, 3, 4]
+    with pytest.raises(DataError, match="6 shots in total asked, 5 available"):
+        of_several(["abc"] * 5, 6, shots_by="total")

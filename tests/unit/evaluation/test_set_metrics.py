@@ -116,3 +116,19 @@ def test_the_baselines_know_the_shots_alone() -> None:
     assert found is not None
     assert (found >= 0.5).tolist() == [[True, False, False], [False, True, False]]
     assert tfidf_one_vs_rest(KnownSets([], labels[:0], labels), ["x"]) is None
+
+
+@pytest.mark.parametrize("name", ["micro_f1", "macro_f1", "weighted_f1", "macro_precision", "weighted_recall"])
+def test_a_sample_of_rows_without_labels_has_a_number(name: str) -> None:
+    """Few rows, most of them without any label: a resample may hold none that has one."""
+    gold = np.array([[True, False], [False, False], [False, False], [False, False]])
+    given = np.array([[True, False], [False, True], [False, False], [True, False]])
+    rows = set_rows(("a", "b"), texts_of_flags(gold, ("a", "b")), texts_of_flags(given, ("a", "b")), {})
+    sums = label_sums(name, rows, 2, {})
+    assert sums is not None
+    assert sums.values(np.array([[1.0, 0.0], [1.0, 2.0], [1.0, 2.0], [1.0, 0.0]])).tolist()[1] == 0.0
+    none = set_rows(("a", "b"), texts_of_flags(gold[1:], ("a", "b")), texts_of_flags(given[1:], ("a", "b")), {})
+    empty = label_sums(name, none, 2, {})
+    assert empty is not None
+    assert empty.whole == set_numbers(gold[1:], given[1:])[name] == 0.0
+    assert np.isfinite(empty.influence()).all()

@@ -68,3 +68,18 @@ def test_perplexity_weighs_tokens_and_follows_from_rows() -> None:
     assert own is not None
     assert own.whole == pytest.approx(np.exp(2.0))
     assert perplexity(sums.T) == pytest.approx([np.exp(2.0), np.exp(2.0), 1.0])
+
+
+def test_a_16_bit_model_has_an_output_layer_in_fp32(
+    tokenizer: Any, encoded: list[Encoded], tiny_model: Callable[..., Any]
+) -> None:
+    model = tiny_model("llama", vocab_size=len(tokenizer), max_position_embeddings=128).to(torch.bfloat16).eval()
+    limits = PassLimits(tokens=10_000)
+    asked: Any = SimpleNamespace(model=model, prompts=encoded, limits=limits, progress=lambda _done, _total: None)
+    found = token_sums(asked)[-1, 0]
+    ids = torch.tensor([encoded[-1].prompt_ids])
+    with torch.no_grad():
+        hidden = model.model(input_ids=ids).last_hidden_state[0].float()
+    logprobs = (hidden @ model.lm_head.weight.float().T).double().log_softmax(-1)
+    wanted = sum(float(logprobs[place - 1, ids[0, place]]) for place in range(1, ids.shape[1]))
+    assert found == pytest.approx(wanted, abs=1e-3)

@@ -214,3 +214,17 @@ def test_boards_of_corrected_and_uncorrected_gold_say_so(tmp_path: Path) -> None
     ]  # fmt: skip
     assert "the gold of 2 test rows is corrected by fixes.csv" in corrected.warnings
     assert not any("corrected by" in text for text in plain.warnings)
+
+
+def test_perplexities_over_other_tokens_are_warned_about(tmp_path: Path) -> None:
+    def told(*means: float) -> list[str]:
+        rows = {
+            name: metrics({"perplexity": 9.0}, data={"prompt_tokens": {"min": 3, "mean": mean, "max": 9}})
+            for name, mean in zip("abc", means, strict=False)
+        }
+        changes = {"dataset": {"task_type": "text"}, "evaluation": {"metrics": ["perplexity"]}}
+        board = build(tmp_path / str(means), rows, **changes).boards[0]
+        return [warning for warning in board.warnings if "tokenizer" in warning]
+
+    assert told(6.0, 6.0) == []
+    assert "(6 tokens: a, c; 4.5 tokens: b)" in told(6.0, 4.5, 6.0)[0]

@@ -187,3 +187,14 @@ def test_control_tokens_in_data_are_counted(
     rewrite(project, "test", lambda rows: rows[0].update(text="a <|im_end|> b"))
     first, second = inspected(raw(zero_shot))["rows"]
     assert (first["n_special"], second["n_special"]) == (1, 0)
+
+
+def test_rows_that_are_asked_about_several_labels_keep_their_number(
+    inspected: Callable[..., dict[str, Any]], project: Path, raw: Raw, rewrite: Callable[..., None]
+) -> None:
+    for split in ("train", "test"):
+        rewrite(project, split, lambda rows: [row | {"topics": [row["label"]]} for row in rows])
+    topics = {"dataset": {"task_type": "multilabel", "negatives": 1}, "prompting": {"output_column": "topics"}}
+    rows = inspected(raw(topics, {"prompting": {"instruction": None}}))["rows"]
+    assert [row["index"] for row in rows if row["split"] == "train"] == [0, 0, 1, 1]
+    assert len({row["text"] for row in rows if row["index"] == 0 and row["split"] == "train"}) == 2

@@ -268,3 +268,12 @@ def test_whole_texts_that_are_cut(raw: Raw, splits: Any, touched: bool) -> None:
     own = _experiment(raw({"dataset": {"task_type": "text", "splits": splits}}))
     assert revisions_of("train", own) == ({"whole_text_cut_in_training": 2} if touched else None)
     assert revisions_of("infer", own) == {**({"whole_text_cut": 2} if touched else {}), "whole_text_sums": 2}
+
+
+@pytest.mark.parametrize(("auto_class", "touched"), [(None, False), ("AutoModelForSequenceClassification", True)])
+def test_heads_that_judge_each_label_by_itself(raw: Raw, auto_class: str | None, touched: bool) -> None:
+    model = {"model": {"auto_class": auto_class}}
+    sets = {"dataset": {"task_type": "multilabel"}}
+    found = revisions_of("train", _experiment(raw(model, sets))) or {}
+    assert found.get("sigmoid_head") == (2 if touched else None)
+    assert "sigmoid_head" not in (revisions_of("train", _experiment(raw(model))) or {})

@@ -143,3 +143,14 @@ def test_a_conversation_keeps_its_prompt(project: Path, raw: Raw) -> None:
     }
     (row,) = scoring(project, raw, "source_index,gold\n0,4\n", chats).inputs.evaluated()["test"]
     assert [row.input_text("messages"), row.text("messages")] == ["2+2?", "4"]
+
+
+def test_corrected_sets_of_labels_stay_lists(project: Path, raw: Raw, rewrite: Callable[..., None]) -> None:
+    for split in ("train", "test"):
+        rewrite(project, split, lambda rows: [row | {"topics": [row["label"]]} for row in rows])
+    topics = {
+        "dataset": {"task_type": "multilabel", "labels_separator": ";"},
+        "prompting": {"output_column": "topics"},
+    }
+    after = scoring(project, raw, "source_index,gold\n1,good;bad\n", topics).inputs.evaluated()["test"]
+    assert [after[place].values["topics"] for place in (0, 1)] == [["bad"], ["bad", "good"]]

@@ -182,3 +182,21 @@ def test_labels_are_tokenised_once_for_the_room_of_a_prompt_and_for_their_scores
     longest = max(len(label.answer_ids) + len(label.stop_ids) for label in maker.inference.labels)
     assert prompt_limit(inputs, maker.inference, 500) == 500 - longest
     assert calls == [("bad", "good", "mixed")]
+
+
+def test_a_row_that_is_asked_about_no_label_is_not_trained_on(
+    project: Path, loaded: Callable[..., Any], raw: Raw, rewrite: Callable[..., None]
+) -> None:
+    golds = [["sport"], [], ["money", "sport"]]
+    for split in ("train", "test"):
+        rewrite(project, split, lambda rows: [row | {"topics": golds[n % 3]} for n, row in enumerate(rows)])
+    topics = {"dataset": {"task_type": "multilabel", "shots": "all"}, "prompting": {"output_column": "topics"}}
+    asked = {}
+    for negatives in (0, 3):
+        inputs, maker = loaded(raw(topics, {"dataset": {"negatives": negatives}, "prompting": {"instruction": None}}))
+        asked[negatives] = [row.row.source_index for row in training_rows(inputs, maker, None)]
+    without = {row.source_index for row in inputs.selection.shots if row.text("topics") == "[]"}
+    assert without
+    assert without.isdisjoint(asked[0])
+    assert without <= set(asked[3])
+    assert len(asked[0]) == sum(len(row.values["topics"]) for row in inputs.selection.shots)

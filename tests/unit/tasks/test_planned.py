@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,9 @@ def test_a_tokenizer_of_metrics_is_read_by_the_evaluation(
     planned = jobs(generation, {"evaluation": {"tokenizer_name": "words"}})
     edit(project / "words" / "tokenizer.json")
     inputs_of_job(planned["infer"])
-    with pytest.raises(DataError, match="words changed since the plan"):
-        inputs_of_job(planned["evaluate"])
+    for record in (planned["evaluate"], replace(planned["evaluate"], stage="baseline")):
+        with pytest.raises(DataError, match="words changed since the plan"):
+            inputs_of_job(record)
 
 
 def test_a_model_that_is_gone_has_changed(jobs: Callable[..., Any], project: Path) -> None:

@@ -122,7 +122,7 @@ class SectionChecks:
     def _adapter_fields(config: ExperimentConfig) -> list[Any]:
         model = config.model
         stored = None if model.quantization is None else model.quantization.model_dump(mode="json")
-        known = [model.adapter, model.name, model.auto_class, stored, config.dataset.task_type]
+        known = [model.adapter, model.name, model.auto_class, model.model_args, stored, config.dataset.task_type]
         return [config.adapter_method, config.adapter_options, config.trains, config.save_method, *known]
 
     def _adapter(self, config: ExperimentConfig) -> list[PathMessage]:

@@ -2,19 +2,16 @@
 
 import itertools
 import statistics as plain
-from math import inf
 
 import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from sft.evaluation.selection import range_of
 from sft.leaderboard.records import Comparison, SeedKey
 from sft.leaderboard.statistics.comparer import Comparer, Scale
 from sft.leaderboard.statistics.formulas import SAMPLES, shifted_interval, tango_interval
 from sft.leaderboard.statistics.moderation import Prior
 from sft.leaderboard.statistics.seed_clusters import ALONE, BOTH_SEEDED, CONTEXTS, GAIN, Difference
-from sft.leaderboard.statistics.uncertainty import Bounds, Resampled, within_range
 
 ACCURACY = Scale(higher_is_better=True, margin=0.02, bounds=(0.0, 1.0))
 PLAIN = Comparer(ACCURACY, 80)
@@ -223,20 +220,6 @@ def test_what_is_needed_finds_the_margin_in_four_of_five_cases() -> None:
     assert power == pytest.approx(0.8, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("right", "bounds"), [(1.0, (0.0, 1.0)), (0.0, (0.0, 1.0)), (0.97, (0.0, 1.0)), (0.02, (0.0, None))]
-)
-def test_the_interval_of_a_set_up_stays_inside_the_metrics_range(
-    right: float, bounds: tuple[float, float | None]
-) -> None:
-    samples = np.random.default_rng(1).binomial(60, right, 400) / 60
-    comparer = Comparer(Scale(True, 0.02, bounds), 60)
-    interval, covers = comparer.interval([Difference(None, right, samples, kind=ALONE)])
-    assert bounds[0] <= interval.low <= right <= interval.high <= (1.0 if bounds[1] is None else bounds[1])
-    assert interval.high - interval.low > 0.03
-    assert covers == "test rows"
-
-
 @pytest.mark.parametrize("n_seeds", [0, 5])
 @pytest.mark.parametrize(("n_rows", "mark"), [(20, "not told apart"), (2000, "equivalent")])
 def test_that_no_row_was_seen_to_differ_is_weak_evidence_on_few_rows(n_seeds: int, n_rows: int, mark: str) -> None:
@@ -269,15 +252,6 @@ def test_gains_borrow_from_gains_alone() -> None:
     assert with_gains.priors[BOTH_SEEDED] == comparer.priors[BOTH_SEEDED]
 
 
-@pytest.mark.parametrize("bounds", [(float("-inf"), None), (float("-inf"), 1.0)])
-def test_a_metric_without_a_least_value_has_a_plain_interval_and_no_margin_of_its_own(bounds: Bounds) -> None:
-    samples = np.random.default_rng(1).normal(-0.5, 0.1, 400)
-    scale = Scale(True, None, bounds)
-    interval, _ = Comparer(scale, 60).interval([Difference(None, -0.5, samples, kind=ALONE)])
-    assert scale.width is None
-    assert -0.8 < interval.low < -0.5 < interval.high < -0.2
-
-
 def test_without_common_seeds_as_many_seeds_are_needed_whatever_their_number() -> None:
     """The variance is divided by the seeds of each side: 3 and 10 of them ask for the same."""
     rng, asked = np.random.default_rng(13), []
@@ -294,20 +268,3 @@ def test_without_common_seeds_as_many_seeds_are_needed_whatever_their_number() -
         asked.append(found.needed.seeds)
     assert asked[0] == pytest.approx(asked[1], abs=1)
     assert asked[0] == pytest.approx(2 * 0.05**2 * (2.8 / 0.02) ** 2, rel=0.02)
-
-
-def test_an_interval_ends_at_the_greatest_value_of_a_metric_without_a_least() -> None:
-    found = Resampled(0.95, np.linspace(0.75, 1.15, 400))
-    assert within_range(found, 0.95, (-inf, None), 100).high > 1
-    assert within_range(found, 0.95, (-inf, 1.0), 100).high == 1.0
-    assert Scale(bounds=range_of("bertscore", {})).width is None
-
-
-def test_at_the_end_of_a_range_what_other_runs_vary_by_is_not_blown_up() -> None:
-    spread = np.random.default_rng(1).normal(0, 0.017, 2000)
-    found = within_range(Resampled(0.0, spread), 0.0, (0.0, 1.0), 100)
-    assert found.low == 0
-    assert 0.034 < found.high < 0.08
-    wide = within_range(Resampled(1.0, 10 * spread), 1.0, (0.0, 1.0), 100)
-    assert wide.high == 1
-    assert 0.6 < wide.low < 0.7

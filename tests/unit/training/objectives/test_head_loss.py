@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from sft.initialization.measuring import batches
-from sft.training.objectives.head_loss import HeadLoss
+from sft.prompts.train_row import IGNORED, HeadRow
+from sft.training.objectives.head_loss import HeadLoss, SetHeadLoss
 from sft.training.row_weights import COLUMN
 from tests.support.tiny_models import bert_head, llama_head
 from tests.support.tiny_training import tiny_head_rows
@@ -67,3 +68,26 @@ def test_initialisers_see_the_loss_of_the_head(make: Any) -> None:
     (batch,) = batches(model, ROWS, len(ROWS))
     assert batch["labels"].tolist() == [row.labels[0] for row in ROWS]
     assert model(**batch).loss.item() == pytest.approx(losses_alone(model).mean().item(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "n_targets"), [(HeadLoss, 1), (SetHeadLoss, 3)])
+def test_the_items_are_those_that_the_trainer_counts(loss: Any, n_targets: int) -> None:
+    """It counts the labels of all batches of a step that are not ignored."""
+    model = bert_head()
+    rows = [HeadRow(row.input_ids, tuple((place + n) % 2 for n in range(n_targets))) for place, row in enumerate(ROWS)]
+    made = loss(model, (), rows)
+    columns = [{"input_ids": row.input_ids, "labels": row.labels} for row in rows]
+    parts = [made.collator(PLAIN)(columns[start:end]) for start, end in ((0, 2), (2, 5))]
+    counted = sum((part["labels"] != IGNORED).sum() for part in parts)
+    in_parts = sum(made(model, part, counted).item() for part in parts)
+    assert in_parts == pytest.approx(made(model, made.collator(PLAIN)(columns), None).item(), abs=1e-5)
+
+
+def test_of_sets_it_is_the_mean_over_pairs_of_row_and_label() -> None:
+    model, targets = bert_head(), [[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0], [0, 0, 1]]
+    rows = [HeadRow(row.input_ids, tuple(own)) for row, own in zip(ROWS, targets, strict=True)]
+    logits = torch.cat([model(input_ids=torch.tensor([row.input_ids])).logits for row in rows])
+    columns = [{"input_ids": row.input_ids, "labels": row.labels} for row in rows]
+    loss = SetHeadLoss(model, (), rows)
+    expected = binary_cross_entropy_with_logits(logits, torch.tensor(targets).float())
+    assert loss(model, loss.collator(PLAIN)(columns), None).item() == pytest.approx(expected.item(), abs=1e-5)
