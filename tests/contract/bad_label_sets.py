@@ -11,6 +11,11 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "dataset",
         ("train.jsonl row 0", "'bad'", "not a list of labels", "dataset.labels_separator"),
     ),
+    "row without labels that is empty": (
+        {**SETS, "dataset__path": "unlabelled", "dataset__shots": 1, "inference__icl_examples": 1},
+        "dataset",
+        ("train.jsonl row 1", "no gold in 'label'", "write [] for a row without labels", "dataset.on_missing: drop"),
+    ),
     "labels of a row outside the set": (
         {**SETS, "dataset__labels": ["bad", "ugly"]},
         "dataset",

@@ -68,6 +68,7 @@ def write_bad_data(folder: Path) -> None:
         ("broken", one_of_each, test),
         ("outside", one_of_each, [*test, {"text": "y", "label": "ugly"}]),
         ("holes", [good, {"text": "", "label": "bad"}], test),
+        ("unlabelled", [good, {"text": "so so", "label": ""}], test),
     ):
         write_jsonl(folder / name / "train.jsonl", train)
         write_jsonl(folder / name / "test.jsonl", tested)

@@ -13,6 +13,10 @@ GoldColumn = Callable[[Column, int, NamedRow], Column]
 """From the cells of the output column, how many there are, and what names a row, to the gold."""
 
 
+class LabelLists(ListColumn):
+    """Cells that are lists of labels; that of a row without any is an empty list, and not empty."""
+
+
 def label_lists(column: Column, n_rows: int, named: NamedRow, *, name: str, separator: str | None) -> Column:
     """The cells as sorted lists of labels; missing cells stay missing.
 
@@ -35,7 +39,7 @@ def label_lists(column: Column, n_rows: int, named: NamedRow, *, name: str, sepa
             told = f"{named(place)}: {quoted(name)} is {cell!r:.60}, and not a list of labels"
             raise DataError(f"{told}{advice}")
         cells.append(found)
-    return ListColumn(cells)
+    return LabelLists(cells)
 
 
 def split_labels(cell: object, separator: str | None) -> list[str] | None:

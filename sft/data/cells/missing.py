@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sft.data.cells.label_lists import LabelLists
 from sft.data.rows import Rows
 from sft.data.sources import FileSplit, SplitSource
 from sft.data.tables import Table
@@ -15,6 +16,7 @@ SHOWN = 10
 OnMissing = Literal["empty", "drop", "error"]
 
 HINT = "fill it, or leave such rows out with dataset.on_missing: drop"
+HINT_OF_SETS = f"write [] for a row without labels, {HINT.removeprefix('fill it, ')}"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def complete_rows(
     holes = {column: _missing(rows, column) for column in used}
     if on_missing == "empty":
         _check_columns_filled(rows, used, names)
-        _check_enough(holes, inputs, output, names)
+        of_sets = output is not None and isinstance(rows.table.column(output), LabelLists)
+        _check_enough(holes, inputs, output, names, HINT_OF_SETS if of_sets else HINT)
         left_out = set[int]()
     else:
         left_out = set[int]().union(*holes.values())
@@ -106,10 +109,12 @@ def _check_columns_filled(rows: Rows, used: Sequence[str], names: RowNames) -> N
         )
 
 
-def _check_enough(holes: dict[str, set[int]], inputs: Sequence[str], output: str | None, names: RowNames) -> None:
-    """Refuse rows without gold, and rows without any input."""
+def _check_enough(
+    holes: dict[str, set[int]], inputs: Sequence[str], output: str | None, names: RowNames, hint: str
+) -> None:
+    """Refuse rows without gold, for which there is a hint, and rows without any input."""
     if output is not None and holes[output]:
-        raise DataError(f"{names.named(sorted(holes[output]))}: no gold in {quoted(output)}; {HINT}")
+        raise DataError(f"{names.named(sorted(holes[output]))}: no gold in {quoted(output)}; {hint}")
     without_input = set.intersection(*(holes[column] for column in inputs)) if inputs else set()
     if without_input:
         word = "the input" if len(inputs) == 1 else "every input"

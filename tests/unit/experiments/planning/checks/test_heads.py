@@ -82,6 +82,11 @@ def test_a_trained_adapter_of_other_labels_or_another_way_to_answer(
     (trained / "adapter_config.json").write_text(json.dumps({**SAVED, "task_type": "CAUSAL_LM"}))
     (line,) = lines_of(BERT, zero_shot, MEASURED)
     assert line == "model.adapter: 'mine' was trained for another way to answer (task_type CAUSAL_LM, not SEQ_CLS)"
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (folder / FILE).unlink()
+    (line,) = lines_of(BERT, zero_shot, measured)
+    assert line.startswith("model.adapter: 'mine' has no head_labels.json, and the model no head: ")
+    assert lines_of({**BERT, **OWN_HEAD, "id2label": dict(enumerate(LABELS))}, zero_shot, measured) == []
 
 
 @pytest.mark.parametrize("text", ["[", '{"bad": 0}', "[0, 1, 2]"])
