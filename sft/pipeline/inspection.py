@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost, source_cost, whole_cost
-
-
 from sft.data.rows import indices_of
-from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost, whole_cost
+from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost, source_cost, whole_cost
 from sft.inference.label_scoring.grouping import WORTH_SHARING
 from sft.inference.memory import Sizes, batch_limits
 from sft.labels.token_trie import ROOT, TokenTrie

@@ -13,6 +13,7 @@ from sft.evaluation.computation import MetricInputs, compute_metrics
 from sft.evaluation.metrics.formulas import perplexity
 from sft.evaluation.row_metrics import row_sums
 from sft.evaluation.rows import EvaluatedRows
+from sft.inference.label_scoring import wide_head
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.whole_texts import token_sums
 from sft.prompts import Encoded, Example, PromptBuilder, PromptStyle
@@ -71,7 +72,7 @@ def test_perplexity_weighs_tokens_and_follows_from_rows() -> None:
 
 
 def test_a_16_bit_model_has_an_output_layer_in_fp32(
-    tokenizer: Any, encoded: list[Encoded], tiny_model: Callable[..., Any]
+    tokenizer: Any, encoded: list[Encoded], tiny_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny_model("llama", vocab_size=len(tokenizer), max_position_embeddings=128).to(torch.bfloat16).eval()
     limits = PassLimits(tokens=10_000)
@@ -80,6 +81,8 @@ def test_a_16_bit_model_has_an_output_layer_in_fp32(
     ids = torch.tensor([encoded[-1].prompt_ids])
     with torch.no_grad():
         hidden = model.model(input_ids=ids).last_hidden_state[0].float()
-    logprobs = (hidden @ model.lm_head.weight.float().T).double().log_softmax(-1)
+        logprobs = (hidden @ model.lm_head.weight.float().T).double().log_softmax(-1)
     wanted = sum(float(logprobs[place - 1, ids[0, place]]) for place in range(1, ids.shape[1]))
-    assert found == pytest.approx(wanted, abs=1e-3)
+    assert found == pytest.approx(wanted, abs=1e-4)
+    monkeypatch.setattr(wide_head, "is_half", lambda _layer: False)
+    assert token_sums(asked)[-1, 0] != pytest.approx(wanted, abs=1e-3)

@@ -4,14 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-from sft.adapters.head_labels import labels_fault, read_head_labels
+from sft.adapters.head_labels import FILE, labels_fault, read_head_labels
 from sft.adapters.method import OF_THE_TRAINED, TASK_TYPE, adapter_method
 from sft.adapters.own_method import METHOD_FILE
-=======
-from sft.adapters.head_labels import FILE, labels_fault, read_head_labels
-from sft.adapters.method import OF_THE_TRAINED, TASK_TYPE
->>>>>>> 467d8c8 (A head's adapter that names no labels is refused where the model has no head; an empty cell of label sets says how none is written)
 from sft.adapters.peft.folder import CONFIG, adapter_config
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import PathMessage
@@ -35,12 +30,8 @@ def head_findings(
     """
     objective = objective_of(config, task_of(config).objectives)
     if config.model.adapter is not None:
-<<<<<<< HEAD
-        fault = _fault_of_the_adapter(config, objective, labels or (), folder)
-=======
-        is_new = objective.has_head and bool(told) and not has_own_head(told, objective)
-        fault = _fault_of_the_adapter(config, objective.peft_task_type, labels or (), folder, is_new)
->>>>>>> 467d8c8 (A head's adapter that names no labels is refused where the model has no head; an empty cell of label sets says how none is written)
+        has_new_head = objective.has_head and bool(told) and not has_own_head(told, objective)
+        fault = _fault_of_the_adapter(config, objective, labels or (), folder, has_new_head)
         if fault is not None:
             return [(OF_THE_TRAINED, fault)]
     if not objective.has_head or not told or labels is None:
@@ -56,7 +47,6 @@ def head_findings(
     return [("model.name", f"{config.model.name!r}: {is_new}; add lora: {{}} or an adapter, which trains it too")]
 
 
-<<<<<<< HEAD
 def last_layer_findings(config: ExperimentConfig) -> list[PathMessage]:
     """A sound method that cannot train the output head beside its own part."""
     if not config.trains_head:
@@ -69,18 +59,12 @@ def last_layer_findings(config: ExperimentConfig) -> list[PathMessage]:
 
 
 def _fault_of_the_adapter(
-    config: ExperimentConfig, objective: Objective, labels: Sequence[str], folder: Path
-) -> str | None:
-    """Why a trained adapter does not answer as this experiment does; None where it may."""
-=======
-def _fault_of_the_adapter(
-    config: ExperimentConfig, task_type: str, labels: Sequence[str], folder: Path, has_new_head: bool
+    config: ExperimentConfig, objective: Objective, labels: Sequence[str], folder: Path, has_new_head: bool
 ) -> str | None:
     """Why a trained adapter does not answer as this experiment does; None where it may.
 
     Where the head is not in the checkpoint it must come with the adapter, and nothing but our file names its outputs.
     """
->>>>>>> 467d8c8 (A head's adapter that names no labels is refused where the model has no head; an empty cell of label sets says how none is written)
     adapter = folder / str(config.model.adapter)
     try:
         known = read_head_labels(adapter)
@@ -94,6 +78,9 @@ def _fault_of_the_adapter(
     has_head = known is not None
     if has_head != objective.has_head and (has_head or (adapter / METHOD_FILE).is_file()):
         return f"{other}: {'with' if has_head else 'without'} a head, and here it is {objective.name}"
+    if known is None and has_new_head:
+        text = f"{config.model.adapter!r} has no {FILE}, and the model no head: nothing says what its outputs mean"
+        return f"{text}; train a new adapter, or write the labels of its head there as a JSON list in their order"
     return None if known is None else labels_fault(adapter, labels, known)
 
 
@@ -103,12 +90,3 @@ def _saved_task_type(adapter: Path) -> str | None:
         return adapter_config(adapter).get(TASK_TYPE) if (adapter / CONFIG).is_file() else None
     except UserError:
         return None  # a finding of the model section
-<<<<<<< HEAD
-=======
-    if saved is not None and saved != task_type:
-        return f"{config.model.adapter!r} was trained for another way to answer (task_type {saved}, not {task_type})"
-    if known is None and has_new_head:
-        text = f"{config.model.adapter!r} has no {FILE}, and the model no head: nothing says what its outputs mean"
-        return f"{text}; train a new adapter, or write the labels of its head there as a JSON list in their order"
-    return None if known is None else labels_fault(adapter, labels, known)
->>>>>>> 467d8c8 (A head's adapter that names no labels is refused where the model has no head; an empty cell of label sets says how none is written)

@@ -82,11 +82,15 @@ def test_a_trained_adapter_of_other_labels_or_another_way_to_answer(
     (trained / "adapter_config.json").write_text(json.dumps({**SAVED, "task_type": "CAUSAL_LM"}))
     (line,) = lines_of(BERT, zero_shot, MEASURED)
     assert line == "model.adapter: 'mine' was trained for another way to answer (task_type CAUSAL_LM, not SEQ_CLS)"
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    (folder / FILE).unlink()
-    (line,) = lines_of(BERT, zero_shot, measured)
+
+
+def test_a_trained_adapter_without_labels_needs_a_head_of_the_model(
+    lines_of: Callable[..., list[str]], zero_shot: dict[str, Any], trained: Path
+) -> None:
+    (trained / FILE).unlink()
+    (line,) = lines_of(BERT, zero_shot, MEASURED)
     assert line.startswith("model.adapter: 'mine' has no head_labels.json, and the model no head: ")
-    assert lines_of({**BERT, **OWN_HEAD, "id2label": dict(enumerate(LABELS))}, zero_shot, measured) == []
+    assert lines_of({**BERT, **OWN_HEAD, "id2label": dict(enumerate(LABELS))}, zero_shot, MEASURED) == []
 
 
 @pytest.mark.parametrize("text", ["[", '{"bad": 0}', "[0, 1, 2]"])
