@@ -218,10 +218,14 @@ def _rightness(row: PredictedRow) -> float:
 
 
 def _most_probable(row: PredictedRow) -> tuple[tuple[str, float], ...]:
-    """Gold labels are among them however improbable they were."""
+    """Gold labels are among them however improbable they were, and predicted ones."""
     known = [(label, value) for label, value in row.probabilities.items() if value is not None]
     ordered = sorted(known, key=lambda item: -item[1])
-    return tuple(item for place, item in enumerate(ordered) if place < MOST_LABELS or row.has_gold(item[0]))
+    return tuple(
+        item
+        for place, item in enumerate(ordered)
+        if place < MOST_LABELS or row.has_gold(item[0]) or row.has_said(item[0])
+    )
 
 
 def _measured_bins(record: ExperimentRecord) -> list[ConfidenceBin]:

@@ -38,9 +38,9 @@ function sections(found) {
       section("Settings that are not as in the best", settingsTable(found.settings))),
     element("div", { class: "charts" }, ...Object.entries(found.charts).map(([name, chart]) => detailChart(name, chart))),
     found.training && section("Training", element("div", { class: "charts steps" }, ...stepCharts(found.training))),
-    found.labels && section("By label", plainTable(["label", "precision", "recall", "F1", "rows"], found.labels)),
+    found.labels && section("By label", plainTable(["label", "precision", "recall", "F1", "rows"], found.labels, [0, 4, 4, 4, 0])),
     found.confused && section("Most frequent confusions", plainTable(["gold label", "prediction", "rows"], found.confused)),
-    (wrong !== null || found.scored_by) && section(errorsTitle(found.scored_by, wrong, rows), ...errors(found)),
+    (wrong !== null || found.scored_by) && section(errorsTitle(found, wrong, rows), ...errors(found)),
     found.prompt && section("A prompt as the model saw it", element("pre", { tabindex: "0" }, found.prompt)),
   ].filter(Boolean);
 }
@@ -67,9 +67,11 @@ function stepCharts({ step, ...series }) {
   });
 }
 
-function errorsTitle(scoredBy, wrong, rows) {
-  if (!scoredBy) return `Worst errors (${wrong} of ${rows} test rows are wrong)`;
+function errorsTitle({ scored_by: scoredBy, errors }, wrong, rows) {
   if (wrong === null) return `Texts, worst ${scoredBy} of the row alone first`;
+  const hasLabels = errors.some(({ probabilities }) => probabilities.length);
+  const first = scoredBy && hasLabels ? `, worst ${scoredBy} of the row alone first` : "";
+  if (!scoredBy || hasLabels) return `Worst errors${first} (${wrong} of ${rows} test rows are wrong)`;
   return `Outputs beside references, worst ${scoredBy} of the row alone first (${wrong} of ${rows} test rows are not the reference)`;
 }
 

@@ -32,10 +32,10 @@ function intervalText(interval, form = (value) => value.toFixed(4)) {
   return interval ? `[${form(interval[0])}, ${form(interval[1])}]` : MISSING;
 }
 
-/** A table that does not sort; a column of numbers stands to the right. */
-function plainTable(headers, rows) {
+/** A table that does not sort; a column of numbers stands to the right, one of whole numbers without digits unless they are written. */
+function plainTable(headers, rows, written = []) {
   const kinds = headers.map((_, place) => (rows.every((row) => isNumber(row[place]) || row[place] === null) && rows.some((row) => isNumber(row[place])) ? "number" : null));
-  const digits = kinds.map((_, place) => (rows.every((row) => row[place] === null || Number.isInteger(row[place])) ? 0 : 4));
+  const digits = kinds.map((_, place) => written[place] ?? (rows.every((row) => row[place] === null || Number.isInteger(row[place])) ? 0 : 4));
   return element("div", { class: "scroll", tabindex: "0" }, element("table", { class: "plain" },
     element("thead", {}, element("tr", {}, ...headers.map((title, place) => element("th", { scope: "col", class: kinds[place] }, title)))),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((value, place) => element("td", { class: kinds[place] }, numberText(value, digits[place]))))))));
