@@ -35,6 +35,7 @@ ErrorKind = Literal[
     "refused",
     "timeout",
     "stall",
+    "node_lost",
     "exception",
 ]
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from benchmarks.commands import seconds_of, sft
 from benchmarks.engine.tiny_project import grid_of_30, write_project
 from benchmarks.report import Figure
-from sft.runs.records import read_progress, read_status
+from sft.runs.progress import read_progress
+from sft.runs.records import read_status
 
 THREADS = {"OMP_NUM_THREADS": "1"}
 MEANING = "from its submission to the first line of its worker, after all imports"

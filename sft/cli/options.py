@@ -45,6 +45,13 @@ NoTexts = Annotated[
 
 Figures = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the charts there as SVG files.")]
 
+Executor = Annotated[str, typer.Option(metavar="local|slurm", help="Where stages run: this machine, or a cluster.")]
+
+ExecutorOption = Annotated[
+    list[str] | None,
+    typer.Option("--executor-option", metavar="NAME=VALUE", help="Of a cluster (docs/scale.md); may be repeated."),
+]
+
 Jobs = Annotated[
     int | None,
     typer.Option(

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from sft.cli.arguments import Config, Grid, Results, reads_grid
+from sft.cli.arguments import Config, Grid, Results, pairs, reads_grid
 from sft.cli.options import (
     ConfigOrId,
+    Executor,
+    ExecutorOption,
     FailFast,
     ForkTimeout,
     Gpus,
@@ -53,6 +55,8 @@ def run_experiments(
     grid: Grid,
     *,
     results_path: Results = DEFAULT_RESULTS,
+    executor: Executor = "local",
+    executor_option: ExecutorOption = None,
     jobs: Jobs = None,
     gpus: Gpus = "all",
     jobs_per_gpu: JobsPerGpu = 1,
@@ -77,6 +81,8 @@ def run_experiments(
     limits = api.RunSettings(timeout=timeout, stall_timeout=stall_timeout, grace=grace, retries=retries)
     settings = dataclasses.replace(
         limits,
+        executor=executor,
+        executor_options=pairs(executor_option, "--executor-option"),
         jobs=jobs,
         gpus=gpus,
         jobs_per_gpu=jobs_per_gpu,

@@ -2,11 +2,28 @@
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from sft.runs.atomic import write_json
+from sft.runs.records import JOB_STAGES, MAX_BYTES, StageName, read_json_or_none
 
 INTERVAL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ProgressRecord:
+    """How far a worker is; its time is the heartbeat."""
+
+    stage: StageName
+    step: int
+    """Optimiser steps, or rows; 0 of 0 from the worker's first line until the stage knows how many there are."""
+    total: int
+    loss: float | None
+    time: float
+    """Seconds since the epoch."""
+    ready: float | None = None
+    """Seconds since the epoch at the worker's first line; None where an older version wrote the file."""
 
 
 class Progress:
@@ -59,3 +76,17 @@ def beat() -> None:
     """The heartbeat of long work that knows nothing of the stage it is part of; outside a worker it does nothing."""
     if _Process.progress is not None:
         _Process.progress.beat()
+
+
+def read_progress(path: Path) -> ProgressRecord | None:
+    """The progress of a worker, None before its first line or when it cannot be read."""
+    record = read_json_or_none(path, MAX_BYTES)
+    if not isinstance(record, dict):
+        return None
+    stage, step, total, loss, time = (record.get(name) for name in ("stage", "step", "total", "loss", "time"))
+    if not (isinstance(step, int) and isinstance(total, int) and isinstance(time, int | float)):
+        return None
+    ready = record.get("ready")
+    if stage not in JOB_STAGES or not all(isinstance(value, int | float | None) for value in (loss, ready)):
+        return None
+    return ProgressRecord(stage, step, total, loss, time, ready)

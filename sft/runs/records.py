@@ -34,7 +34,9 @@ LOADING_STAGES: tuple[StageName, ...] = (*MODEL_STAGES, "export")
 EVAL = "eval"
 """The row set of the evaluated rows."""
 StartMode = Literal["warm", "fresh"]
-State = Literal["pending", "running", "predicted", "done", "failed", "timeout", "interrupted", "preempted", "pruned"]
+UnderWay = Literal["queued", "starting", "running"]
+"""Of a job that was submitted: it waits for a place, it has one and no process yet, it runs."""
+State = Literal[UnderWay, "pending", "predicted", "done", "failed", "timeout", "interrupted", "preempted", "pruned"]
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,10 @@ class StatusRecord:
     error: ErrorRecord | None = None
     log: str | None = None
     """The stderr log of the stage that failed."""
+    queued: str | None = None
+    """When it was submitted; None of a try that never was, and before versions that wrote it."""
     started: str | None = None
+    """When it had a place to run."""
     ended: str | None = None
     seconds: float | None = None
     pid: int | None = None
@@ -188,21 +193,6 @@ class StatusRecord:
     reused_from: str | None = None
     """The folder of the same stage in another results folder, where its results come from there."""
     schema: int = SCHEMA
-
-
-@dataclass(frozen=True)
-class ProgressRecord:
-    """How far a worker is; its time is the heartbeat."""
-
-    stage: StageName
-    step: int
-    """Optimiser steps, or rows; 0 of 0 from the worker's first line until the stage knows how many there are."""
-    total: int
-    loss: float | None
-    time: float
-    """Seconds since the epoch."""
-    ready: float | None = None
-    """Seconds since the epoch at the worker's first line; None where an older version wrote the file."""
 
 
 def write_record(path: Path, record: Any) -> None:
@@ -237,20 +227,6 @@ def read_status(path: Path) -> StatusRecord | None:
     return dataclasses.replace(status, error=_error_of(status.error), gpus=tuple(status.gpus))
 
 
-def read_progress(path: Path) -> ProgressRecord | None:
-    """The progress of a worker, None before its first line or when it cannot be read."""
-    record = read_json_or_none(path, MAX_BYTES)
-    if not isinstance(record, dict):
-        return None
-    stage, step, total, loss, time = (record.get(name) for name in ("stage", "step", "total", "loss", "time"))
-    if not (isinstance(step, int) and isinstance(total, int) and isinstance(time, int | float)):
-        return None
-    ready = record.get("ready")
-    if stage not in JOB_STAGES or not all(isinstance(value, int | float | None) for value in (loss, ready)):
-        return None
-    return ProgressRecord(stage, step, total, loss, time, ready)
-
-
 def read_error(path: Path) -> ErrorRecord | None:
     """The error a worker left, None when it left none."""
     return _error_of(read_json_or_none(path, MAX_BYTES))
@@ -281,6 +257,9 @@ def refuse_newer(path: Path | str, record: Any, schema: int) -> None:
         )
 
 
+_TEXTS = ("log", "queued", "started", "ended", "reused_from")
+
+
 def _is_status(record: Mapping[str, Any]) -> bool:
     """Whether every field that a reader counts on is what it must be."""
     numbers = [record.get(name) for name in ("seconds", "pid")]
@@ -290,7 +269,9 @@ def _is_status(record: Mapping[str, Any]) -> bool:
         and isinstance(record.get("attempt", 0), int)
         and isinstance(record.get("gpus", []), list)
         and all(number is None or isinstance(number, int | float) for number in numbers)
-        and all(isinstance(record.get(name), str | None) for name in ("log", "started", "ended", "reused_from"))
+        and all(
+            isinstance(record.get(name), str | None) for name in ("log", "queued", "started", "ended", "reused_from")
+        )
     )
 
 

@@ -31,13 +31,16 @@ FAILED: tuple[State, ...] = ("failed", "timeout")
 STOPPED: tuple[State, ...] = ("interrupted", "preempted")
 """The stage was asked to end; nothing is known against it."""
 
+UNDER_WAY: tuple[State, ...] = ("running", "starting", "queued")
+"""A runner has submitted the stage and waits for its end; the furthest first."""
+
 UNTRIED: tuple[State, ...] = ("pending", "pruned")
 """No try is over, or what it left was deleted on purpose."""
 
 WITHOUT_RESULT: tuple[JobState, ...] = (*FAILED, "damaged", "lost", *STOPPED)
 """A try is over and its result is not there; the order in which they are counted."""
 
-ORDER: tuple[JobState, ...] = (*FINISHED, "running", *WITHOUT_RESULT, "pending")
+ORDER: tuple[JobState, ...] = (*FINISHED, *UNDER_WAY, *WITHOUT_RESULT, "pending")
 """The order in which the experiments of a results folder are counted."""
 
 METRICS_FILE = "result/metrics.json"
@@ -135,7 +138,7 @@ def derive_state(files: Collection[str], status: StatusRecord | None, *, tried: 
         return "predicted" if is_prediction else "done"
     if status is None:
         return "lost" if tried and not is_locked else "pending"
-    if status.state == "running" and not is_locked:
+    if status.state in UNDER_WAY and not is_locked:
         return "lost"
     return "damaged" if status.state in FINISHED else status.state
 
@@ -149,9 +152,10 @@ def experiment_standing(own: Standing, stages: Mapping[str, Standing]) -> Standi
     """
     if own.state in FINISHED:
         return own
-    running = next((stage for stage in (*stages.values(), own) if stage.state == "running"), None)
-    if running is not None:
-        return running
+    for state in UNDER_WAY:
+        at_work = next((stage for stage in (*stages.values(), own) if stage.state == state), None)
+        if at_work is not None:
+            return at_work
     stopped = next((stage for stage in stages.values() if stage.state not in (*FINISHED, *UNTRIED)), None)
     if stopped is not None:
         return stopped

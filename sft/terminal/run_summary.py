@@ -12,7 +12,7 @@ from sft.experiments.running.summary import ExperimentFacts, RunFacts, experimen
 from sft.experiments.upkeep.results_view import title_of
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import STAGES, StatusRecord, read_json_or_none
-from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState, reason, runs_again
+from sft.runs.states import FAILED, FINISHED, STOPPED, UNDER_WAY, WAITING, ExperimentState, reason, runs_again
 from sft.terminal.job_story import story
 from sft.wording import and_more, counted, duration, some, without_numbers
 
@@ -86,7 +86,7 @@ def _why_again(status: StatusRecord | None) -> str | None:
     """In one word why a stage that was begun is run again; None where it never was."""
     if status is None or status.state == "pending":
         return None
-    if status.state == "running":
+    if status.state in UNDER_WAY:
         return "lost"
     if status.state == "failed":
         return "failed" if status.error is None else status.error.kind

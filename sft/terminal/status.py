@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from sft.experiments.upkeep.results_view import ResultsView, name_of, title_of, unreadable_warnings
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import JobFolder
-from sft.runs.records import StatusRecord, read_progress, stage_of
+from sft.runs.progress import read_progress
+from sft.runs.records import StatusRecord, stage_of
 from sft.runs.states import FINISHED, ORDER, UNTRIED, WITHOUT_RESULT, Standing
 from sft.terminal.job_story import story
 from sft.wording import and_more, counted, duration, one_line, shown_path, size_text

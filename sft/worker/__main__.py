@@ -2,7 +2,8 @@
 
 Started by a runner, it is told which attempt it is; by hand, it is the next one.
 
-`python -m sft.worker --serve SOCKET PRELOAD` is the server of warm starts, which the runner starts for itself.
+`python -m sft.worker --serve SOCKET PRELOAD` is the server of warm starts, which the runner starts for itself;
+`python -m sft.worker --chain FILE` runs a chain of jobs in the place that a cluster gave it.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 from sft.experiments.executors.guard import GUARD_PID, end_with_parent
 from sft.worker.job import run_job
 
-SERVE = "--serve"
+SERVE, CHAIN = "--serve", "--chain"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
         from sft.worker.server import serve
 
         return serve(int(arguments[1]), arguments[2])
+    if arguments[:1] == [CHAIN] and len(arguments) == 2:
+        from sft.worker.chain import run_chain
+
+        return run_chain(Path(arguments[1]).absolute())
     if len(arguments) not in (1, 2):
         sys.stderr.write("usage: python -m sft.worker JOB_FOLDER\n")
         return 2

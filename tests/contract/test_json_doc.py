@@ -16,7 +16,8 @@ from sft.experiments.planning import planning
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion
 from sft.leaderboard.details.suspects import SuspectRow
 from sft.runs.lock import locked
-from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, write_record
+from sft.runs.progress import ProgressRecord
+from sft.runs.records import ErrorRecord, StatusRecord, write_record
 from tests.contract.documents import section
 from tests.support import grids
 

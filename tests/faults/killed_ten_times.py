@@ -4,6 +4,9 @@ A grid of a tiny model (zero-shot, in-context, two trainings that write checkpoi
 runner is killed by SIGKILL at ten random moments and started again after each; where the grid ends before the next
 moment, another results folder is begun. What must be equal in the end: predictions, `results`, `details` and `data`
 of every experiment, and every adapter, byte for byte. After each kill no process of the run may live 2 seconds later.
+
+`--executor NAME` kills the runner of a grid on that cluster instead, whose jobs go on: the next runner takes them over,
+and the end is compared with that of a run on this machine.
 """
 
 import argparse
@@ -30,27 +33,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--start", choices=("auto", "warm", "fresh"), default="auto")
+    parser.add_argument("--executor", default="local")
     given = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     print(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="killed-") as folder:
-        return _run(Path(folder), random.Random(seed), given.times, given.start)
+        return _run(Path(folder), random.Random(seed), given.times, ["--start", given.start], given.executor)
 
 
-def _run(folder: Path, chance: random.Random, times: int, start: str) -> int:
+def _run(folder: Path, chance: random.Random, times: int, options: list[str], executor: str) -> int:
     write_project(folder)
     (folder / "grid.json").write_text(json.dumps(_grid()), "utf-8")
     began = time.monotonic()
-    _finish(folder, "undisturbed", start)
+    _finish(folder, "undisturbed", options)
     whole = time.monotonic() - began
     expected = _reproducible(folder / "undisturbed")
+    if executor != "local":
+        whole *= 3  # what starts later is to be killed too
+        options = [*options, "--executor", executor]
     kills = number = 0
     while kills < times:
         number += 1
         results = f"killed-{number}"
-        while kills < times and _killed(folder, results, start, chance.uniform(0.3, whole)):
+        while kills < times and _killed(folder, results, options, chance.uniform(0.3, whole), executor):
             kills += 1
-        _finish(folder, results, start)
+        _finish(folder, results, options)
+        _await_end(folder)
         found = _reproducible(folder / results)
         different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         print(f"{results}: {kills} of {times} kills so far, {len(found)} files compared, different: {different}")
@@ -76,11 +84,11 @@ def _grid() -> dict[str, Any]:
     }
 
 
-def _started(folder: Path, results: str, start: str) -> subprocess.Popen[bytes]:
+def _started(folder: Path, results: str, options: list[str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "sft.cli", "run-experiments", "grid.json"]
     with (folder / f"{results}.log").open("ab") as log:
         return subprocess.Popen(
-            [*command, "--results-path", results, "--start", start],
+            [*command, "--results-path", results, *options],
             cwd=folder,
             env=os.environ | ENVIRONMENT | {MARK: str(folder)},
             stdout=log,
@@ -89,26 +97,32 @@ def _started(folder: Path, results: str, start: str) -> subprocess.Popen[bytes]:
         )
 
 
-def _finish(folder: Path, results: str, start: str) -> None:
-    if _started(folder, results, start).wait() != 0:
+def _finish(folder: Path, results: str, options: list[str]) -> None:
+    if _started(folder, results, options).wait() != 0:
         raise RuntimeError((folder / f"{results}.log").read_text("utf-8")[-3000:])
 
 
-def _killed(folder: Path, results: str, start: str, after: float) -> bool:
-    """Whether the run was still going when its moment came; then nothing of it is left."""
-    runner = _started(folder, results, start)
+def _killed(folder: Path, results: str, options: list[str], after: float, executor: str) -> bool:
+    """Whether the run was still going when its moment came; then nothing of it is left on this machine."""
+    runner = _started(folder, results, options)
     try:
         runner.wait(after)
     except subprocess.TimeoutExpired:
         runner.send_signal(signal.SIGKILL)
         runner.wait()
-        deadline = time.monotonic() + GONE_WITHIN_SECONDS
-        while left := _marked(folder):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"still alive after {GONE_WITHIN_SECONDS} s: {left}") from None
-            time.sleep(0.02)
+        if executor == "local":
+            _await_end(folder)
         return True
     return False
+
+
+def _await_end(folder: Path) -> None:
+    """Until no process of the run is left."""
+    deadline = time.monotonic() + GONE_WITHIN_SECONDS
+    while left := _marked(folder):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"still alive after {GONE_WITHIN_SECONDS} s: {left}") from None
+        time.sleep(0.02)
 
 
 def _marked(folder: Path) -> list[str]:

@@ -17,7 +17,8 @@ from sft.experiments.executors import guarded_process, handle, start_limits, war
 from sft.experiments.executors.protocol import Lease
 from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.executors.warm import Preload
-from sft.runs.records import read_error, read_json_or_none, read_progress
+from sft.runs.progress import read_progress
+from sft.runs.records import read_error, read_json_or_none
 from tests.support.waiting import wait_until
 
 SCRIPT = Path(__file__).parent / "executor_process.py"

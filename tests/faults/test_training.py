@@ -27,8 +27,8 @@ from sft.processes.signals import STOPPED_EXIT_CODE, StopRequested
 from sft.registry import load
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import is_done
-from sft.runs.progress import Progress
-from sft.runs.records import JobRecord, read_progress, write_record
+from sft.runs.progress import Progress, read_progress
+from sft.runs.records import JobRecord, write_record
 
 ARGS = {"learning_rate": 1e-3, "num_train_epochs": 3, "per_device_train_batch_size": 2}
 """Of 6 rows: 9 steps."""

@@ -2,24 +2,27 @@
 
 from collections.abc import Callable
 
+from sft.exceptions import UserError
 from sft.experiments.executors.protocol import Executor, ExecutorOptions, MakeExecutor
-from sft.registry import Registry, load
+from sft.registry import Registry, load, unknown_name
 
 executor_registry: Registry = {
     "local": "sft.experiments.executors.local.executor:LocalExecutor",
+    "slurm": "sft.experiments.executors.slurm.cluster:slurm_executor",
 }
 
 
-def make_executor(options: ExecutorOptions, say: Callable[[str], None], name: str = "local") -> Executor:
-    """The executor of a name.
+def make_executor(options: ExecutorOptions, say: Callable[[str], None]) -> Executor:
+    """The executor that the user chose.
 
     Args:
         options: what the user chose.
         say: called with a line for the user.
-        name: as in the registry.
 
     Raises:
-        UserError: there is no such executor.
+        UserError: there is no such executor, or it has no such option.
     """
-    make: MakeExecutor = load(executor_registry, name, "executor")
+    if options.executor not in executor_registry:
+        raise UserError(f"--executor {unknown_name('executor', options.executor, executor_registry)}")
+    make: MakeExecutor = load(executor_registry, options.executor, "executor")
     return make(options, say)

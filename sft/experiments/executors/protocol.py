@@ -4,12 +4,12 @@ A new executor is a folder beside `local` and a line in `executor_registry`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from sft.runs.files import AttemptFolder, JobFolder
-from sft.runs.records import ErrorRecord, StartMode
+from sft.runs.records import ErrorRecord, StartMode, UnderWay
 
 if TYPE_CHECKING:
     from sft.pipeline.jobs import PlannedJob  # workers import this module, and nothing that plans
@@ -21,6 +21,15 @@ Item = TypeVar("Item")
 @dataclass(frozen=True)
 class ExecutorOptions:
     """What a user says of the machine and of how processes start on it."""
+
+    executor: str = "local"
+    """Where stages run, a name of `executor_registry`."""
+
+    executor_options: Mapping[str, str] = field(default_factory=dict)
+    """Options of that executor, by name."""
+
+    grace: float = 30.0
+    """Seconds between the request to stop and SIGKILL."""
 
     jobs: int | None = None
     """Stages that run at the same time, with GPUs those that use some; default one per GPU slot, 1 on a CPU."""
@@ -56,6 +65,9 @@ class Request:
 
     has_model: bool = True
     """Whether it loads a model, onto the CPU where it asks for no GPU."""
+
+    seconds: float | None = None
+    """How long it is expected to run; None where nobody knows, or no executor asks."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,12 @@ class Outcome:
     shared_gpu: bool = False
     """Whether another job used one of its GPUs meanwhile."""
 
+    ended_as: Literal["failed", "timeout", "preempted", "interrupted"] = "failed"
+    """What the error of the executor makes of the job."""
+
+    was_begun: bool = True
+    """False where its chain ended without it: a job that it needs had failed, or the chain was ended before."""
+
 
 @dataclass(frozen=True)
 class JobAttempt:
@@ -140,11 +158,16 @@ class JobAttempt:
 
 
 class Handle(Protocol):
-    """A chain of jobs that was submitted."""
+    """A job that was submitted, alone or in a chain."""
 
     @property
-    def chain(self) -> Sequence[JobAttempt]:
+    def job(self) -> JobAttempt:
         """What was submitted."""
+        ...
+
+    @property
+    def standing(self) -> UnderWay:
+        """How far it is; not asked for when it has ended."""
         ...
 
     @property
@@ -170,6 +193,11 @@ class Handle(Protocol):
 
 class Executor(Protocol):
     """Runs `python -m sft.worker JOB_FOLDER ATTEMPT` for each job, each in a process of its own."""
+
+    @property
+    def takes_chains(self) -> bool:
+        """Whether jobs that need each other may be submitted together, to run one after the other in one place."""
+        ...
 
     def expect(self, jobs: Sequence["PlannedJob"]) -> None:
         """Be told of all jobs of a run, before the first is submitted and before anything is written.
@@ -205,15 +233,30 @@ class Executor(Protocol):
         """
         ...
 
-    def submit(self, chain: Sequence[JobAttempt], request: Request) -> Handle:
-        """Start jobs one after the other; their output goes to the files of their attempts.
+    def submit(self, chain: Sequence[JobAttempt], request: Request) -> Sequence[Handle]:
+        """Have jobs run one after the other, in this order; their output goes to the files of their attempts.
 
         Args:
-            chain: the jobs; an executor that runs single jobs refuses more than one.
+            chain: the jobs; one where the executor takes no chains. A job of which another one of the chain failed
+                that it needs is left out.
             request: what `startable` found room for.
+
+        Returns:
+            The handle of each.
 
         Raises:
             OSError: no files or processes could be made.
+        """
+        ...
+
+    def adopt(self, job: JobAttempt) -> Handle | None:
+        """The handle of a job that an earlier run submitted and that still runs, or ended since; None otherwise.
+
+        Args:
+            job: with its try in force.
+
+        Raises:
+            MachineError: nobody answers who would know.
         """
         ...
 

@@ -14,17 +14,10 @@ from sft.experiments.running.log_files import Logs
 from sft.pipeline.jobs import PlannedJob
 from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.attempts import begin_attempt
+from sft.runs.events import utc_now
 from sft.runs.files import AttemptFolder, JobFolder
-from sft.runs.records import (
-    ErrorRecord,
-    StageName,
-    State,
-    StatusRecord,
-    read_error,
-    read_json_or_none,
-    read_progress,
-    write_record,
-)
+from sft.runs.progress import read_progress
+from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_error, read_json_or_none, write_record
 
 _KILLED_CODES = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
@@ -92,7 +85,7 @@ def judge(
         if asked.why is not None:
             return dataclasses.replace(running, state=asked.state, error=_asked_end(asked.why, outcome))
         if outcome.error is not None:
-            return dataclasses.replace(running, state="failed", error=outcome.error)
+            return dataclasses.replace(running, state=outcome.ended_as, error=outcome.error)
         if outcome.code == STOPPED_EXIT_CODE:
             error = ErrorRecord("killed", "stopped by a signal that this program did not send")
             return dataclasses.replace(running, state="preempted", error=error)
@@ -225,16 +218,16 @@ class ActiveJob:
             self._stop_at = now + DUMP_SECONDS
 
     def look(self) -> bool:
-        """Cap its logs; whether its process is another one than was recorded."""
+        """Cap its logs; whether it got on, or its process is another one than was recorded."""
         self.logs.cap()
-        before, place = self.status, self.handle.placement
-        self.status = dataclasses.replace(before, pid=place.pid, start=place.start)
+        before = self.status
+        self.status = placed(before, self.handle)
         return self.status != before
 
     @property
     def attempt(self) -> AttemptFolder:
         """The try that runs."""
-        return self.handle.chain[0].attempt
+        return self.handle.job.attempt
 
     @property
     def outcome(self) -> Outcome:
@@ -257,6 +250,15 @@ class ActiveJob:
         """Whether its stage got to a first step."""
         progress = read_progress(self.job.folder.progress)
         return progress is not None and progress.step > 0
+
+
+def placed(status: StatusRecord, handle: Handle) -> StatusRecord:
+    """The status of a job that was submitted, with what is known by now of where it runs."""
+    place = handle.placement
+    state = handle.standing
+    started = status.started or (None if state == "queued" else utc_now())
+    gpus = place.lease.gpus or status.gpus
+    return dataclasses.replace(status, state=state, started=started, pid=place.pid, start=place.start, gpus=gpus)
 
 
 def _sign(path: Path) -> Sign:

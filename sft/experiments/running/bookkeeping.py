@@ -17,7 +17,7 @@ from sft.experiments.running.summary import RunFacts, RunSummary
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord, read_status
-from sft.runs.states import FINISHED, LOST, STOPPED, runs_again
+from sft.runs.states import FINISHED, LOST, STOPPED, UNDER_WAY, runs_again
 
 UNWRITTEN = "the disk is full: the last states of {count} stages could not be written. Free space and run again."
 
@@ -33,7 +33,7 @@ class Earlier:
     left: dict[Path, StatusRecord] = field(default_factory=dict)
     """Failed, and not tried again."""
     lost: list[PlannedJob] = field(default_factory=list)
-    """Ran when their runner was killed."""
+    """Were under way when their runner was killed."""
     blocked: list[PlannedJob] = field(default_factory=list)
     """Did not run, because of a failure that may be gone."""
 
@@ -70,8 +70,14 @@ class Ledger:
         self._summary = RunSummary()
         self.halt = Halt(fail_fast=settings.fail_fast)
 
-    def begin(self, work: Workload) -> Earlier:
-        """Take the jobs that are needed and what earlier runs left of them; returns the latter."""
+    def begin(self, work: Workload, still_runs: Callable[[PlannedJob], bool] = lambda _job: False) -> Earlier:
+        """Take the jobs that are needed and what earlier runs left of them; returns the latter.
+
+        Args:
+            work: what is to be done.
+            still_runs: whether a job that was under way when its runner ended is so still, or has ended since, and
+                will be reported as one of this run.
+        """
         needed = work.needed
         self._summary.reused = work.idle
         earlier = look_back(needed, retry_failed=self._retry_failed)
@@ -80,6 +86,7 @@ class Ledger:
         self._display.began(work)
         if needed:
             self._display.opened(RunFacts(work.experiments, needed, earlier.statuses, frozenset(earlier.left)))
+        earlier.lost = [job for job in earlier.lost if not still_runs(job)]
         for job in earlier.lost:
             # It runs no more, whatever comes of it in this run.
             status = earlier.statuses[job.folder.path]
@@ -119,8 +126,18 @@ class Ledger:
         """Have nothing in the way of the records of a job that is about to start."""
         self._journal.make_room(job.folder)
 
+    def chain(self, job: PlannedJob) -> list[PlannedJob]:
+        """A ready job and all that need nothing but it, or each other, each after what it needs."""
+        return self._schedule.chain(job)
+
+    def take_back(self, job: PlannedJob, status: StatusRecord) -> None:
+        """A job that was submitted together with what it needs was not begun."""
+        self._schedule.take_back(job)
+        if job.folder.path not in self._summary.failed:
+            self._tell(job, dataclasses.replace(status, state="pending"))
+
     def started(self, job: PlannedJob, status: StatusRecord) -> None:
-        """A job runs."""
+        """A job was submitted."""
         self._schedule.start(job)
         self._journal.record(job.folder, status)
         self._display.started(job, status)
@@ -213,7 +230,7 @@ def look_back(needed: Mapping[Path, PlannedJob], *, retry_failed: bool) -> Earli
         found.statuses[path] = status
         if status.stage != stage:
             found.blocked.append(job)
-        elif status.state == "running":
+        elif status.state in UNDER_WAY:
             found.lost.append(job)
         elif not retry_failed and not runs_again(status, stage):
             found.left[path] = status

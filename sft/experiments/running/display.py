@@ -7,7 +7,8 @@ from typing import Protocol
 from sft.experiments.running.schedule import Workload
 from sft.experiments.running.summary import RunFacts
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.records import ProgressRecord, StatusRecord
+from sft.runs.progress import ProgressRecord
+from sft.runs.records import StatusRecord
 
 
 @dataclass(frozen=True)

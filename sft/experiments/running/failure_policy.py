@@ -11,7 +11,7 @@ from sft.runs.records import STAGES, StageName, State, StatusRecord
 from sft.runs.states import is_own_failure
 from sft.wording import without_numbers
 
-PASSING: frozenset[ErrorKind] = frozenset({"network", "oom_host", "killed"})
+PASSING: frozenset[ErrorKind] = frozenset({"network", "oom_host", "killed", "node_lost", "timeout"})
 """Kinds that may be gone a moment later."""
 
 MAX_PREEMPTED = 20

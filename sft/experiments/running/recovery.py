@@ -16,7 +16,7 @@ from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JOB_STAGES, State, read_status, write_record
-from sft.runs.states import LOST, standing_of
+from sft.runs.states import LOST, UNDER_WAY, standing_of
 from sft.wording import shown_path
 
 SETTLED_SECONDS = 60.0
@@ -76,7 +76,7 @@ def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say:
 def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> None:
     """Say of a stage whose runner was killed that it does not run, where nothing else will say so."""
     status = read_status(folder.status)
-    if status is None or status.state != "running":
+    if status is None or status.state not in UNDER_WAY:
         return
     found = standing_of(folder, is_locked=False).state
     state: State = "interrupted" if found == "lost" else "predicted" if found == "predicted" else "done"

@@ -2,11 +2,12 @@
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from sft.exceptions import MACHINE_ERRNOS, NO_SPACE_ERRNOS, SftError
-from sft.experiments.executors.protocol import Executor, JobAttempt, Outcome, Request
-from sft.experiments.running.attempt import ActiveJob, Limits, Watch, judge, log_of, prepare
+from sft.experiments.executors.protocol import Executor, Handle, JobAttempt, Outcome, Request
+from sft.experiments.running.attempt import ActiveJob, Limits, Watch, judge, log_of, placed, prepare
 from sft.experiments.running.board_refresh import BoardRefresh, StartBoard
 from sft.experiments.running.bookkeeping import Ledger
 from sft.experiments.running.crash_report import crashed
@@ -23,7 +24,7 @@ from sft.runs.attempts import number_of
 from sft.runs.events import utc_now
 from sft.runs.fence import require_in_place
 from sft.runs.files import ResultsFolder
-from sft.runs.records import LOADING_STAGES, ErrorRecord, StatusRecord
+from sft.runs.records import LOADING_STAGES, ErrorRecord, StatusRecord, read_status
 from sft.runs.states import FINISHED
 
 STOPPING = "{name}: stopping {count} running, at most {grace:g} s; once more ends them at once"
@@ -65,7 +66,7 @@ class Runner:
         """
         with self._stops:
             try:
-                earlier = self._ledger.begin(work)
+                earlier = self._ledger.begin(work, self._adopt)
                 for job in earlier.lost:
                     self._close_lost(job)
                 self._loop()
@@ -93,7 +94,7 @@ class Runner:
             if not self._stops.heeded:
                 self._heed_signals()  # one that went to every process must be known before what it ended is judged
             for handle in ended:
-                self._end(self._active.pop(handle.chain[0].folder.path))
+                self._end(self._active.pop(handle.job.folder.path))
             now = time.monotonic()
             for active in self._active.values():
                 active.check_limits(now, self._settings.grace)
@@ -151,32 +152,59 @@ class Runner:
         return known[1]
 
     def _start(self, job: PlannedJob) -> None:
-        memory_step = self._ledger.tries_of(job).memory_step
-        status = StatusRecord("running", job.record.stage, memory_step=memory_step)
+        chain = self._ledger.chain(job) if self._executor.takes_chains else [job]
         try:
-            self._ledger.make_room(job)
-            attempt = prepare(job, memory_step)
-            handle = self._executor.submit([JobAttempt(job.folder, attempt)], self._request(job))
+            links = [self._prepared(link) for link in chain]
+            handles = self._executor.submit(links, self._request_of(chain))
         except OSError as error:
             if error.errno not in NO_SPACE_ERRNOS:
                 raise
             written = error.filename or "the records of the job"
             no_space = ErrorRecord("disk_full", f"no space left while writing {written}")
-            self._ledger.refuse(job, dataclasses.replace(status, state="failed", error=no_space))
+            status = StatusRecord("failed", job.record.stage, error=no_space)
+            self._ledger.refuse(job, dataclasses.replace(status, memory_step=self._ledger.tries_of(job).memory_step))
             return
-        place = handle.placement
-        status = dataclasses.replace(
-            status,
-            attempt=number_of(attempt),
-            started=utc_now(),
-            pid=place.pid,
-            start=place.start,
-            gpus=place.lease.gpus or (),
+        queued = utc_now()
+        for link, handle in zip(chain, handles, strict=True):
+            memory_step = self._ledger.tries_of(link).memory_step
+            status = StatusRecord("queued", link.record.stage, number_of(handle.job.attempt), memory_step=memory_step)
+            self._take(link, handle, placed(dataclasses.replace(status, queued=queued), handle))
+
+    def _prepared(self, job: PlannedJob) -> JobAttempt:
+        self._ledger.make_room(job)
+        return JobAttempt(job.folder, prepare(job, self._ledger.tries_of(job).memory_step))
+
+    def _request_of(self, chain: Sequence[PlannedJob]) -> Request:
+        """What one place must have for all of a chain."""
+        requests = [self._request(job) for job in chain]
+        if not self._executor.takes_chains:
+            return requests[0]
+        costs = [self._around.cost(job) for job in chain]
+        known = [seconds for seconds in costs if seconds is not None]
+        return Request(
+            gpus=max(request.gpus for request in requests),
+            own_gpus=any(request.own_gpus for request in requests),
+            alone=any(request.alone for request in requests),
+            has_model=any(request.has_model for request in requests),
+            seconds=sum(known) if len(known) == len(costs) else None,
         )
+
+    def _take(self, job: PlannedJob, handle: Handle, status: StatusRecord) -> None:
+        """Look after a job that was submitted."""
         watch = Watch(self._limits, job.record.stage, time.monotonic())
-        logs = Logs(attempt, self._around.log_size)
+        logs = Logs(handle.job.attempt, self._around.log_size)
         self._active[job.folder.path] = ActiveJob(job, handle, status, watch, logs)
         self._ledger.started(job, status)
+
+    def _adopt(self, job: PlannedJob) -> bool:
+        """Take over a job that an earlier run submitted, where it still runs; whether it does."""
+        status = read_status(job.folder.status)
+        attempts = [attempt for attempt in job.folder.attempts() if status and number_of(attempt) == status.attempt]
+        handle = self._executor.adopt(JobAttempt(job.folder, attempts[0])) if attempts else None
+        if handle is None or status is None:
+            return False
+        self._take(job, handle, placed(status, handle))
+        return True
 
     # while they run, and at their end
 
@@ -194,6 +222,9 @@ class Runner:
         now = time.monotonic()
         active.logs.close(self._around.mask)
         outcome = active.outcome
+        if not outcome.was_begun and active.asked.why is None:
+            self._ledger.take_back(active.job, active.status)
+            return
         status = self._judged(active, outcome, now)
         end = End(
             status.state,
@@ -204,8 +235,8 @@ class Runner:
         )
         if status.state not in FINISHED:
             self._ledger.halt.tried(status, made_progress=active.made_progress)
-        was_stopped = active.asked.why is not None and status.state == active.asked.state
-        self._ledger.ended(active.job, status, None if was_stopped else end, now)
+        is_final = "interrupted" if active.asked.why is None else active.asked.state
+        self._ledger.ended(active.job, status, None if status.state == is_final else end, now)
 
     def _judged(self, active: ActiveJob, outcome: Outcome, now: float) -> StatusRecord:
         attempt, place = active.attempt, active.handle.placement

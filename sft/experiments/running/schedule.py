@@ -6,6 +6,7 @@ it), and an experiment that was begun is finished before the next.
 """
 
 import bisect
+import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,18 +145,48 @@ class Schedule:
         self._followers = _followers(self._jobs)
         self._ready = [(0, self._place[path], self._jobs[path]) for path, unmet in self._unmet.items() if not unmet]
         self._turns = {job.folder.path: turn for turn, _, job in self._ready}
+        self._ahead: set[Path] = set()
+        """Jobs that were started together with what they still need."""
 
     @property
     def ready(self) -> list[PlannedJob]:
         """The jobs that may start now, first come first."""
         return [job for _, _, job in self._ready]
 
+    def chain(self, job: PlannedJob) -> list[PlannedJob]:
+        """A ready job and all that need nothing but it, or each other, each after what it needs."""
+        found = {job.folder.path: job}
+        places: list[tuple[int, Path]] = []
+        self._offer(job.folder.path, found, places)
+        while places:
+            _, path = heapq.heappop(places)
+            if path not in found:
+                found[path] = self._jobs[path]
+                self._offer(path, found, places)
+        return list(found.values())
+
+    def _offer(self, path: Path, found: Mapping[Path, PlannedJob], places: list[tuple[int, Path]]) -> None:
+        """Take what can follow the last one found by its place in the order."""
+        for follower in self._followers.get(path, ()):
+            unmet = self._unmet.get(follower)
+            if unmet and follower not in self._ahead and unmet <= found.keys():
+                heapq.heappush(places, (self._place[follower], follower))
+
     def start(self, job: PlannedJob) -> None:
-        """Take a job out of the ready ones."""
+        """Take a job out of the ready ones, or out of those that wait."""
         path = job.folder.path
         turn = self._turns.pop(path, None)
+        if turn is None and self._unmet.get(path):
+            self._ahead.add(path)
         if turn is not None:
             del self._ready[bisect.bisect_left(self._ready, (turn, self._place[path]), key=lambda entry: entry[:2])]
+
+    def take_back(self, job: PlannedJob) -> None:
+        """A job that was started together with others was not begun; it waits for what it needs as before."""
+        path = job.folder.path
+        self._ahead.discard(path)
+        if path in self._unmet and not self._unmet[path]:
+            self.put_back(job)
 
     def put_back(self, job: PlannedJob, turn: int = 0) -> None:
         """Make a started job ready again.
@@ -174,7 +205,7 @@ class Schedule:
             unmet = self._unmet.get(follower)
             if unmet and job.folder.path in unmet:
                 unmet.remove(job.folder.path)
-                if not unmet:
+                if not unmet and follower not in self._ahead:
                     self.put_back(self._jobs[follower])
 
     def fail(self, job: PlannedJob) -> list[PlannedJob]:

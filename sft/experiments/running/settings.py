@@ -45,9 +45,6 @@ class RunSettings(ExecutorOptions):
     stall_timeout: float | None = None
     """Seconds a stage may take without progress; default no limit."""
 
-    grace: float = 30.0
-    """Seconds between the request to stop and SIGKILL."""
-
     retries: int = 1
     """Further tries of a stage that failed for a passing reason."""
 

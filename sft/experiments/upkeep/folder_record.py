@@ -7,7 +7,8 @@ from sft.experiments.upkeep.results_view import ResultsView, name_of, unreadable
 from sft.experiments.upkeep.verification import DamagedJob, Verification
 from sft.runs.experiments import ListedExperiment
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import StageName, StatusRecord, read_progress
+from sft.runs.progress import read_progress
+from sft.runs.records import StageName, StatusRecord
 from sft.runs.states import ORDER, Standing
 
 

@@ -12,6 +12,7 @@ from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
 from sft.runs.records import JOB_STAGES, StageName, StatusRecord, read_job, read_json_or_none
+from sft.runs.states import UNDER_WAY
 from sft.wording import shown_path, some
 
 SHOWN = 10
@@ -45,12 +46,12 @@ class ResultsView:
         return [(stage, folder) for stage in JOB_STAGES for folder in self.results.job_folders(stage)]
 
     def running(self) -> list[tuple[StageName, JobFolder, StatusRecord]]:
-        """The jobs that run now."""
+        """The jobs that were submitted and have not ended."""
         found = ((stage, folder, self.standings.of(folder)) for stage, folder in self.jobs())
         return [
             (stage, folder, standing.status)
             for stage, folder, standing in found
-            if standing.state == "running" and standing.status is not None
+            if standing.state in UNDER_WAY and standing.status is not None
         ]
 
     def baselines(self) -> list[JobFolder]:

@@ -16,12 +16,12 @@ from sft.experiments.running.stage_size import StageWork
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ID_DIGITS
 from sft.runs.records import StatusRecord
-from sft.runs.states import FAILED, FINISHED, STOPPED, ExperimentState, reason
+from sft.runs.states import FAILED, FINISHED, STOPPED, UNDER_WAY, ExperimentState, reason
 from sft.wording import duration, one_line
 
 KEPT_ENDS = 20
 
-COUNTED: tuple[ExperimentState, ...] = ("predicted", *FAILED, *STOPPED, "running", "waiting")
+COUNTED: tuple[ExperimentState, ...] = ("predicted", *FAILED, *STOPPED, *UNDER_WAY, "waiting")
 """Beside those that are done."""
 
 
@@ -73,23 +73,28 @@ class GridProgress:
         self.running[path] = RunningJob(job, status, None, 0.0)
         self._paces.pop(path, None)
         self._started.add(path)
-        self._at_once = max(self._at_once, len(self.running))
+        self._count_running()
         for name in self.users(job):
-            self._move(name, "running")
+            self._move(name, self._state_of(name))
 
     def ticked(self, running: Sequence[RunningJob]) -> None:
         """Take what runs now."""
         for item in running:
             path, progress = item.job.folder.path, item.progress
+            before = self.running.get(path)
             self.running[path] = item
+            if before is None or before.status.state != item.status.state:
+                for name in self.users(item.job):
+                    self._put_back(name)
             if progress is not None and progress.total:
                 self._paces.setdefault(path, (progress.step, item.seconds))
+        self._count_running()
 
     def ended(self, job: PlannedJob, status: StatusRecord) -> None:
         """A job ended, will not start, or was put back."""
         path = job.folder.path
         self.running.pop(path, None)
-        if status.state in ("pending", "running"):
+        if status.state in ("pending", *UNDER_WAY):
             for name in self.users(job):
                 self._put_back(name)
             return
@@ -113,9 +118,10 @@ class GridProgress:
         return job.folder.path in self._started
 
     def job_of(self, name: str) -> RunningJob | None:
-        """The job of an experiment that runs now."""
+        """The job of an experiment that runs now, or is nearest to it."""
         found = (self.running.get(job.folder.path) for job in self.experiments.get(name, ()))
-        return next((item for item in found if item is not None), None)
+        under_way = [item for item in found if item is not None]
+        return min(under_way, key=lambda item: UNDER_WAY.index(item.status.state), default=None)
 
     def seconds_left_of(self, item: RunningJob) -> float | None:
         """How long a running job may still take: by its pace, else by what others like it took."""
@@ -142,7 +148,15 @@ class GridProgress:
         return self.experiments[name][-1].folder.path == path
 
     def _put_back(self, name: str) -> None:
-        self._move(name, "waiting" if self.job_of(name) is None else "running")
+        self._move(name, self._state_of(name))
+
+    def _state_of(self, name: str) -> ExperimentState:
+        item = self.job_of(name)
+        return "waiting" if item is None else item.status.state
+
+    def _count_running(self) -> None:
+        running = sum(item.status.state == "running" for item in self.running.values())
+        self._at_once = max(self._at_once, running)
 
     def _end(self, name: str, state: ExperimentState) -> None:
         if self.states[name] != state:

@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 
 from sft.exceptions import MachineError
-from sft.runs.records import (
-    ErrorRecord,
-    JobRecord,
-    ProgressRecord,
-    StatusRecord,
-    read_error,
-    read_job,
-    read_progress,
-    read_status,
-    write_record,
-)
+from sft.runs.progress import ProgressRecord, read_progress
+from sft.runs.records import ErrorRecord, JobRecord, StatusRecord, read_error, read_job, read_status, write_record
 
 JOB = JobRecord(
     stage="infer",

@@ -17,7 +17,8 @@ from sft.processes.fault_injection import VARIABLE
 from sft.runs.attempts import begin_attempt
 from sft.runs.files import JobFolder
 from sft.runs.manifest import finished_files, is_done
-from sft.runs.records import JobRecord, read_error, read_progress, write_record
+from sft.runs.progress import read_progress
+from sft.runs.records import JobRecord, read_error, write_record
 from sft.worker import job as job_module
 from sft.worker.job import run_job, settle_threads
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from sft.exceptions import MachineError
+from sft.exceptions import MachineError, UserError
 from sft.experiments.executors.handle import LocalHandle, Submission
 from sft.experiments.executors.local.dealing import Dealing
 from sft.experiments.executors.local.gpu_memory import GpuMemory, taken_by_others
@@ -31,6 +31,7 @@ from sft.experiments.executors.warm import Preload, preload_of
 from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.processes.memory import oom_kills, peak_memory
+from sft.runs.records import UnderWay
 
 LOOK_SECONDS = 1.0
 """Between two looks at the memory of the workers."""
@@ -41,16 +42,19 @@ REST_SECONDS = 0.1
 class LocalJob:
     """A job on this machine, with its lease and what was seen of its memory."""
 
-    def __init__(
-        self, chain: Sequence[JobAttempt], process: LocalHandle, grant: Grant, kills_before: int | None
-    ) -> None:
-        self.chain = chain
+    def __init__(self, job: JobAttempt, process: LocalHandle, grant: Grant, kills_before: int | None) -> None:
+        self.job = job
         self.process = process
         self.grant = grant
         self._kills_before = kills_before
         """Processes that the system had killed for want of memory when it began."""
         self._peak_bytes: int | None = None
         self._outcome: Outcome | None = None
+
+    @property
+    def standing(self) -> UnderWay:
+        """It has its place at once."""
+        return "running"
 
     @property
     def placement(self) -> Placement:
@@ -106,6 +110,8 @@ class LocalExecutor:
             processes: starts the jobs; default guarded processes of this machine.
         """
         self._options = options or ExecutorOptions()
+        for name in self._options.executor_options:
+            raise UserError(f"--executor-option {name}: goes with a cluster, which --executor names")
         self._say = say
         self._finds_machine = machine is None
         self._processes = processes
@@ -155,7 +161,15 @@ class LocalExecutor:
         """Those that can start now, by priority; GPUs are kept for one that needs several."""
         return self._dealing.round(waiting, request_of, self._gpu_memory.resting)
 
-    def submit(self, chain: Sequence[JobAttempt], request: Request) -> LocalJob:
+    @property
+    def takes_chains(self) -> bool:
+        """No: the server of warm starts outlives each job anyway, and nobody waits for this machine."""
+        return False
+
+    def adopt(self, job: JobAttempt) -> None:
+        """Nothing: what runs here ends with the run that started it."""
+
+    def submit(self, chain: Sequence[JobAttempt], request: Request) -> Sequence[LocalJob]:
         """Start a single job with a lease of this machine."""
         if len(chain) != 1:
             raise ValueError(f"this machine runs single jobs, not a chain of {len(chain)}")
@@ -168,8 +182,8 @@ class LocalExecutor:
         except OSError:
             self._leases.release(grant)
             raise
-        job = self._jobs[process] = LocalJob(chain, process, grant, kills)
-        return job
+        job = self._jobs[process] = LocalJob(chain[0], process, grant, kills)
+        return [job]
 
     def ended(self, timeout: float) -> Sequence[LocalJob]:
         """The jobs that have ended; returns early where GPUs rest."""

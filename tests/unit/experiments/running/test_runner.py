@@ -22,7 +22,8 @@ from sft.experiments.running.settings import RunSettings, Surroundings
 from sft.experiments.running.summary import RunSummary
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
-from sft.runs.records import ErrorRecord, ProgressRecord, StatusRecord, read_job, read_status, write_record
+from sft.runs.progress import ProgressRecord
+from sft.runs.records import ErrorRecord, StatusRecord, read_job, read_status, write_record
 from tests.support.fake_executor import FakeBoard, FakeExecutor, Shown, chain, fail, fail_times, job, run_on, succeed
 
 

@@ -11,7 +11,8 @@ from sft.experiments.running.schedule import workload
 from sft.experiments.running.stage_costs import StageCosts
 from sft.experiments.running.summary import RunFacts
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.records import ErrorRecord, ProgressRecord, State, StatusRecord
+from sft.runs.progress import ProgressRecord
+from sft.runs.records import ErrorRecord, State, StatusRecord
 from sft.terminal.live.lines import LineDisplay, display_for
 from sft.terminal.live.table_display import LiveDisplay
 

@@ -8,7 +8,8 @@ from sft.experiments.running.display import RunningJob
 from sft.experiments.running.schedule import workload
 from sft.experiments.running.stage_costs import StageCosts
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.records import ErrorRecord, ProgressRecord, StageName, State, StatusRecord
+from sft.runs.progress import ProgressRecord
+from sft.runs.records import ErrorRecord, StageName, State, StatusRecord
 from sft.terminal.live.progress import GridProgress, TimeLeft
 
 Chain = Callable[..., list[PlannedJob]]

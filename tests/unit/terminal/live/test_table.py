@@ -10,7 +10,8 @@ from sft.experiments.running.schedule import workload
 from sft.experiments.running.stage_costs import StageCosts
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
-from sft.runs.records import ErrorRecord, JobRecord, ProgressRecord, State, StatusRecord
+from sft.runs.progress import ProgressRecord
+from sft.runs.records import ErrorRecord, JobRecord, State, StatusRecord
 from sft.terminal.live.progress import GridProgress, failure_line
 from sft.terminal.live.table import cut_middle, frame, gpus_text
 

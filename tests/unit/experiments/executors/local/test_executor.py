@@ -69,7 +69,7 @@ def attempt(folder: Path, name: str) -> JobAttempt:
 
 def start_all(made: LocalExecutor, folder: Path, names: Sequence[str], request: Request) -> list[Any]:
     """Submit what can start of these."""
-    return [made.submit([attempt(folder, name)], request) for name in made.startable(names, lambda _: request)]
+    return [made.submit([attempt(folder, name)], request)[0] for name in made.startable(names, lambda _: request)]
 
 
 def test_a_job_is_told_its_place_and_its_end_what_was_seen(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""What the executor of chains asks of a cluster."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from sft.experiments.executors.protocol import MemorySeen, Outcome, Request
+from sft.runs.records import ErrorRecord
+
+EndedAs = Literal["failed", "timeout", "preempted", "interrupted"]
+
+
+class NoAnswer(Exception):
+    """The cluster did not answer; it may a moment later, and nothing follows from it for any job."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How a submission stands, as the cluster tells it."""
+
+    standing: Literal["queued", "running", "ended"]
+    error: ErrorRecord | None = None
+    """Why it ended, where that was not by its own doing."""
+    ended_as: EndedAs = "failed"
+    host: str | None = None
+
+    def outcome(self, code: int, message: str) -> Outcome:
+        """Of a job that has left no word of its own."""
+        error = self.error or ErrorRecord("node_lost", message)
+        return Outcome(code, error, MemorySeen(), ended_as=self.ended_as if self.error is not None else "failed")
+
+
+class Cluster(Protocol):
+    """Places where a command can be run; everything is called from one thread."""
+
+    name: str
+    """As in the registry of executors."""
+
+    gpus: int
+    """The most GPUs that a job can be given."""
+
+    at_once: int
+    """Submissions that may wait or run at the same time."""
+
+    threads: int
+    """Of the computations of a job."""
+
+    def check(self, requests: Collection[Request]) -> None:
+        """Find out whether there is a cluster, and whether it can ever give what is asked for.
+
+        Raises:
+            UserError: an option names what is not there.
+            MachineError: there is no cluster, or nobody has what is asked for.
+        """
+        ...
+
+    def submit(self, name: str, command: Sequence[str], log: Path, request: Request, grace: float) -> str:
+        """Have a command run.
+
+        Args:
+            name: that no other submission has.
+            command: its words.
+            log: where its output goes.
+            request: what its place must have.
+            grace: seconds before the end of its time, or of its place, at which it is sent SIGTERM.
+
+        Returns:
+            What the cluster calls it.
+
+        Raises:
+            NoAnswer: it may or may not have been submitted.
+            MachineError: it was refused.
+        """
+        ...
+
+    def find(self, name: str) -> str | None:
+        """What the cluster calls a submission; None where it knows none of that name.
+
+        Raises:
+            NoAnswer: as it says.
+        """
+        ...
+
+    def look(self, ids: Collection[str]) -> Mapping[str, Seen]:
+        """How submissions stand; those that are not known any more are left out.
+
+        Raises:
+            NoAnswer: as it says.
+        """
+        ...
+
+    def cancel(self, ids: Collection[str]) -> None:
+        """End submissions with all their processes, whatever they do.
+
+        Raises:
+            NoAnswer: as it says.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the cluster; what was submitted is ended or not as it does with those who leave."""
+        ...

@@ -1,0 +1,269 @@
+"""The executor of clusters: hands over chains of jobs, and learns by files what becomes of each."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from sft.exceptions import MachineError
+from sft.experiments.executors.chains.cluster import Cluster, NoAnswer, Seen
+from sft.experiments.executors.chains.handle import LOST_CODE, ChainHandle, Submitted
+from sft.experiments.executors.guarded_process import worker_command
+from sft.experiments.executors.protocol import (
+    Capacity,
+    ExecutorOptions,
+    Item,
+    JobAttempt,
+    MemorySeen,
+    Outcome,
+    Request,
+)
+from sft.experiments.executors.waiting import Waiter
+from sft.pipeline.gpus import gpus_needed
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.chains import Chain, Link, Submission, SubmittedTry, needs_within, read, write_chain
+from sft.runs.records import write_record
+
+FILE_SECONDS = 0.5
+"""Between two looks at the files of what runs."""
+SOON_SECONDS, LATE_SECONDS = 2.0, 30.0
+"""Between two questions to the cluster: while something starts or stops, and while all runs."""
+PATIENCE_SECONDS = 60.0
+"""How long the last files of a chain that has ended may take to appear: so long do network disks remember that
+something is not there.
+"""
+RESUBMIT_SECONDS = 10.0
+Answer = TypeVar("Answer")
+
+
+class ChainExecutor:
+    """Runs jobs on a cluster; everything is to be called from one thread."""
+
+    takes_chains = True
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        options: ExecutorOptions,
+        say: Callable[[str], None],
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Nothing is asked or submitted yet.
+
+        Args:
+            cluster: where chains run.
+            options: how their processes are started and stopped.
+            say: called with a line for the user.
+            patience: seconds in which the last files of an ended chain are waited for.
+        """
+        self._cluster = cluster
+        self._options = options
+        self._say = say
+        self._patience = patience
+        self._waiter = Waiter()
+        self._chains: dict[str, Submitted] = {}
+        self._needs: Mapping[Path, Sequence[Path]] = {}
+        self._next_look = 0.0
+        self._is_silent = False
+        """Whether the user knows that the cluster does not answer."""
+
+    def expect(self, jobs: Sequence[PlannedJob]) -> None:
+        """Have the cluster asked whether it can give what the jobs need."""
+        self._needs = {job.folder.path: job.needs for job in jobs}
+        stages = ((job.record.stage, job.record.config) for job in jobs)
+        needed = {Request(gpus_needed(stage, config, self._cluster.gpus)) for stage, config in stages}
+        self._cluster.check(needed)
+
+    def warnings(self, experiments: Mapping[str, Sequence[PlannedJob]], reused: Collection[Path]) -> list[str]:
+        """None: what a place gives is known when a job is there."""
+        return []
+
+    def capacity(self) -> Capacity:
+        """Full when as many submissions wait or run as may."""
+        return Capacity(self._cluster.gpus, is_full=len(self._chains) >= self._cluster.at_once)
+
+    def startable(self, waiting: Sequence[Item], request_of: Callable[[Item], Request]) -> Iterator[Item]:
+        """As many as may be handed over, first come first; the cluster has its own order."""
+        for item in list(waiting):
+            if self.capacity().is_full:
+                return
+            yield item
+
+    def submit(self, chain: Sequence[JobAttempt], request: Request) -> Sequence[ChainHandle]:
+        """Write what is to run where, then hand it over; without an answer it is handed over later."""
+        self._waiter.hear_signals()
+        first = SubmittedTry(chain[0].attempt.path)
+        key, attempt = chain[0].folder.path.name, first.path.name
+        name = f"sft-{key}-{attempt}-{secrets.token_hex(4)}"
+        submitted = Submitted(name, first.chain.absolute(), request)
+        folders = [job.folder.path for job in chain]
+        needs = needs_within(folders, [self._needs.get(folder, ()) for folder in folders])
+        links = [Link(job.folder.path, job.attempt.path.name, need) for job, need in zip(chain, needs, strict=True)]
+        options = self._options
+        write_chain(
+            Chain(
+                tuple(links),
+                options.start,
+                options.start_timeout,
+                options.fork_timeout,
+                threads=self._cluster.threads,
+                grace=options.grace,
+                folder=os.getcwd(),
+            ),
+            first.chain,
+        )
+        submitted.handles = [ChainHandle(job, submitted) for job in chain]
+        self._note(submitted)
+        self._chains[submitted.name] = submitted
+        self._hand_over(submitted, time.monotonic())
+        self._next_look = min(self._next_look, time.monotonic() + SOON_SECONDS)
+        return submitted.handles
+
+    def adopt(self, job: JobAttempt) -> ChainHandle | None:
+        """The handle of a job that an earlier run handed to this cluster."""
+        record = read(SubmittedTry(job.attempt.path).submission, Submission)
+        if record is None or record.executor != self._cluster.name:
+            return None
+        known = self._chains.get(record.name)
+        if known is None:
+            try:
+                found = record.id or self._cluster.find(record.name)
+            except NoAnswer as error:
+                raise MachineError(
+                    f"{self._cluster.name} does not answer ({error}), and stages of an earlier run may still be "
+                    "running there; run the same command when it does"
+                ) from None
+            if found is None:
+                return None
+            known = Submitted(record.name, (job.attempt.path / record.chain).resolve(), Request(), found)
+            self._chains[known.name] = known
+        self._waiter.hear_signals()
+        handle = ChainHandle(job, known)
+        known.handles.append(handle)
+        self._next_look = 0.0
+        return handle
+
+    def ended(self, timeout: float) -> Sequence[ChainHandle]:
+        """What has ended since the last call."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = self._look(time.monotonic())
+            now = time.monotonic()
+            if found or now >= deadline:
+                return found
+            if self._waiter.wait(min(FILE_SECONDS, deadline - now)):
+                return []
+
+    def close(self) -> None:
+        """End everything that still runs."""
+        running = [chain.id for chain in self._chains.values() if chain.id is not None and chain.left]
+        if running:
+            self._ask(lambda: self._cluster.cancel(running))
+        self._chains = {}
+        self._cluster.close()
+        self._waiter.close()
+
+    # one round
+
+    def _look(self, now: float) -> list[ChainHandle]:
+        found: list[ChainHandle] = []
+        if now >= self._next_look:
+            self._ask_cluster(now)
+        for chain in list(self._chains.values()):
+            self._heed(chain, now)
+            found += [handle for handle in chain.left if handle.look()]
+            found += self._lost(chain, now)
+            if not chain.left:
+                del self._chains[chain.name]
+        return found
+
+    def _ask_cluster(self, now: float) -> None:
+        handed = {chain.id: chain for chain in self._chains.values() if chain.id is not None}
+        told = self._ask(lambda: self._cluster.look(handed)) if handed else {}
+        for identity, chain in () if told is None else handed.items():
+            chain.seen = told.get(identity, Seen("ended"))
+            if chain.seen.standing != "ended":
+                chain.gone_since = None
+            elif chain.gone_since is None:
+                chain.gone_since = now
+        settled = all(chain.has_begun and chain.cancel_at == float("inf") for chain in self._chains.values())
+        self._next_look = now + (LATE_SECONDS if settled and told is not None else SOON_SECONDS)
+
+    def _heed(self, chain: Submitted, now: float) -> None:
+        """Hand it over, or end it, where that is due."""
+        if chain.id is None and now >= chain.try_at and chain.cancel_at > now:
+            self._hand_over(chain, now)
+        if now < chain.cancel_at:
+            return
+        chain.cancel_at = now + SOON_SECONDS
+        self._next_look = min(self._next_look, now + SOON_SECONDS)
+        if chain.id is None:
+            chain.id = self._ask(lambda: self._cluster.find(chain.name))
+        identity = chain.id
+        if identity is not None:
+            self._ask(lambda: self._cluster.cancel([identity]))
+        elif not self._is_silent:
+            chain.gone_since = now - self._patience  # it was never handed over
+
+    def _lost(self, chain: Submitted, now: float) -> list[ChainHandle]:
+        """Its jobs that have left no word though it has ended: the one that was running, and those after it."""
+        left = chain.left
+        if chain.gone_since is None or not left:
+            return []
+        if chain.has_begun and now < chain.gone_since + self._patience and not _is_explained(chain):
+            return []
+        seen = chain.seen or Seen("ended")
+        first, *others = left
+        first.finish(seen.outcome(LOST_CODE, f"its place on {self._cluster.name} was lost"))
+        for handle in others:
+            handle.finish(Outcome(LOST_CODE, None, MemorySeen(), was_begun=False))
+        return left
+
+    # asking
+
+    def _hand_over(self, chain: Submitted, now: float) -> None:
+        """Submit a chain, unless an earlier try, whose answer was not heard, has done so."""
+        chain.try_at = now + RESUBMIT_SECONDS
+        if chain.was_tried:
+            try:
+                chain.id = self._cluster.find(chain.name)
+            except NoAnswer as error:
+                self._tell_silence(error)
+                return
+        if chain.id is None:
+            chain.was_tried = True
+            command = worker_command("--chain", str(chain.file))
+            log = SubmittedTry(chain.file.parent).output
+            chain.id = self._ask(
+                lambda: self._cluster.submit(chain.name, command, log, chain.request, self._options.grace)
+            )
+        if chain.id is not None:
+            self._note(chain)
+
+    def _note(self, chain: Submitted) -> None:
+        for handle in chain.handles:
+            folder = handle.job.attempt.path.absolute()
+            file = os.path.relpath(chain.file, folder)
+            write_record(SubmittedTry(folder).submission, Submission(self._cluster.name, chain.name, file, chain.id))
+
+    def _ask(self, question: Callable[[], Answer]) -> Answer | None:
+        """The cluster's answer, None where it gives none."""
+        try:
+            answer = question()
+        except NoAnswer as error:
+            self._tell_silence(error)
+            return None
+        self._is_silent = False
+        return answer
+
+    def _tell_silence(self, error: NoAnswer) -> None:
+        if not self._is_silent:
+            self._is_silent = True
+            self._say(f"{self._cluster.name} does not answer and is asked again: {error}")
+
+
+def _is_explained(chain: Submitted) -> bool:
+    """Whether the cluster said why it ended it, so that no word of its own is to come."""
+    return chain.seen is not None and chain.seen.error is not None

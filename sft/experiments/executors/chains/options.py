@@ -1,0 +1,41 @@
+"""Options of clusters, as they are written on the command line."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sft.exceptions import UserError
+from sft.registry import unknown_name
+
+Options = TypeVar("Options", bound="ClusterOptions")
+
+
+class ClusterOptions(BaseModel):
+    """What all clusters take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    cpus_per_task: int = Field(default=1, ge=1)
+    """CPUs of a job, and threads of its computations: results are byte-equal for equal numbers of threads alone."""
+
+
+def options_of(kind: type[Options], written: Mapping[str, str]) -> Options:
+    """The options of a cluster.
+
+    Args:
+        kind: their class.
+        written: name -> value as text.
+
+    Raises:
+        UserError: there is no such option, or its value is none.
+    """
+    for name in written:
+        if name not in kind.model_fields:
+            raise UserError(f"--executor-option {unknown_name('option', name, kind.model_fields)}")
+    try:
+        return kind.model_validate(dict(written))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise UserError(f"--executor-option {name}={written[name]}: {first['msg']}") from None

@@ -1,0 +1,126 @@
+"""Slurm's own commands, and what they print as what it means here."""
+
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sft.exceptions import MachineError
+from sft.experiments.executors.chains.cluster import EndedAs, NoAnswer, Seen
+from sft.experiments.executors.slurm.options import SlurmOptions
+from sft.runs.records import ErrorRecord
+
+ANSWER_SECONDS = 60.0
+PASSING = (
+    "Unable to contact slurm controller",
+    "Socket timed out",
+    "Slurm controller not responding",
+    "Connection refused",
+    "Slurm temporarily unable to accept job",
+    "Transport endpoint is not connected",
+    "Zero Bytes were transmitted or received",
+    "slurm_load_jobs error: Unable",
+    "Resource temporarily unavailable",
+)
+"""Parts of messages after which the same command may do a moment later."""
+
+WAITS = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
+RUNS = ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED", "RESIZING")
+ENDS: Mapping[str, tuple[EndedAs, ErrorRecord | None]] = {
+    "COMPLETED": ("failed", None),
+    "FAILED": ("failed", None),
+    "TIMEOUT": (
+        "timeout",
+        ErrorRecord("timeout", "Slurm's time limit was reached (--executor-option time)"),
+    ),
+    "DEADLINE": ("timeout", ErrorRecord("timeout", "Slurm's deadline was reached")),
+    "OUT_OF_MEMORY": ("failed", ErrorRecord("oom_host", "Slurm ended it for its memory (--executor-option mem)")),
+    "NODE_FAIL": ("failed", ErrorRecord("node_lost", "its node failed")),
+    "BOOT_FAIL": ("failed", ErrorRecord("node_lost", "its node did not start")),
+    "PREEMPTED": ("preempted", ErrorRecord("killed", "Slurm gave its place to another job")),
+    "REVOKED": ("preempted", ErrorRecord("killed", "Slurm moved it to another cluster")),
+    "CANCELLED": ("interrupted", ErrorRecord("killed", "it was cancelled in Slurm (scancel)")),
+}
+
+
+def seen_of(state: str, reason: str = "", host: str | None = None) -> Seen:
+    """What a state of Slurm means; it may be cut, have `+` at its end, or say by whom.
+
+    Args:
+        state: as squeue, sacct or scontrol prints it.
+        reason: why it waits.
+        host: where it runs.
+    """
+    word = state.split()[0].rstrip("+") if state.split() else ""
+    if word in WAITS:
+        return Seen("queued", host=None)
+    if word in RUNS:
+        return Seen("running", host=host)
+    ended_as, error = ENDS.get(word, ("failed", None))
+    if word == "FAILED" and "NonZeroExitCode" not in reason and reason not in ("", "None"):
+        error = ErrorRecord("node_lost", f"Slurm could not run it: {reason}")
+    return Seen("ended", error, ended_as, host)
+
+
+def answer(command: Sequence[str], text: str = "") -> str:
+    """What a command of Slurm prints.
+
+    Args:
+        command: its words.
+        text: of its input.
+
+    Raises:
+        NoAnswer: the controller cannot be reached now.
+        MachineError: it is not installed, or refuses.
+    """
+    try:
+        ended = subprocess.run(
+            list(command), input=text, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+        )
+    except FileNotFoundError:
+        raise MachineError(
+            f"{command[0]} is not installed here; run on a login node of the cluster, or choose another --executor"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise NoAnswer(f"{command[0]} printed nothing for {ANSWER_SECONDS:g} s") from None
+    if ended.returncode == 0:
+        return ended.stdout
+    told = (ended.stderr.strip() or ended.stdout.strip() or f"exit code {ended.returncode}").splitlines()
+    if any(part in line for part in PASSING for line in told):
+        raise NoAnswer(told[-1])
+    raise MachineError(f"{command[0]}: {'; '.join(line.removeprefix(f'{command[0]}: ') for line in told)}")
+
+
+def batch_command(
+    name: str, log: Path, options: SlurmOptions, gpus: int, seconds: float | None, grace: float
+) -> list[str]:
+    """The words of sbatch for one job, whose script comes by its input."""
+    words = {
+        "--job-name": name,
+        "--output": str(log),
+        "--open-mode": "append",
+        "--signal": f"B:TERM@{max(1, round(grace))}",
+        "--ntasks": "1",
+        "--cpus-per-task": str(options.cpus_per_task),
+        "--partition": options.partition,
+        "--account": options.account,
+        "--qos": options.qos,
+        "--time": options.time or (None if seconds is None else minutes_of(seconds, grace)),
+        "--mem": options.mem,
+        "--gres": options.gres_for(gpus),
+        "--constraint": options.constraint,
+    }
+    given = [f"{word}={value}" for word, value in words.items() if value is not None]
+    return ["sbatch", "--parsable", "--no-requeue", *given]
+
+
+def minutes_of(seconds: float, grace: float) -> str:
+    """A time limit for what is expected to take so long: three times that, with the grace and the start beside."""
+    return str(max(10, round((3 * seconds + grace + 120) / 60)))
+
+
+def script_of(command: Sequence[str], options: SlurmOptions) -> str:
+    """The script of one job; the command takes the place of the shell, so that Slurm's signals reach it."""
+    lines = ["#!/bin/sh", *([options.setup] if options.setup else [])]
+    words = " ".join(part for part in (options.prefix, shlex.join(command)) if part)
+    return "\n".join([*lines, f"exec {words}", ""])

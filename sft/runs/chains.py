@@ -1,0 +1,208 @@
+"""What a runner and a chain of jobs, somewhere on a cluster, tell each other by files in the folders of the tries.
+
+A chain is one or more jobs that run one after the other in one place, so that a queue is waited for once.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sft.exceptions import ErrorKind
+from sft.runs.atomic import write_json
+from sft.runs.files import AttemptFolder, JobFolder
+from sft.runs.records import MAX_BYTES, ErrorRecord, read_json_or_none, refuse_newer
+
+SCHEMA = 1
+Record = TypeVar("Record", bound="Submission | Begun | Ended | Orders")
+
+
+class SubmittedTry(AttemptFolder):
+    """The folder of a try that was submitted to a cluster."""
+
+    @property
+    def chain(self) -> Path:
+        """The jobs that run one after the other in one place, in the folder of the first."""
+        return self.path / "chain.json"
+
+    @property
+    def submission(self) -> Path:
+        """To whom it was submitted, under which name, and what they called it."""
+        return self.path / "submission.json"
+
+    @property
+    def begun(self) -> Path:
+        """Where its process was started."""
+        return self.path / "begun.json"
+
+    @property
+    def ended(self) -> Path:
+        """How its process ended."""
+        return self.path / "exit.json"
+
+    @property
+    def orders(self) -> Path:
+        """What the runner asks of it."""
+        return self.path / "stop.json"
+
+    @property
+    def output(self) -> Path:
+        """What the chain printed around its jobs, in the folder of the first."""
+        return self.path / "chain.log"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A job of a chain."""
+
+    folder: Path
+    """Of the job."""
+    attempt: str
+    """Name of the folder of its try."""
+    needs: tuple[int, ...] = ()
+    """The places in the chain of the jobs that it needs."""
+
+    @property
+    def job(self) -> JobFolder:
+        """Its folder."""
+        return JobFolder(self.folder)
+
+    @property
+    def tried(self) -> SubmittedTry:
+        """The folder of its try."""
+        return SubmittedTry(self.job.attempts_path / self.attempt)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Jobs that run one after the other, each in a process of its own."""
+
+    links: tuple[Link, ...]
+    start: str = "auto"
+    """How their processes start, as in the options of a run."""
+    start_timeout: float | None = None
+    fork_timeout: float | None = None
+    threads: int = 1
+    """Of the computations of each."""
+    grace: float = 30.0
+    """Seconds in which a job may save its work when the chain is asked to end."""
+    folder: str = ""
+    """Where the runner was started; relative paths in variables are meant from there."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A try as it was handed to a cluster; written before, and again with the id."""
+
+    executor: str
+    name: str
+    """That no other submission has: what it is found by when the answer was not heard."""
+    chain: str
+    """The file of the chain, relative to the folder of the try."""
+    id: str | None = None
+    """What the cluster calls it; None while nobody knows whether it got there."""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The process of a try."""
+
+    host: str
+    pid: int | None
+    start: str
+    threads: int | None
+    gpus: tuple[str, ...] | None
+    """As the environment shows them; None where it says nothing."""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of a try, as seen where it ran."""
+
+    code: int
+    """The exit code of its process, negative for a signal."""
+    error_kind: ErrorKind | None = None
+    error: str | None = None
+    """Why it was ended or lost there; None where the worker's own files and code tell."""
+    peak_bytes: int | None = None
+    limit_bytes: int | None = None
+    oom_kills: int = 0
+    was_begun: bool = True
+    stopped_by: str | None = None
+    """The signal that asked the chain to end, which the runner did not send."""
+    schema: int = SCHEMA
+
+    @property
+    def reason(self) -> ErrorRecord | None:
+        """The error as a record."""
+        return None if self.error is None else ErrorRecord(self.error_kind or "crash", self.error)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the runner asks of a try."""
+
+    grace: float | None = None
+    """Seconds until it is killed; None: it need not end."""
+    stacks: int = 0
+    """How often the stacks of its threads were asked for."""
+    schema: int = SCHEMA
+
+
+def write_chain(chain: Chain, file: Path) -> None:
+    """Write a chain; its folders are relative to the file's, as a results folder may have another path elsewhere."""
+    links = [{**dataclasses.asdict(link), "folder": os.path.relpath(link.folder, file.parent)} for link in chain.links]
+    write_json(file, {**dataclasses.asdict(chain), "links": links, "schema": SCHEMA})
+
+
+def read_chain(file: Path) -> Chain:
+    """Read a chain.
+
+    Raises:
+        OSError: there is none.
+        MachineError: a newer version wrote it.
+    """
+    record = json.loads(file.read_text("utf-8"))
+    refuse_newer(file, record, SCHEMA)
+    links = tuple(
+        Link(Path(os.path.abspath(file.parent / link["folder"])), link["attempt"], tuple(link["needs"]))
+        for link in record["links"]
+    )
+    return Chain(**{**_known(Chain, record), "links": links})
+
+
+def read(path: Path, kind: type[Record]) -> Record | None:
+    """A record of a try, None where it is not written yet or cannot be read.
+
+    Raises:
+        MachineError: a newer version wrote it.
+    """
+    record = read_json_or_none(path, MAX_BYTES)
+    refuse_newer(path, record, SCHEMA)
+    if not isinstance(record, dict):
+        return None
+    try:
+        return kind(**_known(kind, record))
+    except TypeError:
+        return None
+
+
+def needs_within(folders: Sequence[Path], needs: Sequence[Sequence[Path]]) -> list[tuple[int, ...]]:
+    """For each job of a chain the places in it of those that it needs.
+
+    Args:
+        folders: the jobs.
+        needs: what each needs, in the chain or not.
+    """
+    places = {folder: place for place, folder in enumerate(folders)}
+    return [tuple(places[need] for need in needed if need in places) for needed in needs]
+
+
+def _known(kind: type[Any], record: dict[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in dataclasses.fields(kind)}
+    return {key: value for key, value in record.items() if key in names}

@@ -1,0 +1,161 @@
+"""A chain of jobs in the place that a cluster gave it: each in a fresh process, one after the other.
+
+This process is to its jobs what a runner is on one machine. What it knows of each goes to files in the folder of the
+try, and what the runner wants of it comes from there, because between the two there may be a network, and neither
+need live as long as the other.
+"""
+
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from sft.experiments.executors.local.executor import LocalExecutor, LocalJob
+from sft.experiments.executors.local.leases import this_machine
+from sft.experiments.executors.protocol import ExecutorOptions, JobAttempt, Outcome, Request, StartChoice
+from sft.pipeline.jobs import PlannedJob
+from sft.processes.signals import STOPPED_EXIT_CODE, StopSignals
+from sft.processes.visible_gpus import VISIBLE_GPUS
+from sft.runs.chains import Begun, Chain, Ended, Link, Orders, read, read_chain
+from sft.runs.records import read_job, write_record
+
+LOOK_SECONDS = 1.0
+"""Between two looks for orders."""
+
+
+def run_chain(file: Path) -> int:
+    """Run the jobs of a chain; 0, also where some failed: how each ended stands in the folder of its try.
+
+    Args:
+        file: as `write_chain` left it.
+    """
+    chain = read_chain(file)
+    if chain.folder:
+        os.chdir(chain.folder if os.path.isdir(chain.folder) else "/")
+    options = ExecutorOptions(
+        start=cast("StartChoice", chain.start if len(chain.links) > 1 or chain.start != "auto" else "fresh"),
+        start_timeout=chain.start_timeout,
+        fork_timeout=chain.fork_timeout,
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": str(chain.threads)}
+    executor = LocalExecutor(options, _say, this_machine(1, None, 1, environment))
+    with StopSignals() as signals:
+        try:
+            executor.expect([PlannedJob(link.job, read_job(link.job.job), ()) for link in chain.links])
+            _Course(chain, executor, signals).run()
+        finally:
+            executor.close()
+    return 0 if signals.first is None else STOPPED_EXIT_CODE
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+@dataclass
+class _Course:
+    """How far a chain is."""
+
+    chain: Chain
+    executor: LocalExecutor
+    signals: StopSignals
+    done: set[int] = field(default_factory=set)
+    """Places of the jobs that left results."""
+
+    def run(self) -> None:
+        """Run what can be run, in order."""
+        for place, link in enumerate(self.chain.links):
+            if not link.tried.ended.exists():
+                write_record(link.tried.ended, self._end_of(link))
+            ended = read(link.tried.ended, Ended)
+            if ended is not None and ended.was_begun and ended.code == 0:
+                self.done.add(place)
+
+    def _end_of(self, link: Link) -> Ended:
+        if link.tried.begun.exists():
+            # The cluster has put the chain back into its queue after it was lost: the runner decides on further tries.
+            message = "its place was lost, and the cluster started it again"
+            return Ended(STOPPED_EXIT_CODE, "node_lost", message)
+        orders = read(link.tried.orders, Orders)
+        is_wanted = orders is None or orders.grace is None
+        if self.signals.first is not None or not is_wanted or not self.done.issuperset(link.needs):
+            by = None if self.signals.first is None else self.signals.first.name
+            return Ended(STOPPED_EXIT_CODE, was_begun=False, stopped_by=by)
+        return self._run(link)
+
+    def _run(self, link: Link) -> Ended:
+        (job,) = self.executor.submit([JobAttempt(link.job, link.tried)], Request())
+        watch = _Orders(link, job, self.signals, self.chain.grace)
+        told = None
+        while (outcome := job.outcome()) is None:
+            if told is None or told.pid is None:
+                told = _begun(job, told, link)
+            self.executor.ended(LOOK_SECONDS if told.pid is not None else 0.05)
+            watch.heed()
+        return _ended(outcome, watch.stopped_by)
+
+
+def _begun(job: LocalJob, before: Begun | None, link: Link) -> Begun:
+    """Say where a try runs, as soon as there is something new to say."""
+    place, shown = job.placement, os.environ.get(VISIBLE_GPUS)
+    gpus = None if shown is None else tuple(part for part in shown.split(",") if part)
+    now = Begun(socket.gethostname(), place.pid, place.start, place.lease.threads, gpus)
+    if now != before:
+        write_record(link.tried.begun, now)
+    return now
+
+
+def _ended(outcome: Outcome, stopped_by: str | None) -> Ended:
+    error, memory = outcome.error, outcome.memory
+    return Ended(
+        outcome.code,
+        None if error is None else error.kind,
+        None if error is None else error.message,
+        memory.peak_bytes,
+        memory.limit_bytes,
+        memory.oom_kills,
+        stopped_by=stopped_by,
+    )
+
+
+class _Orders:
+    """Passes on to a job what the runner and the cluster want of it."""
+
+    def __init__(self, link: Link, job: LocalJob, signals: StopSignals, grace: float) -> None:
+        self._link = link
+        self._job = job
+        self._signals = signals
+        self._grace = grace
+        self._given = Orders()
+        self._next_look = 0.0
+        self.stopped_by: str | None = None
+        """The signal that asked the chain to end, before the runner did."""
+
+    def heed(self) -> None:
+        """Do what is asked, at most once a second."""
+        if self._signals.first is not None and self.stopped_by is None and self._given.grace is None:
+            self.stopped_by = self._signals.first.name
+            self._job.stop(self._grace)
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        if _is_given_up(self._link):
+            self._job.stop(0.0)
+        orders = read(self._link.tried.orders, Orders) or Orders()
+        if orders.stacks > self._given.stacks:
+            self._job.dump_stacks()
+        if orders.grace is not None and orders.grace != self._given.grace:
+            self._job.stop(orders.grace)
+        self._given = orders
+
+
+def _is_given_up(link: Link) -> bool:
+    """Whether the runner has started another try; where the file cannot be read, it has not been heard of."""
+    try:
+        return link.job.in_force.read_text("utf-8").strip() != link.attempt
+    except OSError:
+        return False
