@@ -1,8 +1,9 @@
 """`python grid_process.py RESULTS SPEC.json`: runs stub jobs as `sft run-experiments` does, in a process of its own.
 
 Tests start it, send it signals or kill it, and look at what it left. The spec is JSON: `experiments` (name -> jobs in
-the order of their stages, each `{stage, key, config}`), `settings` (of `RunSettings`), `around` (of `Surroundings`),
-`machine`, `ladder` (steps that a stage can need less memory by), `board` (the program, in Python, that refreshes it).
+the order of their stages, each `{stage, key, config}`), `settings` (of `RunSettings`; the executor `processes` is a
+cluster of processes), `around` (of `Surroundings`), `machine`, `ladder` (steps that a stage can need less memory by),
+`board` (the program, in Python, that refreshes it).
 """
 
 import fcntl
@@ -18,6 +19,7 @@ from typing import Any
 
 from sft.cli.run_commands import close
 from sft.exceptions import SftError
+from sft.experiments.executors import make_executor
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine
 from sft.experiments.running.board_refresh import GuardedBoard, StartBoard
@@ -68,12 +70,27 @@ def _run(results: ResultsFolder, spec: dict[str, Any]) -> RunOutcome:
     display = display_for()
     work = workload(experiments)
     sweep(results, [job.folder for job in work.needed.values()], display.say)
-    executor = LocalExecutor(settings, display.say, _machine(spec))
+    executor = _executor(results, spec, settings, list(work.needed.values()))
     began = time.monotonic()
     summary = Runner(results, executor, display, _board(spec), settings, _around(spec)).run(work)
     ends = {name: jobs[-1].folder for name, jobs in experiments.items()}
     statuses = {name: summary.failed[end.path] for name, end in ends.items() if end.path in summary.failed}
     return RunOutcome(summary, ends, statuses, work, time.monotonic() - began)
+
+
+def _executor(results: ResultsFolder, spec: dict[str, Any], settings: RunSettings, jobs: list[PlannedJob]) -> Any:
+    say = display_for().say
+    if settings.executor == "local":
+        return LocalExecutor(settings, say, _machine(spec))
+    if settings.executor == "processes":
+        sys.path.append(str(Path(__file__).resolve().parents[2]))  # this file is run by its path
+        from tests.support.process_cluster import process_executor
+
+        made = process_executor(results.path.parent / "submitted.jsonl", settings, say)
+    else:
+        made = make_executor(settings, say)
+    made.expect(jobs)
+    return made
 
 
 def planned(results: ResultsFolder, name: str, jobs: Sequence[dict[str, Any]]) -> list[PlannedJob]:

@@ -5,8 +5,8 @@ runner is killed by SIGKILL at ten random moments and started again after each; 
 moment, another results folder is begun. What must be equal in the end: predictions, `results`, `details` and `data`
 of every experiment, and every adapter, byte for byte. After each kill no process of the run may live 2 seconds later.
 
-`--executor NAME` kills the runner of a grid on that cluster instead, whose jobs go on: the next runner takes them over,
-and the end is compared with that of a run on this machine.
+`--executor NAME` kills the runner of a grid on that cluster instead, whose jobs go on: the next runner takes them
+over, and the end is compared with that of a run on this machine.
 """
 
 import argparse

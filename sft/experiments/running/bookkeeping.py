@@ -147,9 +147,13 @@ class Ledger:
         self._schedule.start(job)
         self.ended(job, status, None, now=0.0)
 
-    def updated(self, job: PlannedJob, status: StatusRecord) -> None:
-        """More is known of a running job."""
-        self._journal.update(job.folder, status)
+    def updated(self, job: PlannedJob, status: StatusRecord, before: StatusRecord) -> None:
+        """More is known of a job that was submitted."""
+        if status.state == before.state:
+            self._journal.update(job.folder, status)
+        else:
+            self._journal.record(job.folder, status)
+            self._display.started(job, status)
 
     def ended(self, job: PlannedJob, status: StatusRecord, end: End | None, now: float) -> None:
         """A try of a job has ended.

@@ -34,7 +34,7 @@ class Display(Protocol):
         """After `began`, where there is something to do: what earlier runs left."""
 
     def started(self, job: PlannedJob, status: StatusRecord) -> None:
-        """A job was started."""
+        """A job was submitted, or got on: from `queued` to `running`."""
 
     def ticked(self, running: Sequence[RunningJob]) -> None:
         """About once a second: what runs now."""

@@ -211,8 +211,9 @@ class Runner:
     def _tick(self, now: float) -> None:
         self._next_tick = now + self._around.tick_seconds
         for active in self._active.values():
+            before = active.status
             if active.look():
-                self._ledger.updated(active.job, active.status)
+                self._ledger.updated(active.job, active.status, before)
         self._ledger.flush()
         self._display.ticked([active.shown(now) for active in self._active.values()])
         if self._stops.first is None:

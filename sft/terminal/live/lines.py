@@ -67,11 +67,11 @@ class LineDisplay:
         self.say(opening_line(found))
 
     def started(self, job: PlannedJob, status: StatusRecord) -> None:
-        """Say that a job was started."""
+        """Say that a job was submitted, or got on."""
         self._progress.started(job, status)
         self._told_at[job.folder.path] = 0.0
         where = f" on {', '.join(status.gpus)}" if status.gpus else ""
-        self._job_line(job, f"started{where}")
+        self._job_line(job, f"{'started' if status.state == 'running' else status.state}{where}")
 
     def ticked(self, running: Sequence[RunningJob]) -> None:
         """Say how far those jobs are of which nothing was said for a while."""
@@ -103,7 +103,7 @@ class LineDisplay:
     def _how_far(self, item: RunningJob) -> str:
         told, left = item.progress, self._progress.seconds_left_of(item)
         parts = [
-            f"{told.step}/{told.total}" if told is not None and told.total else "running",
+            f"{told.step}/{told.total}" if told is not None and told.total else item.status.state,
             f"loss {told.loss:.4g}" if told is not None and told.loss is not None else "",
             duration(item.seconds),
             f"about {duration(left)} left" if left is not None else "",

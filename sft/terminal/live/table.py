@@ -21,6 +21,8 @@ DROPPED_FIRST = ("loss", "seconds", "GPU", "stage", "step", "ETA", "state")
 
 STYLES: dict[ExperimentState, str] = {
     "running": "cyan",
+    "starting": "cyan",
+    "queued": "dim",
     "done": "green",
     "predicted": "green",
     "failed": "red",
@@ -122,7 +124,7 @@ def _running_row(progress: GridProgress, item: RunningJob, name: str) -> Row:
         "" if left is None else whole_clock(left),
         gpus_text(item.status.gpus),
     )
-    return Row(name, "running", cells)
+    return Row(name, item.status.state, cells)
 
 
 def _table(rows: Sequence[Row], width: int) -> list[Text]:

@@ -141,6 +141,7 @@ class ChainExecutor:
             self._chains[known.name] = known
         self._waiter.hear_signals()
         handle = ChainHandle(job, known)
+        handle.hear()
         known.handles.append(handle)
         self._next_look = 0.0
         return handle

@@ -109,13 +109,18 @@ class ChainHandle:
         ended = read(self._files.ended, Ended)
         if ended is not None:
             self.finish(_outcome(ended, self.chain.seen))
-        elif self.begun is None or self.begun.pid is None:
-            self.begun = read(self._files.begun, Begun) or self.begun
+        else:
+            self.hear()
         return ended is not None
+
+    def hear(self) -> None:
+        """Read where it runs, as soon as it has told."""
+        if self.begun is None or self.begun.pid is None:
+            self.begun = read(self._files.begun, Begun) or self.begun
 
     def finish(self, outcome: Outcome) -> None:
         """Nothing more comes of it."""
-        self.begun = self.begun or read(self._files.begun, Begun)
+        self.hear()
         self._outcome = outcome
 
 
