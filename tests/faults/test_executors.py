@@ -5,6 +5,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,18 @@ from tests.support.slurm import missing_programs, slurm
 from tests.support.waiting import wait_until
 
 Living = Callable[[], dict[int, str]]
-CLUSTERS = ("processes", pytest.param("slurm", marks=pytest.mark.slow))
+SLURM = pytest.param("slurm", marks=pytest.mark.slow)
 ENDING = 60.0
 PORT = 21_000
 
 
 @pytest.fixture(scope="module")
-def slurm_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def slurm_environment() -> Iterator[dict[str, str]]:
     missing = missing_programs()
     if missing:
         pytest.skip(f"NOT TESTED: no Slurm here ({', '.join(missing)} missing)")
-    with slurm(tmp_path_factory.mktemp("slurm"), PORT + 2 * (os.getpid() % 5_000)) as environment:
+    # munge wants a folder that everybody may enter, with all its parents.
+    with tempfile.TemporaryDirectory() as folder, slurm(Path(folder), PORT + 2 * (os.getpid() % 5_000)) as environment:
         yield environment
 
 
@@ -43,8 +45,11 @@ def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     return name
 
 
-on_all = pytest.mark.parametrize("where", ["local", *CLUSTERS], indirect=True)
-on_clusters = pytest.mark.parametrize("where", CLUSTERS, indirect=True)
+on_all = pytest.mark.parametrize("where", ["local", "processes", SLURM], indirect=True)
+on_clusters = pytest.mark.parametrize("where", ["processes", SLURM], indirect=True)
+without_queue = pytest.mark.parametrize("where", ["local", "processes"], indirect=True)
+on_processes = pytest.mark.parametrize("where", ["processes"], indirect=True)
+"""Of faults below the chain, which do not depend on who started it."""
 
 
 def pid_in(folder: JobFolder, name: str) -> int:
@@ -64,7 +69,7 @@ def test_ends_are_told_as_they_were(grid: Any, where: str) -> None:
     assert [state for name, state in grid.events() if name == "broken-infer"][-1:] == ["failed"]
 
 
-@on_all
+@without_queue
 def test_a_killed_worker_is_tried_again(grid: Any, where: str) -> None:
     running = grid.add("running", "sleep", stages=("infer", "evaluate"))
     process = grid.start(executor=where)
@@ -90,7 +95,7 @@ def test_a_stage_that_is_stopped_can_save_and_goes_on_later(grid: Any, where: st
     assert (grid.status("running").state, grid.status("running", 0).attempt) == ("done", 2)
 
 
-@on_all
+@without_queue
 def test_a_stage_over_its_time_is_ended_with_its_stacks(grid: Any, where: str) -> None:
     running = grid.add("running", "ignore_term", stages=("infer", "evaluate"))
     assert grid.run(executor=where, timeout=2.0, grace=1.0) == 1
@@ -115,7 +120,7 @@ def test_what_runs_outlives_its_runner_and_is_taken_over(grid: Any, where: str) 
     assert [len(grid.folder("running", stage).attempts()) for stage in range(3)] == [1, 1, 1]
 
 
-@on_clusters
+@on_processes
 def test_what_ended_without_a_runner_is_not_run_again(grid: Any, where: str) -> None:
     running = grid.add("running", "sleep", stages=("infer", "evaluate"))
     process = grid.start(executor=where)
@@ -128,7 +133,7 @@ def test_what_ended_without_a_runner_is_not_run_again(grid: Any, where: str) -> 
     assert [len(grid.folder("running", stage).attempts()) for stage in range(2)] == [1, 1]
 
 
-@on_clusters
+@on_processes
 def test_a_try_that_was_given_up_ends_and_publishes_nothing(grid: Any, where: str, no_process_left: Living) -> None:
     running = grid.add("running", "sleep", stages=("infer", "evaluate"))
     process = grid.start(executor=where)

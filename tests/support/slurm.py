@@ -81,7 +81,8 @@ def slurm(folder: Path, port: int) -> Iterator[dict[str, str]]:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
-    ended = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SFT_")}
+    ended = subprocess.run(command, env=own | environment, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         raise RuntimeError(f"{command[0]}: {ended.stderr or ended.stdout}")
     return ended.stdout

@@ -148,7 +148,9 @@ class Ledger:
         self.ended(job, status, None, now=0.0)
 
     def updated(self, job: PlannedJob, status: StatusRecord, before: StatusRecord) -> None:
-        """More is known of a job that was submitted."""
+        """More is known of a job that was submitted; one that can never start stays failed."""
+        if job.folder.path in self._summary.failed:
+            return
         if status.state == before.state:
             self._journal.update(job.folder, status)
         else:

@@ -97,6 +97,26 @@ def test_a_failure_leaves_out_what_needs_it_and_says_so(results: ResultsFolder) 
     assert {status.error.kind for status in summary.failed.values() if status.error} == {"data"}
 
 
+def test_what_can_never_start_stays_failed_until_its_chain_has_ended(results: ResultsFolder) -> None:
+    jobs, cluster = chain(results), FakeCluster({"t": fail()})
+    later = [SubmittedTry(planned.folder.attempt(1).path).ended for planned in jobs[1:]]
+    looks: list[int] = []
+
+    def hold_back() -> None:
+        """The files of those after the first appear some looks later."""
+        looks.append(0)
+        for file in later:
+            if len(looks) == 1:
+                file.unlink()
+            elif len(looks) == 5:
+                write_record(file, Ended(75, was_begun=False))
+
+    cluster.at_look = hold_back
+    run(results, jobs, cluster)
+    assert len(looks) >= 5
+    assert states(jobs) == ["failed"] * 3
+
+
 def test_a_passing_failure_is_tried_again_with_all_that_follows(results: ResultsFolder) -> None:
     jobs, cluster = chain(results), FakeCluster({"t": fail_times(1)})
     run(results, jobs, cluster)
