@@ -1,7 +1,5 @@
 """What a user may say of the Slurm jobs of a run: `--executor-option NAME=VALUE`."""
 
-import re
-
 from pydantic import Field
 
 from sft.experiments.executors.chains.options import ClusterOptions
@@ -44,12 +42,17 @@ class SlurmOptions(ClusterOptions):
     @property
     def gpus(self) -> int:
         """GPUs that `gres` names."""
-        found = re.search(r"(?:^|,)gpu(?::[^:,(]+)?(?::(\d+))?(?:\([^)]*\))?(?:,|$)", self.gres or "")
-        return 0 if found is None else int(found[1] or 1)
+        return sum(int(words[-1]) if words[-1].isdecimal() else 1 for words in self._resources if words[0] == "gpu")
 
     def gres_for(self, gpus: int) -> str | None:
         """`gres` of a job that asks for so many GPUs; None where it asks for nothing."""
-        if self.gres is None or gpus == 0:
+        if gpus == 0 or not self._resources:
             return None
-        number = re.compile(r"((?:^|,)gpu(?::[^:,(]+)?)(?::\d+)?(?=$|,|\()")
-        return number.sub(rf"\g<1>:{gpus}", self.gres)
+        kinds = [[*(words[:-1] if words[-1].isdecimal() else words), str(gpus)] for words in self._resources]
+        written = [kind if words[0] == "gpu" else words for words, kind in zip(self._resources, kinds, strict=True)]
+        return ",".join(":".join(words) for words in written)
+
+    @property
+    def _resources(self) -> list[list[str]]:
+        """`gres` as the words of each of its parts."""
+        return [part.split(":") for part in (self.gres or "").split(",") if part]
