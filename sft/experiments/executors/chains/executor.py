@@ -183,8 +183,10 @@ class ChainExecutor:
     def _ask_cluster(self, now: float) -> None:
         handed = {chain.id: chain for chain in self._chains.values() if chain.id is not None}
         told = self._ask(lambda: self._cluster.look(handed)) if handed else {}
-        for identity, chain in () if told is None else handed.items():
-            chain.seen = told.get(identity, Seen("ended"))
+        seen = {} if told is None else {identity: told.get(identity, Seen("ended")) for identity in handed}
+        for identity in seen:
+            chain = handed[identity]
+            chain.seen = seen[identity]
             if chain.seen.standing != "ended":
                 chain.gone_since = None
             elif chain.gone_since is None:

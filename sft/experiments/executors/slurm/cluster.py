@@ -55,8 +55,6 @@ class Slurm:
     def submit(self, name: str, command: Sequence[str], log: Path, request: Request, grace: float) -> str:
         """Have `sbatch` take it."""
         words = batch_command(name, log, self._options, request.gpus, request.seconds, grace)
-        if request.alone:
-            words.append("--exclusive")
         told = answer(words, script_of(command, self._options))
         return told.strip().splitlines()[-1].partition(";")[0]
 
