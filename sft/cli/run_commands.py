@@ -78,19 +78,15 @@ def run_experiments(
     """Run a whole grid, then write the leaderboard: the main job."""
     from sft import api
 
-    limits = api.RunSettings(timeout=timeout, stall_timeout=stall_timeout, grace=grace, retries=retries)
+    limits = api.RunSettings(timeout=timeout, stall_timeout=stall_timeout, grace=grace, retries=retries, jobs=jobs)
+    place = dataclasses.replace(limits, executor=executor, gpus=gpus, jobs_per_gpu=jobs_per_gpu, fail_fast=fail_fast)
     settings = dataclasses.replace(
-        limits,
-        executor=executor,
+        place,
         executor_options=pairs(executor_option, "--executor-option"),
-        jobs=jobs,
-        gpus=gpus,
-        jobs_per_gpu=jobs_per_gpu,
         start=cast("StartChoice", start),
         start_timeout=start_timeout,
         fork_timeout=fork_timeout,
         on_oom=cast("OnOutOfMemory", on_oom),
-        fail_fast=fail_fast,
         retry_failed=retry_failed,
         reuse=tuple(reuse or ()),
     )

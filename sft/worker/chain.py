@@ -13,14 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from sft.experiments.executors.local.executor import LocalExecutor, LocalJob
-from sft.experiments.executors.local.leases import this_machine
-from sft.experiments.executors.protocol import ExecutorOptions, JobAttempt, Outcome, Request, StartChoice
+from sft.exceptions import SftError
+from sft.experiments.executors import make_executor
+from sft.experiments.executors.protocol import (
+    Executor,
+    ExecutorOptions,
+    Handle,
+    JobAttempt,
+    Outcome,
+    Request,
+    StartChoice,
+)
+from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.processes.signals import STOPPED_EXIT_CODE, StopSignals
 from sft.processes.visible_gpus import VISIBLE_GPUS
 from sft.runs.chains import Begun, Chain, Ended, Link, Orders, read, read_chain
-from sft.runs.records import read_job, write_record
+from sft.runs.exit_codes import exit_code_of
+from sft.runs.records import LOADING_STAGES, read_job, write_record
 
 LOOK_SECONDS = 1.0
 """Between two looks for orders."""
@@ -35,17 +45,22 @@ def run_chain(file: Path) -> int:
     chain = read_chain(file)
     if chain.folder:
         os.chdir(chain.folder if os.path.isdir(chain.folder) else "/")
+    os.environ["OMP_NUM_THREADS"] = str(chain.threads)
     options = ExecutorOptions(
+        jobs=1,
         start=cast("StartChoice", chain.start if len(chain.links) > 1 or chain.start != "auto" else "fresh"),
         start_timeout=chain.start_timeout,
         fork_timeout=chain.fork_timeout,
     )
-    environment = {**os.environ, "OMP_NUM_THREADS": str(chain.threads)}
-    executor = LocalExecutor(options, _say, this_machine(1, None, 1, environment))
+    executor = make_executor(options, _say)
     with StopSignals() as signals:
+        course = _Course(chain, executor, signals)
         try:
             executor.expect([PlannedJob(link.job, read_job(link.job.job), ()) for link in chain.links])
-            _Course(chain, executor, signals).run()
+        except SftError as error:
+            course.refuse(error)
+        try:
+            course.run()
         finally:
             executor.close()
     return 0 if signals.first is None else STOPPED_EXIT_CODE
@@ -60,7 +75,7 @@ class _Course:
     """How far a chain is."""
 
     chain: Chain
-    executor: LocalExecutor
+    executor: Executor
     signals: StopSignals
     done: set[int] = field(default_factory=set)
     """Places of the jobs that left results."""
@@ -73,6 +88,12 @@ class _Course:
             ended = read(link.tried.ended, Ended)
             if ended is not None and ended.was_begun and ended.code == 0:
                 self.done.add(place)
+
+    def refuse(self, error: SftError) -> None:
+        """Have nothing run, because this place is not what the jobs need; the first one says so."""
+        for place, link in enumerate(self.chain.links):
+            told = Ended(exit_code_of(error.kind), error.kind, str(error), was_begun=place == 0)
+            write_record(link.tried.ended, told)
 
     def _end_of(self, link: Link) -> Ended:
         if link.tried.begun.exists():
@@ -87,7 +108,12 @@ class _Course:
         return self._run(link)
 
     def _run(self, link: Link) -> Ended:
-        (job,) = self.executor.submit([JobAttempt(link.job, link.tried)], Request())
+        record = read_job(link.job.job)
+        gpus = gpus_needed(record.stage, record.config, self.executor.capacity().gpus)
+        request = Request(gpus, has_model=record.stage in LOADING_STAGES)
+        while not any(True for _ in self.executor.startable([link], lambda _: request)):
+            self.executor.ended(LOOK_SECONDS)  # a GPU rests that another job has just left
+        (job,) = self.executor.submit([JobAttempt(link.job, link.tried)], request)
         watch = _Orders(link, job, self.signals, self.chain.grace)
         told = None
         while (outcome := job.outcome()) is None:
@@ -98,7 +124,7 @@ class _Course:
         return _ended(outcome, watch.stopped_by)
 
 
-def _begun(job: LocalJob, before: Begun | None, link: Link) -> Begun:
+def _begun(job: Handle, before: Begun | None, link: Link) -> Begun:
     """Say where a try runs, as soon as there is something new to say."""
     place, shown = job.placement, os.environ.get(VISIBLE_GPUS)
     gpus = None if shown is None else tuple(part for part in shown.split(",") if part)
@@ -124,7 +150,7 @@ def _ended(outcome: Outcome, stopped_by: str | None) -> Ended:
 class _Orders:
     """Passes on to a job what the runner and the cluster want of it."""
 
-    def __init__(self, link: Link, job: LocalJob, signals: StopSignals, grace: float) -> None:
+    def __init__(self, link: Link, job: Handle, signals: StopSignals, grace: float) -> None:
         self._link = link
         self._job = job
         self._signals = signals

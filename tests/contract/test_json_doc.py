@@ -27,7 +27,18 @@ WORDS = {
     "plan": {"train", "infer", "evaluate", "baseline", "export", "done", "reads", "tokens", *get_args(Kind)},
     "inspect": {"train", "dev", "test", "prompt", "control", "answer", "stop"},
     "status": {
-        *("done", "predicted", "running", "pending", "failed", "timeout", "interrupted", "preempted"),
+        *(
+            "done",
+            "predicted",
+            "running",
+            "starting",
+            "queued",
+            "pending",
+            "failed",
+            "timeout",
+            "interrupted",
+            "preempted",
+        ),
         *("lost", "damaged", "pruned"),
     },
 }

@@ -8,7 +8,7 @@ from sft.registry import Registry, load, unknown_name
 
 executor_registry: Registry = {
     "local": "sft.experiments.executors.local.executor:LocalExecutor",
-    "slurm": "sft.experiments.executors.slurm.cluster:slurm_executor",
+    "slurm": "sft.experiments.executors.slurm.cluster:SlurmExecutor",
 }
 
 

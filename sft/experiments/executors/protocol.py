@@ -3,6 +3,7 @@
 A new executor is a folder beside `local` and a line in `executor_registry`.
 """
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -275,3 +276,8 @@ class Executor(Protocol):
 
 MakeExecutor = Callable[[ExecutorOptions, Callable[[str], None]], Executor]
 """An entry of the registry: takes the options, and what shows a line to the user."""
+
+
+def to_stderr(notice: str) -> None:
+    """Say something to the user."""
+    sys.stderr.write(f"{notice}\n")

@@ -14,7 +14,7 @@ from sft.experiments.executors.local.gpu_memory import GpuMemory, taken_by_other
 from sft.experiments.executors.local.gpu_question import Gpu
 from sft.experiments.executors.local.gpus import names_of, require_gpus, usable_gpus
 from sft.experiments.executors.local.leases import Grant, Leases, Machine, this_machine
-from sft.experiments.executors.local.processes import JobProcesses, to_stderr
+from sft.experiments.executors.local.processes import JobProcesses
 from sft.experiments.executors.local.reused_devices import device_warnings, precision_warnings
 from sft.experiments.executors.protocol import (
     Capacity,
@@ -25,6 +25,7 @@ from sft.experiments.executors.protocol import (
     Outcome,
     Placement,
     Request,
+    to_stderr,
 )
 from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.executors.warm import Preload, preload_of

@@ -12,7 +12,7 @@ from sft.experiments.executors.environment import server_environment, worker_env
 from sft.experiments.executors.guard import NOT_STARTED
 from sft.experiments.executors.guarded_process import Guarded, GuardedProcess, start_fresh
 from sft.experiments.executors.handle import LocalHandle, Submission
-from sft.experiments.executors.protocol import StartChoice
+from sft.experiments.executors.protocol import StartChoice, to_stderr
 from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.executors.waiting import Waiter
 from sft.experiments.executors.warm import CANNOT_FORK, Preload, WarmProcess, WarmServer
@@ -22,11 +22,6 @@ from sft.runs.records import ErrorRecord
 KILLED = -int(signal.SIGKILL)
 CLOSE_SECONDS = 5.0
 UNANSWERED = "the server of warm starts does not answer"
-
-
-def to_stderr(notice: str) -> None:
-    """Say something to the user."""
-    sys.stderr.write(f"{notice}\n")
 
 
 class JobProcesses:

@@ -8,7 +8,7 @@ from sft.exceptions import MachineError, UserError
 from sft.experiments.executors.chains.cluster import NoAnswer, Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.chains.options import options_of
-from sft.experiments.executors.protocol import ExecutorOptions, Request
+from sft.experiments.executors.protocol import ExecutorOptions, Request, to_stderr
 from sft.experiments.executors.slurm.commands import answer, batch_command, script_of, seen_of
 from sft.experiments.executors.slurm.options import SlurmOptions
 from sft.registry import nearest
@@ -118,6 +118,18 @@ def _shown(job: str) -> Seen | None:
     return seen_of(fields["JobState"], fields.get("Reason", "")) if "JobState" in fields else None
 
 
-def slurm_executor(options: ExecutorOptions, say: Callable[[str], None]) -> ChainExecutor:
-    """The executor `slurm`."""
-    return ChainExecutor(Slurm(options_of(SlurmOptions, options.executor_options), options.jobs), options, say)
+class SlurmExecutor(ChainExecutor):
+    """Runs jobs as chains in the queue of Slurm."""
+
+    def __init__(self, options: ExecutorOptions | None = None, say: Callable[[str], None] = to_stderr) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            options: what the user chose.
+            say: called with a line for the user.
+
+        Raises:
+            UserError: an option of Slurm is none.
+        """
+        chosen = options or ExecutorOptions()
+        super().__init__(Slurm(options_of(SlurmOptions, chosen.executor_options), chosen.jobs), chosen, say)

@@ -43,7 +43,7 @@ def test_passing_kinds_are_tried_again_as_often_as_said(kind: Any, retries: int)
 
 
 @pytest.mark.parametrize(
-    "kind", sorted((LASTING | {"crash", "no_result", "disk_full", "checkpoint", "refused"}) - {"oom_gpu"})
+    "kind", sorted((LASTING | {"crash", "no_result", "disk_full", "checkpoint", "refused"}) - {"oom_gpu"} - PASSING)
 )
 def test_other_kinds_are_not(kind: Any) -> None:
     assert tried(RetryPolicy(9), End("failed", kind), always) == []
@@ -122,6 +122,7 @@ def test_host_memory_is_tried_alone_first_then_with_less_then_once_more() -> Non
         ("failed", "diverged", False),
         ("failed", "oom_gpu", False),
         ("timeout", "timeout", False),
+        ("failed", "node_lost", True),
         ("timeout", "stall", False),
         ("failed", "killed", True),
         ("failed", "network", True),
