@@ -209,7 +209,7 @@ def require_kind(
     if None not in faults:
         kinds = " and ".join(KINDS[kind] for kind in objective.model_kinds)
         example = f", {KNOWN}" if objective.model_kinds == ("decoder",) else f" by {objective.auto_class}"
-        text = f"model {name!r} is {faults[0]}; only {kinds} are trained and measured"
+        text = f"model {name!r} is {faults[0]}; {objective.name} takes {kinds}"
         raise UserError(f"{text}{example}", kind="model")
 
 

@@ -18,6 +18,7 @@ from sft.exceptions import MachineError, UserError
 from sft.initialization.initializers import EXACT_UP_TO
 from sft.labels.label_set import LabelSet
 from sft.models.config_file import (
+    KINDS,
     context_tokens,
     embedding_rows,
     has_other_layers,
@@ -28,7 +29,7 @@ from sft.models.config_file import (
 )
 from sft.models.gguf import converted_gguf
 from sft.models.references import locate
-from sft.objectives import objective_of
+from sft.objectives import objective_named, objective_of
 from sft.pipeline.needed_rows import named_row_sets
 from sft.prompts import Example, PromptBuilder
 from sft.tasks.inputs import task_of
@@ -36,6 +37,7 @@ from sft.tasks.prompting import PromptMaker, StagePrompts
 from sft.tasks.row_sets import RowSet
 from sft.training.objectives import training_objective_of
 from sft.training.options import trainer_args_of
+from sft.wording import listed
 
 
 @dataclass
@@ -219,7 +221,16 @@ def _model(
     if local is not None and local.suffix == ".gguf":
         local = converted_gguf(local)
     told = read_config(name, local, revision)
-    require_kind(name, told, objective_of(config, task_of(config).objectives), config.model.model_args)
+    allowed = task_of(config).objectives
+    objective = objective_of(config, allowed)
+    try:
+        require_kind(name, told, objective, config.model.model_args)
+    except UserError as error:
+        kinds = {kind: KINDS[kind] for one in allowed for kind in objective_named(one).model_kinds}
+        if len(kinds) == len(objective.model_kinds):
+            raise
+        takes = f"dataset.task_type {config.dataset.task_type} takes {listed(list(kinds.values()))}"
+        raise UserError(f"{error}; {takes}", kind="model") from None
     return told, embedding_rows(told, local)
 
 

@@ -67,4 +67,6 @@ def test_a_tokenizer_that_outgrew_its_model(project: Path, raw: Any, rows: int, 
 def test_a_model_that_is_no_decoder_is_found_without_torch(project: Path, raw: Any, changes: dict[str, Any]):
     ((path, message),) = asked(project, raw(), **changes)
     assert path == "model.name"
-    assert "only decoders (causal language models) are trained and measured" in message
+    assert "; causal_lm takes decoders (causal language models), such as those of type llama" in message
+    everything = "decoders (causal language models), encoders with a decoder, encoders"
+    assert message.endswith(f"; dataset.task_type classification takes {everything}")
