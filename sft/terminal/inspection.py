@@ -24,7 +24,11 @@ LEGEND = "Prompts are dim and their control tokens violet; green answers and blu
 
 PLAIN_LEGEND = "[[...]] marks what is trained on and scored: the answer, then its stop."
 
-WHOLE_LEGEND = "Every token of a text after its first is trained on and measured."
+WITHOUT_ANSWERS = {
+    "text": "Texts as the model reads them; its head gives each label a number, and nothing is written.",
+    "whole": "Every token of a text after its first is trained on and measured.",
+}
+"""What is read where nothing is written -> the line on top of the rows."""
 
 CUTS = {
     "input_tokens": "{} cut from the ends of input columns (prompting.max_input_length)",
@@ -45,14 +49,15 @@ def inspection_text(found: Mapping[str, Any], *, colour: bool = False) -> str:
         found: as `sft.api.inspect` gives it.
         colour: whether colours tell prompt, answer and stop apart; else brackets do.
     """
-    is_whole = found["reads"] == "whole"
-    lines: list[Text | Tree] = [Text(WHOLE_LEGEND if is_whole else LEGEND if colour else PLAIN_LEGEND), Text()]
+    writes = found["reads"] not in WITHOUT_ANSWERS
+    legend = WITHOUT_ANSWERS.get(found["reads"], LEGEND if colour else PLAIN_LEGEND)
+    lines: list[Text | Tree] = [Text(legend), Text()]
     if "fold" in found:
         lines[1:1] = [
             Text(f"fold {found['fold']} of dataset.splits.folds: its training rows, examples and tested rows")
         ]
     for row in found["rows"]:
-        lines += [*_row_lines(row, colour, is_whole=is_whole), Text()]
+        lines += [*_row_lines(row, colour, writes=writes), Text()]
     if found["label_ids"]:
         lines += [*_label_lines(found["label_ids"]), Text()]
         lines += [label_tree(found["label_trie"], is_shared=found["reads"] != "source"), Text()]
@@ -75,12 +80,12 @@ def _drawn(lines: Sequence[Text | Tree], colour: bool) -> str:
     return "\n".join(line.rstrip() for line in captured.get().split("\n")).rstrip("\n")
 
 
-def _row_lines(row: Mapping[str, Any], colour: bool, *, is_whole: bool) -> Iterator[Text]:
+def _row_lines(row: Mapping[str, Any], colour: bool, *, writes: bool) -> Iterator[Text]:
     n_prompt, n_answer, opening = len(row["prompt_ids"]), len(row["completion_ids"]), row.get("opening_ids")
     read = "prompt" if opening is None else "encoder"
-    n_tokens = counted(n_prompt, "token") if is_whole else f"{n_prompt} {read} + {n_answer} answer tokens"
+    n_tokens = f"{n_prompt} {read} + {n_answer} answer tokens" if writes else counted(n_prompt, "token")
     yield Text(f"{row['split']} {row['index']} (row {row['source_index']}): {n_tokens}")
-    yield from (Text(f"  {note}") for note in _notes(row, is_whole=is_whole))
+    yield from (Text(f"  {note}") for note in _notes(row, writes=writes))
     doubtful = bool(row["n_special"])
     if opening is None:
         yield from _body(row["segments"], colour, doubtful)
@@ -88,14 +93,14 @@ def _row_lines(row: Mapping[str, Any], colour: bool, *, is_whole: bool) -> Itera
         written = [segment for segment in row["segments"] if segment["kind"] in OF_DECODER]
         yield from _body(row["segments"][: -len(written)], colour, doubtful, "  encoder | ")
         yield from _body(written, colour, doubtful, "  decoder | ")
-    yield Text("  ids: " if is_whole else f"  {read} ids: ").append(_ids(row["prompt_ids"]), style=STYLES["prompt"])
+    yield Text(f"  {read} ids: " if writes else "  ids: ").append(_ids(row["prompt_ids"]), style=STYLES["prompt"])
     if opening is not None:
         yield Text("  ids that the decoder begins with: ").append(_ids(opening), style=STYLES["opening"])
     if n_answer:
         yield Text("  answer ids (trained, scored): ").append(_ids(row["completion_ids"]), style=STYLES["answer"])
 
 
-def _notes(row: Mapping[str, Any], *, is_whole: bool) -> Iterator[str]:
+def _notes(row: Mapping[str, Any], *, writes: bool) -> Iterator[str]:
     cut = row["cut"] or {}
     for name, text in CUTS.items():
         if cut.get(name):
@@ -105,7 +110,7 @@ def _notes(row: Mapping[str, Any], *, is_whole: bool) -> Iterator[str]:
     if cut.get("turns"):
         yield f"{counted(cut['turns'], 'turn')} left out, the oldest first, so that the whole fits"
     n_earlier = sum(row["loss_mask"][: len(row["prompt_ids"])])
-    if n_earlier and not is_whole:
+    if n_earlier and writes:
         yield f"{counted(n_earlier, 'token')} of earlier answers are trained too (1 in loss_mask of --json)"
     if row["n_special"]:
         yield (
