@@ -15,17 +15,19 @@ from sft.data.profile.remark import Kind
 from sft.experiments.planning import planning
 from sft.experiments.planning.checks.tokenizers import TokenizerAnswer, TokenizerQuestion
 from sft.leaderboard.details.suspects import SuspectRow
+from sft.models.token_text import Kind as SegmentKind
 from sft.runs.lock import locked
 from sft.runs.progress import ProgressRecord
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
 from tests.contract.documents import section
 from tests.support import grids
+from tests.support.encoder_decoders import become_t5
 
 Printed = Callable[..., tuple[int, dict[str, Any]]]
 
 WORDS = {
     "plan": {"train", "infer", "evaluate", "baseline", "export", "done", "reads", "tokens", *get_args(Kind)},
-    "inspect": {"train", "dev", "test", "prompt", "control", "answer", "stop"},
+    "inspect": {"train", "dev", "test", "source", "whole", *get_args(SegmentKind)},
     "status": {
         *(
             "done",
@@ -136,12 +138,15 @@ def test_inspect(
     of_head = printed("inspect", "config.json")[1]
     assert found["label_ids"]
     assert of_head["head_labels"] == [*found["label_ids"]]
+    become_t5(project / "model")
+    of_encoder = printed("inspect", "config.json")[1]
+    assert of_encoder["reads"] == "source"
     folds = {"splits": {"folds": 2}, "path": "data/train.jsonl", "shots": 1}
     config.write_text(json.dumps(raw({"dataset": folds})))
     of_fold = printed("inspect", "config.json")[1]
     assert of_fold["fold"] == 0
     documented_keys = documented("inspect") - WORDS["inspect"]
-    assert keys([found, of_head, of_fold], "label_ids") | {"lm_eval", *LM_EVAL} == documented_keys
+    assert keys([found, of_head, of_encoder, of_fold], "label_ids") | {"lm_eval", *LM_EVAL} == documented_keys
 
 
 def test_status_and_verify(made: Any, printed: Printed) -> None:
