@@ -35,7 +35,7 @@ test: dev demo-data
 	$(BIN)/pytest tests -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: dev demo-data demo-models peers storages
-	$(BIN)/pytest tests -n 2 --dist loadfile -m "slow and not gpu"
+	$(BIN)/pytest tests -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not gpu"
 
 # Trouble that people meet, one folder each, as commands of a user; each prints PASS, or FAIL and why.
 cases: dev demo-data

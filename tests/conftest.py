@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sft.experiments.grids.loading import RawGrid
+from sft.processes.cpus import usable_cpus
 from tests.support.results import ResultsBuilder
 
 # A shell that starts the tests in the background has them ignore these, and the commands under test with them.
@@ -20,6 +21,9 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 
 # Threads of torch that wait in a loop make tests several times slower where the machine has other work.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Threads beyond the share of a process cost more than they bring: the other processes of the run need the cores.
+if (_processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT")) is not None:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cpus() // int(_processes))))
 
 LABELS = ("bad", "good", "mixed")
 SIZES = {"train": 5, "dev": 2, "test": 3}
@@ -40,6 +44,22 @@ MODEL_CONFIG = {
     "max_position_embeddings": 256,
     "vocab_size": 300,
 }
+
+
+LONGEST = (
+    "integration/test_examples_run.py",
+    "integration/test_stored_bases.py",
+    "faults/test_state.py",
+    "integration/test_lm_eval_interop.py",
+    "gpu/test_script.py",
+)
+"""Files that start first, the longest of all before the others: what starts last must not take minutes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has `--no-loadscope-reorder` begin with the longest files; without it, those with most tests come first."""
+    turns = {Path(__file__).parent / name: turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path, len(turns)))
 
 
 def rows_of(split: str) -> list[dict[str, Any]]:

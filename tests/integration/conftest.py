@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.forked_commands import can_fork, run_forked
+from tests.support.preloading import OFFLINE
+
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -103,6 +106,8 @@ class Place:
 
     folder: Path
     tiny: Path
+    forks: bool = True
+    """Whether commands are forked where that is the same; otherwise each is a new interpreter."""
 
     def classification(self, **sections: Any) -> dict[str, Any]:
         """A zero-shot config of 12 test rows; sections are merged over it, key by key."""
@@ -142,11 +147,14 @@ class Place:
 
     def sft(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m sft.cli ...` here, on the CPU with one thread and no network."""
-        settings = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-        command = [sys.executable, "-m", "sft.cli", *arguments]
-        ended = subprocess.run(
-            command, cwd=self.folder, env=os.environ | settings, capture_output=True, text=True, check=False
-        )
+        environment = os.environ | OFFLINE
+        if self.forks and can_fork(environment):
+            ended = run_forked(arguments, self.folder, environment)
+        else:
+            command = [sys.executable, "-m", "sft.cli", *arguments]
+            ended = subprocess.run(
+                command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+            )
         for name in ("training.json", "inference.json"):
             for file in self.folder.glob(f"*/stages/*/*/{name}"):
                 told = json.loads(file.read_text("utf-8"))["environment"]["library_warnings"]
@@ -202,7 +210,7 @@ def place(tmp_path: Path, tiny: Path) -> Place:
 def make_place(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Callable[[str], Place]:
     """For fixtures that several tests share."""
 
-    def make(name: str) -> Place:
-        return Place(tmp_path_factory.mktemp(name), tiny)
+    def make(name: str, forks: bool = True) -> Place:
+        return Place(tmp_path_factory.mktemp(name), tiny, forks)
 
     return make

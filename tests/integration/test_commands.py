@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def test_plain_classification(place: Any):
 
 @pytest.fixture(scope="module")
 def twice(make_place: Callable[[str], Any]) -> Any:
-    """One config with all sources of chance, run in two folders."""
+    """One config with all sources of chance, run in two folders: by forked processes, and by new interpreters."""
     place = make_place("twice")
     config = place.trained(
         dataset={"splits": {"dev": "dev"}, "max_n_dev": 6, "keep_columns": ["ticket"]},
@@ -203,8 +204,8 @@ def twice(make_place: Callable[[str], Any]) -> Any:
         training={"icl_examples": 1},
         inference={"icl_examples": 2, "random_icl": True},
     )
-    for results in ("first", "second"):
-        place.run("run-experiment", config, "--results-path", results)
+    place.run("run-experiment", config, "--results-path", "first")
+    replace(place, forks=False).run("run-experiment", config, "--results-path", "second")
     return place
 
 

@@ -19,7 +19,7 @@ MODEL = ROOT / "SmolLM2-135M-Instruct"
 TWEETS = ROOT / "tweets"
 LABELS = ("negative", "neutral", "positive")
 INSTRUCTION = "Is the mood of this tweet negative, neutral or positive? Answer with one word."
-N_TWEETS = 30
+N_TWEETS = 15
 STOP = "<|im_end|>"
 
 pytestmark = [
@@ -51,7 +51,7 @@ class DemoRun:
         self.results = folder / "results"
         (folder / "grid.json").write_text(json.dumps(demo_grid()), "utf-8")
         command = [sys.executable, "-m", "sft.cli", "run-experiments", "grid.json"]
-        settings = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+        settings = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
         ended = subprocess.run(
             command, cwd=folder, env=os.environ | settings, capture_output=True, text=True, check=False
         )

@@ -64,7 +64,7 @@ class GridRuns:
 
 @pytest.fixture(scope="module")
 def runs(make_place: Callable[[str], Any]) -> GridRuns:
-    return GridRuns(make_place("grid"))
+    return GridRuns(make_place("grid", forks=False))
 
 
 def read(path: Path) -> Any:

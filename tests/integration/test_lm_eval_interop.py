@@ -17,6 +17,7 @@ DEMO = REPOSITORY / "data" / "demo"
 MODEL = DEMO / "SmolLM2-135M-Instruct"
 TWEETS = DEMO / "tweets"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+N_TWEETS = 12
 NATS = 1e-4
 """fp32 on both sides."""
 
@@ -50,7 +51,7 @@ def on_tweets() -> dict[str, Any]:
             "path": str(TWEETS),
             "task_type": "classification",
             "shots": 4,
-            "max_n_test": 40,
+            "max_n_test": N_TWEETS,
             "labels": ["negative", "neutral", "positive"],
         },
         "model": {"name": str(MODEL)},
@@ -97,7 +98,7 @@ def differences(place: Any, written: dict[str, Any]) -> list[list[float]]:
 )
 def test_a_real_adapter_has_the_same_accuracy_and_scores(place: Any) -> None:
     apart = differences(place, on_tweets())
-    assert len(apart) == 40
+    assert len(apart) == N_TWEETS
     assert max(max(row) - min(row) for row in apart) < NATS
     # The line break that ends the prompt counts to every label there: nearly certain, and never more than that.
     assert all(-1e-2 < more < NATS for row in apart for more in row)

@@ -5,11 +5,8 @@
 
 import multiprocessing
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +29,7 @@ from sft.runs.progress import Progress
 from sft.training.checkpoints import TENSORS, CheckpointFolder
 from sft.training.options import effective_trainer_args
 from sft.training.trainer import TrainerSettings, TrainingRecord, train_model
+from tests.support.preloading import start_preloading
 from tests.support.stopping import stopped_at
 from tests.support.tiny_models import MAKERS, tiny_logits
 from tests.support.tiny_training import keep_modules, tiny_head_rows, tiny_rows, tiny_source_rows, tiny_tokenizer
@@ -53,7 +51,6 @@ MERGED = {"bf16": 8e-2, "bert_head_bf16": 8e-2, "t5_source_bf16": 8e-2}
 """The same for a merged model, whose weights were rounded anew."""
 MOVED = 0.15
 """How much the training of a cell must change the logits at least, for what comes after to mean something."""
-PRELOADED = ("torch", "transformers", "peft", "tests.support.method_checks")
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ class Trained:
 
 def check_method(cell: Cell, folder: Path) -> None:
     """Every promise of an adapter method on one base; `folder` is empty."""
-    _start_preloading()
+    start_preloading()
     keep_modules()
     method = adapter_method(cell.method)
     assert method.supports(cell.options, cell.storage, cell.objective) is None, f"{cell} is refused"
@@ -202,7 +199,7 @@ def off(expected: torch.Tensor, found: torch.Tensor) -> float:
 
 def logits_in_new_process(kind: str, adapter: Path) -> torch.Tensor:
     """The logits of a new base with a saved adapter, computed by a process that shares nothing with this one."""
-    _start_preloading()
+    start_preloading()
     out = adapter.with_name(f"{adapter.name}.logits")
     process = multiprocessing.get_context("forkserver").Process(target=_write_logits, args=(kind, adapter, out))
     process.start()
@@ -215,16 +212,6 @@ def logits_in_new_process(kind: str, adapter: Path) -> torch.Tensor:
 def _write_logits(kind: str, adapter: Path, out: Path) -> None:
     torch.set_num_threads(1)
     torch.save(tiny_logits(load_adapter(MAKERS[kind](), adapter)), out)
-
-
-@cache
-def _start_preloading() -> None:
-    """New processes come from a server that imports what takes seconds, while this one goes on."""
-    root = str(Path(__file__).parents[2])
-    if root not in sys.path:
-        sys.path.insert(0, root)
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOADED))
-    forkserver.ensure_running()
 
 
 def _train(cell: Cell, folder: Path) -> Trained:

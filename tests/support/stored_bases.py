@@ -158,7 +158,7 @@ def main(folder: Path) -> None:
     wrong = {}
     with (
         mock.patch.object(method_checks, "logits_in_new_process", here),
-        mock.patch.object(method_checks, "_start_preloading"),
+        mock.patch.object(method_checks, "start_preloading"),
     ):
         for name, check in checks(folder):
             try:
