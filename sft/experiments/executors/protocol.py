@@ -229,7 +229,8 @@ class Executor(Protocol):
         """Those that can start now, one after the other: each is submitted, or given up, before the next is asked for.
 
         Args:
-            waiting: what wants to start, first come first; small ones may go before one that finds no room.
+            waiting: what wants to start, first come first; what was submitted leaves it. Small ones may go before one
+                that finds no room.
             request_of: what each asks for.
         """
         ...

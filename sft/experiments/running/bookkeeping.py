@@ -4,7 +4,7 @@ cannot run any more.
 
 import dataclasses
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,8 +109,8 @@ class Ledger:
             self._schedule.put_back(job, self.tries_of(job).turn)
 
     @property
-    def ready(self) -> list[PlannedJob]:
-        """The jobs that may start now, first come first."""
+    def ready(self) -> Sequence[PlannedJob]:
+        """The jobs that may start now, first come first; it changes with them."""
         return self._schedule.ready
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 from sft.config.seeds import without_seeds
 from sft.pipeline.job_graph import Experiments, direct_needs, goals_beside, needed_jobs, unique_jobs
@@ -134,6 +135,25 @@ def _followers(needed: Mapping[Path, PlannedJob]) -> dict[Path, list[Path]]:
     return found
 
 
+class _Ready(Sequence[PlannedJob]):
+    """The ready jobs as they are at any moment; thousands may wait, and only a few are looked at."""
+
+    def __init__(self, entries: Sequence[tuple[int, int, PlannedJob]]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, place: int) -> PlannedJob: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[PlannedJob]: ...
+    def __getitem__(self, place: int | slice) -> PlannedJob | list[PlannedJob]:
+        if isinstance(place, slice):
+            return [job for _, _, job in self._entries[place]]
+        return self._entries[place][2]
+
+
 class Schedule:
     """The jobs of a run on their way: which may start now, and what an end means for the others."""
 
@@ -149,9 +169,9 @@ class Schedule:
         """Jobs that were started together with what they still need."""
 
     @property
-    def ready(self) -> list[PlannedJob]:
-        """The jobs that may start now, first come first."""
-        return [job for _, _, job in self._ready]
+    def ready(self) -> Sequence[PlannedJob]:
+        """The jobs that may start now, first come first; it changes with them."""
+        return _Ready(self._ready)
 
     def chain(self, job: PlannedJob) -> list[PlannedJob]:
         """A ready job and all that need nothing but it, or each other, each after what it needs."""

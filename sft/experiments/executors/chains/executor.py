@@ -86,10 +86,10 @@ class ChainExecutor:
 
     def startable(self, waiting: Sequence[Item], request_of: Callable[[Item], Request]) -> Iterator[Item]:
         """As many as may be handed over, first come first; the cluster has its own order."""
-        for item in list(waiting):
-            if self.capacity().is_full:
-                return
-            yield item
+        before = None
+        while waiting and waiting[0] is not before and not self.capacity().is_full:
+            before = waiting[0]
+            yield before
 
     def submit(self, chain: Sequence[JobAttempt], request: Request) -> Sequence[ChainHandle]:
         """Write what is to run where, then hand it over; without an answer it is handed over later."""

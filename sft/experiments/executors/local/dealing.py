@@ -33,12 +33,13 @@ class Dealing:
             request_of: what each asks for.
             resting: GPUs that may not be leased yet.
         """
-        found = (tuple(ready), frozenset(resting), self._leases.changes)
+        waiting = tuple(ready)  # what starts leaves `ready`
+        found = (waiting, frozenset(resting), self._leases.changes)
         if found == self._seen:
             return
         kept: frozenset[str] = frozenset()
         refused: set[Request] = set()
-        for job in self._in_turn(ready):
+        for job in self._in_turn(waiting):
             request = request_of(job)
             self.blocked = kept.union(resting)
             if request not in refused and self._leases.fits(request, self.blocked):

@@ -176,4 +176,27 @@ def test_a_job_starts_and_comes_back_without_a_look_at_all_others(
     schedule.put_back(jobs[300])
     assert looks[0] < 50
     monkeypatch.undo()
-    assert schedule.ready == jobs
+    assert list(schedule.ready) == jobs
+
+
+def test_a_chain_is_all_that_needs_nothing_else_each_after_what_it_needs(results: ResultsFolder) -> None:
+    shared, other = job(results, "train", "shared"), job(results, "train", "other")
+    first, second = job(results, "infer", "first", shared), job(results, "infer", "second", shared)
+    both = job(results, "evaluate", "both", first, second)
+    elsewhere = job(results, "evaluate", "elsewhere", second, other)
+    schedule = Schedule([shared, other, first, both, second, elsewhere])
+    assert keys(schedule.chain(shared)) == ["shared", "first", "second", "both"]
+    assert keys(schedule.chain(other)) == ["other"]
+
+
+def test_what_was_started_ahead_does_not_become_ready_until_it_is_taken_back(results: ResultsFolder) -> None:
+    train, infer, evaluate = chain(results)
+    schedule = Schedule([train, infer, evaluate])
+    for link in schedule.chain(train):
+        schedule.start(link)
+    schedule.finish(train)
+    assert ready_keys(schedule) == []
+    schedule.take_back(evaluate)
+    schedule.take_back(infer)
+    assert ready_keys(schedule) == ["i"]
+    assert keys(schedule.chain(infer)) == ["i", "e"]
