@@ -57,6 +57,10 @@ bench-init: install demo-data
 bench-training: install demo-data peers
 	$(BIN)/python -m benchmarks.training
 
+# The runner with 22,000 stages on a cluster that is played, in minutes.
+bench-scale: install
+	$(BIN)/python -m benchmarks.scale
+
 peers: .venv-peers/.installed
 
 # Packages that store weights in other ways, beside those of .venv, which stays as users have it.

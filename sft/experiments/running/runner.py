@@ -96,8 +96,9 @@ class Runner:
             for handle in ended:
                 self._end(self._active.pop(handle.job.folder.path))
             now = time.monotonic()
-            for active in self._active.values():
-                active.check_limits(now, self._settings.grace)
+            if self._seconds_to_wait() <= 0:  # not at every end: beside it hundreds may run
+                for active in self._active.values():
+                    active.check_limits(now, self._settings.grace)
             if now >= self._next_tick:
                 self._tick(now)
 

@@ -1,0 +1,1 @@
+"""What grids of thousands of stages cost the runner."""
