@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sft.data.profile.labels import label_list, literal
-from sft.data.profile.lengths import LengthProfile
 from sft.experiments.drafting.draft import CUT_LENGTH, DEFAULT_MODEL, Draft
 from sft.experiments.drafting.reading import written_options
 from sft.experiments.drafting.splits import MOST_EVALUATED
@@ -87,7 +86,8 @@ def _prompting(draft: Draft) -> Iterator[str]:
     yield "  prompting: {"
     yield from _inputs(draft)
     for length in () if draft.is_conversation else draft.lengths:
-        yield f"    // Words of {_length(length)}"
+        numbers = f"median {length.median}, 95 % up to {length.p95}, longest {length.longest}"
+        yield f"    // Words of {one_line(length.column or '')}: {numbers}"
     yield f"    output_column: {literal(draft.label)},"
     if draft.is_conversation:
         yield "    // train_turns: 'all',"
@@ -161,11 +161,6 @@ def _axes(draft: Draft) -> Iterator[str]:
     yield "  // { small: {}, 'bigger-model': { model: { name: 'Qwen/Qwen2.5-1.5B-Instruct' } } },"
     yield "  // grid.seeds([13, 14, 15]),"
     yield "])"
-
-
-def _length(length: LengthProfile) -> str:
-    numbers = f"median {length.median}, 95 % up to {length.p95}, longest {length.longest}"
-    return f"{one_line(length.column or '')}: {numbers}"
 
 
 def _object(values: Mapping[str, Any]) -> str:
