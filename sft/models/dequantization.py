@@ -8,7 +8,14 @@ from torch import nn
 from sft.exceptions import UserError
 from sft.models.storages import PLAIN_TYPES, known_storage
 
-ATTRIBUTES = ("hf_quantizer", "quantization_method", "is_loaded_in_4bit", "is_loaded_in_8bit", "is_quantized")
+ATTRIBUTES = (
+    "hf_quantizer",
+    "quantization_method",
+    "is_loaded_in_4bit",
+    "is_loaded_in_8bit",
+    "is_quantized",
+    "_weight_conversions",
+)
 """What transformers keeps with a quantised model, and by which it refuses to move and to write it."""
 
 

@@ -10,6 +10,7 @@ import torch
 from sft.exceptions import UserError
 from sft.initialization.utils import dequantize
 from sft.models.dequantization import dequantized
+from tests.support.tiny_models import llama, tiny_logits
 
 GAP = 1e-4
 """Of logits of about 5."""
@@ -72,3 +73,17 @@ def test_a_plain_model_is_left_as_it_is(make_model: Callable[[str], Any]) -> Non
     model = make_model("bf16")
     layers = [id(module) for module in model.modules()]
     assert [id(module) for module in dequantized(model).modules()] == layers
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_checkpoint_that_is_stored_in_nf4_is_written_plain(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    llama().save_pretrained(tmp_path / "first")
+    nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    AutoModelForCausalLM.from_pretrained(tmp_path / "first", quantization_config=nf4).save_pretrained(tmp_path / "nf4")
+    plain = dequantized(AutoModelForCausalLM.from_pretrained(tmp_path / "nf4", dtype=torch.float32))
+    plain.save_pretrained(tmp_path / "plain")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "plain")
+    assert torch.equal(tiny_logits(again), tiny_logits(plain))
