@@ -17,6 +17,7 @@ CHATS = {"prompting": {"input_columns": ["messages"], "output_column": "messages
         ({"prompting": {"input_template": "{messages}"}}, "prompting.input_template", "no columns to write into"),
         ({"inference": {"prompting": {"input_columns": ["text"]}}}, "inference.prompting.input_columns", "in one"),
         ({"prompting": {"input_columns": ["text", "messages"]}}, "prompting.input_columns", "is among the inputs"),
+        ({"model": {"auto_class": "AutoModelForSeq2SeqLM"}}, "prompting.input_columns", "seq2seq reads columns"),
     ],
 )
 def test_what_does_not_go_with_conversations(
