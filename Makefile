@@ -4,7 +4,7 @@ BIN := .venv/bin
 SITE := import site; print(site.getsitepackages()[0])
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-data demo-models demo-data-tasks install dev check test test-slow cases peers storages bench-engine bench-scoring bench-init bench-training clean
+.PHONY: demo demo-data demo-models demo-data-tasks install dev check test test-slow cases peers storages bench-engine bench-scoring bench-init bench-training bench-scale clean
 
 demo: install demo-data
 	$(BIN)/python -m sft.cli run-experiments etc/configs/jsonnet/quickstart.jsonnet --results-path results/demo --jobs 2

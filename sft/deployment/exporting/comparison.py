@@ -16,6 +16,8 @@ TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, tor
 def logits_of(model: Any, rows: Sequence[Sequence[int]], beat: Callable[[], None]) -> torch.Tensor:
     """The logits behind the last tokens of each row, each less their mean over the vocabulary: (tokens, vocabulary).
 
+    Of a model with a head the outputs for each row as they are, as a sigmoid sees their mean: (rows, labels).
+
     Args:
         model: in eval mode.
         rows: token ids; a decoder of its own is given those that its encoder reads.
@@ -26,11 +28,13 @@ def logits_of(model: Any, rows: Sequence[Sequence[int]], beat: Callable[[], None
         ids = torch.tensor([list(row)], device=model.device)
         written = {"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}
         with torch.no_grad():
-            logits = model(input_ids=ids, **written).logits[0, -POSITIONS:]
-        found.append(logits.float().cpu())
+            logits = model(input_ids=ids, **written).logits[0].float().cpu()
+        has_head = logits.ndim == 1
+        found.append(
+            logits[None] if has_head else logits[-POSITIONS:] - logits[-POSITIONS:].mean(dim=-1, keepdim=True)
+        )
         beat()
-    logits = torch.cat(found)
-    return logits - logits.mean(dim=-1, keepdim=True)
+    return torch.cat(found)
 
 
 def distance(one: torch.Tensor, other: torch.Tensor) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from sft.adapters.attach import attach_adapter
 from sft.adapters.saving import save_adapter
@@ -100,3 +101,16 @@ def test_the_distance_is_a_share_of_the_first() -> None:
     assert distance(one, one) == 0.0
     assert distance(one, torch.zeros(1, 2)) == pytest.approx(1.0)
     assert distance(one, torch.tensor([[3.0, 3.0]])) == pytest.approx((1 / 25) ** 0.5)
+
+
+def test_the_outputs_of_a_head_are_compared_as_they_are() -> None:
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, num_labels=20
+    )
+    model = transformers.BertForSequenceClassification(config).eval()
+    found = logits_of(model, ROWS, beat)
+    with torch.no_grad():
+        expected = torch.cat([model(input_ids=torch.tensor([row])).logits for row in ROWS])
+    assert found.shape == (2, 20)
+    assert torch.allclose(found, expected)
