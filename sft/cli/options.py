@@ -45,7 +45,9 @@ NoTexts = Annotated[
 
 Figures = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the charts there as SVG files.")]
 
-Executor = Annotated[str, typer.Option(metavar="local|slurm", help="Where stages run: this machine, or a cluster.")]
+Executor = Annotated[
+    str, typer.Option(metavar="local|slurm|ray", help="Where stages run: this machine, or a cluster.")
+]
 
 ExecutorOption = Annotated[
     list[str] | None,

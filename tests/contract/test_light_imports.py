@@ -9,7 +9,18 @@ from typing import Any
 
 BLOCKED = ("torch", "evaluate")
 """Cannot be imported at all; the others are looked at, as checks read the source of the installed package."""
-UNTOUCHED = (*BLOCKED, "transformers", "trl", "peft", "accelerate", "bitsandbytes", "pandas", "sklearn", "scipy")
+UNTOUCHED = (
+    *BLOCKED,
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "bitsandbytes",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "ray",
+)
 HEAVY = (*UNTOUCHED, "datasets", "pyarrow", "numpy", "pydantic")
 
 CHECKS = """

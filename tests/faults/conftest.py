@@ -17,6 +17,7 @@ from sft.runs.attempts import begin_attempt
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, write_record
 from tests.faults import grid_process, stub
+from tests.support.ray_cluster import Nodes, is_missing, two_nodes
 from tests.support.waiting import PATIENCE, wait_until
 
 MARK = "SFT_TEST_MARK"
@@ -146,3 +147,12 @@ def wait() -> Callable[..., Any]:
 def start(request: pytest.FixtureRequest) -> str:
     """Both ways to start a worker."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def ray_nodes() -> Iterator[Nodes]:
+    """A Ray with two nodes."""
+    if is_missing():
+        pytest.skip("NOT TESTED: no Ray here (pip install 'sft-grid[ray]')")
+    with two_nodes() as nodes:
+        yield nodes

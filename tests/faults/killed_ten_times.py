@@ -5,8 +5,8 @@ runner is killed by SIGKILL at ten random moments and started again after each; 
 moment, another results folder is begun. What must be equal in the end: predictions, `results`, `details` and `data`
 of every experiment, and every adapter, byte for byte. After each kill no process of the run may live 2 seconds later.
 
-`--executor NAME` kills the runner of a grid on that cluster instead, whose jobs go on: the next runner takes them
-over, and the end is compared with that of a run on this machine.
+`--executor NAME` kills the runner of a grid on that cluster instead, whose jobs go on, except Ray's: the next runner
+takes them over, and the end is compared with that of a run on this machine.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from benchmarks.engine.tiny_project import config, write_project
 
 MARK = "SFT_KILLED_TEN_TIMES"
 GONE_WITHIN_SECONDS = 2.0
+DIE_WITH_RUNNER = ("local", "ray")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
@@ -110,7 +111,7 @@ def _killed(folder: Path, results: str, options: list[str], after: float, execut
     except subprocess.TimeoutExpired:
         runner.send_signal(signal.SIGKILL)
         runner.wait()
-        if executor == "local":
+        if executor in DIE_WITH_RUNNER:
             _await_end(folder)
         return True
     return False

@@ -1,6 +1,6 @@
 """What holds of every executor: ends are told as they were, stops are heeded, what is lost is found or tried again.
 
-`processes` is a cluster of processes on this machine, `slurm` a real one with one node.
+`processes` is a cluster of processes on this machine, `slurm` a real one with one node, `ray` one with two.
 """
 
 import os
@@ -20,7 +20,7 @@ from tests.support.slurm import missing_programs, slurm
 from tests.support.waiting import wait_until
 
 Living = Callable[[], dict[int, str]]
-SLURM = pytest.param("slurm", marks=pytest.mark.slow)
+SLURM, RAY = (pytest.param(name, marks=pytest.mark.slow) for name in ("slurm", "ray"))
 ENDING = 60.0
 PORT = 21_000
 
@@ -42,11 +42,15 @@ def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     if name == "slurm":
         for variable, value in request.getfixturevalue("slurm_environment").items():
             monkeypatch.setenv(variable, value)
+    if name == "ray":
+        for variable, value in request.getfixturevalue("ray_nodes").environment.items():
+            monkeypatch.setenv(variable, value)
     return name
 
 
-on_all = pytest.mark.parametrize("where", ["local", "processes", SLURM], indirect=True)
+on_all = pytest.mark.parametrize("where", ["local", "processes", SLURM, RAY], indirect=True)
 on_clusters = pytest.mark.parametrize("where", ["processes", SLURM], indirect=True)
+"""Whose jobs go on without a runner; what is else of Ray is in test_ray.py."""
 without_queue = pytest.mark.parametrize("where", ["local", "processes"], indirect=True)
 on_processes = pytest.mark.parametrize("where", ["processes"], indirect=True)
 """Of faults below the chain, which do not depend on who started it."""

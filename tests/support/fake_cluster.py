@@ -15,6 +15,8 @@ class FakeCluster:
     """Runs chains at once, or keeps them waiting."""
 
     name = "fake"
+    look_seconds = 0.01
+    outlives_runner = True
     gpus = 0
     at_once = 100
     threads = 1

@@ -19,6 +19,8 @@ class ProcessCluster:
     """Remembers its submissions in a file, so that a later runner finds them."""
 
     name = "processes"
+    look_seconds = 0.2
+    outlives_runner = True
     gpus = 0
     threads = 1
 

@@ -8,6 +8,7 @@ from sft.registry import Registry, load, unknown_name
 
 executor_registry: Registry = {
     "local": "sft.experiments.executors.local.executor:LocalExecutor",
+    "ray": "sft.experiments.executors.ray.cluster:RayExecutor",
     "slurm": "sft.experiments.executors.slurm.cluster:SlurmExecutor",
 }
 

@@ -37,14 +37,22 @@ class Cluster(Protocol):
     name: str
     """As in the registry of executors."""
 
-    gpus: int
-    """The most GPUs that a job can be given."""
+    look_seconds: float
+    """Between two questions while all runs."""
+
+    outlives_runner: bool
+    """Whether what was submitted goes on when the runner has ended."""
 
     at_once: int
     """Submissions that may wait or run at the same time."""
 
     threads: int
     """Of the computations of a job."""
+
+    @property
+    def gpus(self) -> int:
+        """The most GPUs that a job can be given."""
+        ...
 
     def check(self, requests: Collection[Request]) -> None:
         """Find out whether there is a cluster, and whether it can ever give what is asked for.

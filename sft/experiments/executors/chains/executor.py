@@ -28,8 +28,8 @@ from sft.runs.records import write_record
 
 FILE_SECONDS = 0.5
 """Between two looks at the files of what runs."""
-SOON_SECONDS, LATE_SECONDS = 2.0, 30.0
-"""Between two questions to the cluster: while something starts or stops, and while all runs."""
+SOON_SECONDS = 2.0
+"""Between two questions to the cluster while something starts or stops."""
 PATIENCE_SECONDS = 60.0
 """How long the last files of a chain that has ended may take to appear: so long do network disks remember that
 something is not there.
@@ -124,7 +124,7 @@ class ChainExecutor:
     def adopt(self, job: JobAttempt) -> ChainHandle | None:
         """The handle of a job that an earlier run handed to this cluster."""
         record = read(SubmittedTry(job.attempt.path).submission, Submission)
-        if record is None or record.executor != self._cluster.name:
+        if record is None or record.executor != self._cluster.name or not self._cluster.outlives_runner:
             return None
         known = self._chains.get(record.name)
         if known is None:
@@ -192,7 +192,7 @@ class ChainExecutor:
             elif chain.gone_since is None:
                 chain.gone_since = now
         settled = all(chain.has_begun and chain.cancel_at == float("inf") for chain in self._chains.values())
-        self._next_look = now + (LATE_SECONDS if settled and told is not None else SOON_SECONDS)
+        self._next_look = now + (self._cluster.look_seconds if settled and told is not None else SOON_SECONDS)
 
     def _heed(self, chain: Submitted, now: float) -> None:
         """Hand it over, or end it, where that is due."""

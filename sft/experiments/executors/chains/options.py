@@ -37,5 +37,5 @@ def options_of(kind: type[Options], written: Mapping[str, str]) -> Options:
         return kind.model_validate(dict(written))
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
-        raise UserError(f"--executor-option {name}={written[name]}: {first['msg']}") from None
+        name, told = str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
+        raise UserError(f"--executor-option {name}={written[name]}: {told}") from None

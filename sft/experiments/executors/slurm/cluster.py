@@ -22,6 +22,8 @@ class Slurm:
     """The cluster whose commands are on this machine."""
 
     name = "slurm"
+    look_seconds = 30.0
+    outlives_runner = True
 
     def __init__(self, options: SlurmOptions, jobs: int | None) -> None:
         """Nothing is asked yet.

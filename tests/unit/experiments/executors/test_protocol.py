@@ -36,6 +36,6 @@ def test_nothing_above_an_executor_knows_its_machine() -> None:
 
 def test_an_executor_is_made_by_its_name() -> None:
     assert isinstance(make_executor(ExecutorOptions(), print), LocalExecutor)
-    assert set(executor_registry) == {"local", "slurm"}
+    assert set(executor_registry) == {"local", "ray", "slurm"}
     with pytest.raises(UserError, match="unknown executor 'locl'"):
         make_executor(ExecutorOptions(executor="locl"), print)

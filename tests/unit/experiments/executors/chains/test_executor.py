@@ -2,7 +2,6 @@
 
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ PATIENCE = 0.05
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FILE_SECONDS", "SOON_SECONDS", "LATE_SECONDS", "RESUBMIT_SECONDS"):
+    for name in ("FILE_SECONDS", "SOON_SECONDS", "RESUBMIT_SECONDS"):
         monkeypatch.setattr(chains, name, 0.01)
 
 
@@ -260,10 +259,13 @@ def test_submissions_at_the_same_time_are_bounded(results: ResultsFolder) -> Non
     assert len(cluster.names) == 5
 
 
-def test_an_executor_of_another_name_takes_nothing_over(results: ResultsFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "outlives_runner"), [("other", True), ("fake", False)])
+def test_what_is_of_another_cluster_or_has_ended_with_its_runner_is_not_taken_over(
+    results: ResultsFolder, name: str, outlives_runner: bool
+) -> None:
     jobs = chain(results)
     (tried, *_) = submit_and_die(results, jobs)
     cluster = FakeCluster()
-    cluster.name = "other"
+    cluster.name, cluster.outlives_runner = name, outlives_runner
     assert ChainExecutor(cluster, ExecutorOptions(), lambda _: None).adopt(tried) is None
     assert read(SubmittedTry(tried.attempt.path).submission, Submission) is not None

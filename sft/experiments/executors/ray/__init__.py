@@ -1,0 +1,1 @@
+"""Chains of jobs as tasks of Ray."""
