@@ -75,7 +75,7 @@ class ChainHandle:
         begun = self.begun
         if begun is None:
             return Placement("", Lease(), None, "fresh")
-        lease = Lease(threads=begun.threads, gpus=begun.gpus)
+        lease = Lease(threads=begun.threads, gpus=None if begun.gpus is None else tuple(begun.gpus))
         return Placement(begun.host, lease, begun.pid, "warm" if begun.start == "warm" else "fresh")
 
     def outcome(self) -> Outcome | None:

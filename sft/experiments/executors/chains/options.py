@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sft.exceptions import UserError
 from sft.registry import unknown_name
 
+FEW_AT_ONCE = 100
+PER_JOB = 4
 Options = TypeVar("Options", bound="ClusterOptions")
 
 
@@ -18,6 +20,17 @@ class ClusterOptions(BaseModel):
 
     cpus_per_task: int = Field(default=1, ge=1)
     """CPUs of a job, and threads of its computations: results are byte-equal for equal numbers of threads alone."""
+
+    max_pending: int | None = Field(default=None, ge=1)
+    """Submissions that wait or run at the same time; default four times --jobs, without that 100."""
+
+    def at_once(self, jobs: int | None) -> int:
+        """Submissions that may wait or run.
+
+        Args:
+            jobs: how many may run at the same time, where the user says.
+        """
+        return self.max_pending or (FEW_AT_ONCE if jobs is None else PER_JOB * jobs)
 
 
 def options_of(kind: type[Options], written: Mapping[str, str]) -> Options:

@@ -19,9 +19,6 @@ from sft.experiments.executors.ray.ends import first_line, seen_of
 from sft.experiments.executors.ray.options import RayOptions
 from sft.processes.cpus import usable_cpus
 
-FEW_AT_ONCE = 100
-"""Tasks that may wait or run where neither `max_pending` nor --jobs says."""
-PER_JOB = 4
 START_SECONDS, CONNECT_SECONDS = 120.0, 60.0
 ANSWER_SECONDS = 60.0
 PROBE_SECONDS = 5.0
@@ -47,7 +44,7 @@ class RayCluster:
         self._options = options
         self._address = None if options.address == "local" else options.address
         self.threads = options.cpus_per_task
-        self.at_once = options.max_pending or (FEW_AT_ONCE if jobs is None else PER_JOB * jobs)
+        self.at_once = options.at_once(jobs)
         self._gpus = None if options.gpus is None else math.ceil(options.gpus)
         self._connection: Connection | None = None
         self._names: dict[str, str] = {}

@@ -54,7 +54,10 @@ class Connection:
         Args:
             has_own_cluster: whether it is to start a cluster instead of connecting to one.
         """
-        self._folder = _short_folder() if has_own_cluster else None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        if has_own_cluster:
+            place = tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST_TEMPORARY else "/tmp"
+            self._folder = tempfile.TemporaryDirectory(prefix="sft-ray-", dir=place, ignore_cleanup_errors=True)
         self.folder = None if self._folder is None else self._folder.name
         """For the files of a cluster of its own."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the process
@@ -124,12 +127,6 @@ class Connection:
         lines = self._log.read().decode("utf-8", "replace").splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
         return PLACE_IN_SOURCE.sub("", last).partition(". ")[0]
-
-
-def _short_folder() -> tempfile.TemporaryDirectory[str]:
-    default = tempfile.gettempdir()
-    place = default if len(default) <= LONGEST_TEMPORARY else "/tmp"
-    return tempfile.TemporaryDirectory(prefix="sft-ray-", dir=place, ignore_cleanup_errors=True)
 
 
 def _environment(has_own_cluster: bool) -> dict[str, str]:

@@ -24,9 +24,6 @@ class RayOptions(ClusterOptions):
     memory: str | None = None
     """Memory that a job takes of its node, such as 16G: places are counted by it, nothing is limited."""
 
-    max_pending: int | None = Field(default=None, ge=1)
-    """Tasks that may wait or run at the same time; default four times --jobs, without that 100."""
-
     autoscaling: bool = False
     """Whether the cluster starts further nodes: a job that no node has room for then waits, and is not refused. Needs
     `gpus`, as the nodes that are there say nothing of later ones."""

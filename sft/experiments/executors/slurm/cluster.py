@@ -13,10 +13,6 @@ from sft.experiments.executors.slurm.commands import answer, batch_command, scri
 from sft.experiments.executors.slurm.options import SlurmOptions
 from sft.registry import nearest
 
-FEW_AT_ONCE = 100
-"""Jobs that may wait or run where neither `max_pending` nor --jobs says."""
-PER_JOB = 4
-
 
 class Slurm:
     """The cluster whose commands are on this machine."""
@@ -35,7 +31,7 @@ class Slurm:
         self._options = options
         self.gpus = options.gpus
         self.threads = options.cpus_per_task
-        self.at_once = options.max_pending or (FEW_AT_ONCE if jobs is None else PER_JOB * jobs)
+        self.at_once = options.at_once(jobs)
 
     def check(self, requests: Collection[Request]) -> None:
         """Ask for the partitions; what a job asks for is checked by Slurm when the first of its kind is submitted."""

@@ -1,7 +1,5 @@
 """What a user may say of the Slurm jobs of a run: `--executor-option NAME=VALUE`."""
 
-from pydantic import Field
-
 from sft.experiments.executors.chains.options import ClusterOptions
 
 
@@ -35,9 +33,6 @@ class SlurmOptions(ClusterOptions):
 
     setup: str | None = None
     """Line of shell that runs before the command, such as `module load cuda`."""
-
-    max_pending: int | None = Field(default=None, ge=1)
-    """Jobs that may wait or run at the same time; default four times --jobs, without that 100."""
 
     @property
     def gpus(self) -> int:
