@@ -215,7 +215,7 @@ class ChainExecutor:
         left = chain.left
         if chain.gone_since is None or not left:
             return []
-        if chain.has_begun and now < chain.gone_since + self._patience and not _is_explained(chain):
+        if now < chain.gone_since + self._patience and not _is_explained(chain):
             return []
         seen = chain.seen or Seen("ended")
         first, *others = left

@@ -1,5 +1,7 @@
 """A job of a chain on a cluster, as its files and the cluster tell of it."""
 
+import contextlib
+import os
 import signal
 import time
 from dataclasses import dataclass, field
@@ -106,6 +108,9 @@ class ChainHandle:
 
     def look(self) -> bool:
         """Read what it has told; whether it has ended."""
+        if self.chain.gone_since is not None:
+            with contextlib.suppress(OSError):  # a network disk looks anew for files in a folder that is listed
+                os.listdir(self._files.path)
         ended = read(self._files.ended, Ended)
         if ended is not None:
             self.finish(_outcome(ended, self.chain.seen))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from typing import Any
 
 import pytest
@@ -162,6 +163,27 @@ def test_what_ends_without_a_word_is_what_the_cluster_says(
     assert (status.state, status.error and status.error.kind) == expected
     assert len(cluster.names) == tries
     assert read_status(jobs[1].folder.status) is None or states(jobs)[1] != "done"
+
+
+def test_files_that_a_network_disk_shows_late_are_waited_for(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "PATIENCE", 60.0)
+    jobs, cluster = [job(results, "infer", "i")], FakeCluster()
+    tried = SubmittedTry(jobs[0].folder.attempt(1).path)
+    late, looks = [jobs[0].folder.manifest, tried.begun, tried.ended], list[int]()
+
+    def hide_and_show() -> None:
+        looks.append(0)
+        for file in late:
+            if len(looks) == 1:
+                file.rename(file.with_suffix(".hidden"))
+            elif len(looks) == 5:
+                file.with_suffix(".hidden").rename(file)
+
+    cluster.at_look = hide_and_show
+    run(results, jobs, cluster)
+    assert (len(cluster.names), states(jobs)) == (1, ["done"])
 
 
 def test_results_count_though_the_cluster_lost_the_place(results: ResultsFolder) -> None:
