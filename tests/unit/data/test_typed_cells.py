@@ -42,22 +42,28 @@ PNG = b"\x89PNG\xff\x00"
 BYTES: dict[str, Any] = {"image": PNG, "described": {"bytes": PNG, "path": "a.png"}, "images": [PNG, b""]}
 
 
+def two(cells: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows with these cells that differ by their output, as a cut keeps equal ones together."""
+    return [{**cells, "output": output} for output in "ab"]
+
+
 def _json(path: Path) -> None:
-    path.write_text(json.dumps([CELLS, CELLS]))
+    path.write_text(json.dumps(two(CELLS)))
 
 
 def _jsonl(path: Path) -> None:
-    path.write_text(f"{json.dumps(CELLS)}\n" * 2)
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in two(CELLS)))
 
 
 def _parquet(path: Path) -> None:
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([CELLS | BYTES] * 2), path)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(two(CELLS | BYTES)), path)
 
 
 def _saved(path: Path) -> None:
     import datasets
 
-    rows = {name: [cell, cell] for name, cell in (CELLS | BYTES).items()}
+    first, second = two(CELLS | BYTES)
+    rows = {name: [cell, second[name]] for name, cell in first.items()}
     datasets.DatasetDict({"test": datasets.Dataset.from_dict(rows)}).save_to_disk(str(path))
 
 
@@ -74,7 +80,7 @@ def first_row(folder: Path, name: str) -> Row:
     config = DatasetConfig.model_validate(dataset | ({} if "." in name else {"splits": {"test": "test"}}))
     if "." in name:
         config = DatasetConfig.model_validate(dataset | {"splits": {"test": 0.5, "stratify": False}})
-    return load_splits(config, [], "text", folder, None).test.rows[0]
+    return load_splits(config, [], "output", folder, None).test.rows[0]
 
 
 @pytest.mark.parametrize("column", CELLS)
@@ -91,11 +97,11 @@ def test_a_cell_has_its_own_type_and_its_text_where_it_is_shown(tmp_path: Path, 
 def test_cells_of_text_files_are_text_whatever_they_look_like(tmp_path: Path, form: str) -> None:
     cells = ["01", "0.5", "true", "[1]", "null", "NA"]
     between = "," if form == "csv" else "\t"
-    lines = [between.join(["text", *"abcde"]), *[between.join(cells)] * 2]
+    lines = [between.join([*"abcdef", "output"]), *(between.join([*cells, output]) for output in "xy")]
     (tmp_path / f"rows.{form}").write_text("\n".join(lines) + "\n")
     row = first_row(tmp_path, f"rows.{form}")
-    assert list(row.values.values()) == cells
-    assert [row.text(column) for column in row.values] == cells
+    assert list(row.values.values())[:-1] == cells
+    assert [row.text(column) for column in row.values][:-1] == cells
 
 
 @pytest.mark.parametrize("column", BYTES)
@@ -105,7 +111,7 @@ def test_bytes_are_given_by_name_and_are_in_no_prediction(tmp_path: Path, name: 
     row = first_row(tmp_path, name)
     assert row.values[column] == BYTES[column]
     assert column not in row.values
-    assert list(row.values) == list(CELLS)
+    assert list(row.values) == [*CELLS, "output"]
     for keep in (None, [column, "text"]):
         assert column not in prediction_record(kept_columns(row.values, keep, "text"), _prediction())
 
