@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from sft.runs.atomic import TEMPORARY_PREFIX
+from sft.runs.chains import SubmittedTry
 from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
@@ -53,17 +54,25 @@ def job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
 
 
 def temporary_files(results: ResultsFolder) -> Iterator[Path]:
-    """What writers left that were killed; the caller holds the lock, so that no job is being written.
+    """What writers left that were killed; the caller holds the lock, so that no job of this machine is being written.
 
-    At the top someone without the lock may just write a leaderboard: only what is older than that takes counts.
+    Those of a cluster may be, whose runner was killed. At the top someone without the lock may just write a
+    leaderboard: only what is older than that takes counts.
     """
     for folder in (results.path / "stages", results.experiments):
-        if is_within(results, folder):
-            yield from (path for path in files_below(folder) if path.name.startswith(TEMPORARY_PREFIX))
+        found = files_below(folder) if is_within(results, folder) else ()
+        yield from (path for path in found if path.name.startswith(TEMPORARY_PREFIX) and not _runs_elsewhere(path))
     for path in results.path.glob(f"{TEMPORARY_PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):
             if path.is_symlink() or (path.is_file() and time.time() - path.stat().st_mtime > SETTLED_SECONDS):
                 yield path
+
+
+def _runs_elsewhere(path: Path) -> bool:
+    """Whether the job that a file belongs to was handed to a cluster and has not said that it ended."""
+    job = next((JobFolder(folder) for folder in path.parents if (folder / "attempts").is_dir()), None)
+    tries = [] if job is None else [SubmittedTry(attempt.path) for attempt in job.attempts()]
+    return any(tried.submission.exists() and not tried.ended.exists() for tried in tries[-1:])
 
 
 def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say: Say) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sft.experiments.running.recovery import sweep
+from sft.runs.chains import Ended, Submission, SubmittedTry
 from sft.runs.events import EventLog
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import StatusRecord, read_status, write_record
@@ -91,3 +92,20 @@ def test_a_new_folder_has_nothing_to_sweep(made: Any, said: list[str]) -> None:
     sweep(made.results, [made.stage("train", "new")], said.append)
     assert said == []
     assert set(made.content()) == set()
+
+
+@pytest.mark.parametrize(("has_ended", "is_kept"), [(False, True), (True, False)])
+def test_what_a_job_of_a_cluster_may_just_write_stays(
+    made: Any, said: list[str], has_ended: bool, is_kept: bool
+) -> None:
+    folder = running(made, "a")
+    tried = SubmittedTry(folder.attempt(1).path)
+    write_record(tried.submission, Submission("slurm", "sft-a", "chain.json", "7"))
+    if has_ended:
+        write_record(tried.ended, Ended(0))
+    files = [folder.path / ".tmp-progress", tried.path / "out" / ".tmp-weights"]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    sweep(made.results, [folder], said.append)
+    assert [file.exists() for file in files] == [is_kept] * 2
