@@ -135,6 +135,8 @@ class Ended:
     was_begun: bool = True
     stopped_by: str | None = None
     """The signal that asked the chain to end, which the runner did not send."""
+    seconds: float | None = None
+    """How long its process was there."""
     schema: int = SCHEMA
 
     @property

@@ -115,13 +115,13 @@ class _Course:
             self.executor.ended(LOOK_SECONDS)  # a GPU rests that another job has just left
         (job,) = self.executor.submit([JobAttempt(link.job, link.tried)], request)
         watch = _Orders(link, job, self.signals, self.chain.grace)
-        told = None
+        told, began = None, time.monotonic()
         while (outcome := job.outcome()) is None:
             if told is None or told.pid is None:
                 told = _begun(job, told, link)
             self.executor.ended(LOOK_SECONDS if told.pid is not None else 0.05)
             watch.heed()
-        return _ended(outcome, watch.stopped_by)
+        return _ended(outcome, watch.stopped_by, time.monotonic() - began)
 
 
 def _begun(job: Handle, before: Begun | None, link: Link) -> Begun:
@@ -134,7 +134,7 @@ def _begun(job: Handle, before: Begun | None, link: Link) -> Begun:
     return now
 
 
-def _ended(outcome: Outcome, stopped_by: str | None) -> Ended:
+def _ended(outcome: Outcome, stopped_by: str | None, seconds: float) -> Ended:
     error, memory = outcome.error, outcome.memory
     return Ended(
         outcome.code,
@@ -144,6 +144,7 @@ def _ended(outcome: Outcome, stopped_by: str | None) -> Ended:
         memory.limit_bytes,
         memory.oom_kills,
         stopped_by=stopped_by,
+        seconds=round(seconds, 3),
     )
 
 

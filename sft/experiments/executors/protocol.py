@@ -137,6 +137,9 @@ class Outcome:
     """Why the executor itself ended or lost the job; None where the worker's own files and code tell."""
 
     memory: MemorySeen
+    seconds: float | None = None
+    """How long its process was there, where that is known better than by who waited for it."""
+
     had_company: bool = False
     """Whether another job ran on its machine at some time while this one did."""
 

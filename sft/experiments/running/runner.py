@@ -244,7 +244,8 @@ class Runner:
         attempt, place = active.attempt, active.handle.placement
         running = dataclasses.replace(active.status, pid=place.pid or active.status.pid, start=place.start)
         status = judge(active.job, attempt, outcome, running, active.asked)
-        status = dataclasses.replace(status, ended=utc_now(), seconds=round(active.watch.seconds(now), 3))
+        seconds = active.watch.seconds(now) if outcome.seconds is None else outcome.seconds
+        status = dataclasses.replace(status, ended=utc_now(), seconds=round(seconds, 3))
         if status.error is None:
             return status
         error = dataclasses.replace(status.error, message=self._around.mask(status.error.message))

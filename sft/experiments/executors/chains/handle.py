@@ -1,6 +1,7 @@
 """A job of a chain on a cluster, as its files and the cluster tell of it."""
 
 import contextlib
+import dataclasses
 import os
 import signal
 import time
@@ -132,7 +133,7 @@ class ChainHandle:
 def _outcome(ended: Ended, seen: Seen | None) -> Outcome:
     """What a job said at its end, and where the cluster had it ended, what the cluster says of that."""
     memory = MemorySeen(ended.peak_bytes, ended.limit_bytes, ended.oom_kills)
-    told = Outcome(ended.code, ended.reason, memory, was_begun=ended.was_begun)
+    told = Outcome(ended.code, ended.reason, memory, ended.seconds, was_begun=ended.was_begun)
     if ended.stopped_by is None or seen is None or seen.error is None:
         return told
-    return Outcome(ended.code, seen.error, memory, ended_as=seen.ended_as, was_begun=ended.was_begun)
+    return dataclasses.replace(told, error=seen.error, ended_as=seen.ended_as)

@@ -227,7 +227,7 @@ def finish_later(cluster: FakeCluster, tries: list[JobAttempt]) -> None:
     def end() -> None:
         for tried in tries:
             succeed(Played(tried.folder, tried.attempt, Lease()))
-            write_record(SubmittedTry(tried.attempt.path).ended, Ended(0))
+            write_record(SubmittedTry(tried.attempt.path).ended, Ended(0, seconds=123.0))
         cluster.seen["0"] = Seen("ended")
 
     cluster.at_look = end
@@ -242,6 +242,7 @@ def test_what_an_earlier_run_submitted_is_taken_over(results: ResultsFolder, ide
     run(results, jobs, cluster)
     assert cluster.names == ["sft-name"], "nothing was submitted again"
     assert states(jobs) == ["done"] * 3
+    assert status_of(jobs[0]).seconds == 123.0, "of its run, not since it was taken over"
     assert status_of(jobs[0]).attempt == 1
 
 
