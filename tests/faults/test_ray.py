@@ -125,7 +125,7 @@ def test_nothing_outlives_a_killed_runner_and_the_same_command_goes_on(
     pids_of(running, "started", "child", "grandchild")
     process.kill()
     process.wait()
-    wait_until(lambda: not no_process_left(), 5.0)
+    wait_until(lambda: not no_process_left(), ENDING)
     marker(running, "go").touch()
     assert grid.run(executor="ray") == 0
     assert grid.status("running", 0).attempt == 2

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, NoReturn
@@ -199,6 +200,8 @@ def _be_new(environment: Mapping[str, str]) -> None:
     """Have the variables, signals and streams of an interpreter that has just started."""
     os.environ.clear()
     os.environ |= environment
+    # The tracker that the forked process inherits is not its child, and what led to it may be closed.
+    resource_tracker._resource_tracker._fd = resource_tracker._resource_tracker._pid = None
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):

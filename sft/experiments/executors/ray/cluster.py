@@ -61,7 +61,7 @@ class RayCluster:
         nodes = self._nodes()
         if self._options.autoscaling:
             return
-        for request in requests:
+        for request in sorted(requests, key=lambda request: -request.gpus):
             asked = self._resources(request)
             if not any(all(node.get(name, 0) >= number for name, number in asked.items()) for node in nodes):
                 has = "; ".join(sorted({_shown(node) for node in nodes})) or "nothing"
