@@ -2,7 +2,7 @@
 // pairs, or a decoder that is prompted or tuned with LoRA on 32 of them? Baselines are the first sentence and a copy.
 //
 // Run:  python -m sft.cli run-experiments etc/configs/jsonnet/synopses.jsonnet --results-path results/synopses
-// Needs: make demo-models. About 15 minutes on 2 cores.
+// Needs: make demo-models. About 4 minutes on 2 cores.
 local grid = import 'sft/grid.libsonnet';
 
 local data = '../../../data/demo/';

@@ -2,7 +2,7 @@
 // beside an encoder with a head of one output per topic; and is a threshold of one half right for either?
 //
 // Run:  python -m sft.cli run-experiments etc/configs/jsonnet/topics.jsonnet --results-path results/topics
-// Needs: make demo-models. About 12 minutes on 2 cores. The texts are made from lists of words (etc/demo/README.md): they say
+// Needs: make demo-models. About 6 minutes on 2 cores. The texts are made from lists of words (etc/demo/README.md): they say
 // how the ways differ on them, not how well a model reads people.
 local grid = import 'sft/grid.libsonnet';
 

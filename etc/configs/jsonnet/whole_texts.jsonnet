@@ -2,7 +2,7 @@
 // Texts are trained whole, without a prompt, several of them in one piece of the model's context (packing).
 //
 // Run:  python -m sft.cli run-experiments etc/configs/jsonnet/whole_texts.jsonnet --results-path results/texts
-// Needs: make demo-data-tasks. About 10 minutes on 2 cores.
+// Needs: make demo-data-tasks. About 12 minutes on 2 cores.
 local grid = import 'sft/grid.libsonnet';
 
 local data = '../../../data/demo/';
