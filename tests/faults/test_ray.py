@@ -1,9 +1,9 @@
 """What Ray does to a run: a lost node, worker, cluster or runner; nothing hangs, and nothing is left."""
 
+import contextlib
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,10 +127,10 @@ def test_nothing_outlives_a_killed_runner_and_the_same_command_goes_on(
     pids_of(running, "started", "child", "grandchild")
     process.kill()
     process.wait()
-    deadline = time.monotonic() + ENDING
-    while (left := no_process_left()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for pid in no_process_left():
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: not no_process_left(), ENDING)
+    left = no_process_left()
+    for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert not left, left
     marker(running, "go").touch()
