@@ -52,7 +52,7 @@ def no_process_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], di
     mark = uuid.uuid4().hex
     monkeypatch.setenv(MARK, mark)
     yield lambda: marked(mark)
-    wait_until(lambda: not marked(mark), 5.0)
+    wait_until(lambda: not marked(mark), 20.0)
 
 
 class Jobs:

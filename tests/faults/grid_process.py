@@ -39,7 +39,7 @@ from sft.terminal.live.lines import display_for
 from sft.terminal.streams import steady_streams, write_err
 
 QUICK: dict[str, Any] = {"tick_seconds": 0.05, "backoff_seconds": 0.05, "board_seconds": 0.0}
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 Living = Callable[[], dict[int, str]]
 SLURM, RAY = (pytest.param(name, marks=pytest.mark.slow) for name in ("slurm", "ray"))
-ENDING = 60.0
+ENDING = 180.0
 PORT = 21_000
 
 
@@ -93,7 +93,7 @@ def test_a_stage_that_is_stopped_can_save_and_goes_on_later(grid: Any, where: st
     assert process.wait(ENDING) == -signal.SIGTERM
     assert marker(running, "saved").exists()
     assert grid.status("running", 0).state == "preempted"
-    wait_until(lambda: not no_process_left(), 5.0)
+    wait_until(lambda: not no_process_left(), ENDING)
     grid.add("running", stages=("infer", "evaluate"))
     assert grid.run(executor=where, retries=0) == 0
     assert (grid.status("running").state, grid.status("running", 0).attempt) == ("done", 2)

@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 Living = Callable[[], dict[int, str]]
-ENDING = 60.0
+ENDING = 180.0
 STAGES = ("infer", "evaluate")
 
 
@@ -128,7 +128,7 @@ def test_nothing_outlives_a_killed_runner_and_the_same_command_goes_on(
     process.kill()
     process.wait()
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: not no_process_left(), ENDING)
+        wait_until(lambda: not no_process_left(), 60.0)
     left = no_process_left()
     for pid in left:
         os.kill(pid, signal.SIGKILL)
