@@ -45,6 +45,8 @@ class PlayedHandle:
     def __init__(self, job: JobAttempt) -> None:
         self.job = job
         self.standing: UnderWay = "queued"
+        self.is_last = False
+        """Whether its end frees the slot of its chain."""
         self._outcome: Outcome | None = None
 
     @property
@@ -78,8 +80,6 @@ class PlayedCluster:
         self._ends: list[tuple[float, int, PlayedHandle, Outcome]] = []
         self._busy = 0
         self._n_submitted = 0
-        self._last: set[int] = set()
-        """Of the last job of each chain, whose end frees its slot."""
         self.now = 0.0
         self.work = 0.0
         """Seconds that slots were taken, retries included."""
@@ -123,7 +123,7 @@ class PlayedCluster:
             else:
                 done.add(path)
                 self._end(at, handle, Outcome(0, None, MemorySeen()))
-        self._last.add(id(handles[-1]))
+        handles[-1].is_last = True
         self.work += at - self.now
         self.longest = max(self.longest, at - self.now)
         self.own_cpu += time.process_time() - began
@@ -145,7 +145,7 @@ class PlayedCluster:
             if outcome.was_begun and outcome.code == 0:
                 _leave_result(handle.job.folder)
             handle.finish(outcome)
-            self._busy -= id(handle) in self._last
+            self._busy -= handle.is_last
             found = [handle]
         self.own_cpu += time.process_time() - began
         return found
