@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sft.pipeline.jobs import PlannedJob  # workers import this module, and nothing that plans
 
 StartChoice = Literal["auto", "warm", "fresh"]
+EndedAs = Literal["failed", "timeout", "preempted", "interrupted"]
 Item = TypeVar("Item")
 
 
@@ -146,7 +147,7 @@ class Outcome:
     shared_gpu: bool = False
     """Whether another job used one of its GPUs meanwhile."""
 
-    ended_as: Literal["failed", "timeout", "preempted", "interrupted"] = "failed"
+    ended_as: EndedAs = "failed"
     """What the error of the executor makes of the job."""
 
     was_begun: bool = True

@@ -135,7 +135,7 @@ class Runner:
     # starting
 
     def _start_what_can(self) -> None:
-        if self._is_stopping or self._executor.capacity().is_full:
+        if self._is_stopping or not self._ledger.ready or self._executor.capacity().is_full:
             return  # without a look at thousands that wait
         for job in self._executor.startable(self._ledger.ready, self._request):
             self._start(job)

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from sft.experiments.executors.protocol import MemorySeen, Outcome, Request
+from sft.experiments.executors.protocol import EndedAs, MemorySeen, Outcome, Request
 from sft.runs.records import ErrorRecord
-
-EndedAs = Literal["failed", "timeout", "preempted", "interrupted"]
 
 
 class NoAnswer(Exception):

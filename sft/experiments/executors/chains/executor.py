@@ -74,7 +74,8 @@ class ChainExecutor:
         self._needs = {job.folder.path: job.needs for job in jobs}
         stages = ((job.record.stage, job.record.config) for job in jobs)
         needed = {Request(gpus_needed(stage, config, self._cluster.gpus)) for stage, config in stages}
-        self._cluster.check(needed)
+        if jobs:  # a finished grid needs no cluster
+            self._cluster.check(needed)
 
     def warnings(self, experiments: Mapping[str, Sequence[PlannedJob]], reused: Collection[Path]) -> list[str]:
         """None: what a place gives is known when a job is there."""

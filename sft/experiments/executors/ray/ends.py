@@ -4,7 +4,8 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from sft.experiments.executors.chains.cluster import EndedAs, Seen
+from sft.experiments.executors.chains.cluster import Seen
+from sft.experiments.executors.protocol import EndedAs
 from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.records import ErrorRecord
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sft.exceptions import MachineError
-from sft.experiments.executors.chains.cluster import EndedAs, NoAnswer, Seen
+from sft.experiments.executors.chains.cluster import NoAnswer, Seen
+from sft.experiments.executors.protocol import EndedAs
 from sft.experiments.executors.slurm.options import SlurmOptions
 from sft.runs.records import ErrorRecord
 
