@@ -2,7 +2,7 @@
 // behind what the encoder has read; and to write a text. Each task type has a board of its own.
 //
 // Run:  python -m sft.cli run-experiments etc/configs/jsonnet/encoder_decoder.jsonnet --results-path results/small_t5
-// Needs: make demo-models. About half a minute on 2 cores.
+// Needs: make demo-models. Less than 2 minutes on 2 cores.
 local grid = import 'sft/grid.libsonnet';
 
 local data = '../../../data/demo/';
