@@ -13,6 +13,10 @@ class NoAnswer(Exception):
     """The cluster did not answer; it may a moment later, and nothing follows from it for any job."""
 
 
+class Full(NoAnswer):
+    """The cluster takes no more submissions for now; this one it has not taken."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """How a submission stands, as the cluster tells it."""
@@ -22,6 +26,10 @@ class Seen:
     """Why it ended, where that was not by its own doing."""
     ended_as: EndedAs = "failed"
     host: str | None = None
+    code: int | None = None
+    """The exit code of its command; None where that is not known."""
+    waits_for: str | None = None
+    """Why it has no place yet, in the words of the cluster."""
 
     def outcome(self, code: int, message: str) -> Outcome:
         """Of a job that has left no word of its own."""
@@ -75,6 +83,7 @@ class Cluster(Protocol):
             What the cluster calls it.
 
         Raises:
+            Full: it was not submitted, and may be later.
             NoAnswer: it may or may not have been submitted.
             MachineError: it was refused.
         """

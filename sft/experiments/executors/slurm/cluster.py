@@ -1,7 +1,9 @@
 """Slurm as a cluster for chains of jobs: one batch job for each chain, one question for the states of all."""
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+import dataclasses
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sft.exceptions import MachineError, UserError
@@ -9,9 +11,22 @@ from sft.experiments.executors.chains.cluster import NoAnswer, Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.chains.options import options_of
 from sft.experiments.executors.protocol import ExecutorOptions, Request, to_stderr
-from sft.experiments.executors.slurm.commands import answer, batch_command, script_of, seen_of
-from sft.experiments.executors.slurm.options import SlurmOptions
+from sft.experiments.executors.slurm.commands import (
+    answer,
+    batch_command,
+    job_id,
+    minutes_of,
+    question,
+    script_of,
+    seen_of,
+)
+from sft.experiments.executors.slurm.options import SlurmOptions, seconds_of
 from sft.registry import nearest
+
+QUEUE = ("squeue", "--noheader", "--all", "--states=all")
+"""Asks for the jobs of all partitions, those that ended lately too."""
+AT_ONCE = 200
+"""Jobs in one command: each costs the controller a while, and words of a command have a limit."""
 
 
 class Slurm:
@@ -32,57 +47,68 @@ class Slurm:
         self.gpus = options.gpus
         self.threads = options.cpus_per_task
         self.at_once = options.at_once(jobs)
+        self._most_seconds: float | None = None
+        """The time limit of the partition; None where there is none."""
+        self._ended: dict[str, Seen] = {}
+        """Of jobs whose end was asked for apart."""
 
     def check(self, requests: Collection[Request]) -> None:
         """Ask for the partitions; what a job asks for is checked by Slurm when the first of its kind is submitted."""
         try:
-            told = answer(["sinfo", "--noheader", "--format", "%R"])
+            told = answer(["sinfo", "--noheader", "--format", "%P|%l"])
         except NoAnswer as error:
             raise MachineError(f"slurm does not answer: {error}; run the same command when it does") from None
-        known = sorted({line.strip() for line in told.splitlines() if line.strip()})
-        for name in (self._options.partition or "").split(","):
-            if name and name not in known:
+        limits = {name.strip(): limit for name, _, limit in (line.partition("|") for line in told.splitlines())}
+        known = sorted({name.rstrip("*") for name in limits if name})
+        chosen = [name for name in (self._options.partition or "").split(",") if name]
+        for name in chosen:
+            if name not in known:
                 hint = nearest(name, known)
                 meant = f" (did you mean {hint}?)" if hint else ""
                 raise UserError(
                     f"--executor-option partition={name}: no such partition{meant}; there are {', '.join(known)}"
                 )
+        own = [seconds_of(limit) for name, limit in limits.items() if _is_meant(name, chosen)]
+        self._most_seconds = None if not own or None in own else max(limit for limit in own if limit is not None)
         if requests:
             self._test(max(requests, key=lambda request: request.gpus))
 
     def submit(self, name: str, command: Sequence[str], log: Path, request: Request, grace: float) -> str:
         """Have `sbatch` take it."""
-        words = batch_command(name, log, self._options, request.gpus, request.seconds, grace)
-        told = answer(words, script_of(command, self._options))
-        return told.strip().splitlines()[-1].partition(";")[0]
+        options = self._options
+        if options.time is None and request.seconds is not None and self._most_seconds is not None:
+            minutes = min(int(minutes_of(request.seconds, grace)), int(self._most_seconds // 60))
+            options = options.model_copy(update={"time": str(max(1, minutes))})
+        words = batch_command(name, log, options, request.gpus, request.seconds, grace)
+        return job_id(answer(words, script_of(command, self._options)))
 
     def find(self, name: str) -> str | None:
         """Ask the queue, which knows those that ended lately too, then the accounts."""
-        told = answer(["squeue", "--noheader", "--states=all", f"--name={name}", "--format=%i"])
-        found = [line.strip() for line in told.splitlines() if line.strip()]
+        told = question([*QUEUE, f"--user={os.getuid()}", f"--name={name}", "--format=%i"])
+        found = told.split()
         if not found:
-            with contextlib.suppress(MachineError):
-                told = answer(["sacct", "-X", "-n", "-P", f"--name={name}", "-o", "JobID", "-S", "now-30days"])
-                found = [line.strip() for line in told.splitlines() if line.strip()]
+            with contextlib.suppress(NoAnswer):  # there need be no accounts
+                told = question(["sacct", "-X", "-n", "-P", f"--name={name}", "-o", "JobID", "-S", "now-30days"])
+                found = told.split()
         return found[-1] if found else None
 
     def look(self, ids: Collection[str]) -> Mapping[str, Seen]:
-        """One question for all; those that the queue has forgotten are asked for in the accounts."""
+        """One question for all; those that the queue has forgotten are asked for in the accounts, once."""
         wanted = set(ids)
-        told = answer(["squeue", "--noheader", "--states=all", "--format=%i|%T|%N|%r"])
-        parts = (line.split("|") for line in told.splitlines() if line.count("|") == 3)
+        told = question([*QUEUE, f"--user={os.getuid()}", "--format=%i|%T|%N|%r"])
+        parts = (line.split("|", 3) for line in told.splitlines() if line.count("|") >= 3)
         found = {job: seen_of(state, reason, host or None) for job, state, host, reason in parts if job in wanted}
-        for job in sorted(wanted - found.keys()):
-            seen = _accounted(job) or _shown(job)
-            if seen is not None:
-                found[job] = seen
-        return found
+        self._ended |= _accounted(sorted(wanted - found.keys() - self._ended.keys()))
+        for job, seen in found.items():
+            if seen.standing == "ended" and seen.error is None and seen.code is None and job not in self._ended:
+                self._ended[job] = dataclasses.replace(seen, code=_exit_code(job))
+        return {**found, **{job: self._ended[job] for job in wanted & self._ended.keys()}}
 
     def cancel(self, ids: Collection[str]) -> None:
         """Have Slurm end them: SIGTERM to all their processes, SIGKILL after its own wait."""
-        if ids:
+        for part in _parts(list(ids)):
             with contextlib.suppress(MachineError):  # some may have ended
-                answer(["scancel", *ids])
+                answer(["scancel", *part])
 
     def close(self) -> None:
         """Nothing: a job of Slurm needs nobody."""
@@ -97,23 +123,37 @@ class Slurm:
             raise MachineError(f"{error}; --executor-option sets what a job asks for") from None
 
 
-def _accounted(job: str) -> Seen | None:
-    """As the accounts have it; None where there are none, or not this job."""
-    try:
-        told = answer(["sacct", "-X", "-n", "-P", "-j", job, "-o", "State"])
-    except MachineError:
-        return None
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    return seen_of(lines[-1]) if lines else None
+def _is_meant(partition: str, chosen: Collection[str]) -> bool:
+    """Whether jobs may go to a partition as sinfo names it, with a star where it is the cluster's default."""
+    return partition in chosen or partition.rstrip("*") in chosen or (not chosen and partition.endswith("*"))
 
 
-def _shown(job: str) -> Seen | None:
+def _parts(jobs: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (jobs[start : start + AT_ONCE] for start in range(0, len(jobs), AT_ONCE))
+
+
+def _accounted(jobs: Sequence[str]) -> dict[str, Seen]:
+    """Ends as the accounts have them; they may say of a job that is gone that it runs, and there need be none."""
+    found: dict[str, Seen] = {}
+    for part in _parts(jobs):
+        try:
+            told = question(["sacct", "-X", "-n", "-P", "-j", ",".join(part), "-o", "JobID,State,NodeList"])
+        except NoAnswer:
+            return found
+        rows = (line.split("|", 2) for line in told.splitlines() if line.count("|") >= 2)
+        found |= {job: seen_of(state, host=host or None) for job, state, host in rows if job in part}
+    return {job: seen for job, seen in found.items() if seen.standing == "ended"}
+
+
+def _exit_code(job: str) -> int | None:
+    """Of a job that has ended by itself."""
     try:
-        told = answer(["scontrol", "show", "job", "-o", job])
-    except MachineError:
+        told = question(["scontrol", "show", "job", "-o", job])
+    except NoAnswer:
         return None
     fields = dict(part.split("=", 1) for part in told.split() if "=" in part)
-    return seen_of(fields["JobState"], fields.get("Reason", "")) if "JobState" in fields else None
+    code, _, number = fields.get("ExitCode", "").partition(":")
+    return int(code) if code.isdecimal() and number == "0" else None
 
 
 class SlurmExecutor(ChainExecutor):
@@ -130,4 +170,11 @@ class SlurmExecutor(ChainExecutor):
             UserError: an option of Slurm is none.
         """
         chosen = options or ExecutorOptions()
-        super().__init__(Slurm(options_of(SlurmOptions, chosen.executor_options), chosen.jobs), chosen, say)
+        of_slurm = options_of(SlurmOptions, chosen.executor_options)
+        limit = None if of_slurm.time is None else seconds_of(of_slurm.time)
+        if limit is not None and limit <= chosen.grace:
+            raise UserError(
+                f"--executor-option time={of_slurm.time}: is no longer than --grace {chosen.grace:g} s, so that jobs "
+                "would be asked to end as soon as they begin"
+            )
+        super().__init__(Slurm(of_slurm, chosen.jobs), chosen, say)

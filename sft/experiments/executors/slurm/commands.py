@@ -1,12 +1,14 @@
 """Slurm's own commands, and what they print as what it means here."""
 
+import os
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sft.exceptions import MachineError
-from sft.experiments.executors.chains.cluster import NoAnswer, Seen
+from sft.experiments.executors.chains.cluster import Full, NoAnswer, Seen
 from sft.experiments.executors.protocol import EndedAs
 from sft.experiments.executors.slurm.options import SlurmOptions
 from sft.runs.records import ErrorRecord
@@ -24,6 +26,20 @@ PASSING = (
     "Resource temporarily unavailable",
 )
 """Parts of messages after which the same command may do a moment later."""
+
+LIMITS = re.compile(r"(QOS|Assoc)\w*Submit\w*|MaxSubmit\w*|job submit limit|MaxJobCount", re.IGNORECASE)
+"""In messages about jobs that are refused because too many of the user's wait or run."""
+
+OWN = ("SLURM_CONF", "SLURM_JWT", "SLURM_CLUSTERS", "SLURM_CONF_SERVER", "SLURM_DEBUG_FLAGS")
+FOREIGN = ("SLURM_", "SLURMD_", "SQUEUE_", "SACCT_", "SCONTROL_", "SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_EXPORT")
+"""Beginnings of variables that tell of the job in which a run was started, or change what the commands print."""
+VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
+"""Variables that tell of the GPUs of the machine where a run was started; a node has its own."""
+
+NO_LOG = "JobLaunchFailure", "RaisedSignal:53"
+"""Reasons of a job whose log could not be opened on its node."""
+MOST_GRACE = 65_535
+"""Seconds before the end of a job at which Slurm sends a signal, at most."""
 
 WAITS = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 RUNS = ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED", "RESIZING")
@@ -54,13 +70,17 @@ def seen_of(state: str, reason: str = "", host: str | None = None) -> Seen:
     """
     word = state.split()[0].rstrip("+") if state.split() else ""
     if word in WAITS:
-        return Seen("queued", host=None)
+        return Seen("queued", waits_for=reason or None)
     if word in RUNS:
         return Seen("running", host=host)
     ended_as, error = ENDS.get(word, ("failed", None))
-    if word == "FAILED" and "NonZeroExitCode" not in reason and reason not in ("", "None"):
-        error = ErrorRecord("node_lost", f"Slurm could not run it: {reason}")
-    return Seen("ended", error, ended_as, host)
+    on = f" on {host}" if host else ""
+    if word == "FAILED" and reason.startswith(NO_LOG):
+        why = "so it is where the results folder is not on that node, or not writable"
+        error = ErrorRecord("refused", f"Slurm could not start it{on} ({reason}): {why}")
+    elif word == "FAILED" and "NonZeroExitCode" not in reason and reason not in ("", "None"):
+        error = ErrorRecord("node_lost", f"Slurm could not run it{on}: {reason}")
+    return Seen("ended", error, ended_as, host, code=0 if word == "COMPLETED" else None)
 
 
 def answer(command: Sequence[str], text: str = "") -> str:
@@ -71,25 +91,72 @@ def answer(command: Sequence[str], text: str = "") -> str:
         text: of its input.
 
     Raises:
+        Full: too many jobs of the user wait or run.
         NoAnswer: the controller cannot be reached now.
         MachineError: it is not installed, or refuses.
     """
     try:
         ended = subprocess.run(
-            list(command), input=text, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+            list(command),
+            input=text,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=ANSWER_SECONDS,
+            check=False,
+            env=own_environment(os.environ),
+            start_new_session=True,  # Ctrl-C is the run's to heed
         )
     except FileNotFoundError:
         raise MachineError(
             f"{command[0]} is not installed here; run on a login node of the cluster, or choose another --executor"
         ) from None
+    except OSError as error:
+        raise NoAnswer(f"{command[0]} could not be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise NoAnswer(f"{command[0]} printed nothing for {ANSWER_SECONDS:g} s") from None
     if ended.returncode == 0:
         return ended.stdout
     told = (ended.stderr.strip() or ended.stdout.strip() or f"exit code {ended.returncode}").splitlines()
-    if any(part in line for part in PASSING for line in told):
+    if ended.returncode < 0 or any(part in line for part in PASSING for line in told):
         raise NoAnswer(told[-1])
-    raise MachineError(f"{command[0]}: {'; '.join(line.removeprefix(f'{command[0]}: ') for line in told)}")
+    line = f"{command[0]}: {'; '.join(line.removeprefix(f'{command[0]}: ') for line in told)}"
+    if LIMITS.search(line):
+        raise Full(line)
+    raise MachineError(line)
+
+
+def question(command: Sequence[str]) -> str:
+    """What a command prints that asks after jobs: nothing follows for them from any trouble of its own.
+
+    Raises:
+        NoAnswer: it did not do.
+    """
+    try:
+        return answer(command)
+    except MachineError as error:
+        raise NoAnswer(str(error)) from None
+
+
+def own_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """The variables for Slurm's commands, which hand them on to jobs: without those of the job and the machine where
+    the run was started.
+    """
+    return {
+        name: value for name, value in base.items() if name in OWN or not (name.startswith(FOREIGN) or name in VISIBLE)
+    }
+
+
+def job_id(printed: str) -> str:
+    """The id that sbatch printed.
+
+    Raises:
+        NoAnswer: it printed none, and the job may be there.
+    """
+    found = re.findall(r"^(\d+)(?:;.*)?$", printed.strip(), re.MULTILINE)
+    if not found:
+        raise NoAnswer(f"sbatch printed no job id: {printed.strip()[:80]!r}")
+    return str(found[-1])
 
 
 def batch_command(
@@ -98,9 +165,10 @@ def batch_command(
     """The words of sbatch for one job, whose script comes by its input."""
     words = {
         "--job-name": name,
-        "--output": str(log),
+        "--output": str(log).replace("%", "%%"),
         "--open-mode": "append",
-        "--signal": f"B:TERM@{max(1, round(grace))}",
+        "--export": "ALL",
+        "--signal": f"B:TERM@{min(max(1, round(grace)), MOST_GRACE)}",
         "--ntasks": "1",
         "--cpus-per-task": str(options.cpus_per_task),
         "--partition": options.partition,

@@ -1,5 +1,7 @@
 """What a user may say of the Slurm jobs of a run: `--executor-option NAME=VALUE`."""
 
+import re
+
 from sft.experiments.executors.chains.options import ClusterOptions
 
 
@@ -51,3 +53,22 @@ class SlurmOptions(ClusterOptions):
     def _resources(self) -> list[list[str]]:
         """`gres` as the words of each of its parts."""
         return [part.split(":") for part in (self.gres or "").split(",") if part]
+
+
+_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<first>\d+)(?::(?P<second>\d+))?(?::(?P<third>\d+))?")
+
+
+def seconds_of(limit: str) -> float | None:
+    """A time limit as Slurm writes it: minutes, minutes:seconds, hours:minutes:seconds, days-hours and so on.
+
+    None for one that is none, such as `infinite`, or that is not understood.
+    """
+    found = _TIME.fullmatch(limit.strip())
+    if found is None:
+        return None
+    parts = [int(found[name] or 0) for name in ("first", "second", "third")]
+    if found["days"] is not None:  # with days the first number is of hours
+        return ((int(found["days"]) * 24 + parts[0]) * 60 + parts[1]) * 60.0 + parts[2]
+    if found["third"] is not None:
+        return (parts[0] * 60 + parts[1]) * 60.0 + parts[2]
+    return parts[0] * 60.0 + parts[1]

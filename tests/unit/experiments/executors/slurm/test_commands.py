@@ -1,17 +1,25 @@
 """What Slurm's commands are given, and what their answers mean; no Slurm is needed."""
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from sft.exceptions import MachineError, UserError
-from sft.experiments.executors.chains.cluster import NoAnswer
+from sft.experiments.executors.chains.cluster import Full, NoAnswer
 from sft.experiments.executors.chains.options import options_of
-from sft.experiments.executors.protocol import Request
-from sft.experiments.executors.slurm.cluster import Slurm
-from sft.experiments.executors.slurm.commands import answer, batch_command, minutes_of, script_of, seen_of
-from sft.experiments.executors.slurm.options import SlurmOptions
+from sft.experiments.executors.protocol import ExecutorOptions, Request
+from sft.experiments.executors.slurm.cluster import Slurm, SlurmExecutor
+from sft.experiments.executors.slurm.commands import (
+    answer,
+    batch_command,
+    minutes_of,
+    own_environment,
+    script_of,
+    seen_of,
+)
+from sft.experiments.executors.slurm.options import SlurmOptions, seconds_of
 
 
 @pytest.fixture
@@ -129,7 +137,7 @@ def test_without_slurm_it_is_said_where_to_run(program: Path, monkeypatch: pytes
 
 
 def test_a_partition_that_is_not_there_is_named_with_those_that_are(program: Path) -> None:
-    write_program(program, "sinfo", "echo gpu; echo main")
+    write_program(program, "sinfo", "echo 'gpu|1:00:00'; echo 'main*|infinite'")
     with pytest.raises(
         UserError, match=r"partition=gpus: no such partition \(did you mean gpu\?\); there are gpu, main"
     ):
@@ -137,21 +145,143 @@ def test_a_partition_that_is_not_there_is_named_with_those_that_are(program: Pat
 
 
 def test_what_nobody_has_is_found_before_anything_starts(program: Path) -> None:
-    write_program(program, "sinfo", "echo main")
+    write_program(program, "sinfo", "echo 'main*|infinite'")
     write_program(program, "sbatch", "echo 'allocation failure: configuration is not available' >&2; exit 1")
     with pytest.raises(MachineError, match="configuration is not available; --executor-option sets"):
         Slurm(SlurmOptions(), None).check([Request(1)])
 
 
+def told(folder: Path, name: str) -> list[str]:
+    """The words with which a program was called, a line for each call."""
+    return (folder / f"{name}.calls").read_text().splitlines() if (folder / f"{name}.calls").exists() else []
+
+
+def write_told_program(folder: Path, name: str, script: str) -> None:
+    write_program(folder, name, f'echo "$@" >> {folder}/{name}.calls; {script}')
+
+
 def test_one_question_tells_of_all_and_the_accounts_of_what_the_queue_forgot(program: Path) -> None:
-    write_program(
+    write_told_program(
         program, "squeue", "echo '1|RUNNING|node7|None'; echo '2|PENDING||Priority'; echo '9|RUNNING|x|None'"
     )
-    write_program(program, "sacct", '[ "$5" = 3 ] && echo COMPLETED; exit 0')
-    write_program(program, "scontrol", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
-    found = Slurm(SlurmOptions(), None).look(["1", "2", "3", "4"])
-    assert {job: seen.standing for job, seen in found.items()} == {"1": "running", "2": "queued", "3": "ended"}
-    assert found["1"].host == "node7"
+    write_told_program(program, "sacct", "echo '3|TIMEOUT|node8'; echo '5|RUNNING|node9'")
+    slurm = Slurm(SlurmOptions(), None)
+    for _ in range(2):
+        found = slurm.look(["1", "2", "3", "4", "5"])
+    standings = {job: seen.standing for job, seen in found.items()}
+    assert standings == {"1": "running", "2": "queued", "3": "ended"}, "what the queue has forgotten does not run"
+    assert (found["1"].host, found["2"].waits_for) == ("node7", "Priority")
+    assert all(f"--user={os.getuid()}" in words for words in told(program, "squeue")), "nobody else's thousands"
+    assert [words.split()[4] for words in told(program, "sacct")] == ["3,4,5", "4,5"], "all in one question"
+
+
+def test_accounts_that_do_not_answer_hold_nothing_up(program: Path) -> None:
+    write_program(program, "squeue", "exit 0")
+    write_program(program, "sacct", "echo 'sacct: error: slurm_persist_conn_open: Connection refused' >&2; exit 1")
+    slurm = Slurm(SlurmOptions(), None)
+    assert slurm.look(["1"]) == {}
+    assert slurm.find("sft-x") is None
+
+
+def test_the_code_of_a_job_that_failed_is_asked_for_once(program: Path) -> None:
+    write_program(program, "squeue", "echo '1|FAILED|node7|NonZeroExitCode'; echo '2|COMPLETED|node7|None'")
+    write_told_program(program, "scontrol", "echo 'JobId=1 JobState=FAILED ExitCode=19:0'")
+    slurm = Slurm(SlurmOptions(), None)
+    for _ in range(2):
+        found = slurm.look(["1", "2"])
+    assert (found["1"].code, found["1"].host, found["2"].code) == (19, "node7", 0)
+    assert len(told(program, "scontrol")) == 1
+
+
+@pytest.mark.parametrize("trouble", ["echo 'error: Protocol authentication error' >&2; exit 1", "kill -2 $$"])
+def test_trouble_with_a_question_is_no_answer_whatever_it_is(program: Path, trouble: str) -> None:
+    write_program(program, "squeue", trouble)
+    slurm = Slurm(SlurmOptions(), None)
+    with pytest.raises(NoAnswer):
+        slurm.look(["1"])
+    with pytest.raises(NoAnswer):
+        slurm.find("sft-x")
+
+
+def test_too_many_jobs_are_no_refusal(program: Path) -> None:
+    write_program(
+        program,
+        "sbatch",
+        "echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2;"
+        "echo 'sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, "
+        "users size and/or time limits)' >&2; exit 1",
+    )
+    write_program(program, "sinfo", "echo 'main*|infinite'")
+    slurm = Slurm(SlurmOptions(), None)
+    slurm.check([Request()])
+    with pytest.raises(Full, match="QOSMaxSubmitJobPerUserLimit"):
+        slurm.submit("sft-x", ["true"], Path("/log"), Request(), 30.0)
+
+
+@pytest.mark.parametrize(("printed", "expected"), [("12", "12"), ("Welcome to X\n13;east", "13")])
+def test_the_id_of_a_job(program: Path, printed: str, expected: str) -> None:
+    write_program(program, "sbatch", f"echo '{printed}'")
+    assert Slurm(SlurmOptions(), None).submit("sft-x", ["true"], Path("/log"), Request(), 30.0) == expected
+
+
+@pytest.mark.parametrize(("script", "said"), [("exit 0", "no job id"), ("kill -2 $$", "exit code -2")])
+def test_a_submission_that_tells_no_id_may_be_there(program: Path, script: str, said: str) -> None:
+    write_program(program, "sbatch", script)
+    with pytest.raises(NoAnswer, match=said):
+        Slurm(SlurmOptions(), None).submit("sft-x", ["true"], Path("/log"), Request(), 30.0)
+
+
+def test_a_guessed_time_limit_is_never_above_the_partitions(program: Path) -> None:
+    write_program(program, "sinfo", "echo 'short|20:00'; echo 'main*|infinite'")
+    write_told_program(program, "sbatch", "echo 1")
+    slurm = Slurm(SlurmOptions(partition="short"), None)
+    slurm.check([])
+    slurm.submit("sft-x", ["true"], Path("/log"), Request(seconds=7200.0), 30.0)
+    assert "--time=20" in told(program, "sbatch")[-1].split()
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ("30", 1800.0),
+        ("1:30", 90.0),
+        ("2:00:00", 7200.0),
+        ("1-0", 86400.0),
+        ("2-03:04:05", 183845.0),
+        ("infinite", None),
+    ],
+)
+def test_time_limits_are_read_as_slurm_writes_them(limit: str, expected: float | None) -> None:
+    assert seconds_of(limit) == expected
+
+
+def test_a_time_limit_within_the_grace_is_refused() -> None:
+    with pytest.raises(UserError, match="time=1: is no longer than --grace 60 s"):
+        SlurmExecutor(ExecutorOptions(executor_options={"time": "1"}, grace=60.0))
+
+
+def test_variables_of_this_machine_and_job_are_not_handed_on() -> None:
+    base = {"SLURM_JOB_ID": "7", "SQUEUE_PARTITION": "x", "CUDA_VISIBLE_DEVICES": "3", "SBATCH_WAIT": "1"}
+    kept = {"SLURM_CONF": "/c", "HF_HOME": "/h", "SBATCH_ACCOUNT": "a"}
+    assert own_environment(base | kept) == kept
+
+
+def test_a_percent_sign_in_a_path_is_no_pattern() -> None:
+    words = batch_command("sft-x", Path("/r/50%j/log"), SlurmOptions(), 0, None, 100_000.0)
+    assert {"--output=/r/50%%j/log", "--signal=B:TERM@65535", "--export=ALL"} <= set(words)
+
+
+def test_a_log_that_a_node_cannot_open_is_told_as_what_it_is() -> None:
+    seen = seen_of("FAILED", "JobLaunchFailure", "node7")
+    assert seen.error is not None
+    assert seen.error.kind == "refused"
+    assert "node7" in seen.error.message
+
+
+def test_thousands_are_cancelled_in_parts(program: Path) -> None:
+    write_told_program(program, "scancel", "exit 1")
+    Slurm(SlurmOptions(), None).cancel([str(n) for n in range(450)])
+    assert [len(words.split()) for words in told(program, "scancel")] == [200, 200, 50]
 
 
 @pytest.mark.parametrize(("jobs", "max_pending", "expected"), [(None, None, 100), (3, None, 12), (3, "7", 7)])
