@@ -5,11 +5,14 @@ A chain is one or more jobs that run one after the other in one place, so that a
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sft.exceptions import ErrorKind
 from sft.runs.atomic import write_json
@@ -167,19 +170,26 @@ def read_chain(file: Path) -> Chain:
 
     Raises:
         OSError: there is none.
+        ValueError: it is damaged.
         MachineError: a newer version wrote it.
     """
     record = json.loads(file.read_text("utf-8"))
     refuse_newer(file, record, SCHEMA)
-    links = tuple(
-        Link(Path(os.path.abspath(file.parent / link["folder"])), link["attempt"], tuple(link["needs"]))
-        for link in record["links"]
-    )
-    return Chain(**{**_known(Chain, record), "links": links})
+    try:
+        links = tuple(
+            Link(Path(os.path.abspath(file.parent / link["folder"])), str(link["attempt"]), tuple(link["needs"]))
+            for link in record["links"]
+        )
+        chain = Chain(**{**_known(Chain, record), "links": links})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file}: is damaged ({type(error).__name__}: {error})") from None
+    if not _has_its_types(chain) or any(not 0 <= need < at for at, link in enumerate(links) for need in link.needs):
+        raise ValueError(f"{file}: is damaged")
+    return chain
 
 
 def read(path: Path, kind: type[Record]) -> Record | None:
-    """A record of a try, None where it is not written yet or cannot be read.
+    """A record of a try, None where it is not written yet, cannot be read, or is not what it must be.
 
     Raises:
         MachineError: a newer version wrote it.
@@ -188,10 +198,13 @@ def read(path: Path, kind: type[Record]) -> Record | None:
     refuse_newer(path, record, SCHEMA)
     if not isinstance(record, dict):
         return None
+    written = _known(kind, record)
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in written.items()}
     try:
-        return kind(**_known(kind, record))
+        found = kind(**values)
     except TypeError:
         return None
+    return found if _has_its_types(found) else None
 
 
 def needs_within(folders: Sequence[Path], needs: Sequence[Sequence[Path]]) -> list[tuple[int, ...]]:
@@ -208,3 +221,31 @@ def needs_within(folders: Sequence[Path], needs: Sequence[Sequence[Path]]) -> li
 def _known(kind: type[Any], record: dict[str, Any]) -> dict[str, Any]:
     names = {item.name for item in dataclasses.fields(kind)}
     return {key: value for key, value in record.items() if key in names}
+
+
+def _has_its_types(record: Any) -> bool:
+    """Whether every field has a value of its type, and numbers are finite; the file may be damaged, or of others."""
+    kind: Any = type(record)
+    return all(_fits(getattr(record, name), hint) for name, hint in _hints(kind).items())
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in get_args(hint))
+    if origin is Literal:
+        return isinstance(value, str) and value in get_args(hint)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return isinstance(value, hint) and _has_its_types(value)
+    return hint in (str, bool, NoneType, Path) and isinstance(value, hint)

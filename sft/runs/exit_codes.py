@@ -19,6 +19,9 @@ EXIT_CODES: dict[ErrorKind, int] = {
     "tokenizer": 20,
     "exception": 20,
 }
+UNSEEN = 19
+"""Of a chain in a place that does not see its file, or not all of it."""
+
 _KINDS = {code: kind for kind, code in EXIT_CODES.items()}  # of several kinds with one code the last
 
 

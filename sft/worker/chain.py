@@ -29,7 +29,7 @@ from sft.pipeline.jobs import PlannedJob
 from sft.processes.signals import STOPPED_EXIT_CODE, StopSignals
 from sft.processes.visible_gpus import VISIBLE_GPUS
 from sft.runs.chains import Begun, Chain, Ended, Link, Orders, read, read_chain
-from sft.runs.exit_codes import exit_code_of
+from sft.runs.exit_codes import UNSEEN, exit_code_of
 from sft.runs.records import LOADING_STAGES, read_job, write_record
 
 LOOK_SECONDS = 1.0
@@ -41,8 +41,16 @@ def run_chain(file: Path) -> int:
 
     Args:
         file: as `write_chain` left it.
+
+    Returns:
+        The exit code; `UNSEEN` where this place does not see the files.
     """
-    chain = read_chain(file)
+    try:
+        chain = read_chain(file)
+        jobs = [PlannedJob(link.job, read_job(link.job.job), ()) for link in chain.links]
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{socket.gethostname()} cannot read what it is to run: {error}\n")
+        return UNSEEN
     if chain.folder:
         os.chdir(chain.folder if os.path.isdir(chain.folder) else "/")
     os.environ["OMP_NUM_THREADS"] = str(chain.threads)
@@ -56,7 +64,7 @@ def run_chain(file: Path) -> int:
     with StopSignals() as signals:
         course = _Course(chain, executor, signals)
         try:
-            executor.expect([PlannedJob(link.job, read_job(link.job.job), ()) for link in chain.links])
+            executor.expect(jobs)
         except SftError as error:
             course.refuse(error)
         try:
@@ -84,7 +92,7 @@ class _Course:
         """Run what can be run, in order."""
         for place, link in enumerate(self.chain.links):
             if not link.tried.ended.exists():
-                write_record(link.tried.ended, self._end_of(link))
+                write_record(link.tried.ended, self._end_of(place, link))
             ended = read(link.tried.ended, Ended)
             if ended is not None and ended.was_begun and ended.code == 0:
                 self.done.add(place)
@@ -95,17 +103,24 @@ class _Course:
             told = Ended(exit_code_of(error.kind), error.kind, str(error), was_begun=place == 0)
             write_record(link.tried.ended, told)
 
-    def _end_of(self, link: Link) -> Ended:
+    def _end_of(self, place: int, link: Link) -> Ended:
         if link.tried.begun.exists():
             # The cluster has put the chain back into its queue after it was lost: the runner decides on further tries.
             message = "its place was lost, and the cluster started it again"
             return Ended(STOPPED_EXIT_CODE, "node_lost", message)
         orders = read(link.tried.orders, Orders)
         is_wanted = orders is None or orders.grace is None
+        is_wanted = is_wanted and not _is_given_up(link)
         if self.signals.first is not None or not is_wanted or not self.done.issuperset(link.needs):
-            by = None if self.signals.first is None else self.signals.first.name
-            return Ended(STOPPED_EXIT_CODE, was_begun=False, stopped_by=by)
+            return self._not_begun(place)
         return self._run(link)
+
+    def _not_begun(self, place: int) -> Ended:
+        """The first one counts as a try where the cluster takes its place away before it has begun: else it would be
+        submitted again and again, at once.
+        """
+        by = None if self.signals.first is None else self.signals.first.name
+        return Ended(STOPPED_EXIT_CODE, was_begun=by is not None and place == 0, stopped_by=by)
 
     def _run(self, link: Link) -> Ended:
         record = read_job(link.job.job)
@@ -113,6 +128,8 @@ class _Course:
         request = Request(gpus, has_model=record.stage in LOADING_STAGES)
         while not any(True for _ in self.executor.startable([link], lambda _: request)):
             self.executor.ended(LOOK_SECONDS)  # a GPU rests that another job has just left
+            if self.signals.first is not None:
+                return self._not_begun(self.chain.links.index(link))
         (job,) = self.executor.submit([JobAttempt(link.job, link.tried)], request)
         watch = _Orders(link, job, self.signals, self.chain.grace)
         told, began = None, time.monotonic()

@@ -103,7 +103,6 @@ def answer(command: Sequence[str], text: str = "") -> str:
             encoding="utf-8",
             errors="replace",
             timeout=ANSWER_SECONDS,
-            check=False,
             env=own_environment(os.environ),
             start_new_session=True,  # Ctrl-C is the run's to heed
         )
