@@ -7,13 +7,16 @@ earlier try, on a node that was given up, writes in its own folder only.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sft.exceptions import MachineError
 
 _held: dict[int, Path] = {}
 """Descriptor -> the lock file's path."""
+
+_claims: dict[Path, Callable[[], bool]] = {}
+"""Folder -> whether the claim of it that this process has made is in force."""
 
 _tries: dict[Path, Path] = {}
 """File that names the try in force -> the folder of the one that this process works for."""
@@ -32,6 +35,21 @@ def holding(lock: Path, descriptor: int) -> Iterator[None]:
         yield
     finally:
         del _held[descriptor]
+
+
+@contextlib.contextmanager
+def holding_claim(folder: Path, is_held: Callable[[], bool]) -> Iterator[None]:
+    """In this block, writes below a folder need the claim of it to be held.
+
+    Args:
+        folder: it was claimed, because its file system locks no files.
+        is_held: asked before each write whether it still is.
+    """
+    _claims[folder] = is_held
+    try:
+        yield
+    finally:
+        del _claims[folder]
 
 
 @contextlib.contextmanager
@@ -68,7 +86,8 @@ def require_in_place(path: Path) -> None:
     """Refuse to go on at a path whose folder is not the one that is held.
 
     Raises:
-        MachineError: it was moved, deleted or replaced, or another try is in force there.
+        MachineError: it was moved, deleted or replaced, another run has taken it over, or another try is in force
+            there.
     """
     for descriptor, lock in list(_held.items()):
         if path.is_relative_to(lock.parent) and not _is_in_place(lock, descriptor):
@@ -76,6 +95,13 @@ def require_in_place(path: Path) -> None:
                 f"{lock.parent}: is not the folder any more that was locked at the start: it was moved, deleted or "
                 "replaced. Nothing more is written there, and what ran was ended. Put it back, or keep what there is "
                 "now, and run the same command.",
+                kind="refused",
+            )
+    for folder, is_held in list(_claims.items()):
+        if path.is_relative_to(folder) and not is_held():
+            raise MachineError(
+                f"{folder}: another run has taken this folder over, because nothing was heard of this one: its "
+                "machine stood still, or could not write there. This one writes nothing more, and what ran was ended.",
                 kind="refused",
             )
     for in_force, attempt in list(_tries.items()):

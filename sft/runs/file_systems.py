@@ -23,20 +23,28 @@ REFUSED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EN
 """Of an `OSError`: not what went wrong this time, but that the call never works there."""
 
 LOST: dict[Call, str] = {
-    "flock": "locks no files: nothing keeps a second run from writing here at the same time",
+    "flock": "locks no files: nothing keeps a second process from writing there at the same time",
     "fsync": "cannot be told to write to the disk at once: a power loss may take the newest results",
     "chmod": "sets no permissions: files have those that it gives them",
 }
 
 
-def flock(descriptor: int, operation: int, path: Path) -> None:
-    """Lock an open file; without a lock where the file system has none.
+def flock(descriptor: int, operation: int, path: Path, instead: str = LOST["flock"]) -> bool:
+    """Lock an open file; whether the file system has locks.
+
+    Args:
+        descriptor: of the file.
+        operation: as `fcntl.flock` takes it.
+        path: what the user is told of, where it has none.
+        instead: what the user is told then.
 
     Raises:
         BlockingIOError: another process holds it.
     """
-    with _may_be_refused("flock", path):
+    with _may_be_refused("flock", path, instead):
         fcntl.flock(descriptor, operation)
+        return True
+    return False
 
 
 def fsync(descriptor: int, path: Path) -> None:
@@ -104,10 +112,11 @@ def copy_folder(source: Path, target: Path, is_copied: Callable[[Path, Path], bo
 
 
 @contextlib.contextmanager
-def _may_be_refused(call: Call, path: Path) -> Iterator[None]:
+def _may_be_refused(call: Call, path: Path, lost: str | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno not in REFUSED:
             raise
-        say_once(call, f"the file system of {path} {LOST[call]} ({call}: {error.strerror})")
+        lost = lost or LOST[call]
+        say_once(lost, f"the file system of {path} {lost} ({call}: {error.strerror})")

@@ -203,6 +203,11 @@ class ResultsFolder:
         return self.path / "run.lock"
 
     @property
+    def claims(self) -> Path:
+        """What takes the place of the lock where no file can be locked."""
+        return self.path / "run.claims"
+
+    @property
     def grid(self) -> Path:
         return self.path / "grid.json"
 

@@ -1,7 +1,8 @@
 """The lock of a results folder: held by the process, not by the file, so that nothing is stale after a crash.
 
 The text in the file is for messages only. A reader that asks whether a run is active holds the lock for a moment,
-shared; a run therefore tries a little longer than that before it gives up.
+shared; a run therefore tries a little longer than that before it gives up. Where the file system locks no files, a
+claim beside it takes the place of the lock.
 """
 
 import contextlib
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from sft.exceptions import FolderInUse, MachineError
+from sft.runs.claims.claim import BEAT_SECONDS, Claimed, claimed, holder_of
 from sft.runs.fence import holding, require_in_place
 from sft.runs.file_systems import flock
 from sft.runs.files import ResultsFolder
+from sft.runs.notices import say
 
 PATIENCE_SECONDS = 0.1
 """Longer than any reader holds the lock, too short for a person to notice."""
@@ -23,6 +26,7 @@ _PAUSE_SECONDS = 0.005
 STARTING = "its grid is not written yet"
 """Second line of the lock's text until `settle`."""
 UNKNOWN_HOLDER = "another process"
+CLAIMED = f"locks no files: a run claims a folder by another one in it, and renews that every {BEAT_SECONDS:g} s"
 
 
 @contextlib.contextmanager
@@ -42,21 +46,23 @@ def locked(results: ResultsFolder, *, starting: bool = False) -> Iterator[None]:
         descriptor = os.open(results.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise MachineError(f"{results.path}: cannot be used as results folder: {error.strerror}") from None
-    try:
-        if not _take(descriptor, results):
-            holder = _text(descriptor)
+    with contextlib.ExitStack() as held:
+        held.callback(os.close, descriptor)
+        try:
+            if not _take(descriptor, results):
+                held.enter_context(_claimed(results))
+        except (BlockingIOError, Claimed) as refused:
+            holder = (str(refused) if isinstance(refused, Claimed) else "") or _text(descriptor)
             by = f" ({holder})" if holder else ""
             raise FolderInUse(
                 f"{results.path}/ is in use by another run{by}. Wait for it, stop it, or choose --results-path."
-            )
+            ) from None
         os.ftruncate(descriptor, 0)
         since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         holder = f"pid {os.getpid()} on host {socket.gethostname()}, since {since}\n"
         os.write(descriptor, (holder + (f"{STARTING}\n" if starting else "")).encode())
         with holding(results.lock, descriptor):
             yield
-    finally:
-        os.close(descriptor)
 
 
 def settle(results: ResultsFolder) -> None:
@@ -82,27 +88,40 @@ def lock_holder(results: ResultsFolder) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, results.path)
+        if flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, results.path, CLAIMED):
+            return None
+        claimed_by = holder_of(results.claims)
+        return claimed_by if claimed_by is None else claimed_by or _text(descriptor) or UNKNOWN_HOLDER
     except BlockingIOError:
         return _text(descriptor) or UNKNOWN_HOLDER
-    else:
-        return None
     finally:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _claimed(results: ResultsFolder) -> Iterator[None]:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(claimed(results.claims, say))
+        except OSError as error:
+            raise MachineError(f"{results.claims}: cannot be used as results folder: {error.strerror}") from None
+        yield
+
+
 def _take(descriptor: int, results: ResultsFolder) -> bool:
-    """Whether the lock could be taken; a reader that holds it is waited for."""
+    """Lock the file, False where the file system has no locks; a reader that holds it is waited for.
+
+    Raises:
+        BlockingIOError: another run holds it.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, results.path)
+            return flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, results.path, CLAIMED)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                return False
+                raise
             time.sleep(_PAUSE_SECONDS)
-        else:
-            return True
 
 
 def _text(descriptor: int) -> str:

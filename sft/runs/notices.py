@@ -26,6 +26,11 @@ def told_to(say: Callable[[str], None]) -> Iterator[None]:
         _LISTENER.say = before
 
 
+def say(line: str) -> None:
+    """Say a line."""
+    _LISTENER.say(line)
+
+
 def say_once(subject: str, line: str) -> None:
     """Say a line, unless something was said on its subject in this process."""
     if subject not in _LISTENER.told:

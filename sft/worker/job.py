@@ -33,6 +33,7 @@ from sft.worker.failures import error_record
 
 LOCK_SECONDS = 10.0
 """How long the process of an earlier try may take to die."""
+UNLOCKED = "locks no files: no process of an earlier try is waited for, and it publishes nothing"
 USAGE = 2
 
 
@@ -137,7 +138,7 @@ def _locked(job: JobFolder) -> Iterator[None]:
 
 def _taken(descriptor: int, job: JobFolder) -> bool:
     try:
-        flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, job.path)
+        flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, job.path, UNLOCKED)
     except BlockingIOError:
         return False
     return True

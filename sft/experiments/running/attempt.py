@@ -24,8 +24,10 @@ _KILLED_CODES = (-signal.SIGKILL, 128 + signal.SIGKILL)
 DUMP_SECONDS = 0.3
 """Between the wish for stacks and the request to end: signals that come together may overtake each other."""
 
-Sign = tuple[int, int] | None
-"""What tells one state of `progress.json` from the next; None where there is none yet."""
+Sign = bytes | None
+"""The content of `progress.json`, which changes with every line of its worker; None where there is none yet. Times of
+files are not looked at: network disks remember them, and read a file anew when it is opened.
+"""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,11 @@ class Watch:
         """It has no process yet: its time begins later."""
         self._began = now
 
+    @property
+    def listens(self) -> bool:
+        """Whether its progress matters."""
+        return self._limits.stall_timeout is not None
+
     def hear(self, sign: Sign, now: float) -> None:
         """Take note of its progress; a stall is counted from the worker's first line."""
         if sign != self._sign:
@@ -201,7 +208,8 @@ class ActiveJob:
         """End it if it is over a limit; the stacks of its threads go to its log first."""
         if self.handle.placement.pid is None and self.handle.outcome() is None:
             self.watch.wait(now)
-        self.watch.hear(_sign(self.job.folder.progress), now)
+        if self.watch.listens:
+            self.watch.hear(_sign(self.job.folder.progress), now)
         if now >= self._stop_at:
             self._stop_at = float("inf")
             self.handle.stop(grace)
@@ -263,7 +271,6 @@ def placed(status: StatusRecord, handle: Handle) -> StatusRecord:
 
 def _sign(path: Path) -> Sign:
     try:
-        found = path.stat()
+        return path.read_bytes()
     except FileNotFoundError:
         return None
-    return found.st_mtime_ns, found.st_ino

@@ -7,7 +7,6 @@ replaced, goes to the trash.
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -57,14 +56,16 @@ def temporary_files(results: ResultsFolder) -> Iterator[Path]:
     """What writers left that were killed; the caller holds the lock, so that no job of this machine is being written.
 
     Those of a cluster may be, whose runner was killed. At the top someone without the lock may just write a
-    leaderboard: only what is older than that takes counts.
+    leaderboard: only what was there long before this run counts, whose lock file was written at its start. The two
+    times are those of one disk; the clock of this machine, which may be another's, is not asked.
     """
     for folder in (results.path / "stages", results.experiments):
         found = files_below(folder) if is_within(results, folder) else ()
         yield from (path for path in found if path.name.startswith(TEMPORARY_PREFIX) and not _runs_elsewhere(path))
     for path in results.path.glob(f"{TEMPORARY_PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):
-            if path.is_symlink() or (path.is_file() and time.time() - path.stat().st_mtime > SETTLED_SECONDS):
+            began = results.lock.stat().st_mtime
+            if path.is_symlink() or (path.is_file() and began - path.stat().st_mtime > SETTLED_SECONDS):
                 yield path
 
 

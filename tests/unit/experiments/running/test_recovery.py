@@ -78,6 +78,20 @@ def test_temporary_files_go_at_the_top_only_when_nobody_writes_them_any_more(mad
     assert [path.name for path in made.results.path.rglob(".tmp-*")] == [".tmp-new"]
 
 
+@pytest.mark.parametrize(("behind", "kept"), [(0, [".tmp-new"]), (61, [])])
+def test_how_old_a_temporary_file_is_is_told_by_its_own_disk(
+    made: Any, said: list[str], behind: int, kept: list[str]
+) -> None:
+    """The clock of that is an hour away from the one of this machine."""
+    new = made.results.path / ".tmp-new"
+    new.write_text("half")
+    now = new.stat().st_mtime - 3600.0
+    os.utime(made.results.lock, (now, now))
+    os.utime(new, (now - behind, now - behind))
+    sweep(made.results, [], said.append)
+    assert [path.name for path in made.results.path.glob(".tmp-*")] == kept
+
+
 def test_a_pruned_adapter_is_not_damage(made: Any, said: list[str]) -> None:
     folder = made.finish(made.stage("train", "t"), "train")
     (folder.adapter / "adapter_model.safetensors").unlink()

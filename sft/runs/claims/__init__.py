@@ -1,0 +1,1 @@
+"""Claims of a folder, for file systems that lock no files."""

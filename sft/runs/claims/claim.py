@@ -1,0 +1,204 @@
+"""A claim: a numbered folder that one process alone can make, with its owner, and a count that goes on while it lives.
+
+The claim with the highest number is in force. Who finds that its owner is gone makes the next one, which `mkdir` lets
+one process do, and takes the earlier ones away. That an owner on another machine is gone shows only by its count,
+which does not change for a time that the observer measures with its own clock: clocks of two machines are never
+compared, and times of files, which network disks remember, are not looked at. The last claim stays, with a word that
+says that it is over: numbers never go back, so that whoever was slow in judging one cannot take another for it.
+"""
+
+import contextlib
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sft.runs.claims.heartbeat import DIGITS, GONE, Heartbeat, write
+from sft.runs.claims.owner import Owner, owner_of, this_process
+from sft.runs.fence import holding_claim
+from sft.runs.file_systems import make_folder
+from sft.runs.records import read_json_or_none
+from sft.wording import shown_path
+
+BEAT_SECONDS = 5.0
+"""Between two counts of an owner."""
+
+SILENT_SECONDS = 120.0
+"""Without a change of its count, an owner that cannot be seen from here is taken for gone: network disks show what
+another machine wrote up to a minute late.
+"""
+
+PAUSE_SECONDS = 0.5
+"""Between two looks at a claim."""
+
+OVER = "over"
+"""In place of the count, when its owner has let go."""
+
+Say = Callable[[str], None]
+
+
+class Claimed(Exception):
+    """Another process has the claim in force; the argument is its owner's text, empty where it did not say."""
+
+
+@dataclass(frozen=True)
+class _Claim:
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
+    def owner_file(self) -> Path:
+        return self.path / "owner.json"
+
+    @property
+    def count(self) -> Path:
+        return self.path / "count"
+
+    @property
+    def owner(self) -> Owner | None:
+        return owner_of(read_json_or_none(self.owner_file))
+
+    @property
+    def is_over(self) -> bool:
+        return (_read(self.count) or b"").strip() == OVER.encode()
+
+    @property
+    def words(self) -> tuple[bytes | None, bytes | None]:
+        """All that changes of it while its owner lives; read from files opened anew, which network disks ask for."""
+        return _read(self.owner_file), _read(self.count)
+
+
+@contextlib.contextmanager
+def claimed(place: Path, say: Say) -> Iterator[None]:
+    """Hold the claim of a folder for the block; nothing is written there when another process has taken it over.
+
+    Args:
+        place: where the claims of the folder lie, below it.
+        say: is told when somebody has to wait.
+
+    Raises:
+        Claimed: another process has it.
+        OSError: it cannot be made.
+    """
+    owner = this_process()
+    claim = _take(place, owner, say)
+    heartbeat = Heartbeat(claim.count, BEAT_SECONDS)
+
+    def is_held() -> bool:
+        heartbeat.keep()
+        found = _read(claim.owner_file)
+        return found is not None and found == _text(owner)
+
+    try:
+        with holding_claim(place.parent, is_held):
+            yield
+    finally:
+        heartbeat.end()
+        with contextlib.suppress(OSError):  # who took it over has taken it away, and without it it falls silent
+            write(claim.count, OVER)
+
+
+def holder_of(place: Path) -> str | None:
+    """Who holds the claim of a folder, as far as can be seen at once; None where nobody does, "" of one unknown."""
+    claim = max(_claims(place), key=lambda claim: claim.number, default=None)
+    if claim is None or claim.is_over:
+        return None
+    owner = claim.owner
+    if owner is None:
+        return ""
+    return None if owner.lives is False else owner.text
+
+
+def _take(place: Path, owner: Owner, say: Say) -> _Claim:
+    make_folder(place)
+    number = 1
+    while True:
+        newest = max(_claims(place), key=lambda claim: claim.number, default=None)
+        if newest is not None and newest.number >= number:
+            number = newest.number + 1 if _has_ended(newest, say) else newest.number
+        own = _Claim(place / str(number))
+        try:
+            own.path.mkdir()
+        except FileExistsError:  # a network disk may list it later
+            number += 1 if _has_ended(own, say) else 0
+            time.sleep(PAUSE_SECONDS)
+            continue
+        if _is_in_force(own, place, owner):
+            return own
+
+
+def _is_in_force(own: _Claim, place: Path, owner: Owner) -> bool:
+    """Whether a claim that was just made has the highest number; the others, or it, are taken away."""
+    try:
+        own.count.write_text("0".rjust(DIGITS))
+        own.owner_file.write_bytes(_text(owner))
+        others = [claim for claim in _claims(place) if claim.number != own.number]
+        is_highest = all(claim.number < own.number for claim in others)
+        for claim in others if is_highest else [own]:
+            claim.owner_file.unlink(missing_ok=True)  # by this its owner learns of it
+            shutil.rmtree(claim.path, ignore_errors=True)
+    except FileNotFoundError:  # it was taken over before it was whole
+        return False
+    except OSError:
+        shutil.rmtree(own.path, ignore_errors=True)
+        raise
+    return is_highest
+
+
+def _has_ended(claim: _Claim, say: Say) -> bool:
+    """Whether the owner of a claim has let go, or is gone; not so where the claim itself is.
+
+    Raises:
+        Claimed: the owner lives.
+    """
+    before, owner = claim.words, claim.owner
+    text = "" if owner is None else owner.text
+    if claim.is_over or (owner is not None and owner.lives is False):
+        return True
+    if owner is not None and owner.lives:
+        raise Claimed(text)
+    deadline = time.monotonic() + SILENT_SECONDS
+    if claim.path.exists():
+        folder, by = shown_path(claim.path.parents[1]), text or "another process"
+        say(f"{folder}/ is claimed by {by}; it is looked whether that lives, for at most {SILENT_SECONDS:g} s")
+    while claim.path.exists():
+        time.sleep(min(PAUSE_SECONDS, SILENT_SECONDS / 4))
+        now = claim.words
+        if claim.is_over:
+            return True
+        if now not in (before, (None, None)):
+            raise Claimed(text if (owner := claim.owner) is None else owner.text)
+        if time.monotonic() >= deadline:
+            return True
+    return False
+
+
+def _claims(place: Path) -> list[_Claim]:
+    try:
+        return [_Claim(path) for path in place.iterdir() if path.name.isdecimal()]
+    except FileNotFoundError:
+        return []
+
+
+def _text(owner: Owner) -> bytes:
+    return json.dumps(dataclasses.asdict(owner)).encode()
+
+
+def _read(file: Path) -> bytes | None:
+    """The content of a file, None where it is not there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        if error.errno in GONE:
+            return None
+        raise
