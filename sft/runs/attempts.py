@@ -5,10 +5,14 @@ them; a process of an earlier one, which may still be writing on a node that was
 """
 
 import shutil
+from pathlib import Path
 
 from sft.runs.atomic import write_text
 from sft.runs.file_systems import make_folder
 from sft.runs.files import AttemptFolder, JobFolder
+from sft.wording import one_line
+
+_TAIL_BYTES = 8192
 
 
 def number_of(attempt: AttemptFolder) -> int:
@@ -55,3 +59,15 @@ def discard_growing(attempt: AttemptFolder) -> None:
         attempt.out.unlink()
     else:
         shutil.rmtree(attempt.out, ignore_errors=True)  # a process that was given up may be writing there
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that is not blank."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((one_line(line) for line in reversed(lines) if line.strip()), "")

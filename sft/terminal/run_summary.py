@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.experiments.running.diagnosis import last_line
 from sft.experiments.running.summary import ExperimentFacts, RunFacts, experiment_facts, failed_beside, reuse_of
 from sft.experiments.upkeep.results_view import title_of
+from sft.runs.attempts import last_line
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import STAGES, StatusRecord, read_json_or_none
 from sft.runs.states import FAILED, FINISHED, STOPPED, UNDER_WAY, WAITING, ExperimentState, reason, runs_again

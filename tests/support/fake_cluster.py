@@ -4,11 +4,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from sft.experiments.executors.chains.cluster import NoAnswer, Seen
+from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.handle import Submission
-from sft.experiments.executors.protocol import Lease, Request
+from sft.experiments.executors.protocol import ExecutorOptions, Lease, Request
+from sft.experiments.running.runner import Runner
+from sft.experiments.running.schedule import workload
+from sft.experiments.running.settings import RunSettings, Surroundings
+from sft.experiments.running.summary import RunSummary
+from sft.pipeline.jobs import PlannedJob
 from sft.runs.chains import Begun, Chain, Ended, Link, read_chain
+from sft.runs.files import ResultsFolder
 from sft.runs.records import write_record
-from tests.support.fake_executor import Play, succeed
+from tests.support.fake_executor import Play, Shown, succeed
 
 
 class FakeCluster:
@@ -34,9 +41,13 @@ class FakeCluster:
         self.chains: list[Chain] = []
         self.requests: list[Request] = []
         self.cancelled: list[str] = []
+        self.cancellations: list[int] = []
+        """How many each call was about."""
         self.seen: dict[str, Seen] = {}
         self.silent: list[str] = []
         """Questions that get no answer, one each time it is asked; `submit!` is done all the same."""
+        self.refusals: list[Exception] = []
+        """What the next submissions are answered with."""
         self.closed = 0
         self.at_look: Callable[[], None] = lambda: None
 
@@ -45,6 +56,8 @@ class FakeCluster:
 
     def submit(self, name: str, command: Sequence[str], _log: Path, request: Request, _grace: float) -> str:
         self._answer("submit")
+        if self.refusals:
+            raise self.refusals.pop(0)
         self.names.append(name)
         self.requests.append(request)
         self.chains.append(read_chain(Path(command[-1])))
@@ -90,6 +103,7 @@ class FakeCluster:
     def cancel(self, ids: Collection[str]) -> None:
         self._answer("cancel")
         self.cancelled += ids
+        self.cancellations.append(len(ids))
         for identity in ids:
             self.seen[identity] = Seen("ended")
 
@@ -100,3 +114,19 @@ class FakeCluster:
         if question in self.silent:
             self.silent.remove(question)
             raise NoAnswer(f"no answer to {question}")
+
+
+def run_chains(
+    results: ResultsFolder,
+    jobs: Sequence[PlannedJob],
+    cluster: FakeCluster,
+    display: Shown | None = None,
+    patience: float = 0.05,
+) -> RunSummary:
+    """Run the jobs of an experiment on a cluster that is played."""
+    shown = display or Shown()
+    work = workload({"a": list(jobs)})
+    executor = ChainExecutor(cluster, ExecutorOptions(), shown.say, patience)
+    executor.expect(list(work.needed.values()))
+    around = Surroundings(backoff_seconds=0.0, tick_seconds=0.01, board_seconds=0.0, mask=str)
+    return Runner(results, executor, shown, lambda: None, RunSettings(), around).run(work)

@@ -1,16 +1,13 @@
 """Why a job stands where it stands, in one line; one place, so that every view says the same."""
 
 import signal
-from pathlib import Path
 
 from sft.exceptions import ErrorKind
 from sft.experiments.executors.protocol import MemorySeen
+from sft.runs.attempts import last_line
 from sft.runs.exit_codes import kind_of
 from sft.runs.files import AttemptFolder
 from sft.runs.records import ErrorRecord, read_error
-from sft.wording import one_line
-
-_TAIL_BYTES = 8192
 
 _GIGABYTE = 1e9
 
@@ -66,15 +63,3 @@ def _peak(memory: MemorySeen) -> str:
         return ""
     of = "" if memory.limit_bytes is None else f" of {memory.limit_bytes / _GIGABYTE:.1f} GB"
     return f" (peak seen: {memory.peak_bytes / _GIGABYTE:.1f} GB{of})"
-
-
-def last_line(log: Path) -> str:
-    """The last line of a log that is not blank."""
-    try:
-        with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return next((one_line(line) for line in reversed(lines) if line.strip()), "")

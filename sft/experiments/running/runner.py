@@ -224,7 +224,7 @@ class Runner:
         now = time.monotonic()
         active.logs.close(self._around.mask)
         outcome = active.outcome
-        if not outcome.was_begun and active.asked.overrun is None:
+        if not outcome.was_begun and active.asked.overrun is None and not active.job.is_done:
             self._ledger.take_back(active.job, active.status)
             return
         status = self._judged(active, outcome, now)

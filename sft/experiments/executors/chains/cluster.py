@@ -30,11 +30,18 @@ class Seen:
     """The exit code of its command; None where that is not known."""
     waits_for: str | None = None
     """Why it has no place yet, in the words of the cluster."""
+    needs_person: bool = False
+    """Whether it will have none before somebody acts."""
 
-    def outcome(self, code: int, message: str) -> Outcome:
-        """Of a job that has left no word of its own."""
-        error = self.error or ErrorRecord("node_lost", message)
-        return Outcome(code, error, MemorySeen(), ended_as=self.ended_as if self.error is not None else "failed")
+    def outcome(self, code: int, unexplained: ErrorRecord) -> Outcome:
+        """Of a job that has left no word of its own.
+
+        Args:
+            code: that it gets.
+            unexplained: what is told where the cluster does not say why it ended.
+        """
+        ended_as = self.ended_as if self.error is not None else "failed"
+        return Outcome(code, self.error or unexplained, MemorySeen(), ended_as=ended_as)
 
 
 class Cluster(Protocol):

@@ -1,13 +1,14 @@
 """The executor of clusters: hands over chains of jobs, and learns by files what becomes of each."""
 
+import contextlib
 import os
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from sft.exceptions import MachineError
+from sft.experiments.executors.chains.asking import Asking
 from sft.experiments.executors.chains.cluster import Cluster, NoAnswer, Seen
 from sft.experiments.executors.chains.handle import LOST_CODE, ChainHandle, Submitted
 from sft.experiments.executors.guarded_process import worker_command
@@ -34,8 +35,9 @@ PATIENCE_SECONDS = 60.0
 """How long the last files of a chain that has ended may take to appear: so long do network disks remember that
 something is not there.
 """
+QUICK_SECONDS = 60.0
+"""After a chain was handed over, in which its start is looked for often; a queue may take days."""
 RESUBMIT_SECONDS = 10.0
-Answer = TypeVar("Answer")
 
 
 class ChainExecutor:
@@ -65,9 +67,9 @@ class ChainExecutor:
         self._waiter = Waiter()
         self._chains: dict[str, Submitted] = {}
         self._needs: Mapping[Path, Sequence[Path]] = {}
-        self._next_look = 0.0
-        self._is_silent = False
-        """Whether the user knows that the cluster does not answer."""
+        self._looked = float("-inf")
+        """When the cluster was last asked."""
+        self._asking = Asking(cluster.name, say)
 
     def expect(self, jobs: Sequence[PlannedJob]) -> None:
         """Have the cluster asked whether it can give what the jobs need."""
@@ -83,7 +85,8 @@ class ChainExecutor:
 
     def capacity(self) -> Capacity:
         """Full when as many submissions wait or run as may."""
-        return Capacity(self._cluster.gpus, is_full=len(self._chains) >= self._cluster.at_once)
+        is_full = len(self._chains) >= self._cluster.at_once or (self._asking.is_full and bool(self._chains))
+        return Capacity(self._cluster.gpus, is_full=is_full)
 
     def startable(self, waiting: Sequence[Item], request_of: Callable[[Item], Request]) -> Iterator[Item]:
         """As many as may be handed over, first come first; the cluster has its own order."""
@@ -98,7 +101,7 @@ class ChainExecutor:
         first = SubmittedTry(chain[0].attempt.path)
         key, attempt = chain[0].folder.path.name, first.path.name
         name = f"sft-{key}-{attempt}-{secrets.token_hex(4)}"
-        submitted = Submitted(name, first.chain.absolute(), request)
+        submitted = Submitted(name, first.chain.absolute(), request, patience=self._patience)
         folders = [job.folder.path for job in chain]
         needs = needs_within(folders, [self._needs.get(folder, ()) for folder in folders])
         links = [Link(job.folder.path, job.attempt.path.name, need) for job, need in zip(chain, needs, strict=True)]
@@ -119,7 +122,6 @@ class ChainExecutor:
         self._note(submitted)
         self._chains[submitted.name] = submitted
         self._hand_over(submitted, time.monotonic())
-        self._next_look = min(self._next_look, time.monotonic() + SOON_SECONDS)
         return submitted.handles
 
     def adopt(self, job: JobAttempt) -> ChainHandle | None:
@@ -132,19 +134,21 @@ class ChainExecutor:
             try:
                 found = record.id or self._cluster.find(record.name)
             except NoAnswer as error:
+                self._chains = {}  # what was taken over so far goes on
                 raise MachineError(
                     f"{self._cluster.name} does not answer ({error}), and stages of an earlier run may still be "
                     "running there; run the same command when it does"
                 ) from None
             if found is None:
                 return None
-            known = Submitted(record.name, (job.attempt.path / record.chain).resolve(), Request(), found)
+            file = Path(os.path.abspath(job.attempt.path / record.chain))
+            known = Submitted(record.name, file, Request(), found, patience=self._patience)
             self._chains[known.name] = known
         self._waiter.hear_signals()
         handle = ChainHandle(job, known)
         handle.hear()
-        known.handles.append(handle)
-        self._next_look = 0.0
+        known.add(handle)
+        self._looked = float("-inf")
         return handle
 
     def ended(self, timeout: float) -> Sequence[ChainHandle]:
@@ -162,7 +166,7 @@ class ChainExecutor:
         """End everything that still runs."""
         running = [chain.id for chain in self._chains.values() if chain.id is not None and chain.left]
         if running:
-            self._ask(lambda: self._cluster.cancel(running))
+            self._asking.ask(lambda: self._cluster.cancel(running))
         self._chains = {}
         self._cluster.close()
         self._waiter.close()
@@ -171,19 +175,28 @@ class ChainExecutor:
 
     def _look(self, now: float) -> list[ChainHandle]:
         found: list[ChainHandle] = []
-        if now >= self._next_look:
+        if now >= self._looked + self._pause(now):
             self._ask_cluster(now)
+        for chain in self._chains.values():
+            if chain.id is None and now >= chain.try_at and chain.cancel_at > now:
+                self._hand_over(chain, now)
+        self._cancel([chain for chain in self._chains.values() if now >= chain.cancel_at], now)
         for chain in list(self._chains.values()):
-            self._heed(chain, now)
-            found += [handle for handle in chain.left if handle.look()]
+            found += chain.ended(now)
             found += self._lost(chain, now)
             if not chain.left:
                 del self._chains[chain.name]
         return found
 
+    def _pause(self, now: float) -> float:
+        """Seconds between two questions to the cluster: few while something starts or stops."""
+        is_settled = not self._asking.is_silent and all(chain.is_settled(now) for chain in self._chains.values())
+        return self._cluster.look_seconds if is_settled else SOON_SECONDS
+
     def _ask_cluster(self, now: float) -> None:
+        self._looked = now
         handed = {chain.id: chain for chain in self._chains.values() if chain.id is not None}
-        told = self._ask(lambda: self._cluster.look(handed)) if handed else {}
+        told = self._asking.ask(lambda: self._cluster.look(handed)) if handed else {}
         seen = {} if told is None else {identity: told.get(identity, Seen("ended")) for identity in handed}
         for identity in seen:
             chain = handed[identity]
@@ -192,24 +205,21 @@ class ChainExecutor:
                 chain.gone_since = None
             elif chain.gone_since is None:
                 chain.gone_since = now
-        settled = all(chain.has_begun and chain.cancel_at == float("inf") for chain in self._chains.values())
-        self._next_look = now + (self._cluster.look_seconds if settled and told is not None else SOON_SECONDS)
+            if chain.seen.needs_person and chain.seen.waits_for is not None:
+                self._asking.tell_waits(chain.seen.waits_for)
 
-    def _heed(self, chain: Submitted, now: float) -> None:
-        """Hand it over, or end it, where that is due."""
-        if chain.id is None and now >= chain.try_at and chain.cancel_at > now:
-            self._hand_over(chain, now)
-        if now < chain.cancel_at:
-            return
-        chain.cancel_at = now + SOON_SECONDS
-        self._next_look = min(self._next_look, now + SOON_SECONDS)
-        if chain.id is None:
-            chain.id = self._ask(lambda: self._cluster.find(chain.name))
-        identity = chain.id
-        if identity is not None:
-            self._ask(lambda: self._cluster.cancel([identity]))
-        elif not self._is_silent:
-            chain.gone_since = now - self._patience  # it was never handed over
+    def _cancel(self, chains: Sequence[Submitted], now: float) -> None:
+        """Have the cluster end chains; where it does not answer for long, they are left to what they were told."""
+        for chain in chains:
+            chain.cancel_at = now + SOON_SECONDS
+            chain.cancelled_since = now if chain.cancelled_since is None else chain.cancelled_since
+            chain.id = self._known_id(chain)
+            is_unknown = chain.id is None and not self._asking.is_silent  # it was never handed over
+            if is_unknown or (self._asking.is_silent and now >= chain.cancelled_since + self._patience):
+                chain.gone_since = now - self._patience
+        known = [chain.id for chain in chains if chain.id is not None]
+        if known:
+            self._asking.ask(lambda: self._cluster.cancel(known))
 
     def _lost(self, chain: Submitted, now: float) -> list[ChainHandle]:
         """Its jobs that have left no word though it has ended: the one that was running, and those after it."""
@@ -220,52 +230,42 @@ class ChainExecutor:
             return []
         seen = chain.seen or Seen("ended")
         first, *others = left
-        first.finish(seen.outcome(LOST_CODE, f"its place on {self._cluster.name} was lost"))
+        first.finish(seen.outcome(LOST_CODE, chain.last_words(self._cluster.name)))
         for handle in others:
             handle.finish(Outcome(LOST_CODE, None, MemorySeen(), was_begun=False))
         return left
 
     # asking
 
+    def _known_id(self, chain: Submitted) -> str | None:
+        """What the cluster calls it, which may have to be found out."""
+        return chain.id or self._asking.ask(lambda: self._cluster.find(chain.name))
+
     def _hand_over(self, chain: Submitted, now: float) -> None:
         """Submit a chain, unless an earlier try, whose answer was not heard, has done so."""
         chain.try_at = now + RESUBMIT_SECONDS
         if chain.was_tried:
-            try:
-                chain.id = self._cluster.find(chain.name)
-            except NoAnswer as error:
-                self._tell_silence(error)
+            chain.id = self._known_id(chain)
+            if chain.id is None and self._asking.is_silent:
                 return
         if chain.id is None:
-            chain.was_tried = True
             command = worker_command("--chain", str(chain.file))
             log = SubmittedTry(chain.file.parent).output
-            chain.id = self._ask(
-                lambda: self._cluster.submit(chain.name, command, log, chain.request, self._options.grace)
+            others = any(other.id is not None and other.left for other in self._chains.values())
+            chain.id = self._asking.submit(
+                lambda: self._cluster.submit(chain.name, command, log, chain.request, self._options.grace), others
             )
+            chain.was_tried = chain.was_tried or self._asking.is_silent
         if chain.id is not None:
-            self._note(chain)
+            chain.quick_until = now + QUICK_SECONDS
+            with contextlib.suppress(OSError):  # it is found by its name
+                self._note(chain)
 
     def _note(self, chain: Submitted) -> None:
         for handle in chain.handles:
             folder = handle.job.attempt.path.absolute()
             file = os.path.relpath(chain.file, folder)
             write_record(SubmittedTry(folder).submission, Submission(self._cluster.name, chain.name, file, chain.id))
-
-    def _ask(self, question: Callable[[], Answer]) -> Answer | None:
-        """The cluster's answer, None where it gives none."""
-        try:
-            answer = question()
-        except NoAnswer as error:
-            self._tell_silence(error)
-            return None
-        self._is_silent = False
-        return answer
-
-    def _tell_silence(self, error: NoAnswer) -> None:
-        if not self._is_silent:
-            self._is_silent = True
-            self._say(f"{self._cluster.name} does not answer and is asked again: {error}")
 
 
 def _is_explained(chain: Submitted) -> bool:

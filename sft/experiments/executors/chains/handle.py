@@ -6,12 +6,16 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.protocol import JobAttempt, Lease, MemorySeen, Outcome, Placement, Request
-from sft.runs.chains import Begun, Ended, Orders, SubmittedTry, read
-from sft.runs.records import UnderWay, write_record
+from sft.processes.signals import STOPPED_EXIT_CODE
+from sft.runs.attempts import last_line
+from sft.runs.chains import Begun, Ended, Orders, SubmittedTry, read, read_chain
+from sft.runs.exit_codes import UNSEEN
+from sft.runs.records import ErrorRecord, UnderWay, write_record
 
 LOST_CODE = -int(signal.SIGKILL)
 ESCALATION_SECONDS = 15.0
@@ -40,6 +44,59 @@ class Submitted:
     handles: list["ChainHandle"] = field(default_factory=list)
     cancel_at: float = float("inf")
     """When the cluster is asked to end it."""
+    cancelled_since: float | None = None
+    """When it was first asked to."""
+    patience: float = 0.0
+    """Seconds for which files, and the cluster's word on an end that it asked for, are waited for."""
+    quick_until: float = 0.0
+    """Until when its start is looked for often."""
+
+    def add(self, handle: "ChainHandle") -> None:
+        """Take in a job of it; whoever takes a chain over does so in any order."""
+        places = self._places
+        self.handles.append(handle)
+        self.handles.sort(key=lambda one: places.get(one.job.folder.path.name, len(places)))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The place of each job in the chain, by the name of its folder; none where that cannot be read."""
+        try:
+            return {link.folder.name: place for place, link in enumerate(read_chain(self.file).links)}
+        except (OSError, ValueError):
+            return {}
+
+    def is_settled(self, now: float) -> bool:
+        """Whether nothing about it is expected soon."""
+        is_known = self.has_begun or now >= self.quick_until
+        return is_known and self.cancel_at == float("inf") and not any(one.wants_word for one in self.left)
+
+    def ended(self, now: float) -> list["ChainHandle"]:
+        """Its jobs that are found to have ended; they end in order."""
+        found = []
+        for handle in self.left:
+            if not handle.look(now):
+                break
+            found.append(handle)
+        return found
+
+    def last_words(self, cluster: str) -> ErrorRecord:
+        """What may be known of an end without a word of its own.
+
+        Args:
+            cluster: its name.
+        """
+        seen = self.seen or Seen("ended")
+        on = f" on {seen.host}" if seen.host else ""
+        said = last_line(SubmittedTry(self.file.parent).output)
+        if seen.code == UNSEEN:
+            what = said or f"a node cannot read {self.file}"
+            return ErrorRecord(
+                "refused", f"the place that {cluster} gave it{on} does not see the results folder: {what}"
+            )
+        told = f"; the last line of chain.log: {said}" if said else ""
+        if seen.code in (None, 0, STOPPED_EXIT_CODE):
+            return ErrorRecord("node_lost", f"its place on {cluster} was lost{on}{told}")
+        return ErrorRecord("crash", f"its chain ended{on} with code {seen.code} and left no word{told}")
 
     @property
     def left(self) -> list["ChainHandle"]:
@@ -62,6 +119,10 @@ class ChainHandle:
         self._outcome: Outcome | None = None
         self._orders = Orders()
         self._files = SubmittedTry(job.attempt.path)
+        self._told_at: float | None = None
+        """When its end was first read."""
+        self.wants_word = False
+        """Whether the cluster is to say why it asked it to end."""
 
     @property
     def standing(self) -> UnderWay:
@@ -107,17 +168,28 @@ class ChainHandle:
         self._orders = orders
         write_record(self._files.orders, orders)
 
-    def look(self) -> bool:
+    def look(self, now: float) -> bool:
         """Read what it has told; whether it has ended."""
         if self.chain.gone_since is not None:
-            with contextlib.suppress(OSError):  # a network disk looks anew for files in a folder that is listed
-                os.listdir(self._files.path)
+            _look_anew(self._files.path)
         ended = read(self._files.ended, Ended)
-        if ended is not None:
-            self.finish(_outcome(ended, self.chain.seen))
-        else:
+        if ended is None:
             self.hear()
-        return ended is not None
+            return False
+        self._told_at = now if self._told_at is None else self._told_at
+        if now < self._told_at + self.chain.patience and self._is_half_told(ended):
+            return False
+        self.wants_word = False
+        self.finish(_outcome(ended, self.chain.seen))
+        return True
+
+    def _is_half_told(self, ended: Ended) -> bool:
+        """Whether more is to come: the cluster's word on why it asked it to end, or results that a disk shows late."""
+        self.wants_word = ended.stopped_by is not None and not self.is_stopped and self.chain.gone_since is None
+        is_whole = ended.code != 0 or not ended.was_begun or self.job.folder.manifest.exists()
+        if not is_whole:
+            _look_anew(self.job.folder.path)
+        return self.wants_word or not is_whole
 
     def hear(self) -> None:
         """Read where it runs, as soon as it has told."""
@@ -128,6 +200,12 @@ class ChainHandle:
         """Nothing more comes of it."""
         self.hear()
         self._outcome = outcome
+
+
+def _look_anew(folder: Path) -> None:
+    """A network disk looks anew for files in a folder that is listed."""
+    with contextlib.suppress(OSError):
+        os.listdir(folder)
 
 
 def _outcome(ended: Ended, seen: Seen | None) -> Outcome:

@@ -7,6 +7,7 @@ from typing import Any
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.protocol import EndedAs
 from sft.processes.signals import STOPPED_EXIT_CODE
+from sft.runs.exit_codes import UNSEEN
 from sft.runs.records import ErrorRecord
 
 ENDS: Mapping[str, tuple[EndedAs, ErrorRecord]] = {
@@ -30,7 +31,7 @@ def seen_of(told: Mapping[str, Any] | None) -> Seen:
     if told is None:
         return Seen("queued")
     if "error" not in told:
-        return Seen("ended", _error_of(told["code"]))
+        return Seen("ended", _error_of(told["code"]), code=told["code"])
     for name in told["error"]:
         if name in ENDS:
             ended_as, error = ENDS[name]
@@ -47,7 +48,7 @@ def first_line(text: str) -> str:
 
 def _error_of(code: int) -> ErrorRecord | None:
     """Of a chain that may have left no word of its own."""
-    if code in (0, STOPPED_EXIT_CODE):
+    if code in (0, STOPPED_EXIT_CODE, UNSEEN):
         return None
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return ErrorRecord("killed", "its chain was killed")

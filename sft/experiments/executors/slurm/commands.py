@@ -38,6 +38,13 @@ VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"
 
 NO_LOG = "JobLaunchFailure", "RaisedSignal:53"
 """Reasons of a job whose log could not be opened on its node."""
+HELD = (
+    *("PartitionTimeLimit", "PartitionNodeLimit", "PartitionDown", "PartitionInactive", "BadConstraints"),
+    *("JobHeld", "DependencyNeverSatisfied", "InvalidAccount", "InvalidQOS", "launch failed", "user env retrieval"),
+    *("QOSMaxCpuPerJob", "QOSMaxGRESPerJob", "QOSMaxMemoryPerJob", "QOSMaxWallDurationPerJob", "AccountNotAllowed"),
+    *("AssocMaxCpuPerJob", "AssocMaxGRESPerJob", "AssocMaxMemPerJob", "AssocMaxWallDurationPerJob", "QOSNotAllowed"),
+)
+"""Beginnings of reasons for which a job waits until somebody changes it, or the cluster."""
 MOST_GRACE = 65_535
 """Seconds before the end of a job at which Slurm sends a signal, at most."""
 
@@ -70,7 +77,7 @@ def seen_of(state: str, reason: str = "", host: str | None = None) -> Seen:
     """
     word = state.split()[0].rstrip("+") if state.split() else ""
     if word in WAITS:
-        return Seen("queued", waits_for=reason or None)
+        return Seen("queued", waits_for=reason or None, needs_person=reason.startswith(HELD))
     if word in RUNS:
         return Seen("running", host=host)
     ended_as, error = ENDS.get(word, ("failed", None))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sft.exceptions import MachineError
+from sft.experiments.executors.chains import asking
 from sft.experiments.executors.chains import executor as chains
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
@@ -31,6 +32,7 @@ PATIENCE = 0.05
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FILE_SECONDS", "SOON_SECONDS", "RESUBMIT_SECONDS"):
         monkeypatch.setattr(chains, name, 0.01)
+    monkeypatch.setattr(asking, "QUIET_SECONDS", 0.01)
 
 
 def run(

@@ -1,0 +1,177 @@
+"""How jobs of chains end, as their files and the cluster tell of it, one sooner than the other."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sft.exceptions import MachineError
+from sft.experiments.executors.chains import asking
+from sft.experiments.executors.chains import executor as chains
+from sft.experiments.executors.chains.cluster import Seen
+from sft.experiments.executors.chains.executor import ChainExecutor
+from sft.experiments.executors.chains.handle import Submitted
+from sft.experiments.executors.handle import Submission as Played
+from sft.experiments.executors.protocol import ExecutorOptions, JobAttempt, Request
+from sft.pipeline.jobs import PlannedJob
+from sft.runs.attempts import begin_attempt
+from sft.runs.chains import Chain, Ended, Link, Submission, SubmittedTry, write_chain
+from sft.runs.exit_codes import UNSEEN
+from sft.runs.files import ResultsFolder
+from sft.runs.records import ErrorRecord, StatusRecord, read_status, write_record
+from tests.support.fake_cluster import FakeCluster, run_chains
+from tests.support.fake_executor import chain, job, run_on, succeed
+
+PATIENT = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FILE_SECONDS", "SOON_SECONDS", "RESUBMIT_SECONDS"):
+        monkeypatch.setattr(chains, name, 0.01)
+    monkeypatch.setattr(asking, "QUIET_SECONDS", 0.01)
+
+
+def status_of(planned: PlannedJob) -> StatusRecord:
+    found = read_status(planned.folder.status)
+    assert found is not None
+    return found
+
+
+def test_who_asked_a_job_to_end_is_told_by_the_cluster(results: ResultsFolder) -> None:
+    """Its own word is there first: that of a job that somebody cancelled must not be taken for a preemption."""
+    planned, cluster = job(results, "infer", "i"), FakeCluster({"i": run_on})
+    looks: list[int] = []
+
+    def cancelled() -> None:
+        looks.append(0)
+        if len(looks) == 1:
+            told = SubmittedTry(planned.folder.attempt(1).path).ended
+            write_record(told, Ended(75, stopped_by="SIGTERM"))
+        elif len(looks) == 4:
+            cluster.seen["0"] = Seen("ended", ErrorRecord("killed", "scancel"), "interrupted")
+
+    cluster.at_look = cancelled
+    run_chains(results, [planned], cluster, patience=PATIENT)
+    assert (len(cluster.names), status_of(planned).state) == (1, "interrupted")
+
+
+def test_results_that_a_disk_shows_after_the_end_are_waited_for(results: ResultsFolder) -> None:
+    planned, cluster = job(results, "infer", "i"), FakeCluster()
+    hidden = planned.folder.manifest.with_suffix(".hidden")
+    looks: list[int] = []
+
+    def hide_and_show() -> None:
+        looks.append(0)
+        if len(looks) == 1:
+            planned.folder.manifest.rename(hidden)
+        elif len(looks) == 4:
+            hidden.rename(planned.folder.manifest)
+
+    cluster.at_look, cluster.look_seconds = hide_and_show, 0.01
+    run_chains(results, [planned], cluster, patience=PATIENT)
+    assert (len(cluster.names), status_of(planned).state) == (1, "done")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        (UNSEEN, "refused", "on node7 does not see the results folder: node7 cannot read"),
+        (127, "crash", "ended on node7 with code 127 and left no word; the last line of chain.log: node7 cannot read"),
+    ],
+)
+def test_an_end_without_a_word_is_told_by_its_code_and_is_no_loop(
+    results: ResultsFolder, code: int, kind: str, said: str
+) -> None:
+    planned, cluster = job(results, "infer", "i"), FakeCluster({"i": run_on})
+
+    def end() -> None:
+        SubmittedTry(planned.folder.attempt(1).path).output.write_text("node7 cannot read it\n")
+        cluster.seen["0"] = Seen("ended", host="node7", code=code)
+
+    cluster.at_look = end
+    run_chains(results, [planned], cluster)
+    error = status_of(planned).error
+    assert error is not None
+    assert (len(cluster.names), error.kind) == (1, kind)
+    assert said in error.message
+
+
+def test_results_count_of_jobs_of_which_nobody_told_the_end(results: ResultsFolder) -> None:
+    jobs = chain(results)
+
+    def do_all_and_vanish(played: Played) -> None:
+        for planned in jobs:
+            succeed(Played(planned.folder, planned.folder.attempt(1), played.lease))
+
+    cluster = FakeCluster({"t": do_all_and_vanish})
+    cluster.at_look = lambda: cluster.seen.update({"0": Seen("ended", ErrorRecord("node_lost", "its node failed"))})
+    run_chains(results, jobs, cluster)
+    assert (len(cluster.names), [status_of(planned).state for planned in jobs]) == (1, ["done"] * 3)
+
+
+def left_by_a_killed_runner(jobs: list[PlannedJob], identity: str | None = "0") -> list[JobAttempt]:
+    tries = [JobAttempt(planned.folder, begin_attempt(planned.folder)) for planned in jobs]
+    file = SubmittedTry(tries[0].attempt.path).chain
+    write_chain(Chain(tuple(Link(tried.folder.path, tried.attempt.path.name) for tried in tries)), file)
+    for planned, tried in zip(jobs, tries, strict=True):
+        record = Submission("fake", "sft-name", os.path.relpath(file, tried.attempt.path), identity)
+        write_record(SubmittedTry(tried.attempt.path).submission, record)
+        write_record(planned.folder.status, StatusRecord("queued", planned.record.stage, attempt=1))
+    return tries
+
+
+def test_a_chain_that_is_taken_over_in_any_order_keeps_its_own(results: ResultsFolder) -> None:
+    tries = left_by_a_killed_runner(chain(results))
+    executor = ChainExecutor(FakeCluster(), ExecutorOptions(), lambda _: None)
+    found = [executor.adopt(tried) for tried in tries[::-1]]
+    (first,) = [handle for handle in found if handle is not None and handle.job == tries[0]]
+    assert [handle.job for handle in first.chain.handles] == tries
+
+
+def test_what_was_taken_over_is_not_ended_when_the_rest_cannot_be(results: ResultsFolder) -> None:
+    known, unknown = left_by_a_killed_runner([job(results, "infer", "a")]), job(results, "infer", "b")
+    (lost,) = left_by_a_killed_runner([unknown], None)
+    record = Submission("fake", "sft-other", "chain.json", None)
+    write_record(SubmittedTry(lost.attempt.path).submission, record)
+    cluster = FakeCluster()
+    cluster.seen["0"], cluster.silent = Seen("running"), ["find"]
+    executor = ChainExecutor(cluster, ExecutorOptions(), lambda _: None)
+    assert executor.adopt(known[0]) is not None
+    with pytest.raises(MachineError):
+        executor.adopt(lost)
+    executor.close()
+    assert not cluster.cancelled
+
+
+def test_many_are_cancelled_in_one_question(results: ResultsFolder) -> None:
+    cluster = FakeCluster(waits=True)
+    executor = ChainExecutor(cluster, ExecutorOptions(), lambda _: None)
+    for name in ("a", "b", "c"):
+        planned = job(results, "infer", name)
+        write_record(planned.folder.job, planned.record)
+        (handle,) = executor.submit([JobAttempt(planned.folder, begin_attempt(planned.folder))], Request())
+        handle.stop(30.0)
+    executor.ended(0.0)
+    assert cluster.cancellations == [3]
+
+
+def test_a_receipt_that_cannot_be_written_is_no_failure(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, planned = FakeCluster(), job(results, "infer", "i")
+    note = ChainExecutor._note
+
+    def full_disk(self: ChainExecutor, submitted: Submitted) -> None:
+        if submitted.id is not None:
+            raise OSError(28, "No space left on device")
+        note(self, submitted)
+
+    monkeypatch.setattr(ChainExecutor, "_note", full_disk)
+    run_chains(results, [planned], cluster)
+    assert status_of(planned).state == "done"
+
+
+def test_a_queue_of_days_is_not_asked_every_second(tmp_path: Path) -> None:
+    submitted = Submitted("sft-x", tmp_path / "chain.json", Request(), quick_until=60.0)
+    assert [submitted.is_settled(now) for now in (0.0, 59.0, 60.0)] == [False, False, True]
