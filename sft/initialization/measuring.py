@@ -13,14 +13,13 @@ import torch
 from torch import nn
 
 from sft.exceptions import UserError
-from sft.prompts.train_row import IGNORED, HeadRow, TrainRow
-from sft.runs.progress import beat
+from sft.initialization.row_batches import batches
+from sft.prompts.train_row import TrainRow
 
 BATCH_ROWS = 8
 ROOM = 2**31
 """Bytes of matrices that are held at a time."""
 
-Batch = dict[str, torch.Tensor]
 Add = Callable[[torch.Tensor], None]
 Watch = Callable[[nn.Module, Add], Any]
 """Has a layer hand over a matrix each time that it runs; gives the handle that ends it."""
@@ -88,54 +87,35 @@ def measured(
             yield layer, matrix
 
 
-def batches(model: Any, rows: Sequence[TrainRow], size: int) -> Iterator[Batch]:
-    """Batches of rows, padded on the right; what is padded is masked and has no loss.
-
-    Of rows of a model with a head, `labels` are the places of the right ones, (rows,), or (rows, labels) floats where
-    rows have any number of labels, by which the model's own loss tells them apart.
-    """
-    device = next(model.parameters()).device
-    for start in range(0, len(rows), size):
-        chosen = rows[start : start + size]
-        shape = (len(chosen), max(len(row.input_ids) for row in chosen))
-        answers = [row.labels for row in chosen if isinstance(row, HeadRow)]
-        are_sets = bool(answers) and len(answers[0]) > 1
-        targets = torch.tensor(answers).float() if are_sets else torch.tensor([one[0] for one in answers])
-        # by it the head of a decoder finds where a row ends
-        padding = (model.config.get_text_config().pad_token_id or 0) if answers else 0
-        batch = {
-            "input_ids": torch.full(shape, padding),
-            "attention_mask": torch.zeros(shape, dtype=torch.long),
-            "labels": targets if answers else torch.full(shape, IGNORED),
-        }
-        for number, row in enumerate(chosen):
-            length = len(row.input_ids)
-            batch["input_ids"][number, :length] = torch.tensor(row.input_ids)
-            batch["attention_mask"][number, :length] = 1
-            if not answers:
-                batch["labels"][number, :length] = torch.tensor(row.labels)
-        beat()
-        yield {key: value.to(device) for key, value in batch.items()}
-
-
 def forward(model: Any, rows: Sequence[TrainRow]) -> None:
     """One row at a time, so that every token that a layer sees is one of the row, and none is padding."""
     with torch.no_grad():
         for batch in batches(model, rows, 1):
-            model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+            batch.run(model)
 
 
 def _backward(model: Any, rows: Sequence[TrainRow]) -> None:
     """The mean loss of each batch, averaged over the batches; what is frozen passes the gradient on."""
     count = -(-len(rows) // BATCH_ROWS)
-    begun = model.get_input_embeddings().register_forward_hook(lambda module, args, output: output.requires_grad_())
+    begun = [
+        embeddings.register_forward_hook(lambda module, args, output: output.requires_grad_())
+        for embeddings in _embeddings(model)
+    ]
     try:
         with torch.enable_grad():
             for batch in batches(model, rows, BATCH_ROWS):
-                (model(**batch).loss / count).backward()
+                (batch.loss(model) / count).backward()
     finally:
-        begun.remove()
+        for handle in begun:
+            handle.remove()
         model.zero_grad(set_to_none=True)
+
+
+def _embeddings(model: Any) -> list[nn.Module]:
+    """The modules that tokens come in by: one, or in encoder-decoders perhaps one of each part."""
+    base = model.get_base_model()
+    parts = [base, base.get_encoder(), base.get_decoder()] if base.config.is_encoder_decoder else [base]
+    return list({id(found): found for found in (part.get_input_embeddings() for part in parts)}.values())
 
 
 def _watching_inputs() -> Watch:

@@ -76,6 +76,12 @@ def _init_of(experiment: Experiment) -> InitChoice:
     return InitChoice.of(experiment.config.adapter_options.get("init_lora_weights") or True)
 
 
+def _init_of_any(experiment: Experiment) -> InitChoice:
+    """Also of the methods that call it by another name."""
+    options = experiment.config.adapter_options
+    return InitChoice.of(options.get("init_lora_weights") or options.get("init_weights") or True)
+
+
 def _moved_half_weights(experiment: Experiment) -> bool:
     """Whether an initialisation of PEFT's own rounded what it left of the base."""
     return _init_of(experiment).moves_base and _may_be_half(experiment.config.model)
@@ -125,9 +131,21 @@ def _found_other_directions(experiment: Experiment) -> bool:
 def _found_directions_otherwise(experiment: Experiment) -> bool:
     """Whether an adapter begins at singular triplets that were found to other last digits."""
     config = experiment.config
-    options = config.adapter_options
-    init = InitChoice.of(options.get("init_lora_weights") or options.get("init_weights") or True)
-    return config.trains and config.model.adapter is None and init in _OF_SPECTRA
+    return config.trains and config.model.adapter is None and _init_of_any(experiment) in _OF_SPECTRA
+
+
+def _looks_at_gradients_of_a_head(experiment: Experiment) -> bool:
+    """Whether an adapter may begin at gradients of a head's loss that was rounded to 16 bits, or of another loss.
+
+    Sets of one label were taken for numbers to be met.
+    """
+    config, init = experiment.config, _init_of_any(experiment)
+    may_look = init.kind == "own" or init == InitChoice("peft", "lora_ga")
+    begins = config.trains and config.model.adapter is None and may_look
+    if not begins or not objective_of(config, task_of(config).objectives).has_head:
+        return False
+    is_one = task_of(config).has_label_sets and len(experiment.fingerprints.labels or ()) == 1
+    return is_one or _may_be_half(config.model)
 
 
 def _writes_behind_virtual_tokens(experiment: Experiment) -> bool:
@@ -176,6 +194,7 @@ REVISIONS: Mapping[str, Revision] = {
     "half_head": Revision("infer", 2, _may_tie_in_half),
     "half_head_of_decoder": Revision("infer", 2, _decoder_may_tie_in_half),
     "sigmoid_head": Revision("train", 2, _trains_sigmoid_head),
+    "head_gradients": Revision("train", 2, _looks_at_gradients_of_a_head),
     "virtual_tokens": Revision("infer", 2, _writes_behind_virtual_tokens),
     "fp8_scales": Revision("train", 2, _reads_fp8),
     "other_layers": Revision("train", 2, _adapts_other_layers),

@@ -48,6 +48,9 @@ class HeadRow(TrainRow):
     `labels` is the place of the right label, or 0 or 1 for each label where a row has any number of them.
     """
 
+    judges_each: bool = False
+    """Whether a row has any number of labels, each judged by itself."""
+
     @property
     def n_trained(self) -> int:
         """One answer."""

@@ -49,6 +49,8 @@ def train_rows(
         raise ValueError("a head needs a label set")
     places, target = label_order(model.config, labels.values), inputs.task.head_target
     of_outputs = [label for _, label in sorted(zip(places, labels.values, strict=True))]
+    judges_each = inputs.task.has_label_sets
     return [
-        HeadRow(row.encoded.prompt_ids, target(row.row.text(column), of_outputs), weight) for row, weight in weighed
+        HeadRow(row.encoded.prompt_ids, target(row.row.text(column), of_outputs), weight, judges_each)
+        for row, weight in weighed
     ]

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sft.initialization.apply import no_rows
-from sft.initialization.measuring import BATCH_ROWS, batches, forward
+from sft.initialization.measuring import BATCH_ROWS, forward
+from sft.initialization.row_batches import batches
 from sft.prompts.train_row import TrainRow
 
 if TYPE_CHECKING:
@@ -49,4 +50,4 @@ def measure(model: Any, config: "LoraConfig", name: str, rows: Sequence[TrainRow
 def _backward(model: Any, rows: Sequence[TrainRow]) -> None:
     """Sum the gradients of the loss over the rows, which is what LoRA-GA decomposes."""
     for batch in batches(model, rows, BATCH_ROWS):
-        model(**batch).loss.backward()
+        batch.loss(model).backward()

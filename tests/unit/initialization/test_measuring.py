@@ -1,5 +1,6 @@
 """What training rows make layers see is what slow versions find, and nothing of the model is changed by the look."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +12,43 @@ from sft.initialization import measuring
 from sft.initialization.initializers import NEEDS
 from sft.initialization.layers import adapter_layers
 from sft.initialization.measuring import MEASUREMENTS, measured
+from sft.initialization.row_batches import batches
 from sft.initialization.utils import dequantize
+from sft.prompts.train_row import SourceRow, TrainRow
+from tests.support.encoder_decoders import FAMILIES
 from tests.support.tiny_models import MAKERS
-from tests.support.tiny_training import tiny_rows
+from tests.support.tiny_training import tiny_rows, tiny_source_rows
 
 ROWS = tiny_rows()
+SOURCES = [f"{family}_source" for family in FAMILIES]
 
 
 def attached(model: Any, **options: Any) -> Any:
     return attach_adapter(model, "lora", {"r": 4, **options}, Path(), 1)
 
 
-def seen(model: Any, needed: str) -> dict[str, torch.Tensor]:
+def seen(model: Any, needed: str, rows: Sequence[TrainRow] = ROWS) -> dict[str, torch.Tensor]:
     found = {
-        layer.name: matrix for layer, matrix in measured(model, adapter_layers(model), MEASUREMENTS[needed], ROWS)
+        layer.name: matrix for layer, matrix in measured(model, adapter_layers(model), MEASUREMENTS[needed], rows)
     }
     assert None not in found.values()
     return found  # type: ignore[return-value]
 
 
-def stacked_inputs(model: Any, names: set[str]) -> dict[str, torch.Tensor]:
+def rows_of(kind: str) -> Sequence[TrainRow]:
+    return tiny_source_rows() if kind in SOURCES else ROWS
+
+
+def stacked_inputs(model: Any, names: set[str], rows: Sequence[TrainRow] = ROWS) -> dict[str, torch.Tensor]:
     """Every input (tokens, in) of each layer of a plain base, row by row."""
     inputs: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     for name, module in model.named_modules():
         if name in names:
             module.register_forward_hook(lambda m, args, out, kept=inputs[name]: kept.append(args[0][0].double()))
     with torch.no_grad():
-        for row in ROWS:
-            model(torch.tensor([row.input_ids]))
+        for row in rows:
+            written = (*row.opening, *row.labels[:-1]) if isinstance(row, SourceRow) else ()
+            model(torch.tensor([row.input_ids]), **({"decoder_input_ids": torch.tensor([written])} if written else {}))
     return {name: torch.cat(kept) for name, kept in inputs.items()}
 
 
@@ -46,20 +56,24 @@ def test_what_may_be_needed_is_what_can_be_measured() -> None:
     assert tuple(MEASUREMENTS) == NEEDS
 
 
-@pytest.mark.parametrize("kind", ["fp32", "gpt2", "nf4"])
+@pytest.mark.parametrize("kind", ["fp32", "gpt2", "nf4", *SOURCES])
 def test_activations_are_the_gram_matrix_of_all_tokens(kind: str) -> None:
-    found = seen(attached(MAKERS[kind]()), "activations")
+    rows = rows_of(kind)
+    found = seen(attached(MAKERS[kind]()), "activations", rows)
     names = {name.removeprefix("base_model.model."): name for name in found}
-    slow = stacked_inputs(MAKERS[kind](), set(names))
+    slow = stacked_inputs(MAKERS[kind](), set(names), rows)
+    assert kind not in SOURCES or all(any(f"{part}." in name for name in names) for part in ("encoder", "decoder"))
     for short, name in names.items():
-        assert len(slow[short]) == sum(len(row.input_ids) for row in ROWS)
+        tokens = sum(len(row.input_ids) for row in rows)
+        assert len(slow[short]) in ({tokens, 3 * len(rows)} if kind in SOURCES else {tokens})
         assert found[name].dtype == torch.float64
         assert torch.allclose(found[name], slow[short].T @ slow[short], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["fp32", "gpt2", "nf4"])
+@pytest.mark.parametrize("kind", ["fp32", "gpt2", "nf4", *SOURCES])
 def test_gradients_are_those_of_the_weights_that_are_computed_with(kind: str) -> None:
-    found = seen(attached(MAKERS[kind]()), "gradients")
+    rows = rows_of(kind)
+    found = seen(attached(MAKERS[kind]()), "gradients", rows)
     plain = MAKERS[kind]()
     weights = {}
     for name, module in list(plain.named_modules()):
@@ -69,8 +83,8 @@ def test_gradients_are_those_of_the_weights_that_are_computed_with(kind: str) ->
             layer.bias = getattr(module, "bias", None)
             plain.set_submodule(name, layer)
             weights[f"base_model.model.{name}"] = layer.weight
-    for batch in list(measuring.batches(plain, ROWS, 8)):
-        (plain(**batch).loss / 2).backward()
+    for batch in list(batches(plain, rows, 8)):
+        (batch.loss(plain) / 2).backward()
     for name, weight in weights.items():
         assert weight.grad is not None
         assert (found[name] - weight.grad).abs().max() < 1e-4 * weight.grad.abs().max(), name

@@ -277,3 +277,24 @@ def test_heads_that_judge_each_label_by_itself(raw: Raw, auto_class: str | None,
     found = revisions_of("train", _experiment(raw(model, sets))) or {}
     assert found.get("sigmoid_head") == (2 if touched else None)
     assert "sigmoid_head" not in (revisions_of("train", _experiment(raw(model))) or {})
+
+
+@pytest.mark.parametrize(
+    ("adapter", "model", "touched"),
+    [
+        ({"method": "lora", "init_lora_weights": "lora_ga"}, {}, (True, True)),
+        ({"method": "lora", "init_lora_weights": "lora_ga"}, {"model_args": {"dtype": "float32"}}, (True, False)),
+        ({"method": "gralora", "init_weights": "own.py:f"}, {}, (True, True)),
+        ({"method": "lora", "init_lora_weights": "lora_ga"}, {"adapter": "trained"}, (False, False)),
+        ({"method": "lora", "init_lora_weights": "corda"}, {}, (False, False)),
+    ],
+    ids=str,
+)
+def test_starts_from_gradients_of_a_head(raw: Raw, adapter: Any, model: Any, touched: tuple[bool, bool]) -> None:
+    by_head = {"lora": ..., "adapter": adapter, "dataset": {"task_type": "multilabel"}, "prompting": {}}
+    for labels, is_touched in zip(([["a", "a"]], [["a", "a"], ["b", "b"]]), touched, strict=True):
+        written = raw(by_head, {"model": {**model, "auto_class": "AutoModelForSequenceClassification"}})
+        found = revisions_of("train", _experiment(written, labels=labels)) or {}
+        assert found.get("head_gradients") == (2 if is_touched else None)
+    prompted = _experiment(raw(by_head, {"model": model}), labels=[["a", "a"]])
+    assert "head_gradients" not in (revisions_of("train", prompted) or {})
