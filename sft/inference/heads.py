@@ -68,11 +68,12 @@ OF_SETS = SetScoring()
 
 
 def _logits(asked: Asked, labels: Sequence[str]) -> "np.ndarray":
-    """(rows, labels) outputs of the head, in fp32 as fp64."""
+    """(rows, labels) outputs of the head, whose last layer computes in fp32 whatever the model does, as fp64."""
     import numpy as np
     import torch
 
     from sft.inference.batches import padded_right
+    from sft.inference.label_scoring.wide_head import head_in_full_precision
     from sft.models.answering.heads import label_order, say_padding
 
     model, rows = asked.model, [prompt.prompt_ids for prompt in asked.prompts]
@@ -81,13 +82,13 @@ def _logits(asked: Asked, labels: Sequence[str]) -> "np.ndarray":
     padding = model.config.get_text_config().pad_token_id or 0
     found = np.zeros((len(rows), len(labels)))
     done = 0
-    for batch in batches([len(row) for row in rows], asked.limits):
-        texts = padded_right([rows[place] for place in batch], padding, model.device)
-        with torch.inference_mode():
+    with torch.inference_mode(), head_in_full_precision(model, next(iter(rows), ())):
+        for batch in batches([len(row) for row in rows], asked.limits):
+            texts = padded_right([rows[place] for place in batch], padding, model.device)
             logits = model(input_ids=texts.input_ids, attention_mask=texts.attention_mask).logits
-        found[batch] = logits.float()[:, order].cpu().numpy()
-        done += len(batch)
-        asked.progress(done, len(rows))
+            found[batch] = logits.float()[:, order].cpu().numpy()
+            done += len(batch)
+            asked.progress(done, len(rows))
     return found
 
 

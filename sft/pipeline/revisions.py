@@ -55,9 +55,17 @@ def _may_tie_in_half(experiment: Experiment) -> bool:
 
     Where nothing is written, a machine without a GPU takes fp32, and its results stay.
     """
-    model = experiment.config.model
-    is_written = not {"dtype", "torch_dtype"}.isdisjoint(model.model_args)
-    return task_of(experiment.config).uses("inference.label_scoring") and is_written and _may_be_half(model)
+    return task_of(experiment.config).uses("inference.label_scoring") and _is_written_half(experiment.config.model)
+
+
+def _is_written_half(model: ModelConfig) -> bool:
+    return not {"dtype", "torch_dtype"}.isdisjoint(model.model_args) and _may_be_half(model)
+
+
+def _head_may_tie_in_half(experiment: Experiment) -> bool:
+    """Whether such scores are of a model with a head, whose last layer stayed in 16 bits for longest."""
+    has_head = objective_of(experiment.config, task_of(experiment.config).objectives).has_head
+    return has_head and _is_written_half(experiment.config.model)
 
 
 def _trains_sigmoid_head(experiment: Experiment) -> bool:
@@ -193,6 +201,7 @@ REVISIONS: Mapping[str, Revision] = {
     "half_modules": Revision("train", 2, _trains_half_modules),
     "half_head": Revision("infer", 2, _may_tie_in_half),
     "half_head_of_decoder": Revision("infer", 2, _decoder_may_tie_in_half),
+    "half_head_of_labels": Revision("infer", 2, _head_may_tie_in_half),
     "sigmoid_head": Revision("train", 2, _trains_sigmoid_head),
     "head_gradients": Revision("train", 2, _looks_at_gradients_of_a_head),
     "virtual_tokens": Revision("infer", 2, _writes_behind_virtual_tokens),

@@ -35,7 +35,7 @@ def head_in_full_precision(model: Any, ids: Sequence[int]) -> Iterator[None]:
     16 bits after it; a short pass tells which.
 
     Args:
-        model: a causal language model, or one with an encoder, wrapped by PEFT or not.
+        model: one that writes, or that has a head with an output for each label, wrapped by PEFT or not.
         ids: of a prompt, for that pass.
     """
     heads = [_Head(layer) for layer in _output_layers(model)] if ids else []
@@ -81,13 +81,22 @@ def _product(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | No
 
 
 def _output_layers(model: Any) -> list[nn.Module]:
-    """The 16-bit matrices over the vocabulary; of several that a wrapper holds, the one in force is called."""
+    """The 16-bit matrices of the outputs; of several that a wrapper holds, the one in force is called.
+
+    Of a model that writes they are those over the vocabulary, else the last of its head, with a row for each label.
+    """
     base = base_of(model)
-    head = base.get_output_embeddings() if hasattr(base, "get_output_embeddings") else None
-    modules: list[Any] = list(head.modules()) if isinstance(head, nn.Module) else []
-    found = [layer for layer in modules if is_half(layer)]
+    written = base.get_output_embeddings() if hasattr(base, "get_output_embeddings") else None
+    parts: list[Any] = [written] if written is not None else _head_modules(base)
+    found = [layer for part in parts for layer in part.modules() if is_half(layer)]
+    if written is None:
+        return [layer for layer in found if len(layer.weight) == base.config.num_labels]
     largest = max((layer.weight.numel() for layer in found), default=0)
     return [layer for layer in found if layer.weight.numel() == largest]
+
+
+def _head_modules(base: Any) -> list[nn.Module]:
+    return [part for name, part in base.named_children() if name != base.base_model_prefix]
 
 
 def _objection(model: Any, ids: Sequence[int], heads: Sequence[_Head]) -> str | None:
@@ -97,9 +106,11 @@ def _objection(model: Any, ids: Sequence[int], heads: Sequence[_Head]) -> str | 
         RuntimeError: the device failed or its memory ran out, which says nothing about the model.
     """
     tried = torch.tensor([list(ids[:TRIAL_TOKENS])], device=model.device)
-    written = {"decoder_input_ids": tried} if base_of(model).config.is_encoder_decoder else {}
+    base = base_of(model)
+    written = {"decoder_input_ids": tried} if base.config.is_encoder_decoder else {}
+    kept = {} if base.get_output_embeddings() is None else {"use_cache": False}  # encoders know no such word
     try:
-        model(input_ids=tried, attention_mask=torch.ones_like(tried), use_cache=False, **written)
+        model(input_ids=tried, attention_mask=torch.ones_like(tried), **kept, **written)
     except REFUSALS as error:
         if is_machines(error):
             raise

@@ -155,6 +155,10 @@ def test_label_scores_of_models_that_are_written_with_16_bits(raw: Raw, model: A
     of_decoder = raw(written, {"model": {"auto_class": "AutoModelForSeq2SeqLM"}})
     expected = {**(expected or {}), "half_head_of_decoder": 2} if touched else None
     assert revisions_of("infer", _experiment(of_decoder)) == expected
+    head = {"model": {"auto_class": "AutoModelForSequenceClassification", "model_args": model}}
+    for task in ("classification", "multilabel"):
+        by_head = _experiment(raw({"lora": {}}, head, {"dataset": {"task_type": task}}))
+        assert ("half_head_of_labels" in (revisions_of("infer", by_head) or {})) is touched
 
 
 @pytest.mark.parametrize("name", ["named_template", "read_instruction", "unusual_clock"])
