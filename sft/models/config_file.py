@@ -11,6 +11,7 @@ from sft.models.answering.kinds import ALWAYS_CAUSAL, NEVER_CAUSAL
 from sft.models.model_args import runs_remote_code
 from sft.models.objective import ModelKind, Objective
 from sft.models.reading import read_header
+from sft.models.references import hub_file
 
 KNOWN = "such as those of type llama, qwen3, mistral or gpt2"
 # fmt: off
@@ -67,20 +68,18 @@ def local_config(local: Path) -> dict[str, Any]:
 
 
 def hub_config(name: str, commit: str) -> dict[str, Any]:
-    """What the `config.json` of a hub model at a commit says, as `local_config`; empty where the hub does not give it.
+    """What the `config.json` of a hub model says, as `local_config`; empty where the model has none.
 
     Args:
         name: the hub id.
         commit: of the model; a file that the local cache holds is not asked for.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HFValidationError, HTTPError  # type: ignore[attr-defined]
 
-    try:
-        file = hf_hub_download(name, "config.json", revision=commit)
-    except (HTTPError, HFValidationError, OSError):
-        return {}
-    return local_config(Path(file).parent)
+    Raises:
+        UserError: the hub refuses it.
+        MachineError: the cache lacks it, and the hub does not answer.
+    """
+    file = hub_file(name, "config.json", commit)
+    return {} if file is None else local_config(file.parent)
 
 
 def written_number(config: Mapping[str, Any], names: Iterable[str]) -> int | None:

@@ -4,13 +4,15 @@ import os
 import re
 from pathlib import Path
 
-from sft.exceptions import MachineError, SftError, UserError
+from sft.exceptions import MachineError, SftError, UserError, machine_error
 from sft.models.hashes import files_sha256
 from sft.runs.hub_contact import is_silent, note_silence, tell_silence
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 HUB_TIMEOUT_SECONDS = 10.0
+WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt")
+"""Endings of files that hold weights."""
 
 
 def locate(name: str, folder: Path) -> Path | None:
@@ -75,6 +77,39 @@ def hub_commit(name: str, revision: str | None = None) -> str:
     return str(found)
 
 
+def hub_file(name: str, file: str, commit: str) -> Path | None:
+    """A file of a hub model, from the local cache or else from the hub; None where the model has none of this name.
+
+    Args:
+        name: the hub id.
+        file: its path within the model.
+        commit: of the model.
+
+    Raises:
+        UserError: the hub says that there is no such model or commit, or that it is not open to this user.
+        MachineError: the cache lacks the file and the hub does not answer, or this machine cannot keep the file.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]
+        HFValidationError,
+        HTTPError,
+        RemoteEntryNotFoundError,
+    )
+
+    try:
+        return Path(hf_hub_download(name, file, revision=commit, etag_timeout=HUB_TIMEOUT_SECONDS))
+    except RemoteEntryNotFoundError:
+        return None
+    except (HTTPError, HFValidationError, OSError) as error:
+        told = _refusal(name, error) or machine_error(f'model "{name}": {file}', error)
+        if told is not None:
+            raise told from error
+        note_silence(error)
+        if _holds_weights(name, commit):  # such as files of GGUF alone, which have no others beside them
+            return None
+        raise not_reachable(name) from error
+
+
 def not_reachable(name: str) -> MachineError:
     """The error for a hub model that is not cached while the hub does not answer."""
     from huggingface_hub.constants import is_offline_mode
@@ -119,10 +154,20 @@ def _is_unreachable(error: BaseException) -> bool:
     return isinstance(error, (*known, ConnectionError, TimeoutError))
 
 
-def _cached_commit(name: str, revision: str | None) -> str | None:
+def _cached(name: str) -> Path:
     from huggingface_hub import constants
 
-    repository = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
+    return Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
+
+
+def _holds_weights(name: str, commit: str) -> bool:
+    """Whether the cache has weights of a model at a commit."""
+    folder = _cached(name) / "snapshots" / commit
+    return any(file.suffix in WEIGHTS for file in folder.glob("*"))
+
+
+def _cached_commit(name: str, revision: str | None) -> str | None:
+    repository = _cached(name)
     reference = repository / "refs" / (revision or "main")
     if not reference.is_file():
         return None

@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,17 +14,24 @@ from typing import Any
 import pytest
 
 Raw = Callable[..., dict[str, Any]]
+COMMIT = "0123456789" * 4
 NO_TORCH = "raise ImportError('torch was imported before anything started')"
 
 
 class _Hub(http.server.BaseHTTPRequestHandler):
-    """Refuses what has `gated` in its name, knows nothing else, or hangs up without an answer."""
+    """Refuses what has `gated` in its name, knows nothing else, or hangs up without an answer.
+
+    Of what has `told` in its name the commit is known all the same, as that of gated models is on the real hub.
+    """
 
     hangs_up = False
 
     def do_GET(self) -> None:
-        if self.hangs_up:
+        if self.hangs_up or ("mute" in self.path and "/api/" not in self.path):
             self.close_connection = True
+            return
+        if "told" in self.path and "/api/" in self.path:
+            self.answer(json.dumps({"id": "org/told", "sha": COMMIT}).encode())
             return
         code, reason = (403, "GatedRepo") if "gated" in self.path else (404, "RepoNotFound")
         self.send_response(code)
@@ -32,6 +40,13 @@ class _Hub(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     do_HEAD = do_GET
+
+    def answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -55,6 +70,12 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[_Hub]]
 
 
 @pytest.fixture
+def switch_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Turns the network off for the commands of a test."""
+    return lambda: monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
 def refused(project: Path) -> Callable[..., tuple[int, str]]:
     """Runs a grid that must not start; exit code and what was said."""
 
@@ -75,7 +96,7 @@ def test_a_hub_that_hangs_up_is_the_machines_fault__row_34(
 ) -> None:
     hub.hangs_up = True
     code, told = refused({"a": raw(zero_shot, {"model": {"name": "org/model"}})})
-    assert code == 5
+    assert code == 5, told
     assert told.count("\n") == 1
     assert told.startswith('"a": model.name: model "org/model" not found locally and the hub does not answer.')
 
@@ -98,6 +119,32 @@ def test_gated_and_misspelt_names_are_told_all_at_once__row_35(
     assert 'model.name: model "org/gated" is gated: accept its terms on the hub and set HF_TOKEN' in parts["gated"]
     assert 'model.name: the hub has no model "org/modle" open to you; check the spelling' in parts["misspelt"]
     assert 'dataset: dataset "org/gated-rows" is gated' in parts["rows"]
+
+
+def test_a_model_whose_files_are_gated_is_told_before_what_follows_from_them__row_35(
+    hub: Any, refused: Any, raw: Raw, zero_shot: dict[str, Any]
+) -> None:
+    code, told = refused({"a": raw(zero_shot, {"model": {"name": "org/told-gated"}})})
+    assert code == 2
+    assert told.count("model") == 2
+    assert 'model.name: model "org/told-gated" is gated: accept its terms on the hub and set HF_TOKEN' in told
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("is_off", [False, True], ids=["the hub hangs up", "the network is off"])
+def test_a_model_of_which_only_the_commit_is_known_is_the_machines_fault__row_34(
+    is_off: bool, refused: Any, raw: Raw, zero_shot: dict[str, Any], tmp_path: Path, switch_off: Any
+) -> None:
+    if is_off:
+        switch_off()
+        cached = tmp_path / "cache" / "hub" / "models--org--told-mute"
+        (cached / "snapshots" / COMMIT).mkdir(parents=True)
+        (cached / "refs").mkdir()
+        (cached / "refs" / "main").write_text(COMMIT)
+    code, told = refused({"a": raw(zero_shot, {"model": {"name": "org/told-mute"}})})
+    why = r"the network is off \(HF_HUB_OFFLINE=1\)" if is_off else "the hub does not answer"
+    assert code == 5, told
+    assert re.fullmatch(rf'"a": model.name: model "org/told-mute" not found locally and {why}\. .+\n', told)
 
 
 def test_typos_among_a_hundred_experiments_are_told_together__row_40(

@@ -12,7 +12,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.data.loading import data_fingerprint, kept_quotes, local_source
 from sft.data.loading import hub_commit as dataset_commit
 from sft.evaluation.selection import local_files
-from sft.exceptions import SftError
+from sft.exceptions import MachineError, SftError
 from sft.experiments.planning.checks.model_files import known_config
 from sft.models.config_file import hub_config
 from sft.models.references import COMMIT, hub_commit, locate, model_fingerprint
@@ -53,15 +53,32 @@ class Contents:
         return self._pin(f"model:{name}@{revision or ''}", lambda: hub_commit(name, revision))
 
     def model_config(self, name: str, revision: str | None) -> Mapping[str, Any]:
-        """What the `config.json` of a model says; empty where it cannot be had, which other checks tell."""
+        """What the `config.json` of a model says; empty of a model without one.
+
+        Empty as well where the name means nothing or the hub does not answer, which `model_revision` and
+        `require_config` tell when what the user wrote is looked through.
+
+        Raises:
+            UserError: the hub knows the model and refuses its files.
+        """
         try:
             commit = self.model_revision(name, revision)
         except SftError:
             return {}
-        if commit is None:
-            return known_config(name, self.folder)
-        found: Mapping[str, Any] = self._once(f"config:{name}@{commit}", lambda: hub_config(name, commit))
-        return found
+        try:
+            return known_config(name, self.folder) if commit is None else self._hub_config(name, commit)
+        except MachineError:
+            return {}
+
+    def require_config(self, name: str, revision: str | None) -> None:
+        """Look that the `config.json` of a hub model was not left out because the hub does not answer.
+
+        Raises:
+            SftError: it was, or the model's name is wrong.
+        """
+        commit = self.model_revision(name, revision)
+        if commit is not None:
+            self._hub_config(name, commit)
 
     def fingerprints(self, config: ExperimentConfig, labels: list[list[str]] | None) -> Fingerprints:
         """The content of everything an experiment reads."""
@@ -105,6 +122,18 @@ class Contents:
         yield from (("evaluate", name) for name in names)
         if config.dataset.corrections is not None:
             yield from (("evaluate", config.dataset.corrections), ("baseline", config.dataset.corrections))
+
+    def _hub_config(self, name: str, commit: str) -> Mapping[str, Any]:
+        def ask() -> Mapping[str, Any] | SftError:
+            try:
+                return hub_config(name, commit)
+            except SftError as error:  # kept, so that a grid of many experiments asks once
+                return error
+
+        found: Mapping[str, Any] | SftError = self._once(f"config:{name}@{commit}", ask)
+        if isinstance(found, SftError):
+            raise found
+        return found
 
     def _data(self, config: ExperimentConfig, commit: str | None) -> dict[str, str]:
         dataset = config.dataset

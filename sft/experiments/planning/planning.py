@@ -121,6 +121,11 @@ def _read(grid: RawGrid, contents: Contents) -> tuple[dict[str, ChosenObjective]
             found.append(Finding(name, MODEL_NAME, str(error)))
             continue
         try:
+            contents.model_config(based.model.name, based.model.model_args.get("revision"))
+        except UserError as error:
+            found.append(Finding(name, MODEL_NAME, str(error)))
+            continue
+        try:
             chosen[name] = with_objective(based, grid.folder, contents.model_config)
         except UserError as error:
             found.append(Finding(name, AUTO_CLASS, str(error).removeprefix(f"{AUTO_CLASS}: ")))
@@ -267,6 +272,8 @@ def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple
             with _naming(name, path):
                 asked = reference is not None and not is_file
                 revisions[path] = contents.model_revision(str(reference), revision) if asked else None
+                if path == MODEL_NAME:
+                    contents.require_config(model.name, revision)
         except UserError as error:
             found.append(Finding(name, path, str(error)))
     return revisions, found

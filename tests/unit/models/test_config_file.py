@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sft.exceptions import UserError
+from sft.exceptions import MachineError, UserError
 from sft.models.config_file import (
     context_tokens,
     decoder_fault,
@@ -134,4 +134,11 @@ def test_the_config_of_a_hub_model_is_that_of_the_commit(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert hub_config("some/encoder", commit) == {"model_type": "bert"}
-    assert hub_config("some/other", commit) == {}
+    with pytest.raises(MachineError, match='model "some/other" not found locally and the network is off') as told:
+        hub_config("some/other", commit)
+    assert told.value.kind == "network"
+    (snapshot / "config.json").unlink()
+    with pytest.raises(MachineError):
+        hub_config("some/encoder", commit)
+    (snapshot / "model.gguf").touch()
+    assert hub_config("some/encoder", commit) == {}, "weights that need no config beside them"
