@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ def write_packed(model: Any, folder: Path, kind: str, group_size: int = 32) -> A
     """Write a 4-bit `gptq` or `awq` checkpoint of a model's blocks; gives the model with the numbers it stands for."""
     stands_for, tensors = copy.deepcopy(model), {}
     for name, layer in stands_for.named_modules():
-        if isinstance(layer, nn.Linear) and ".layers." in name:
+        if isinstance(layer, nn.Linear) and re.search(r"\.layers?\.", name):
             made = rounded(layer.weight.detach(), 4, group_size, symmetric=kind == "gptq")
             layer.weight.data.copy_(made.weights)
             stored = gptq_tensors(made, 4) if kind == "gptq" else awq_tensors(made)

@@ -1,8 +1,7 @@
 """A first grid says what it found, and is a grid that passes its checks as it is and with every knob switched on."""
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,47 +9,18 @@ import pytest
 
 from sft import api
 from sft.exceptions import UserError
-from sft.experiments.drafting.columns import free_text
 from sft.experiments.drafting.draft import draft
 from sft.experiments.drafting.reading import bring
 from sft.experiments.grids.loading import GridOptions, load_grid
 from sft.experiments.planning.plan import GridPlan
 from sft.experiments.planning.planning import plan_grid
-
-SWITCHED_OFF = re.compile(r"^( *)// (?=[a-z'{])", re.MULTILINE)
-ENGLISH = {"billing": 40, "bug": 30, "other": 20}
-
-
-def _csv(path: Path, labels: dict[str, int], separator: str = ",", encoding: str = "utf-8") -> None:
-    names = [label for label, count in labels.items() for _ in range(count)]
-    rows = [[str(n), f"Café {n}", f"this is the text number {n} of all", label] for n, label in enumerate(names)]
-    lines = [separator.join(row) for row in [["id", "subject", "text", "category"], *rows]]
-    path.write_bytes("\r\n".join([*lines, ""]).encode(encoding))
-
-
-@pytest.fixture
-def brought(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a model."""
-    monkeypatch.chdir(project)
-    return project
-
-
-@pytest.fixture
-def checked(brought: Path, no_tokenizer_child: None) -> Callable[..., tuple[str, GridPlan]]:
-    """Drafts a grid, then plans it."""
-
-    def run(data: str, inputs: Sequence[str], label: str | None, **options: Any) -> tuple[str, GridPlan]:
-        text = api.new(data, inputs, label, model="model", **options)
-        (brought / "grid.jsonnet").write_text(text)
-        return text, plan_grid(load_grid("grid.jsonnet", GridOptions()), {}, with_profiles=True)
-
-    return run
+from tests.support.tickets import SWITCHED_OFF, TICKETS, write_tickets
 
 
 def test_a_csv_file_becomes_a_grid_that_runs_and_so_do_its_knobs(
     brought: Path, checked: Callable[..., tuple[str, GridPlan]]
 ) -> None:
-    _csv(brought / "tickets.csv", ENGLISH, ";", "cp1252")
+    write_tickets(brought / "tickets.csv", TICKETS, ";", "cp1252")
     text, plan = checked("tickets.csv", ["subject,text"], "category")
     assert text.startswith("// From tickets.csv: 90 rows, csv in cp1252 with semicolons between columns.\n")
     assert list(plan.named()) == ["icl", "lora", "zero"]
@@ -76,7 +46,7 @@ def test_a_csv_file_becomes_a_grid_that_runs_and_so_do_its_knobs(
 def test_codes_get_a_map_to_fill_in_and_rare_labels_all_they_have(
     brought: Path, checked: Callable[..., tuple[str, GridPlan]]
 ) -> None:
-    _csv(brought / "a.csv", {"0": 60, "1": 60, "9": 4})
+    write_tickets(brought / "a.csv", {"0": 60, "1": 60, "9": 4})
     text, plan = checked("a.csv", ["text"], "category")
     config = plan.experiments[0].experiment.config
     assert config.dataset.labels == {"0": "0", "1": "1", "9": "9"}
@@ -91,7 +61,7 @@ def test_codes_get_a_map_to_fill_in_and_rare_labels_all_they_have(
     [(299, {"folds": 5}), (300, {"test": 0.3}), (1000, {"test": 0.3, "dev": 0.15})],
 )
 def test_few_rows_are_cut_into_folds_and_many_into_shares(brought: Path, n_rows: int, splits: dict[str, Any]) -> None:
-    _csv(brought / "a.csv", {"bad": n_rows // 2, "good": n_rows - n_rows // 2})
+    write_tickets(brought / "a.csv", {"bad": n_rows // 2, "good": n_rows - n_rows // 2})
     assert draft(bring("a.csv", brought), ["text"], "category", None, None).splits.written == splits
 
 
@@ -107,7 +77,7 @@ def test_a_test_split_without_labels_is_not_taken_for_one(
 ) -> None:
     (brought / "data" / "dev.jsonl").unlink()
     (brought / "data" / "test.jsonl").write_text('{"text": "new"}\n')
-    _csv(brought / "data" / "train.csv", ENGLISH)
+    write_tickets(brought / "data" / "train.csv", TICKETS)
     (brought / "data" / "train.jsonl").unlink()
     text, plan = checked("data", ["text"], "category")
     dataset = plan.experiments[0].experiment.config.dataset
@@ -118,7 +88,7 @@ def test_a_test_split_without_labels_is_not_taken_for_one(
 def test_rows_that_cannot_be_used_are_dropped_and_counted(
     brought: Path, checked: Callable[..., tuple[str, GridPlan]]
 ) -> None:
-    _csv(brought / "a.csv", {"billing": 40, "bug": 40, "": 3})
+    write_tickets(brought / "a.csv", {"billing": 40, "bug": 40, "": 3})
     text, plan = checked("a.csv", ["text"], "category")
     assert "on_missing: 'drop',  // leaves out 3 rows with an empty cell, 3 without 'category'" in text
     assert sum(split.n_rows for split in plan.data[0].splits) == 80
@@ -128,37 +98,10 @@ def test_few_rows_that_lose_some_are_cut_so_that_every_set_up_has_its_shots(
     brought: Path, checked: Callable[..., tuple[str, GridPlan]]
 ) -> None:
     """Rows are left out after the cut, so that a fold might keep none of a label."""
-    _csv(brought / "a.csv", {"0": 11, "1": 10, "2": 9, "": 3})
+    write_tickets(brought / "a.csv", {"0": 11, "1": 10, "2": 9, "": 3})
     text, plan = checked("a.csv", ["text"], "category")
     assert plan.experiments[0].experiment.config.dataset.splits.test == 0.3
     assert "if_fewer: 'use_all',  // labels with few rows for shots: '0' 11, '1' 10, '2' 9" in text
-
-
-def test_free_text_becomes_a_generation_and_says_why(
-    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
-) -> None:
-    _csv(brought / "a.csv", ENGLISH)
-    text, plan = checked("a.csv", ["subject"], "text")
-    assert "task_type: 'generation',  // 'text' has 90 different values in 90 rows; --task overrides" in text
-    config = plan.experiments[0].experiment.config
-    assert (config.dataset.task_type, config.prompting.max_output_length) == ("generation", 32)
-    text, plan = checked("a.csv", ["text"], "category", task="generation")
-    assert plan.experiments[0].experiment.config.dataset.task_type == "generation"
-
-
-@pytest.mark.parametrize(
-    ("texts", "is_free"),
-    [
-        (["yes", "no"] * 5, False),
-        ([f"intent {n % 77}" for n in range(770)], False),
-        ([f"intent {n % 77}" for n in range(100)], True),
-        ([f"what one person said about {n % 90} and more of it" for n in range(900)], True),
-        ([str(n) for n in range(30)], True),
-    ],
-)
-def test_labels_are_told_from_free_text(tmp_path: Path, texts: list[str], is_free: bool) -> None:
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": "t", "y": text}) + "\n" for text in texts))
-    assert free_text(bring("a.jsonl", tmp_path), "y")[0] is is_free
 
 
 @pytest.mark.parametrize(
@@ -191,7 +134,7 @@ def test_labels_are_told_from_free_text(tmp_path: Path, texts: list[str], is_fre
 def test_what_is_not_there_is_told_with_what_is(
     brought: Path, inputs: list[str], label: str | None, task: str | None, told: str
 ) -> None:
-    _csv(brought / "a.csv", ENGLISH)
+    write_tickets(brought / "a.csv", TICKETS)
     text = (brought / "a.csv").read_text().replace("\n", ",\n").replace("category,", "category,empty", 1)
     if label == "one":
         text = re.sub(r",(?=\n)", ",same", text).replace("empty", "one", 1)
@@ -223,109 +166,7 @@ def test_labels_that_differ_in_white_space_alone_are_told(brought: Path) -> None
 
 
 def test_without_a_model_a_hub_name_is_written_that_is_said_to_be_one(brought: Path) -> None:
-    _csv(brought / "a.csv", ENGLISH)
+    write_tickets(brought / "a.csv", TICKETS)
     text = api.new("a.csv", ["text"], "category")
     assert "// A name on huggingface.co, fetched when it is first used, or a folder." in text
     assert "model: { name: 'Qwen/Qwen2.5-0.5B-Instruct' }," in text
-
-
-def test_conversations_are_prompt_and_output_in_one(
-    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
-) -> None:
-    turns = [[{"from": "human", "value": f"question {n}"}, {"from": "gpt", "value": f"answer {n}"}] for n in range(20)]
-    (brought / "chats.jsonl").write_text("".join(json.dumps({"id": 1, "conversations": own}) + "\n" for own in turns))
-    with pytest.raises(UserError, match=r"sft new chats\.jsonl --inputs conversations --label conversations"):
-        api.new("chats.jsonl")
-    with pytest.raises(UserError, match="holds conversations and not text"):
-        api.new("chats.jsonl", ["conversations"], "id")
-    text, plan = checked("chats.jsonl", ["conversations"], "conversations")
-    assert "// the last turn of the assistant is the output; --task overrides" in text
-    assert list(plan.named()) == ["lora", "zero"]
-    assert plan.experiments[0].experiment.config.prompting.train_turns == "last"
-
-
-TOPICS = [["sport"], [], ["money", "sport"], ["music"], ["money", "music", "sport"], ["money"], ["music", "sport"]]
-
-
-def _topics(folder: Path, separator: str | None, n_rows: int = 210) -> str:
-    """Writes rows of several topics each; gives the file's name."""
-    rows = [(f"the text number {n} of all", TOPICS[n % len(TOPICS)]) for n in range(n_rows)]
-    if separator is None:
-        lines = [json.dumps({"text": text, "topics": own}) for text, own in rows]
-    else:
-        lines = ["text\ttopics", *(f"{text}\t{separator.join(own) or '[]'}" for text, own in rows)]
-    file = folder / ("topics.jsonl" if separator is None else "topics.tsv")
-    file.write_text("\n".join([*lines, ""]))
-    return file.name
-
-
-@pytest.mark.parametrize("separator", [None, ";", ", ", " | "])
-def test_lists_of_labels_and_joined_ones_are_label_sets(
-    brought: Path, checked: Callable[..., tuple[str, GridPlan]], separator: str | None
-) -> None:
-    text, plan = checked(_topics(brought, separator), ["text"], "topics")
-    assert list(plan.named()) == ["icl", "lora", "zero"]
-    dataset = plan.named()["lora"].experiment.config.dataset
-    assert (dataset.task_type, dataset.labels, dataset.shots) == ("multilabel", ["money", "music", "sport"], 8)
-    assert dataset.labels_separator == (None if separator is None else separator.strip())
-    assert "3 different ones in 210 rows; --task overrides" in text
-    assert "2 examples in each prompt" in text
-    assert "trained on 8 rows per label" in text
-    assert "instruction: 'Say whether the label after the text applies to it: yes or no.'" in text
-    (brought / "grid.jsonnet").write_text(SWITCHED_OFF.sub(r"\1", text.replace("Qwen/Qwen2.5-1.5B-Instruct", "model")))
-    wide = plan_grid(load_grid("grid.jsonnet", GridOptions()), {})
-    assert {planned.experiment.config.inference.threshold for planned in wide.experiments} == {0.5, "fit"}
-
-
-def test_rare_combinations_of_labels_are_tested_too(
-    brought: Path, checked: Callable[..., tuple[str, GridPlan]]
-) -> None:
-    _, plan = checked(_topics(brought, None, 350), ["text"], "topics")
-    assert plan.experiments[0].experiment.config.dataset.splits.test == 0.3
-
-
-@pytest.mark.parametrize(
-    "cells",
-    [
-        ["billing, refund", "bug", "other"],  # one label with a comma in it
-        [f"no, the price of number {n} was {n}" for n in range(60)],
-    ],
-)
-def test_a_comma_alone_makes_no_label_sets(brought: Path, cells: list[str]) -> None:
-    rows = [{"text": f"t {n}", "y": cells[n % len(cells)]} for n in range(120)]
-    (brought / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert draft(bring("a.jsonl", brought), ["text"], "y", None, None).task.name != "multilabel"
-
-
-@pytest.mark.parametrize("options", [{"label": None}, {"label": "body", "task": "text"}])
-def test_a_lone_column_is_learned_whole(
-    brought: Path, checked: Callable[..., tuple[str, GridPlan]], options: dict[str, Any]
-) -> None:
-    (brought / "a.jsonl").write_text("".join(f'{{"body": "the report number {n} of all"}}\n' for n in range(20)))
-    text, plan = checked("a.jsonl", [], **options)
-    assert list(plan.named()) == ["lora", "zero"]
-    config = plan.named()["lora"].experiment.config
-    assert (config.dataset.task_type, config.dataset.shots) == ("text", 16)
-    assert (config.prompting.output_column, config.prompting.instruction) == ("body", None)
-    (brought / "grid.jsonnet").write_text(SWITCHED_OFF.sub(r"\1", text.replace("Qwen/Qwen2.5-1.5B-Instruct", "model")))
-    wide = plan_grid(load_grid("grid.jsonnet", GridOptions()), {})
-    assert all(planned.experiment.config.training is not None for planned in wide.experiments)
-
-
-@pytest.mark.parametrize(
-    ("task", "asked", "first"),
-    [
-        ("summarization", "Sum up the text in one short sentence.", "rougeLsum"),
-        ("translation", "Translate the text into text.", "bleu"),
-    ],
-)
-def test_what_the_data_cannot_tell_is_written(
-    brought: Path, checked: Callable[..., tuple[str, GridPlan]], task: str, asked: str, first: str
-) -> None:
-    _csv(brought / "a.csv", ENGLISH)
-    text, plan = checked("a.csv", ["subject"], "text", task=task)
-    assert f"instruction: '{asked} Answer with nothing else.'" in text
-    config = plan.experiments[0].experiment.config
-    assert config.dataset.task_type == task
-    assert config.evaluation.metrics is not None
-    assert config.evaluation.metrics[0] == first

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from sft.exceptions import InternalError
 from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine
-from sft.experiments.running import attempt, board_refresh
+from sft.experiments.running import attempt, board_refresh, runner
 from sft.experiments.running.board_refresh import BoardFailure
 from sft.experiments.running.runner import Runner
 from sft.experiments.running.schedule import workload
@@ -657,21 +658,27 @@ def test_what_is_finished_at_the_limit_is_done(results: ResultsFolder) -> None:
     assert (states([planned]), executor.handles[0].dumped) == (["done"], 0)
 
 
-def test_a_job_that_waits_for_its_process_is_not_over_its_time(results: ResultsFolder) -> None:
+def test_a_job_that_waits_for_its_process_is_not_over_its_time(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     planned = job(results, "infer", "i")
     executor = FakeExecutor({"i": run_on})
+    now = 1000.0
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: now))
 
     def start_at_last() -> None:
-        time.sleep(executor.timeouts[-1])
+        nonlocal now
+        now += 60.0  # each wait, whatever the machine is doing meanwhile
         (handle,) = executor.handles
-        handle.pid = None if len(executor.timeouts) < 30 else 4711
-        if len(executor.timeouts) == 30:
+        waits = len(executor.timeouts)
+        handle.pid = None if waits < 30 else 4711
+        if waits == 32:
             handle.code = succeed(handle.submission)
 
     executor.while_waiting = start_at_last
-    run(results, [planned], executor, timeout=0.2)
+    run(results, [planned], executor, timeout=200.0)
     assert executor.handles[0].stopped == []
-    assert (status_of(planned).seconds or 1.0) < 0.2
+    assert status_of(planned).seconds == 180.0, "from the last look at which it had no process"
 
 
 @pytest.mark.usefixtures("at_once")
