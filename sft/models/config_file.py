@@ -34,6 +34,8 @@ AFTER_PADDING = frozenset((
 ))
 # fmt: on
 """Model types that count the places of tokens from after the id of padding, so that those up to it hold none."""
+MIXING_PADDING = frozenset(("convbert", "fnet", "mobilebert", "nystromformer", "xlnet"))
+"""Model types that were seen to mix padding into what they give for tokens, or to read the last place of a batch."""
 NUMBERS_OF_BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 """What they call the number of its blocks."""
 
@@ -179,6 +181,11 @@ def has_other_layers(config: Mapping[str, Any] | None, objective: Objective) -> 
     kind = (config or {}).get("model_type")
     is_of_images = (objective.class_of(kind) or "").endswith("ForConditionalGeneration")
     return is_of_images or kind in WEIGHING_LAYERS
+
+
+def mixes_padding(config: Mapping[str, Any] | None) -> bool:
+    """Whether a model is of a type whose outputs for a row move with the padding beside it."""
+    return (config or {}).get("model_type") in MIXING_PADDING
 
 
 def hidden_size(config: Mapping[str, Any] | None) -> int | None:

@@ -33,8 +33,8 @@ class Fingerprints:
     prompt_traits: dict[str, list[str]] = field(default_factory=dict)
     """`train`, `infer` -> what of the prompts only the tokenizer tells, by the names of `PromptBuilder.traits`, and
     `named_template` where the chat template is one of several, or kept for a processor. `model` -> `other_layers`
-    where its config.json tells of linear layers that text does not pass, or that weigh experts, and `wide_layers`
-    where some are too wide for an exact decomposition.
+    where its config.json tells of linear layers that text does not pass, or that weigh experts, `wide_layers` where
+    some are too wide for an exact decomposition, `mixes_padding` where a head's outputs move with padding.
     """
     files: dict[str, str] = field(default_factory=dict)
     """`train:` or `evaluate:` and a path as written, of the trainer's or of metrics -> sha256 of what is there."""

@@ -129,6 +129,11 @@ def _adapts_other_layers(experiment: Experiment) -> bool:
     return config.adapter_method == "lora" and is_default and config.model.adapter is None and told
 
 
+def _padded_what_mixes_it_in(experiment: Experiment) -> bool:
+    """Whether a head's outputs for rows of unequal length depended on those that ran beside them."""
+    return "mixes_padding" in experiment.fingerprints.prompt_traits.get("model", ())
+
+
 def _found_other_directions(experiment: Experiment) -> bool:
     """Whether the largest directions of wide layers were found by half of the iterations."""
     config, told = experiment.config, experiment.fingerprints.prompt_traits.get("model", ())
@@ -202,6 +207,7 @@ REVISIONS: Mapping[str, Revision] = {
     "half_head": Revision("infer", 2, _may_tie_in_half),
     "half_head_of_decoder": Revision("infer", 2, _decoder_may_tie_in_half),
     "half_head_of_labels": Revision("infer", 2, _head_may_tie_in_half),
+    "padded_head": Revision("infer", 2, _padded_what_mixes_it_in),
     "sigmoid_head": Revision("train", 2, _trains_sigmoid_head),
     "head_gradients": Revision("train", 2, _looks_at_gradients_of_a_head),
     "virtual_tokens": Revision("infer", 2, _writes_behind_virtual_tokens),

@@ -21,15 +21,18 @@ from sft.config.model import QuantizationConfig
 from sft.deployment.exporting.merging import merged_model
 from sft.exceptions import UserError
 from sft.initialization.utils import dequantize
+from sft.models.answering.heads import head_names
 from sft.models.loading import ModelSource, load_model
 from sft.models.storages import gradient_stop, known_storage
 from sft.objectives import objective_named
+from sft.objectives.sequence_head import OBJECTIVE as SEQUENCE_HEAD
 from tests.support import method_checks
 from tests.support.method_checks import Cell, check_method, off
 from tests.support.packing import write_packed
-from tests.support.tiny_models import MAKERS, llama, tiny_logits
+from tests.support.tiny_models import MAKERS, bert_head, llama, tiny_logits
 
 OBJECTIVE = "causal_lm"
+PLAIN_MODULES = ("torch.nn.", "transformers.models.")
 INT4 = {
     "_type": "IntxWeightOnlyConfig",
     "_version": 2,
@@ -56,10 +59,34 @@ CELLS = [
     Cell("prompt_tuning", "gptq", {"num_virtual_tokens": 4}, start_shift=None),
     *(Cell(method, "awq") for method in ("lora", "ssf")),
     Cell("ln_tuning", "awq", rate=5e-2),
+    *(
+        Cell(method, f"{kind}_{base}_head")
+        for method in ("lora", "ssf")
+        for kind in PACKED
+        for base in ("llama", "bert")
+    ),
 ]
 """Cells of the support matrix that are promised for these kinds, as far as time allows."""
 KERNELS = 5e-3
 """How far the kernels of gptqmodel, which compute in 16 bits, may be off, relative to the largest."""
+
+
+def write_encoder(folder: Path, kind: str) -> None:
+    """An encoder without a head or a pooler, of which the config says, as GPTQ wants it, where its blocks are."""
+    from transformers import BertForMaskedLM
+
+    write_packed(BertForMaskedLM(bert_head().config), folder, kind)
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"]["block_name_to_quantize"] = "bert.encoder.layer"
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def with_head(folder: Path, name: str) -> Any:
+    """A stored base with a new head, which is plain."""
+    model = load_model(ModelSource(name, folder, labels=("a", "b", "c"), head_seed=3), SEQUENCE_HEAD)
+    model.config.pad_token_id = 0
+    assert all(type(model.get_submodule(part)).__module__.startswith(PLAIN_MODULES) for part in head_names(model))
+    return model
 
 
 def loaded(folder: Path, name: str, section: tuple[str, dict[str, Any]] | None = None) -> Any:
@@ -133,6 +160,10 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     stands_for = {kind: write_packed(plain, folder / kind, kind) for kind in PACKED}
     for kind in PACKED:
         MAKERS[kind] = lambda kind=kind: loaded(folder, kind)
+        write_encoder(folder / f"{kind}_bert", kind)
+        for name, base in ((f"{kind}_llama_head", kind), (f"{kind}_bert_head", f"{kind}_bert")):
+            MAKERS[name] = lambda base=base: with_head(folder, base)
+            method_checks.STORAGES[name] = kind
     for kind, section in QUANTIZED.items():
         MAKERS[kind] = lambda section=section: loaded(folder, "plain", section)
         method_checks.STORAGES[kind] = kind.partition("-")[0]

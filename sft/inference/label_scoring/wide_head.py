@@ -87,16 +87,13 @@ def _output_layers(model: Any) -> list[nn.Module]:
     """
     base = base_of(model)
     written = base.get_output_embeddings() if hasattr(base, "get_output_embeddings") else None
-    parts: list[Any] = [written] if written is not None else _head_modules(base)
+    head = [part for name, part in base.named_children() if name != base.base_model_prefix]
+    parts: list[Any] = head if written is None else [written]
     found = [layer for part in parts for layer in part.modules() if is_half(layer)]
     if written is None:
         return [layer for layer in found if len(layer.weight) == base.config.num_labels]
     largest = max((layer.weight.numel() for layer in found), default=0)
     return [layer for layer in found if layer.weight.numel() == largest]
-
-
-def _head_modules(base: Any) -> list[nn.Module]:
-    return [part for name, part in base.named_children() if name != base.base_model_prefix]
 
 
 def _objection(model: Any, ids: Sequence[int], heads: Sequence[_Head]) -> str | None:

@@ -41,10 +41,10 @@ def with_new_head(
     with fork_rng(), init_empty_weights():
         empty = objective.loader().from_config(config, trust_remote_code=arguments[REMOTE_CODE])
         modules = [name for kind in written if kind is not None for name, _ in kind(config).named_modules()]
-    if quantization is not None:
+    if not (stored := told.get("quantization_config")):
         keep_plain(quantization, empty)
         return {**arguments, **head}
     # what is stored wins over what is given to from_pretrained, so the modules go into the config itself
-    stored = config.quantization_config
     config.quantization_config = stored | keep_plain(AutoQuantizationConfig.from_dict(dict(stored)), empty, modules)
-    return {**rest, "config": config, "dtype": arguments["dtype"], REMOTE_CODE: arguments[REMOTE_CODE]}
+    kept = {key: arguments[key] for key in ("dtype", "quantization_config", REMOTE_CODE) if key in arguments}
+    return {**rest, **kept, "config": config}

@@ -302,3 +302,11 @@ def test_starts_from_gradients_of_a_head(raw: Raw, adapter: Any, model: Any, tou
         assert found.get("head_gradients") == (2 if is_touched else None)
     prompted = _experiment(raw(by_head, {"model": model}), labels=[["a", "a"]])
     assert "head_gradients" not in (revisions_of("train", prompted) or {})
+
+
+def test_heads_of_models_that_mix_padding_in(raw: Raw) -> None:
+    head = raw({"model": {"auto_class": "AutoModelForSequenceClassification"}})
+    told = _experiment(head, prompt_traits={"model": ["mixes_padding"]})
+    assert revisions_of("infer", told) == {"padded_head": 2}
+    assert "padded_head" not in (revisions_of("train", told) or {})
+    assert revisions_of("infer", _experiment(head)) is None

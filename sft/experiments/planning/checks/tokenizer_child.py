@@ -23,6 +23,7 @@ from sft.models.config_file import (
     embedding_rows,
     has_other_layers,
     hidden_size,
+    mixes_padding,
     read_config,
     require_kind,
     require_rows,
@@ -82,6 +83,7 @@ def examine(question: dict[str, Any]) -> Examination:
     of_layers = {
         "other_layers": has_other_layers(told, objective),
         "wide_layers": (hidden_size(told) or 0) > EXACT_UP_TO,
+        "mixes_padding": objective.has_head and mixes_padding(told),
     }
     if any(of_layers.values()):
         traits["model"] = [name for name, holds in of_layers.items() if holds]

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from sft.config.model import QuantizationConfig
 from sft.exceptions import UserError
 from sft.models.answering.heads import head_names
+from sft.models.library_warnings import forget_warnings
 from sft.models.loading import ModelSource, load_model
 from sft.objectives.causal_lm import OBJECTIVE as CAUSAL_LM
 from sft.objectives.sequence_head import OBJECTIVE as SEQUENCE_HEAD
@@ -27,8 +29,11 @@ def encoder(tmp_path: Path) -> Path:
     return tmp_path / "encoder"
 
 
-def loaded(folder: Path, seed: int = 0, labels: tuple[str, ...] = LABELS) -> Any:
-    return load_model(ModelSource(str(folder), folder, labels=labels, head_seed=seed), SEQUENCE_HEAD)
+def loaded(
+    folder: Path, seed: int = 0, labels: tuple[str, ...] = LABELS, asked: QuantizationConfig | None = None
+) -> Any:
+    source = ModelSource(str(folder), folder, labels=labels, head_seed=seed, quantization=asked)
+    return load_model(source, SEQUENCE_HEAD)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -65,8 +70,11 @@ def test_a_new_head_on_stored_nf4_is_that_of_the_plain_base(tmp_path: Path, skip
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("is_written", [False, True], ids=["stored", "also written in the config"])
 @pytest.mark.parametrize("has_pooler", [True, False])
-def test_a_pooler_that_an_encoder_in_nf4_lacks_is_new_with_the_head(tmp_path: Path, has_pooler: bool) -> None:
+def test_a_pooler_that_an_encoder_in_nf4_lacks_is_new_with_the_head(
+    tmp_path: Path, has_pooler: bool, is_written: bool
+) -> None:
     pytest.importorskip("bitsandbytes")
     from transformers import BertForMaskedLM, BertModel, BitsAndBytesConfig
 
@@ -74,7 +82,10 @@ def test_a_pooler_that_an_encoder_in_nf4_lacks_is_new_with_the_head(tmp_path: Pa
     kind(bert_head().config).save_pretrained(tmp_path / "plain")
     nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
     kind.from_pretrained(tmp_path / "plain", quantization_config=nf4).save_pretrained(tmp_path / "stored")
-    found = loaded(tmp_path / "stored")
+    args = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    asked = QuantizationConfig(config_class="BitsAndBytesConfig", args=args) if is_written else None
+    found = loaded(tmp_path / "stored", asked=asked)
+    forget_warnings()  # that what is stored wins over what is written
     assert type(found.classifier) is torch.nn.Linear
     assert (type(found.bert.pooler.dense) is torch.nn.Linear) is not has_pooler
     assert head_names(found) == (["classifier"] if has_pooler else ["classifier", "bert.pooler"])
