@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sft.data.rows import indices_of
+from sft.data.rows import Row, indices_of
 from sft.inference.label_scoring.cost import TokenCost, generation_cost, scoring_cost, source_cost, whole_cost
 from sft.inference.label_scoring.grouping import WORTH_SHARING
 from sft.inference.memory import Sizes, batch_limits
@@ -36,7 +36,7 @@ def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
     Returns:
         `{rows: [{split, index, text, prompt_ids, completion_ids, loss_mask, ...}], label_ids: {label: ids},
         label_trie: [{id, text, parent, ...}], cost: {naive, shared, ...}}`, and of a model with a head `head_labels`,
-        the labels that it gives one number each, which are then no tokens; evaluated rows have the gold answer as
+        the labels that it gives one number each, which are then no tokens, and of its rows `gold`; evaluated rows have the gold answer as
         completion, where the data has it. Rows that an encoder reads have `opening_ids`, which its decoder begins
         with, and their completion is what that writes. `reads` is the form of the rows. Where each fold has a training
         or examples of its own, `fold` is 0: the rows, and the cost, are of the first fold.
@@ -124,6 +124,7 @@ class _Inspection:
             "split": split,
             "index": index,
             "source_index": row.row.source_index,
+            **self._gold(split, row.row),
             "text": encoded.text,
             "prompt_ids": list(encoded.prompt_ids),
             **({} if around is None else {"opening_ids": list(opening)}),
@@ -133,6 +134,12 @@ class _Inspection:
             "cut": vars(encoded.cut) if encoded.cut.any else None,
             "n_special": encoded.n_special,
         }
+
+    def _gold(self, split: str, row: Row) -> dict[str, list[str]]:
+        """The labels of a row that a head is trained towards or measured by, which no completion shows."""
+        if not self._has_head or (split != "train" and not self.inputs.has_gold(split)):
+            return {}
+        return {"gold": list(self.inputs.task.values_in(row.text(self.inputs.config.prompting.output_column)))}
 
     def _opening(self, stage: StagePrompts) -> tuple[int, ...]:
         """What a decoder of its own begins with; nothing where the answer follows the prompt."""

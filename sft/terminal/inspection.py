@@ -96,6 +96,8 @@ def _row_lines(row: Mapping[str, Any], colour: bool, *, writes: bool) -> Iterato
     yield Text(f"  {read} ids: " if writes else "  ids: ").append(_ids(row["prompt_ids"]), style=STYLES["prompt"])
     if opening is not None:
         yield Text("  ids that the decoder begins with: ").append(_ids(opening), style=STYLES["opening"])
+    if "gold" in row:
+        yield Text("  gold: ").append(visible(", ".join(row["gold"]) or "no label"), style=STYLES["answer"])
     if n_answer:
         yield Text("  answer ids (trained, scored): ").append(_ids(row["completion_ids"]), style=STYLES["answer"])
 

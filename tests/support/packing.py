@@ -81,7 +81,7 @@ def write_packed(model: Any, folder: Path, kind: str, group_size: int = 32) -> A
             stored = gptq_tensors(made, 4) if kind == "gptq" else awq_tensors(made)
             tensors |= {f"{name}.{key}": tensor.contiguous() for key, tensor in stored.items()}
     plain = {
-        key: value
+        key: value.clone()  # tied ones are stored twice
         for key, value in model.state_dict().items()
         if f"{key.removesuffix('.weight')}.scales" not in tensors
     }

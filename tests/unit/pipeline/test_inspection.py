@@ -50,6 +50,8 @@ def test_a_head_reads_texts_and_has_labels_that_are_no_tokens(
     assert (row["text"], row["completion_ids"]) == (row["segments"][0]["text"], [])
     assert not any(row["loss_mask"])
     assert found["cost"]["naive"] == found["cost"]["shared"] > 0
+    assert {row["split"] for row in found["rows"]} == {"train", "test"}
+    assert all(row["text"].endswith(f" is {row['gold'][0]}") for row in found["rows"]), "texts name their labels"
     told = inspection_text(found)
     assert "The model's head gives one number for each of: bad, good, mixed" in told
     assert "each text by itself, once:" in told

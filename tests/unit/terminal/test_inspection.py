@@ -54,12 +54,15 @@ def test_a_text_that_is_learned_whole_has_no_answer_and_runs_once() -> None:
 
 def test_a_text_that_a_head_reads_has_no_answer() -> None:
     text = {"segments": [{"kind": "prompt", "text": "one two"}], "completion_ids": [], "loss_mask": [0, 0, 0]}
-    lines = text_of(rows=[row(**text)], reads="text", cost=cost(labels=0), head_labels=["bad", "good"]).splitlines()
-    assert lines[:1] + lines[2:5] + lines[6:7] == [
+    rows = [row(**text, gold=["bad", "good"]), row(**text, gold=[])]
+    lines = text_of(rows=rows, reads="text", cost=cost(labels=0), head_labels=["bad", "good"]).splitlines()
+    assert lines[:1] + lines[2:6] + lines[10:11] + lines[12:13] == [
         "Texts as the model reads them; its head gives each label a number, and nothing is written.",
         "test 4 (row 17): 3 tokens",
         "  | one two",
         "  ids: 1 2 3",
+        "  gold: bad, good",
+        "  gold: no label",
         "The model's head gives one number for each of: bad, good",
     ]
 
