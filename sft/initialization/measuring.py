@@ -104,7 +104,8 @@ def _backward(model: Any, rows: Sequence[TrainRow]) -> None:
     try:
         with torch.enable_grad():
             for batch in batches(model, rows, BATCH_ROWS):
-                (batch.loss(model) / count).backward()
+                loss: Any = batch.loss(model) / count
+                loss.backward()
     finally:
         for handle in begun:
             handle.remove()

@@ -36,10 +36,10 @@ def inspect_experiment(experiment: Experiment, rows: int) -> dict[str, Any]:
     Returns:
         `{rows: [{split, index, text, prompt_ids, completion_ids, loss_mask, ...}], label_ids: {label: ids},
         label_trie: [{id, text, parent, ...}], cost: {naive, shared, ...}}`, and of a model with a head `head_labels`,
-        the labels that it gives one number each, which are then no tokens, and of its rows `gold`; evaluated rows have the gold answer as
-        completion, where the data has it. Rows that an encoder reads have `opening_ids`, which its decoder begins
-        with, and their completion is what that writes. `reads` is the form of the rows. Where each fold has a training
-        or examples of its own, `fold` is 0: the rows, and the cost, are of the first fold.
+        the labels that it gives one number each, which are then no tokens, and `gold` of its rows; evaluated rows have
+        the gold answer as completion, where the data has it. Rows that an encoder reads have `opening_ids`, which its
+        decoder begins with, and their completion is what that writes. `reads` is the form of the rows. Where each fold
+        has a training or examples of its own, `fold` is 0: the rows, and the cost, are of the first fold.
 
     Raises:
         UserError: the ids of a label depend on the row.

@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
+from sft.processes import fault_injection
+from sft.runs.files import ResultsFolder
+from sft.runs.records import read_error
+from tests.support import short_of_memory
 from tests.support.encoder_decoders import write_pair
 
 pytestmark = pytest.mark.slow
 
 ARGUMENTS = {"num_train_epochs": 2, "per_device_train_batch_size": 6, "learning_rate": 0.01}
+BOTH = ("short", "roomy")
 LORA = {"lora": {"r": 4}, "training": {"trainer_args": ARGUMENTS}}
 
 
@@ -43,6 +48,37 @@ def test_they_stand_on_the_boards_of_decoders(place: Any, models: Path) -> None:
     assert rows["texts"]["board"] == rows["languages"]["board"]
     assert 0 < rows["trained"]["results"]["label_mass"] <= 1 + 1e-9
     assert "uncalibrated_macro_f1" in rows["contextual"]["results"]
+
+
+def test_with_less_memory_they_give_the_same(place: Any, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    t5 = {"model": {"name": str(models / "t5")}}
+    configs = {"labels": place.trained(**t5), "texts": place.generation(**t5, dataset={"shots": 8}, **LORA)}
+    (place.folder / "grid.json").write_text(json.dumps({"configs": configs}), "utf-8")
+    assert place.sft("run-experiments", "grid.json", "--results-path", "roomy").returncode == 0
+    told = {"stage": f"{Path(short_of_memory.__file__).resolve()}:run", short_of_memory.FITS_FROM_STEP: 2}
+    monkeypatch.setenv(fault_injection.VARIABLE, json.dumps(told))
+    ended = place.sft(
+        "run-experiments", "grid.json", "--results-path", "short", "--on-oom", "ladder", "--retries", "0"
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    for stage in ("train", "infer"):
+        jobs = ResultsFolder(place.folder / "short").job_folders(stage)
+        assert len(jobs) == 2
+        for job in jobs:
+            tries = job.attempts()
+            assert [read_error(one.error).kind for one in tries[:2]] == ["oom_gpu"] * 2
+            assert (json.loads(job.job.read_text("utf-8"))["memory_step"], len(tries)) == (2, 3)
+    for job in ResultsFolder(place.folder / "short").job_folders("train"):
+        short, roomy = (place.json(results, "stages", "train", job.path.name, "training.json") for results in BOTH)
+        assert short["gradient_checkpointing"]
+        assert short["micro_batch_size"] < roomy["micro_batch_size"]
+        assert short["micro_batch_size"] * short["gradient_accumulation_steps"] == roomy["micro_batch_size"]
+        losses = [[point["loss"] for point in told["loss_curve"]] for told in (short, roomy)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    for name in configs:
+        short, roomy = ([line["prediction"] for line in place.lines(results, name)] for results in BOTH)
+        assert short == roomy
 
 
 def test_an_unknown_language_is_refused_by_the_plan(place: Any, models: Path) -> None:

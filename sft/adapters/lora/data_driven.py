@@ -50,4 +50,5 @@ def measure(model: Any, config: "LoraConfig", name: str, rows: Sequence[TrainRow
 def _backward(model: Any, rows: Sequence[TrainRow]) -> None:
     """Sum the gradients of the loss over the rows, which is what LoRA-GA decomposes."""
     for batch in batches(model, rows, BATCH_ROWS):
-        batch.loss(model).backward()
+        loss: Any = batch.loss(model)
+        loss.backward()
