@@ -235,6 +235,11 @@ class ResultsFolder:
         return self.path / "cache" / "board.npz"
 
     @property
+    def probes(self) -> Path:
+        """Which clusters' machines were found to see the folder; can be deleted."""
+        return self.path / "cache" / "probes"
+
+    @property
     def mlflow_store(self) -> Path:
         """The database of the tracker `mlflow`, where no other store is named."""
         return self.path / "mlflow.db"
@@ -270,9 +275,10 @@ class ResultsFolder:
         return self.job_folders("evaluate")
 
 
-def results_of(stage: JobFolder) -> ResultsFolder:
-    """The results folder that a train or infer stage lies in."""
-    return ResultsFolder(stage.path.parents[2])
+def results_of(job: JobFolder) -> ResultsFolder:
+    """The results folder that a job lies in."""
+    places = job.path.parents
+    return ResultsFolder(places[1] if places[0].name == "experiments" else places[2])
 
 
 def _folders_in(path: Path) -> list[JobFolder]:

@@ -3,7 +3,8 @@
 Started by a runner, it is told which attempt it is; by hand, it is the next one.
 
 `python -m sft.worker --serve SOCKET PRELOAD` is the server of warm starts, which the runner starts for itself;
-`python -m sft.worker --chain FILE` runs a chain of jobs in the place that a cluster gave it.
+`python -m sft.worker --chain FILE` runs a chain of jobs in the place that a cluster gave it, and
+`python -m sft.worker --probe FILE` shows that such a place sees the results folder in which the file is.
 """
 
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from sft.experiments.executors.guard import GUARD_PID, end_with_parent
 from sft.worker.job import run_job
 
-SERVE, CHAIN = "--serve", "--chain"
+SERVE, CHAIN, PROBE = "--serve", "--chain", "--probe"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
         from sft.worker.chain import run_chain
 
         return run_chain(Path(arguments[1]).absolute())
+    if arguments[:1] == [PROBE] and len(arguments) == 2:
+        from sft.worker.chain import show_sight
+
+        return show_sight(Path(arguments[1]).absolute())
     if len(arguments) not in (1, 2):
         sys.stderr.write("usage: python -m sft.worker JOB_FOLDER\n")
         return 2

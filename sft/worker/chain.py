@@ -5,6 +5,7 @@ try, and what the runner wants of it comes from there, because between the two t
 need live as long as the other.
 """
 
+import json
 import os
 import socket
 import sys
@@ -28,6 +29,7 @@ from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.processes.signals import STOPPED_EXIT_CODE, StopSignals
 from sft.processes.visible_gpus import VISIBLE_GPUS
+from sft.runs.atomic import write_json
 from sft.runs.chains import Begun, Chain, Ended, Link, Orders, read, read_chain
 from sft.runs.exit_codes import UNSEEN, exit_code_of
 from sft.runs.records import LOADING_STAGES, read_job, write_record
@@ -72,6 +74,25 @@ def run_chain(file: Path) -> int:
         finally:
             executor.close()
     return 0 if signals.first is None else STOPPED_EXIT_CODE
+
+
+def show_sight(file: Path) -> int:
+    """Say in a results folder that this place sees it.
+
+    Args:
+        file: the question that lies there.
+
+    Returns:
+        The exit code.
+    """
+    host = socket.gethostname()
+    try:
+        nonce = json.loads(file.read_text("utf-8"))["nonce"]
+        write_json(file.with_suffix(".seen"), {"nonce": nonce, "host": host})
+    except (OSError, ValueError, SftError) as error:
+        sys.stderr.write(f"{host} cannot use {file.parent}: {error}\n")
+        return UNSEEN
+    return 0
 
 
 def _say(line: str) -> None:

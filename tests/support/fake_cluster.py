@@ -24,6 +24,7 @@ class FakeCluster:
     name = "fake"
     look_seconds = 0.01
     outlives_runner = True
+    places: Mapping[str, str] | None = None
     gpus = 0
     at_once = 100
     threads = 1
@@ -46,6 +47,9 @@ class FakeCluster:
         self.seen: dict[str, Seen] = {}
         self.silent: list[str] = []
         """Questions that get no answer, one each time it is asked; `submit!` is done all the same."""
+        self.sights: list[Callable[[Path], Seen | None]] = []
+        """What the next questions are answered with whether a machine sees the folder; None while it waits."""
+        self.probes = 0
         self.refusals: list[Exception] = []
         """What the next submissions are answered with."""
         self.closed = 0
@@ -58,6 +62,11 @@ class FakeCluster:
         self._answer("submit")
         if self.refusals:
             raise self.refusals.pop(0)
+        if "--probe" in command:
+            self.probes += 1
+            identity = f"probe-{self.probes}"
+            self.seen[identity] = self.sights.pop(0)(Path(command[-1])) or Seen("queued")
+            return identity
         self.names.append(name)
         self.requests.append(request)
         self.chains.append(read_chain(Path(command[-1])))

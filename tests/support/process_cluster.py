@@ -21,6 +21,7 @@ class ProcessCluster:
     name = "processes"
     look_seconds = 0.2
     outlives_runner = True
+    places: Mapping[str, str] | None = None
     gpus = 0
     threads = 1
 

@@ -53,6 +53,9 @@ class Cluster(Protocol):
     look_seconds: float
     """Between two questions while all runs."""
 
+    places: Mapping[str, str] | None
+    """What of its options decides on which machines jobs run; None where they all run on this one."""
+
     outlives_runner: bool
     """Whether what was submitted goes on when the runner has ended."""
 

@@ -11,6 +11,7 @@ from sft.exceptions import MachineError
 from sft.experiments.executors.chains.asking import Asking
 from sft.experiments.executors.chains.cluster import Cluster, NoAnswer, Seen
 from sft.experiments.executors.chains.handle import LOST_CODE, ChainHandle, Submitted
+from sft.experiments.executors.chains.probe import Probe
 from sft.experiments.executors.guarded_process import worker_command
 from sft.experiments.executors.protocol import (
     Capacity,
@@ -25,6 +26,7 @@ from sft.experiments.executors.waiting import Waiter
 from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.chains import Chain, Link, Submission, SubmittedTry, needs_within, read, write_chain
+from sft.runs.files import ResultsFolder, results_of
 from sft.runs.records import write_record
 
 FILE_SECONDS = 0.5
@@ -70,12 +72,16 @@ class ChainExecutor:
         self._looked = float("-inf")
         """When the cluster was last asked."""
         self._asking = Asking(cluster.name, say)
+        self._least = Request()
+        """What the job asks for that asks for least."""
+        self._probe: Probe | None = None
 
     def expect(self, jobs: Sequence[PlannedJob]) -> None:
         """Have the cluster asked whether it can give what the jobs need."""
         self._needs = {job.folder.path: job.needs for job in jobs}
         stages = ((job.record.stage, job.record.config) for job in jobs)
         needed = {Request(gpus_needed(stage, config, self._cluster.gpus)) for stage, config in stages}
+        self._least = min(needed, key=lambda request: request.gpus, default=Request())
         if jobs:  # a finished grid needs no cluster
             self._cluster.check(needed)
 
@@ -85,7 +91,8 @@ class ChainExecutor:
 
     def capacity(self) -> Capacity:
         """Full when as many submissions wait or run as may."""
-        is_full = len(self._chains) >= self._cluster.at_once or (self._asking.is_full and bool(self._chains))
+        is_held = self._asking.is_full or not self._is_shown
+        is_full = len(self._chains) >= self._cluster.at_once or (is_held and bool(self._chains))
         return Capacity(self._cluster.gpus, is_full=is_full)
 
     def startable(self, waiting: Sequence[Item], request_of: Callable[[Item], Request]) -> Iterator[Item]:
@@ -120,6 +127,7 @@ class ChainExecutor:
         )
         submitted.handles = [ChainHandle(job, submitted) for job in chain]
         self._note(submitted)
+        self._begin_probe(results_of(chain[0].folder))
         self._chains[submitted.name] = submitted
         self._hand_over(submitted, time.monotonic())
         return submitted.handles
@@ -165,16 +173,32 @@ class ChainExecutor:
     def close(self) -> None:
         """End everything that still runs."""
         running = [chain.id for chain in self._chains.values() if chain.id is not None and chain.left]
+        if self._probe is not None:
+            self._probe.close()
         if running:
             self._asking.ask(lambda: self._cluster.cancel(running))
         self._chains = {}
         self._cluster.close()
         self._waiter.close()
 
+    @property
+    def _is_shown(self) -> bool:
+        """Whether the machines of the cluster are known to see the results folder."""
+        return self._probe is not None and self._probe.is_shown
+
+    def _begin_probe(self, results: ResultsFolder) -> None:
+        """Before the first chain, which waits for it, and is the only one until then."""
+        if self._probe is None:
+            self._probe = Probe(self._cluster, self._asking, results, self._patience)
+            if not self._probe.is_shown:
+                self._probe.start(self._least, self._say)
+
     # one round
 
     def _look(self, now: float) -> list[ChainHandle]:
         found: list[ChainHandle] = []
+        if self._probe is not None:
+            self._probe.look(now)
         if now >= self._looked + self._pause(now):
             self._ask_cluster(now)
         for chain in self._chains.values():
@@ -243,6 +267,8 @@ class ChainExecutor:
 
     def _hand_over(self, chain: Submitted, now: float) -> None:
         """Submit a chain, unless an earlier try, whose answer was not heard, has done so."""
+        if not self._is_shown:
+            return
         chain.try_at = now + RESUBMIT_SECONDS
         if chain.was_tried:
             chain.id = self._known_id(chain)

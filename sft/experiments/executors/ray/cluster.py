@@ -43,6 +43,7 @@ class RayCluster:
         """
         self._options = options
         self._address = None if options.address == "local" else options.address
+        self.places: Mapping[str, str] | None = None if self._address is None else {"address": self._address}
         self.threads = options.cpus_per_task
         self.at_once = options.at_once(jobs)
         self._gpus = None if options.gpus is None else math.ceil(options.gpus)

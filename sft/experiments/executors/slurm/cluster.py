@@ -44,6 +44,7 @@ class Slurm:
             jobs: how many may run at the same time, where the user says.
         """
         self._options = options
+        self.places: Mapping[str, str] | None = options.places
         self.gpus = options.gpus
         self.threads = options.cpus_per_task
         self.at_once = options.at_once(jobs)

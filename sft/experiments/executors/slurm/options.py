@@ -37,6 +37,12 @@ class SlurmOptions(ClusterOptions):
     """Line of shell that runs before the command, such as `module load cuda`."""
 
     @property
+    def places(self) -> dict[str, str]:
+        """Those that decide on which nodes jobs run, and how."""
+        names = ("partition", "qos", "constraint", "gres", "prefix", "setup")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    @property
     def gpus(self) -> int:
         """GPUs that `gres` names."""
         return sum(int(words[-1]) if words[-1].isdecimal() else 1 for words in self._resources if words[0] == "gpu")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.running.diagnosis import MemorySeen, error_of, last_line
+from sft.experiments.running.diagnosis import MemorySeen, error_of
+from sft.runs.attempts import last_line
 from sft.runs.files import AttemptFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
 from sft.runs.states import reason
