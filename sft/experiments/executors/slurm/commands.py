@@ -83,8 +83,8 @@ def seen_of(state: str, reason: str = "", host: str | None = None) -> Seen:
     ended_as, error = ENDS.get(word, ("failed", None))
     on = f" on {host}" if host else ""
     if word == "FAILED" and reason.startswith(NO_LOG):
-        why = "so it is where the results folder is not on that node, or not writable"
-        error = ErrorRecord("refused", f"Slurm could not start it{on} ({reason}): {why}")
+        why = "as where the results folder is missing or not writable"
+        error = ErrorRecord("refused", f"{reason}{on}, {why}")
     elif word == "FAILED" and "NonZeroExitCode" not in reason and reason not in ("", "None"):
         error = ErrorRecord("node_lost", f"Slurm could not run it{on}: {reason}")
     return Seen("ended", error, ended_as, host, code=0 if word == "COMPLETED" else None)
