@@ -5,16 +5,16 @@ the disk, takes the final name in one step, and then the folder itself is flushe
 """
 
 import contextlib
+import errno
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from sft.processes import fault_injection
 from sft.runs.fence import require_in_place
-from sft.runs.file_systems import chmod, fsync, make_folder
+from sft.runs.file_systems import fsync, make_folder
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -31,9 +31,8 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         MachineError: the folder that this process holds is not there any more, or no folder can be there.
     """
     require_in_place(path)
-    make_folder(path.parent)
     fault_injection.before_write(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+    descriptor, temporary = _temporary_beside(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -41,7 +40,6 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             if durable:
                 fsync(file.fileno(), path)
         require_in_place(path)
-        chmod(Path(temporary), 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
@@ -74,11 +72,23 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _umask() -> int:
-    """The mask of new files' rights, which can be read only by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _temporary_beside(path: Path) -> tuple[int, str]:
+    """A new file in the same folder, open for writing, and its name; a missing folder is made."""
+    try:
+        return _new_file(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+    make_folder(path.parent)
+    return _new_file(path)
+
+
+def _new_file(path: Path) -> tuple[int, str]:
+    folder = os.path.dirname(path)
+    while True:
+        name = os.path.join(folder, f"{TEMPORARY_PREFIX}{os.urandom(6).hex()}")
+        with contextlib.suppress(FileExistsError):
+            return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666), name
 
 
 def write_json_lines(path: Path, records: Iterable[Any]) -> None:

@@ -90,7 +90,7 @@ def require_in_place(path: Path) -> None:
             there.
     """
     for descriptor, lock in list(_held.items()):
-        if path.is_relative_to(lock.parent) and not _is_in_place(lock, descriptor):
+        if _is_below(path, lock.parent) and not _is_in_place(lock, descriptor):
             raise MachineError(
                 f"{lock.parent}: is not the folder any more that was locked at the start: it was moved, deleted or "
                 "replaced. Nothing more is written there, and what ran was ended. Put it back, or keep what there is "
@@ -98,20 +98,26 @@ def require_in_place(path: Path) -> None:
                 kind="refused",
             )
     for folder, is_held in list(_claims.items()):
-        if path.is_relative_to(folder) and not is_held():
+        if _is_below(path, folder) and not is_held():
             raise MachineError(
                 f"{folder}: another run has taken this folder over, because nothing was heard of this one: its "
                 "machine stood still, or could not write there. This one writes nothing more, and what ran was ended.",
                 kind="refused",
             )
     for in_force, attempt in list(_tries.items()):
-        is_theirs = path.is_relative_to(in_force.parent) and not path.is_relative_to(attempt)
+        is_theirs = _is_below(path, in_force.parent) and not _is_below(path, attempt)
         if is_theirs and (named := _named(in_force)) != attempt.name:
             raise MachineError(
                 f"{in_force.parent}: try {named or 'none'} is in force there, and this is try {attempt.name}; it "
                 "writes nothing more.",
                 kind="refused",
             )
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    """As `is_relative_to`, which takes ten times as long; it is asked twice for each file."""
+    parts = folder.parts
+    return path.parts[: len(parts)] == parts
 
 
 def _named(in_force: Path) -> str | None:

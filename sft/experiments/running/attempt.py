@@ -206,6 +206,9 @@ class ActiveJob:
 
     def check_limits(self, now: float, grace: float) -> None:
         """End it if it is over a limit; the stacks of its threads go to its log first."""
+        if self._is_queued:
+            self.watch.wait(now)
+            return
         if self.handle.placement.pid is None and self.handle.outcome() is None:
             self.watch.wait(now)
         if self.watch.listens:
@@ -227,10 +230,17 @@ class ActiveJob:
 
     def look(self) -> bool:
         """Cap its logs; whether it got on, or its process is another one than was recorded."""
+        if self._is_queued:
+            return False
         self.logs.cap()
         before = self.status
         self.status = placed(before, self.handle)
         return self.status != before
+
+    @property
+    def _is_queued(self) -> bool:
+        """Whether it waits as it did, so that none of its files need be looked at: thousands may."""
+        return self.status.state == "queued" and self.handle.outcome() is None and self.handle.standing == "queued"
 
     @property
     def attempt(self) -> AttemptFolder:

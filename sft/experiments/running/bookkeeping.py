@@ -3,6 +3,7 @@ cannot run any more.
 """
 
 import dataclasses
+import heapq
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,7 +67,9 @@ class Ledger:
         self._journal = Journal(results, display.say)
         self._schedule = Schedule(())
         self._tries: dict[Path, Tries] = {}
-        self._delayed: list[tuple[float, PlannedJob]] = []
+        self._delayed: list[tuple[float, int, PlannedJob]] = []
+        """A heap of when which job is tried again; the numbers keep equal moments apart."""
+        self._n_delayed = 0
         self._summary = RunSummary()
         self.halt = Halt(fail_fast=settings.fail_fast)
 
@@ -103,9 +106,8 @@ class Ledger:
 
     def wake(self, now: float) -> None:
         """Make those jobs ready whose time to be tried again has come."""
-        due = [job for when, job in self._delayed if when <= now]
-        self._delayed = [(when, job) for when, job in self._delayed if when > now]
-        for job in due:
+        while self._delayed and self._delayed[0][0] <= now:
+            _, _, job = heapq.heappop(self._delayed)
             self._schedule.put_back(job, self.tries_of(job).turn)
 
     @property
@@ -116,7 +118,7 @@ class Ledger:
     @property
     def next_due(self) -> float:
         """When the next job may be tried again; infinite when none waits for that."""
-        return min((when for when, _ in self._delayed), default=float("inf"))
+        return self._delayed[0][0] if self._delayed else float("inf")
 
     def tries_of(self, job: PlannedJob) -> Tries:
         """What a job has used up, and how it runs next."""
@@ -176,7 +178,8 @@ class Ledger:
         retry = None if end is None else self._policy.next_try(self.tries_of(job), end, self._can_shrink(job))
         if retry is not None:
             self._tries[job.folder.path] = retry.tries
-            self._delayed.append((now + retry.delay, job))
+            self._n_delayed += 1
+            heapq.heappush(self._delayed, (now + retry.delay, self._n_delayed, job))
             put_back = dataclasses.replace(status, state="pending", memory_step=retry.tries.memory_step)
             self._summary.ended[job.folder.path] = put_back
             self._tell(job, put_back)

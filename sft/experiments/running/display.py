@@ -37,7 +37,7 @@ class Display(Protocol):
         """A job was submitted, or got on: from `queued` to `running`."""
 
     def ticked(self, running: Sequence[RunningJob]) -> None:
-        """About once a second: what runs now."""
+        """About once a second: what has a place now; what waits in a queue stands as `started` told it."""
 
     def ended(self, job: PlannedJob, status: StatusRecord) -> None:
         """A job ended, or will not start because of `status.error`, or was put back to run again."""

@@ -55,7 +55,10 @@ class Runner:
         self._requests: dict[Path, tuple[Tries, Request]] = {}
         """Worked out once for each state of a job's tries: thousands may wait, and are looked at again and again."""
         self._next_tick = 0.0
-        self._told_stop = False
+        self._next_limit = float("inf")
+        """No job that runs is over a limit before."""
+        self._asked_grace = float("inf")
+        """Within which everything was asked to end; infinite before that."""
 
     def run(self, work: Workload) -> RunSummary:
         """Run what is to be done, each job after those it needs.
@@ -96,9 +99,8 @@ class Runner:
             for handle in ended:
                 self._end(self._active.pop(handle.job.folder.path))
             now = time.monotonic()
-            if self._seconds_to_wait() <= 0:  # not at every end: beside it hundreds may run
-                for active in self._active.values():
-                    active.check_limits(now, self._settings.grace)
+            if now >= min(self._next_limit, self._next_tick):  # not at every end: beside it thousands may run
+                self._check_limits(now)
             if now >= self._next_tick:
                 self._tick(now)
 
@@ -117,17 +119,18 @@ class Runner:
 
     def _seconds_to_wait(self) -> float:
         now = time.monotonic()
-        moments = [self._next_tick, self._ledger.next_due, *(active.deadline for active in self._active.values())]
-        return max(0.0, min(moments) - now)
+        return max(0.0, min(self._next_tick, self._ledger.next_due, self._next_limit) - now)
 
     def _heed_signals(self) -> None:
         if self._stops.first is None:
             return
         grace = 0.0 if self._stops.at_once else self._settings.grace
         self._stops.heeded = True
-        if not self._told_stop and self._active:
-            self._told_stop = True
+        if grace >= self._asked_grace:
+            return  # nothing was started since
+        if self._asked_grace == float("inf") and self._active:
             self._display.say(STOPPING.format(name=self._stops.first.name, count=len(self._active), grace=grace))
+        self._asked_grace = grace
         for active in self._active.values():
             active.stop(self._stops.first, grace)
         self._board.end()
@@ -194,7 +197,8 @@ class Runner:
         """Look after a job that was submitted."""
         watch = Watch(self._limits, job.record.stage, time.monotonic())
         logs = Logs(handle.job.attempt, self._around.log_size)
-        self._active[job.folder.path] = ActiveJob(job, handle, status, watch, logs)
+        active = self._active[job.folder.path] = ActiveJob(job, handle, status, watch, logs)
+        self._next_limit = min(self._next_limit, active.deadline)
         self._ledger.started(job, status)
 
     def _adopt(self, job: PlannedJob) -> bool:
@@ -211,14 +215,22 @@ class Runner:
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + self._around.tick_seconds
+        shown = []
         for active in self._active.values():
             before = active.status
             if active.look():
                 self._ledger.updated(active.job, active.status, before)
+            if active.status.state != "queued":
+                shown.append(active.shown(now))
         self._ledger.flush()
-        self._display.ticked([active.shown(now) for active in self._active.values()])
+        self._display.ticked(shown)
         if self._stops.first is None:
             self._board.tick()
+
+    def _check_limits(self, now: float) -> None:
+        for active in self._active.values():
+            active.check_limits(now, self._settings.grace)
+        self._next_limit = min((active.deadline for active in self._active.values()), default=float("inf"))
 
     def _end(self, active: ActiveJob) -> None:
         now = time.monotonic()

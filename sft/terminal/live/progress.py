@@ -4,8 +4,9 @@ take.
 It is told what displays are told, and asked by them; every call is cheap enough for grids of 10,000 experiments.
 """
 
+import itertools
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from sft.runs.states import FAILED, FINISHED, STOPPED, UNDER_WAY, ExperimentStat
 from sft.wording import duration, one_line
 
 KEPT_ENDS = 20
+
+ITEMS_PER_CHANGE = 20
+"""How many stages that run, and kinds of those that wait, are looked at for each stage that begins or ends: a grid may
+have thousands of both.
+"""
 
 COUNTED: tuple[ExperimentState, ...] = ("predicted", *FAILED, *STOPPED, *UNDER_WAY, "waiting")
 """Beside those that are done."""
@@ -44,6 +50,9 @@ class GridProgress:
         self.states: dict[str, ExperimentState] = {}
         self.counts: Counter[ExperimentState] = Counter()
         self.running: dict[Path, RunningJob] = {}
+        """All that was submitted and has not ended."""
+        self._placed: dict[Path, RunningJob] = {}
+        """Of these the ones that have a place: they alone get on."""
         self.statuses: dict[str, StatusRecord] = {}
         """The last end of a stage, of experiments that had one in this run; a failure stays."""
         self.spent: dict[str, float] = {}
@@ -56,6 +65,11 @@ class GridProgress:
         self._paces: dict[Path, tuple[int, float]] = {}
         self._started: set[Path] = set()
         self._at_once = 1
+        self._left: TimeLeft | None = None
+        self._is_stale = True
+        """Whether `_left` is to be worked out anew, however little has changed."""
+        self._changes = 0
+        """Stages that began or ended since it was worked out."""
 
     def began(self, work: Workload) -> None:
         """Take the experiments and their jobs that are to be done."""
@@ -66,40 +80,48 @@ class GridProgress:
                 self._users.setdefault(job.folder.path, []).append(name)
             self._move(name, "waiting" if any(job.folder.path in self._open for job in jobs) else "done")
         self._pending = Counter(map(self.costs.described, self._open.values()))
+        self._is_stale = True
 
     def started(self, job: PlannedJob, status: StatusRecord) -> None:
         """A job was started."""
         path = job.folder.path
-        self.running[path] = RunningJob(job, status, None, 0.0)
+        self._take(path, RunningJob(job, status, None, 0.0))
         self._paces.pop(path, None)
         self._started.add(path)
+        self._changes += 1
         self._count_running()
         for name in self.users(job):
             self._move(name, self._state_of(name))
 
     def ticked(self, running: Sequence[RunningJob]) -> None:
-        """Take what runs now."""
+        """Take what has a place now."""
         for item in running:
             path, progress = item.job.folder.path, item.progress
             before = self.running.get(path)
-            self.running[path] = item
+            self._take(path, item)
             if before is None or before.status.state != item.status.state:
                 for name in self.users(item.job):
                     self._put_back(name)
             if progress is not None and progress.total:
                 self._paces.setdefault(path, (progress.step, item.seconds))
+        self._is_stale = True
         self._count_running()
 
     def ended(self, job: PlannedJob, status: StatusRecord) -> None:
         """A job ended, will not start, or was put back."""
         path = job.folder.path
         self.running.pop(path, None)
+        self._placed.pop(path, None)
+        self._changes += 1
         if status.state in ("pending", *UNDER_WAY):
             for name in self.users(job):
                 self._put_back(name)
             return
         if self._open.pop(path, None) is not None:
-            self._pending[self.costs.described(job)] -= 1
+            work = self.costs.described(job)
+            self._pending[work] -= 1
+            if not self._pending[work]:
+                del self._pending[work]
         for name in self.users(job):
             if self.was_started(job):
                 self.statuses[name] = status
@@ -108,6 +130,16 @@ class GridProgress:
                 self._end(name, status.state if status.state in (*FINISHED, *FAILED, *STOPPED) else "failed")
             else:
                 self._put_back(name)
+
+    def first_under_way(self, most: int) -> list[RunningJob]:
+        """Jobs of experiments that were submitted and have not ended, those first that have a place.
+
+        Args:
+            most: how many; thousands may wait in a queue.
+        """
+        queued = (item for path, item in self.running.items() if path not in self._placed)
+        items: Iterator[RunningJob] = itertools.chain(self._placed.values(), queued)
+        return list(itertools.islice((item for item in items if self.users(item.job)), max(0, most)))
 
     def users(self, job: PlannedJob) -> Sequence[str]:
         """The experiments that need a job."""
@@ -134,8 +166,13 @@ class GridProgress:
 
     def time_left(self) -> TimeLeft | None:
         """How long the rest may take with as many jobs at the same time as were seen; None while nothing is known."""
-        rests = [self.seconds_left_of(item) for item in self.running.values()]
-        waits = self._pending - Counter(self.costs.described(item.job) for item in self.running.values())
+        if self._is_stale or self._changes * ITEMS_PER_CHANGE >= len(self._placed) + len(self._pending):
+            self._left, self._is_stale, self._changes = self._estimate(), False, 0
+        return self._left
+
+    def _estimate(self) -> TimeLeft | None:
+        rests = [self.seconds_left_of(item) for item in self._placed.values()]
+        waits = self._pending - Counter(self.costs.described(item.job) for item in self._placed.values())
         costs = [(count, self.costs.seconds_of(work)) for work, count in waits.items()]
         known = [rest for rest in rests if rest is not None]
         waiting = [count * seconds for count, seconds in costs if seconds is not None]
@@ -143,6 +180,13 @@ class GridProgress:
             return None
         seconds = max([(sum(known) + sum(waiting)) / self._at_once, *known])
         return TimeLeft(seconds, at_least=len(known) < len(rests) or len(waiting) < len(costs))
+
+    def _take(self, path: Path, item: RunningJob) -> None:
+        self.running[path] = item
+        if item.status.state == "queued":
+            self._placed.pop(path, None)
+        else:
+            self._placed[path] = item
 
     def _is_goal(self, name: str, path: Path) -> bool:
         return self.experiments[name][-1].folder.path == path
@@ -155,7 +199,7 @@ class GridProgress:
         return "waiting" if item is None else item.status.state
 
     def _count_running(self) -> None:
-        running = sum(item.status.state == "running" for item in self.running.values())
+        running = sum(item.status.state == "running" for item in self._placed.values())
         self._at_once = max(self._at_once, running)
 
     def _end(self, name: str, state: ExperimentState) -> None:

@@ -92,13 +92,11 @@ def _rows(progress: GridProgress, room: int) -> Iterable[Row]:
     if len(progress.experiments) <= room:
         return [_experiment_row(progress, name) for name in progress.experiments]
     running = [
-        _running_row(progress, item, shared_name(progress, item.job))
-        for item in progress.running.values()
-        if progress.users(item.job)
+        _running_row(progress, item, shared_name(progress, item.job)) for item in progress.first_under_way(room)
     ]
     n_ended = min(ENDED_SHOWN, max(0, room - len(running)), len(progress.last_ended))
     ended = list(progress.last_ended)[len(progress.last_ended) - n_ended :]
-    return [*running[:room], *(_experiment_row(progress, name) for name in reversed(ended))]
+    return [*running, *(_experiment_row(progress, name) for name in reversed(ended))]
 
 
 def _experiment_row(progress: GridProgress, name: str) -> Row:

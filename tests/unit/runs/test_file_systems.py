@@ -12,7 +12,7 @@ import pytest
 from sft.exceptions import MachineError
 from sft.runs import notices
 from sft.runs.atomic import write_json
-from sft.runs.file_systems import copy_folder
+from sft.runs.file_systems import chmod, copy_folder, equal_modes
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder, locked
 from sft.runs.manifest import is_done, write_manifest
@@ -50,6 +50,7 @@ def test_what_a_file_system_refuses_is_said_once_and_done_without(
         for number in range(2):
             write_json(job.path / f"{number}.json", number)
         write_manifest(job, [job.path / "0.json", job.path / "1.json"])
+        equal_modes(job.path, "0.json")
         assert (lock_holder(results) or "").startswith(f"pid {os.getpid()} on host")
     assert lock_holder(results) is None
     assert is_done(job)
@@ -63,7 +64,7 @@ def test_a_disk_that_fails_is_no_refusal(
 ) -> None:
     monkeypatch.setattr(os, call, refusing(errno.EIO))
     with pytest.raises(OSError, match="Input/output error"):
-        write_json(tmp_path / "file.json", 1)
+        write_json(tmp_path / "file.json", 1) if call == "fsync" else chmod(tmp_path, 0o755)
     assert told == []
     assert list(tmp_path.iterdir()) == []
 

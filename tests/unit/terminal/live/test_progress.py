@@ -184,3 +184,30 @@ def test_the_job_of_an_experiment_that_runs_now(chain: Chain, stage: StageName) 
     found = progress.job_of("a")
     assert found is not None
     assert found.job is current
+
+
+def test_the_time_left_is_not_worked_out_anew_for_each_of_many_ends(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = range(1, 301)
+    trainings = [chain(f"e{n}", config={"training": {"trainer_args": {"max_steps": n}}})[:1] for n in steps]
+    progress = begun(*trainings)
+    asked: list[object] = []
+    ask = progress.costs.seconds_of
+    monkeypatch.setattr(progress.costs, "seconds_of", lambda work: asked.append(work) or ask(work))
+    for jobs in trainings:
+        play(progress, *jobs)
+        progress.time_left()
+    assert len(asked) <= 45 * len(trainings)  # twenty for each start and each end, and not the 150 that wait
+
+
+def test_what_waits_in_a_queue_is_shown_after_what_runs(chain: Chain) -> None:
+    first, second = chain("a"), chain("b")
+    progress = begun(first, second)
+    progress.started(first[0], status(first[0], "queued"))
+    progress.started(second[0], status(second[0], "running"))
+    assert [item.job for item in progress.first_under_way(5)] == [second[0], first[0]]
+    assert [item.job for item in progress.first_under_way(1)] == [second[0]]
+    progress.started(first[0], status(first[0], "running"))
+    progress.started(second[0], status(second[0], "queued"))
+    assert [item.job for item in progress.first_under_way(5)] == [first[0], second[0]]
