@@ -123,20 +123,25 @@ class PlayedCluster:
         """Nothing runs from before."""
 
     def ended(self, _timeout: float) -> Sequence[PlayedHandle]:
-        """The next end, at once."""
-        while True:
+        """All that ends at the next moment at which something does, at once."""
+        found: list[PlayedHandle] = []
+        while not found:
             self._start_chains()
             if not self._events:
-                return []
-            self.now, _, handle, outcome = heapq.heappop(self._events)
-            if handle is not None:
+                break
+            self.now = self._events[0][0]
+            while self._events and self._events[0][0] == self.now:
+                _, _, handle, outcome = heapq.heappop(self._events)
+                if handle is None:
+                    self._n_running -= 1
+                    continue
                 if outcome.was_begun and outcome.code == 0:
                     self._leave_result(handle.job.folder)
                 handle.finish(outcome)
+                found.append(handle)
                 if handle.next is not None:
                     handle.next.standing = "running"
-                return [handle]
-            self._n_running -= 1
+        return found
 
     def close(self) -> None:
         """Nothing runs."""
