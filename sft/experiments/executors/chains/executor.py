@@ -11,6 +11,7 @@ from sft.exceptions import MachineError
 from sft.experiments.executors.chains.asking import Asking
 from sft.experiments.executors.chains.cluster import Cluster, NoAnswer, Seen
 from sft.experiments.executors.chains.handle import LOST_CODE, ChainHandle, Submitted
+from sft.experiments.executors.chains.options import refuse_local_options
 from sft.experiments.executors.chains.probe import Probe
 from sft.experiments.executors.guarded_process import worker_command
 from sft.experiments.executors.protocol import (
@@ -27,7 +28,6 @@ from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.chains import Chain, Link, Submission, SubmittedTry, needs_within, read, write_chain
 from sft.runs.files import ResultsFolder, results_of
-from sft.runs.records import write_record
 
 FILE_SECONDS = 0.5
 """Between two looks at the files of what runs."""
@@ -62,6 +62,7 @@ class ChainExecutor:
             say: called with a line for the user.
             patience: seconds in which the last files of an ended chain are waited for.
         """
+        refuse_local_options(cluster.name, options)
         self._cluster = cluster
         self._options = options
         self._say = say
@@ -126,7 +127,7 @@ class ChainExecutor:
             first.chain,
         )
         submitted.handles = [ChainHandle(job, submitted) for job in chain]
-        self._note(submitted)
+        submitted.note(self._cluster)
         self._begin_probe(results_of(chain[0].folder))
         self._chains[submitted.name] = submitted
         self._hand_over(submitted, time.monotonic())
@@ -285,13 +286,7 @@ class ChainExecutor:
         if chain.id is not None:
             chain.quick_until = now + QUICK_SECONDS
             with contextlib.suppress(OSError):  # it is found by its name
-                self._note(chain)
-
-    def _note(self, chain: Submitted) -> None:
-        for handle in chain.handles:
-            folder = handle.job.attempt.path.absolute()
-            file = os.path.relpath(chain.file, folder)
-            write_record(SubmittedTry(folder).submission, Submission(self._cluster.name, chain.name, file, chain.id))
+                chain.note(self._cluster)
 
 
 def _is_explained(chain: Submitted) -> bool:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from sft.experiments.executors.chains.cluster import Seen
+from sft.experiments.executors.chains.cluster import Cluster, Seen
 from sft.experiments.executors.protocol import JobAttempt, Lease, MemorySeen, Outcome, Placement, Request
 from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.attempts import last_line
-from sft.runs.chains import Begun, Ended, Orders, SubmittedTry, read, read_chain
+from sft.runs.chains import Begun, Ended, Orders, Submission, SubmittedTry, read, read_chain
 from sft.runs.exit_codes import UNSEEN
 from sft.runs.records import ErrorRecord, UnderWay, write_record
 
@@ -50,6 +50,13 @@ class Submitted:
     """Seconds for which files, and the cluster's word on an end that it asked for, are waited for."""
     quick_until: float = 0.0
     """Until when its start is looked for often."""
+
+    def note(self, cluster: Cluster) -> None:
+        """Write for each of its jobs to whom it was handed over, or is about to be."""
+        for handle in self.handles:
+            folder = handle.job.attempt.path.absolute()
+            file = os.path.relpath(self.file, folder)
+            write_record(SubmittedTry(folder).submission, Submission(cluster.name, self.name, file, self.id))
 
     def add(self, handle: "ChainHandle") -> None:
         """Take in a job of it; whoever takes a chain over does so in any order."""

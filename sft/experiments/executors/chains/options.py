@@ -6,6 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sft.exceptions import UserError
+from sft.experiments.executors.protocol import ExecutorOptions
 from sft.registry import unknown_name
 
 FEW_AT_ONCE = 100
@@ -31,6 +32,24 @@ class ClusterOptions(BaseModel):
             jobs: how many may run at the same time, where the user says.
         """
         return self.max_pending or (FEW_AT_ONCE if jobs is None else PER_JOB * jobs)
+
+
+def refuse_local_options(executor: str, options: ExecutorOptions) -> None:
+    """Refuse what shares out this machine.
+
+    Args:
+        executor: name of the cluster.
+        options: what the user chose.
+
+    Raises:
+        UserError: an option has no meaning there.
+    """
+    for name, value, default in (("--gpus", options.gpus, "all"), ("--jobs-per-gpu", options.jobs_per_gpu, 1)):
+        if value != default:
+            raise UserError(
+                f"{name} {value}: shares out the GPUs of this machine; with --executor {executor} jobs get what "
+                "--executor-option asks for (docs/scale.md)"
+            )
 
 
 def options_of(kind: type[Options], written: Mapping[str, str]) -> Options:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,14 +161,14 @@ def test_a_receipt_that_cannot_be_written_is_no_failure(
     results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster, planned = FakeCluster(), job(results, "infer", "i")
-    note = ChainExecutor._note
+    note = Submitted.note
 
-    def full_disk(self: ChainExecutor, submitted: Submitted) -> None:
-        if submitted.id is not None:
+    def full_disk(self: Submitted, to: Any) -> None:
+        if self.id is not None:
             raise OSError(28, "No space left on device")
-        note(self, submitted)
+        note(self, to)
 
-    monkeypatch.setattr(ChainExecutor, "_note", full_disk)
+    monkeypatch.setattr(Submitted, "note", full_disk)
     run_chains(results, [planned], cluster)
     assert status_of(planned).state == "done"
 

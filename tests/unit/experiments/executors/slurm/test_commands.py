@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -258,6 +259,12 @@ def test_time_limits_are_read_as_slurm_writes_them(limit: str, expected: float |
 def test_a_time_limit_within_the_grace_is_refused() -> None:
     with pytest.raises(UserError, match="time=1: is no longer than --grace 60 s"):
         SlurmExecutor(ExecutorOptions(executor_options={"time": "1"}, grace=60.0))
+
+
+@pytest.mark.parametrize(("options", "said"), [({"gpus": "0"}, "--gpus 0"), ({"jobs_per_gpu": 2}, "--jobs-per-gpu 2")])
+def test_options_that_share_out_this_machine_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=f"{said}: shares out the GPUs of this machine"):
+        SlurmExecutor(ExecutorOptions(**options))
 
 
 def test_variables_of_this_machine_and_job_are_not_handed_on() -> None:
