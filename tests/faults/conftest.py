@@ -1,6 +1,7 @@
 """Jobs that run the stub, and a look at every process that was started meanwhile."""
 
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,9 +19,12 @@ from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, write_record
 from tests.faults import grid_process, stub
 from tests.support.ray_cluster import Nodes, is_missing, two_nodes
+from tests.support.slurm import missing_programs, slurm
 from tests.support.waiting import PATIENCE, wait_until
 
 MARK = "SFT_TEST_MARK"
+PORT = 21_000
+"""Of the first Slurm of this machine that a test starts."""
 
 
 def is_alive(pid: int) -> bool:
@@ -125,6 +129,16 @@ def jobs(
     made = Jobs(ResultsFolder(tmp_path / "results"))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def slurm_environment() -> Iterator[dict[str, str]]:
+    missing = missing_programs()
+    if missing:
+        pytest.skip(f"NOT TESTED: no Slurm here ({', '.join(missing)} missing)")
+    # munge wants a folder that everybody may enter, with all its parents.
+    with tempfile.TemporaryDirectory() as folder, slurm(Path(folder), PORT + 2 * (os.getpid() % 5_000)) as environment:
+        yield environment
 
 
 @pytest.fixture

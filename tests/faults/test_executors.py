@@ -5,8 +5,7 @@
 
 import os
 import signal
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,11 @@ from sft.runs.attempts import begin_attempt
 from sft.runs.chains import Ended, SubmittedTry, read
 from sft.runs.files import JobFolder
 from tests.faults.conftest import is_alive, marker
-from tests.support.slurm import missing_programs, slurm
 from tests.support.waiting import wait_until
 
 Living = Callable[[], dict[int, str]]
 SLURM, RAY = (pytest.param(name, marks=pytest.mark.slow) for name in ("slurm", "ray"))
 ENDING = 180.0
-PORT = 21_000
-
-
-@pytest.fixture(scope="module")
-def slurm_environment() -> Iterator[dict[str, str]]:
-    missing = missing_programs()
-    if missing:
-        pytest.skip(f"NOT TESTED: no Slurm here ({', '.join(missing)} missing)")
-    # munge wants a folder that everybody may enter, with all its parents.
-    with tempfile.TemporaryDirectory() as folder, slurm(Path(folder), PORT + 2 * (os.getpid() % 5_000)) as environment:
-        yield environment
 
 
 @pytest.fixture

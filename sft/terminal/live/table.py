@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from sft.experiments.running.display import RunningJob
+from sft.runs.records import StatusRecord
 from sft.runs.states import FINISHED, ExperimentState
 from sft.terminal.live.progress import GridProgress, counts_text, left_text, shared_name
 from sft.wording import clock, duration, one_line, whole_clock
@@ -118,11 +120,20 @@ def _running_row(progress: GridProgress, item: RunningJob, name: str) -> Row:
         item.job.record.stage,
         step,
         loss,
-        clock(item.seconds),
+        clock(_seconds_queued(item.status) if item.status.state == "queued" else item.seconds),
         "" if left is None else whole_clock(left),
         gpus_text(item.status.gpus),
     )
     return Row(name, item.status.state, cells)
+
+
+def _seconds_queued(status: StatusRecord) -> float:
+    """How long it has been waiting for a place; 0 where that is not known."""
+    try:
+        since = datetime.fromisoformat(status.queued or "")
+        return max(0.0, (datetime.now(UTC) - since).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
 
 
 def _table(rows: Sequence[Row], width: int) -> list[Text]:

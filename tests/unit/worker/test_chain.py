@@ -13,6 +13,7 @@ from sft.runs.exit_codes import UNSEEN
 from sft.runs.files import ResultsFolder
 from sft.runs.records import JobRecord, write_record
 from sft.worker import chain as worker
+from sft.worker.__main__ import main
 
 
 @pytest.fixture
@@ -70,6 +71,14 @@ def test_tries_that_were_given_up_are_not_begun(links: list[Link]) -> None:
     assert worker.run_chain(file) == 0
     assert ends(links) == [Ended(STOPPED_EXIT_CODE, was_begun=False)] * 2
     assert links[0].job.progress.exists(), "it is of the try in force"
+
+
+def test_a_question_is_answered_where_it_is_seen(tmp_path: Path) -> None:
+    question = tmp_path / "n.json"
+    assert main(["--probe", str(question)]) == UNSEEN
+    question.write_text('{"nonce": "n"}')
+    assert main(["--probe", str(question)]) == 0
+    assert '"nonce": "n"' in question.with_suffix(".seen").read_text()
 
 
 def test_what_is_not_wanted_any_more_is_not_begun(links: list[Link]) -> None:

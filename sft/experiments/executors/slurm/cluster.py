@@ -1,7 +1,6 @@
 """Slurm as a cluster for chains of jobs: one batch job for each chain, one question for the states of all."""
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from sft.experiments.executors.slurm.commands import (
     minutes_of,
     question,
     script_of,
+    seen_by_code,
     seen_of,
 )
 from sft.experiments.executors.slurm.options import SlurmOptions, seconds_of
@@ -102,7 +102,7 @@ class Slurm:
         self._ended |= _accounted(sorted(wanted - found.keys() - self._ended.keys()))
         for job, seen in found.items():
             if seen.standing == "ended" and seen.error is None and seen.code is None and job not in self._ended:
-                self._ended[job] = dataclasses.replace(seen, code=_exit_code(job))
+                self._ended[job] = seen_by_code(seen, _exit_code(job))
         return {**found, **{job: self._ended[job] for job in wanted & self._ended.keys()}}
 
     def cancel(self, ids: Collection[str]) -> None:
@@ -146,15 +146,13 @@ def _accounted(jobs: Sequence[str]) -> dict[str, Seen]:
     return {job: seen for job, seen in found.items() if seen.standing == "ended"}
 
 
-def _exit_code(job: str) -> int | None:
-    """Of a job that has ended by itself."""
+def _exit_code(job: str) -> str:
+    """Of a job that has ended; empty where it is not told."""
     try:
         told = question(["scontrol", "show", "job", "-o", job])
     except NoAnswer:
-        return None
-    fields = dict(part.split("=", 1) for part in told.split() if "=" in part)
-    code, _, number = fields.get("ExitCode", "").partition(":")
-    return int(code) if code.isdecimal() and number == "0" else None
+        return ""
+    return dict(part.split("=", 1) for part in told.split() if "=" in part).get("ExitCode", "")
 
 
 class SlurmExecutor(ChainExecutor):

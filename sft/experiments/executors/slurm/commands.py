@@ -1,5 +1,6 @@
 """Slurm's own commands, and what they print as what it means here."""
 
+import dataclasses
 import os
 import re
 import shlex
@@ -36,8 +37,10 @@ FOREIGN = ("SLURM_", "SLURMD_", "SQUEUE_", "SACCT_", "SCONTROL_", "SBATCH_WAIT",
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
 """Variables that tell of the GPUs of the machine where a run was started; a node has its own."""
 
-NO_LOG = "JobLaunchFailure", "RaisedSignal:53"
-"""Reasons of a job whose log could not be opened on its node."""
+BY_CODE = ("NonZeroExitCode", "RaisedSignal", "JobLaunchFailure")
+"""Beginnings of reasons that say no more than the exit code does."""
+NO_LOG_SIGNAL = 53
+"""That a job seems to have died of whose log could not be opened on its node."""
 HELD = (
     *("PartitionTimeLimit", "PartitionNodeLimit", "PartitionDown", "PartitionInactive", "BadConstraints"),
     *("JobHeld", "DependencyNeverSatisfied", "InvalidAccount", "InvalidQOS", "launch failed", "user env retrieval"),
@@ -81,13 +84,28 @@ def seen_of(state: str, reason: str = "", host: str | None = None) -> Seen:
     if word in RUNS:
         return Seen("running", host=host)
     ended_as, error = ENDS.get(word, ("failed", None))
-    on = f" on {host}" if host else ""
-    if word == "FAILED" and reason.startswith(NO_LOG):
-        why = "as where the results folder is missing or not writable"
-        error = ErrorRecord("refused", f"{reason}{on}, {why}")
-    elif word == "FAILED" and "NonZeroExitCode" not in reason and reason not in ("", "None"):
-        error = ErrorRecord("node_lost", f"Slurm could not run it{on}: {reason}")
+    if word == "FAILED" and not reason.startswith(BY_CODE) and reason not in ("", "None"):
+        error = ErrorRecord("node_lost", f"Slurm could not run it{f' on {host}' if host else ''}: {reason}")
     return Seen("ended", error, ended_as, host, code=0 if word == "COMPLETED" else None)
+
+
+def seen_by_code(seen: Seen, exit_code: str) -> Seen:
+    """The end of a job that failed, with what its exit code says.
+
+    Args:
+        seen: without it.
+        exit_code: as scontrol prints it: the code, and the signal that it died of.
+    """
+    code, _, number = exit_code.partition(":")
+    if not code.isdecimal() or not number.isdecimal():
+        return seen
+    on = f" on {seen.host}" if seen.host else ""
+    if int(number) == NO_LOG_SIGNAL:
+        told = f"Slurm could not open its log{on}, as where the results folder is missing or not writable"
+        return dataclasses.replace(seen, error=ErrorRecord("refused", told))
+    if int(number) > 0:
+        return dataclasses.replace(seen, error=ErrorRecord("killed", f"its chain was ended by signal {number}{on}"))
+    return dataclasses.replace(seen, code=int(code))
 
 
 def answer(command: Sequence[str], text: str = "") -> str:

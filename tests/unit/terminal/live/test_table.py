@@ -62,6 +62,18 @@ def test_a_small_grid_is_shown_whole_in_its_order(chain: Chain) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("queued", "shown"), [("2020-01-01T00:00:00.000Z", True), ("yesterday", False), (None, False)]
+)
+def test_a_queued_stage_shows_how_long_it_waits(chain: Chain, queued: str | None, shown: bool) -> None:
+    jobs = chain("a")
+    grid = Played(jobs)
+    grid.progress.started(jobs[0], StatusRecord("queued", "train", 1, queued=queued))
+    (row,) = [line for line in grid.lines() if line.startswith("a ")]
+    assert "queued" in row
+    assert ("0.0" not in row) == shown, row
+
+
 def test_columns_without_content_take_no_room(chain: Chain) -> None:
     a = chain("a")
     played = Played(a)

@@ -278,11 +278,22 @@ def test_a_percent_sign_in_a_path_is_no_pattern() -> None:
     assert {"--output=/r/50%%j/log", "--signal=B:TERM@65535", "--export=ALL"} <= set(words)
 
 
-def test_a_log_that_a_node_cannot_open_is_told_as_what_it_is() -> None:
-    seen = seen_of("FAILED", "JobLaunchFailure", "node7")
-    assert seen.error is not None
-    assert seen.error.kind == "refused"
-    assert "node7" in seen.error.message
+@pytest.mark.parametrize(
+    ("exit_code", "kind", "said"),
+    [
+        ("0:53", "refused", "could not open its log on node7, as where the results folder is missing"),
+        ("0:9", "killed", "its chain was ended by signal 9 on node7"),
+    ],
+)
+def test_what_a_failure_of_launching_was_is_told_by_the_code(
+    program: Path, exit_code: str, kind: str, said: str
+) -> None:
+    write_program(program, "squeue", "echo '1|FAILED|node7|JobLaunchFailure'")
+    write_program(program, "scontrol", f"echo 'JobId=1 JobState=FAILED ExitCode={exit_code}'")
+    error = Slurm(SlurmOptions(), None).look(["1"])["1"].error
+    assert error is not None
+    assert error.kind == kind
+    assert said in error.message
 
 
 def test_thousands_are_cancelled_in_parts(program: Path) -> None:
