@@ -1,6 +1,5 @@
 """What Ray does to a run: a lost node, worker, cluster or runner; nothing hangs, and nothing is left."""
 
-import contextlib
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ from sft.experiments.executors.ray.ends import NEED
 from sft.experiments.executors.ray.options import RayOptions
 from sft.runs.chains import Begun, SubmittedTry, read
 from tests.faults.conftest import is_alive, marker
-from tests.support.ray_cluster import ENVIRONMENT, Nodes, is_missing
+from tests.support.ray_cluster import ENVIRONMENT, Nodes, is_missing, two_nodes
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -118,7 +117,6 @@ def test_a_chain_that_is_cancelled_while_it_runs_may_save(nodes: Nodes, tmp_path
         made.close()
 
 
-@pytest.mark.xfail(strict=False, reason="in some runs a cluster that is there goes on with a dead driver's task")
 def test_nothing_outlives_a_killed_runner_and_the_same_command_goes_on(
     grid: Any, nodes: Nodes, no_process_left: Living
 ) -> None:
@@ -127,12 +125,23 @@ def test_nothing_outlives_a_killed_runner_and_the_same_command_goes_on(
     pids_of(running, "started", "child", "grandchild")
     process.kill()
     process.wait()
-    with contextlib.suppress(AssertionError):
-        wait_until(lambda: not no_process_left(), 60.0)
-    left = no_process_left()
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    assert not left, left
+    wait_until(lambda: not no_process_left(), ENDING)
+    marker(running, "go").touch()
+    assert grid.run(executor="ray") == 0
+    assert grid.status("running", 0).attempt == 2
+
+
+def test_a_lost_head_ends_the_run_and_leaves_nothing_on_the_other_node(
+    grid: Any, no_process_left: Living, nodes: Nodes
+) -> None:
+    running = grid.add("running", "spawn_setsid_grandchild", stages=STAGES)
+    with two_nodes() as lost:
+        process = grid.start(executor="ray", environment=lost.environment)
+        pids_of(running, "started", "child", "grandchild")
+        lost.tell("behead")
+        assert process.wait(ENDING) == 5
+        wait_until(lambda: not no_process_left(), ENDING)
+    assert "the Ray cluster was lost (" in grid.output()
     marker(running, "go").touch()
     assert grid.run(executor="ray") == 0
     assert grid.status("running", 0).attempt == 2

@@ -1,7 +1,7 @@
 """`python -m tests.support.ray_cluster`: two nodes of Ray on this machine, until its input ends.
 
 The second node alone has a GPU, which is none: it is only counted. `lose` as input ends that node as if its machine
-had gone, `add` brings another one; each is answered by a line.
+had gone, `add` brings another one, `behead` ends the head; each is answered by a line.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class Nodes:
     environment: dict[str, str]
     """With which a run finds the cluster."""
     tell: Callable[[str], Any]
-    """Have the second node be lost, or added again; returns when that is done."""
+    """Have the second node be lost or added again, or the head be lost; returns when that is done."""
 
 
 @contextlib.contextmanager
@@ -84,6 +84,8 @@ def main() -> None:
                 cluster.remove_node(second, allow_graceful=False)
             elif line.strip() == "add":
                 second = cluster.add_node(**NODE, num_gpus=1)
+            elif line.strip() == "behead":
+                cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
             answers.write(f"{json.dumps(cluster.address)}\n")
             answers.flush()
         cluster.shutdown()

@@ -144,7 +144,11 @@ def _told(error: BaseException) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Answer questions until the other end closes."""
+    """Answer questions until the other end closes.
+
+    Without a farewell the runner has died, and this process ends as if it were killed: a driver of Ray that leaves by
+    itself gives back the places of its tasks while they run.
+    """
     guard.end_with_parent(int(os.environ.pop(guard.GUARD_PID)))
     answers = Driver().answers
     with socket.socket(fileno=int(arguments[0])) as runner, runner.makefile("rw", encoding="utf-8") as lines:
@@ -156,7 +160,9 @@ def main(arguments: list[str]) -> int:
                 reply = {**_told(error), "trace": traceback.format_exc()}
             lines.write(f"{json.dumps(reply)}\n")
             lines.flush()
-    return 0
+            if what == "leave":
+                return 0
+    os._exit(128 + signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,13 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 POLL_SECONDS = 0.1
+HOLDER = ("/bin/sh", "-c", '"$@"; exit $?', "guard")
+"""Stands between the process of Ray and the guard: when that process ends, it kills its children, and a guard that is
+killed while it kills leaves what it had not come to yet.
+"""
 VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 OF_A_NODE = (
     *("PATH", "LD_LIBRARY_PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "TMPDIR", "HOSTNAME"),
@@ -24,8 +28,9 @@ def run_guarded(
 ) -> int:
     """Run a command under a guard until nothing is left of it; its exit code.
 
-    The loop wakes up again and again because Ray cancels by an exception that does not interrupt a wait. When this
-    process dies, the guard sees its socket close and kills all that is below it.
+    The loop wakes up again and again because Ray cancels by an exception that does not interrupt a wait, and because
+    this process, while a task runs, outlives the one of Ray that started it, which is its node's. When the loop ends,
+    or this process, the guard sees its socket close and kills all that is below it.
 
     Args:
         words: the command of the guard with the command.
@@ -39,17 +44,19 @@ def run_guarded(
         OSError: this node does not have the command, or the folder of the log.
         KeyboardInterrupt: Ray cancelled it, and it has ended.
     """
+    node = os.getppid()
     ours, theirs = socket.socketpair()
     with theirs:
         guard = _start(words, environment_of(os.environ, variables, sees_gpus), log, theirs)
     try:
         with ours:
             try:
-                _await(guard, float("inf"))
+                _await(guard, lambda: os.getppid() != node)
             except KeyboardInterrupt:
                 with contextlib.suppress(OSError):  # it may have ended
                     ours.sendall(stop)
-                _await(guard, grace)
+                deadline = time.monotonic() + grace
+                _await(guard, lambda: time.monotonic() >= deadline)
                 raise
     finally:
         code = guard.wait()
@@ -72,13 +79,18 @@ def _start(
     try:
         with open(log, "ab") as out:
             return subprocess.Popen(
-                words, stdin=theirs.fileno(), stdout=out, stderr=out, env=environment, start_new_session=True
+                [*HOLDER, *words],
+                stdin=theirs.fileno(),
+                stdout=out,
+                stderr=out,
+                env=environment,
+                start_new_session=True,
             )
     except OSError as error:
         raise OSError(f"{error}, on {socket.gethostname()}") from None
 
 
-def _await(guard: subprocess.Popen[bytes], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while guard.poll() is None and time.monotonic() < deadline:
+def _await(guard: subprocess.Popen[bytes], is_over: Callable[[], bool]) -> None:
+    """Wait for its end, or until something is over."""
+    while guard.poll() is None and not is_over():
         time.sleep(POLL_SECONDS)

@@ -35,10 +35,10 @@ def start() -> Iterator[Start]:
         process.wait()
 
 
-def _started(folder: Path, script: str, grace: float = 30.0) -> subprocess.Popen[bytes]:
+def _started(folder: Path, script: str, grace: float = 30.0, below: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-I", "-S", guard.__file__, "", "/bin/sh", "-c", f"cd {folder}; {script}"]
     told = json.dumps([words, {"GIVEN": "value"}, str(folder / "log"), grace])
-    command = [sys.executable, "-I", "-S", "-c", BODY, task.__file__, told, guard.STOP.decode()]
+    command = [*below, sys.executable, "-I", "-S", "-c", BODY, task.__file__, told, guard.STOP.decode()]
     return subprocess.Popen(command, stderr=subprocess.PIPE)
 
 
@@ -66,6 +66,28 @@ def test_nothing_outlives_the_process_that_runs_it(start: Start, tmp_path: Path)
     process.kill()
     process.communicate()
     wait_until(lambda: not os.path.exists(f"/proc/{other}"))
+
+
+def test_nothing_is_left_where_ray_kills_the_children_of_the_process_that_runs_it(
+    start: Start, tmp_path: Path
+) -> None:
+    process = start(tmp_path, "setsid sh -c 'echo $$ > pid; sleep 60' & sleep 60")
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    below = [int((tmp_path / "pid").read_text()), *guard.descendants(process.pid)]
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in below))
+
+
+def test_nothing_outlives_the_node(start: Start, tmp_path: Path) -> None:
+    process = start(tmp_path, "touch began; sleep 60", 30.0, ("/bin/sh", "-c", '"$@"; exit', "node"))
+    wait_until((tmp_path / "began").exists)
+    below = list(guard.descendants(process.pid))
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in below), 10.0)
 
 
 @pytest.mark.parametrize(("sees_gpus", "seen"), [(True, "3"), (False, "")])
