@@ -29,6 +29,7 @@ from sft.runs.progress import Progress
 from sft.training.checkpoints import TENSORS, CheckpointFolder
 from sft.training.options import effective_trainer_args
 from sft.training.trainer import TrainerSettings, TrainingRecord, train_model
+from tests.support.encoder_decoders import FAMILIES
 from tests.support.preloading import start_preloading
 from tests.support.stopping import stopped_at
 from tests.support.tiny_models import MAKERS, tiny_logits
@@ -39,6 +40,7 @@ STORAGES = {
     **dict.fromkeys(("fp32", "bf16", "gpt2"), "plain"),
     **dict.fromkeys(("bert_head", "bert_head_bf16", "llama_head", "gpt2_head"), "plain"),
     **dict.fromkeys(("t5_source", "t5_source_bf16", "bart_source", "mbart_source", "marian_source"), "plain"),
+    **{f"{family}_source_{kind}": kind for family in FAMILIES for kind in ("nf4", "int8")},
     "llama_head_nf4": "nf4",
     "llama_head_int8": "int8",
 }

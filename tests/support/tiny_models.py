@@ -1,5 +1,6 @@
 """Random models with two layers, in memory, by the kind of their weights; two of a kind are equal."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,6 +10,8 @@ import torch
 from tests.support.encoder_decoders import FAMILIES, tiny_model
 from tests.support.tiny_training import EOS, PAD
 
+OF_BLOCKS = re.compile(r"\.(layers|block)\.")
+"""In names of the layers that a quantised base has packed."""
 IDS = torch.arange(2, 22).reshape(2, 10)
 
 
@@ -70,30 +73,31 @@ def encoder_decoder(family: str) -> Any:
 
 
 def quantized(kind: str, make: Callable[[], Any] = llama) -> Any:
-    """A tiny Llama whose linear layers are bitsandbytes layers, as loading leaves them."""
+    """A tiny model, a Llama by default, whose linear layers are bitsandbytes layers, as loading leaves them."""
     import bitsandbytes as bnb
 
     from sft.models.layers.bitsandbytes_layers import keep_weights_readable
 
     model = make()
-    for block in model.model.layers:
-        for parent in (block.self_attn, block.mlp):
-            for name, layer in list(parent.named_children()):
-                if isinstance(layer, torch.nn.Linear):
-                    setattr(parent, name, _quantized_layer(bnb, layer, kind))
+    kept = model._keep_in_fp32_modules or ()
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, torch.nn.Linear) and OF_BLOCKS.search(name) and name.rpartition(".")[2] not in kept:
+            model.set_submodule(name, _quantized_layer(bnb, layer, kind))
     model.is_loaded_in_8bit, model.is_loaded_in_4bit = kind == "int8", kind == "nf4"
     keep_weights_readable(model)
     return model.requires_grad_(False)
 
 
 def _quantized_layer(bnb: Any, layer: torch.nn.Linear, kind: str) -> Any:
-    shape = (layer.in_features, layer.out_features)
+    shape, has_bias = (layer.in_features, layer.out_features), layer.bias is not None
     if kind == "nf4":
-        made = bnb.nn.Linear4bit(*shape, bias=False, quant_type="nf4", compute_dtype=torch.float32)
+        made = bnb.nn.Linear4bit(*shape, bias=has_bias, quant_type="nf4", compute_dtype=torch.float32)
         made.weight = bnb.nn.Params4bit(layer.weight.data.clone(), requires_grad=False, quant_type="nf4", module=made)
     else:
-        made = bnb.nn.Linear8bitLt(*shape, bias=False, has_fp16_weights=False)
+        made = bnb.nn.Linear8bitLt(*shape, bias=has_bias, has_fp16_weights=False)
         made.weight = bnb.nn.Int8Params(layer.weight.data.clone(), requires_grad=False, has_fp16_weights=False)
+    if has_bias:
+        made.bias = torch.nn.Parameter(layer.bias.data.clone())
     return made.to("cpu")
 
 
@@ -109,6 +113,11 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "gpt2_head": gpt2_head,
     **{f"{family}_source": partial(encoder_decoder, family) for family in FAMILIES},
     "t5_source_bf16": lambda: encoder_decoder("t5").to(torch.bfloat16),
+    **{
+        f"{family}_source_{kind}": partial(quantized, kind, partial(encoder_decoder, family))
+        for family in FAMILIES
+        for kind in ("nf4", "int8")
+    },
     "llama_head_nf4": lambda: quantized("nf4", llama_head),
     "llama_head_int8": lambda: quantized("int8", llama_head),
 }
