@@ -82,7 +82,7 @@ def test_with_less_memory_they_give_the_same(place: Any, models: Path, monkeypat
         losses = [[point["loss"] for point in told["loss_curve"]] for told in (short, roomy)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     for name in configs:
-        short, roomy = ([line["prediction"] for line in place.lines(results, name)] for results in BOTH)
+        short, roomy = ([line["predictions"] for line in place.lines(results, name)] for results in BOTH)
         assert short == roomy
 
 
