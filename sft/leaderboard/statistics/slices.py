@@ -162,14 +162,20 @@ def _of_slice(
     first = known[0][1][0]
     step = step_of(metric, first.run.part("details"), len(places))
     comparer = Comparer(replace(scale, step=step), len(places)).with_priors(readable.values())
-    gold = first.rows.gold
-    n_labels = None if gold is None else len(np.unique(gold[places]))
+    n_labels = _labels_there(first.rows.at(places))
     found = {}
     for name, runs in readable.items():
         interval, covers = comparer.interval(runs)
         mean = float(np.mean([one.observed for one in runs]))
         found[name] = SliceResult(value, len(places), n_labels, mean, interval, covers)
     return found
+
+
+def _labels_there(rows: EvaluatedRows) -> int | None:
+    """How many labels the gold of some rows has; None where there are no labels."""
+    if rows.gold_sets is not None:
+        return int(rows.gold_sets.any(axis=0).sum())
+    return None if rows.gold is None else len(np.unique(rows.gold))
 
 
 def _alone(group: Group, runs: Sequence[_SlicedRun], places: NDArray[np.int64], metric: str) -> list[Difference]:

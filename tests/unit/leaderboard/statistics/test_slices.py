@@ -78,6 +78,23 @@ def test_a_mean_over_labels_is_over_those_that_the_slice_has(tmp_path: Path) -> 
     assert (phone.n_labels, by_value(found)["mail"].n_labels) == (1, 2)
 
 
+def test_labels_of_rows_with_any_number_of_them_are_counted(tmp_path: Path) -> None:
+    gold = np.random.default_rng(7).random((N_ROWS, 3)) < 0.5
+    gold[CODES == 1, 1:] = False
+    said = np.where(np.random.default_rng(8).random(gold.shape) < 0.8, gold, ~gold)
+    codes = {"channel": CODES}
+    rows = EvaluatedRows((gold == said).all(axis=1), gold_sets=gold, predicted_sets=said, slices=codes)
+    made = ResultsBuilder(tmp_path, "micro_f1")
+    results = {"micro_f1": float(f1_score(gold, said, average="micro"))}
+    labels = {"labels": ["a", "b", "c"], "has_label_sets": True}
+    made.scored("one", rows, {}, results=results, details={**told(), **labels})
+    (found,) = made.board().slices
+    assert {one.value: one.n_labels for one in found.slices} == {"mail": 3, "phone": 1, "form": 3}
+    phone = by_value(found)["phone"]
+    expected = f1_score(gold[CODES == 1], said[CODES == 1], average="micro")
+    assert phone.result == pytest.approx(expected)
+
+
 def test_a_slice_of_few_rows_is_never_the_worst(tmp_path: Path) -> None:
     made = ResultsBuilder(tmp_path)
     correct = np.array([False] * 5 + [True] * 25 + [False] * 5 + [True] * 20)
