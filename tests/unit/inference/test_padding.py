@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from sft.inference import padding
 from sft.inference.heads import ANSWERING, batches
 from sft.inference.label_scoring.grouping import PassLimits
 from sft.inference.padding import padding_effect
@@ -56,6 +57,15 @@ def test_where_padding_moves_the_outputs_no_row_gets_any(kind: str, tmp_path: Pa
 def test_other_models_run_rows_of_any_length_together(make: Any) -> None:
     assert padding_effect(make(), ROWS, 0) is None
     assert padding_effect(make(), ROWS[:1], 0) is None
+
+
+def test_where_memory_holds_no_wide_layer_the_model_is_tried_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_model: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(padding, "in_full_precision", full)
+    assert padding_effect(MAKERS["bert_head_bf16"](), ROWS, 0) is None
+    assert padding_effect(mixing("fnet"), ROWS, 0) is not None
 
 
 def test_rows_of_one_length_run_together_within_the_limits() -> None:
