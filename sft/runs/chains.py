@@ -107,6 +107,8 @@ class Submission:
     """The file of the chain, relative to the folder of the try."""
     id: str | None = None
     """What the cluster calls it; None while nobody knows whether it got there."""
+    outlives_runner: bool = False
+    """Whether the executor's jobs go on when the runner has ended."""
     schema: int = SCHEMA
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from sft.runs.atomic import TEMPORARY_PREFIX
-from sft.runs.chains import SubmittedTry
+from sft.runs.chains import Submission, SubmittedTry, read
 from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
@@ -69,6 +69,15 @@ def temporary_files(results: ResultsFolder) -> Iterator[Path]:
                 yield path
 
 
+def _goes_on(folder: JobFolder) -> bool:
+    """Whether a job is in the hands of a cluster that needs no runner; one that is to run it takes it over."""
+    for attempt in folder.attempts()[-1:]:
+        tried = SubmittedTry(attempt.path)
+        record = read(tried.submission, Submission)
+        return record is not None and record.outlives_runner and not tried.ended.exists()
+    return False
+
+
 def _runs_elsewhere(path: Path) -> bool:
     """Whether the job that a file belongs to was handed to a cluster and has not said that it ended."""
     job = next((JobFolder(folder) for folder in path.parents if (folder / "attempts").is_dir()), None)
@@ -86,7 +95,7 @@ def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say:
 def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> None:
     """Say of a stage whose runner was killed that it does not run, where nothing else will say so."""
     status = read_status(folder.status)
-    if status is None or status.state not in UNDER_WAY:
+    if status is None or status.state not in UNDER_WAY or _goes_on(folder):
         return
     found = standing_of(folder, is_locked=False).state
     state: State = "interrupted" if found == "lost" else "predicted" if found == "predicted" else "done"

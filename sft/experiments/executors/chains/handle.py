@@ -56,7 +56,8 @@ class Submitted:
         for handle in self.handles:
             folder = handle.job.attempt.path.absolute()
             file = os.path.relpath(self.file, folder)
-            write_record(SubmittedTry(folder).submission, Submission(cluster.name, self.name, file, self.id))
+            record = Submission(cluster.name, self.name, file, self.id, cluster.outlives_runner)
+            write_record(SubmittedTry(folder).submission, record)
 
     def add(self, handle: "ChainHandle") -> None:
         """Take in a job of it; whoever takes a chain over does so in any order."""

@@ -46,6 +46,25 @@ def test_what_had_finished_then_is_done(made: Any, said: list[str]) -> None:
     assert states(made) == [("stages/train/a000000000000000", "done")]
 
 
+@pytest.mark.parametrize(
+    ("outlives_runner", "has_ended", "state"),
+    [(True, False, "running"), (True, True, "interrupted"), (False, False, "interrupted")],
+)
+def test_what_a_cluster_runs_without_a_runner_is_left_to_it(
+    made: Any, said: list[str], outlives_runner: bool, has_ended: bool, state: str
+) -> None:
+    """A run of other experiments: who runs this one later takes it over, instead of a second submission."""
+    folder = running(made, "a")
+    tried = SubmittedTry(folder.attempt(1).path)
+    write_record(tried.submission, Submission("slurm", "sft-x", "chain.json", "7", outlives_runner))
+    if has_ended:
+        write_record(tried.ended, Ended(1))
+    sweep(made.results, [], said.append)
+    status = read_status(folder.status)
+    assert status is not None
+    assert status.state == state
+
+
 def test_the_runner_looks_after_its_own_jobs(made: Any, said: list[str]) -> None:
     folder = running(made, "a")
     sweep(made.results, [folder], said.append)
