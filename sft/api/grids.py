@@ -10,6 +10,9 @@ from sft.config.experiment import config_schema
 from sft.experiments.drafting.draft import draft
 from sft.experiments.drafting.reading import bring
 from sft.experiments.drafting.text import grid_text
+from sft.experiments.executors import make_executor
+from sft.experiments.executors.choice import in_force, read_choice
+from sft.experiments.executors.protocol import to_stderr
 from sft.experiments.grids.loading import GridOptions, RawGrid, load_grid, load_one
 from sft.experiments.planning.plan import GridPlan
 from sft.experiments.planning.planning import plan_grid
@@ -96,7 +99,9 @@ def plan(
     """
     folder = ResultsFolder(Path(results_path))
     pinned = commits_in_force(folder, other_results(reuse, folder))
-    return plan_grid(load_grid(grid, options), pinned, with_profiles=True)
+    loaded = load_grid(grid, options)
+    read_choice(loaded.executor)  # a wrong option is told before data is read
+    return plan_grid(loaded, pinned, with_profiles=True)
 
 
 def run(
@@ -118,12 +123,16 @@ def run(
         tracker: where the results are logged when the last job has ended, such as `mlflow`.
 
     Raises:
+        UserError: there is no such executor, it has no such option, or it cannot be left while it runs.
         InvalidExperiments: something is wrong with the grid; nothing was started.
         FolderInUse: another run has the results folder.
         MachineError: a GPU is asked for that is not there, or the tracker's package is not installed.
     """
     request = RunRequest(goal="metrics", sets_grid=options.only is None, tracker=tracker)
-    return _run(load_grid(grid, options), Path(results_path), request, settings, display)
+    loaded = load_grid(grid, options)
+    settings = in_force(settings, read_choice(loaded.executor))
+    make_executor(settings, to_stderr)
+    return _run(loaded, Path(results_path), request, settings, display)
 
 
 def run_one(
@@ -210,13 +219,14 @@ def _run(
         for warning in checked.warnings:
             watchers.display.say(f"warning: {warning}")
         outcome = run_plan(checked, results_folder, request, settings, watchers)
-        ended = outcome.summary.stopped_by is None
-        options = () if ended else (UNDER_WAY,)  # one that is stopped begins nothing that takes seconds
+        is_stopped = outcome.summary.stopped_by is not None
+        ended = not is_stopped and outcome.summary.detached is None
+        options = () if ended else (UNDER_WAY,)  # a run that is stopped, or leaves, begins nothing that takes seconds
         start_last = board_starter(results_folder, *options) if request.adds_to_grid else no_board
-        last = last_refresh(start_last, results_folder, was_stopped=not ended)
+        last = last_refresh(start_last, results_folder, was_stopped=is_stopped)
         outcome.summary.stopped_by = outcome.summary.stopped_by or last.stopped_by
         unwritten = (*outcome.unwritten, *last.unwritten)
-        if request.tracker is not None and outcome.summary.stopped_by is None:
+        if request.tracker is not None and ended and outcome.summary.stopped_by is None:
             unwritten += last_log(results_folder, request.tracker, watchers.display.say)
         outcome = dataclasses.replace(outcome, unwritten=unwritten, warnings=last.warnings)
     return GridRun(plan=checked, outcome=outcome, results=results_folder)

@@ -46,12 +46,22 @@ NoTexts = Annotated[
 Figures = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the charts there as SVG files.")]
 
 Executor = Annotated[
-    str, typer.Option(metavar="local|slurm|ray", help="Where stages run: this machine, or a cluster.")
+    str | None,
+    typer.Option(
+        metavar="local|slurm|ray", help="Where stages run; default as the grid says, else on this machine (local)."
+    ),
 ]
 
 ExecutorOption = Annotated[
     list[str] | None,
     typer.Option("--executor-option", metavar="NAME=VALUE", help="Of a cluster (docs/scale.md); may be repeated."),
+]
+
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach", help="Submit all to the queue of slurm and leave; the same command collects it (docs/scale.md)."
+    ),
 ]
 
 Jobs = Annotated[

@@ -12,6 +12,7 @@ import typer
 from sft.cli.arguments import Config, Grid, Results, pairs, reads_grid
 from sft.cli.options import (
     ConfigOrId,
+    Detach,
     Executor,
     ExecutorOption,
     FailFast,
@@ -41,7 +42,7 @@ from sft.terminal.streams import write_err, write_out
 
 if TYPE_CHECKING:
     from sft.api import GridRun, RunRequest
-    from sft.experiments.executors.protocol import StartChoice
+    from sft.experiments.executors.options import StartChoice
     from sft.experiments.grids.loading import GridOptions
     from sft.experiments.running.run_plan import RunOutcome
     from sft.experiments.running.settings import OnOutOfMemory
@@ -55,8 +56,9 @@ def run_experiments(
     grid: Grid,
     *,
     results_path: Results = DEFAULT_RESULTS,
-    executor: Executor = "local",
+    executor: Executor = None,
     executor_option: ExecutorOption = None,
+    detach: Detach = False,
     jobs: Jobs = None,
     gpus: Gpus = "all",
     jobs_per_gpu: JobsPerGpu = 1,
@@ -80,12 +82,11 @@ def run_experiments(
 
     limits = api.RunSettings(timeout=timeout, stall_timeout=stall_timeout, grace=grace, retries=retries, jobs=jobs)
     place = dataclasses.replace(limits, executor=executor, gpus=gpus, jobs_per_gpu=jobs_per_gpu, fail_fast=fail_fast)
+    place = dataclasses.replace(place, detach=detach, start_timeout=start_timeout, fork_timeout=fork_timeout)
     settings = dataclasses.replace(
         place,
         executor_options=pairs(executor_option, "--executor-option"),
         start=cast("StartChoice", start),
-        start_timeout=start_timeout,
-        fork_timeout=fork_timeout,
         on_oom=cast("OnOutOfMemory", on_oom),
         retry_failed=retry_failed,
         reuse=tuple(reuse or ()),
@@ -218,7 +219,8 @@ def _close_grid(ended: "GridRun", top: int | None) -> None:
     from sft.terminal.screen import screen_of
     from sft.wording import shown_path
 
-    board = read_json_or_none(ended.results.leaderboard("json"))
+    is_over = ended.outcome.summary.detached is None
+    board = read_json_or_none(ended.results.leaderboard("json")) if is_over else None
     if board is not None:
         screen = screen_of(sys.stdout)
         text = board_text(board, screen.width, colour=screen.colour, top=top)
@@ -242,7 +244,8 @@ def close(outcome: "RunOutcome", results: "ResultsFolder", retry: str | None = N
 
     summary = outcome.summary
     stopped = summary.stopped_by is not None
-    lines = closing_lines(outcome.facts(), Ending(results, outcome.seconds, stopped, retry))
+    ending = Ending(results, outcome.seconds, stopped, retry, summary.detached)
+    lines = closing_lines(outcome.facts(), ending)
     machine = [*outcome.unwritten, *([summary.machine] if summary.machine else [])]
     lines += [*([summary.halted] if summary.halted else []), *outcome.warnings, *machine]
     write_err("".join(f"{line}\n" for line in lines))

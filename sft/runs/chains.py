@@ -67,6 +67,8 @@ class Link:
     """Name of the folder of its try."""
     needs: tuple[int, ...] = ()
     """The places in the chain of the jobs that it needs."""
+    outside: tuple[Path, ...] = ()
+    """The folders of jobs beside the chain that it needs, of which some may not have ended."""
 
     @property
     def job(self) -> JobFolder:
@@ -163,7 +165,14 @@ class Orders:
 
 def write_chain(chain: Chain, file: Path) -> None:
     """Write a chain; its folders are relative to the file's, as a results folder may have another path elsewhere."""
-    links = [{**dataclasses.asdict(link), "folder": os.path.relpath(link.folder, file.parent)} for link in chain.links]
+    links = [
+        {
+            **dataclasses.asdict(link),
+            "folder": os.path.relpath(link.folder, file.parent),
+            "outside": [os.path.relpath(folder, file.parent) for folder in link.outside],
+        }
+        for link in chain.links
+    ]
     write_json(file, {**dataclasses.asdict(chain), "links": links, "schema": SCHEMA})
 
 
@@ -178,16 +187,20 @@ def read_chain(file: Path) -> Chain:
     record = json.loads(file.read_text("utf-8"))
     refuse_newer(file, record, SCHEMA)
     try:
-        links = tuple(
-            Link(Path(os.path.abspath(file.parent / link["folder"])), str(link["attempt"]), tuple(link["needs"]))
-            for link in record["links"]
-        )
+        links = tuple(_link(link, file.parent) for link in record["links"])
         chain = Chain(**{**_known(Chain, record), "links": links})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: is damaged ({type(error).__name__}: {error})") from None
     if not _has_its_types(chain) or any(not 0 <= need < at for at, link in enumerate(links) for need in link.needs):
         raise ValueError(f"{file}: is damaged")
     return chain
+
+
+def _link(record: dict[str, Any], folder: Path) -> Link:
+    place, *outside = (
+        Path(os.path.abspath(folder / written)) for written in (record["folder"], *record.get("outside", ()))
+    )
+    return Link(place, str(record["attempt"]), tuple(record["needs"]), tuple(outside))
 
 
 def read(path: Path, kind: type[Record]) -> Record | None:

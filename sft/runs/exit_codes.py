@@ -21,6 +21,8 @@ EXIT_CODES: dict[ErrorKind, int] = {
 }
 UNSEEN = 19
 """Of a chain in a place that does not see its file, or not all of it."""
+INCOMPLETE = 21
+"""Of a chain in which a job has no result, so that nothing starts in a queue that waits for all of it."""
 
 _KINDS = {code: kind for kind, code in EXIT_CODES.items()}  # of several kinds with one code the last
 

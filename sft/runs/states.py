@@ -1,17 +1,20 @@
 """How a job stands, judged by its files: what every view of a results folder goes by.
 
 The manifest counts before the status, because it is written when the results are there. A status says what the runner
-last knew; where no runner holds the folder's lock, `running` means that the one that wrote it was killed.
+last knew; where no runner holds the folder's lock, `running` means that the one that wrote it was killed, or that it
+left the job to a cluster, whose own files then tell.
 """
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from sft.exceptions import ErrorKind
+from sft.runs.chains import Begun, Ended, Submission, SubmittedTry, read
 from sft.runs.files import JobFolder
 from sft.runs.manifest import ListedFile, finished_files
-from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_status, stage_of
+from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_error, read_status, stage_of
 from sft.wording import one_line
 
 JobState = State | Literal["lost", "damaged"]
@@ -120,6 +123,10 @@ def standing_of(folder: JobFolder, *, is_locked: bool) -> Standing:
     status = read_status(folder.status)
     files = finished_files(folder)
     unreadable = status is None and folder.status.exists()
+    if status is not None and status.state in UNDER_WAY and not files and not is_locked:
+        told = status_on_cluster(folder, status)
+        if told is not None:
+            return Standing(told.state, told)
     tried = (status.attempt > 0) if status is not None else bool(folder.attempts())
     return Standing(derive_state(files, status, tried=tried, is_locked=is_locked), status, files, unreadable)
 
@@ -179,3 +186,46 @@ def runs_again(status: StatusRecord, stage: StageName) -> bool:
     if stage == "export":
         return True
     return not (is_own_failure(status, stage) and status.error is not None and status.error.kind in LASTING)
+
+
+def executor_of(folder: JobFolder) -> str | None:
+    """The executor that has the job of a folder, and goes on though its runner has ended; None where none has."""
+    tried = _last_try(folder)
+    return None if tried is None or read(tried.ended, Ended) is not None else _executor(tried)
+
+
+def status_on_cluster(folder: JobFolder, status: StatusRecord) -> StatusRecord | None:
+    """The status of a job that was under way when its runner ended: where it waits, where it runs, or how it ended.
+
+    Args:
+        folder: of the job, without a valid manifest.
+        status: as its runner wrote it.
+
+    Returns:
+        None where the job has ended with its runner, or nobody knows.
+    """
+    tried = _last_try(folder)
+    if tried is None or _executor(tried) is None:
+        return None
+    ended = read(tried.ended, Ended)
+    if ended is None:
+        begun = read(tried.begun, Begun)
+        state: State = "queued" if begun is None else "running"
+        return dataclasses.replace(status, state=state, pid=None if begun is None else begun.pid)
+    if not ended.was_begun:
+        return dataclasses.replace(status, state="pending")
+    error = read_error(tried.error) or ended.reason
+    if error is None or ended.stopped_by is not None:
+        return None
+    log = tried.stderr.relative_to(folder.path.parents[1 if folder.path.parent.name == "experiments" else 2])
+    return dataclasses.replace(status, state="failed", error=error, seconds=ended.seconds, log=log.as_posix())
+
+
+def _last_try(folder: JobFolder) -> SubmittedTry | None:
+    tries = folder.attempts()
+    return SubmittedTry(tries[-1].path) if tries else None
+
+
+def _executor(tried: SubmittedTry) -> str | None:
+    record = read(tried.submission, Submission)
+    return record.executor if record is not None and record.outlives_runner else None

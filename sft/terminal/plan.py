@@ -38,7 +38,8 @@ def plan_lines(
     """
     run, baselines = planned_run(plan, results, others), planned_baselines(plan, results, others)
     exports = planned_exports(plan, results, others)
-    lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_stage_lines(run), *_stage_lines(baselines)]
+    lines = [f"{len(plan.experiments)} experiments from {plan.source}", *_executor_lines(plan)]
+    lines += [*_stage_lines(run), *_stage_lines(baselines)]
     lines += _export_lines(exports, run)
     lines += ["", _saving_line(run), ""]
     lines += _experiment_lines(plan, run)
@@ -55,6 +56,13 @@ def plan_lines(
     lines += ["", "Defaults in force (what is not written in the configs):"]
     lines += default_lines(plan.experiments[:SHOWN_EXPERIMENTS])
     return [*lines, *(f"warning: {warning}" for warning in all_warnings(plan, run, results))]
+
+
+def _executor_lines(plan: GridPlan) -> Iterator[str]:
+    """Where the grid says that its stages run."""
+    if plan.executor is not None:
+        options = ", ".join(f"{name} {value}" for name, value in plan.executor.options.items())
+        yield f"  stages run on {plan.executor.name}{f' ({options})' if options else ''}"
 
 
 def _unequal_label_lines(plan: GridPlan) -> list[str]:

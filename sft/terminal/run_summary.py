@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sft.experiments.running.summary import ExperimentFacts, RunFacts, experiment_facts, failed_beside, reuse_of
+from sft.experiments.running.summary import (
+    Detached,
+    ExperimentFacts,
+    RunFacts,
+    experiment_facts,
+    failed_beside,
+    reuse_of,
+)
 from sft.experiments.upkeep.results_view import title_of
 from sft.runs.attempts import last_line
 from sft.runs.files import JobFolder, ResultsFolder
@@ -38,6 +45,9 @@ class Ending:
     command: str | None = None
     """What runs failed experiments again; None where the same command does, or nothing."""
 
+    detached: Detached | None = None
+    """What was left to a cluster."""
+
 
 def opening_line(facts: RunFacts) -> str:
     """`done 41, retry 3 (killed 2, preempted 1), new 5`: what the run finds.
@@ -66,11 +76,13 @@ def closing_lines(facts: RunFacts, ending: Ending) -> list[str]:
     lines = [
         *_failed_lines(found, ending.results),
         *_beside_lines(beside, ending.results),
-        _stages_line(facts, ending),
+        *([_stages_line(facts, ending)] if ending.detached is None else []),
     ]
     counts = Counter(item.state for item in found)
     told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state] or state == "done")
-    if ending.stopped:
+    if ending.detached is not None:
+        lines.append(_detached_line(ending.detached, counts))
+    elif ending.stopped:
         lines.append(f"stopped: {told}. Run the same command to continue.")
     else:
         lines.append(f"finished: {told}")
@@ -80,6 +92,17 @@ def closing_lines(facts: RunFacts, ending: Ending) -> list[str]:
     if ending.command is not None and is_held:
         lines.append(f"To run again what failed: {ending.command}")
     return lines
+
+
+def _detached_line(left: Detached, counts: Mapping[ExperimentState, int]) -> str:
+    """What was submitted, and what becomes of it."""
+    submitted = f"{counted(left.chains, 'chain')} with {counted(left.stages, 'stage')} submitted to {left.executor}"
+    told = [submitted if left.chains else f"nothing new to submit to {left.executor}"]
+    told += [f"{counted(left.before, 'stage')} there since before"] if left.before else []
+    told += [f"{counted(left.left_out, 'stage')} left out for now (max_pending)"] if left.left_out else []
+    done = sum(counts[state] for state in FINISHED)
+    told += [f"{counted(done, 'experiment')} done"] if done else []
+    return f"detached: {', '.join(told)}. The same command collects them and writes the board."
 
 
 def _why_again(status: StatusRecord | None) -> str | None:

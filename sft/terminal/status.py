@@ -16,7 +16,7 @@ from sft.runs.experiments import ListedExperiment
 from sft.runs.files import JobFolder
 from sft.runs.progress import read_progress
 from sft.runs.records import StatusRecord, stage_of
-from sft.runs.states import FINISHED, ORDER, UNTRIED, WITHOUT_RESULT, Standing
+from sft.runs.states import FINISHED, ORDER, UNDER_WAY, UNTRIED, WITHOUT_RESULT, Standing
 from sft.terminal.job_story import story
 from sft.wording import and_more, counted, duration, one_line, shown_path, size_text
 
@@ -52,18 +52,25 @@ def status_lines(view: ResultsView) -> list[str]:
 
 
 def _running_lines(view: ResultsView) -> Iterator[str]:
-    running = view.running()
+    on_clusters = view.on_clusters()
+    # Thousands may wait there.
+    running = [job for job in view.running() if job[2].state != "queued" or job[1].path not in on_clusters]
     if running:
         yield "Running:"
     for stage, folder, status in running:
         yield f"  {stage:<8} {one_line(name_of(folder))} {_progress_text(folder, status)}"
+    for executor, count in Counter(on_clusters.values()).items():
+        yield (
+            f"On {executor}: {counted(count, 'stage')} that no run watches; "
+            f"{_command(view, executor)} collects what has ended and takes over the rest"
+        )
 
 
 def _progress_text(folder: JobFolder, status: StatusRecord) -> str:
     progress = read_progress(folder.progress)
-    parts = []
+    parts: list[str] = []
     if progress is None:
-        parts.append("starting")
+        parts.append("starting" if status.state == "running" else status.state)
     elif progress.total:
         parts.append(f"step {progress.step}/{progress.total}")
     if progress is not None and progress.loss is not None:
@@ -130,7 +137,7 @@ def _where(view: ResultsView, item: ListedExperiment, standing: Standing) -> Pat
 def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
     if view.holder is not None:
         return
-    left = [standing for _, standing in in_grid if standing.state not in FINISHED]
+    left = [standing for _, standing in in_grid if standing.state not in (*FINISHED, *UNDER_WAY)]
     again = Counter(standing.state for standing in left if standing.is_taken_up)
     held = len(left) - again.total(), _stopped(view, view.baselines(), is_taken_up=False)
     exports = _stopped(view, view.exports(), is_taken_up=True)
@@ -151,11 +158,12 @@ def _stopped(view: ResultsView, folders: Sequence[JobFolder], *, is_taken_up: bo
     return sum(one.state in WITHOUT_RESULT and one.is_taken_up is is_taken_up for one in standings)
 
 
-def _command(view: ResultsView) -> str:
+def _command(view: ResultsView, executor: str | None = None) -> str:
+    """What runs the grid again, on the executor that has some of it."""
     if view.source is None or view.source == PYTHON_SOURCE:
         return "the same run again"
     words = ["sft", "run-experiments", view.source, "--results-path", shown_path(view.results.path)]
-    return shlex.join(words)
+    return shlex.join([*words, *([] if executor is None else ["--executor", executor])])
 
 
 def verification_lines(verified: "Verification") -> list[str]:

@@ -5,6 +5,7 @@ try, and what the runner wants of it comes from there, because between the two t
 need live as long as the other.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -16,36 +17,33 @@ from typing import cast
 
 from sft.exceptions import SftError
 from sft.experiments.executors import make_executor
-from sft.experiments.executors.protocol import (
-    Executor,
-    ExecutorOptions,
-    Handle,
-    JobAttempt,
-    Outcome,
-    Request,
-    StartChoice,
-)
+from sft.experiments.executors.options import ExecutorOptions, StartChoice
+from sft.experiments.executors.protocol import Executor, Handle, JobAttempt, Outcome, Request
 from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
 from sft.processes.signals import STOPPED_EXIT_CODE, StopSignals
 from sft.processes.visible_gpus import VISIBLE_GPUS
 from sft.runs.atomic import write_json
-from sft.runs.chains import Begun, Chain, Ended, Link, Orders, read, read_chain
-from sft.runs.exit_codes import UNSEEN, exit_code_of
+from sft.runs.chains import Begun, Chain, Ended, Link, Orders, SubmittedTry, read, read_chain
+from sft.runs.exit_codes import INCOMPLETE, UNSEEN, exit_code_of
+from sft.runs.files import JobFolder
+from sft.runs.manifest import is_done
 from sft.runs.records import LOADING_STAGES, read_job, write_record
 
 LOOK_SECONDS = 1.0
 """Between two looks for orders."""
+PATIENCE_SECONDS = 60.0
+"""How long the results of a job that ran elsewhere may take to appear on a network disk."""
 
 
 def run_chain(file: Path) -> int:
-    """Run the jobs of a chain; 0, also where some failed: how each ended stands in the folder of its try.
+    """Run the jobs of a chain; how each ended stands in the folder of its try.
 
     Args:
         file: as `write_chain` left it.
 
     Returns:
-        The exit code; `UNSEEN` where this place does not see the files.
+        The exit code: 0 where every job has its results, `UNSEEN` where this place does not see the files.
     """
     try:
         chain = read_chain(file)
@@ -73,7 +71,9 @@ def run_chain(file: Path) -> int:
             course.run()
         finally:
             executor.close()
-    return 0 if signals.first is None else STOPPED_EXIT_CODE
+    if signals.first is not None:
+        return STOPPED_EXIT_CODE
+    return 0 if course.is_whole else INCOMPLETE
 
 
 def show_sight(file: Path) -> int:
@@ -109,6 +109,11 @@ class _Course:
     done: set[int] = field(default_factory=set)
     """Places of the jobs that left results."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every job left results."""
+        return len(self.done) == len(self.chain.links)
+
     def run(self) -> None:
         """Run what can be run, in order."""
         for place, link in enumerate(self.chain.links):
@@ -132,7 +137,8 @@ class _Course:
         orders = read(link.tried.orders, Orders)
         is_wanted = orders is None or orders.grace is None
         is_wanted = is_wanted and not _is_given_up(link)
-        if self.signals.first is not None or not is_wanted or not self.done.issuperset(link.needs):
+        lacks = not self.done.issuperset(link.needs)
+        if self.signals.first is not None or not is_wanted or lacks or not self._has_outside(link):
             return self._not_begun(place)
         return self._run(link)
 
@@ -142,6 +148,19 @@ class _Course:
         """
         by = None if self.signals.first is None else self.signals.first.name
         return Ended(STOPPED_EXIT_CODE, was_begun=by is not None and place == 0, stopped_by=by)
+
+    def _has_outside(self, link: Link) -> bool:
+        """Whether all is there that a job needs of other chains; a disk may show it some time after it was written."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not all(is_done(JobFolder(folder)) for folder in link.outside):
+            for folder in link.outside:
+                with contextlib.suppress(OSError):  # a network disk looks anew for files in a folder that is listed
+                    os.listdir(folder)
+            is_late = time.monotonic() >= deadline or self.signals.first is not None
+            if is_late or any(_failed(JobFolder(folder)) for folder in link.outside):
+                return False
+            self.executor.ended(LOOK_SECONDS)
+        return True
 
     def _run(self, link: Link) -> Ended:
         record = read_job(link.job.job)
@@ -160,6 +179,12 @@ class _Course:
             self.executor.ended(LOOK_SECONDS if told.pid is not None else 0.05)
             watch.heed()
         return _ended(outcome, watch.stopped_by, time.monotonic() - began)
+
+
+def _failed(folder: JobFolder) -> bool:
+    """Whether the last try of a job says that it ended without a result."""
+    ended = [read(SubmittedTry(attempt.path).ended, Ended) for attempt in folder.attempts()[-1:]]
+    return any(found is not None and (found.code != 0 or not found.was_begun) for found in ended)
 
 
 def _begun(job: Handle, before: Begun | None, link: Link) -> Begun:

@@ -80,7 +80,7 @@ def _run(results: ResultsFolder, spec: dict[str, Any]) -> RunOutcome:
 
 def _executor(results: ResultsFolder, spec: dict[str, Any], settings: RunSettings, jobs: list[PlannedJob]) -> Any:
     say = display_for().say
-    if settings.executor == "local":
+    if settings.executor in (None, "local"):
         return LocalExecutor(settings, say, _machine(spec))
     if settings.executor == "processes":
         sys.path.append(str(Path(__file__).resolve().parents[2]))  # this file is run by its path

@@ -6,14 +6,16 @@ from pathlib import Path
 from sft.experiments.executors.chains.cluster import NoAnswer, Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.handle import Submission
-from sft.experiments.executors.protocol import ExecutorOptions, Lease, Request
+from sft.experiments.executors.options import ExecutorOptions
+from sft.experiments.executors.protocol import Lease, Request
 from sft.experiments.running.runner import Runner
 from sft.experiments.running.schedule import workload
 from sft.experiments.running.settings import RunSettings, Surroundings
 from sft.experiments.running.summary import RunSummary
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.chains import Begun, Chain, Ended, Link, read_chain
-from sft.runs.files import ResultsFolder
+from sft.runs.files import JobFolder, ResultsFolder
+from sft.runs.manifest import is_done
 from sft.runs.records import write_record
 from tests.support.fake_executor import Play, Shown, succeed
 
@@ -26,7 +28,7 @@ class FakeCluster:
     outlives_runner = True
     places: Mapping[str, str] | None = None
     gpus = 0
-    at_once = 100
+    at_once: float = 100
     threads = 1
 
     def __init__(self, plays: Mapping[str, Play] | None = None, *, waits: bool = False) -> None:
@@ -45,6 +47,7 @@ class FakeCluster:
         self.cancellations: list[int] = []
         """How many each call was about."""
         self.seen: dict[str, Seen] = {}
+        self.ended_well: dict[str, bool] = {}
         self.silent: list[str] = []
         """Questions that get no answer, one each time it is asked; `submit!` is done all the same."""
         self.sights: list[Callable[[Path], Seen | None]] = []
@@ -79,11 +82,14 @@ class FakeCluster:
 
     def run(self, identity: str) -> None:
         """Give a chain its place."""
+        if any(self.ended_well.get(before) is not True for before in self.requests[int(identity)].after):
+            self.seen[identity] = Seen("ended", is_hopeless=True)
+            return
         self.seen[identity] = Seen("running")
         done: set[int] = set()
         chain = self.chains[int(identity)]
         for place, link in enumerate(chain.links):
-            if not done.issuperset(link.needs):
+            if not done.issuperset(link.needs) or not all(is_done(JobFolder(folder)) for folder in link.outside):
                 write_record(link.tried.ended, Ended(75, was_begun=False))
                 continue
             code = self._play(link)
@@ -92,7 +98,13 @@ class FakeCluster:
             write_record(link.tried.ended, Ended(code))
             if code == 0:
                 done.add(place)
+        self.ended_well[identity] = len(done) == len(chain.links)
         self.seen[identity] = Seen("ended")
+
+    def run_all(self) -> None:
+        """Give every chain that waits its place, in order."""
+        for identity in [identity for identity, seen in self.seen.items() if seen.standing == "queued"]:
+            self.run(identity)
 
     def _play(self, link: Link) -> int | None:
         write_record(link.tried.begun, Begun("node", 4711, "fresh", 1, None))

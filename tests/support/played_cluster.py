@@ -74,6 +74,8 @@ class PlayedCluster:
     """Chains start in the order in which they came, each as soon as it has waited and a place is free."""
 
     takes_chains = True
+    outlives_runner = False
+    is_settled = True
 
     def __init__(self, course: Course, leave_result: Callable[[JobFolder], None]) -> None:
         """
@@ -121,6 +123,9 @@ class PlayedCluster:
 
     def adopt(self, _job: JobAttempt) -> None:
         """Nothing runs from before."""
+
+    def detach(self) -> Sequence[PlayedHandle]:
+        return ()
 
     def ended(self, _timeout: float) -> Sequence[PlayedHandle]:
         """All that ends at the next moment at which something does, at once."""

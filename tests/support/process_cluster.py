@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
-from sft.experiments.executors.protocol import ExecutorOptions, Request
+from sft.experiments.executors.options import ExecutorOptions
+from sft.experiments.executors.protocol import Request
 
 PATIENCE = 2.0
 

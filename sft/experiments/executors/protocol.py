@@ -5,7 +5,7 @@ A new executor is a folder beside `local` and a line in `executor_registry`.
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
@@ -13,45 +13,11 @@ from sft.runs.files import AttemptFolder, JobFolder
 from sft.runs.records import ErrorRecord, StartMode, UnderWay
 
 if TYPE_CHECKING:
+    from sft.experiments.executors.options import ExecutorOptions
     from sft.pipeline.jobs import PlannedJob  # workers import this module, and nothing that plans
 
-StartChoice = Literal["auto", "warm", "fresh"]
 EndedAs = Literal["failed", "timeout", "preempted", "interrupted"]
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class ExecutorOptions:
-    """What a user says of the machine and of how processes start on it."""
-
-    executor: str = "local"
-    """Where stages run, a name of `executor_registry`."""
-
-    executor_options: Mapping[str, str] = field(default_factory=dict)
-    """Options of that executor, by name."""
-
-    grace: float = 30.0
-    """Seconds between the request to stop and SIGKILL."""
-
-    jobs: int | None = None
-    """Stages that run at the same time, with GPUs those that use some; default one per GPU slot, 1 on a CPU."""
-
-    gpus: str = "all"
-    """`all`, `none`, or indices such as `0,1` among those that CUDA_VISIBLE_DEVICES allows."""
-
-    jobs_per_gpu: int = 1
-    """Stages that share a GPU."""
-
-    start: StartChoice = "auto"
-    """How processes start: forked from a preloaded server, fresh, or warm where that is safe."""
-
-    start_timeout: float | None = None
-    """Seconds that the imports of a stage's process, or of the server of warm starts, may take; default 1200 for the
-    first process of each stage, then five times what that took, at least 120."""
-
-    fork_timeout: float | None = None
-    """Seconds that a process forked by the server may take to its first line; default five times what the server or
-    the first fork of the stage took, at least 20."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +36,10 @@ class Request:
 
     seconds: float | None = None
     """How long it is expected to run; None where nobody knows, or no executor asks."""
+
+    after: tuple[str, ...] = ()
+    """What a cluster calls the submissions that must have ended with exit code 0 before it starts; where one ends
+    otherwise, it never does. An executor of chains fills it in."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +174,16 @@ class Executor(Protocol):
         """Whether jobs that need each other may be submitted together, to run one after the other in one place."""
         ...
 
+    @property
+    def outlives_runner(self) -> bool:
+        """Whether what was submitted goes on when the runner has ended."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was submitted, and has not ended, waits or runs for certain."""
+        ...
+
     def expect(self, jobs: Sequence["PlannedJob"]) -> None:
         """Be told of all jobs of a run, before the first is submitted and before anything is written.
 
@@ -244,7 +224,8 @@ class Executor(Protocol):
 
         Args:
             chain: the jobs; one where the executor takes no chains. A job of which another one of the chain failed
-                that it needs is left out.
+                that it needs is left out. Those that need jobs of chains that were submitted before start when these
+                have ended well.
             request: what `startable` found room for.
 
         Returns:
@@ -274,12 +255,20 @@ class Executor(Protocol):
         """
         ...
 
+    def detach(self) -> Sequence[Handle]:
+        """Leave what was submitted to itself, in place of `close`; only where it outlives the runner.
+
+        Returns:
+            What was not taken, so that it is to be submitted anew.
+        """
+        ...
+
     def close(self) -> None:
         """End everything that still runs."""
         ...
 
 
-MakeExecutor = Callable[[ExecutorOptions, Callable[[str], None]], Executor]
+MakeExecutor = Callable[["ExecutorOptions", Callable[[str], None]], Executor]
 """An entry of the registry: takes the options, and what shows a line to the user."""
 
 

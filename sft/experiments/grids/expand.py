@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sft.exceptions import UserError
+from sft.registry import nearest
 from sft.wording import json_kind
 
 MAX_EXPERIMENTS = 10_000
 SHOWN_NAMES = 5
+BESIDE_CONFIGS = ("executor",)
+"""What a grid may say beside its configs."""
 REQUIRED = frozenset({"dataset", "model", "prompting"})
 """Keys by which a config is known where a map of configs is taken for one."""
 
@@ -70,9 +73,11 @@ def _entries(value: Any, stem: str) -> list[tuple[str, Any]]:
                 f"{named[0]!r} is a config in a map without configs; write {{configs: {{...}}}} around the map"
             )
         return [(_written_name(value, stem), value)] if value else []
-    others = sorted(set(value) - {"configs"})
+    others = sorted(set(value) - {"configs", *BESIDE_CONFIGS})
     if others:
-        raise UserError(f"unknown key beside configs: {', '.join(others)}; move it into the configs")
+        hint = nearest(others[0], BESIDE_CONFIGS)
+        advice = f"did you mean {hint}?" if hint else "move it into the configs"
+        raise UserError(f"unknown key beside configs: {', '.join(others)}; {advice}")
     if not isinstance(value["configs"], dict):
         raise UserError(f"configs: must be a map from names to configs, got {json_kind(value['configs'])}")
     return list(value["configs"].items())

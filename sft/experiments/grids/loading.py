@@ -38,6 +38,8 @@ class RawGrid:
     folder: Path
     """What its local paths are relative to."""
     warnings: tuple[str, ...] = ()
+    executor: Any = None
+    """What is written of the executor beside the configs; None where nothing is."""
 
 
 def load_grid(grid: "str | Path | Mapping[str, Any] | list[Any]", options: GridOptions) -> RawGrid:
@@ -62,7 +64,8 @@ def load_grid(grid: "str | Path | Mapping[str, Any] | list[Any]", options: GridO
         configs, filled = fill_seed(configs, options.random_seed)
         if not filled:
             warnings.append(f"--random-seed {options.random_seed} has no effect: every experiment has its own seed")
-    return RawGrid(configs=configs, source=source, folder=folder.resolve(), warnings=tuple(warnings))
+    executor = value.get("executor") if isinstance(value, Mapping) and "configs" in value else None
+    return RawGrid(configs, source, folder.resolve(), tuple(warnings), executor)
 
 
 def load_one(grid: str | Path | Mapping[str, Any] | list[Any], options: GridOptions) -> RawGrid:

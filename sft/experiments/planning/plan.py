@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sft.config.experiment import ExperimentConfig
 from sft.data.profile.profile import DataProfile
+from sft.experiments.executors.choice import ExecutorChoice
 from sft.experiments.planning.checks.data import DataFacts
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import StageKeys
@@ -33,6 +34,8 @@ class GridPlan:
     warnings: tuple[str, ...]
     data: tuple[DataProfile, ...] = ()
     """What is known of each distinct data section, where it was looked at."""
+    executor: ExecutorChoice | None = None
+    """Where the grid says that its stages run; in no key."""
 
     def named(self) -> dict[str, PlannedExperiment]:
         """The experiments by name."""

@@ -10,7 +10,7 @@ from sft.config.older_keys import instead_of
 from sft.data.profile.profile import DataProfile
 from sft.exceptions import InvalidExperiments, MachineError
 from sft.experiments.executors import make_executor
-from sft.experiments.executors.protocol import ExecutorOptions
+from sft.experiments.executors.options import ExecutorOptions
 from sft.experiments.planning.new_rows_hints import finished_trainings, new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import version_warnings
@@ -49,6 +49,7 @@ def plan_record(
     return {
         "grid": plan.source,
         "results": str(results.path),
+        "executor": None if plan.executor is None else dataclasses.asdict(plan.executor),
         "findings": [],
         "counts": {stage: dataclasses.asdict(counts) for stage, counts in counts.items()},
         "experiments": [_experiment(planned, run, results, reasons) for planned in plan.experiments],
@@ -70,7 +71,8 @@ def refused_record(error: InvalidExperiments, results: ResultsFolder) -> dict[st
     """The same of a grid that cannot be run: its findings, and nothing else."""
     lists = ("experiments", "baselines", "exports", "no_effect", "as_by_default", "warnings", "data")
     empty: dict[str, Any] = {"counts": {}, **{key: [] for key in lists}}
-    return {"grid": error.source, "results": str(results.path), "findings": list(error.findings), **empty}
+    source = {"grid": error.source, "results": str(results.path), "executor": None}
+    return {**source, "findings": list(error.findings), **empty}
 
 
 def all_warnings(plan: GridPlan, run: PlannedRun, results: ResultsFolder) -> list[str]:

@@ -10,6 +10,7 @@ from sft.config.experiment import ExperimentConfig
 from sft.config.findings import Finding, invalid
 from sft.config.reading import read_experiment
 from sft.exceptions import MachineError, UserError
+from sft.experiments.executors.choice import read_choice
 from sft.experiments.grids.loading import RawGrid
 from sft.experiments.planning.adapter_as_model import PATH as MODEL_NAME
 from sft.experiments.planning.adapter_as_model import with_base
@@ -51,6 +52,7 @@ def plan_grid(
         with_profiles: whether the data is looked at as well, which takes one pass over the rows of each data section.
 
     Raises:
+        UserError: the grid names an executor, or an option of one, that is none.
         InvalidExperiments: all that is wrong, of all experiments.
         MachineError: the hub is needed and cannot be reached.
     """
@@ -94,6 +96,7 @@ def _plan(
         pinned=contents.pinned,
         warnings=(*grid.warnings, *plan_warnings(experiments, ids)),
         data=profiles.profiles(told.answers),
+        executor=read_choice(grid.executor),
     )
 
 

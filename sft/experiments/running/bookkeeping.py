@@ -61,6 +61,7 @@ class Ledger:
         self._results = results
         self._display = display
         self._retry_failed = settings.retry_failed
+        self._looks_ahead = settings.detach
         self._around = surroundings
         self._changed = changed
         self._policy = RetryPolicy(settings.retries, settings.on_oom, surroundings.backoff_seconds)
@@ -85,7 +86,8 @@ class Ledger:
         self._summary.reused = work.idle
         earlier = look_back(needed, retry_failed=self._retry_failed)
         self._tries = earlier.tries
-        self._schedule = Schedule(by_priority(work.experiments, needed, self._around.cost))
+        order = by_priority(work.experiments, needed, self._around.cost)
+        self._schedule = Schedule(order, looks_ahead=self._looks_ahead)
         self._display.began(work)
         if needed:
             self._display.opened(RunFacts(work.experiments, needed, earlier.statuses, frozenset(earlier.left)))
@@ -175,6 +177,7 @@ class Ledger:
             self._schedule.finish(job)
             self._tell(job, status)
             return
+        self._schedule.stop(job)
         retry = None if end is None else self._policy.next_try(self.tries_of(job), end, self._can_shrink(job))
         if retry is not None:
             self._tries[job.folder.path] = retry.tries

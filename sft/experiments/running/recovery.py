@@ -7,16 +7,19 @@ replaced, goes to the trash.
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from sft.experiments.running.log_files import Logs, LogSize
+from sft.experiments.running.settings import masking
 from sft.runs.atomic import TEMPORARY_PREFIX
-from sft.runs.chains import Submission, SubmittedTry, read
+from sft.runs.chains import Ended, Submission, SubmittedTry, read
 from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JOB_STAGES, State, read_status, write_record
-from sft.runs.states import LOST, UNDER_WAY, standing_of
+from sft.runs.states import UNDER_WAY, standing_of
 from sft.wording import shown_path
 
 SETTLED_SECONDS = 60.0
@@ -93,13 +96,17 @@ def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say:
 
 
 def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> None:
-    """Say of a stage whose runner was killed that it does not run, where nothing else will say so."""
+    """Say how a stage ended whose runner was killed or left it to a cluster, where nothing else will say so."""
     status = read_status(folder.status)
     if status is None or status.state not in UNDER_WAY or _goes_on(folder):
         return
-    found = standing_of(folder, is_locked=False).state
-    state: State = "interrupted" if found == "lost" else "predicted" if found == "predicted" else "done"
-    closed = dataclasses.replace(status, state=state, error=LOST if found == "lost" else None, ended=utc_now())
+    found = standing_of(folder, is_locked=False)
+    state: State = "interrupted" if found.state == "lost" or found.state == "damaged" else found.state
+    closed = dataclasses.replace(found.status or status, state=state, error=found.error, ended=utc_now())
+    for attempt in folder.attempts():
+        Logs(attempt, LogSize()).close(masking(os.environ))
+        told = read(SubmittedTry(attempt.path).ended, Ended)
+        closed = closed if told is None else dataclasses.replace(closed, seconds=told.seconds)
     write_record(folder.status, closed)
     job = folder.path.relative_to(results.path).as_posix()
     log.append(job, closed.stage, closed.state, closed.attempt, None if closed.error is None else closed.error.kind)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sft.exceptions import MACHINE_ERRNOS, NO_SPACE_ERRNOS, SftError
+from sft.experiments.executors.options import LOCAL
 from sft.experiments.executors.protocol import Executor, Handle, JobAttempt, Outcome, Request
 from sft.experiments.running.attempt import ActiveJob, Limits, Watch, judge, log_of, placed, prepare
 from sft.experiments.running.board_refresh import BoardRefresh, StartBoard
@@ -59,6 +60,8 @@ class Runner:
         """No job that runs is over a limit before."""
         self._asked_grace = float("inf")
         """Within which everything was asked to end; infinite before that."""
+        self._handed: dict[Path, Path] = {}
+        """The folders of the jobs that were submitted, and of the first try of their chain."""
 
     def run(self, work: Workload) -> RunSummary:
         """Run what is to be done, each job after those it needs.
@@ -73,8 +76,15 @@ class Runner:
                 for job in earlier.lost:
                     self._close_lost(job)
                 self._loop()
-                return self._ledger.close(self._stops.first)
+                if self._settings.detach:
+                    self._take_refused()
+                summary = self._ledger.close(self._stops.first)
+                if self._active:
+                    summary.leave(self._settings.executor or LOCAL, self._handed, self._active, work.needed)
+                return summary
             except SftError:
+                if self._settings.detach:
+                    self._executor.detach()
                 raise
             except Exception as error:
                 if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
@@ -91,7 +101,7 @@ class Runner:
             require_in_place(self._results.path)
             self._ledger.wake(time.monotonic())
             self._start_what_can()
-            if not self._active and not self._has_more():
+            if self._may_leave or (not self._active and not self._has_more()):
                 return
             ended = self._executor.ended(self._seconds_to_wait())
             if not self._stops.heeded:
@@ -107,6 +117,22 @@ class Runner:
     @property
     def _is_stopping(self) -> bool:
         return self._stops.first is not None or self._ledger.halt.reason is not None
+
+    @property
+    def _may_leave(self) -> bool:
+        """Whether nobody is needed until something ends on the cluster; whoever stops a run waits for its end."""
+        if not self._settings.detach or self._stops.first is not None or not self._executor.is_settled:
+            return False
+        waits = self._ledger.next_due < float("inf") or self._ledger.ready
+        return self._ledger.halt.reason is not None or not waits or self._executor.capacity().is_full
+
+    def _take_refused(self) -> None:
+        """Leave what was submitted to itself, and take back what the cluster did not take."""
+        for handle in self._executor.detach():
+            path = handle.job.folder.path
+            self._handed.pop(path, None)
+            active = self._active.pop(path)
+            self._ledger.take_back(active.job, active.status)
 
     def _has_more(self) -> bool:
         """Whether something is to start later, though nothing runs now."""
@@ -140,6 +166,8 @@ class Runner:
     def _start_what_can(self) -> None:
         if self._is_stopping or not self._ledger.ready or self._executor.capacity().is_full:
             return  # without a look at thousands that wait
+        if self._settings.detach and not self._executor.is_settled:
+            return  # what earlier runs submitted may have failed, and what needs it would be submitted in vain
         for job in self._executor.startable(self._ledger.ready, self._request):
             self._start(job)
             if self._is_stopping:
@@ -159,6 +187,7 @@ class Runner:
         chain = self._ledger.chain(job) if self._executor.takes_chains else [job]
         try:
             links = [self._prepared(link) for link in chain]
+            statuses = [self._queued(planned, link) for planned, link in zip(chain, links, strict=True)]
             handles = self._executor.submit(links, self._request_of(chain))
         except OSError as error:
             if error.errno not in NO_SPACE_ERRNOS:
@@ -168,11 +197,18 @@ class Runner:
             status = StatusRecord("failed", job.record.stage, error=no_space)
             self._ledger.refuse(job, dataclasses.replace(status, memory_step=self._ledger.tries_of(job).memory_step))
             return
-        queued = utc_now()
-        for link, handle in zip(chain, handles, strict=True):
-            memory_step = self._ledger.tries_of(link).memory_step
-            status = StatusRecord("queued", link.record.stage, number_of(handle.job.attempt), memory_step=memory_step)
-            self._take(link, handle, placed(dataclasses.replace(status, queued=queued), handle))
+        self._handed |= dict.fromkeys((link.folder.path for link in chain), links[0].attempt.path)
+        for link, handle, status in zip(chain, handles, statuses, strict=True):
+            self._take(link, handle, placed(status, handle), status)
+
+    def _queued(self, job: PlannedJob, link: JobAttempt) -> StatusRecord:
+        """Its status as it is submitted; on a cluster it is written before, so that no crash hides what was."""
+        memory_step = self._ledger.tries_of(job).memory_step
+        status = StatusRecord("queued", job.record.stage, number_of(link.attempt), memory_step=memory_step)
+        status = dataclasses.replace(status, queued=utc_now(), start="fresh")
+        if self._executor.takes_chains:
+            self._ledger.started(job, status)
+        return status
 
     def _prepared(self, job: PlannedJob) -> JobAttempt:
         self._ledger.make_room(job)
@@ -193,13 +229,16 @@ class Runner:
             seconds=sum(known) if len(known) == len(costs) else None,
         )
 
-    def _take(self, job: PlannedJob, handle: Handle, status: StatusRecord) -> None:
-        """Look after a job that was submitted."""
+    def _take(self, job: PlannedJob, handle: Handle, status: StatusRecord, told: StatusRecord | None = None) -> None:
+        """Look after a job that was submitted, of which `told` may be written already."""
         watch = Watch(self._limits, job.record.stage, time.monotonic())
         logs = Logs(handle.job.attempt, self._around.log_size)
         active = self._active[job.folder.path] = ActiveJob(job, handle, status, watch, logs)
         self._next_limit = min(self._next_limit, active.deadline)
-        self._ledger.started(job, status)
+        if told is None or not self._executor.takes_chains:
+            self._ledger.started(job, status)
+        elif status != told:
+            self._ledger.updated(job, status, told)
 
     def _adopt(self, job: PlannedJob) -> bool:
         """Take over a job that an earlier run submitted, where it still runs; whether it does."""

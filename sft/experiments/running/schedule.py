@@ -157,8 +157,15 @@ class _Ready(Sequence[PlannedJob]):
 class Schedule:
     """The jobs of a run on their way: which may start now, and what an end means for the others."""
 
-    def __init__(self, jobs: Sequence[PlannedJob]) -> None:
-        """Take the jobs in order of priority; needs that are not among them are finished."""
+    def __init__(self, jobs: Sequence[PlannedJob], *, looks_ahead: bool = False) -> None:
+        """Nothing is started yet.
+
+        Args:
+            jobs: in order of priority; needs that are not among them are finished.
+            looks_ahead: whether a job may start as soon as all that it needs has been started.
+        """
+        self._looks_ahead = looks_ahead
+        self._started: set[Path] = set()
         self._jobs = {job.folder.path: job for job in jobs}
         self._place = {path: place for place, path in enumerate(self._jobs)}
         self._unmet = {path: set(direct_needs(job, self._jobs)) for path, job in self._jobs.items()}
@@ -195,18 +202,42 @@ class Schedule:
     def start(self, job: PlannedJob) -> None:
         """Take a job out of the ready ones, or out of those that wait."""
         path = job.folder.path
-        turn = self._turns.pop(path, None)
-        if turn is None and self._unmet.get(path):
+        self._withdraw(path)
+        self._started.add(path)
+        if self._unmet.get(path):
             self._ahead.add(path)
+        for follower in self._followers.get(path, ()) if self._looks_ahead else ():
+            self._look_ahead(follower)
+
+    def _withdraw(self, path: Path) -> None:
+        """Take a job out of the ready ones, if it is there."""
+        turn = self._turns.pop(path, None)
         if turn is not None:
             del self._ready[bisect.bisect_left(self._ready, (turn, self._place[path]), key=lambda entry: entry[:2])]
+
+    def _look_ahead(self, path: Path) -> None:
+        """Make a job ready of which all that it needs has been started."""
+        unmet = self._unmet.get(path)
+        is_open = path not in self._turns and path not in self._started
+        if self._looks_ahead and unmet and is_open and unmet <= self._started:
+            self.put_back(self._jobs[path])
 
     def take_back(self, job: PlannedJob) -> None:
         """A job that was started together with others was not begun; it waits for what it needs as before."""
         path = job.folder.path
         self._ahead.discard(path)
+        self.stop(job)
         if path in self._unmet and not self._unmet[path]:
             self.put_back(job)
+        self._look_ahead(path)
+
+    def stop(self, job: PlannedJob) -> None:
+        """A started job runs no more and is not done: what was ready only because it had been started waits again."""
+        path = job.folder.path
+        self._started.discard(path)
+        for follower in self._followers.get(path, ()) if self._looks_ahead else ():
+            if self._unmet.get(follower):
+                self._withdraw(follower)
 
     def put_back(self, job: PlannedJob, turn: int = 0) -> None:
         """Make a started job ready again.
@@ -216,6 +247,7 @@ class Schedule:
             turn: 0 for its own place; a higher one after all jobs with a lower one.
         """
         path = job.folder.path
+        self.stop(job)
         self._turns[path] = turn
         bisect.insort(self._ready, (turn, self._place[path], self._jobs[path]), key=lambda entry: entry[:2])
 
@@ -225,7 +257,7 @@ class Schedule:
             unmet = self._unmet.get(follower)
             if unmet and job.folder.path in unmet:
                 unmet.remove(job.folder.path)
-                if not unmet and follower not in self._ahead:
+                if not unmet and follower not in self._ahead and follower not in self._turns:
                     self.put_back(self._jobs[follower])
 
     def fail(self, job: PlannedJob) -> list[PlannedJob]:
@@ -235,6 +267,7 @@ class Schedule:
         while waiting:
             for follower in self._followers.get(waiting.pop(), ()):
                 if self._unmet.pop(follower, None):
+                    self._withdraw(follower)
                     lost.append(self._jobs[follower])
                     waiting.append(follower)
         return lost

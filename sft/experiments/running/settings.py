@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sft.exceptions import UserError
-from sft.experiments.executors.protocol import ExecutorOptions, StartChoice
+from sft.experiments.executors.options import ExecutorOptions, StartChoice
 from sft.experiments.running.log_files import LogSize
 from sft.experiments.running.schedule import CostOf, unknown_cost
 from sft.pipeline.jobs import Goal, PlannedJob

@@ -11,6 +11,21 @@ from sft.runs.records import StatusRecord
 from sft.runs.states import FAILED, FINISHED, STOPPED, WAITING, ExperimentState
 
 
+@dataclass(frozen=True)
+class Detached:
+    """What a run left to a cluster when it ended on purpose before its jobs had."""
+
+    executor: str
+    chains: int
+    """Submitted by this run."""
+    stages: int
+    """In those chains."""
+    before: int
+    """Stages that earlier runs submitted and that have not ended."""
+    left_out: int
+    """Stages that were not submitted, because as many wait or run as may."""
+
+
 @dataclass
 class RunSummary:
     """Jobs by their folders."""
@@ -35,6 +50,25 @@ class RunSummary:
 
     machine: str | None = None
     """What the machine must change, in one line, where that is what went wrong."""
+
+    detached: Detached | None = None
+    """What was left to a cluster; None where nothing was."""
+
+    def leave(
+        self, executor: str, handed: Mapping[Path, Path], active: Collection[Path], needed: Collection[Path]
+    ) -> None:
+        """Take note of what was left to a cluster.
+
+        Args:
+            executor: its name.
+            handed: the folders of the jobs that this run submitted, and of the first try of their chain.
+            active: those of the jobs that wait or run.
+            needed: those of all jobs that were to be done.
+        """
+        over = {*active, *self.finished, *self.failed}
+        before = sum(path not in handed for path in active)
+        left_out = sum(path not in over for path in needed)
+        self.detached = Detached(executor, len(set(handed.values())), len(handed), before, left_out)
 
     @property
     def finished(self) -> frozenset[Path]:

@@ -19,7 +19,7 @@ from sft.runs.experiments import ListedExperiment, grid_entries
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import is_starting, lock_holder, locked
 from sft.runs.records import StatusRecord, read_job, read_json_or_none, write_record
-from sft.runs.states import FINISHED
+from sft.runs.states import FINISHED, UNDER_WAY, Standing
 from sft.wording import and_more, counted, shown_path, size_text
 
 SHOWN = 50
@@ -142,12 +142,14 @@ def cleaning_lines(view: ResultsView, cleaning: Cleaning, *, deleted: bool) -> l
 
 
 def _needed(view: ResultsView) -> set[Path] | None:
-    """The jobs that the grid, or anything unfinished of an active run, refers to; None where that is unknown."""
+    """The jobs that the grid, or anything unfinished of an active run or on a cluster, refers to; None where that is
+    unknown.
+    """
     if grid_entries(view.results) is None:
         return None
     needed: set[Path] = set()
     for item in view.experiments:
-        is_open = view.holder is not None and view.standings.of_experiment(item).state not in FINISHED
+        is_open = _is_open(view, view.standings.of_experiment(item))
         if not item.in_grid and not is_open:
             continue
         if not item.stages:
@@ -157,9 +159,14 @@ def _needed(view: ResultsView) -> set[Path] | None:
         needed |= {folder.path for folder in item.exports}
         needed |= _started_from(view.results, item.config, item.folder)
     for _, folder in view.jobs():
-        if view.holder is not None and view.standings.of(folder).state not in FINISHED:
+        if _is_open(view, view.standings.of(folder)):
             needed |= {folder.path, *_inputs(folder)}
     return needed
+
+
+def _is_open(view: ResultsView, standing: Standing) -> bool:
+    """Whether something may be written or read for what stands so, by a run that is active or on a cluster."""
+    return standing.state in UNDER_WAY or (view.holder is not None and standing.state not in FINISHED)
 
 
 def _inputs(folder: JobFolder) -> Iterator[Path]:
@@ -189,7 +196,8 @@ def _leftovers(view: ResultsView, gone: set[Path]) -> list[Path]:
     """Scratch folders of tries, what grew in tries of stages that are done, temporary files elsewhere."""
     folders = []
     for _, folder in view.jobs():
-        if folder.path not in gone and is_within(view.results, folder.job):
+        is_idle = view.standings.of(folder).state not in UNDER_WAY
+        if folder.path not in gone and is_within(view.results, folder.job) and is_idle:
             folders += [attempt.work for attempt in folder.attempts() if _holds_something(attempt.work)]
             has_ended = view.standings.of(folder).state in (*FINISHED, "pruned")
             grown = (folder.checkpoints, *(attempt.out for attempt in folder.attempts()))

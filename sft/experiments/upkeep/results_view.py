@@ -12,7 +12,7 @@ from sft.runs.experiments import ListedExperiment, Standings, listed_experiments
 from sft.runs.files import ID_DIGITS, JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder
 from sft.runs.records import JOB_STAGES, StageName, StatusRecord, read_job, read_json_or_none
-from sft.runs.states import UNDER_WAY
+from sft.runs.states import UNDER_WAY, executor_of
 from sft.wording import shown_path, some
 
 SHOWN = 10
@@ -53,6 +53,13 @@ class ResultsView:
             for stage, folder, standing in found
             if standing.state in UNDER_WAY and standing.status is not None
         ]
+
+    def on_clusters(self) -> dict[Path, str]:
+        """Folders of jobs that a cluster has though no run is active, each with its executor."""
+        if self.holder is not None:
+            return {}
+        found = {folder.path: executor_of(folder) for _, folder, _ in self.running()}
+        return {path: executor for path, executor in found.items() if executor is not None}
 
     def baselines(self) -> list[JobFolder]:
         """Those of the grid's experiments, each once."""

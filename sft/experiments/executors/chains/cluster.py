@@ -32,6 +32,13 @@ class Seen:
     """Why it has no place yet, in the words of the cluster."""
     needs_person: bool = False
     """Whether it will have none before somebody acts."""
+    is_hopeless: bool = False
+    """Whether it ended because what it waited for did not end well; no process of it was started."""
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the cluster said why it ended it, so that no word of its own is to come."""
+        return self.error is not None or self.is_hopeless
 
     def outcome(self, code: int, unexplained: ErrorRecord) -> Outcome:
         """Of a job that has left no word of its own.
@@ -59,7 +66,7 @@ class Cluster(Protocol):
     outlives_runner: bool
     """Whether what was submitted goes on when the runner has ended."""
 
-    at_once: int
+    at_once: float
     """Submissions that may wait or run at the same time."""
 
     threads: int
@@ -86,7 +93,7 @@ class Cluster(Protocol):
             name: that no other submission has.
             command: its words.
             log: where its output goes.
-            request: what its place must have.
+            request: what its place must have, and which submissions must have ended well.
             grace: seconds before the end of its time, or of its place, at which it is sent SIGTERM.
 
         Returns:

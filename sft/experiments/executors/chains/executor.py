@@ -1,6 +1,7 @@
 """The executor of clusters: hands over chains of jobs, and learns by files what becomes of each."""
 
 import contextlib
+import dataclasses
 import os
 import secrets
 import time
@@ -11,22 +12,16 @@ from sft.exceptions import MachineError
 from sft.experiments.executors.chains.asking import Asking
 from sft.experiments.executors.chains.cluster import Cluster, NoAnswer, Seen
 from sft.experiments.executors.chains.handle import LOST_CODE, ChainHandle, Submitted
+from sft.experiments.executors.chains.needs import Needs
 from sft.experiments.executors.chains.options import refuse_local_options
 from sft.experiments.executors.chains.probe import Probe
 from sft.experiments.executors.guarded_process import worker_command
-from sft.experiments.executors.protocol import (
-    Capacity,
-    ExecutorOptions,
-    Item,
-    JobAttempt,
-    MemorySeen,
-    Outcome,
-    Request,
-)
+from sft.experiments.executors.options import ExecutorOptions
+from sft.experiments.executors.protocol import Capacity, Item, JobAttempt, MemorySeen, Outcome, Request
 from sft.experiments.executors.waiting import Waiter
 from sft.pipeline.gpus import gpus_needed
 from sft.pipeline.jobs import PlannedJob
-from sft.runs.chains import Chain, Link, Submission, SubmittedTry, needs_within, read, write_chain
+from sft.runs.chains import Submission, SubmittedTry, read, write_chain
 from sft.runs.files import ResultsFolder, results_of
 
 FILE_SECONDS = 0.5
@@ -65,13 +60,16 @@ class ChainExecutor:
         refuse_local_options(cluster.name, options)
         self._cluster = cluster
         self._options = options
-        self._say = say
         self._patience = patience
         self._waiter = Waiter()
         self._chains: dict[str, Submitted] = {}
-        self._needs: Mapping[Path, Sequence[Path]] = {}
+        self._needs = Needs()
+        self._places: dict[Path, Submitted] = {}
+        """The folder of a job -> the chain in which it was last submitted."""
         self._looked = float("-inf")
         """When the cluster was last asked."""
+        self._knows_all = True
+        """Whether it has told of all that was taken over."""
         self._asking = Asking(cluster.name, say)
         self._least = Request()
         """What the job asks for that asks for least."""
@@ -79,7 +77,7 @@ class ChainExecutor:
 
     def expect(self, jobs: Sequence[PlannedJob]) -> None:
         """Have the cluster asked whether it can give what the jobs need."""
-        self._needs = {job.folder.path: job.needs for job in jobs}
+        self._needs = Needs({job.folder.path: job for job in jobs})
         stages = ((job.record.stage, job.record.config) for job in jobs)
         needed = {Request(gpus_needed(stage, config, self._cluster.gpus)) for stage, config in stages}
         self._least = min(needed, key=lambda request: request.gpus, default=Request())
@@ -110,27 +108,20 @@ class ChainExecutor:
         key, attempt = chain[0].folder.path.name, first.path.name
         name = f"sft-{key}-{attempt}-{secrets.token_hex(4)}"
         submitted = Submitted(name, first.chain.absolute(), request, patience=self._patience)
-        folders = [job.folder.path for job in chain]
-        needs = needs_within(folders, [self._needs.get(folder, ()) for folder in folders])
-        links = [Link(job.folder.path, job.attempt.path.name, need) for job, need in zip(chain, needs, strict=True)]
-        options = self._options
-        write_chain(
-            Chain(
-                tuple(links),
-                options.start,
-                options.start_timeout,
-                options.fork_timeout,
-                threads=self._cluster.threads,
-                grace=options.grace,
-                folder=os.getcwd(),
-            ),
-            first.chain,
-        )
+        write_chain(self._needs.chain(chain, self._options, self._cluster.threads), first.chain)
         submitted.handles = [ChainHandle(job, submitted) for job in chain]
+        folders = [job.folder.path for job in chain]
+        before = [self._places[need] for need in self._needs.outside(folders) if need in self._places]
+        submitted.after = tuple({one.name: one for one in before if one.left}.values())
+        self._places |= dict.fromkeys(folders, submitted)
         submitted.note(self._cluster)
         self._begin_probe(results_of(chain[0].folder))
         self._chains[submitted.name] = submitted
-        self._hand_over(submitted, time.monotonic())
+        try:
+            self._hand_over(submitted, time.monotonic())
+        except MachineError:
+            submitted.forget()
+            raise
         return submitted.handles
 
     def adopt(self, job: JobAttempt) -> ChainHandle | None:
@@ -157,7 +148,8 @@ class ChainExecutor:
         handle = ChainHandle(job, known)
         handle.hear()
         known.add(handle)
-        self._looked = float("-inf")
+        self._places[job.folder.path] = known
+        self._looked, self._knows_all = float("-inf"), False
         return handle
 
     def ended(self, timeout: float) -> Sequence[ChainHandle]:
@@ -170,6 +162,30 @@ class ChainExecutor:
                 return found
             if self._waiter.wait(min(FILE_SECONDS, deadline - now)):
                 return []
+
+    @property
+    def outlives_runner(self) -> bool:
+        """As the cluster has it."""
+        return self._cluster.outlives_runner
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every chain waits or runs, or was not taken, as far as the cluster has told of those of before."""
+        refused = self._refused()
+        return self._knows_all and all(chain.is_there or chain in refused for chain in self._chains.values())
+
+    def detach(self) -> Sequence[ChainHandle]:
+        """Let go of the cluster, which goes on; `close` ends nothing then."""
+        refused = self._refused()
+        for chain in refused:
+            chain.forget()
+        self._chains = {}
+        return [handle for chain in refused for handle in chain.left]
+
+    def _refused(self) -> list[Submitted]:
+        """The chains that the cluster has not taken, because it takes no more for now."""
+        open_ = [chain for chain in self._chains.values() if chain.id is None and not chain.was_tried]
+        return open_ if self._asking.is_full else []
 
     def close(self) -> None:
         """End everything that still runs."""
@@ -185,11 +201,14 @@ class ChainExecutor:
     @property
     def _is_shown(self) -> bool:
         """Whether the machines of the cluster are known to see the results folder."""
-        return self._probe is not None and self._probe.is_shown
+        is_asked = (
+            not self._options.detach
+        )  # whoever leaves does not wait for a queue; a chain says itself what it sees
+        return not is_asked or (self._probe is not None and self._probe.is_shown)
 
     def _begin_probe(self, results: ResultsFolder) -> None:
         """Before the first chain, which waits for it, and is the only one until then."""
-        if self._probe is None:
+        if self._probe is None and not self._is_shown:
             self._probe = Probe(self._cluster, self._asking, results, self._patience)
             if not self._probe.is_shown:
                 self._probe.start(self._least, self._say)
@@ -223,6 +242,7 @@ class ChainExecutor:
         handed = {chain.id: chain for chain in self._chains.values() if chain.id is not None}
         told = self._asking.ask(lambda: self._cluster.look(handed)) if handed else {}
         seen = {} if told is None else {identity: told.get(identity, Seen("ended")) for identity in handed}
+        self._knows_all = self._knows_all or told is not None
         for identity in seen:
             chain = handed[identity]
             chain.seen = seen[identity]
@@ -251,14 +271,20 @@ class ChainExecutor:
         left = chain.left
         if chain.gone_since is None or not left:
             return []
-        if now < chain.gone_since + self._patience and not _is_explained(chain):
-            return []
         seen = chain.seen or Seen("ended")
-        first, *others = left
-        first.finish(seen.outcome(LOST_CODE, chain.last_words(self._cluster.name)))
-        for handle in others:
+        if now < chain.gone_since + self._patience and not seen.is_explained:
+            return []
+        if self._was_run(chain, seen):
+            left[0].finish(seen.outcome(LOST_CODE, chain.last_words(self._cluster.name)))
+        for handle in chain.left:
             handle.finish(Outcome(LOST_CODE, None, MemorySeen(), was_begun=False))
         return left
+
+    def _was_run(self, chain: Submitted, seen: Seen) -> bool:
+        """Whether a chain that has ended had its place, or might have; not where it waited for others in vain."""
+        if chain.has_begun or seen.error is not None:
+            return True
+        return not seen.is_hopeless and self._needs.are_there([handle.job.folder.path for handle in chain.handles])
 
     # asking
 
@@ -275,20 +301,17 @@ class ChainExecutor:
             chain.id = self._known_id(chain)
             if chain.id is None and self._asking.is_silent:
                 return
-        if chain.id is None:
+        after = [before.id for before in chain.after if before.left]
+        if chain.id is None and None not in after:
+            request = dataclasses.replace(chain.request, after=tuple(one for one in after if one is not None))
             command = worker_command("--chain", str(chain.file))
             log = SubmittedTry(chain.file.parent).output
             others = any(other.id is not None and other.left for other in self._chains.values())
             chain.id = self._asking.submit(
-                lambda: self._cluster.submit(chain.name, command, log, chain.request, self._options.grace), others
+                lambda: self._cluster.submit(chain.name, command, log, request, self._options.grace), others
             )
             chain.was_tried = chain.was_tried or self._asking.is_silent
         if chain.id is not None:
             chain.quick_until = now + QUICK_SECONDS
             with contextlib.suppress(OSError):  # it is found by its name
                 chain.note(self._cluster)
-
-
-def _is_explained(chain: Submitted) -> bool:
-    """Whether the cluster said why it ended it, so that no word of its own is to come."""
-    return chain.seen is not None and chain.seen.error is not None

@@ -14,7 +14,7 @@ from sft.experiments.executors.protocol import JobAttempt, Lease, MemorySeen, Ou
 from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.attempts import last_line
 from sft.runs.chains import Begun, Ended, Orders, Submission, SubmittedTry, read, read_chain
-from sft.runs.exit_codes import UNSEEN
+from sft.runs.exit_codes import INCOMPLETE, UNSEEN
 from sft.runs.records import ErrorRecord, UnderWay, write_record
 
 LOST_CODE = -int(signal.SIGKILL)
@@ -42,6 +42,8 @@ class Submitted:
     was_tried: bool = False
     """Whether it may have been submitted though nobody knows its id."""
     handles: list["ChainHandle"] = field(default_factory=list)
+    after: tuple["Submitted", ...] = ()
+    """Chains with jobs that it needs, which had not ended when it was made."""
     cancel_at: float = float("inf")
     """When the cluster is asked to end it."""
     cancelled_since: float | None = None
@@ -50,14 +52,6 @@ class Submitted:
     """Seconds for which files, and the cluster's word on an end that it asked for, are waited for."""
     quick_until: float = 0.0
     """Until when its start is looked for often."""
-
-    def note(self, cluster: Cluster) -> None:
-        """Write for each of its jobs to whom it was handed over, or is about to be."""
-        for handle in self.handles:
-            folder = handle.job.attempt.path.absolute()
-            file = os.path.relpath(self.file, folder)
-            record = Submission(cluster.name, self.name, file, self.id, cluster.outlives_runner)
-            write_record(SubmittedTry(folder).submission, record)
 
     def add(self, handle: "ChainHandle") -> None:
         """Take in a job of it; whoever takes a chain over does so in any order."""
@@ -102,9 +96,28 @@ class Submitted:
                 "refused", f"the place that {cluster} gave it{on} does not see the results folder: {what}"
             )
         told = f"; the last line of chain.log: {said}" if said else ""
-        if seen.code in (None, 0, STOPPED_EXIT_CODE):
+        if seen.code in (None, 0, STOPPED_EXIT_CODE, INCOMPLETE):
             return ErrorRecord("node_lost", f"its place on {cluster} was lost{on}{told}")
         return ErrorRecord("crash", f"its chain ended{on} with code {seen.code} and left no word{told}")
+
+    def note(self, cluster: Cluster) -> None:
+        """Write for each of its jobs to whom it was handed over, or is about to be."""
+        for handle in self.handles:
+            folder = handle.job.attempt.path.absolute()
+            file = os.path.relpath(self.file, folder)
+            record = Submission(cluster.name, self.name, file, self.id, cluster.outlives_runner)
+            write_record(SubmittedTry(folder).submission, record)
+
+    def forget(self) -> None:
+        """It was refused: nobody is to look for it."""
+        for handle in self.handles:
+            SubmittedTry(handle.job.attempt.path).submission.unlink(missing_ok=True)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it waits or runs for certain, or has ended and nothing of it is open."""
+        is_known = self.id is not None and self.gone_since is None and self.cancel_at == float("inf")
+        return not self.left or is_known
 
     @property
     def left(self) -> list["ChainHandle"]:

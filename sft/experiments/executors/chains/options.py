@@ -1,21 +1,16 @@
-"""Options of clusters, as they are written on the command line."""
+"""Options that all clusters take."""
 
-from collections.abc import Mapping
-from typing import TypeVar
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from sft.exceptions import UserError
-from sft.experiments.executors.protocol import ExecutorOptions
-from sft.registry import unknown_name
+from sft.experiments.executors.options import ExecutorOptions
 
 FEW_AT_ONCE = 100
 PER_JOB = 4
-Options = TypeVar("Options", bound="ClusterOptions")
 
 
 class ClusterOptions(BaseModel):
-    """What all clusters take."""
+    """Options of a cluster."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -23,15 +18,18 @@ class ClusterOptions(BaseModel):
     """CPUs of a job, and threads of its computations: results are byte-equal for equal numbers of threads alone."""
 
     max_pending: int | None = Field(default=None, ge=1)
-    """Submissions that wait or run at the same time; default four times --jobs, without that 100."""
+    """Submissions that wait or run at the same time; default four times --jobs, without that 100, or all with
+    --detach."""
 
-    def at_once(self, jobs: int | None) -> int:
+    def at_once(self, jobs: int | None, *, detach: bool = False) -> float:
         """Submissions that may wait or run.
 
         Args:
             jobs: how many may run at the same time, where the user says.
+            detach: whether nobody stays to submit more.
         """
-        return self.max_pending or (FEW_AT_ONCE if jobs is None else PER_JOB * jobs)
+        few = float("inf") if detach else FEW_AT_ONCE
+        return self.max_pending or (few if jobs is None else PER_JOB * jobs)
 
 
 def refuse_local_options(executor: str, options: ExecutorOptions) -> None:
@@ -50,24 +48,3 @@ def refuse_local_options(executor: str, options: ExecutorOptions) -> None:
                 f"{name} {value}: shares out the GPUs of this machine; with --executor {executor} jobs get what "
                 "--executor-option asks for (docs/scale.md)"
             )
-
-
-def options_of(kind: type[Options], written: Mapping[str, str]) -> Options:
-    """The options of a cluster.
-
-    Args:
-        kind: their class.
-        written: name -> value as text.
-
-    Raises:
-        UserError: there is no such option, or its value is none.
-    """
-    for name in written:
-        if name not in kind.model_fields:
-            raise UserError(f"--executor-option {unknown_name('option', name, kind.model_fields)}")
-    try:
-        return kind.model_validate(dict(written))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name, told = str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
-        raise UserError(f"--executor-option {name}={written[name]}: {told}") from None

@@ -16,9 +16,9 @@ from sft.experiments.executors.local.gpus import names_of, require_gpus, usable_
 from sft.experiments.executors.local.leases import Grant, Leases, Machine, this_machine
 from sft.experiments.executors.local.processes import JobProcesses
 from sft.experiments.executors.local.reused_devices import device_warnings, precision_warnings
+from sft.experiments.executors.options import ExecutorOptions
 from sft.experiments.executors.protocol import (
     Capacity,
-    ExecutorOptions,
     Item,
     JobAttempt,
     MemorySeen,
@@ -162,6 +162,9 @@ class LocalExecutor:
         """Those that can start now, by priority; GPUs are kept for one that needs several."""
         return self._dealing.round(waiting, request_of, self._gpu_memory.resting)
 
+    outlives_runner = False
+    is_settled = True
+
     @property
     def takes_chains(self) -> bool:
         """No: the server of warm starts outlives each job anyway, and nobody waits for this machine."""
@@ -201,6 +204,11 @@ class LocalExecutor:
                 job.look()
         self._gpu_memory.look(now)
         return jobs
+
+    def detach(self) -> Sequence[LocalJob]:
+        """Nothing can be left: what runs here ends with the run."""
+        self.close()
+        return ()
 
     def close(self) -> None:
         """End everything that still runs."""

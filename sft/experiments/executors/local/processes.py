@@ -12,7 +12,8 @@ from sft.experiments.executors.environment import server_environment, worker_env
 from sft.experiments.executors.guard import NOT_STARTED
 from sft.experiments.executors.guarded_process import Guarded, GuardedProcess, start_fresh
 from sft.experiments.executors.handle import LocalHandle, Submission
-from sft.experiments.executors.protocol import StartChoice, to_stderr
+from sft.experiments.executors.options import StartChoice
+from sft.experiments.executors.protocol import to_stderr
 from sft.experiments.executors.start_limits import StartLimits
 from sft.experiments.executors.waiting import Waiter
 from sft.experiments.executors.warm import CANNOT_FORK, Preload, WarmProcess, WarmServer

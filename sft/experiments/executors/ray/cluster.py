@@ -12,8 +12,8 @@ from typing import Any
 from sft.exceptions import MachineError, PackageMissing
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
-from sft.experiments.executors.chains.options import options_of
-from sft.experiments.executors.protocol import ExecutorOptions, Request, to_stderr
+from sft.experiments.executors.options import ExecutorOptions, options_of
+from sft.experiments.executors.protocol import Request, to_stderr
 from sft.experiments.executors.ray.connection import Connection, Lost, Refused
 from sft.experiments.executors.ray.ends import first_line, seen_of
 from sft.experiments.executors.ray.options import RayOptions

@@ -7,7 +7,7 @@ from typing import Any
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.protocol import EndedAs
 from sft.processes.signals import STOPPED_EXIT_CODE
-from sft.runs.exit_codes import UNSEEN
+from sft.runs.exit_codes import INCOMPLETE, UNSEEN
 from sft.runs.records import ErrorRecord
 
 ENDS: Mapping[str, tuple[EndedAs, ErrorRecord]] = {
@@ -48,7 +48,7 @@ def first_line(text: str) -> str:
 
 def _error_of(code: int) -> ErrorRecord | None:
     """Of a chain that may have left no word of its own."""
-    if code in (0, STOPPED_EXIT_CODE, UNSEEN):
+    if code in (0, STOPPED_EXIT_CODE, UNSEEN, INCOMPLETE):
         return None
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return ErrorRecord("killed", "its chain was killed")

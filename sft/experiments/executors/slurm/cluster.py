@@ -8,8 +8,8 @@ from pathlib import Path
 from sft.exceptions import MachineError, UserError
 from sft.experiments.executors.chains.cluster import NoAnswer, Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
-from sft.experiments.executors.chains.options import options_of
-from sft.experiments.executors.protocol import ExecutorOptions, Request, to_stderr
+from sft.experiments.executors.options import ExecutorOptions, options_of
+from sft.experiments.executors.protocol import Request, to_stderr
 from sft.experiments.executors.slurm.commands import (
     answer,
     batch_command,
@@ -19,6 +19,7 @@ from sft.experiments.executors.slurm.commands import (
     script_of,
     seen_by_code,
     seen_of,
+    waiting_words,
 )
 from sft.experiments.executors.slurm.options import SlurmOptions, seconds_of
 from sft.registry import nearest
@@ -36,18 +37,19 @@ class Slurm:
     look_seconds = 30.0
     outlives_runner = True
 
-    def __init__(self, options: SlurmOptions, jobs: int | None) -> None:
+    def __init__(self, options: SlurmOptions, jobs: int | None, *, detach: bool = False) -> None:
         """Nothing is asked yet.
 
         Args:
             options: what the user chose.
             jobs: how many may run at the same time, where the user says.
+            detach: whether nobody stays to submit more.
         """
         self._options = options
         self.places: Mapping[str, str] | None = options.places
         self.gpus = options.gpus
         self.threads = options.cpus_per_task
-        self.at_once = options.at_once(jobs)
+        self.at_once = options.at_once(jobs, detach=detach)
         self._most_seconds: float | None = None
         """The time limit of the partition; None where there is none."""
         self._ended: dict[str, Seen] = {}
@@ -81,6 +83,7 @@ class Slurm:
             minutes = min(int(minutes_of(request.seconds, grace)), int(self._most_seconds // 60))
             options = options.model_copy(update={"time": str(max(1, minutes))})
         words = batch_command(name, log, options, request.gpus, request.seconds, grace)
+        words += waiting_words(request.after)
         return job_id(answer(words, script_of(command, self._options)))
 
     def find(self, name: str) -> str | None:
@@ -176,4 +179,4 @@ class SlurmExecutor(ChainExecutor):
                 f"--executor-option time={of_slurm.time}: is no longer than --grace {chosen.grace:g} s, so that jobs "
                 "would be asked to end as soon as they begin"
             )
-        super().__init__(Slurm(of_slurm, chosen.jobs), chosen, say)
+        super().__init__(Slurm(of_slurm, chosen.jobs, detach=chosen.detach), chosen, say)

@@ -48,6 +48,8 @@ HELD = (
     *("AssocMaxCpuPerJob", "AssocMaxGRESPerJob", "AssocMaxMemPerJob", "AssocMaxWallDurationPerJob", "QOSNotAllowed"),
 )
 """Beginnings of reasons for which a job waits until somebody changes it, or the cluster."""
+HOPELESS = "DependencyNeverSatisfied"
+"""Why a job was cancelled that waited for one which did not end well."""
 MOST_GRACE = 65_535
 """Seconds before the end of a job at which Slurm sends a signal, at most."""
 
@@ -83,6 +85,8 @@ def seen_of(state: str, reason: str = "", host: str | None = None) -> Seen:
         return Seen("queued", waits_for=reason or None, needs_person=reason.startswith(HELD))
     if word in RUNS:
         return Seen("running", host=host)
+    if word == "CANCELLED" and HOPELESS in reason:
+        return Seen("ended", is_hopeless=True)
     ended_as, error = ENDS.get(word, ("failed", None))
     if word == "FAILED" and not reason.startswith(BY_CODE) and reason not in ("", "None"):
         error = ErrorRecord("node_lost", f"Slurm could not run it{f' on {host}' if host else ''}: {reason}")
@@ -205,6 +209,13 @@ def batch_command(
     }
     given = [f"{word}={value}" for word, value in words.items() if value is not None]
     return ["sbatch", "--parsable", "--no-requeue", *given]
+
+
+def waiting_words(jobs: Sequence[str]) -> list[str]:
+    """Further words of sbatch for a job that starts when others have ended with code 0, and is cancelled when one has
+    not.
+    """
+    return [f"--dependency=afterok:{':'.join(jobs)}", "--kill-on-invalid-dep=yes"] if jobs else []
 
 
 def minutes_of(seconds: float, grace: float) -> str:

@@ -9,7 +9,7 @@ import sft
 from sft.exceptions import UserError
 from sft.experiments.executors import executor_registry, make_executor
 from sft.experiments.executors.local.executor import LocalExecutor
-from sft.experiments.executors.protocol import ExecutorOptions
+from sft.experiments.executors.options import ExecutorOptions
 
 PACKAGE = Path(sft.__file__).parent
 EXECUTORS = PACKAGE / "experiments" / "executors"

@@ -12,7 +12,8 @@ from sft.experiments.executors.chains import asking
 from sft.experiments.executors.chains import executor as chains
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
-from sft.experiments.executors.protocol import ExecutorOptions, JobAttempt
+from sft.experiments.executors.options import ExecutorOptions
+from sft.experiments.executors.protocol import JobAttempt
 from sft.experiments.running.runner import Runner
 from sft.experiments.running.schedule import workload
 from sft.experiments.running.settings import RunSettings, Surroundings

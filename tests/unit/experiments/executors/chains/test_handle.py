@@ -13,7 +13,8 @@ from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.chains.handle import Submitted
 from sft.experiments.executors.handle import Submission as Played
-from sft.experiments.executors.protocol import ExecutorOptions, JobAttempt, Request
+from sft.experiments.executors.options import ExecutorOptions
+from sft.experiments.executors.protocol import JobAttempt, Request
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.attempts import begin_attempt
 from sft.runs.chains import Chain, Ended, Link, Submission, SubmittedTry, write_chain

@@ -13,7 +13,8 @@ from sft.experiments.executors.local import executor as module
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.gpu_question import Gpu
 from sft.experiments.executors.local.leases import Machine
-from sft.experiments.executors.protocol import ExecutorOptions, JobAttempt, Outcome, Request
+from sft.experiments.executors.options import ExecutorOptions
+from sft.experiments.executors.protocol import JobAttempt, Outcome, Request
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import JobFolder
 from sft.runs.records import ErrorRecord, JobRecord, StartMode

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sft.exceptions import MachineError
-from sft.experiments.executors.chains.options import options_of
+from sft.experiments.executors.options import options_of
 from sft.experiments.executors.protocol import Request
 from sft.experiments.executors.ray import cluster
 from sft.experiments.executors.ray.cluster import RayCluster

@@ -3,7 +3,7 @@
 import pytest
 
 from sft.exceptions import UserError
-from sft.experiments.executors.chains.options import options_of
+from sft.experiments.executors.options import options_of
 from sft.experiments.executors.ray.cluster import RayExecutor
 from sft.experiments.executors.ray.options import RayOptions
 

@@ -9,8 +9,8 @@ import pytest
 
 from sft.exceptions import MachineError, UserError
 from sft.experiments.executors.chains.cluster import Full, NoAnswer
-from sft.experiments.executors.chains.options import options_of
-from sft.experiments.executors.protocol import ExecutorOptions, Request
+from sft.experiments.executors.options import ExecutorOptions, options_of
+from sft.experiments.executors.protocol import Request
 from sft.experiments.executors.slurm.cluster import Slurm, SlurmExecutor
 from sft.experiments.executors.slurm.commands import (
     answer,
