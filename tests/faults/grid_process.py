@@ -94,12 +94,13 @@ def _executor(results: ResultsFolder, spec: dict[str, Any], settings: RunSetting
 
 
 def planned(results: ResultsFolder, name: str, jobs: Sequence[dict[str, Any]]) -> list[PlannedJob]:
-    """The jobs of an experiment, each of which needs all before it."""
+    """The jobs of an experiment, each of which needs all before it, or those whose keys its `needs` lists."""
     made: list[PlannedJob] = []
     for job in jobs:
         folder = folder_of(results, job)
         record = JobRecord(job["stage"], job["key"], name, job["config"], str(results.path), {})
-        made.append(PlannedJob(folder, record, tuple(item.folder.path for item in made)))
+        needed = [item for item in made if item.record.key in job.get("needs", [item.record.key])]
+        made.append(PlannedJob(folder, record, tuple(item.folder.path for item in needed)))
     return made
 
 

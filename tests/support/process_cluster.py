@@ -26,7 +26,7 @@ class ProcessCluster:
     gpus = 0
     threads = 1
 
-    def __init__(self, memory: Path, at_once: int = 2) -> None:
+    def __init__(self, memory: Path, at_once: float = 2) -> None:
         self.at_once = at_once
         self._memory = memory
 
@@ -64,7 +64,8 @@ class ProcessCluster:
 
 def process_executor(memory: Path, options: ExecutorOptions, say: Callable[[str], None]) -> ChainExecutor:
     """An executor on such a cluster, which remembers its submissions in a file."""
-    return ChainExecutor(ProcessCluster(memory), options, say, PATIENCE)
+    at_once = float("inf") if options.detach else 2
+    return ChainExecutor(ProcessCluster(memory, at_once), options, say, PATIENCE)
 
 
 def _is_alive(identity: str) -> bool:
