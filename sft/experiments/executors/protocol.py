@@ -41,6 +41,23 @@ class Request:
     """What a cluster calls the submissions that must have ended with exit code 0 before it starts; where one ends
     otherwise, it never does. An executor of chains fills it in."""
 
+    @classmethod
+    def of_chain(cls, requests: Sequence["Request"], seconds: Sequence[float | None]) -> "Request":
+        """What one place must have for all of a chain.
+
+        Args:
+            requests: of its jobs.
+            seconds: how long each is expected to run.
+        """
+        known = [one for one in seconds if one is not None]
+        return cls(
+            gpus=max(request.gpus for request in requests),
+            own_gpus=any(request.own_gpus for request in requests),
+            alone=any(request.alone for request in requests),
+            has_model=any(request.has_model for request in requests),
+            seconds=sum(known) if len(known) == len(seconds) else None,
+        )
+
 
 @dataclass(frozen=True)
 class Capacity:

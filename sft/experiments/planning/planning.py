@@ -52,7 +52,6 @@ def plan_grid(
         with_profiles: whether the data is looked at as well, which takes one pass over the rows of each data section.
 
     Raises:
-        UserError: the grid names an executor, or an option of one, that is none.
         InvalidExperiments: all that is wrong, of all experiments.
         MachineError: the hub is needed and cannot be reached.
     """

@@ -129,9 +129,8 @@ class Runner:
     def _take_refused(self) -> None:
         """Leave what was submitted to itself, and take back what the cluster did not take."""
         for handle in self._executor.detach():
-            path = handle.job.folder.path
-            self._handed.pop(path, None)
-            active = self._active.pop(path)
+            active = self._active.pop(handle.job.folder.path)
+            self._handed.pop(active.job.folder.path, None)
             self._ledger.take_back(active.job, active.status)
 
     def _has_more(self) -> bool:
@@ -204,8 +203,8 @@ class Runner:
     def _queued(self, job: PlannedJob, link: JobAttempt) -> StatusRecord:
         """Its status as it is submitted; on a cluster it is written before, so that no crash hides what was."""
         memory_step = self._ledger.tries_of(job).memory_step
-        status = StatusRecord("queued", job.record.stage, number_of(link.attempt), memory_step=memory_step)
-        status = dataclasses.replace(status, queued=utc_now(), start="fresh")
+        status = StatusRecord("queued", job.record.stage, number_of(link.attempt), start="fresh", queued=utc_now())
+        status = dataclasses.replace(status, memory_step=memory_step)
         if self._executor.takes_chains:
             self._ledger.started(job, status)
         return status
@@ -216,18 +215,7 @@ class Runner:
 
     def _request_of(self, chain: Sequence[PlannedJob]) -> Request:
         """What one place must have for all of a chain."""
-        requests = [self._request(job) for job in chain]
-        if not self._executor.takes_chains:
-            return requests[0]
-        costs = [self._around.cost(job) for job in chain]
-        known = [seconds for seconds in costs if seconds is not None]
-        return Request(
-            gpus=max(request.gpus for request in requests),
-            own_gpus=any(request.own_gpus for request in requests),
-            alone=any(request.alone for request in requests),
-            has_model=any(request.has_model for request in requests),
-            seconds=sum(known) if len(known) == len(costs) else None,
-        )
+        return Request.of_chain([self._request(job) for job in chain], [self._around.cost(job) for job in chain])
 
     def _take(self, job: PlannedJob, handle: Handle, status: StatusRecord, told: StatusRecord | None = None) -> None:
         """Look after a job that was submitted, of which `told` may be written already."""

@@ -1,7 +1,6 @@
 """The executor of clusters: hands over chains of jobs, and learns by files what becomes of each."""
 
 import contextlib
-import dataclasses
 import os
 import secrets
 import time
@@ -29,9 +28,7 @@ FILE_SECONDS = 0.5
 SOON_SECONDS = 2.0
 """Between two questions to the cluster while something starts or stops."""
 PATIENCE_SECONDS = 60.0
-"""How long the last files of a chain that has ended may take to appear: so long do network disks remember that
-something is not there.
-"""
+"""Within which the last files of an ended chain appear: so long do network disks remember that one is not there."""
 QUICK_SECONDS = 60.0
 """After a chain was handed over, in which its start is looked for often; a queue may take days."""
 RESUBMIT_SECONDS = 10.0
@@ -59,7 +56,9 @@ class ChainExecutor:
         """
         refuse_local_options(cluster.name, options)
         self._cluster = cluster
+        self.outlives_runner = cluster.outlives_runner
         self._options = options
+        self._say = say
         self._patience = patience
         self._waiter = Waiter()
         self._chains: dict[str, Submitted] = {}
@@ -68,8 +67,8 @@ class ChainExecutor:
         """The folder of a job -> the chain in which it was last submitted."""
         self._looked = float("-inf")
         """When the cluster was last asked."""
-        self._knows_all = True
-        """Whether it has told of all that was taken over."""
+        self._has_adopted, self._knows_all = False, True
+        """Whether chains were taken over, and whether the cluster has told of all of them."""
         self._asking = Asking(cluster.name, say)
         self._least = Request()
         """What the job asks for that asks for least."""
@@ -111,8 +110,7 @@ class ChainExecutor:
         write_chain(self._needs.chain(chain, self._options, self._cluster.threads), first.chain)
         submitted.handles = [ChainHandle(job, submitted) for job in chain]
         folders = [job.folder.path for job in chain]
-        before = [self._places[need] for need in self._needs.outside(folders) if need in self._places]
-        submitted.after = tuple({one.name: one for one in before if one.left}.values())
+        submitted.wait_for(self._places[need] for need in self._needs.outside(folders) if need in self._places)
         self._places |= dict.fromkeys(folders, submitted)
         submitted.note(self._cluster)
         self._begin_probe(results_of(chain[0].folder))
@@ -149,7 +147,7 @@ class ChainExecutor:
         handle.hear()
         known.add(handle)
         self._places[job.folder.path] = known
-        self._looked, self._knows_all = float("-inf"), False
+        self._looked, self._knows_all, self._has_adopted = float("-inf"), False, True
         return handle
 
     def ended(self, timeout: float) -> Sequence[ChainHandle]:
@@ -162,11 +160,6 @@ class ChainExecutor:
                 return found
             if self._waiter.wait(min(FILE_SECONDS, deadline - now)):
                 return []
-
-    @property
-    def outlives_runner(self) -> bool:
-        """As the cluster has it."""
-        return self._cluster.outlives_runner
 
     @property
     def is_settled(self) -> bool:
@@ -201,10 +194,9 @@ class ChainExecutor:
     @property
     def _is_shown(self) -> bool:
         """Whether the machines of the cluster are known to see the results folder."""
-        is_asked = (
-            not self._options.detach
-        )  # whoever leaves does not wait for a queue; a chain says itself what it sees
-        return not is_asked or (self._probe is not None and self._probe.is_shown)
+        if self._options.detach or self._has_adopted:
+            return True  # whoever leaves does not wait for a queue, and a chain says itself what it does not see
+        return self._probe is not None and self._probe.is_shown
 
     def _begin_probe(self, results: ResultsFolder) -> None:
         """Before the first chain, which waits for it, and is the only one until then."""
@@ -212,8 +204,6 @@ class ChainExecutor:
             self._probe = Probe(self._cluster, self._asking, results, self._patience)
             if not self._probe.is_shown:
                 self._probe.start(self._least, self._say)
-
-    # one round
 
     def _look(self, now: float) -> list[ChainHandle]:
         found: list[ChainHandle] = []
@@ -274,19 +264,11 @@ class ChainExecutor:
         seen = chain.seen or Seen("ended")
         if now < chain.gone_since + self._patience and not seen.is_explained:
             return []
-        if self._was_run(chain, seen):
+        if chain.had_place(lambda: self._needs.are_there([one.job.folder.path for one in chain.handles])):
             left[0].finish(seen.outcome(LOST_CODE, chain.last_words(self._cluster.name)))
         for handle in chain.left:
             handle.finish(Outcome(LOST_CODE, None, MemorySeen(), was_begun=False))
         return left
-
-    def _was_run(self, chain: Submitted, seen: Seen) -> bool:
-        """Whether a chain that has ended had its place, or might have; not where it waited for others in vain."""
-        if chain.has_begun or seen.error is not None:
-            return True
-        return not seen.is_hopeless and self._needs.are_there([handle.job.folder.path for handle in chain.handles])
-
-    # asking
 
     def _known_id(self, chain: Submitted) -> str | None:
         """What the cluster calls it, which may have to be found out."""
@@ -301,9 +283,8 @@ class ChainExecutor:
             chain.id = self._known_id(chain)
             if chain.id is None and self._asking.is_silent:
                 return
-        after = [before.id for before in chain.after if before.left]
-        if chain.id is None and None not in after:
-            request = dataclasses.replace(chain.request, after=tuple(one for one in after if one is not None))
+        request = chain.asked()
+        if chain.id is None and request is not None:
             command = worker_command("--chain", str(chain.file))
             log = SubmittedTry(chain.file.parent).output
             others = any(other.id is not None and other.left for other in self._chains.values())

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import signal
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -107,6 +108,25 @@ class Submitted:
             file = os.path.relpath(self.file, folder)
             record = Submission(cluster.name, self.name, file, self.id, cluster.outlives_runner)
             write_record(SubmittedTry(folder).submission, record)
+
+    def wait_for(self, chains: Iterable["Submitted"]) -> None:
+        """Have it start when chains have ended well; those that have ended are not waited for."""
+        self.after = tuple({one.name: one for one in chains if one.left}.values())
+
+    def asked(self) -> Request | None:
+        """What its place must have; None while it is not known what the cluster calls a chain that it waits for."""
+        ids = [one.id for one in self.after if one.left]
+        known = tuple(one for one in ids if one is not None)
+        return dataclasses.replace(self.request, after=known) if len(known) == len(ids) else None
+
+    def had_place(self, has_needs: Callable[[], bool]) -> bool:
+        """Whether it had its place, or might have, now that it has ended; not where it waited for others in vain.
+
+        Args:
+            has_needs: whether all that it waited for has its results.
+        """
+        seen = self.seen or Seen("ended")
+        return self.has_begun or seen.error is not None or (not seen.is_hopeless and has_needs())
 
     def forget(self) -> None:
         """It was refused: nobody is to look for it."""

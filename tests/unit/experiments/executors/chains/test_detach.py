@@ -53,7 +53,7 @@ def run(
 ) -> RunSummary:
     work = workload({"a": jobs})
     sweep(results, [planned.folder for planned in work.needed.values()], print)
-    executor = ChainExecutor(cluster, ExecutorOptions(), Shown().say, PATIENCE)
+    executor = ChainExecutor(cluster, ExecutorOptions(detach=detach), Shown().say, PATIENCE)
     executor.expect(list(work.needed.values()))
     around = Surroundings(backoff_seconds=0.0, tick_seconds=0.01, board_seconds=0.0, mask=str)
     chosen = RunSettings(executor="fake", detach=detach, **settings)
