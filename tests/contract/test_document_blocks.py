@@ -26,6 +26,7 @@ EXPERIMENTS = {
     ("docs/methods.md", 0): 3,
     ("docs/methods.md", 1): 6,
     ("docs/older-configs.md", 0): 1,
+    ("docs/scale.md", 0): 2,
     ("docs/tasks.md", 0): 1,
     ("docs/tasks.md", 1): 1,
     ("docs/tasks.md", 2): 1,

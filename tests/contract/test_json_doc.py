@@ -95,7 +95,10 @@ def grid(
     zero = raw({"dataset": {"shots": 0}, "lora": ..., "seeds": {"init": 1}})
     cut = raw({"dataset": {"max_n_test": 6}, "prompting": {"max_input_length": 2}})
     copy = raw({"lora": {"lora_alpha": 8}})
-    path.write_text(json.dumps({"configs": {"a": raw(), "copy": copy, "zero": zero, "cut": cut}}))
+    executor = {"name": "slurm", "cpus_per_task": 2}
+    path.write_text(
+        json.dumps({"configs": {"a": raw(), "copy": copy, "zero": zero, "cut": cut}, "executor": executor})
+    )
     return path
 
 
@@ -108,6 +111,7 @@ def test_plan(grid: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> 
     code, found = printed("plan", "grid.json", "--why")
     assert code == 0
     assert found["no_effect"]
+    assert found["executor"] == {"name": "slurm", "options": {"cpus_per_task": "2"}}
     assert found["as_by_default"] == [{"key": "lora.lora_alpha", "experiments": ["copy"]}]
     stages = [stage for item in found["experiments"] for stage in item["stages"]]
     assert {reason["text"] for stage in stages for reason in stage["why"]} == {"no finished stage to compare with"}
@@ -120,7 +124,7 @@ def test_plan(grid: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> 
     assert code == 2
     assert set(wrong) == set(found)
     assert {"experiments": ["a", "b"], "path": "lora", "message": "must be an object, got 3"} in wrong["findings"]
-    written = keys([found, wrong], "label_counts", "label_counts_before", "counts", "caps", "splits")
+    written = keys([found, wrong], "label_counts", "label_counts_before", "counts", "caps", "splits", "options")
     assert written | {"kind"} == documented("plan") - WORDS["plan"] | {"train", "done"}
 
 
