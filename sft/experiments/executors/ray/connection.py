@@ -1,10 +1,12 @@
 """The runner's side of the process that asks Ray."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import tempfile
 import time
@@ -16,6 +18,8 @@ from sft.experiments.executors.guarded_process import Command, GuardedProcess
 from sft.processes.child import module_command
 
 CLOSE_SECONDS = 5.0
+FOLDERS = "sft-ray-"
+"""Beginning of the names of folders for clusters of one's own."""
 LONGEST_TEMPORARY = 24
 """Characters of a folder in which Ray's sockets still have names that the system takes."""
 TOKEN, TOKEN_MODE = "RAY_AUTH_TOKEN", "RAY_AUTH_MODE"
@@ -54,10 +58,8 @@ class Connection:
         Args:
             has_own_cluster: whether it is to start a cluster instead of connecting to one.
         """
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        if has_own_cluster:
-            place = tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST_TEMPORARY else "/tmp"
-            self._folder = tempfile.TemporaryDirectory(prefix="sft-ray-", dir=place, ignore_cleanup_errors=True)
+        place = tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST_TEMPORARY else "/tmp"
+        self._folder = OwnFolder(Path(place)) if has_own_cluster else None
         self.folder = None if self._folder is None else self._folder.name
         """For the files of a cluster of its own."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the process
@@ -127,6 +129,26 @@ class Connection:
         lines = self._log.read().decode("utf-8", "replace").splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
         return PLACE_IN_SOURCE.sub("", last).partition(". ")[0]
+
+
+class OwnFolder:
+    """For the files of a cluster; those that killed runs left are removed."""
+
+    def __init__(self, place: Path) -> None:
+        for left in place.glob(f"{FOLDERS}*/lock"):
+            with contextlib.suppress(OSError), left.open("rb") as lock:  # of another user, or in use
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left.parent, ignore_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix=FOLDERS, dir=place, ignore_cleanup_errors=True)
+        self.name = self._folder.name
+        self._lock = open(f"{self.name}/locking", "wb")  # noqa: SIM115  lives as long as the folder
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        os.rename(f"{self.name}/locking", f"{self.name}/lock")  # nobody finds it before it is locked
+
+    def cleanup(self) -> None:
+        """Remove it."""
+        self._folder.cleanup()
+        self._lock.close()
 
 
 def _environment(has_own_cluster: bool) -> dict[str, str]:
