@@ -7,6 +7,7 @@ import pytest
 
 from sft.exceptions import UserError
 from sft.experiments.upkeep.results_view import view_of
+from sft.runs.chains import Begun, Submission, SubmittedTry
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
@@ -136,3 +137,22 @@ def test_baselines_that_failed_are_told_beside_the_experiments(made: Any) -> Non
         "Next: sft run-experiments grid.jsonnet --results-path results --retry-failed runs also 1 baseline that "
         "failed and would fail the same way",
     ]
+
+
+def test_what_a_cluster_has_is_not_lost_and_the_command_that_collects_it_is_named(made: Any) -> None:
+    for number, key in enumerate(("a", "b")):
+        folder = made.planned(f"e{number}", key)
+        made.stop(folder, "evaluate", "queued")
+        tried = SubmittedTry(folder.attempt(1).path)
+        tried.path.mkdir(parents=True, exist_ok=True)
+        write_record(tried.submission, Submission("slurm", f"sft-{key}", "chain.json", "7", outlives_runner=True))
+        if number:
+            write_record(tried.begun, Begun("node1", 4711, "fresh", 1, None))
+    lines = lines_of(made)
+    assert lines[1] == "2 experiments of grid.jsonnet: 1 running, 1 queued"
+    assert [line for line in lines[2:] if not line.startswith("  ")] == [
+        "Running:",
+        "On slurm: 2 stages that no run watches; sft run-experiments grid.jsonnet --results-path results --executor "
+        "slurm collects what has ended and takes over the rest",
+    ]
+    assert sum(line.startswith("  evaluate") for line in lines) == 1, "thousands may wait"

@@ -12,6 +12,7 @@ from sft.experiments.upkeep.cleaning import clean, find_removals, remove
 from sft.experiments.upkeep.results_view import view_of
 from sft.experiments.upkeep.verification import verify
 from sft.reporting.files import write_leaderboard
+from sft.runs.chains import Submission, SubmittedTry
 from sft.runs.events import EventLog
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked, settle
@@ -259,3 +260,16 @@ def test_exports_of_the_grid_are_kept_and_an_adapter_stays_until_it_is_exported(
     assert gone(grid, adapters=True) == {"stages/export/y000000000000000"}
     grid.finish(grid.stage("export", "x"), "export")
     assert "stages/train/t000000000000000/adapter" in gone(grid, adapters=True)
+
+
+def test_what_a_cluster_has_stays_though_no_run_is_active(grid: Any) -> None:
+    old = grid.planned("old", "c", in_grid=False, train="u")
+    grid.finish(grid.stage("train", "u"), "train")
+    grid.stop(old, "evaluate", "queued")
+    grid.job(old, "evaluate")
+    tried = SubmittedTry(old.attempt(1).path)
+    tried.path.mkdir(parents=True, exist_ok=True)
+    write_record(tried.submission, Submission("slurm", "sft-c", "chain.json", "7", outlives_runner=True))
+    assert gone(grid) == set()
+    tried.submission.unlink()
+    assert gone(grid) != set()
