@@ -4,7 +4,7 @@ import sys
 
 from benchmarks.report import print_report
 
-PARTS = ("simulated",)
+PARTS = ("simulated", "chains")
 
 
 if __name__ == "__main__":

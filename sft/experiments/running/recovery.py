@@ -44,7 +44,7 @@ def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> N
         _set_unreadable_status_aside(folder, results, say)
         if folder.path not in own:
             _close_lost(folder, results, log)
-    for folder in planned:
+    for folder in (folder for folder in planned if folder.path.is_dir()):  # of a new grid none
         _set_links_aside(folder, results)
         _set_damaged_results_aside(folder, results, say)
 

@@ -22,6 +22,7 @@ from sft.experiments.running.trained_adapters import copy_adapters, find_adapter
 from sft.pipeline.exports import export_jobs
 from sft.pipeline.job_graph import unique_jobs
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, has_memory_step, jobs_of, with_adapters
+from sft.processes.garbage import without_search_for_cycles
 from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
 from sft.runs.lock import settle
 from sft.runs.records import StatusRecord, read_status
@@ -86,8 +87,9 @@ def run_plan(
         UserError: a choice of GPUs is none.
         MachineError: a GPU is asked for that is not there.
     """
-    jobs = _jobs_by_name(plan, results, request)
-    beside = _jobs_beside(plan, results, request)
+    with without_search_for_cycles():
+        jobs = _jobs_by_name(plan, results, request)
+        beside = _jobs_beside(plan, results, request)
     _take_over([*unique_jobs(jobs).values(), *beside], results, settings, watchers.display.say)
     work = workload(jobs, beside=beside)
     executor = make_executor(settings, watchers.display.say)

@@ -160,6 +160,7 @@ class ChainHandle:
         self._outcome: Outcome | None = None
         self._orders = Orders()
         self._files = SubmittedTry(job.attempt.path)
+        self._ended, self._begun = os.fspath(self._files.ended), os.fspath(self._files.begun)
         self._told_at: float | None = None
         """When its end was first read."""
         self.wants_word = False
@@ -213,7 +214,7 @@ class ChainHandle:
         """Read what it has told; whether it has ended."""
         if self.chain.gone_since is not None:
             _look_anew(self._files.path)
-        ended = read(self._files.ended, Ended)
+        ended = read(self._files.ended, Ended) if os.path.exists(self._ended) else None
         if ended is None:
             self.hear()
             return False
@@ -234,7 +235,7 @@ class ChainHandle:
 
     def hear(self) -> None:
         """Read where it runs, as soon as it has told."""
-        if self.begun is None or self.begun.pid is None:
+        if (self.begun is None or self.begun.pid is None) and os.path.exists(self._begun):
             self.begun = read(self._files.begun, Begun) or self.begun
 
     def finish(self, outcome: Outcome) -> None:
