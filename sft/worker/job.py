@@ -22,6 +22,7 @@ from sft.processes.garbage import without_search_for_cycles
 from sft.processes.visible_gpus import VISIBLE_GPUS, first_only
 from sft.registry import load
 from sft.runs.attempts import begin_attempt, discard_growing, take_over
+from sft.runs.chains import SubmittedTry
 from sft.runs.exit_codes import exit_code_of
 from sft.runs.fence import holding, require_in_place, working_for
 from sft.runs.file_systems import flock
@@ -33,6 +34,8 @@ from sft.worker.failures import error_record
 
 LOCK_SECONDS = 10.0
 """How long the process of an earlier try may take to die."""
+LOST_SECONDS = 120.0
+"""The same of one on another machine, which may be lost: its file server keeps its locks for a while (NFS: 90 s)."""
 UNLOCKED = "locks no files: no process of an earlier try is waited for, and it publishes nothing"
 USAGE = 2
 
@@ -59,7 +62,7 @@ def run_job(
     faulthandler.register(STACKS)
     fault_injection.begin_worker()
     try:
-        with _locked(job):
+        with _locked(job, attempt):
             attempt = attempt or begin_attempt(job)
             try:
                 with working_for(attempt.path, job.in_force):
@@ -121,11 +124,12 @@ def _run_stage(job: JobFolder, attempt: AttemptFolder, started: float, before_he
 
 
 @contextlib.contextmanager
-def _locked(job: JobFolder) -> Iterator[None]:
+def _locked(job: JobFolder, attempt: AttemptFolder | None) -> Iterator[None]:
     """Hold the job's lock; it is the process that holds it, so it is free as soon as that is dead."""
+    is_submitted = attempt is not None and SubmittedTry(attempt.path).submission.exists()
     descriptor = os.open(job.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        deadline = time.monotonic() + LOCK_SECONDS
+        deadline = time.monotonic() + (LOST_SECONDS if is_submitted else LOCK_SECONDS)
         while not _taken(descriptor, job):
             if time.monotonic() > deadline:
                 raise StageFailure(f"another process works in {job.path}; stop it first", kind="refused")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.tiny_project import config, write_project
+from tests.support.reproducible import reproducible
 
 MARK = "SFT_KILLED_TEN_TIMES"
 GONE_WITHIN_SECONDS = 2.0
@@ -44,11 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(folder: Path, chance: random.Random, times: int, options: list[str], executor: str) -> int:
     write_project(folder)
-    (folder / "grid.json").write_text(json.dumps(_grid()), "utf-8")
+    (folder / "grid.json").write_text(json.dumps(small_grid()), "utf-8")
     began = time.monotonic()
     _finish(folder, "undisturbed", options)
     whole = time.monotonic() - began
-    expected = _reproducible(folder / "undisturbed")
+    expected = reproducible(folder / "undisturbed")
     if executor != "local":
         whole *= 3  # what starts later is to be killed too
         options = [*options, "--executor", executor]
@@ -60,7 +61,7 @@ def _run(folder: Path, chance: random.Random, times: int, options: list[str], ex
             kills += 1
         _finish(folder, results, options)
         _await_end(folder)
-        found = _reproducible(folder / results)
+        found = reproducible(folder / results)
         different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         print(f"{results}: {kills} of {times} kills so far, {len(found)} files compared, different: {different}")
         if different:
@@ -68,7 +69,8 @@ def _run(folder: Path, chance: random.Random, times: int, options: list[str], ex
     return 0
 
 
-def _grid() -> dict[str, Any]:
+def small_grid() -> dict[str, Any]:
+    """Every way in which a stage may depend on another, with trainings that write checkpoints."""
     data = config()["dataset"]
     arguments = {"learning_rate": 1e-2, "num_train_epochs": 6, "per_device_train_batch_size": 2}
     saving = arguments | {"save_strategy": "steps", "save_steps": 3}
@@ -140,19 +142,6 @@ def _marked(folder: Path) -> list[str]:
         except OSError:
             continue  # it ended meanwhile, or is not ours
     return found
-
-
-def _reproducible(results: Path) -> dict[str, bytes]:
-    files = {
-        path.relative_to(results).as_posix(): path.read_bytes()
-        for pattern in ("experiments/*/result/predictions*", "stages/train/*/adapter/*")
-        for path in sorted(results.glob(pattern))
-    }
-    for path in results.glob("experiments/*/result/metrics.json"):
-        metrics = json.loads(path.read_text("utf-8"))
-        part = {key: metrics[key] for key in ("results", "details", "data")}
-        files[path.relative_to(results).as_posix()] = json.dumps(part, sort_keys=True).encode()
-    return files
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What holds of every executor: ends are told as they were, stops are heeded, what is lost is found or tried again.
 
-`processes` is a cluster of processes on this machine, `slurm` a real one with one node, `ray` one with two.
+`processes` is a cluster of processes on this machine, `late` the same on a disk that shows files late and refuses
+calls, `slurm` a real one with one node, `ray` one with two.
 """
 
 import os
@@ -15,17 +16,25 @@ from sft.runs.attempts import begin_attempt
 from sft.runs.chains import Ended, SubmittedTry, read
 from sft.runs.files import JobFolder
 from tests.faults.conftest import is_alive, marker
+from tests.support import late_disk
 from tests.support.waiting import wait_until
 
 Living = Callable[[], dict[int, str]]
-SLURM, RAY = (pytest.param(name, marks=pytest.mark.slow) for name in ("slurm", "ray"))
+LATE, SLURM, RAY = (pytest.param(name, marks=pytest.mark.slow) for name in ("late", "slurm", "ray"))
+LATE_SECONDS = 1.0
 ENDING = 180.0
 
 
 @pytest.fixture
-def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """The name of an executor that is ready."""
     name = str(request.param)
+    if name == "late":
+        if late_disk.is_missing():
+            pytest.skip("NOT TESTED: no compiler here (cc missing)")
+        for variable, value in late_disk.late_disk(tmp_path / "results", LATE_SECONDS).items():
+            monkeypatch.setenv(variable, value)
+        return "processes"
     if name == "slurm":
         for variable, value in request.getfixturevalue("slurm_environment").items():
             monkeypatch.setenv(variable, value)
@@ -35,11 +44,11 @@ def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     return name
 
 
-on_all = pytest.mark.parametrize("where", ["local", "processes", SLURM, RAY], indirect=True)
-on_clusters = pytest.mark.parametrize("where", ["processes", SLURM], indirect=True)
+on_all = pytest.mark.parametrize("where", ["local", "processes", LATE, SLURM, RAY], indirect=True)
+on_clusters = pytest.mark.parametrize("where", ["processes", LATE, SLURM], indirect=True)
 """Whose jobs go on without a runner; what is else of Ray is in test_ray.py."""
-without_queue = pytest.mark.parametrize("where", ["local", "processes"], indirect=True)
-on_processes = pytest.mark.parametrize("where", ["processes"], indirect=True)
+without_queue = pytest.mark.parametrize("where", ["local", "processes", LATE], indirect=True)
+on_processes = pytest.mark.parametrize("where", ["processes", LATE], indirect=True)
 """Of faults below the chain, which do not depend on who started it."""
 
 

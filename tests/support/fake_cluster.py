@@ -43,6 +43,7 @@ class FakeCluster:
         """Of all submissions, in order; the id is the place in it."""
         self.chains: list[Chain] = []
         self.requests: list[Request] = []
+        self.commands: list[Sequence[str]] = []
         self.cancelled: list[str] = []
         self.cancellations: list[int] = []
         """How many each call was about."""
@@ -72,6 +73,7 @@ class FakeCluster:
             return identity
         self.names.append(name)
         self.requests.append(request)
+        self.commands.append(command)
         self.chains.append(read_chain(Path(command[-1])))
         identity = str(len(self.names) - 1)
         self.seen[identity] = Seen("queued")

@@ -15,6 +15,7 @@ import pytest
 from sft.processes import signals
 from sft.processes.fault_injection import VARIABLE
 from sft.runs.attempts import begin_attempt
+from sft.runs.chains import Submission, SubmittedTry
 from sft.runs.files import JobFolder
 from sft.runs.manifest import finished_files, is_done
 from sft.runs.progress import read_progress
@@ -151,6 +152,19 @@ def test_a_second_process_in_a_job_folder_is_refused(
     assert not (folder.path / "ran").exists()
     os.close(holder)
     assert run("succeed") == 0
+
+
+def test_the_lock_that_a_file_server_keeps_for_a_lost_machine_is_waited_for(
+    run: Callable[[str], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_module, "LOCK_SECONDS", 0.0)
+    folder = JobFolder(tmp_path / "job")
+    write_record(SubmittedTry(folder.attempt(1).path).submission, Submission("slurm", "sft-k-01-1", "chain.json"))
+    holder = os.open(folder.lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    monkeypatch.setattr(job_module.time, "sleep", lambda _: fcntl.flock(holder, fcntl.LOCK_UN))
+    assert run("succeed") == 0
+    os.close(holder)
 
 
 def test_a_job_whose_folder_was_replaced_writes_nothing_there(run: Callable[[str], int], tmp_path: Path) -> None:

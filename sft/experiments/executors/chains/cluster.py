@@ -92,7 +92,7 @@ class Cluster(Protocol):
         Args:
             name: that no other submission has.
             command: its words.
-            log: where its output goes.
+            log: where its output goes, as nodes see it.
             request: what its place must have, and which submissions must have ended well.
             grace: seconds before the end of its time, or of its place, at which it is sent SIGTERM.
 

@@ -12,7 +12,7 @@ from sft.experiments.executors.chains.asking import Asking
 from sft.experiments.executors.chains.cluster import Cluster, NoAnswer, Seen
 from sft.experiments.executors.chains.handle import LOST_CODE, ChainHandle, Submitted
 from sft.experiments.executors.chains.needs import Needs
-from sft.experiments.executors.chains.options import refuse_local_options
+from sft.experiments.executors.chains.options import refuse_local_options, seen_from_nodes
 from sft.experiments.executors.chains.probe import Probe
 from sft.experiments.executors.guarded_process import worker_command
 from sft.experiments.executors.options import ExecutorOptions
@@ -201,7 +201,7 @@ class ChainExecutor:
     def _begin_probe(self, results: ResultsFolder) -> None:
         """Before the first chain, which waits for it, and is the only one until then."""
         if self._probe is None and not self._is_shown:
-            self._probe = Probe(self._cluster, self._asking, results, self._patience)
+            self._probe = Probe(self._cluster, self._asking, results, self._patience, self._options.executor_options)
             if not self._probe.is_shown:
                 self._probe.start(self._least, self._say)
 
@@ -285,8 +285,10 @@ class ChainExecutor:
                 return
         request = chain.asked()
         if chain.id is None and request is not None:
-            command = worker_command("--chain", str(chain.file))
-            log = SubmittedTry(chain.file.parent).output
+            results = results_of(chain.handles[0].job.folder)
+            file = seen_from_nodes(chain.file, results, self._options.executor_options)
+            command = worker_command("--chain", str(file))
+            log = SubmittedTry(file.parent).output
             others = any(other.id is not None and other.left for other in self._chains.values())
             chain.id = self._asking.submit(
                 lambda: self._cluster.submit(chain.name, command, log, request, self._options.grace), others

@@ -1,9 +1,14 @@
 """Options that all clusters take."""
 
-from pydantic import BaseModel, ConfigDict, Field
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sft.exceptions import UserError
 from sft.experiments.executors.options import ExecutorOptions
+from sft.runs.files import ResultsFolder
 
 FEW_AT_ONCE = 100
 PER_JOB = 4
@@ -20,6 +25,16 @@ class ClusterOptions(BaseModel):
     max_pending: int | None = Field(default=None, ge=1)
     """Submissions that wait or run at the same time; default four times --jobs, without that 100, or all with
     --detach."""
+
+    results_path: Path | None = None
+    """Where nodes see the results folder, where that is another path than here."""
+
+    @field_validator("results_path")
+    @classmethod
+    def _is_absolute(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_absolute():
+            raise ValueError("write the whole path, as nodes see it")
+        return path
 
     def at_once(self, jobs: int | None, *, detach: bool = False) -> float:
         """Submissions that may wait or run.
@@ -48,3 +63,15 @@ def refuse_local_options(executor: str, options: ExecutorOptions) -> None:
                 f"{name} {value}: shares out the GPUs of this machine; with --executor {executor} jobs get what "
                 "--executor-option asks for (docs/scale.md)"
             )
+
+
+def seen_from_nodes(file: Path, results: ResultsFolder, written: Mapping[str, str]) -> Path:
+    """The path under which nodes see a file of a results folder.
+
+    Args:
+        file: its path here.
+        results: the folder.
+        written: the options, of which all clusters have `results_path`.
+    """
+    here = Path(os.path.abspath(results.path))
+    return Path(written.get("results_path", here)) / Path(os.path.abspath(file)).relative_to(here)

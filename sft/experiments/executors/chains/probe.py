@@ -5,13 +5,14 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sft.exceptions import MachineError
 from sft.experiments.executors.chains.asking import Asking
 from sft.experiments.executors.chains.cluster import Cluster, Seen
+from sft.experiments.executors.chains.options import seen_from_nodes
 from sft.experiments.executors.guarded_process import worker_command
 from sft.experiments.executors.protocol import Request
 from sft.runs.atomic import write_json
@@ -29,19 +30,29 @@ LOOK_SECONDS = 2.0
 class Probe:
     """Asks one machine of a cluster; what it showed is kept in the results folder, and is not asked again."""
 
-    def __init__(self, cluster: Cluster, asking: Asking, results: ResultsFolder, patience: float) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        asking: Asking,
+        results: ResultsFolder,
+        patience: float,
+        written: Mapping[str, str] | None = None,
+    ) -> None:
         """
         Args:
             cluster: whose machines are meant.
             asking: how it answers.
             results: the results folder.
             patience: seconds for which the answer of a job that has ended may take to appear.
+            written: options of the cluster, which say where its machines see the folder.
         """
         self._cluster = cluster
         self._asking = asking
         self._results = results
         self._patience = patience
-        told = {"executor": cluster.name, "path": str(results.path.absolute()), "places": dict(cluster.places or {})}
+        self._written = written or {}
+        place = str(seen_from_nodes(results.path, results, self._written))
+        told = {"executor": cluster.name, "path": place, "places": dict(cluster.places or {})}
         self._told: dict[str, Any] = told
         key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
         self._record = results.probes / f"{key}.json"
@@ -117,8 +128,8 @@ class Probe:
             self._id = self._asking.ask(lambda: self._cluster.find(self._name))
             if self._id is not None or self._asking.is_silent:
                 return
-        command = worker_command("--probe", str(self._question.absolute()))
-        log = self._log.absolute()
+        command = worker_command("--probe", str(seen_from_nodes(self._question, self._results, self._written)))
+        log = seen_from_nodes(self._log, self._results, self._written)
         self._id = self._asking.submit(
             lambda: self._cluster.submit(self._name, command, log, self._request, GRACE), others=False
         )
@@ -161,4 +172,7 @@ class Probe:
 
 
 NEED = "every node needs this environment (docs/scale.md)"
-SHARED = "choose a --results-path on a file system that all nodes have at this path"
+SHARED = (
+    "choose a --results-path on a file system that all nodes have at this path, or say with --executor-option "
+    "results_path=PATH where they have it"
+)

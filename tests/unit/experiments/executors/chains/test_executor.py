@@ -13,7 +13,8 @@ from sft.experiments.executors.chains import executor as chains
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.options import ExecutorOptions
-from sft.experiments.executors.protocol import JobAttempt
+from sft.experiments.executors.protocol import JobAttempt, Request
+from sft.experiments.running.attempt import prepare
 from sft.experiments.running.runner import Runner
 from sft.experiments.running.schedule import workload
 from sft.experiments.running.settings import RunSettings, Surroundings
@@ -72,6 +73,19 @@ def test_what_needs_each_other_is_handed_over_together(results: ResultsFolder) -
     assert not summary.failed
     assert status_of(jobs[1]).queued is not None
     assert cluster.closed == 1
+
+
+def test_nodes_are_given_the_place_at_which_they_see_the_results_folder(results: ResultsFolder) -> None:
+    jobs, cluster, there = chain(results), FakeCluster(), results.path.with_name("there")
+    results.path.mkdir(exist_ok=True)
+    there.symlink_to(results.path)
+    options = ExecutorOptions(executor_options={"results_path": str(there)})
+    executor = ChainExecutor(cluster, options, Shown().say, PATIENCE)
+    executor.expect(jobs)
+    executor.submit([JobAttempt(item.folder, prepare(item, 0)) for item in jobs], Request())
+    (given,) = cluster.commands
+    assert given[-1].startswith(f"{there}/stages/train/t/attempts/01/")
+    executor.close()
 
 
 def test_experiments_that_share_a_training_are_one_chain(results: ResultsFolder) -> None:

@@ -1,0 +1,146 @@
+"""Results folders on network disks: a small grid where files show late and calls are refused, and where each machine
+has the folder elsewhere.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft.exceptions import FolderInUse
+from sft.runs.chains import Begun, SubmittedTry, read
+from sft.runs.claims import claim
+from sft.runs.files import ResultsFolder
+from sft.runs.lock import lock_holder, locked
+from tests.support import late_disk, process_cluster
+from tests.support.process_cluster import HOST, UNSHARE, may_unshare
+from tests.support.reproducible import reproducible
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+ON_PROCESSES = ("--executor", "processes")
+LATE_SECONDS = 1.0
+needs_namespaces = pytest.mark.skipif(not may_unshare(), reason="NOT TESTED: no namespaces here (unshare refused)")
+needs_compiler = pytest.mark.skipif(late_disk.is_missing(), reason="NOT TESTED: no compiler here (cc missing)")
+
+ROOT = Path(__file__).resolve().parents[2]
+WRITE = """
+import json, sys
+from pathlib import Path
+from benchmarks.engine.tiny_project import write_project
+from tests.faults.killed_ten_times import small_grid
+write_project(Path(sys.argv[1]))
+Path(sys.argv[1], "grid.json").write_text(json.dumps(small_grid()), "utf-8")
+"""
+HOLD = """
+import errno, fcntl, os, sys
+from pathlib import Path
+def refuse(*_): raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+fcntl.flock = refuse
+from sft.runs.claims import claim
+from sft.runs.files import ResultsFolder
+from sft.runs.lock import locked
+claim.BEAT_SECONDS = 0.05
+with locked(ResultsFolder(Path(sys.argv[1]))):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a grid, its data and its model."""
+    folder = tmp_path_factory.mktemp("project")
+    subprocess.run([sys.executable, "-c", WRITE, str(folder)], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(project: Path) -> dict[str, bytes]:
+    """What the grid gives on this machine."""
+    run(project / "here", [])
+    return reproducible(project / "here")
+
+
+def run(results: Path, options: Sequence[str], more: Mapping[str, str] | None = None) -> str:
+    """Run the grid beside a results folder; what the command wrote."""
+    words = [process_cluster.__file__, f"{results}.submitted", "run-experiments", "grid.json"]
+    done = subprocess.run(
+        [sys.executable, *words, "--results-path", str(results), *options],
+        cwd=results.parent,
+        env=os.environ | ENVIRONMENT | (more or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def tries(results: ResultsFolder) -> list[SubmittedTry]:
+    jobs = [job for stage in ("train", "infer", "evaluate", "baseline") for job in results.job_folders(stage)]
+    return [SubmittedTry(attempt.path) for job in jobs for attempt in job.attempts()]
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_grid_on_a_late_disk_ends_as_on_a_good_one_and_runs_nothing_twice(
+    project: Path, undisturbed: dict[str, bytes]
+) -> None:
+    results = ResultsFolder(project / "late")
+    told = run(results.path, ON_PROCESSES, late_disk.late_disk(results.path, LATE_SECONDS))
+    assert reproducible(results.path) == undisturbed
+    assert {found.path.name for found in tries(results)} == {"01"}
+    warnings = [line for line in told.splitlines() if "the file system of" in line]
+    assert [line.rpartition("(")[2].partition(":")[0] for line in warnings] == ["flock", "fsync"]
+    assert "a run claims a folder" in warnings[0]
+    assert lock_holder(results) is None
+    assert [path.name for path in results.claims.iterdir()] == ["1"]
+
+
+@pytest.mark.slow
+@needs_namespaces
+def test_machines_may_see_the_results_folder_under_different_paths(
+    project: Path, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    results, there = ResultsFolder(project / "results"), tmp_path / "there"
+    there.mkdir()
+    run(results.path, [*ON_PROCESSES, "--executor-option", f"results_path={there}"])
+    assert reproducible(results.path) == undisturbed
+    begun = [read(found.begun, Begun) for found in tries(results)]
+    assert {found.host for found in begun if found is not None} == {HOST}
+    assert {found.path.name for found in tries(results)} == {"01"}
+    assert list(there.iterdir()) == []
+    (probe,) = results.probes.iterdir()
+    assert (f'"path": "{there}"' in probe.read_text(), f'"host": "{HOST}"' in probe.read_text()) == (True, True)
+
+
+@needs_namespaces
+def test_a_run_on_another_machine_is_refused_and_found_gone_by_its_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(37, os.strerror(37))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    monkeypatch.setattr(claim, "SILENT_SECONDS", 5.0)
+    monkeypatch.setattr(claim, "PAUSE_SECONDS", 0.01)
+    results = ResultsFolder(tmp_path / "results")
+    words = [*UNSHARE, "sh", "-c", 'hostname "$1" && shift && exec "$@"', "sh", HOST, sys.executable, "-c", HOLD]
+    holder = subprocess.Popen([*words, str(results.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(FolderInUse, match=f"on host {HOST}"):
+            locked(results).__enter__()
+    finally:
+        holder.kill()
+        holder.communicate()
+    monkeypatch.setattr(claim, "SILENT_SECONDS", 0.5)
+    assert HOST in (lock_holder(results) or "")  # nobody has watched it yet
+    with locked(results):
+        assert HOST not in (lock_holder(results) or "")
+    assert lock_holder(results) is None

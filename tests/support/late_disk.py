@@ -1,0 +1,36 @@
+"""A disk that shows new files late and refuses flock and fsync, preloaded into what a test starts (late_disk.c)."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+SOURCE = Path(__file__).with_suffix(".c")
+
+
+def is_missing() -> bool:
+    """Whether there is no compiler that makes it."""
+    return shutil.which("cc") is None
+
+
+def late_disk(folder: Path, seconds: float) -> Mapping[str, str]:
+    """The variables that make the disk of a folder a late one.
+
+    Args:
+        folder: below it files are late.
+        seconds: how long a process that has looked for a file in vain does not see it.
+    """
+    return {
+        "LD_PRELOAD": str(_library()),
+        "LATE_DISK_FOLDER": str(folder),
+        "LATE_DISK_SECONDS": str(seconds),
+    }
+
+
+@cache
+def _library() -> Path:
+    made = Path(mkdtemp(prefix="late-disk-")) / "late_disk.so"
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(made), str(SOURCE), "-ldl", "-lpthread"], check=True)
+    return made
