@@ -194,7 +194,10 @@ class ChainHandle:
             return
         self._order(Orders(grace, self._orders.stacks))
         if all(handle.is_stopped for handle in self.chain.left):
-            wait = grace + ESCALATION_SECONDS if self.chain.has_begun else 0.0
+            # A network disk may show late that it has begun: what has its place may have work to save.
+            seen = self.chain.seen
+            is_there = self.chain.has_begun or (seen is not None and seen.standing == "running")
+            wait = grace + ESCALATION_SECONDS if is_there else 0.0
             self.chain.cancel_at = min(self.chain.cancel_at, time.monotonic() + wait)
 
     @property

@@ -1,6 +1,7 @@
 """How jobs of chains end, as their files and the cluster tell of it, one sooner than the other."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sft.experiments.executors.chains import asking
 from sft.experiments.executors.chains import executor as chains
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
-from sft.experiments.executors.chains.handle import Submitted
+from sft.experiments.executors.chains.handle import ChainHandle, Submitted
 from sft.experiments.executors.handle import Submission as Played
 from sft.experiments.executors.options import ExecutorOptions
 from sft.experiments.executors.protocol import JobAttempt, Request
@@ -177,3 +178,17 @@ def test_a_receipt_that_cannot_be_written_is_no_failure(
 def test_a_queue_of_days_is_not_asked_every_second(tmp_path: Path) -> None:
     submitted = Submitted("sft-x", tmp_path / "chain.json", Request(), quick_until=60.0)
     assert [submitted.is_settled(now) for now in (0.0, 59.0, 60.0)] == [False, False, True]
+
+
+@pytest.mark.parametrize(("seen", "may_save"), [(None, False), (Seen("queued"), False), (Seen("running"), True)])
+def test_what_has_its_place_may_save_though_a_disk_does_not_show_yet_that_it_has_begun(
+    results: ResultsFolder, seen: Seen | None, may_save: bool
+) -> None:
+    planned = job(results, "infer", "i")
+    attempt = begin_attempt(planned.folder)
+    submitted = Submitted("sft-i", SubmittedTry(attempt.path).chain, Request(), "1", seen)
+    handle = ChainHandle(JobAttempt(planned.folder, attempt), submitted)
+    submitted.handles = [handle]
+    before = time.monotonic()
+    handle.stop(1000.0)
+    assert (submitted.cancel_at >= before + 1000.0) == may_save
