@@ -18,6 +18,7 @@ from sft.evaluation.rows import evaluated_rows, write_rows
 from sft.evaluation.slices import SlicedColumn, sliced
 from sft.evaluation.stage_records import StageRecords
 from sft.runs.atomic import write_json
+from sft.runs.chains import queue_seconds
 from sft.runs.files import JobFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.progress import Progress
@@ -111,10 +112,17 @@ def _write_metrics(
         | scoring.record(record.fingerprints.get("files", {}).get(f"evaluate:{inputs.config.dataset.corrections}")),
         "config": record.config,
         "timing": {**stages.timing(), "evaluate": time.perf_counter() - started},
-        "resources": stages.resources(),
+        "resources": stages.resources() | _queue_record(job, parts),
         "environment": stages.environment(Path(record.config_folder)),
     }
     write_json(job.metrics, metrics)
+
+
+def _queue_record(job: JobFolder, parts: Sequence[Part]) -> dict[str, float]:
+    """The seconds that the experiment's stages waited for places; nothing where none ran on a cluster."""
+    trainings = [part.train for part in parts if part.train is not None]
+    waited = queue_seconds([*trainings, *(infer for part in parts for infer in part.infers.values()), job])
+    return {} if waited is None else {"queue_seconds": waited}
 
 
 def _data_record(inputs: Inputs, parts: Sequence[Part], stages: StageRecords) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 A chain is one or more jobs that run one after the other in one place, so that a queue is waited for once.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -111,6 +112,8 @@ class Submission:
     """What the cluster calls it; None while nobody knows whether it got there."""
     outlives_runner: bool = False
     """Whether the executor's jobs go on when the runner has ended."""
+    submitted: float | None = None
+    """Seconds since the epoch, by the clock of the runner's machine; None where an older version wrote the file."""
     schema: int = SCHEMA
 
 
@@ -124,6 +127,8 @@ class Begun:
     threads: int | None
     gpus: tuple[str, ...] | None
     """As the environment shows them; None where it says nothing."""
+    began: float | None = None
+    """Seconds since the epoch, by the clock of its machine; None where an older version wrote the file."""
     schema: int = SCHEMA
 
 
@@ -231,6 +236,28 @@ def needs_within(folders: Sequence[Path], needs: Sequence[Sequence[Path]]) -> li
     """
     places = {folder: place for place, folder in enumerate(folders)}
     return [tuple(places[need] for need in needed if need in places) for needed in needs]
+
+
+def queue_seconds(jobs: Iterable[JobFolder]) -> float | None:
+    """How long the chains of jobs waited for a place on a cluster, each chain counted once.
+
+    The clocks of two machines are compared, so the number informs people and decides nothing.
+
+    Args:
+        jobs: whose tries in force are looked at.
+
+    Returns:
+        The sum over the chains, in seconds; None where no job was submitted to a cluster, or the times are unknown.
+    """
+    waits: dict[str, float] = {}
+    for job in jobs:
+        with contextlib.suppress(OSError):
+            tried = SubmittedTry(job.attempts_path / job.in_force.read_text("utf-8").strip())
+            submission, begun = read(tried.submission, Submission), read(tried.begun, Begun)
+            if submission and begun and submission.submitted is not None and begun.began is not None:
+                waited = max(0.0, begun.began - submission.submitted)
+                waits[submission.name] = min(waited, waits.get(submission.name, waited))
+    return sum(waits.values()) if waits else None
 
 
 def _known(kind: type[Any], record: dict[str, Any]) -> dict[str, Any]:

@@ -53,12 +53,17 @@ def status_lines(view: ResultsView) -> list[str]:
 
 def _running_lines(view: ResultsView) -> Iterator[str]:
     on_clusters = view.on_clusters()
-    # Thousands may wait there.
-    running = [job for job in view.running() if job[2].state != "queued" or job[1].path not in on_clusters]
+    found = view.running()
+    running = [job for job in found if job[2].state != "queued"]
     if running:
         yield "Running:"
     for stage, folder, status in running:
         yield f"  {stage:<8} {one_line(name_of(folder))} {_progress_text(folder, status)}"
+    queued = [status for _, _, status in found if status.state == "queued"]
+    if queued:  # thousands may wait
+        waits = [seconds for status in queued if (seconds := seconds_since(status.queued)) is not None]
+        longest = f", the first for {duration(max(waits))}" if waits else ""
+        yield f"Queued: {counted(len(queued), 'stage')}{longest}"
     for executor, count in Counter(on_clusters.values()).items():
         yield (
             f"On {executor}: {counted(count, 'stage')} that no run watches; "

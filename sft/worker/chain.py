@@ -191,7 +191,8 @@ def _begun(job: Handle, before: Begun | None, link: Link) -> Begun:
     """Say where a try runs, as soon as there is something new to say."""
     place, shown = job.placement, os.environ.get(VISIBLE_GPUS)
     gpus = None if shown is None else tuple(part for part in shown.split(",") if part)
-    now = Begun(socket.gethostname(), place.pid, place.start, place.lease.threads, gpus)
+    began = time.time() if before is None else before.began
+    now = Begun(socket.gethostname(), place.pid, place.start, place.lease.threads, gpus, began)
     if now != before:
         write_record(link.tried.begun, now)
     return now

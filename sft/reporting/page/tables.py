@@ -143,6 +143,7 @@ def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTabl
         *_setting_columns(board.records, bundles),
         PageColumn("train s", "number", 1, "a training that several experiments share counts in each"),
         PageColumn("infer s", "number", 1),
+        PageColumn("queue s", "number", 1, "in which its stages waited for a place on a cluster, in no other time"),
         PageColumn(
             "peak GiB", "number", 2, "of the stage that took most; GPU memory where a GPU was used, else main memory"
         ),
@@ -154,6 +155,7 @@ def runs_table(board: Board, record: Record, rows: Sequence[Record]) -> PageTabl
             *(short(row["results"].get(name)) for name in names),
             *settings,
             *(short(finite_number(row["timing"].get(stage))) for stage in MODEL_STAGES),
+            short(finite_number(row["resources"].get("queue_seconds"))),
             short(peak_memory(row["resources"])),
         ]
         for place, row, name, settings in zip(

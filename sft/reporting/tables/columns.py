@@ -101,6 +101,7 @@ def _all_columns(board: Board) -> list[Column]:
         Column("learning rate", [number_text(learning_rate(record), "") for record in records]),
         *(_part_column(records, f"{split} rows", "data", f"n_{split}", "d") for split in ("train", "dev", "test")),
         *(_part_column(records, f"{stage} s", "timing", stage, ".1f", is_kept=True) for stage in stages),
+        _part_column(records, "queue s", "resources", "queue_seconds", ".1f"),
         _memory_column(records, "peak RSS GiB", "peak_rss_bytes"),
         _memory_column(records, "peak GPU GiB", "peak_gpu_bytes"),
     ]

@@ -16,9 +16,11 @@ from sft.evaluation.stage import run
 from sft.exceptions import DataError, StageFailure
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.atomic import write_json, write_json_lines
+from sft.runs.chains import Begun, Submission, SubmittedTry
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.manifest import finished_files, write_manifest
 from sft.runs.progress import Progress
+from sft.runs.records import write_record
 
 Raw = Callable[..., dict[str, Any]]
 Jobs = Callable[..., tuple[PlannedJob, JobFolder]]
@@ -79,6 +81,15 @@ def _write_scores(infer: JobFolder, splits: list[str], wrong: int = 2) -> None:
     _write_inference(infer, splits)
 
 
+def _submitted(job: JobFolder, name: str, submitted: float, began: float) -> None:
+    """Leave what a cluster's runner and node write of the first try of a job."""
+    tried = SubmittedTry(job.attempt(1).path)
+    tried.path.mkdir(parents=True)
+    job.in_force.write_text(f"{tried.path.name}\n")
+    write_record(tried.submission, Submission("slurm", name, "chain.json", "7", submitted=submitted))
+    write_record(tried.begun, Begun("node", 1, "warm", None, None, began))
+
+
 def _run(job: PlannedJob) -> dict[str, Any]:
     job.folder.path.mkdir(parents=True, exist_ok=True)
     run(job.folder, job.record, Progress(job.folder.progress, "evaluate"), time.perf_counter())
@@ -96,6 +107,7 @@ def test_scores_become_predictions_probabilities_and_metrics(
     job, infer = planned(raw(zero_shot))
     _write_scores(infer, ["test"])
     record = _run(job)
+    assert "queue_seconds" not in record["resources"]
     assert record["results"]["accuracy"] == pytest.approx(7 / 9)
     assert (record["id"], record["name"], record["seed"]) == (job.record.key, "a", 13)
     rows = _predictions(job)
@@ -266,9 +278,12 @@ def test_a_training_is_recorded_with_its_rows_seconds_and_parameters(planned: Jo
     train.adapter.mkdir()
     (train.adapter / "adapter_model.safetensors").write_bytes(b"12345")
     write_manifest(train, [train.adapter, train.training])
+    _submitted(train, "sft-a", 100.0, 130.0)
+    _submitted(infer, "sft-a", 100.0, 190.0)
     metrics = _run(job)
     assert metrics["timing"]["train"] == 9.0
     resources = metrics["resources"]
+    assert resources["queue_seconds"] == 30.0
     assert (resources["adapter_bytes"], resources["answer_seconds"]) == (5, 0.5)
     assert (resources["peak_rss_bytes"], resources["peak_gpu_bytes"]) == (10**15, 7)
     assert (resources["infer_peak_rss_bytes"], resources["infer_peak_gpu_bytes"]) == (5, None)

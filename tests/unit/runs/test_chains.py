@@ -5,7 +5,20 @@ from typing import Any
 
 import pytest
 
-from sft.runs.chains import Begun, Chain, Ended, Link, Orders, Submission, read, read_chain, write_chain
+from sft.runs.chains import (
+    Begun,
+    Chain,
+    Ended,
+    Link,
+    Orders,
+    Submission,
+    SubmittedTry,
+    queue_seconds,
+    read,
+    read_chain,
+    write_chain,
+)
+from sft.runs.files import JobFolder
 from sft.runs.records import write_record
 
 
@@ -63,3 +76,30 @@ def test_a_chain_is_read_where_it_lies_now(tmp_path: Path) -> None:
     (tmp_path / "old").rename(tmp_path / "new")
     found = read_chain(tmp_path / "new" / "chain.json")
     assert [link.folder for link in found.links] == [tmp_path / "new" / "a", tmp_path / "new" / "b"]
+
+
+def _tried(folder: Path, name: str, submitted: float | None, began: float | None) -> JobFolder:
+    job = JobFolder(folder)
+    tried = SubmittedTry(job.attempt(1).path)
+    tried.path.mkdir(parents=True)
+    job.in_force.write_text(f"{tried.path.name}\n")
+    write_record(tried.submission, Submission("slurm", name, "chain.json", "7", submitted=submitted))
+    write_record(tried.begun, Begun("node", 1, "warm", None, None, began))
+    return job
+
+
+def test_a_chain_waits_once_however_many_jobs_it_has(tmp_path: Path) -> None:
+    train = _tried(tmp_path / "train", "sft-a", 100.0, 130.0)
+    infer = _tried(tmp_path / "infer", "sft-a", 100.0, 190.0)
+    other = _tried(tmp_path / "other", "sft-b", 120.0, 125.0)
+    assert queue_seconds([train, infer]) == 30.0
+    assert queue_seconds([infer, other, train]) == 35.0
+
+
+def test_nobody_waits_less_than_nothing_whatever_two_clocks_say(tmp_path: Path) -> None:
+    assert queue_seconds([_tried(tmp_path / "train", "sft-a", 100.0, 99.0)]) == 0.0
+
+
+def test_no_wait_is_told_where_none_is_known(tmp_path: Path) -> None:
+    local, old = JobFolder(tmp_path / "local"), _tried(tmp_path / "old", "sft-a", None, None)
+    assert queue_seconds([local, old]) is None

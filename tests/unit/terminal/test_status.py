@@ -139,6 +139,17 @@ def test_baselines_that_failed_are_told_beside_the_experiments(made: Any) -> Non
     ]
 
 
+def test_what_waits_is_counted_with_the_longest_wait(made: Any) -> None:
+    for number in range(3):
+        folder = made.planned(f"e{number}", f"k{number}")
+        queued = (datetime.now(UTC) - timedelta(minutes=number)).isoformat()
+        write_record(folder.status, StatusRecord("queued", "evaluate", attempt=1, queued=queued))
+    with locked(made.results):
+        lines = lines_of(made)
+    assert lines[1] == "3 experiments of grid.jsonnet: 3 queued"
+    assert lines[2].startswith("Queued: 3 stages, the first for 2 min")
+
+
 def test_what_a_cluster_has_is_not_lost_and_the_command_that_collects_it_is_named(made: Any) -> None:
     for number, key in enumerate(("a", "b")):
         folder = made.planned(f"e{number}", key)
@@ -152,6 +163,7 @@ def test_what_a_cluster_has_is_not_lost_and_the_command_that_collects_it_is_name
     assert lines[1] == "2 experiments of grid.jsonnet: 1 running, 1 queued"
     assert [line for line in lines[2:] if not line.startswith("  ")] == [
         "Running:",
+        "Queued: 1 stage",
         "On slurm: 2 stages that no run watches; sft run-experiments grid.jsonnet --results-path results --executor "
         "slurm collects what has ended and takes over the rest",
     ]

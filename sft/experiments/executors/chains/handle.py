@@ -42,6 +42,8 @@ class Submitted:
     """When it is submitted again, where that was not answered."""
     was_tried: bool = False
     """Whether it may have been submitted though nobody knows its id."""
+    submitted: float = field(default_factory=time.time)
+    """When it was made, in seconds since the epoch."""
     handles: list["ChainHandle"] = field(default_factory=list)
     after: tuple["Submitted", ...] = ()
     """Chains with jobs that it needs, which had not ended when it was made."""
@@ -106,7 +108,7 @@ class Submitted:
         for handle in self.handles:
             folder = handle.job.attempt.path.absolute()
             file = os.path.relpath(self.file, folder)
-            record = Submission(cluster.name, self.name, file, self.id, cluster.outlives_runner)
+            record = Submission(cluster.name, self.name, file, self.id, cluster.outlives_runner, self.submitted)
             write_record(SubmittedTry(folder).submission, record)
 
     def wait_for(self, chains: Iterable["Submitted"]) -> None:
