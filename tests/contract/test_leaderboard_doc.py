@@ -16,7 +16,7 @@ from tests.support import grids
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard-json.md").read_text("utf-8")
 FREE = frozenset({"settings", "results", "directions", "timing", "resources"})
 """Maps whose keys are a user's or a metric's."""
-SHOWN_RESOURCES = {"peak_rss_bytes", "peak_gpu_bytes", "trainable_parameters", "total_parameters"}
+SHOWN_RESOURCES = {"peak_rss_bytes", "peak_gpu_bytes", "trainable_parameters", "total_parameters", "queue_seconds"}
 NEEDED = {"rows", "seeds"}
 """Of `needed`, which is null on this board."""
 SUMMARY = {"n", "mean", "sd", "median"}

@@ -9,7 +9,7 @@ import pytest
 from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.attempts import begin_attempt
 from sft.runs.chains import Chain, Ended, Link, Orders, read, write_chain
-from sft.runs.exit_codes import UNSEEN
+from sft.runs.exit_codes import INCOMPLETE, UNSEEN
 from sft.runs.files import ResultsFolder
 from sft.runs.records import JobRecord, write_record
 from sft.worker import chain as worker
@@ -68,7 +68,7 @@ def test_tries_that_were_given_up_are_not_begun(links: list[Link]) -> None:
     for link in links:
         begin_attempt(link.job)
     links[0].job.progress.write_text("{}")
-    assert worker.run_chain(file) == 0
+    assert worker.run_chain(file) == INCOMPLETE
     assert ends(links) == [Ended(STOPPED_EXIT_CODE, was_begun=False)] * 2
     assert links[0].job.progress.exists(), "it is of the try in force"
 
@@ -84,7 +84,7 @@ def test_a_question_is_answered_where_it_is_seen(tmp_path: Path) -> None:
 def test_what_is_not_wanted_any_more_is_not_begun(links: list[Link]) -> None:
     file = written(links)
     write_record(links[0].tried.orders, Orders(grace=30.0))
-    assert worker.run_chain(file) == 0
+    assert worker.run_chain(file) == INCOMPLETE
     assert ends(links) == [Ended(STOPPED_EXIT_CODE, was_begun=False)] * 2
 
 

@@ -66,8 +66,8 @@ def test_initialisers_see_the_loss_of_the_head(make: Any) -> None:
     """Those that decompose gradients run the rows in batches of their own."""
     model = make()
     (batch,) = batches(model, ROWS, len(ROWS))
-    assert batch["labels"].tolist() == [row.labels[0] for row in ROWS]
-    assert model(**batch).loss.item() == pytest.approx(losses_alone(model).mean().item(), abs=1e-5)
+    assert batch.labels.tolist() == [row.labels[0] for row in ROWS]
+    assert batch.loss(model).item() == pytest.approx(losses_alone(model).mean().item(), abs=1e-5)
 
 
 @pytest.mark.parametrize(("loss", "n_targets"), [(HeadLoss, 1), (SetHeadLoss, 3)])
