@@ -198,12 +198,14 @@ def test_the_details_of_an_experiment_by_keyboard(opened: Any) -> None:
 
 
 def test_a_link_opens_an_experiment(opened: Any, page: Path) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
     click(opened, "button.link", 2)
     address = opened.current_url
     name = opened.execute_script("return document.getElementById('details-title').textContent")
     opened.get("about:blank")
     opened.get(address)
-    assert is_open(opened)
+    WebDriverWait(opened, 20).until(is_open)  # a busy machine draws after it has loaded
     assert opened.execute_script("return document.getElementById('details-title').textContent") == name
 
 
