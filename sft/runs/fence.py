@@ -12,6 +12,11 @@ from pathlib import Path
 
 from sft.exceptions import MachineError
 
+
+class TakenOver(MachineError):
+    """Another run has the folder now, and with it what this one left to a cluster."""
+
+
 _held: dict[int, Path] = {}
 """Descriptor -> the lock file's path."""
 
@@ -86,8 +91,8 @@ def require_in_place(path: Path) -> None:
     """Refuse to go on at a path whose folder is not the one that is held.
 
     Raises:
-        MachineError: it was moved, deleted or replaced, another run has taken it over, or another try is in force
-            there.
+        MachineError: it was moved, deleted or replaced, or another try is in force there.
+        TakenOver: another run has claimed it since.
     """
     for descriptor, lock in list(_held.items()):
         if _is_below(path, lock.parent) and not _is_in_place(lock, descriptor):
@@ -99,9 +104,10 @@ def require_in_place(path: Path) -> None:
             )
     for folder, is_held in list(_claims.items()):
         if _is_below(path, folder) and not is_held():
-            raise MachineError(
+            raise TakenOver(
                 f"{folder}: another run has taken this folder over, because nothing was heard of this one: its "
-                "machine stood still, or could not write there. This one writes nothing more, and what ran was ended.",
+                "machine stood still, or could not write there. This one writes nothing more, and what it ran on this "
+                "machine was ended.",
                 kind="refused",
             )
     for in_force, attempt in list(_tries.items()):

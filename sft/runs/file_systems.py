@@ -57,6 +57,12 @@ def fsync(descriptor: int, path: Path) -> None:
         os.fsync(descriptor)
 
 
+def look_anew(folder: Path) -> None:
+    """List a folder, after which a network disk looks anew for files that it remembers as missing there."""
+    with contextlib.suppress(OSError):
+        os.listdir(folder)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder with its parents, unless it is there.
 

@@ -5,7 +5,6 @@ try, and what the runner wants of it comes from there, because between the two t
 need live as long as the other.
 """
 
-import contextlib
 import json
 import os
 import socket
@@ -26,6 +25,7 @@ from sft.processes.visible_gpus import VISIBLE_GPUS
 from sft.runs.atomic import write_json
 from sft.runs.chains import Begun, Chain, Ended, Link, Orders, SubmittedTry, read, read_chain
 from sft.runs.exit_codes import INCOMPLETE, UNSEEN, exit_code_of
+from sft.runs.file_systems import look_anew
 from sft.runs.files import JobFolder
 from sft.runs.manifest import is_done
 from sft.runs.records import LOADING_STAGES, read_job, write_record
@@ -66,7 +66,7 @@ def run_chain(file: Path) -> int:
         try:
             executor.expect(jobs)
         except SftError as error:
-            course.refuse(error)
+            course.refusal = error
         try:
             course.run()
         finally:
@@ -108,6 +108,8 @@ class _Course:
     signals: StopSignals
     done: set[int] = field(default_factory=set)
     """Places of the jobs that left results."""
+    refusal: SftError | None = None
+    """Why this place is not what the jobs need, so that nothing runs."""
 
     @property
     def is_whole(self) -> bool:
@@ -123,17 +125,14 @@ class _Course:
             if ended is not None and ended.was_begun and ended.code == 0:
                 self.done.add(place)
 
-    def refuse(self, error: SftError) -> None:
-        """Have nothing run, because this place is not what the jobs need; the first one says so."""
-        for place, link in enumerate(self.chain.links):
-            told = Ended(exit_code_of(error.kind), error.kind, str(error), was_begun=place == 0)
-            write_record(link.tried.ended, told)
-
     def _end_of(self, place: int, link: Link) -> Ended:
         if link.tried.begun.exists():
             # The cluster has put the chain back into its queue after it was lost: the runner decides on further tries.
             message = "its place was lost, and the cluster started it again"
             return Ended(STOPPED_EXIT_CODE, "node_lost", message)
+        if self.refusal is not None:  # the first job says so
+            kind = self.refusal.kind
+            return Ended(exit_code_of(kind), kind, str(self.refusal), was_begun=place == 0)
         orders = read(link.tried.orders, Orders)
         is_wanted = orders is None or orders.grace is None
         is_wanted = is_wanted and not _is_given_up(link)
@@ -154,8 +153,7 @@ class _Course:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not all(is_done(JobFolder(folder)) for folder in link.outside):
             for folder in link.outside:
-                with contextlib.suppress(OSError):  # a network disk looks anew for files in a folder that is listed
-                    os.listdir(folder)
+                look_anew(folder)
             is_late = time.monotonic() >= deadline or self.signals.first is not None
             if is_late or any(_failed(JobFolder(folder)) for folder in link.outside):
                 return False

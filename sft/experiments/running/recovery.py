@@ -14,12 +14,12 @@ from pathlib import Path
 from sft.experiments.running.log_files import Logs, LogSize
 from sft.experiments.running.settings import masking
 from sft.runs.atomic import TEMPORARY_PREFIX
-from sft.runs.chains import Ended, Submission, SubmittedTry, read
+from sft.runs.chains import Ended, SubmittedTry, read
 from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JOB_STAGES, State, read_status, write_record
-from sft.runs.states import UNDER_WAY, standing_of
+from sft.runs.states import UNDER_WAY, executor_of, standing_of
 from sft.wording import shown_path
 
 SETTLED_SECONDS = 60.0
@@ -72,15 +72,6 @@ def temporary_files(results: ResultsFolder) -> Iterator[Path]:
                 yield path
 
 
-def _goes_on(folder: JobFolder) -> bool:
-    """Whether a job is in the hands of a cluster that needs no runner; one that is to run it takes it over."""
-    for attempt in folder.attempts()[-1:]:
-        tried = SubmittedTry(attempt.path)
-        record = read(tried.submission, Submission)
-        return record is not None and record.outlives_runner and not tried.ended.exists()
-    return False
-
-
 def _runs_elsewhere(path: Path) -> bool:
     """Whether the job that a file belongs to was handed to a cluster and has not said that it ended."""
     job = next((JobFolder(folder) for folder in path.parents if (folder / "attempts").is_dir()), None)
@@ -98,7 +89,7 @@ def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say:
 def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> None:
     """Say how a stage ended whose runner was killed or left it to a cluster, where nothing else will say so."""
     status = read_status(folder.status)
-    if status is None or status.state not in UNDER_WAY or _goes_on(folder):
+    if status is None or status.state not in UNDER_WAY or executor_of(folder) is not None:
         return
     found = standing_of(folder, is_locked=False)
     state: State = "interrupted" if found.state == "lost" or found.state == "damaged" else found.state

@@ -23,7 +23,7 @@ from sft.pipeline.jobs import PlannedJob
 from sft.processes.signals import StopSignals
 from sft.runs.attempts import number_of
 from sft.runs.events import utc_now
-from sft.runs.fence import require_in_place
+from sft.runs.fence import TakenOver, require_in_place
 from sft.runs.files import ResultsFolder
 from sft.runs.records import LOADING_STAGES, ErrorRecord, StatusRecord, read_status
 from sft.runs.states import FINISHED
@@ -69,6 +69,7 @@ class Runner:
         Raises:
             InternalError: a bug; everything that ran was ended.
             MachineError: the results folder is not the one any more whose lock is held; everything was ended.
+            TakenOver: another run has the folder; it takes over what a cluster has that outlives a run.
         """
         with self._stops:
             try:
@@ -82,8 +83,8 @@ class Runner:
                 if self._active:
                     summary.leave(self._settings.executor or LOCAL, self._handed, self._active, work.needed)
                 return summary
-            except SftError:
-                if self._settings.detach:
+            except SftError as error:
+                if self._settings.detach or (self._executor.outlives_runner and isinstance(error, TakenOver)):
                     self._executor.detach()
                 raise
             except Exception as error:

@@ -2,14 +2,15 @@
 
 The claim with the highest number is in force. Who finds that its owner is gone makes the next one, which `mkdir` lets
 one process do, and takes the earlier ones away. That an owner on another machine is gone shows only by its count,
-which does not change for a time that the observer measures with its own clock: clocks of two machines are never
-compared, and times of files, which network disks remember, are not looked at. The last claim stays, with a word that
-says that it is over: numbers never go back, so that whoever was slow in judging one cannot take another for it.
+which stays the same over so many looks of the observer: clocks of two machines are never compared, and times of files,
+which network disks remember, are not looked at. The last claim stays, with a word that says that it is over: numbers
+never go back, so that whoever was slow in judging one cannot take another for it.
 """
 
 import contextlib
 import dataclasses
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -163,20 +164,21 @@ def _has_ended(claim: _Claim, say: Say) -> bool:
         return True
     if owner is not None and owner.lives:
         raise Claimed(text)
-    deadline = time.monotonic() + SILENT_SECONDS
     if claim.path.exists():
         folder, by = shown_path(claim.path.parents[1]), text or "another process"
-        say(f"{folder}/ is claimed by {by}; it is looked whether that lives, for at most {SILENT_SECONDS:g} s")
-    while claim.path.exists():
-        time.sleep(min(PAUSE_SECONDS, SILENT_SECONDS / 4))
+        say(f"{folder}/ is claimed by {by}; watching for at most {SILENT_SECONDS:g} s whether that process lives")
+    pause = min(PAUSE_SECONDS, SILENT_SECONDS / 4)
+    # Looks are counted, not seconds: while this process, or the disk, stands still, no owner could be heard.
+    for _ in range(math.ceil(SILENT_SECONDS / pause)):
+        if not claim.path.exists():
+            return False
+        time.sleep(pause)
         now = claim.words
         if claim.is_over:
             return True
         if now not in (before, (None, None)):
             raise Claimed(text if (owner := claim.owner) is None else owner.text)
-        if time.monotonic() >= deadline:
-            return True
-    return False
+    return True
 
 
 def _claims(place: Path) -> list[_Claim]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sft.exceptions import MachineError
+from sft.experiments.executors.local.executor import LocalExecutor
 from sft.runs.attempts import begin_attempt
 from sft.runs.chains import Begun, Chain, Ended, Link, SubmittedTry, read, write_chain
 from sft.runs.exit_codes import INCOMPLETE
@@ -45,6 +47,22 @@ def test_what_had_ended_stays_as_it_was(results: ResultsFolder) -> None:
     write_record(SubmittedTry(folder.attempt(1).path).ended, Ended(0, seconds=7.0))
     code, ends = run([folder], [Link(folder.path, "01")])
     assert (code, ends) == (0, [Ended(0, seconds=7.0)])
+
+
+def test_a_place_that_is_no_good_takes_no_result_from_what_had_ended(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MachineError("no GPU here")
+
+    monkeypatch.setattr(LocalExecutor, "expect", refuse)
+    folders = [tried(results, "first"), tried(results, "second")]
+    write_record(SubmittedTry(folders[0].attempt(1).path).ended, Ended(0, seconds=7.0))
+    code, ends = run(folders, [Link(folders[0].path, "01"), Link(folders[1].path, "01", (0,))])
+    assert code == INCOMPLETE
+    assert ends[0] == Ended(0, seconds=7.0)
+    assert ends[1] is not None
+    assert (ends[1].was_begun, ends[1].error) == (False, "no GPU here")
 
 
 def test_nothing_is_run_whose_needs_elsewhere_have_failed(results: ResultsFolder) -> None:

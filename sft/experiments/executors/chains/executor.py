@@ -165,7 +165,8 @@ class ChainExecutor:
     def is_settled(self) -> bool:
         """Whether every chain waits or runs, or was not taken, as far as the cluster has told of those of before."""
         refused = self._refused()
-        return self._knows_all and all(chain.is_there or chain in refused for chain in self._chains.values())
+        is_told = self._knows_all or not self._chains
+        return is_told and all(chain.is_there or chain in refused for chain in self._chains.values())
 
     def detach(self) -> Sequence[ChainHandle]:
         """Let go of the cluster, which goes on; `close` ends nothing then."""

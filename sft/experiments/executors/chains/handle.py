@@ -1,6 +1,5 @@
 """A job of a chain on a cluster, as its files and the cluster tell of it."""
 
-import contextlib
 import dataclasses
 import os
 import signal
@@ -16,6 +15,7 @@ from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.attempts import last_line
 from sft.runs.chains import Begun, Ended, Orders, Submission, SubmittedTry, read, read_chain
 from sft.runs.exit_codes import INCOMPLETE, UNSEEN
+from sft.runs.file_systems import look_anew
 from sft.runs.records import ErrorRecord, UnderWay, write_record
 
 LOST_CODE = -int(signal.SIGKILL)
@@ -218,7 +218,7 @@ class ChainHandle:
     def look(self, now: float) -> bool:
         """Read what it has told; whether it has ended."""
         if self.chain.gone_since is not None:
-            _look_anew(self._files.path)
+            look_anew(self._files.path)
         ended = read(self._files.ended, Ended) if os.path.exists(self._ended) else None
         if ended is None:
             self.hear()
@@ -235,7 +235,7 @@ class ChainHandle:
         self.wants_word = ended.stopped_by is not None and not self.is_stopped and self.chain.gone_since is None
         is_whole = ended.code != 0 or not ended.was_begun or self.job.folder.manifest.exists()
         if not is_whole:
-            _look_anew(self.job.folder.path)
+            look_anew(self.job.folder.path)
         return self.wants_word or not is_whole
 
     def hear(self) -> None:
@@ -247,12 +247,6 @@ class ChainHandle:
         """Nothing more comes of it."""
         self.hear()
         self._outcome = outcome
-
-
-def _look_anew(folder: Path) -> None:
-    """A network disk looks anew for files in a folder that is listed."""
-    with contextlib.suppress(OSError):
-        os.listdir(folder)
 
 
 def _outcome(ended: Ended, seen: Seen | None) -> Outcome:

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from sft.experiments.executors.protocol import Request
 from sft.runs.atomic import write_json
 from sft.runs.attempts import last_line
 from sft.runs.exit_codes import UNSEEN
+from sft.runs.file_systems import look_anew
 from sft.runs.files import ResultsFolder
 from sft.runs.records import read_json_or_none
 
@@ -116,7 +116,7 @@ class Probe:
 
     def close(self) -> None:
         """End it, and take away what it left."""
-        if self.is_shown or not self._was_tried:
+        if self.is_shown:
             return
         if self._id is not None and self._gone_since is None:
             identity = self._id
@@ -136,8 +136,7 @@ class Probe:
         self._was_tried = True
 
     def _look_for_answer(self) -> None:
-        with contextlib.suppress(OSError):  # a network disk looks anew for files in a folder that is listed
-            os.listdir(self._results.probes)
+        look_anew(self._results.probes)
         answer = read_json_or_none(self._question.with_suffix(".seen"))
         if not isinstance(answer, dict) or answer.get("nonce") != self._nonce:
             return

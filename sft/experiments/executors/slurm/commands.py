@@ -87,7 +87,9 @@ def seen_of(state: str, reason: str = "", host: str | None = None) -> Seen:
         return Seen("running", host=host)
     if word == "CANCELLED" and HOPELESS in reason:
         return Seen("ended", is_hopeless=True)
-    ended_as, error = ENDS.get(word, ("failed", None))
+    if word not in ENDS:
+        return Seen("running", host=host)  # of a version to come; taken for ended it would run a second time
+    ended_as, error = ENDS[word]
     if word == "FAILED" and not reason.startswith(BY_CODE) and reason not in ("", "None"):
         error = ErrorRecord("node_lost", f"Slurm could not run it{f' on {host}' if host else ''}: {reason}")
     return Seen("ended", error, ended_as, host, code=0 if word == "COMPLETED" else None)

@@ -4,9 +4,7 @@ import json
 import os
 import signal
 import threading
-import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +29,23 @@ from tests.support.fake_executor import FakeBoard, FakeExecutor, Shown, chain, f
 def around(**more: Any) -> Surroundings:
     quick = {"backoff_seconds": 0.0, "tick_seconds": 0.01, "board_seconds": 0.0, "mask": str}
     return Surroundings(**{**quick, **more})
+
+
+class Clock:
+    """The runner's time, which passes by waits alone, whatever the machine is doing meanwhile."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(runner, "time", made)
+    return made
 
 
 def local(processes: FakeExecutor, machine: Machine | None = None) -> LocalExecutor:
@@ -346,20 +361,26 @@ def test_a_passing_fault_is_tried_again_in_a_new_attempt(results: ResultsFolder)
     assert status_of(planned).attempt == 3
 
 
-def test_a_backoff_keeps_no_slot_and_does_not_spin(results: ResultsFolder) -> None:
+def test_a_backoff_keeps_no_slot_and_does_not_spin(results: ResultsFolder, clock: Clock) -> None:
     executor = FakeExecutor({"i0": fail_times(1)})
-    executor.while_waiting = lambda: None if executor.together[-1] else time.sleep(executor.timeouts[-1])
+
+    def wait() -> None:
+        clock.now += 0.0 if executor.together[-1] else executor.timeouts[-1]
+
+    executor.while_waiting = wait
     run(results, many(results, 3), executor, surroundings=around(backoff_seconds=0.3))
     assert executor.order == ["i0", "i1", "i2", "i0"]
     assert len(executor.timeouts) < 60
 
 
-def test_a_job_whose_wait_is_over_does_not_make_the_loop_spin_while_the_slots_are_full(results: ResultsFolder) -> None:
+def test_a_job_whose_wait_is_over_does_not_make_the_loop_spin_while_the_slots_are_full(
+    results: ResultsFolder, clock: Clock
+) -> None:
     experiments = many(results, 2)
     executor = FakeExecutor({"i0": fail_times(1), "i1": run_on})
 
     def wait() -> None:
-        time.sleep(executor.timeouts[-1])
+        clock.now += executor.timeouts[-1]
         if len(executor.timeouts) > 8:
             executor.handles[1].code = succeed(executor.handles[1].submission)
 
@@ -658,17 +679,12 @@ def test_what_is_finished_at_the_limit_is_done(results: ResultsFolder) -> None:
     assert (states([planned]), executor.handles[0].dumped) == (["done"], 0)
 
 
-def test_a_job_that_waits_for_its_process_is_not_over_its_time(
-    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_that_waits_for_its_process_is_not_over_its_time(results: ResultsFolder, clock: Clock) -> None:
     planned = job(results, "infer", "i")
     executor = FakeExecutor({"i": run_on})
-    now = 1000.0
-    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: now))
 
     def start_at_last() -> None:
-        nonlocal now
-        now += 60.0  # each wait, whatever the machine is doing meanwhile
+        clock.now += 60.0
         (handle,) = executor.handles
         waits = len(executor.timeouts)
         handle.pid = None if waits < 30 else 4711

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +53,35 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim, "BEAT_SECONDS", 0.02)
     monkeypatch.setattr(claim, "SILENT_SECONDS", 0.2)
     monkeypatch.setattr(claim, "PAUSE_SECONDS", 0.01)
+
+
+LAST_LOOK = 20
+"""At a claim, before it is taken over."""
+
+
+class Watch:
+    """The observer's time, which passes by its pauses alone."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.pauses = 0
+        self.at_pause: Callable[[int], object] = lambda _: None
+        """Called with how many pauses there were."""
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.pauses += 1
+        self.at_pause(self.pauses)
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    made = Watch()
+    monkeypatch.setattr(claim, "time", made)
+    return made
 
 
 @pytest.fixture
@@ -140,36 +167,40 @@ def test_of_many_at_the_same_moment_one_has_the_folder(
         winner.wait()
 
 
-def test_an_owner_elsewhere_that_counts_on_keeps_the_folder(tmp_path: Path) -> None:
+def test_an_owner_elsewhere_that_counts_on_keeps_the_folder(tmp_path: Path, watch: Watch) -> None:
     place = tmp_path / "run.claims"
-    count, stop = elsewhere(place) / "count", threading.Event()
-
-    def count_on() -> None:
-        for number in iter(int, 1):
-            if stop.wait(0.02):
-                return
-            count.write_text(str(number + time.monotonic_ns()).rjust(20))
-
-    counting = threading.Thread(target=count_on)
-    counting.start()
+    count = elsewhere(place) / "count"
+    watch.at_pause = lambda pauses: count.write_text("8".rjust(20)) if pauses == LAST_LOOK else None
     said: list[str] = []
-    try:
-        with pytest.raises(Claimed, match="pid 42 on host node7"):
-            claimed(place, said.append).__enter__()
-    finally:
-        stop.set()
-        counting.join()
+    with pytest.raises(Claimed, match="pid 42 on host node7"):
+        claimed(place, said.append).__enter__()
     assert numbers(place) == [1]
     assert len(said) == 1
     assert "is claimed by pid 42 on host node7" in said[0]
 
 
-def test_an_owner_elsewhere_that_is_silent_loses_it(tmp_path: Path) -> None:
+def test_while_the_disk_or_the_observer_stands_still_no_owner_falls_silent(tmp_path: Path, watch: Watch) -> None:
+    place = tmp_path / "run.claims"
+    count = elsewhere(place) / "count"
+
+    def pause(pauses: int) -> None:
+        if pauses == 1:
+            watch.now += 1000 * claim.SILENT_SECONDS
+        if pauses == LAST_LOOK:
+            count.write_text("8".rjust(20))
+
+    watch.at_pause = pause
+    with pytest.raises(Claimed, match="pid 42 on host node7"):
+        claimed(place, lambda _: None).__enter__()
+    assert numbers(place) == [1]
+
+
+def test_an_owner_elsewhere_that_is_silent_loses_it(tmp_path: Path, watch: Watch) -> None:
     place = tmp_path / "run.claims"
     elsewhere(place, 4)
     assert (holder_of(place) or "").startswith("pid 42 on host node7")
     with claimed(place, lambda _: None):
-        assert numbers(place) == [5]
+        assert (numbers(place), watch.pauses) == ([5], LAST_LOOK)
         assert (holder_of(place) or "").startswith(f"pid {os.getpid()} on")
     assert holder_of(place) is None
 

@@ -18,6 +18,7 @@ from sft.experiments.running.settings import RunSettings, Surroundings
 from sft.experiments.running.summary import Detached, RunSummary
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.chains import Submission, SubmittedTry, read
+from sft.runs.fence import TakenOver, holding_claim
 from sft.runs.files import ResultsFolder
 from sft.runs.records import read_status, write_record
 from sft.runs.states import standing_of
@@ -241,6 +242,35 @@ def test_an_answer_that_was_not_heard_is_waited_for(
     assert sorted(submitted(cluster)) == sorted(ALL)
     told = [read(SubmittedTry(planned.folder.attempt(1).path).submission, Submission) for planned in jobs]
     assert [found and found.id for found in told] == ["0", "1", "2"]
+
+
+def test_a_cluster_that_is_silent_holds_no_retry_up(results: ResultsFolder, cluster: FakeCluster) -> None:
+    planned = job(results, "infer", "first")
+    cluster.plays = {"first": fail_times(1)}
+    run(results, [planned], cluster)
+    cluster.run_all()
+    cluster.silent = ["look"] * 3
+    run(results, [planned], cluster)
+    assert (states([planned]), len(cluster.names)) == (["queued"], 2)
+
+
+def test_a_run_that_was_taken_over_leaves_its_chains_to_the_other_one(
+    results: ResultsFolder, jobs: list[PlannedJob], cluster: FakeCluster
+) -> None:
+    is_held = True
+
+    def lose() -> None:
+        nonlocal is_held
+        is_held = False
+
+    cluster.at_look = lose
+    with holding_claim(results.path, lambda: is_held), pytest.raises(TakenOver):
+        run(results, jobs, cluster, detach=False)
+    assert (cluster.cancelled, len(cluster.names)) == ([], 2)
+    cluster.at_look, cluster.waits = lambda: None, False
+    cluster.run_all()
+    run(results, jobs, cluster, detach=False)
+    assert (states(jobs), len(cluster.names)) == (["done"] * 3, 3)
 
 
 def test_views_tell_of_what_a_cluster_has_by_its_files(

@@ -59,6 +59,14 @@ def test_what_was_shown_is_not_asked_again(results: ResultsFolder, places: dict[
     assert (cluster.probes, len(cluster.names)) == (probes, 1)
 
 
+def test_a_first_job_that_is_refused_leaves_no_file(results: ResultsFolder) -> None:
+    cluster = cluster_with()
+    cluster.refusals = [MachineError("no such account")]
+    with pytest.raises(MachineError, match="no such account"):
+        run_chains(results, three(results), cluster)
+    assert list(results.probes.iterdir()) == []
+
+
 def test_a_record_that_is_damaged_is_none(results: ResultsFolder) -> None:
     run_chains(results, three(results)[:1], cluster_with(sees))
     (record,) = results.probes.iterdir()

@@ -50,8 +50,8 @@ def write_program(folder: Path, name: str, script: str) -> None:
         ("PREEMPTED", "ended", "killed", "preempted"),
         ("CANCELLED by 1000", "ended", "killed", "interrupted"),
         ("CANCELLED+", "ended", "killed", "interrupted"),
-        ("A_STATE_OF_THE_FUTURE", "ended", None, "failed"),
-        ("", "ended", None, "failed"),
+        ("A_STATE_OF_THE_FUTURE", "running", None, "failed"),
+        ("", "running", None, "failed"),
     ],
 )
 def test_states_mean(state: str, standing: str, kind: str | None, ended_as: str) -> None:
