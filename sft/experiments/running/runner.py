@@ -68,8 +68,7 @@ class Runner:
 
         Raises:
             InternalError: a bug; everything that ran was ended.
-            MachineError: the results folder is not the one any more whose lock is held; everything was ended.
-            TakenOver: another run has the folder; it takes over what a cluster has that outlives a run.
+            MachineError: the results folder is not this run's any more; all was ended that no other run takes over.
         """
         with self._stops:
             try:

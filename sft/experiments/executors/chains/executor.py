@@ -133,10 +133,8 @@ class ChainExecutor:
                 found = record.id or self._cluster.find(record.name)
             except NoAnswer as error:
                 self._chains = {}  # what was taken over so far goes on
-                raise MachineError(
-                    f"{self._cluster.name} does not answer ({error}), and stages of an earlier run may still be "
-                    "running there; run the same command when it does"
-                ) from None
+                may = "stages of an earlier run may still be running there; run the same command when it does"
+                raise MachineError(f"{self._cluster.name} does not answer ({error}), and {may}") from None
             if found is None:
                 return None
             file = Path(os.path.abspath(job.attempt.path / record.chain))
@@ -165,8 +163,8 @@ class ChainExecutor:
     def is_settled(self) -> bool:
         """Whether every chain waits or runs, or was not taken, as far as the cluster has told of those of before."""
         refused = self._refused()
-        is_told = self._knows_all or not self._chains
-        return is_told and all(chain.is_there or chain in refused for chain in self._chains.values())
+        is_there = all(chain.is_there or chain in refused for chain in self._chains.values())
+        return is_there and (self._knows_all or not self._chains)
 
     def detach(self) -> Sequence[ChainHandle]:
         """Let go of the cluster, which goes on; `close` ends nothing then."""
@@ -178,8 +176,8 @@ class ChainExecutor:
 
     def _refused(self) -> list[Submitted]:
         """The chains that the cluster has not taken, because it takes no more for now."""
-        open_ = [chain for chain in self._chains.values() if chain.id is None and not chain.was_tried]
-        return open_ if self._asking.is_full else []
+        is_full = self._asking.is_full
+        return [chain for chain in self._chains.values() if is_full and chain.id is None and not chain.was_tried]
 
     def close(self) -> None:
         """End everything that still runs."""
