@@ -21,7 +21,7 @@ _held: dict[int, Path] = {}
 """Descriptor -> the lock file's path."""
 
 _claims: dict[Path, Callable[[], bool]] = {}
-"""Folder -> whether the claim of it that this process has made is in force."""
+"""Folder -> asks whether this process still holds its claim of it."""
 
 _tries: dict[Path, Path] = {}
 """File that names the try in force -> the folder of the one that this process works for."""

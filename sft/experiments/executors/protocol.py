@@ -198,7 +198,7 @@ class Executor(Protocol):
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that was submitted, and has not ended, waits or runs for certain."""
+        """Whether it is known of all that was submitted that it waits, runs or has ended."""
         ...
 
     def expect(self, jobs: Sequence["PlannedJob"]) -> None:

@@ -1,10 +1,11 @@
-"""A claim: a numbered folder that one process alone can make, with its owner, and a count that goes on while it lives.
+"""A claim of a folder, for file systems without locks: a numbered subfolder that only one process can make.
 
-The claim with the highest number is in force. Who finds that its owner is gone makes the next one, which `mkdir` lets
-one process do, and takes the earlier ones away. That an owner on another machine is gone shows only by its count,
-which stays the same over so many looks of the observer: clocks of two machines are never compared, and times of files,
-which network disks remember, are not looked at. The last claim stays, with a word that says that it is over: numbers
-never go back, so that whoever was slow in judging one cannot take another for it.
+It holds the name of its owner, and a count that rises while the owner lives. The claim with the highest number is in
+force. A process that finds its owner gone makes the next number, which `mkdir` grants to one process alone, and
+removes the earlier ones. An owner on another machine is taken for gone when its count stays the same over many looks:
+clocks of two machines are never compared, and times of files, which network disks remember, are ignored. The last
+claim is kept and marked as over. So numbers never go back, and a process that was slow to judge one claim cannot
+mistake another for it.
 """
 
 import contextlib
@@ -25,24 +26,24 @@ from sft.runs.records import read_json_or_none
 from sft.wording import shown_path
 
 BEAT_SECONDS = 5.0
-"""Between two counts of an owner."""
+"""Seconds between two counts of an owner."""
 
 SILENT_SECONDS = 120.0
-"""Without a change of its count, an owner that cannot be seen from here is taken for gone: network disks show what
-another machine wrote up to a minute late.
+"""After so many seconds of looks at the same count, an owner on another machine is taken for gone: network disks show
+up to a minute late what another machine wrote.
 """
 
 PAUSE_SECONDS = 0.5
-"""Between two looks at a claim."""
+"""Seconds between two looks at a claim."""
 
 OVER = "over"
-"""In place of the count, when its owner has let go."""
+"""Stands in place of the count when the owner has let go."""
 
 Say = Callable[[str], None]
 
 
 class Claimed(Exception):
-    """Another process has the claim in force; the argument is its owner's text, empty where it did not say."""
+    """Another process holds the claim in force; the argument names it, and is empty where its name is not known."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class _Claim:
 
     @property
     def words(self) -> tuple[bytes | None, bytes | None]:
-        """All that changes of it while its owner lives; read from files opened anew, which network disks ask for."""
+        """What changes while its owner lives; files are opened anew, as only then network disks show what is new."""
         return _read(self.owner_file), _read(self.count)
 
 
@@ -81,7 +82,7 @@ def claimed(place: Path, say: Say) -> Iterator[None]:
 
     Args:
         place: where the claims of the folder lie, below it.
-        say: is told when somebody has to wait.
+        say: called with a line for the user, who may have to wait.
 
     Raises:
         Claimed: another process has it.
@@ -106,7 +107,7 @@ def claimed(place: Path, say: Say) -> Iterator[None]:
 
 
 def holder_of(place: Path) -> str | None:
-    """Who holds the claim of a folder, as far as can be seen at once; None where nobody does, "" of one unknown."""
+    """Who holds the claim, as far as this machine sees; None where nobody does, "" where the name is missing."""
     claim = max(_claims(place), key=lambda claim: claim.number, default=None)
     if claim is None or claim.is_over:
         return None
@@ -135,14 +136,14 @@ def _take(place: Path, owner: Owner, say: Say) -> _Claim:
 
 
 def _is_in_force(own: _Claim, place: Path, owner: Owner) -> bool:
-    """Whether a claim that was just made has the highest number; the others, or it, are taken away."""
+    """Whether a claim that was just made has the highest number; if so the others are removed, else this one."""
     try:
         own.count.write_text("0".rjust(DIGITS))
         own.owner_file.write_bytes(_text(owner))
         others = [claim for claim in _claims(place) if claim.number != own.number]
         is_highest = all(claim.number < own.number for claim in others)
         for claim in others if is_highest else [own]:
-            claim.owner_file.unlink(missing_ok=True)  # by this its owner learns of it
+            claim.owner_file.unlink(missing_ok=True)  # its owner looks for this file before each write
             shutil.rmtree(claim.path, ignore_errors=True)
     except FileNotFoundError:  # it was taken over before it was whole
         return False
@@ -153,7 +154,7 @@ def _is_in_force(own: _Claim, place: Path, owner: Owner) -> bool:
 
 
 def _has_ended(claim: _Claim, say: Say) -> bool:
-    """Whether the owner of a claim has let go, or is gone; not so where the claim itself is.
+    """Whether the owner of a claim has let go or is gone; False where the claim itself was removed meanwhile.
 
     Raises:
         Claimed: the owner lives.

@@ -15,13 +15,13 @@ from pathlib import Path
 DIGITS = 20
 """A count is always as long, so that writing it needs no further space on a disk that is full."""
 GONE = (errno.ENOENT, errno.ESTALE, errno.ENOTDIR)
-"""Of an `OSError`: there is no such file any more."""
+"""Numbers of an `OSError` that say that the file is not there any more."""
 LAST_SECONDS = 5.0
-"""How long a count that is being written may take to get there when it is to end."""
+"""At the end, how long a count that is just being written is waited for."""
 
 
 class Heartbeat:
-    """Has a file counted in."""
+    """A process that counts in a file, and is started again when somebody ends it."""
 
     def __init__(self, file: Path, seconds: float) -> None:
         """Start the process.
@@ -34,7 +34,7 @@ class Heartbeat:
         self._process = self._start()
 
     def keep(self) -> None:
-        """Start another process where somebody has ended this one."""
+        """Start the process again if somebody has ended it."""
         if self._process.poll() is not None:
             self._close()
             self._process = self._start()
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
         number += 1
         try:
             write(file, str(number))
-        except OSError as error:  # else the next count may get there; whoever sees none says so
+        except OSError as error:  # any other error may pass, and the next count get there
             if error.errno in GONE:
                 break
     return 0

@@ -1,4 +1,4 @@
-"""Questions to a cluster that may not answer: nothing fails for that, and it is said once."""
+"""Questions to a cluster that may not answer: nothing fails because of that, and the user reads of it once."""
 
 import time
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from sft.exceptions import MachineError
 from sft.experiments.executors.chains.cluster import Full, NoAnswer
 
 QUIET_SECONDS = 10.0
-"""For which a cluster is left alone that did not answer, or takes no more: each question may take a minute."""
+"""How long a cluster that did not answer, or takes no more, is left alone: each question may take a minute."""
 Answer = TypeVar("Answer")
 
 
 class Asking:
-    """What a run knows of how its cluster answers."""
+    """Asks a cluster, and remembers whether it answers and whether it takes more."""
 
     def __init__(self, name: str, say: Callable[[str], None]) -> None:
         """
@@ -31,7 +31,7 @@ class Asking:
         self._waits: set[str] = set()
 
     def ask(self, question: Callable[[], Answer]) -> Answer | None:
-        """The answer; None where there is none, or where there was none a moment ago."""
+        """The answer; None where the cluster gives none, or gave none a moment ago."""
         if time.monotonic() < self._quiet_until:
             return None
         try:
@@ -46,12 +46,15 @@ class Asking:
         return answer
 
     def submit(self, question: Callable[[], str], others: bool) -> str | None:
-        """The id of a submission; None where it is to be tried again, which is safe only where nothing is silent.
+        """Submit something; its id, or None where it is to be tried again later.
+
+        Where the cluster was silent it may have taken it all the same, so it must be looked for before it is submitted
+        again.
 
         Args:
             question: submits.
-            others: whether submissions of this run wait or run: what is refused may then be taken when one has ended,
-                and they need not end for it.
+            others: whether other submissions of this run wait or run: a refusal is then no error, as it may be taken
+                when one of them has ended.
 
         Raises:
             MachineError: it was refused.
@@ -70,7 +73,7 @@ class Asking:
         return identity
 
     def tell_waits(self, reason: str) -> None:
-        """Say once that what was submitted waits for a person."""
+        """Say, once for each reason, that a submission waits until a person does something."""
         if reason not in self._waits:
             self._waits.add(reason)
             self._say(f"{self._name} has jobs of this run wait until somebody acts: {reason}")

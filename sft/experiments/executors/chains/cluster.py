@@ -37,7 +37,7 @@ class Seen:
 
     @property
     def is_explained(self) -> bool:
-        """Whether the cluster said why it ended it, so that no word of its own is to come."""
+        """Whether the cluster said why it ended, so that its own files need not be waited for."""
         return self.error is not None or self.is_hopeless
 
     def outcome(self, code: int, unexplained: ErrorRecord) -> Outcome:
@@ -45,7 +45,7 @@ class Seen:
 
         Args:
             code: that it gets.
-            unexplained: what is told where the cluster does not say why it ended.
+            unexplained: its error where the cluster does not say why it ended.
         """
         ended_as = self.ended_as if self.error is not None else "failed"
         return Outcome(code, self.error or unexplained, MemorySeen(), ended_as=ended_as)

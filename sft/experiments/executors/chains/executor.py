@@ -68,10 +68,10 @@ class ChainExecutor:
         self._looked = float("-inf")
         """When the cluster was last asked."""
         self._has_adopted, self._knows_all = False, True
-        """Whether chains were taken over, and whether the cluster has told of all of them."""
+        """Whether chains of earlier runs were taken over, and whether the cluster has answered about them since."""
         self._asking = Asking(cluster.name, say)
         self._least = Request()
-        """What the job asks for that asks for least."""
+        """The smallest request of a job, which is that of the probe."""
         self._probe: Probe | None = None
 
     def expect(self, jobs: Sequence[PlannedJob]) -> None:
@@ -161,7 +161,7 @@ class ChainExecutor:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every chain waits or runs, or was not taken, as far as the cluster has told of those of before."""
+        """Whether of every chain it is known that it waits, runs, has ended or was not taken."""
         refused = self._refused()
         is_there = all(chain.is_there or chain in refused for chain in self._chains.values())
         return is_there and (self._knows_all or not self._chains)

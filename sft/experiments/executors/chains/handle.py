@@ -71,7 +71,7 @@ class Submitted:
             return {}
 
     def is_settled(self, now: float) -> bool:
-        """Whether nothing about it is expected soon."""
+        """Whether no change of it is expected soon."""
         is_known = self.has_begun or now >= self.quick_until
         return is_known and self.cancel_at == float("inf") and not any(one.wants_word for one in self.left)
 
@@ -166,7 +166,7 @@ class ChainHandle:
         self._told_at: float | None = None
         """When its end was first read."""
         self.wants_word = False
-        """Whether the cluster is to say why it asked it to end."""
+        """Whether the cluster has yet to say why it asked the job to end."""
 
     @property
     def standing(self) -> UnderWay:

@@ -28,7 +28,7 @@ LOOK_SECONDS = 2.0
 
 
 class Probe:
-    """Asks one machine of a cluster; what it showed is kept in the results folder, and is not asked again."""
+    """A job that shows whether one machine of a cluster sees the results folder; the answer is kept for later runs."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Probe:
         self._nonce = secrets.token_hex(8)
         self._name = f"sft-probe-{self._nonce}"
         self._question = results.probes / f"{self._nonce}.json"
+        self._request = Request()
         self._id: str | None = None
         self._was_tried = False
         self._seen = Seen("queued")

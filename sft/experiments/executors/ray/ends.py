@@ -23,7 +23,7 @@ NEED = "; every node needs this environment and this results folder, at the same
 
 
 def seen_of(told: Mapping[str, Any] | None) -> Seen:
-    """What the driver tells of a task; whether one runs or waits is told by its own files.
+    """How a task stands by the word of the driver; whether it runs or waits, its own files say.
 
     Args:
         told: the exit code of the chain, or the error of Ray; None where it has not ended.
