@@ -62,7 +62,7 @@ def run_job(
     faulthandler.register(STACKS)
     fault_injection.begin_worker()
     try:
-        with _locked(job, attempt):
+        with _locked(job):
             attempt = attempt or begin_attempt(job)
             try:
                 with working_for(attempt.path, job.in_force):
@@ -124,12 +124,12 @@ def _run_stage(job: JobFolder, attempt: AttemptFolder, started: float, before_he
 
 
 @contextlib.contextmanager
-def _locked(job: JobFolder, attempt: AttemptFolder | None) -> Iterator[None]:
+def _locked(job: JobFolder) -> Iterator[None]:
     """Hold the job's lock; it is the process that holds it, so it is free as soon as that is dead."""
-    is_submitted = attempt is not None and SubmittedTry(attempt.path).submission.exists()
+    may_be_elsewhere = any(SubmittedTry(attempt.path).submission.exists() for attempt in job.attempts())
     descriptor = os.open(job.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        deadline = time.monotonic() + (LOST_SECONDS if is_submitted else LOCK_SECONDS)
+        deadline = time.monotonic() + (LOST_SECONDS if may_be_elsewhere else LOCK_SECONDS)
         while not _taken(descriptor, job):
             if time.monotonic() > deadline:
                 raise StageFailure(f"another process works in {job.path}; stop it first", kind="refused")

@@ -5,10 +5,12 @@ cannot run any more.
 import dataclasses
 import heapq
 import signal
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sft.experiments.executors.options import LOCAL
 from sft.experiments.running.display import Display
 from sft.experiments.running.failure_policy import End, Halt, RetryPolicy, Tries, first_tries
 from sft.experiments.running.schedule import Schedule, Workload, by_priority
@@ -18,8 +20,10 @@ from sft.experiments.running.summary import RunFacts, RunSummary
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord, read_status
-from sft.runs.states import FINISHED, LOST, STOPPED, UNDER_WAY, runs_again
+from sft.runs.states import FINISHED, LOST, STOPPED, UNDER_WAY, executor_of, runs_again
+from sft.wording import counted
 
+RUN_HERE = "{stages} that an earlier run left to {there} will run {here}; what {there} has of this is given up"
 UNWRITTEN = "the disk is full: the last states of {count} stages could not be written. Free space and run again."
 
 
@@ -60,6 +64,7 @@ class Ledger:
         """
         self._results = results
         self._display = display
+        self._executor = settings.executor or LOCAL
         self._retry_failed = settings.retry_failed
         self._looks_ahead = settings.detach
         self._around = surroundings
@@ -92,6 +97,7 @@ class Ledger:
         if needed:
             self._display.opened(RunFacts(work.experiments, needed, earlier.statuses, frozenset(earlier.left)))
         earlier.lost = [job for job in earlier.lost if not still_runs(job)]
+        self._tell_left(earlier.lost)
         for job in earlier.lost:
             # It runs no more, whatever comes of it in this run.
             status = earlier.statuses[job.folder.path]
@@ -105,6 +111,13 @@ class Ledger:
                 job.folder.status.unlink(missing_ok=True)
         self._summary.earlier = frozenset(self._summary.failed)
         return earlier
+
+    def _tell_left(self, jobs: Sequence[PlannedJob]) -> None:
+        """Say which jobs another executor has, whose tries give way to those of this run."""
+        here = "on this machine" if self._executor == LOCAL else f"on {self._executor}"
+        for name, count in Counter(executor_of(job.folder) for job in jobs).items():
+            if name not in (None, self._executor):
+                self._display.say(RUN_HERE.format(stages=counted(count, "stage"), there=name, here=here))
 
     def wake(self, now: float) -> None:
         """Make those jobs ready whose time to be tried again has come."""

@@ -154,16 +154,20 @@ def test_a_second_process_in_a_job_folder_is_refused(
     assert run("succeed") == 0
 
 
+@pytest.mark.parametrize("attempt", ["01", "02"])
 def test_the_lock_that_a_file_server_keeps_for_a_lost_machine_is_waited_for(
-    run: Callable[[str], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempt: str
 ) -> None:
+    """Also by a try on this machine, after one on a cluster."""
     monkeypatch.setattr(job_module, "LOCK_SECONDS", 0.0)
     folder = JobFolder(tmp_path / "job")
     write_record(SubmittedTry(folder.attempt(1).path).submission, Submission("slurm", "sft-k-01-1", "chain.json"))
     holder = os.open(folder.lock, os.O_RDWR | os.O_CREAT)
     fcntl.flock(holder, fcntl.LOCK_EX)
     monkeypatch.setattr(job_module.time, "sleep", lambda _: fcntl.flock(holder, fcntl.LOCK_UN))
-    assert run("succeed") == 0
+    begin_attempt(folder)
+    folder.in_force.write_text(f"{attempt}\n")
+    assert run("succeed", attempt) == 0
     os.close(holder)
 
 

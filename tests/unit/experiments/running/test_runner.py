@@ -20,6 +20,8 @@ from sft.experiments.running.schedule import workload
 from sft.experiments.running.settings import RunSettings, Surroundings
 from sft.experiments.running.summary import RunSummary
 from sft.pipeline.jobs import PlannedJob
+from sft.runs.chains import Submission as ClusterSubmission
+from sft.runs.chains import SubmittedTry
 from sft.runs.files import ResultsFolder
 from sft.runs.progress import ProgressRecord
 from sft.runs.records import ErrorRecord, StatusRecord, read_job, read_status, write_record
@@ -426,6 +428,19 @@ def test_a_job_that_was_running_when_its_runner_was_killed_runs_again_and_its_lo
     run(results, [planned], FakeExecutor(), surroundings=around(mask=lambda text: text.replace("canary", "***")))
     assert planned.folder.attempt(1).stderr.read_text() == "the word is ***\n"
     assert (status_of(planned).attempt, read_job(planned.folder.job).memory_step) == (2, 2)
+
+
+def test_what_a_cluster_has_of_an_earlier_run_is_said_to_be_given_up_for_this_machine(results: ResultsFolder) -> None:
+    jobs, display = chain(results), Shown()
+    for planned in jobs[:2]:
+        planned.folder.attempt(1).path.mkdir(parents=True)
+        write_record(planned.folder.status, StatusRecord("queued", planned.record.stage, attempt=1))
+        record = ClusterSubmission("slurm", "sft-t-01", "chain.json", "7", outlives_runner=True)
+        write_record(SubmittedTry(planned.folder.attempt(1).path).submission, record)
+    run(results, jobs, FakeExecutor(), display)
+    assert states(jobs) == ["done"] * 3
+    left = "2 stages that an earlier run left to slurm will run on this machine; what slurm has of this is given up"
+    assert left in display.said
 
 
 def test_fail_fast_starts_nothing_after_a_failure_and_lets_what_runs_end(results: ResultsFolder) -> None:
