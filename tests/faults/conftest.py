@@ -18,7 +18,9 @@ from sft.runs.attempts import begin_attempt
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JobRecord, write_record
 from tests.faults import grid_process, stub
-from tests.support.ray_cluster import Nodes, is_missing, two_nodes
+from tests.support.late_disk import is_missing, made_library
+from tests.support.ray_cluster import Nodes, two_nodes
+from tests.support.ray_cluster import is_missing as ray_is_missing
 from tests.support.slurm import missing_programs, slurm
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -164,9 +166,17 @@ def start(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
+def late_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What makes a disk a late one."""
+    if is_missing():
+        pytest.skip("NOT TESTED: no compiler here (cc missing)")
+    return made_library(tmp_path_factory.mktemp("late-disk"))
+
+
+@pytest.fixture(scope="session")
 def ray_nodes() -> Iterator[Nodes]:
     """A Ray with two nodes."""
-    if is_missing():
+    if ray_is_missing():
         pytest.skip("NOT TESTED: no Ray here (pip install 'sft-grid[ray]')")
     with two_nodes() as nodes:
         yield nodes

@@ -6,7 +6,8 @@ moment, another results folder is begun. What must be equal in the end: predicti
 of every experiment, and every adapter, byte for byte. After each kill no process of the run may live 2 seconds later.
 
 `--executor NAME` kills the runner of a grid on that cluster instead, whose jobs go on, except Ray's: the next runner
-takes them over, and the end is compared with that of a run on this machine.
+takes them over, and the end is compared with that of a run on this machine. With `--detach` runners that leave are
+killed, and one that stays collects what they left.
 """
 
 import argparse
@@ -36,14 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--start", choices=("auto", "warm", "fresh"), default="auto")
     parser.add_argument("--executor", default="local")
+    parser.add_argument("--detach", action="store_true")
     given = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     print(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="killed-") as folder:
-        return _run(Path(folder), random.Random(seed), given.times, ["--start", given.start], given.executor)
+        options = ["--start", given.start]
+        return _run(Path(folder), random.Random(seed), given.times, options, given.executor, given.detach)
 
 
-def _run(folder: Path, chance: random.Random, times: int, options: list[str], executor: str) -> int:
+def _run(
+    folder: Path, chance: random.Random, times: int, options: list[str], executor: str, detach: bool = False
+) -> int:
     write_project(folder)
     (folder / "grid.json").write_text(json.dumps(small_grid()), "utf-8")
     began = time.monotonic()
@@ -51,13 +56,14 @@ def _run(folder: Path, chance: random.Random, times: int, options: list[str], ex
     whole = time.monotonic() - began
     expected = reproducible(folder / "undisturbed")
     if executor != "local":
-        whole *= 3  # what starts later is to be killed too
+        whole *= 1 if detach else 3  # what starts later is to be killed too
         options = [*options, "--executor", executor]
+    killed_options = [*options, "--detach"] if detach else options
     kills = number = 0
     while kills < times:
         number += 1
         results = f"killed-{number}"
-        while kills < times and _killed(folder, results, options, chance.uniform(0.3, whole), executor):
+        while kills < times and _killed(folder, results, killed_options, chance.uniform(0.3, whole), executor):
             kills += 1
         _finish(folder, results, options)
         _await_end(folder)

@@ -16,7 +16,7 @@ from sft.runs.attempts import begin_attempt
 from sft.runs.chains import Ended, SubmittedTry, read
 from sft.runs.files import JobFolder
 from tests.faults.conftest import is_alive, marker
-from tests.support import late_disk
+from tests.support.late_disk import late_disk
 from tests.support.waiting import wait_until
 
 Living = Callable[[], dict[int, str]]
@@ -30,9 +30,8 @@ def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
     """The name of an executor that is ready."""
     name = str(request.param)
     if name == "late":
-        if late_disk.is_missing():
-            pytest.skip("NOT TESTED: no compiler here (cc missing)")
-        for variable, value in late_disk.late_disk(tmp_path / "results", LATE_SECONDS).items():
+        library = request.getfixturevalue("late_library")
+        for variable, value in late_disk(library, tmp_path / "results", LATE_SECONDS).items():
             monkeypatch.setenv(variable, value)
         return "processes"
     if name == "slurm":

@@ -16,7 +16,8 @@ from sft.runs.chains import Begun, SubmittedTry, read
 from sft.runs.claims import claim
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import lock_holder, locked
-from tests.support import late_disk, process_cluster
+from tests.support import process_cluster
+from tests.support.late_disk import late_disk
 from tests.support.process_cluster import HOST, UNSHARE, may_unshare
 from tests.support.reproducible import reproducible
 
@@ -24,7 +25,6 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLI
 ON_PROCESSES = ("--executor", "processes")
 LATE_SECONDS = 1.0
 needs_namespaces = pytest.mark.skipif(not may_unshare(), reason="NOT TESTED: no namespaces here (unshare refused)")
-needs_compiler = pytest.mark.skipif(late_disk.is_missing(), reason="NOT TESTED: no compiler here (cc missing)")
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITE = """
@@ -86,12 +86,11 @@ def tries(results: ResultsFolder) -> list[SubmittedTry]:
 
 
 @pytest.mark.slow
-@needs_compiler
 def test_a_grid_on_a_late_disk_ends_as_on_a_good_one_and_runs_nothing_twice(
-    project: Path, undisturbed: dict[str, bytes]
+    project: Path, undisturbed: dict[str, bytes], late_library: Path
 ) -> None:
     results = ResultsFolder(project / "late")
-    told = run(results.path, ON_PROCESSES, late_disk.late_disk(results.path, LATE_SECONDS))
+    told = run(results.path, ON_PROCESSES, late_disk(late_library, results.path, LATE_SECONDS))
     assert reproducible(results.path) == undisturbed
     assert {found.path.name for found in tries(results)} == {"01"}
     warnings = [line for line in told.splitlines() if "the file system of" in line]

@@ -3,9 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -15,22 +13,23 @@ def is_missing() -> bool:
     return shutil.which("cc") is None
 
 
-def late_disk(folder: Path, seconds: float) -> Mapping[str, str]:
+def late_disk(library: Path, folder: Path, seconds: float) -> Mapping[str, str]:
     """The variables that make the disk of a folder a late one.
 
     Args:
+        library: as `made_library` gives it.
         folder: below it files are late.
         seconds: how long a process that has looked for a file in vain does not see it.
     """
     return {
-        "LD_PRELOAD": str(_library()),
+        "LD_PRELOAD": str(library),
         "LATE_DISK_FOLDER": str(folder),
         "LATE_DISK_SECONDS": str(seconds),
     }
 
 
-@cache
-def _library() -> Path:
-    made = Path(mkdtemp(prefix="late-disk-")) / "late_disk.so"
+def made_library(folder: Path) -> Path:
+    """The library that is preloaded, made in a folder."""
+    made = folder / "late_disk.so"
     subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(made), str(SOURCE), "-ldl", "-lpthread"], check=True)
     return made

@@ -83,12 +83,12 @@ class LineDisplay:
                 self._job_line(item.job, self._how_far(item))
 
     def ended(self, job: PlannedJob, status: StatusRecord) -> None:
-        """Say how a job ended; one that never started is told of by the failure it follows from."""
+        """Say how a job ended; one that was not begun is told of by the failure it follows from."""
         self._progress.ended(job, status)
         failure = failure_line(self._progress, job, status)
         if failure is not None:
             self.say(f"{failure}{self._after()}")
-        elif self._progress.was_started(job):
+        elif self._progress.was_started(job) and status.state != "pending":
             took = f" in {duration(status.seconds)}" if status.seconds is not None else ""
             why = f": {reason(status)}" if status.error is not None else ""
             self._job_line(job, f"{status.state}{took}{why}{self._after() if status.state in FINISHED else ''}")

@@ -239,12 +239,13 @@ def shared_name(progress: GridProgress, job: PlannedJob) -> str:
 def failure_line(progress: GridProgress, job: PlannedJob, status: StatusRecord) -> str | None:
     """`FAILED name [id8] at train: why`, or `RETRY ...` for a job that was put back.
 
-    None for what did not fail, or fails only because of another job.
+    None for what did not fail, or fails, or was put back, only because of another job.
     """
-    if not progress.was_started(job) or (status.state not in FAILED and status.state != "pending"):
+    is_put_back = status.state == "pending" and status.error is not None
+    if not progress.was_started(job) or (status.state not in FAILED and not is_put_back):
         return None
     users = progress.users(job)
     jobs = progress.experiments[users[0]] if users else (job,)
-    word = "RETRY" if status.state == "pending" else "FAILED"
+    word = "RETRY" if is_put_back else "FAILED"
     key = jobs[-1].record.key[:ID_DIGITS]
     return f"{word} {shared_name(progress, job)} [{key}] {reason(status)}"

@@ -253,6 +253,11 @@ def _outcome(ended: Ended, seen: Seen | None) -> Outcome:
     """What a job said at its end, and where the cluster had it ended, what the cluster says of that."""
     memory = MemorySeen(ended.peak_bytes, ended.limit_bytes, ended.oom_kills)
     told = Outcome(ended.code, ended.reason, memory, ended.seconds, was_begun=ended.was_begun)
-    if ended.stopped_by is None or seen is None or seen.error is None:
+    if ended.stopped_by is None:
         return told
-    return dataclasses.replace(told, error=seen.error, ended_as=seen.ended_as)
+    if seen is not None and seen.error is not None:
+        return dataclasses.replace(told, error=seen.error, ended_as=seen.ended_as)
+    if told.error is not None or ended.code != STOPPED_EXIT_CODE:
+        return told
+    error = ErrorRecord("killed", f"the cluster asked it to end ({ended.stopped_by}), as before its time is over")
+    return dataclasses.replace(told, error=error, ended_as="preempted")

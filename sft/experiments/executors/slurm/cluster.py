@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from sft.experiments.executors.slurm.commands import (
     question,
     script_of,
     seen_by_code,
+    seen_in_accounts,
     seen_of,
     waiting_words,
 )
@@ -26,6 +28,9 @@ from sft.registry import nearest
 
 QUEUE = ("squeue", "--noheader", "--all", "--states=all")
 """Asks for the jobs of all partitions, those that ended lately too."""
+ACCOUNTED = "JobID,State,ExitCode,NodeList,Reason"
+ACCOUNTS_QUIET_SECONDS = 120.0
+"""For which the accounts are not asked after they did not answer: their database may take most of a minute to fail."""
 AT_ONCE = 200
 """Jobs in one command: each costs the controller a while, and words of a command have a limit."""
 
@@ -54,6 +59,8 @@ class Slurm:
         """The time limit of the partition; None where there is none."""
         self._ended: dict[str, Seen] = {}
         """Of jobs whose end was asked for apart."""
+        self._accounts_from = 0.0
+        """When the accounts may be asked again."""
 
     def check(self, requests: Collection[Request]) -> None:
         """Ask for the partitions; what a job asks for is checked by Slurm when the first of its kind is submitted."""
@@ -102,7 +109,7 @@ class Slurm:
         told = question([*QUEUE, f"--user={os.getuid()}", "--format=%i|%T|%N|%r"])
         parts = (line.split("|", 3) for line in told.splitlines() if line.count("|") >= 3)
         found = {job: seen_of(state, reason, host or None) for job, state, host, reason in parts if job in wanted}
-        self._ended |= _accounted(sorted(wanted - found.keys() - self._ended.keys()))
+        self._ended |= self._accounted(sorted(wanted - found.keys() - self._ended.keys()))
         for job, seen in found.items():
             if seen.standing == "ended" and seen.error is None and seen.code is None and job not in self._ended:
                 self._ended[job] = seen_by_code(seen, _exit_code(job))
@@ -116,6 +123,19 @@ class Slurm:
 
     def close(self) -> None:
         """Nothing: a job of Slurm needs nobody."""
+
+    def _accounted(self, jobs: Sequence[str]) -> dict[str, Seen]:
+        """Ends as the accounts have them; they may say of a job that is gone that it runs, and there need be none."""
+        found: dict[str, Seen] = {}
+        for part in _parts(jobs) if time.monotonic() >= self._accounts_from else ():
+            try:
+                told = question(["sacct", "-X", "-n", "-P", "-j", ",".join(part), "-o", ACCOUNTED])
+            except NoAnswer:
+                self._accounts_from = time.monotonic() + ACCOUNTS_QUIET_SECONDS
+                break
+            rows = (line.split("|", 4) for line in told.splitlines() if line.count("|") >= 4)
+            found |= {job: seen_in_accounts(*row) for job, *row in rows if job in part}
+        return {job: seen for job, seen in found.items() if seen.standing == "ended"}
 
     def _test(self, request: Request) -> None:
         words = batch_command("sft-test", Path("/dev/null"), self._options, request.gpus, None, 1.0)
@@ -134,19 +154,6 @@ def _is_meant(partition: str, chosen: Collection[str]) -> bool:
 
 def _parts(jobs: Sequence[str]) -> Iterator[Sequence[str]]:
     return (jobs[start : start + AT_ONCE] for start in range(0, len(jobs), AT_ONCE))
-
-
-def _accounted(jobs: Sequence[str]) -> dict[str, Seen]:
-    """Ends as the accounts have them; they may say of a job that is gone that it runs, and there need be none."""
-    found: dict[str, Seen] = {}
-    for part in _parts(jobs):
-        try:
-            told = question(["sacct", "-X", "-n", "-P", "-j", ",".join(part), "-o", "JobID,State,NodeList"])
-        except NoAnswer:
-            return found
-        rows = (line.split("|", 2) for line in told.splitlines() if line.count("|") >= 2)
-        found |= {job: seen_of(state, host=host or None) for job, state, host in rows if job in part}
-    return {job: seen for job, seen in found.items() if seen.standing == "ended"}
 
 
 def _exit_code(job: str) -> str:

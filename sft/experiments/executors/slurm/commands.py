@@ -92,6 +92,8 @@ def seen_of(state: str, reason: str = "", host: str | None = None) -> Seen:
     ended_as, error = ENDS[word]
     if word == "FAILED" and not reason.startswith(BY_CODE) and reason not in ("", "None"):
         error = ErrorRecord("node_lost", f"Slurm could not run it{f' on {host}' if host else ''}: {reason}")
+    elif error is not None and error.kind == "node_lost" and host:
+        error = dataclasses.replace(error, message=f"{error.message} ({host})")
     return Seen("ended", error, ended_as, host, code=0 if word == "COMPLETED" else None)
 
 
@@ -112,6 +114,22 @@ def seen_by_code(seen: Seen, exit_code: str) -> Seen:
     if int(number) > 0:
         return dataclasses.replace(seen, error=ErrorRecord("killed", f"its chain was ended by signal {number}{on}"))
     return dataclasses.replace(seen, code=int(code))
+
+
+def seen_in_accounts(state: str, exit_code: str, host: str, reason: str) -> Seen:
+    """What the accounts tell of a job.
+
+    Args:
+        state: as sacct prints it.
+        exit_code: the code, and the signal that it died of.
+        host: where it ran; words where that was nowhere.
+        reason: why it waited at last, also where it ran after that.
+    """
+    if state.strip() == "CANCELLED" and reason.startswith("Dependency"):  # by nobody: there it says by whom
+        return Seen("ended", is_hopeless=True)
+    seen = seen_of(state, host=None if " " in host else host or None)
+    is_unexplained = seen.standing == "ended" and seen.error is None and seen.code is None
+    return seen_by_code(seen, exit_code) if is_unexplained else seen
 
 
 def answer(command: Sequence[str], text: str = "") -> str:

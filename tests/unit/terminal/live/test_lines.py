@@ -97,6 +97,22 @@ def test_stops_and_further_tries_are_told(chain: Chain, stream: io.StringIO, dis
     ]
 
 
+def test_what_was_put_back_with_a_lost_stage_is_told_by_its_line(
+    chain: Chain, stream: io.StringIO, display: LineDisplay
+) -> None:
+    a = chain("a")
+    display.began(workload({"a": a}))
+    for job in a:
+        display.started(job, StatusRecord("queued", job.record.stage))
+    before = len(lines(stream))
+    display.ended(a[0], ended(a[0], "pending", 2.0, "its node failed"))
+    for job in a[1:]:
+        display.ended(job, StatusRecord("pending", job.record.stage))
+    assert [line.partition(" (")[0] for line in lines(stream)[before:]] == [
+        "RETRY a [a0000000] at train: its node failed"
+    ]
+
+
 def test_progress_is_told_every_half_minute_of_each_job(
     chain: Chain, stream: io.StringIO, display: LineDisplay
 ) -> None:

@@ -20,7 +20,7 @@ from sft.pipeline.jobs import PlannedJob
 from sft.runs.attempts import begin_attempt
 from sft.runs.chains import Chain, Ended, Link, Submission, SubmittedTry, write_chain
 from sft.runs.exit_codes import UNSEEN
-from sft.runs.files import ResultsFolder
+from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, read_status, write_record
 from tests.support.fake_cluster import FakeCluster, run_chains
 from tests.support.fake_executor import chain, job, run_on, succeed
@@ -57,6 +57,28 @@ def test_who_asked_a_job_to_end_is_told_by_the_cluster(results: ResultsFolder) -
     cluster.at_look = cancelled
     run_chains(results, [planned], cluster, patience=PATIENT)
     assert (len(cluster.names), status_of(planned).state) == (1, "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("seen", "ended_as", "said"),
+    [
+        (Seen("ended", code=75), "preempted", "the cluster asked it to end (SIGTERM)"),
+        (Seen("ended", ErrorRecord("timeout", "its limit"), "timeout"), "timeout", "its limit"),
+    ],
+)
+def test_a_job_that_its_cluster_asked_to_end_says_so(
+    results: ResultsFolder, seen: Seen, ended_as: str, said: str
+) -> None:
+    attempt = begin_attempt(job(results, "infer", "i").folder)
+    told = SubmittedTry(attempt.path)
+    write_record(told.ended, Ended(75, stopped_by="SIGTERM"))
+    submitted = Submitted("sft-i", told.chain, Request(), "0", seen, gone_since=0.0)
+    handle = ChainHandle(JobAttempt(JobFolder(attempt.path.parent.parent), attempt), submitted)
+    assert handle.look(1.0)
+    outcome = handle.outcome()
+    assert outcome is not None
+    assert outcome.error is not None
+    assert (outcome.ended_as, outcome.error.message[: len(said)]) == (ended_as, said)
 
 
 def test_results_that_a_disk_shows_after_the_end_are_waited_for(results: ResultsFolder) -> None:

@@ -66,6 +66,12 @@ def test_a_job_that_slurm_could_not_run_says_why() -> None:
     assert seen_of("FAILED", "NonZeroExitCode").error is None
 
 
+def test_a_lost_node_is_named() -> None:
+    error = seen_of("NODE_FAIL", "None", "node7").error
+    assert error is not None
+    assert error.message == "its node failed (node7)"
+
+
 def test_a_job_is_asked_for_as_the_options_say() -> None:
     written = {"partition": "gpu", "gres": "gpu:a100:1", "mem": "16G", "cpus_per_task": "4"}
     words = batch_command("sft-x", Path("/r/log"), options_of(SlurmOptions, written), 1, 600.0, 30.0)
@@ -165,7 +171,7 @@ def test_one_question_tells_of_all_and_the_accounts_of_what_the_queue_forgot(pro
     write_told_program(
         program, "squeue", "echo '1|RUNNING|node7|None'; echo '2|PENDING||Priority'; echo '9|RUNNING|x|None'"
     )
-    write_told_program(program, "sacct", "echo '3|TIMEOUT|node8'; echo '5|RUNNING|node9'")
+    write_told_program(program, "sacct", "echo '3|TIMEOUT|0:15|node8|None'; echo '5|RUNNING|0:0|node9|None'")
     slurm = Slurm(SlurmOptions(), None)
     for _ in range(2):
         found = slurm.look(["1", "2", "3", "4", "5"])
@@ -174,6 +180,46 @@ def test_one_question_tells_of_all_and_the_accounts_of_what_the_queue_forgot(pro
     assert (found["1"].host, found["2"].waits_for) == ("node7", "Priority")
     assert all(f"--user={os.getuid()}" in words for words in told(program, "squeue")), "nobody else's thousands"
     assert [words.split()[4] for words in told(program, "sacct")] == ["3,4,5", "4,5"], "all in one question"
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "code", "host", "is_hopeless"),
+    [
+        ("COMPLETED|0:0|localhost|None", None, 0, "localhost", False),
+        ("FAILED|19:0|localhost|Dependency", None, 19, "localhost", False),
+        ("FAILED|0:9|localhost|None", "killed", None, "localhost", False),
+        ("FAILED|0:53|localhost|None", "refused", None, "localhost", False),
+        ("CANCELLED by 0|0:0|localhost|None", "killed", None, "localhost", False),
+        ("CANCELLED by 0|0:0|None assigned|JobHeldUser", "killed", None, None, False),
+        ("CANCELLED by 0|0:0|None assigned|Dependency", "killed", None, None, False),
+        ("CANCELLED|0:0|None assigned|Dependency", None, None, None, True),
+        ("TIMEOUT|0:0|localhost|None", "timeout", None, "localhost", False),
+        ("OUT_OF_MEMORY|0:125|localhost|None", "oom_host", None, "localhost", False),
+    ],
+)
+def test_accounts_tell_as_much_as_the_queue_does(
+    program: Path, row: str, kind: str | None, code: int | None, host: str | None, is_hopeless: bool
+) -> None:
+    write_program(program, "squeue", "exit 0")
+    write_program(program, "sacct", f"echo '3|{row}'")
+    seen = Slurm(SlurmOptions(), None).look(["3"])["3"]
+    assert (seen.error and seen.error.kind, seen.code, seen.host, seen.is_hopeless) == (kind, code, host, is_hopeless)
+
+
+def test_accounts_that_do_not_answer_are_left_alone_for_a_while(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_program(program, "squeue", "exit 0")
+    write_told_program(program, "sacct", "echo 'sacct: error: Problem talking to the database' >&2; exit 1")
+    slurm = Slurm(SlurmOptions(), None)
+    for _ in range(2):
+        assert slurm.look(["1"]) == {}
+    assert len(told(program, "sacct")) == 1, "each question may take most of a minute"
+    monkeypatch.setattr("sft.experiments.executors.slurm.cluster.ACCOUNTS_QUIET_SECONDS", 0.0)
+    slurm = Slurm(SlurmOptions(), None)
+    for _ in range(2):
+        slurm.look(["1"])
+    assert len(told(program, "sacct")) == 3
 
 
 def test_accounts_that_do_not_answer_hold_nothing_up(program: Path) -> None:
