@@ -61,7 +61,7 @@ def refuse_local_options(executor: str, options: ExecutorOptions) -> None:
         if value != default:
             raise UserError(
                 f"{name} {value}: shares out the GPUs of this machine; with --executor {executor} jobs get what "
-                "--executor-option asks for (docs/scale.md)"
+                "its options ask for (docs/scale.md)"
             )
 
 

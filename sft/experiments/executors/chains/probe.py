@@ -173,6 +173,6 @@ class Probe:
 
 NEED = "every node needs this environment (docs/scale.md)"
 SHARED = (
-    "choose a --results-path on a file system that all nodes have at this path, or say with --executor-option "
-    "results_path=PATH where they have it"
+    "choose a --results-path on a file system that all nodes have at this path, or say with the executor "
+    "option results_path=PATH where they have it"
 )

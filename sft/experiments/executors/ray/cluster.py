@@ -68,7 +68,7 @@ class RayCluster:
                 has = "; ".join(sorted({_shown(node) for node in nodes})) or "nothing"
                 raise MachineError(
                     f"no node of the Ray cluster has what a job asks for: {_shown(asked)}; the nodes have: {has}. "
-                    "Set --executor-option cpus_per_task, gpus or memory, or autoscaling=true where the cluster "
+                    "Set the executor options cpus_per_task, gpus or memory, or autoscaling=true where the cluster "
                     "starts further nodes"
                 )
 

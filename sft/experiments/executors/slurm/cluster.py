@@ -76,7 +76,7 @@ class Slurm:
                 hint = nearest(name, known)
                 meant = f" (did you mean {hint}?)" if hint else ""
                 raise UserError(
-                    f"--executor-option partition={name}: no such partition{meant}; there are {', '.join(known)}"
+                    f"executor option partition={name}: no such partition{meant}; there are {', '.join(known)}"
                 )
         own = [seconds_of(limit) for name, limit in limits.items() if _is_meant(name, chosen)]
         self._most_seconds = None if not own or None in own else max(limit for limit in own if limit is not None)
@@ -144,7 +144,7 @@ class Slurm:
         except NoAnswer:
             return
         except MachineError as error:
-            raise MachineError(f"{error}; --executor-option sets what a job asks for") from None
+            raise MachineError(f"{error}; the executor's options (partition, mem, ...) set what jobs ask for") from None
 
 
 def _is_meant(partition: str, chosen: Collection[str]) -> bool:
@@ -183,7 +183,7 @@ class SlurmExecutor(ChainExecutor):
         limit = None if of_slurm.time is None else seconds_of(of_slurm.time)
         if limit is not None and limit <= chosen.grace:
             raise UserError(
-                f"--executor-option time={of_slurm.time}: is no longer than --grace {chosen.grace:g} s, so that jobs "
+                f"executor option time={of_slurm.time}: is no longer than --grace {chosen.grace:g} s, so that jobs "
                 "would be asked to end as soon as they begin"
             )
         super().__init__(Slurm(of_slurm, chosen.jobs, detach=chosen.detach), chosen, say)

@@ -60,10 +60,10 @@ ENDS: Mapping[str, tuple[EndedAs, ErrorRecord | None]] = {
     "FAILED": ("failed", None),
     "TIMEOUT": (
         "timeout",
-        ErrorRecord("timeout", "Slurm's time limit was reached (--executor-option time)"),
+        ErrorRecord("timeout", "Slurm's time limit was reached (executor option time)"),
     ),
     "DEADLINE": ("timeout", ErrorRecord("timeout", "Slurm's deadline was reached")),
-    "OUT_OF_MEMORY": ("failed", ErrorRecord("oom_host", "Slurm ended it for its memory (--executor-option mem)")),
+    "OUT_OF_MEMORY": ("failed", ErrorRecord("oom_host", "Slurm ended it for its memory (executor option mem)")),
     "NODE_FAIL": ("failed", ErrorRecord("node_lost", "its node failed")),
     "BOOT_FAIL": ("failed", ErrorRecord("node_lost", "its node did not start")),
     "PREEMPTED": ("preempted", ErrorRecord("killed", "Slurm gave its place to another job")),
