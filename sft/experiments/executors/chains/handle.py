@@ -257,7 +257,8 @@ def _outcome(ended: Ended, seen: Seen | None) -> Outcome:
         return told
     if seen is not None and seen.error is not None:
         return dataclasses.replace(told, error=seen.error, ended_as=seen.ended_as)
-    if told.error is not None or ended.code != STOPPED_EXIT_CODE:
+    if told.error is not None or ended.code not in (STOPPED_EXIT_CODE, -signal.SIGKILL, -signal.SIGTERM):
         return told
-    error = ErrorRecord("killed", f"the cluster asked it to end ({ended.stopped_by}), as before its time is over")
-    return dataclasses.replace(told, error=error, ended_as="preempted")
+    what = f"the cluster asked it to end ({ended.stopped_by}), as before its time is over"
+    what += "" if ended.code == STOPPED_EXIT_CODE else ", and it could not save in time (--grace)"
+    return dataclasses.replace(told, error=ErrorRecord("killed", what), ended_as="preempted")

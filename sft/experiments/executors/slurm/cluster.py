@@ -144,7 +144,7 @@ class Slurm:
         except NoAnswer:
             return
         except MachineError as error:
-            raise MachineError(f"{error}; the executor's options (partition, mem, ...) set what jobs ask for") from None
+            raise MachineError(f"{error}; the executor's options set what a job asks for") from None
 
 
 def _is_meant(partition: str, chosen: Collection[str]) -> bool:

@@ -23,7 +23,7 @@ from sft.runs.exit_codes import UNSEEN
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, read_status, write_record
 from tests.support.fake_cluster import FakeCluster, run_chains
-from tests.support.fake_executor import chain, job, run_on, succeed
+from tests.support.fake_executor import Shown, chain, job, run_on, succeed
 
 PATIENT = 60.0
 
@@ -79,6 +79,32 @@ def test_a_job_that_its_cluster_asked_to_end_says_so(
     assert outcome is not None
     assert outcome.error is not None
     assert (outcome.ended_as, outcome.error.message[: len(said)]) == (ended_as, said)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(75, "as before its time is over"), (-9, "could not save in time"), (-15, "(--grace)")]
+)
+def test_a_job_that_a_cluster_ends_before_its_limit_goes_on_and_uses_up_no_retry(
+    results: ResultsFolder, code: int, said: str
+) -> None:
+    """The cluster calls it ended like any other: it was asked before the limit, and left in time."""
+    planned, cluster = job(results, "infer", "i"), FakeCluster({"i": run_on})
+    told: list[str] = []
+
+    class Ends(Shown):
+        def ended(self, job: PlannedJob, status: StatusRecord) -> None:
+            told.extend([status.error.message] if status.error else [])
+
+    def end() -> None:
+        write_record(SubmittedTry(planned.folder.attempts()[-1].path).ended, Ended(code, stopped_by="SIGTERM"))
+        cluster.seen[str(len(cluster.names) - 1)] = Seen("ended", code=75)
+        if len(cluster.names) == 3:
+            cluster.plays, cluster.at_look = {}, lambda: None
+
+    cluster.at_look = end
+    run_chains(results, [planned], cluster, display=Ends())
+    assert (len(cluster.names), status_of(planned).state) == (4, "done")
+    assert [said in message for message in told] == [True] * 3
 
 
 def test_results_that_a_disk_shows_after_the_end_are_waited_for(results: ResultsFolder) -> None:

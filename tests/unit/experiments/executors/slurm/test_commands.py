@@ -146,7 +146,8 @@ def test_without_slurm_it_is_said_where_to_run(program: Path, monkeypatch: pytes
 def test_a_partition_that_is_not_there_is_named_with_those_that_are(program: Path) -> None:
     write_program(program, "sinfo", "echo 'gpu|1:00:00'; echo 'main*|infinite'")
     with pytest.raises(
-        UserError, match=r"^executor option partition=gpus: no such partition \(did you mean gpu\?\); there are gpu, main"
+        UserError,
+        match=r"^executor option partition=gpus: no such partition \(did you mean gpu\?\); there are gpu, main",
     ):
         Slurm(SlurmOptions(partition="gpus"), None).check([])
 
@@ -154,7 +155,7 @@ def test_a_partition_that_is_not_there_is_named_with_those_that_are(program: Pat
 def test_what_nobody_has_is_found_before_anything_starts(program: Path) -> None:
     write_program(program, "sinfo", "echo 'main*|infinite'")
     write_program(program, "sbatch", "echo 'allocation failure: configuration is not available' >&2; exit 1")
-    with pytest.raises(MachineError, match="configuration is not available; the executor.s options"):
+    with pytest.raises(MachineError, match="configuration is not available; the executor's options"):
         Slurm(SlurmOptions(), None).check([Request(1)])
 
 
