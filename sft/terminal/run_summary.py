@@ -50,19 +50,21 @@ class Ending:
 
 
 def opening_line(facts: RunFacts) -> str:
-    """`done 41, retry 3 (killed 2, preempted 1), new 5`: what the run finds.
+    """`done 41, submitted before 4, retry 3 (killed 2, preempted 1), new 5`: what the run finds.
 
     Args:
         facts: of the files before the first job; nothing is tried yet.
     """
     found = experiment_facts(facts)
     counts = Counter(item.state for item in found)
-    left = [item for item in found if item.state == "not started"]
+    open_ = [item for item in found if item.state == "not started"]
+    left = [item for item in open_ if item.job is None or item.job.folder.path not in facts.adopted]
     retried = Counter(why for item in left if (why := _why_again(item.status)) is not None)
     new = len(left) - retried.total()
     why = ", ".join(f"{kind} {count}" for kind, count in retried.most_common())
     parts = [
         f"done {counts['done'] + counts['predicted']}",
+        *([f"submitted before {len(open_) - len(left)}"] if len(open_) > len(left) else []),
         f"retry {retried.total()}" + (f" ({why})" if why else ""),
         f"new {new}",
     ]
@@ -81,7 +83,7 @@ def closing_lines(facts: RunFacts, ending: Ending) -> list[str]:
     counts = Counter(item.state for item in found)
     told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state] or state == "done")
     if ending.detached is not None:
-        lines.append(_detached_line(ending.detached, counts))
+        lines.append(_detached_line(ending.detached, counts, _collected(facts)))
     elif ending.stopped:
         lines.append(f"stopped: {told}. Run the same command to continue.")
     else:
@@ -94,12 +96,13 @@ def closing_lines(facts: RunFacts, ending: Ending) -> list[str]:
     return lines
 
 
-def _detached_line(left: Detached, counts: Mapping[ExperimentState, int]) -> str:
+def _detached_line(left: Detached, counts: Mapping[ExperimentState, int], collected: Sequence[str]) -> str:
     """What was submitted, and what becomes of it."""
     submitted = f"{counted(left.chains, 'chain')} with {counted(left.stages, 'stage')} submitted to {left.executor}"
     told = [submitted if left.chains else f"nothing new to submit to {left.executor}"]
     told += [f"{counted(left.before, 'stage')} there since before"] if left.before else []
     told += [f"{counted(left.left_out, 'stage')} left out for now (max_pending)"] if left.left_out else []
+    told += collected
     done = sum(counts[state] for state in FINISHED)
     told += [f"{counted(done, 'experiment')} done"] if done else []
     return f"detached: {', '.join(told)}. The same command collects them and writes the board."
@@ -120,8 +123,18 @@ def _stages_line(facts: RunFacts, ending: Ending) -> str:
     reuse = reuse_of(facts)
     ends = [status for path in facts.tried if (status := facts.statuses.get(path)) is not None]
     ran = sum(status.stage in STAGES and status.state in (*FINISHED, *FAILED) for status in ends)
-    text = f"{counted(ran, 'stage')} run in {duration(ending.seconds)}, {reuse.stages} reused"
+    parts = [
+        f"{counted(ran, 'stage')} run in {duration(ending.seconds)}",
+        *_collected(facts),
+        f"{reuse.stages} reused",
+    ]
+    text = ", ".join(parts)
     return text + (f", which saved {duration(reuse.seconds)}" if reuse.seconds else "")
+
+
+def _collected(facts: RunFacts) -> list[str]:
+    """What ended while nobody watched it, which is neither run in this run nor reused."""
+    return [f"{counted(len(facts.collected), 'stage')} ended since the last run"] if facts.collected else []
 
 
 def _beside_lines(beside: Mapping[Path, StatusRecord], results: ResultsFolder) -> Iterator[str]:

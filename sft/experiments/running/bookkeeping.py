@@ -79,13 +79,15 @@ class Ledger:
         self._summary = RunSummary()
         self.halt = Halt(fail_fast=settings.fail_fast)
 
-    def begin(self, work: Workload, still_runs: Callable[[PlannedJob], bool] = lambda _job: False) -> Earlier:
+    def begin(
+        self, work: Workload, adopt: Callable[[PlannedJob], Callable[[], None] | None] = lambda _job: None
+    ) -> Earlier:
         """Take the jobs that are needed and what earlier runs left of them; returns the latter.
 
         Args:
             work: what is to be done.
-            still_runs: whether a job that was under way when its runner ended is so still, or has ended since, and
-                will be reported as one of this run.
+            adopt: gives what takes over a job that was under way when its runner ended, where it is so still, or has
+                ended since and will be reported as one of this run; None elsewhere.
         """
         needed = work.needed
         self._summary.reused = work.idle
@@ -94,9 +96,13 @@ class Ledger:
         order = by_priority(work.experiments, needed, self._around.cost)
         self._schedule = Schedule(order, looks_ahead=self._looks_ahead)
         self._display.began(work)
+        adopted = {job.folder.path: take for job in earlier.lost if (take := adopt(job)) is not None}
+        earlier.lost = [job for job in earlier.lost if job.folder.path not in adopted]
         if needed:
-            self._display.opened(RunFacts(work.experiments, needed, earlier.statuses, frozenset(earlier.left)))
-        earlier.lost = [job for job in earlier.lost if not still_runs(job)]
+            left, known = frozenset(earlier.left), earlier.statuses
+            self._display.opened(RunFacts(work.experiments, needed, known, left, adopted=frozenset(adopted)))
+        for take in adopted.values():
+            take()
         self._tell_left(earlier.lost)
         for job in earlier.lost:
             # It runs no more, whatever comes of it in this run.

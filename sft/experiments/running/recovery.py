@@ -19,15 +19,18 @@ from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JOB_STAGES, State, read_status, write_record
-from sft.runs.states import UNDER_WAY, executor_of, standing_of
+from sft.runs.states import FINISHED, UNDER_WAY, executor_of, standing_of
 from sft.wording import shown_path
 
 SETTLED_SECONDS = 60.0
 Say = Callable[[str], None]
 
 
-def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> None:
+def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> frozenset[Path]:
     """Put a results folder in order; the caller holds its lock.
+
+    Returns:
+        The folders of the jobs that are found to have ended with their results while nobody wrote that down.
 
     Args:
         results: the results folder.
@@ -35,18 +38,20 @@ def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> N
         say: shows a line to the user.
     """
     if not results.path.is_dir():
-        return
+        return frozenset()
     for path in temporary_files(results):
         delete(results, path)
     own = {folder.path for folder in planned}
     log = EventLog(results.events)
+    finished = set()
     for folder in job_folders(results):
         _set_unreadable_status_aside(folder, results, say)
-        if folder.path not in own:
-            _close_lost(folder, results, log)
+        if folder.path not in own and _close_lost(folder, results, log) in FINISHED:
+            finished.add(folder.path)
     for folder in (folder for folder in planned if folder.path.is_dir()):  # of a new grid none
         _set_links_aside(folder, results)
         _set_damaged_results_aside(folder, results, say)
+    return frozenset(finished)
 
 
 def job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
@@ -86,11 +91,15 @@ def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say:
         say(f"{shown_path(folder.status)} could not be read and was moved to {shown_path(moved)}")
 
 
-def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> None:
-    """Say how a stage ended whose runner was killed or left it to a cluster, where nothing else will say so."""
+def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> State | None:
+    """Say how a stage ended whose runner was killed or left it to a cluster, where nothing else will say so.
+
+    Returns:
+        How it ended; None where that is said already, or it goes on.
+    """
     status = read_status(folder.status)
     if status is None or status.state not in UNDER_WAY or executor_of(folder) is not None:
-        return
+        return None
     found = standing_of(folder, is_locked=False)
     state: State = "interrupted" if found.state == "lost" or found.state == "damaged" else found.state
     closed = dataclasses.replace(found.status or status, state=state, error=found.error, ended=utc_now())
@@ -101,6 +110,7 @@ def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> Non
     write_record(folder.status, closed)
     job = folder.path.relative_to(results.path).as_posix()
     log.append(job, closed.stage, closed.state, closed.attempt, None if closed.error is None else closed.error.kind)
+    return state
 
 
 def _set_links_aside(folder: JobFolder, results: ResultsFolder) -> None:

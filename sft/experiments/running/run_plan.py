@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sft.experiments.executors import make_executor
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
@@ -53,6 +54,8 @@ class RunOutcome:
     """The jobs took, together with all between them."""
     unwritten: tuple[str, ...] = ()
     """What could not be written after the last job, one line each: copies of adapters, the leaderboard."""
+    collected: frozenset[Path] = frozenset()
+    """Folders of the jobs that had ended with their results, while no run watched them, when this run began."""
     warnings: tuple[str, ...] = ()
     """What else went wrong after the last job, and is no fault of the machine."""
 
@@ -75,6 +78,7 @@ class RunOutcome:
             statuses | self.summary.ended,
             self.summary.earlier,
             frozenset(self.summary.ended),
+            collected=self.collected,
         )
 
 
@@ -96,7 +100,7 @@ def run_plan(
     executor.expect(list(work.needed.values()))
     for warning in executor.warnings(work.experiments, work.idle):
         watchers.display.say(f"warning: {warning}")
-    sweep(results, [job.folder for job in work.needed.values()], watchers.display.say)
+    collected = sweep(results, [job.folder for job in work.needed.values()], watchers.display.say)
     write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
     if request.goal != "adapter":
         write_configs(plan, jobs)
@@ -115,6 +119,7 @@ def run_plan(
         },
         work=work,
         seconds=time.monotonic() - began,
+        collected=collected & work.idle,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
     )
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from sft.exceptions import MACHINE_ERRNOS, NO_SPACE_ERRNOS, SftError
@@ -228,15 +229,14 @@ class Runner:
         elif status != told:
             self._ledger.updated(job, status, told)
 
-    def _adopt(self, job: PlannedJob) -> bool:
-        """Take over a job that an earlier run submitted, where it still runs; whether it does."""
+    def _adopt(self, job: PlannedJob) -> Callable[[], None] | None:
+        """Find a job that an earlier run submitted, where it still runs; what is returned takes it over."""
         status = read_status(job.folder.status)
         attempts = [attempt for attempt in job.folder.attempts() if status and number_of(attempt) == status.attempt]
         handle = self._executor.adopt(JobAttempt(job.folder, attempts[0])) if attempts else None
         if handle is None or status is None:
-            return False
-        self._take(job, handle, placed(status, handle))
-        return True
+            return None
+        return partial(self._take, job, handle, placed(status, handle))
 
     # while they run, and at their end
 

@@ -95,6 +95,12 @@ class RunFacts:
     tried: frozenset[Path] = frozenset()
     """Folders of the jobs that ended in this run, to whatever end."""
 
+    adopted: frozenset[Path] = frozenset()
+    """Folders of the jobs that an earlier run submitted, and that this one takes over."""
+
+    collected: frozenset[Path] = frozenset()
+    """Folders of the jobs that ended with their results after the last run, while none watched them."""
+
 
 @dataclass(frozen=True)
 class ExperimentFacts:
@@ -115,7 +121,7 @@ class Reuse:
     """How often stages served that were not run for it."""
 
     stages: int
-    """Uses of finished stages, less those that were run in this run."""
+    """Uses of finished stages, less those that were run in this run or ended since the last one."""
 
     seconds: float
     """What these stages took when they ran, once for each such use."""
@@ -138,9 +144,9 @@ def failed_beside(facts: RunFacts) -> dict[Path, StatusRecord]:
 
 
 def reuse_of(facts: RunFacts) -> Reuse:
-    """What was not computed because it was there; a stage of this run is paid once and saved for each further use."""
+    """What was not computed because it was there; a stage that is new is paid once and saved for each further use."""
     n_uses, seconds = 0, 0.0
-    paid: set[Path] = set(facts.tried)
+    paid: set[Path] = {*facts.tried, *facts.collected}
     for jobs in facts.experiments.values():
         for job in jobs:
             path = job.folder.path

@@ -1,12 +1,13 @@
 """The line before the first job and the summary after the last: pure functions of what is known of the jobs."""
 
+import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sft.experiments.running.summary import RunFacts, experiment_facts, reuse_of
+from sft.experiments.running.summary import Detached, RunFacts, experiment_facts, reuse_of
 from sft.pipeline.job_graph import needed_jobs
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.files import ResultsFolder
@@ -26,6 +27,8 @@ class Told:
         self.done: set[Path] = set()
         self.tried: set[Path] = set()
         self.earlier: set[Path] = set()
+        self.adopted: set[Path] = set()
+        self.collected: set[Path] = set()
         self.statuses: dict[Path, StatusRecord] = {}
 
     def finish(self, *jobs: PlannedJob, seconds: float = 10.0, now: bool = True, state: State = "done") -> None:
@@ -52,7 +55,8 @@ class Told:
     def facts(self) -> RunFacts:
         needed = {job.folder.path: job for job in self.beside}
         needed |= needed_jobs(self.experiments, lambda job: job.folder.path in self.done)
-        return RunFacts(self.experiments, needed, self.statuses, frozenset(self.earlier), frozenset(self.tried))
+        known = RunFacts(self.experiments, needed, self.statuses, frozenset(self.earlier), frozenset(self.tried))
+        return dataclasses.replace(known, adopted=frozenset(self.adopted), collected=frozenset(self.collected))
 
 
 def states(told: Told) -> dict[str, str]:
@@ -268,6 +272,28 @@ def test_the_opening_line_says_what_the_run_finds(chain: Chain) -> None:
     assert opening_line(told.facts) == (
         "done 1, retry 7 (killed 2, data 2, preempted 1, lost 1, damaged 1), new 1, waiting for --retry-failed 1"
     )
+
+
+def test_what_a_cluster_has_is_no_retry(chain: Chain) -> None:
+    a, b, c = chain("a"), chain("b"), chain("c")
+    told = Told(a, b, c)
+    for jobs in (a, b):
+        told.end(jobs[0], "queued", now=False)
+    told.adopted = {a[0].folder.path}
+    assert opening_line(told.facts) == "done 0, submitted before 1, retry 1 (lost 1), new 1"
+
+
+def test_what_ended_while_no_run_watched_is_not_called_reused(chain: Chain, results: ResultsFolder) -> None:
+    a, b = chain("a", train="t"), chain("b", train="t")
+    told = Told(a, b)
+    told.finish(*a, *b[:1], now=False)
+    told.collected = {job.folder.path for job in a}
+    told.finish(*b[1:])
+    assert summary(told, results)[0] == (
+        "2 stages run in 1 min 15 s, 3 stages ended since the last run, 1 reused, which saved 10 s"
+    )
+    left = Ending(results, 1.0, detached=Detached("slurm", chains=0, stages=0, before=1, left_out=0))
+    assert "1 stage there since before, 3 stages ended since the last run, " in closing_lines(told.facts, left)[-1]
 
 
 def test_the_opening_line_of_a_new_grid(chain: Chain) -> None:

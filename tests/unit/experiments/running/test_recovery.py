@@ -42,8 +42,10 @@ def test_what_ran_when_its_runner_was_killed_does_not_run(made: Any, said: list[
 def test_what_had_finished_then_is_done(made: Any, said: list[str]) -> None:
     folder = made.finish(made.stage("train", "a"), "train")
     write_record(folder.status, StatusRecord("running", "train", attempt=1))
-    sweep(made.results, [], said.append)
-    assert states(made) == [("stages/train/a000000000000000", "done")]
+    running(made, "b")
+    assert sweep(made.results, [], said.append) == {folder.path}, "it ended while nobody watched"
+    assert states(made)[0] == ("stages/train/a000000000000000", "done")
+    assert sweep(made.results, [], said.append) == frozenset(), "said once"
 
 
 @pytest.mark.parametrize(
