@@ -159,7 +159,9 @@ def load(registry: Registry, name: str, what: str, folder: Path | None = None) -
 def import_object(target: str) -> Any:
     """The object at `package.module:object`."""
     module_name, _, attribute = target.partition(":")
-    module = importlib.import_module(module_name)
+    module = sys.modules.get(module_name)  # asked for thousands of times, and the import system is slow to say so
+    if not hasattr(module, attribute):
+        module = importlib.import_module(module_name)
     try:
         return getattr(module, attribute)
     except AttributeError:

@@ -4,7 +4,7 @@ import sys
 
 from benchmarks.report import print_report
 
-PARTS = ("simulated", "chains")
+PARTS = ("simulated", "chains", "next_job")
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ def canonical(value: Any) -> Any:
     Raises:
         ValueError: a number is not finite.
     """
-    return json.loads(json.dumps(value, allow_nan=False), parse_float=_number)
+    return _DECODER.decode(_ENCODER.encode(value))
 
 
 def canonical_json(value: Any) -> str:
     """Sorted, compact JSON of the canonical form."""
-    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(canonical(value))
 
 
 def key_of(fields: Mapping[str, Any]) -> str:
@@ -36,3 +36,9 @@ def json_text(value: Any) -> str:
 def _number(written: str) -> int | float:
     number = float(written)
     return int(number) if number.is_integer() else number
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False)
+_DECODER = json.JSONDecoder(parse_float=_number)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""Made once: thousands of stages have keys, and an encoder of its own takes each as long as its text."""

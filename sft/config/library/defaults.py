@@ -46,7 +46,16 @@ def generation_defaults() -> Mapping[str, Any]:
 
 def is_default(key: str, value: Any, defaults: Mapping[str, Any]) -> bool:
     """Whether a written value is what the key means where it is left out."""
-    return key in defaults and canonical_json(value) == canonical_json(defaults[key])
+    if key not in defaults:
+        return False
+    kind, default = type(value), defaults[key]
+    if kind is type(default) and kind in _EQUAL_AS_JSON:
+        return bool(value == default)
+    return canonical_json(value) == canonical_json(default)
+
+
+_EQUAL_AS_JSON = frozenset({int, bool, type(None)})
+"""Types whose values are the same JSON where they are equal, and only there; thousands of them are compared."""
 
 
 def without_defaults(written: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

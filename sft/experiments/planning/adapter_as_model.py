@@ -14,18 +14,46 @@ from sft.models.references import locate
 PATH = "model.name"
 
 
-def with_base(config: ExperimentConfig, folder: Path) -> tuple[ExperimentConfig, str | None]:
+class AdapterFolders:
+    """The adapters that configs of a grid name as their models; each name is looked up once."""
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Args:
+            folder: what local paths are relative to.
+        """
+        self.folder = folder
+        self._known: dict[str, Path | UserError | None] = {}
+
+    def of(self, name: str) -> Path | None:
+        """The folder of an adapter that a name means; None for all other names.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        if name not in self._known:
+            try:
+                self._known[name] = _adapter_folder(name, self.folder)
+            except UserError as error:
+                self._known[name] = error
+        found = self._known[name]
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+
+def with_base(config: ExperimentConfig, adapters: AdapterFolders) -> tuple[ExperimentConfig, str | None]:
     """The config with the adapter's base in `model.name`, and what is to be said of it; else the config as it is.
 
     Args:
         config: as read.
-        folder: what its local paths are relative to.
+        adapters: those of its grid.
 
     Raises:
         UserError: the folder does not say what its base is, the base is not there, or another adapter is named too.
     """
-    name, model = config.model.name, config.model
-    adapter = _adapter_folder(name, folder)
+    name, model, folder = config.model.name, config.model, adapters.folder
+    adapter = adapters.of(name)
     if adapter is None:
         return config, None
     write_both = f"name its base in model.name, and write model.adapter: {name!r}"

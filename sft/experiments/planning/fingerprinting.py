@@ -66,7 +66,10 @@ class Contents:
         except SftError:
             return {}
         try:
-            return known_config(name, self.folder) if commit is None else self._hub_config(name, commit)
+            if commit is not None:
+                return self._hub_config(name, commit)
+            found: Mapping[str, Any] = self._once(f"config:{name}", lambda: known_config(name, self.folder))
+            return found
         except MachineError:
             return {}
 

@@ -13,7 +13,7 @@ from sft.exceptions import MachineError, UserError
 from sft.experiments.executors.choice import read_choice
 from sft.experiments.grids.loading import RawGrid
 from sft.experiments.planning.adapter_as_model import PATH as MODEL_NAME
-from sft.experiments.planning.adapter_as_model import with_base
+from sft.experiments.planning.adapter_as_model import AdapterFolders, with_base
 from sft.experiments.planning.checks.data import DataChecks, DataFacts
 from sft.experiments.planning.checks.heads import head_findings
 from sft.experiments.planning.checks.odd_texts import OddRow, OddTexts
@@ -112,13 +112,14 @@ def _read(grid: RawGrid, contents: Contents) -> tuple[dict[str, ChosenObjective]
     chosen: dict[str, ChosenObjective] = {}
     found: list[Finding] = []
     told: dict[str, list[str]] = {}
+    adapters = AdapterFolders(grid.folder)
     for name, raw in grid.configs.items():
         config, wrong = read_experiment(raw, name)
         found += wrong
         if config is None or wrong:
             continue
         try:
-            based, text = with_base(config, grid.folder)
+            based, text = with_base(config, adapters)
         except UserError as error:
             found.append(Finding(name, MODEL_NAME, str(error)))
             continue

@@ -144,6 +144,9 @@ class _Ready(Sequence[PlannedJob]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __iter__(self) -> Iterator[PlannedJob]:
+        return (job for _, _, job in self._entries)
+
     @overload
     def __getitem__(self, place: int) -> PlannedJob: ...
     @overload

@@ -1,5 +1,6 @@
 """Which of the jobs that may start get a part of the machine; pure, the executor starts them."""
 
+import operator
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from sft.experiments.executors.local.leases import Leases
@@ -19,7 +20,7 @@ class Dealing:
         self._waiting: object | None = None
         """Whom GPUs are kept for."""
         self._seen: tuple[Sequence[object], frozenset[str], int] | None = None
-        """What the last round found; where nothing is different, thousands need not be looked at again."""
+        """What a round found that had nothing for anybody; where nothing is different, the next has not either."""
         self.blocked: frozenset[str] = frozenset()
         """The GPUs that the job which was given last may not take."""
 
@@ -29,17 +30,17 @@ class Dealing:
         """The jobs that can start now; each takes its lease before the next is asked for, or never.
 
         Args:
-            ready: the jobs that may start, first come first.
+            ready: the jobs that may start, first come first; what starts leaves it. It is not copied: thousands may
+                wait, and mostly the first one takes what has become free.
             request_of: what each asks for.
             resting: GPUs that may not be leased yet.
         """
-        waiting = tuple(ready)  # what starts leaves `ready`
-        found = (waiting, frozenset(resting), self._leases.changes)
-        if found == self._seen:
+        changes = self._leases.changes
+        if self._is_as_seen(ready, resting):
             return
         kept: frozenset[str] = frozenset()
         refused: set[Request] = set()
-        for job in self._in_turn(waiting):
+        for job in self._in_turn(ready):
             request = request_of(job)
             self.blocked = kept.union(resting)
             if request not in refused and self._leases.fits(request, self.blocked):
@@ -52,12 +53,24 @@ class Dealing:
             if is_next and request.gpus > 1 and not request.alone:
                 self._waiting = job
                 kept = self._leases.kept_for(request, resting)
-        self._seen = found
+        if self._leases.changes == changes:
+            self._seen = (tuple(ready), frozenset(resting), changes)
+
+    def _is_as_seen(self, ready: Sequence[object], resting: Collection[str]) -> bool:
+        if self._seen is None or self._seen[1:] != (frozenset(resting), self._leases.changes):
+            return False
+        return len(self._seen[0]) == len(ready) and all(map(operator.is_, self._seen[0], ready))
 
     def _in_turn(self, ready: Sequence[Item]) -> Iterator[Item]:
         """The one that waits, then all others."""
         first, self._waiting = self._waiting, None
-        at = next((number for number, job in enumerate(ready) if job is first), None)
+        at = None if first is None else next((number for number, job in enumerate(ready) if job is first), None)
         if at is not None:
             yield ready[at]
-        yield from (job for number, job in enumerate(ready) if number != at)
+        place = 0
+        while place < len(ready):
+            job = ready[place]
+            if at is None or job is not first:
+                yield job
+            if place < len(ready) and ready[place] is job:
+                place += 1

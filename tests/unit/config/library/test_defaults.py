@@ -44,6 +44,10 @@ def test_generation_defaults_are_those_of_the_class() -> None:
 def test_a_number_is_no_truth_value_and_a_whole_float_is_an_integer() -> None:
     defaults = {"r": 8, "bias": False, "names": []}
     assert is_default("r", 8.0, defaults)
+    assert is_default("r", 8, defaults)
+    assert not is_default("r", 9, defaults)
+    assert not is_default("on", 1, {"on": True})
+    assert not is_default("on", False, {"on": True})
     assert not is_default("bias", 0, defaults)
     assert not is_default("other", None, defaults)
     assert not is_default("names", None, defaults)

@@ -1,7 +1,8 @@
 """Who gets GPUs when some jobs need several: a machine on which jobs only take time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -132,6 +133,41 @@ def test_where_nothing_has_changed_nobody_is_asked_again() -> None:
     simulation.end_next()
     simulation.start([1, 2])
     assert list(simulation.started) == [0, 1]
+
+
+class Looked(list[str]):
+    """Jobs that wait, which count how often one of them is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(place)
+
+    def __iter__(self) -> Iterator[str]:
+        for place in range(len(self)):
+            yield self[place]
+
+
+def test_of_thousands_that_wait_those_are_looked_at_that_take_what_has_become_free() -> None:
+    leases, ready = Leases(Machine(jobs=2)), Looked(f"job {number}" for number in range(10_000))
+    dealing, grants = Dealing(leases), []
+    for expected in (["job 0", "job 1"], ["job 2"], ["job 3"]):
+        started = []
+        for job in dealing.round(ready, lambda _: Request(), ()):
+            grants.append(leases.take(Request()))
+            ready.remove(job)
+            started.append(job)
+        assert started == expected
+        first = grants.pop(0)
+        assert first is not None
+        leases.release(first)
+    assert ready.looks < 20
+
+
+def test_what_could_not_be_started_after_all_is_not_offered_twice_in_a_round() -> None:
+    dealing = Dealing(Leases(Machine(jobs=2)))
+    assert list(dealing.round(["a", "b", "c"], lambda _: Request(), ())) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("per_gpu", [1, 2])
