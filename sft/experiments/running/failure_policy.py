@@ -92,6 +92,8 @@ class RetryPolicy:
             end: how the last try ended.
             can_shrink: whether the stage knows how to need less memory at a step of its ladder.
         """
+        if end.state == "interrupted":
+            return None  # somebody cancelled it on the cluster, and wants it gone
         if end.state == "preempted":
             return self._after_preemption(tries)
         if end.kind == "oom_gpu":

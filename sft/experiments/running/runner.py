@@ -276,8 +276,8 @@ class Runner:
         )
         if status.state not in FINISHED:
             self._ledger.halt.tried(status, made_progress=active.made_progress)
-        is_final = "interrupted" if active.asked.why is None else active.asked.state
-        self._ledger.ended(active.job, status, None if status.state == is_final else end, now)
+        is_as_asked = active.asked.why is not None and status.state == active.asked.state
+        self._ledger.ended(active.job, status, None if is_as_asked else end, now)
 
     def _judged(self, active: ActiveJob, outcome: Outcome, now: float) -> StatusRecord:
         attempt, place = active.attempt, active.handle.placement

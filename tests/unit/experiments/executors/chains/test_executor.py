@@ -175,7 +175,8 @@ def test_what_ends_without_a_word_is_what_the_cluster_says(
 ) -> None:
     jobs, cluster = chain(results), FakeCluster({"t": run_on})
     cluster.at_look = lambda: cluster.seen.update(dict.fromkeys(cluster.seen, seen))
-    run(results, jobs, cluster)
+    summary = run(results, jobs, cluster)
+    assert summary.failed.keys() == {one.folder.path for one in jobs}, "or the command would end with code 0"
     status = status_of(jobs[0])
     assert (status.state, status.error and status.error.kind) == expected
     assert len(cluster.names) == tries
