@@ -1,10 +1,7 @@
 """Runs that leave their stages to a cluster, and come back: on processes of this machine, and on a real Slurm."""
 
-import os
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,21 +10,10 @@ from sft.runs.chains import Ended, Submission, SubmittedTry, read
 from sft.runs.files import JobFolder
 from sft.runs.states import standing_of
 from tests.faults.conftest import marker
-from tests.support.slurm import missing_programs, slurm
 from tests.support.waiting import wait_until
 
 Living = Callable[[], dict[int, str]]
 ENDING = 180.0
-PORT = 31_000
-
-
-@pytest.fixture(scope="module")
-def slurm_environment() -> Iterator[dict[str, str]]:
-    missing = missing_programs()
-    if missing:
-        pytest.skip(f"NOT TESTED: no Slurm here ({', '.join(missing)} missing)")
-    with tempfile.TemporaryDirectory() as folder, slurm(Path(folder), PORT + 2 * (os.getpid() % 5_000)) as environment:
-        yield environment
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 
 from sft.exceptions import MachineError
-from sft.experiments.executors.chains import asking
-from sft.experiments.executors.chains import executor as chains
 from sft.experiments.executors.chains.cluster import Full
 from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.options import ExecutorOptions
@@ -26,13 +24,6 @@ from tests.support.fake_cluster import FakeCluster
 from tests.support.fake_executor import Shown, fail, fail_times, job
 
 PATIENCE = 0.05
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FILE_SECONDS", "SOON_SECONDS", "RESUBMIT_SECONDS"):
-        monkeypatch.setattr(chains, name, 0.01)
-    monkeypatch.setattr(asking, "QUIET_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from sft.exceptions import MachineError
-from sft.experiments.executors.chains import asking
-from sft.experiments.executors.chains import executor as chains
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.chains.handle import ChainHandle, Submitted
@@ -26,13 +24,6 @@ from tests.support.fake_cluster import FakeCluster, run_chains
 from tests.support.fake_executor import Shown, chain, job, run_on, succeed
 
 PATIENT = 60.0
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FILE_SECONDS", "SOON_SECONDS", "RESUBMIT_SECONDS"):
-        monkeypatch.setattr(chains, name, 0.01)
-    monkeypatch.setattr(asking, "QUIET_SECONDS", 0.01)
 
 
 def status_of(planned: PlannedJob) -> StatusRecord:

@@ -8,22 +8,12 @@ from typing import Any
 import pytest
 
 from sft.exceptions import MachineError
-from sft.experiments.executors.chains import asking, probe
-from sft.experiments.executors.chains import executor as chains
 from sft.experiments.executors.chains.cluster import Seen
 from sft.runs.files import ResultsFolder
 from sft.runs.records import ErrorRecord, read_status
 from sft.worker.chain import show_sight
 from tests.support.fake_cluster import FakeCluster, run_chains
 from tests.support.fake_executor import Shown, job
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FILE_SECONDS", "SOON_SECONDS", "RESUBMIT_SECONDS"):
-        monkeypatch.setattr(chains, name, 0.01)
-    monkeypatch.setattr(asking, "QUIET_SECONDS", 0.01)
-    monkeypatch.setattr(probe, "LOOK_SECONDS", 0.01)
 
 
 def cluster_with(*sights: Any, places: dict[str, str] | None = None) -> FakeCluster:
