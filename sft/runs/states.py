@@ -188,6 +188,13 @@ def runs_again(status: StatusRecord, stage: StageName) -> bool:
     return not (is_own_failure(status, stage) and status.error is not None and status.error.kind in LASTING)
 
 
+def submitted_to(folder: JobFolder) -> str | None:
+    """The cluster that the last try of a job was submitted to; None where it ran on the runner's machine."""
+    tried = _last_try(folder)
+    submission = None if tried is None else read(tried.submission, Submission)
+    return None if submission is None else submission.executor
+
+
 def executor_of(folder: JobFolder) -> str | None:
     """The executor that has the job of a folder, and goes on though its runner has ended; None where none has."""
     tried = _last_try(folder)

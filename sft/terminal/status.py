@@ -16,7 +16,7 @@ from sft.runs.experiments import ListedExperiment
 from sft.runs.files import JobFolder
 from sft.runs.progress import read_progress
 from sft.runs.records import StatusRecord, stage_of
-from sft.runs.states import FINISHED, ORDER, UNDER_WAY, UNTRIED, WITHOUT_RESULT, Standing
+from sft.runs.states import FINISHED, ORDER, UNDER_WAY, UNTRIED, WITHOUT_RESULT, Standing, submitted_to
 from sft.terminal.job_story import story
 from sft.wording import and_more, counted, duration, one_line, shown_path, size_text
 
@@ -146,7 +146,7 @@ def _next_lines(view: ResultsView, in_grid: Found) -> Iterator[str]:
     again = Counter(standing.state for standing in left if standing.is_taken_up)
     held = len(left) - again.total(), _stopped(view, view.baselines(), is_taken_up=False)
     exports = _stopped(view, view.exports(), is_taken_up=True)
-    command = _command(view)
+    command = _command(view, _last_executor(view, in_grid))
     if again or exports:
         states = ", ".join(f"{number} {state}" for state, number in again.items())
         told = [f"{counted(again.total(), 'experiment')} ({states})"] if again else []
@@ -161,6 +161,13 @@ def _stopped(view: ResultsView, folders: Sequence[JobFolder], *, is_taken_up: bo
     """How many of the jobs beside the experiments have no result, of those that the next run takes up or does not."""
     standings = map(view.standings.of, folders)
     return sum(one.state in WITHOUT_RESULT and one.is_taken_up is is_taken_up for one in standings)
+
+
+def _last_executor(view: ResultsView, in_grid: Found) -> str | None:
+    """The cluster on which the first stage that stopped was tried last; None where none stopped, or it ran here."""
+    stopped = (JobFolder(_where(view, item, own)) for item, own in in_grid if own.state in WITHOUT_RESULT)
+    first = next(stopped, None)
+    return None if first is None else submitted_to(first)
 
 
 def _command(view: ResultsView, executor: str | None = None) -> str:

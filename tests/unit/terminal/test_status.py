@@ -7,7 +7,7 @@ import pytest
 
 from sft.exceptions import UserError
 from sft.experiments.upkeep.results_view import view_of
-from sft.runs.chains import Begun, Submission, SubmittedTry
+from sft.runs.chains import Begun, Ended, Submission, SubmittedTry
 from sft.runs.files import ResultsFolder
 from sft.runs.lock import locked
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
@@ -148,6 +148,17 @@ def test_what_waits_is_counted_with_the_longest_wait(made: Any) -> None:
         lines = lines_of(made)
     assert lines[1] == "3 experiments of grid.jsonnet: 3 queued"
     assert lines[2].startswith("Queued: 3 stages, the first for 2 min")
+
+
+def test_what_stopped_on_a_cluster_goes_on_there(made: Any) -> None:
+    folder = made.stop(made.planned("one", "a"), "evaluate", "interrupted", ErrorRecord("killed", "scancel"))
+    tried = SubmittedTry(folder.attempt(1).path)
+    write_record(tried.submission, Submission("slurm", "sft-a", "chain.json", "7", outlives_runner=True))
+    write_record(tried.ended, Ended(75))
+    assert lines_of(made)[-1] == (
+        "Next: sft run-experiments grid.jsonnet --results-path results --executor slurm runs 1 experiment "
+        "(1 interrupted)"
+    )
 
 
 def test_what_a_cluster_has_is_not_lost_and_the_command_that_collects_it_is_named(made: Any) -> None:
