@@ -10,6 +10,7 @@ from sft.config.older_keys import instead_of
 from sft.data.profile.profile import DataProfile
 from sft.exceptions import InvalidExperiments, MachineError
 from sft.experiments.executors import make_executor
+from sft.experiments.executors.choice import in_force
 from sft.experiments.executors.options import ExecutorOptions
 from sft.experiments.planning.new_rows_hints import finished_trainings, new_rows_hints
 from sft.experiments.planning.plan import GridPlan, PlannedExperiment
@@ -76,14 +77,13 @@ def refused_record(error: InvalidExperiments, results: ResultsFolder) -> dict[st
 
 
 def all_warnings(plan: GridPlan, run: PlannedRun, results: ResultsFolder) -> list[str]:
-    """What the plan says of the grid, then of finished stages that this machine would compute otherwise, and of those
-    that could do what others would be run for.
+    """What the plan says of the grid, of finished stages that this machine would compute otherwise, of the machines that
+    are to run it, and of finished stages that could do what others would be run for.
+
+    Raises:
+        UserError: an option of the grid's executor names what its cluster does not have.
     """
     done = [job for path, job in run.jobs.items() if path in run.done]
-    try:
-        of_devices = make_executor(ExecutorOptions(), lambda _: None).warnings(run.experiments, run.done)
-    except MachineError as error:
-        of_devices = [str(error)]
     to_run = (job.record for job in run.to_run.values() if job.record.stage == "train")
     trainings = {record.name: record.key_fields for record in to_run}
     finished = list(finished_trainings(results)) if trainings else []
@@ -93,7 +93,24 @@ def all_warnings(plan: GridPlan, run: PlannedRun, results: ResultsFolder) -> lis
         for name, command in new_rows_hints(trainings, finished, results).items()
     ]
     hints += prompt_hints(trainings, finished)
-    return [*plan.warnings, *version_warnings(done), *of_devices, *hints]
+    return [*plan.warnings, *version_warnings(done), *_machine_warnings(plan, run), *hints]
+
+
+def _machine_warnings(plan: GridPlan, run: PlannedRun) -> list[str]:
+    """What the machines of a run lack for it: this one, or those of the cluster that the grid names, which is asked.
+
+    Raises:
+        UserError: an option of the grid's executor names what its cluster does not have.
+    """
+    executor = make_executor(in_force(ExecutorOptions(), plan.executor), lambda _: None)
+    try:
+        if executor.takes_chains:
+            executor.expect(list(run.to_run.values()))
+        return executor.warnings(run.experiments, run.done)
+    except MachineError as error:
+        return [str(error)]
+    finally:
+        executor.close()
 
 
 def _written_as_by_default(config: ExperimentConfig) -> list[str]:

@@ -1,17 +1,24 @@
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sft.exceptions import MachineError, SftError, UserError
+from sft.experiments.executors.chains.executor import ChainExecutor
+from sft.experiments.executors.choice import ExecutorChoice
 from sft.experiments.executors.local import gpus
 from sft.experiments.executors.local.gpu_question import GpuAnswer
+from sft.experiments.executors.options import ExecutorOptions
+from sft.experiments.planning import plan_record as plan_record_module
 from sft.experiments.planning.plan_record import plan_record
 from sft.pipeline.jobs import ExperimentFolders, PlannedJob, jobs_of
 from sft.runs.files import ResultsFolder
 from sft.runs.manifest import write_manifest
 from sft.runs.records import ErrorRecord, StatusRecord, write_record
 from sft.terminal.plan import plan_lines
+from tests.support.fake_cluster import FakeCluster
 
 Raw = Callable[..., dict[str, Any]]
 
@@ -119,6 +126,33 @@ def test_rows_with_empty_cells_are_counted(
     assert _line(lines, "  dropped: ").endswith(" test, 3 train + 2 test rows dropped (an empty cell)")
     rows = [experiment["rows"] for experiment in plan_record(plan, results)["experiments"]]
     assert [(own["dropped"], own["empty"]) for own in rows] == [({}, {"test": 2}), ({"train": 3, "test": 2}, {})]
+
+
+class _Refusing(FakeCluster):
+    """A cluster that cannot run a grid."""
+
+    def __init__(self, error: SftError) -> None:
+        super().__init__()
+        self.error = error
+
+    def check(self, requests: Any) -> None:
+        raise self.error
+
+
+def test_the_cluster_that_a_grid_names_is_asked(
+    plan_of: Callable[..., Any], project: Path, raw: Raw, results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = dataclasses.replace(plan_of(project, a=raw()), executor=ExecutorChoice("slurm", {}))
+
+    def refuse(error: SftError) -> None:
+        executor = ChainExecutor(_Refusing(error), ExecutorOptions(), str)
+        monkeypatch.setattr(plan_record_module, "make_executor", lambda *_: executor)
+
+    refuse(MachineError("nobody has 64 CPUs"))
+    assert "warning: nobody has 64 CPUs" in plan_lines(plan, results)
+    refuse(UserError("no such partition"))
+    with pytest.raises(UserError, match="no such partition"):
+        plan_lines(plan, results)
 
 
 def test_the_defaults_in_force_are_those_that_nobody_wrote(
