@@ -77,8 +77,8 @@ def refused_record(error: InvalidExperiments, results: ResultsFolder) -> dict[st
 
 
 def all_warnings(plan: GridPlan, run: PlannedRun, results: ResultsFolder) -> list[str]:
-    """What the plan says of the grid, of finished stages that this machine would compute otherwise, of the machines that
-    are to run it, and of finished stages that could do what others would be run for.
+    """What the plan says of the grid, of finished stages that this machine would compute otherwise, of the machines
+    that are to run it, and of finished stages that could do what others would be run for.
 
     Raises:
         UserError: an option of the grid's executor names what its cluster does not have.
