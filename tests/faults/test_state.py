@@ -28,6 +28,7 @@ from sft.runs.progress import Progress
 from sft.runs.records import ErrorRecord, StatusRecord, read_json_or_none, read_status, write_record
 from sft.terminal.plan import plan_lines
 from sft.terminal.status import verification_lines
+from tests.support.waiting import wait_until
 
 BOTH_STARTS = pytest.mark.parametrize("start", ["warm", pytest.param("fresh", marks=pytest.mark.slow)])
 RESULT = {"results": {"macro_f1": 0.5}, "data": {}, "details": {}}
