@@ -144,7 +144,9 @@ def test_a_lost_head_ends_the_run_and_leaves_nothing_on_the_other_node(
     assert "the Ray cluster was lost (" in grid.output()
     marker(running, "go").touch()
     assert grid.run(executor="ray") == 0
-    assert grid.status("running", 0).attempt == 2
+    # The end of the chain may be seen before that of the cluster: then its stage was already tried once more in vain.
+    assert grid.status("running", 0).attempt in (2, 3)
+    assert grid.status("running", 0).state == "done"
 
 
 @pytest.mark.parametrize(
