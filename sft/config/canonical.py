@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,8 +19,9 @@ def canonical(value: Any) -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """Sorted, compact JSON of the canonical form."""
-    return _CANONICAL.encode(canonical(value))
+    """Sorted, compact JSON of the canonical form; the keys of mappings are text."""
+    written = _CANONICAL.encode(value)
+    return _CANONICAL.encode(canonical(value)) if _MAY_HOLD_WHOLE_FLOAT.search(written) else written
 
 
 def key_of(fields: Mapping[str, Any]) -> str:
@@ -38,7 +40,9 @@ def _number(written: str) -> int | float:
     return int(number) if number.is_integer() else number
 
 
+_MAY_HOLD_WHOLE_FLOAT = re.compile(r"[0-9](?:\.0(?![0-9])|e\+)")
+"""Whole floats are written like this (3.0, 1e+16); where there is none, the text is canonical as it is."""
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _DECODER = json.JSONDecoder(parse_float=_number)
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 """Made once: thousands of stages have keys, and an encoder of its own takes each as long as its text."""

@@ -86,10 +86,15 @@ class ExperimentConfig(Section):
         return self.seed if own is None else own
 
     def resolved(self) -> dict[str, Any]:
-        """The config as JSON values with every default written out, which reads back as the same config."""
-        record = self.model_dump(mode="json")
-        overrides = self.inference.prompting.model_dump(mode="json", exclude_unset=True)
-        return record | {"inference": record["inference"] | {"prompting": overrides}}
+        """The config as JSON values with every default written out, which reads back as the same config.
+
+        Its sections are those of every config that shares them, and not to be changed.
+        """
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value.as_values if isinstance(value, Section) else value for name, value in fields.items()}
+
+    def _values(self) -> dict[str, Any]:
+        return self.resolved()
 
     @property
     def inference_prompting(self) -> PromptingConfig:
@@ -100,6 +105,8 @@ class ExperimentConfig(Section):
         for key in ("input_columns", "format", "label_template"):
             if written.get(key) is None:
                 written.pop(key, None)
+        if not written and self.prompting.train_turns == "last":
+            return self.prompting
         return self.prompting.model_copy(update={**written, "train_turns": "last"})
 
     @property

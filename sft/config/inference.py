@@ -65,3 +65,7 @@ class InferenceConfig(Section):
 
     tokenizer_name: str | None = None
     """Used as `evaluation.tokenizer_name` where that is not set."""
+
+    def _values(self) -> dict[str, Any]:
+        """Of `prompting` what is written: what is left out stays as in the other section of that name."""
+        return super()._values() | {"prompting": self.prompting.model_dump(mode="json", exclude_unset=True)}

@@ -1,5 +1,6 @@
 """A raw config, as JSON gives it, read into an `ExperimentConfig` or into findings by dotted path."""
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +15,30 @@ BEST = "best"
 RESERVED_NAMES = {BEST: "it stands for the best experiment of a results folder"}
 
 
+class ConfigReader:
+    """Reads the configs of one grid; equal sections become one object, which is read and looked through once."""
+
+    def __init__(self) -> None:
+        self._sound: dict[tuple[str, str], Any] = {}
+        """Key and written value of what is sound -> as it was read."""
+
+    def read(self, raw: dict[str, Any], name: str) -> tuple[ExperimentConfig | None, list[Finding]]:
+        """As `read_experiment`."""
+        raw, problems = with_current_names(raw)
+        written = {key: (key, _exactly(value)) for key, value in raw.items()}
+        sound = {key: self._sound[place] for key, place in written.items() if place in self._sound}
+        problems += _rule_problems(raw, name, sound.keys())
+        try:
+            config = ExperimentConfig.model_validate({**raw, **sound, "name": name})
+        except ValidationError as error:
+            told = [problem.path for problem in problems]
+            problems += [problem for problem in shape_problems(error, raw) if problem.path not in told]
+        if problems:
+            return None, [Finding(name, problem.path, problem.message) for problem in problems]
+        self._sound |= {written[key]: getattr(config, key) for key in raw.keys() - sound.keys()}
+        return config, []
+
+
 def read_experiment(raw: dict[str, Any], name: str) -> tuple[ExperimentConfig | None, list[Finding]]:
     """The config, or everything that is wrong with it; exactly one of the two is given.
 
@@ -23,21 +48,20 @@ def read_experiment(raw: dict[str, Any], name: str) -> tuple[ExperimentConfig | 
         raw: the config as written, from JSON; it is not changed.
         name: name of the experiment, which becomes `config.name`.
     """
-    raw, problems = with_current_names(raw)
-    problems += _rule_problems(raw, name)
-    config = None
+    return ConfigReader().read(raw, name)
+
+
+def _exactly(value: Any) -> str:
+    """A text that is the same for values of equal types and content alone: 1 is not true, a tuple is not a list."""
     try:
-        config = ExperimentConfig.model_validate({**raw, "name": name})
-    except ValidationError as error:
-        told = [problem.path for problem in problems]
-        problems += [problem for problem in shape_problems(error, raw) if problem.path not in told]
-    if problems:
-        return None, [Finding(name, problem.path, problem.message) for problem in problems]
-    return config, []
+        return repr(value)
+    except RecursionError:  # which is told as a problem of the value
+        return f"object {id(value)}"
 
 
-def _rule_problems(raw: dict[str, Any], name: str) -> list[Problem]:
-    problems = value_problems(raw)
+def _rule_problems(raw: dict[str, Any], name: str, sound: Collection[str]) -> list[Problem]:
+    """Problems that no single type tells; the values of sound sections were looked through before."""
+    problems = value_problems({key: value for key, value in raw.items() if key not in sound})
     if name in RESERVED_NAMES:
         problems.append(Problem("name", f"the name {name!r} is reserved: {RESERVED_NAMES[name]}; choose another"))
     return [*problems, *_adapter_problems(raw.get("lora"), raw.get("adapter")), *_shots_problems(raw)]

@@ -61,7 +61,8 @@ def _path(details: ErrorDetails, raw: dict[str, Any]) -> Keys:
     path = []
     for part in details["loc"]:
         in_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
-        if in_list or (isinstance(value, dict) and part in value):
+        in_object = isinstance(value, dict) and isinstance(part, str) and part in value  # other keys are told before
+        if in_list or in_object:
             value = value[part]
             path.append(str(part))
     if details["type"] == "missing":

@@ -42,12 +42,13 @@ def objective_of(config: ExperimentConfig, allowed: Sequence[str]) -> Objective:
         UserError: none of them loads models by this class.
     """
     written = config.model.auto_class or DECODERS_CLASS
-    known = [objective_named(name) for name in allowed]
-    found = next((objective for objective in known if objective.auto_class == written), None)
-    if found is None:
-        classes = list(dict.fromkeys(objective.auto_class for objective in known))
-        hint = nearest(written, classes)
-        meant = f" (did you mean {hint}?)" if hint else ""
-        takes = f"dataset.task_type {config.dataset.task_type} takes {listed(classes)}"
-        raise UserError(f"model.auto_class: {written!r}{meant}; {takes}")
-    return found
+    known = {}
+    for name in allowed:
+        objective = objective_named(name)
+        if objective.auto_class == written:
+            return objective
+        known[objective.auto_class] = objective
+    hint = nearest(written, known)
+    meant = f" (did you mean {hint}?)" if hint else ""
+    takes = f"dataset.task_type {config.dataset.task_type} takes {listed(list(known))}"
+    raise UserError(f"model.auto_class: {written!r}{meant}; {takes}")

@@ -17,7 +17,7 @@ from sft.pipeline.experiment import Experiment
 from sft.pipeline.needed_rows import fits_threshold
 from sft.runs.records import StageName
 from sft.tasks.inputs import task_of
-from sft.training.options import keeps_best, trainer_args_of
+from sft.training.options import chosen_trainer_args, keeps_best, trainer_args_of
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,11 @@ def _has_odd_fields(prompting: PromptingConfig) -> bool:
 
 
 def _saves_at_other_steps_than_it_evaluates(experiment: Experiment) -> bool:
-    args = dict(dataclass_defaults(SFT_CONFIG)) | trainer_args_of(experiment.config)
+    if not keeps_best(chosen_trainer_args(experiment.config)):
+        return False
+    args = {**dataclass_defaults(SFT_CONFIG), **trainer_args_of(experiment.config)}
     by_steps = args["eval_strategy"] == args["save_strategy"] == "steps"
-    return keeps_best(args) and by_steps and args["eval_steps"] != args["save_steps"]
+    return by_steps and bool(args["eval_steps"] != args["save_steps"])
 
 
 def _may_be_half(model: ModelConfig) -> bool:
@@ -172,10 +174,11 @@ def _writes_behind_virtual_tokens(experiment: Experiment) -> bool:
 def _draws_label_sets(experiment: Experiment) -> bool:
     """Whether rows with any number of labels were cut or sampled by whole combinations, the rare ones never tested."""
     config = experiment.config
+    if not task_of(config).has_label_sets:
+        return False
     dataset = config.dataset
     caps = (dataset.max_n_train, dataset.max_n_dev, dataset.max_n_test)
-    is_drawn = dataset.splits.cut_one_split or fits_threshold(config) or any(cap is not None for cap in caps)
-    return task_of(config).has_label_sets and is_drawn
+    return dataset.splits.cut_one_split or fits_threshold(config) or any(cap is not None for cap in caps)
 
 
 def _cuts_whole_texts(experiment: Experiment) -> bool:
@@ -226,12 +229,13 @@ REVISIONS: Mapping[str, Revision] = {
 }
 """Name of what was mended -> the revision in force."""
 
+_OF_STAGE = {
+    stage: {name: revision for name, revision in REVISIONS.items() if revision.stage == stage}
+    for stage in {revision.stage for revision in REVISIONS.values()}
+}
+
 
 def revisions_of(stage: StageName, experiment: Experiment) -> dict[str, int] | None:
     """The revisions that a stage's key holds, by name; None where no mended fault touches the experiment."""
-    touching = {
-        name: revision.number
-        for name, revision in REVISIONS.items()
-        if revision.stage == stage and revision.touches(experiment)
-    }
-    return touching or None
+    known = _OF_STAGE.get(stage, {})
+    return {name: revision.number for name, revision in known.items() if revision.touches(experiment)} or None

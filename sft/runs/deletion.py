@@ -3,6 +3,7 @@
 A link is removed as the link it is; what lies below a linked folder belongs to someone else and is left alone.
 """
 
+import contextlib
 import errno
 import os
 import shutil
@@ -86,11 +87,18 @@ def size_on_disk(path: Path) -> int:
     return sum(_size(file) for file in files_below(path))
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Every file and link in a folder and its folders; linked folders are not entered."""
-    for parent, folders, names in os.walk(folder, followlinks=False):
-        yield from (Path(parent, name) for name in names)
-        yield from (Path(parent, name) for name in folders if os.path.islink(os.path.join(parent, name)))
+def files_below(folder: Path, prefix: str = "") -> Iterator[Path]:
+    """Every file and link in a folder and its folders whose name begins so; linked folders are not entered."""
+    waiting = [os.fspath(folder)]
+    while waiting:
+        entries: list[os.DirEntry[str]] = []
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as found:
+            entries = list(found)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            elif entry.name.startswith(prefix):
+                yield Path(entry.path)
 
 
 def _is_folder(path: Path) -> bool:

@@ -222,9 +222,9 @@ def read_status(path: Path) -> StatusRecord | None:
     refuse_newer(path, record, SCHEMA)
     if not isinstance(record, dict) or not _is_status(record):
         return None
-    known = {item.name for item in dataclasses.fields(StatusRecord)}
-    status = StatusRecord(**{key: value for key, value in record.items() if key in known})
-    return dataclasses.replace(status, error=_error_of(status.error), gpus=tuple(status.gpus))
+    known = {key: value for key, value in record.items() if key in StatusRecord.__dataclass_fields__}
+    own = {"error": _error_of(record.get("error")), "gpus": tuple(record.get("gpus", ()))}
+    return StatusRecord(**{**known, **own})
 
 
 def read_error(path: Path) -> ErrorRecord | None:

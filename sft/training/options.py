@@ -3,7 +3,9 @@
 The keys are those of the installed `trl.SFTConfig`, read from its source; no library is imported.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -176,11 +178,10 @@ def fields_for_key(args: Mapping[str, Any], method: str = "lora") -> dict[str, A
     return without_defaults(counted, known_defaults(args, method)) | interval
 
 
-def known_defaults(args: Mapping[str, Any], method: str) -> dict[str, Any]:
+def known_defaults(args: Mapping[str, Any], method: str) -> Mapping[str, Any]:
     """What each argument means where it is left out beside the others that are written; ours over the library's."""
-    library = {key: value for key, value in dataclass_defaults(SFT_CONFIG).items() if key not in BY_MACHINE}
     others = {key: value for key, value in _named(args).items() if key != "eval_steps"}
-    return {**library, **_defaults(method), **_evaluation_interval(others)}
+    return ChainMap(_evaluation_interval(others), _defaults(method), _library_defaults())
 
 
 def evaluates_while_training(args: Mapping[str, Any]) -> bool:
@@ -196,6 +197,11 @@ def keeps_best(args: Mapping[str, Any]) -> bool:
 def _defaults(method: str) -> dict[str, Any]:
     known = adapter_method(method).trainer_defaults if method in adapter_registry else {}
     return {**DEFAULTS, **known}
+
+
+@cache
+def _library_defaults() -> dict[str, Any]:
+    return {key: value for key, value in dataclass_defaults(SFT_CONFIG).items() if key not in BY_MACHINE}
 
 
 def _evaluation_interval(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from sft.config.overrides import apply_overrides, fill_seed, parse_override
 from sft.experiments.grids.expand import MAX_EXPERIMENTS, expand, only_one
 from sft.experiments.grids.jsonnet import JsonnetOptions, evaluate_jsonnet
+from sft.processes.garbage import without_search_for_cycles
 
 PYTHON_SOURCE = "grid"
 
@@ -42,6 +43,7 @@ class RawGrid:
     """What is written of the executor beside the configs; None where nothing is."""
 
 
+@without_search_for_cycles()
 def load_grid(grid: "str | Path | Mapping[str, Any] | list[Any]", options: GridOptions) -> RawGrid:
     """Evaluate, expand and override a grid.
 

@@ -58,8 +58,9 @@ def with_objective(config: ExperimentConfig, folder: Path, config_of: ModelConfi
         objective = objective_of(config, allowed)
         _require_kind(config, told, objective)
     written = None if objective.auto_class == DECODERS_CLASS else objective.auto_class
-    model = config.model.model_copy(update={"auto_class": written})
-    chosen = config.model_copy(update={"model": model})
+    chosen = config
+    if written != config.model.auto_class:
+        chosen = config.model_copy(update={"model": config.model.model_copy(update={"auto_class": written})})
     if task_of(config).reads == "whole" and not config.prompting.input_columns:
         own = {"input_columns": [config.prompting.output_column]}
         chosen = chosen.model_copy(update={"prompting": config.prompting.model_copy(update=own)})

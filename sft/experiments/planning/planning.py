@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sft.config.experiment import ExperimentConfig
 from sft.config.findings import Finding, invalid
-from sft.config.reading import read_experiment
+from sft.config.reading import ConfigReader
 from sft.exceptions import MachineError, UserError
 from sft.experiments.executors.choice import read_choice
 from sft.experiments.grids.loading import RawGrid
@@ -27,6 +27,7 @@ from sft.experiments.planning.plan import GridPlan, PlannedExperiment
 from sft.experiments.planning.plan_warnings import plan_warnings
 from sft.pipeline.experiment import Experiment
 from sft.pipeline.keys import stage_keys
+from sft.processes.garbage import without_search_for_cycles
 from sft.tasks.encoders import encoder_path, encoders_of
 from sft.tasks.inputs import task_of
 from sft.wording import some
@@ -34,6 +35,7 @@ from sft.wording import some
 TEMPLATE = "model.chat_template_from"
 
 
+@without_search_for_cycles()
 def plan_grid(
     grid: RawGrid,
     pinned: Mapping[str, str],
@@ -112,9 +114,9 @@ def _read(grid: RawGrid, contents: Contents) -> tuple[dict[str, ChosenObjective]
     chosen: dict[str, ChosenObjective] = {}
     found: list[Finding] = []
     told: dict[str, list[str]] = {}
-    adapters = AdapterFolders(grid.folder)
+    adapters, reader = AdapterFolders(grid.folder), ConfigReader()
     for name, raw in grid.configs.items():
-        config, wrong = read_experiment(raw, name)
+        config, wrong = reader.read(raw, name)
         found += wrong
         if config is None or wrong:
             continue
@@ -283,11 +285,10 @@ def _revisions(name: str, config: ExperimentConfig, contents: Contents) -> tuple
 
 
 def _tokenizer_key(config: ExperimentConfig, labels: list[list[str]] | None, rows: Sequence[OddRow]) -> str:
-    model = config.model.model_dump_json(
-        include={"name", "auto_class", "chat_template_from", "chat_template_args", "model_args"}
-    )
-    prompting = config.prompting.model_dump_json()
-    overlay = config.inference.prompting.model_dump_json(exclude_unset=True)
+    named = config.model
+    model = [named.name, named.auto_class, named.chat_template_from, named.chat_template_args, named.model_args]
+    prompting = config.prompting.as_text
+    overlay = config.inference.as_values["prompting"]
     scoring = [config.inference.calibration_args, config.inference.label_scoring.normalization]
     examples = [config.trains and config.training and config.training.icl_examples, config.inference.icl_examples]
     return repr((model, prompting, overlay, config.trains, config.dataset.task_type, labels, rows, scoring, examples))

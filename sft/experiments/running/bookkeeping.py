@@ -18,6 +18,7 @@ from sft.experiments.running.settings import RunSettings, Surroundings
 from sft.experiments.running.status_writer import Journal
 from sft.experiments.running.summary import RunFacts, RunSummary
 from sft.pipeline.jobs import PlannedJob
+from sft.processes.garbage import without_search_for_cycles
 from sft.runs.files import ResultsFolder
 from sft.runs.records import StatusRecord, read_status
 from sft.runs.states import FINISHED, LOST, STOPPED, UNDER_WAY, executor_of, runs_again
@@ -79,6 +80,7 @@ class Ledger:
         self._summary = RunSummary()
         self.halt = Halt(fail_fast=settings.fail_fast)
 
+    @without_search_for_cycles()
     def begin(
         self, work: Workload, adopt: Callable[[PlannedJob], Callable[[], None] | None] = lambda _job: None
     ) -> Earlier:

@@ -18,7 +18,7 @@ from sft.runs.chains import Ended, SubmittedTry, read
 from sft.runs.deletion import delete, files_below, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
-from sft.runs.records import JOB_STAGES, State, read_status, write_record
+from sft.runs.records import JOB_STAGES, State, StatusRecord, read_status, write_record
 from sft.runs.states import FINISHED, UNDER_WAY, executor_of, standing_of
 from sft.wording import shown_path
 
@@ -45,8 +45,10 @@ def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> f
     log = EventLog(results.events)
     finished = set()
     for folder in job_folders(results):
-        _set_unreadable_status_aside(folder, results, say)
-        if folder.path not in own and _close_lost(folder, results, log) in FINISHED:
+        status = read_status(folder.status)
+        if status is None:
+            _set_unreadable_status_aside(folder, results, say)
+        elif folder.path not in own and _close_lost(folder, status, results, log) in FINISHED:
             finished.add(folder.path)
     for folder in (folder for folder in planned if folder.path.is_dir()):  # of a new grid none
         _set_links_aside(folder, results)
@@ -57,7 +59,9 @@ def sweep(results: ResultsFolder, planned: Collection[JobFolder], say: Say) -> f
 def job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
     """Every job folder that lies in the results folder itself."""
     for stage in JOB_STAGES:
-        yield from (folder for folder in results.job_folders(stage) if is_within(results, folder.job))
+        folders = results.job_folders(stage)
+        if folders and is_within(results, folders[0].path):
+            yield from (folder for folder in folders if not folder.path.is_symlink())
 
 
 def temporary_files(results: ResultsFolder) -> Iterator[Path]:
@@ -68,8 +72,8 @@ def temporary_files(results: ResultsFolder) -> Iterator[Path]:
     times are those of one disk; the clock of this machine, which may be another's, is not asked.
     """
     for folder in (results.path / "stages", results.experiments):
-        found = files_below(folder) if is_within(results, folder) else ()
-        yield from (path for path in found if path.name.startswith(TEMPORARY_PREFIX) and not _runs_elsewhere(path))
+        found = files_below(folder, TEMPORARY_PREFIX) if is_within(results, folder) else ()
+        yield from (path for path in found if not _runs_elsewhere(path))
     for path in results.path.glob(f"{TEMPORARY_PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):
             began = results.lock.stat().st_mtime
@@ -86,19 +90,18 @@ def _runs_elsewhere(path: Path) -> bool:
 
 def _set_unreadable_status_aside(folder: JobFolder, results: ResultsFolder, say: Say) -> None:
     """The next try would overwrite it, and what it held would be lost."""
-    if read_status(folder.status) is None and folder.status.exists():
+    if folder.status.exists():
         moved = set_aside(results, folder.status)
         say(f"{shown_path(folder.status)} could not be read and was moved to {shown_path(moved)}")
 
 
-def _close_lost(folder: JobFolder, results: ResultsFolder, log: EventLog) -> State | None:
+def _close_lost(folder: JobFolder, status: StatusRecord, results: ResultsFolder, log: EventLog) -> State | None:
     """Say how a stage ended whose runner was killed or left it to a cluster, where nothing else will say so.
 
     Returns:
         How it ended; None where that is said already, or it goes on.
     """
-    status = read_status(folder.status)
-    if status is None or status.state not in UNDER_WAY or executor_of(folder) is not None:
+    if status.state not in UNDER_WAY or executor_of(folder) is not None:
         return None
     found = standing_of(folder, is_locked=False)
     state: State = "interrupted" if found.state == "lost" or found.state == "damaged" else found.state

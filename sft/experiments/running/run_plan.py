@@ -1,7 +1,7 @@
 """Runs a plan in a results folder: its records, its jobs, and the adapters that users asked to have elsewhere."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from sft.pipeline.jobs import ExperimentFolders, PlannedJob, baseline_jobs, has_
 from sft.processes.garbage import without_search_for_cycles
 from sft.runs.files import DEFAULT_RESULTS, JobFolder, ResultsFolder
 from sft.runs.lock import settle
-from sft.runs.records import StatusRecord, read_status
+from sft.runs.records import JOB_STAGES, StatusRecord, read_status
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,16 @@ def run_plan(
     with without_search_for_cycles():
         jobs = _jobs_by_name(plan, results, request)
         beside = _jobs_beside(plan, results, request)
-    _take_over([*unique_jobs(jobs).values(), *beside], results, settings, watchers.display.say)
-    work = workload(jobs, beside=beside)
-    executor = make_executor(settings, watchers.display.say)
-    executor.expect(list(work.needed.values()))
-    for warning in executor.warnings(work.experiments, work.idle):
-        watchers.display.say(f"warning: {warning}")
-    collected = sweep(results, [job.folder for job in work.needed.values()], watchers.display.say)
-    write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
-    if request.goal != "adapter":
-        write_configs(plan, jobs)
+        _take_over([*unique_jobs(jobs).values(), *beside], results, settings, watchers.display.say)
+        work = workload(jobs, is_done=_done_in(results), beside=beside)
+        executor = make_executor(settings, watchers.display.say)
+        executor.expect(list(work.needed.values()))
+        for warning in executor.warnings(work.experiments, work.idle):
+            watchers.display.say(f"warning: {warning}")
+        collected = sweep(results, [job.folder for job in work.needed.values()], watchers.display.say)
+        write_grid(plan, jobs, results, sets_grid=request.sets_grid, adds_to_grid=request.adds_to_grid)
+        if request.goal != "adapter":
+            write_configs(plan, jobs)
     if request.adds_to_grid:
         settle(results)
     surroundings = Surroundings(watchers.costs.cost, watchers.costs.learn, has_memory_step)
@@ -122,6 +122,12 @@ def run_plan(
         collected=collected & work.idle,
         unwritten=tuple(copy_adapters(plan.experiments, results)),
     )
+
+
+def _done_in(results: ResultsFolder) -> Callable[[PlannedJob], bool]:
+    """Tells whether a job has nothing to do; of a folder that is not there no manifest is looked for."""
+    begun = {folder.path for stage in JOB_STAGES for folder in results.job_folders(stage)}
+    return lambda job: job.folder.path in begun and job.is_done
 
 
 def _jobs_beside(plan: GridPlan, results: ResultsFolder, request: RunRequest) -> list[PlannedJob]:

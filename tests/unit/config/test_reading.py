@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sft.config.experiment import ExperimentConfig
-from sft.config.reading import read_experiment
+from sft.config.reading import ConfigReader, read_experiment
 
 RAW: dict[str, Any] = {
     "dataset": {"path": "t.csv", "task_type": "classification", "shots": 8, "labels": ["a", "b"]},
@@ -252,3 +252,48 @@ def test_shots_left_out_are_none_where_nothing_is_trained(sections: dict[str, An
         assert "required where something is trained" in told(raw)["dataset.shots"]
     else:
         assert config.dataset.shots == 0
+
+
+def test_equal_sections_of_a_grid_are_one_object() -> None:
+    reader = ConfigReader()
+    first, _ = reader.read(copy.deepcopy(RAW), "first")
+    second, findings = reader.read(with_value("lora.r", 16), "second")
+    assert findings == []
+    assert first is not None
+    assert second is not None
+    assert second.dataset is first.dataset
+    assert second.training is first.training
+    assert second.lora == {"r": 16}
+    assert first.lora == {"r": 8}
+    assert second == read_experiment(with_value("lora.r", 16), "second")[0]
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value"),
+    [
+        ("dataset.labels", ("a", "b")),  # equal to the list as JSON
+        ("dataset.shots", 8.0),
+        ("dataset.shots", "8"),
+        ("lora", {8: "r"}),
+        ("seed", True),
+        ("lora.r", math.nan),
+        ("prompting.output_column", "\ud800"),
+    ],
+)
+def test_what_is_wrong_is_told_also_behind_a_sound_config_that_looks_like_it(dotted: str, value: Any) -> None:
+    reader = ConfigReader()
+    assert reader.read(with_value("seed", 1), "sound")[1] == []
+    for _ in range(2):
+        config, findings = reader.read(with_value(dotted, value), "e")
+        assert config is None
+        assert findings == read_experiment(with_value(dotted, value), "e")[1] != []
+
+
+def test_what_sections_say_together_is_told_of_sound_ones() -> None:
+    reader = ConfigReader()
+    without_shots = copy.deepcopy(RAW)
+    del without_shots["dataset"]["shots"]
+    untrained = {key: value for key, value in without_shots.items() if key != "lora"}
+    assert reader.read(untrained, "a")[1] == []
+    assert reader.read(copy.deepcopy(RAW), "b")[1] == []
+    assert [finding.path for finding in reader.read(without_shots, "c")[1]] == ["dataset.shots"]

@@ -58,6 +58,8 @@ def test_links_inside_a_folder_are_not_followed(results: ResultsFolder, canary: 
     (folder / "linked-file").symlink_to(canary / "canary")
     assert size_on_disk(results.path / "stages") == 5
     assert {path.name for path in files_below(results.path / "stages")} == {"one", "linked", "linked-file"}
+    assert [path.name for path in files_below(results.path, prefix="linked-")] == ["linked-file"]
+    assert list(files_below(results.path / "nowhere")) == []
     delete(results, results.path / "stages")
     assert (canary / "canary").exists()
 

@@ -261,7 +261,7 @@ def _reading_key(config: ExperimentConfig) -> str:
 def _selection_key(config: ExperimentConfig) -> str:
     columns = [used_columns(config), config.prompting.output_column]
     needs_pool = config.inference.icl_examples > 0
-    return _text([config.dataset.model_dump(), columns, config.seed_of("shots"), needs_pool])
+    return _text([config.dataset.as_text, columns, config.seed_of("shots"), needs_pool])
 
 
 def _key(config: ExperimentConfig, with_gold: bool) -> str:
@@ -270,7 +270,7 @@ def _key(config: ExperimentConfig, with_gold: bool) -> str:
     draws = [in_training, config.trains, inference.icl_examples, config.draws_examples_per_row, config.seed_of("icl")]
     columns = [config.prompting.input_columns, config.inference_prompting.input_columns]
     named = [inference.calibration_args, inference.label_scoring.normalization, inference.threshold]
-    measured = [config.evaluation.model_dump(mode="json"), inference.tokenizer_name]
+    measured = [config.evaluation.as_text, inference.tokenizer_name]
     return _text([_selection_key(config), columns, draws, named, measured, with_gold])
 
 

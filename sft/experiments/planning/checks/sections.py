@@ -88,7 +88,7 @@ class SectionChecks:
         refused = {path for path, _ in of_objective}  # what is to be left out needs nothing beside it
         found += [(path, message) for path, message in of_trainer if path not in refused] + of_objective
         found += self._once("metrics", self._metric_fields(config), lambda: self._metrics(config))
-        model = config.model.model_dump(mode="json")
+        model = config.model.as_text
         of_model = self._once("model", model, lambda: self._model(config))
         found += of_model
         if not of_adapter and not of_model:
@@ -121,7 +121,7 @@ class SectionChecks:
     @staticmethod
     def _adapter_fields(config: ExperimentConfig) -> list[Any]:
         model = config.model
-        stored = None if model.quantization is None else model.quantization.model_dump(mode="json")
+        stored = None if model.quantization is None else model.quantization.as_text
         known = [model.adapter, model.name, model.auto_class, model.model_args, stored, config.dataset.task_type]
         return [config.adapter_method, config.adapter_options, config.trains, config.save_method, *known]
 
@@ -197,7 +197,7 @@ class SectionChecks:
 
     @staticmethod
     def _metric_fields(config: ExperimentConfig) -> list[Any]:
-        return [config.dataset.task_type, config.evaluation.model_dump(mode="json")]
+        return [config.dataset.task_type, config.evaluation.as_text]
 
     def _metrics(self, config: ExperimentConfig) -> list[PathMessage]:
         task = task_of(config)

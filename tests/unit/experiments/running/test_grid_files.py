@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sft.config.model import ModelConfig
 from sft.exceptions import MachineError
 from sft.experiments.running import trained_adapters
-from sft.experiments.running.grid_files import read_grid, write_configs, write_grid
+from sft.experiments.running.grid_files import SectionTexts, read_grid, write_configs, write_grid
 from sft.experiments.running.trained_adapters import copy_adapters, copy_tokenizers
 from sft.models.tokenizer_files import WantedTokenizer
 from sft.pipeline.exports import export_keys
@@ -247,3 +249,33 @@ def test_the_exports_of_all_names_of_an_experiment_are_written(results: ResultsF
     assert len(keys) == 2
     assert json.loads(folder.config.read_text())["exports"] == sorted(keys)
     assert [item.path.name for item in listed_experiments(results)[0].exports] == sorted(keys)
+
+
+RECORDS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=15,
+)
+
+
+@given(st.lists(RECORDS, min_size=1, max_size=4), st.integers(0, 4))
+def test_texts_of_sections_are_those_of_the_standard_library(sections: list[Any], depth: int) -> None:
+    record = {"one": {str(place): section for place, section in enumerate(sections)}, "list": sections}
+    texts = SectionTexts()
+    for value in (record, record["one"], *sections, json.loads(json.dumps(record))):
+        assert texts.text(value, depth) == json.dumps(value, indent=2)
+
+
+def test_a_section_that_is_shared_is_indented_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    dumps = json.dumps
+    monkeypatch.setattr(json, "dumps", lambda value, **how: asked.append(value) or dumps(value, **how))
+    texts, section = SectionTexts(), {"a": [1, {"b": 2}]}
+    for number in range(3):
+        texts.text({"id": number, "config": {"shared": section, "equal": {"a": [1, {"b": 2}]}}}, depth=2)
+    assert asked.count(section) == 1
+
+
+def test_a_number_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        SectionTexts().text({"a": {"b": float("nan")}}, depth=1)

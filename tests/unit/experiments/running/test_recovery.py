@@ -1,6 +1,7 @@
 """What the holder of the lock puts in order before the first job."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +37,18 @@ def test_what_ran_when_its_runner_was_killed_does_not_run(made: Any, said: list[
     assert status is not None
     assert (status.state, status.error, status.attempt) == ("interrupted", LOST, 1)
     assert states(made) == [("stages/train/a000000000000000", "interrupted")]
+    assert said == []
+
+
+@pytest.mark.parametrize("linked", ["stages/train/a000000000000000", "stages/train", "stages"])
+def test_what_lies_behind_a_link_is_left_alone(made: Any, said: list[str], tmp_path: Path, linked: str) -> None:
+    folder = running(made, "a")
+    (made.results.path / linked).rename(tmp_path / "elsewhere")
+    (made.results.path / linked).symlink_to(tmp_path / "elsewhere")
+    sweep(made.results, [], said.append)
+    status = read_status(folder.status)
+    assert status is not None
+    assert status.state == "running"
     assert said == []
 
 
