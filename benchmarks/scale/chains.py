@@ -7,7 +7,8 @@ from pathlib import Path
 from benchmarks.report import Figure
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import FILE_SECONDS, ChainExecutor
-from sft.experiments.executors.protocol import ExecutorOptions, JobAttempt, Request
+from sft.experiments.executors.options import ExecutorOptions
+from sft.experiments.executors.protocol import JobAttempt, Request
 from sft.runs.attempts import begin_attempt
 from sft.runs.chains import Begun
 from sft.runs.files import JobFolder

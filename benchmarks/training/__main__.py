@@ -2,8 +2,8 @@
 
 import sys
 
+from benchmarks.commands import use_one_core
 from benchmarks.report import print_report
-from benchmarks.scoring.__main__ import use_one_core
 
 PARTS = ("batch_4", "batch_8", "small_case")
 

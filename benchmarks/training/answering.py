@@ -42,7 +42,11 @@ def answer_requests(model: Any, train: Train) -> None:
         for name, value in load_file(request["adapter"]).items():
             own[name].data.copy_(value)
         moments: list[float] = []
-        losses = train(request, lambda moments=moments: moments.append(time.process_time()))
+
+        def note(moments: list[float] = moments) -> None:
+            moments.append(time.process_time())
+
+        losses = train(request, note)
         seconds = [after - before for before, after in itertools.pairwise(moments)]
         told = {"seconds": seconds, "losses": losses, "peak_bytes": _peak_bytes()}
         answer = path.with_suffix(".answer")

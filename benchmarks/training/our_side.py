@@ -97,7 +97,7 @@ def _loop(model: Any) -> Callable[..., list[float]]:
             for group in optimizer.param_groups:
                 group["lr"] = request["rate"] * (1 - step / steps)
             loss = loss_of(request["rows"][step * size : (step + 1) * size])
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             optimizer.zero_grad()

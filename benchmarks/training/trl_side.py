@@ -19,7 +19,7 @@ from benchmarks.training.answering import answer_requests
 LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
 
 
-class _Clock(TrainerCallback):
+class _Clock(TrainerCallback):  # type: ignore[misc]
     def __init__(self, step_done: Callable[[], None]) -> None:
         self._step_done = step_done
 

@@ -144,7 +144,9 @@ def _board(kind: Kind, rng: np.random.Generator, weights: Floats) -> SimulatedBo
     hardness = rng.normal(0, 1, kind.n_rows)
     of_seeds = rng.normal(0, 1, 10_000)
     spreads = kind.seed_sd * np.exp(rng.normal(0, kind.uneven / 2, kind.n_groups))
-    groups, rows, values = [], {}, {}
+    groups: list[Group] = []
+    rows: dict[Any, Any] = {}
+    values: dict[Any, Any] = {}
     for number in range(kind.n_groups):
         is_seedless = number >= kind.n_groups - kind.seedless
         n_seeds = 1 if is_seedless else kind.n_seeds - kind.fewer * (number % 2)
