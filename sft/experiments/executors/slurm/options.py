@@ -2,7 +2,17 @@
 
 import re
 
+from pydantic import field_validator
+
 from sft.experiments.executors.chains.options import ClusterOptions
+
+_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<first>\d+)(?::(?P<second>\d+))?(?::(?P<third>\d+))?", re.ASCII)
+_ENDLESS = ("infinite", "unlimited")
+_MEMORY = re.compile(r"\d+(?:[KMGT]B?)?", re.ASCII | re.IGNORECASE)
+TIMES = (
+    "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes, days-hours:minutes:seconds, or "
+    "unlimited"
+)
 
 
 class SlurmOptions(ClusterOptions):
@@ -36,6 +46,20 @@ class SlurmOptions(ClusterOptions):
     setup: str | None = None
     """Line of shell that runs before the command, such as `module load cuda`."""
 
+    @field_validator("time")
+    @classmethod
+    def _is_time(cls, limit: str | None) -> str | None:
+        if limit is not None and _TIME.fullmatch(limit) is None and limit.lower() not in _ENDLESS:
+            raise ValueError(f"is no time limit of sbatch; write {TIMES}, such as 90 or 1:30:00")
+        return limit
+
+    @field_validator("mem")
+    @classmethod
+    def _is_memory(cls, memory: str | None) -> str | None:
+        if memory is not None and _MEMORY.fullmatch(memory) is None:
+            raise ValueError("is no memory of sbatch; write a whole number of K, M, G or T, such as 16G (alone: M)")
+        return memory
+
     @property
     def places(self) -> dict[str, str]:
         """Those that decide on which nodes jobs run, and how."""
@@ -61,20 +85,19 @@ class SlurmOptions(ClusterOptions):
         return [part.split(":") for part in (self.gres or "").split(",") if part]
 
 
-_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<first>\d+)(?::(?P<second>\d+))?(?::(?P<third>\d+))?")
-
-
 def seconds_of(limit: str) -> float | None:
     """A time limit as Slurm writes it: minutes, minutes:seconds, hours:minutes:seconds, days-hours and so on.
 
-    None for one that is none, such as `infinite`, or that is not understood.
+    None for one that is none, such as `infinite` or, as Slurm has it, 0, or that is not understood.
     """
     found = _TIME.fullmatch(limit.strip())
     if found is None:
         return None
-    parts = [int(found[name] or 0) for name in ("first", "second", "third")]
+    first, second, third = (int(found[name] or 0) for name in ("first", "second", "third"))
     if found["days"] is not None:  # with days the first number is of hours
-        return ((int(found["days"]) * 24 + parts[0]) * 60 + parts[1]) * 60.0 + parts[2]
-    if found["third"] is not None:
-        return (parts[0] * 60 + parts[1]) * 60.0 + parts[2]
-    return parts[0] * 60.0 + parts[1]
+        seconds = ((int(found["days"]) * 24 + first) * 60 + second) * 60.0 + third
+    elif found["third"] is not None:
+        seconds = (first * 60 + second) * 60.0 + third
+    else:
+        seconds = first * 60.0 + second
+    return seconds or None

@@ -116,6 +116,9 @@ def test_time_limits_are_three_times_what_is_expected_and_never_short() -> None:
         ({"cpus_per_task": "many"}, "cpus_per_task=many"),
         ({"cpus_per_task": "0"}, "greater than or equal to 1"),
         ({"max_pending": "0"}, "max_pending=0"),
+        ({"cpus_per_task": "x"}, "cpus_per_task=x: Input should be a valid integer"),
+        ({"time": "soon"}, "time=soon: is no time limit of sbatch; write minutes, minutes:seconds, hours:minutes:sec"),
+        ({"mem": "lots"}, "mem=lots: is no memory of sbatch; write a whole number of K, M, G or T, such as 16G"),
     ],
 )
 def test_options_that_are_none_are_refused_in_one_line(written: dict[str, str], said: str) -> None:
@@ -297,6 +300,8 @@ def test_a_guessed_time_limit_is_never_above_the_partitions(program: Path) -> No
         ("1-0", 86400.0),
         ("2-03:04:05", 183845.0),
         ("infinite", None),
+        ("0", None),
+        ("00:00:00", None),
     ],
 )
 def test_time_limits_are_read_as_slurm_writes_them(limit: str, expected: float | None) -> None:
