@@ -1,5 +1,6 @@
 """A raw config, as JSON gives it, read into an `ExperimentConfig` or into findings by dotted path."""
 
+import marshal
 from collections.abc import Collection
 from typing import Any
 
@@ -12,6 +13,8 @@ from sft.config.shape import shape_problems
 from sft.config.values import Problem, value_problems
 
 BEST = "best"
+_WITHOUT_IDENTITY = 2
+"""Version of marshal's format; later ones say which parts of a value are one object."""
 RESERVED_NAMES = {BEST: "it stands for the best experiment of a results folder"}
 
 
@@ -19,7 +22,7 @@ class ConfigReader:
     """Reads the configs of one grid; equal sections become one object, which is read and looked through once."""
 
     def __init__(self) -> None:
-        self._sound: dict[tuple[str, str], Any] = {}
+        self._sound: dict[tuple[str, bytes], Any] = {}
         """Key and written value of what is sound -> as it was read."""
 
     def read(self, raw: dict[str, Any], name: str) -> tuple[ExperimentConfig | None, list[Finding]]:
@@ -31,8 +34,7 @@ class ConfigReader:
         try:
             config = ExperimentConfig.model_validate({**raw, **sound, "name": name})
         except ValidationError as error:
-            told = [problem.path for problem in problems]
-            problems += [problem for problem in shape_problems(error, raw) if problem.path not in told]
+            problems += shape_problems(error, raw, {problem.path for problem in problems})
         if problems:
             return None, [Finding(name, problem.path, problem.message) for problem in problems]
         self._sound |= {written[key]: getattr(config, key) for key in raw.keys() - sound.keys()}
@@ -51,12 +53,15 @@ def read_experiment(raw: dict[str, Any], name: str) -> tuple[ExperimentConfig | 
     return ConfigReader().read(raw, name)
 
 
-def _exactly(value: Any) -> str:
-    """A text that is the same for values of equal types and content alone: 1 is not true, a tuple is not a list."""
+def _exactly(value: Any) -> bytes:
+    """The same for JSON values of equal types and content alone: 1 is not true, nor a text one of a class of its own.
+
+    Empty for what is no JSON value, which is told as a problem, so that it is never that of a sound section.
+    """
     try:
-        return repr(value)
-    except RecursionError:  # which is told as a problem of the value
-        return f"object {id(value)}"
+        return marshal.dumps(value, _WITHOUT_IDENTITY)
+    except ValueError:
+        return b""
 
 
 def _rule_problems(raw: dict[str, Any], name: str, sound: Collection[str]) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, get_args
 
@@ -39,19 +39,20 @@ CONTAINER_KINDS = frozenset({"an object", "a list"})
 Keys = tuple[str, ...]
 
 
-def shape_problems(error: ValidationError, raw: dict[str, Any]) -> list[Problem]:
+def shape_problems(error: ValidationError, raw: dict[str, Any], told: Collection[str]) -> list[Problem]:
     """One problem per path of the raw config; the branches of a union are told together.
 
     Args:
         error: of validating `raw` as an `ExperimentConfig`.
         raw: what was validated; pydantic's own names of union branches are those parts that it does not have.
+        told: paths whose values are no JSON, or not to be shown, which other problems say.
     """
     by_path: dict[Keys, list[ErrorDetails]] = defaultdict(list)
     for details in error.errors(include_url=False, include_context=True):
         by_path[_path(details, raw)].append(details)
     problems = []
     for path, group in by_path.items():
-        if not _other_branch(path, group, by_path):
+        if ".".join(path) not in told and not _other_branch(path, group, by_path):
             problems.append(Problem(".".join(path), _message(path, group, raw)))
     return problems
 
@@ -101,7 +102,7 @@ def _expected(details: ErrorDetails) -> str:
 
 
 def _shown(path: Keys, raw: dict[str, Any]) -> str:
-    """The value at a path; secrets never come here, because their paths have a finding of their own."""
+    """The value at a path; secrets never come here, because their paths were told."""
     value: Any = raw
     for part in path:
         value = value[int(part)] if isinstance(value, list) else value[part]

@@ -268,13 +268,27 @@ def test_equal_sections_of_a_grid_are_one_object() -> None:
     assert second == read_experiment(with_value("lora.r", 16), "second")[0]
 
 
+class OtherText(str):
+    """Equal to the text, and shown as it."""
+
+
+class Unshown:
+    def __repr__(self) -> str:
+        raise LookupError
+
+
 @pytest.mark.parametrize(
     ("dotted", "value"),
     [
         ("dataset.labels", ("a", "b")),  # equal to the list as JSON
         ("dataset.shots", 8.0),
         ("dataset.shots", "8"),
+        ("dataset.path", OtherText("t.csv")),
         ("lora", {8: "r"}),
+        pytest.param("lora.r", 10**5000, id="too long to show"),
+        ("lora.r", Unshown()),
+        pytest.param("seed", 10**5000, id="too long to show where a number belongs"),
+        ("seed", b"1"),
         ("seed", True),
         ("lora.r", math.nan),
         ("prompting.output_column", "\ud800"),
