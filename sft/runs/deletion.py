@@ -25,7 +25,7 @@ def is_within(results: ResultsFolder, path: Path) -> bool:
     folder = results.path
     for part in parts[:-1]:
         folder = folder / part
-        if not _is_folder(folder):
+        if not is_folder(folder):
             return False
     return True
 
@@ -39,7 +39,7 @@ def delete(results: ResultsFolder, path: Path) -> None:
     """
     if not is_within(results, path):
         raise ValueError(f"{path} is not in {results.path}")
-    if _is_folder(path):
+    if is_folder(path):
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -77,12 +77,12 @@ def _unused(path: Path) -> Path:
 
 def make_room(results: ResultsFolder, path: Path) -> Path | None:
     """Move a folder to the trash that stands where a file belongs; its new place, None where there is none."""
-    return set_aside(results, path) if _is_folder(path) and is_within(results, path) else None
+    return set_aside(results, path) if is_folder(path) and is_within(results, path) else None
 
 
 def size_on_disk(path: Path) -> int:
     """Bytes of all regular files in a folder, or of one; links count nothing."""
-    if not _is_folder(path):
+    if not is_folder(path):
         return _size(path)
     return sum(_size(file) for file in files_below(path))
 
@@ -95,13 +95,21 @@ def files_below(folder: Path, prefix: str = "") -> Iterator[Path]:
         with contextlib.suppress(OSError), os.scandir(waiting.pop()) as found:
             entries = list(found)
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
+            if _names_folder(entry):
                 waiting.append(entry.path)
             elif entry.name.startswith(prefix):
                 yield Path(entry.path)
 
 
-def _is_folder(path: Path) -> bool:
+def _names_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # the file system did not say so with the name
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there that is no link to one; not where nobody may look."""
     try:
         return stat.S_ISDIR(path.lstat().st_mode)
     except OSError:

@@ -15,7 +15,7 @@ from sft.experiments.running.log_files import Logs, LogSize
 from sft.experiments.running.settings import masking
 from sft.runs.atomic import TEMPORARY_PREFIX
 from sft.runs.chains import Ended, SubmittedTry, read
-from sft.runs.deletion import delete, files_below, is_within, set_aside
+from sft.runs.deletion import delete, files_below, is_folder, is_within, set_aside
 from sft.runs.events import EventLog, utc_now
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.records import JOB_STAGES, State, StatusRecord, read_status, write_record
@@ -61,7 +61,7 @@ def job_folders(results: ResultsFolder) -> Iterator[JobFolder]:
     for stage in JOB_STAGES:
         folders = results.job_folders(stage)
         if folders and is_within(results, folders[0].path):
-            yield from (folder for folder in folders if not folder.path.is_symlink())
+            yield from (folder for folder in folders if is_folder(folder.path))
 
 
 def temporary_files(results: ResultsFolder) -> Iterator[Path]:

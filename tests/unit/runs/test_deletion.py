@@ -1,7 +1,12 @@
 """What is taken out of a results folder, and what never is."""
 
 import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -62,6 +67,21 @@ def test_links_inside_a_folder_are_not_followed(results: ResultsFolder, canary: 
     assert list(files_below(results.path / "nowhere")) == []
     delete(results, results.path / "stages")
     assert (canary / "canary").exists()
+
+
+def test_what_nobody_may_look_at_is_a_file(results: ResultsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems list names alone; of each it is asked then what it is."""
+
+    def refused(**_: Any) -> bool:
+        raise PermissionError(errno.EACCES, "denied")
+
+    @contextmanager
+    def names(folder: str) -> Iterator[list[Any]]:
+        yield [SimpleNamespace(name=name, path=os.path.join(folder, name), is_dir=refused) for name in listed(folder)]
+
+    listed = os.listdir
+    monkeypatch.setattr(os, "scandir", names)
+    assert {path.name for path in files_below(results.path)} == {"file", "stages"}
 
 
 def test_what_is_set_aside_keeps_its_content_under_a_new_name(results: ResultsFolder) -> None:

@@ -1,12 +1,13 @@
 """What the holder of the lock puts in order before the first job."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sft.experiments.running.recovery import sweep
+from sft.experiments.running.recovery import job_folders, sweep
 from sft.runs.chains import Ended, Submission, SubmittedTry
 from sft.runs.events import EventLog
 from sft.runs.files import JobFolder, ResultsFolder
@@ -50,6 +51,14 @@ def test_what_lies_behind_a_link_is_left_alone(made: Any, said: list[str], tmp_p
     assert status is not None
     assert status.state == "running"
     assert said == []
+
+
+def test_a_job_folder_that_goes_meanwhile_is_none(made: Any) -> None:
+    first, second = running(made, "a"), running(made, "b")
+    found = job_folders(made.results)
+    assert next(found) == first
+    shutil.rmtree(second.path)
+    assert list(found) == []
 
 
 def test_what_had_finished_then_is_done(made: Any, said: list[str]) -> None:
