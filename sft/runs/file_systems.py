@@ -78,7 +78,7 @@ def make_folder(path: Path) -> None:
         places = (part for part in (path, *path.parents) if os.path.lexists(part) and not os.path.isdir(part))
         taken = next(places, path)
         leads = f"a link to {os.readlink(taken)}, which is no folder" if taken.is_symlink() else "no folder"
-        raise MachineError(f"{taken}: a folder is needed here, and this is {leads}") from error
+        raise MachineError(f"{taken}: a folder is needed here, and this is {leads}; move it away") from error
 
 
 def chmod(path: Path, mode: int) -> None:

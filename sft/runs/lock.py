@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sft.exceptions import FolderInUse, MachineError
 from sft.runs.claims.claim import BEAT_SECONDS, Claimed, claimed, holder_of
@@ -82,15 +83,21 @@ def is_starting(results: ResultsFolder) -> bool:
 
 
 def lock_holder(results: ResultsFolder) -> str | None:
-    """Who holds the folder's lock, as they wrote it there; None where nobody does."""
+    """Who holds the folder's lock, as they wrote it there; None where nobody does.
+
+    Raises:
+        MachineError: the lock, or what takes its place, cannot be read.
+    """
     try:
         descriptor = os.open(results.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unusable(results.lock, error) from None
     try:
         if flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, results.path, CLAIMED):
             return None
-        claimed_by = holder_of(results.claims)
+        claimed_by = _claim_holder(results)
         return claimed_by if claimed_by is None else claimed_by or _text(descriptor) or UNKNOWN_HOLDER
     except BlockingIOError:
         return _text(descriptor) or UNKNOWN_HOLDER
@@ -104,8 +111,24 @@ def _claimed(results: ResultsFolder) -> Iterator[None]:
         try:
             held.enter_context(claimed(results.claims, say))
         except OSError as error:
-            raise MachineError(f"{results.claims}: cannot be used as results folder: {error.strerror}") from None
+            raise _unusable(results.claims, error) from None
         yield
+
+
+def _claim_holder(results: ResultsFolder) -> str | None:
+    try:
+        return holder_of(results.claims)
+    except OSError as error:
+        raise _unusable(results.claims, error) from None
+
+
+def _unusable(place: Path, error: OSError) -> MachineError:
+    """What a user is told of a lock, or a folder of claims, that is not as a run makes it."""
+    return MachineError(
+        f"{error.filename or place}: cannot be used: {error.strerror}. With {place.name} a run shows that it uses "
+        f"{place.parent}/; let this user read and write it, or move it away where no run is active.",
+        kind="refused",
+    )
 
 
 def _take(descriptor: int, results: ResultsFolder) -> bool:

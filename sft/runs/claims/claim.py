@@ -13,6 +13,7 @@ import dataclasses
 import json
 import math
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def _take(place: Path, owner: Owner, say: Say) -> _Claim:
         try:
             own.path.mkdir()
         except FileExistsError:  # a network disk may list it later
-            number += 1 if _has_ended(own, say) else 0
+            number += 1 if _is_no_folder(own.path) or _has_ended(own, say) else 0
             time.sleep(PAUSE_SECONDS)
             continue
         if _is_in_force(own, place, owner):
@@ -184,9 +185,17 @@ def _has_ended(claim: _Claim, say: Say) -> bool:
 
 def _claims(place: Path) -> list[_Claim]:
     try:
-        return [_Claim(path) for path in place.iterdir() if path.name.isdecimal()]
+        return [_Claim(path) for path in place.iterdir() if path.name.isdecimal() and not _is_no_folder(path)]
     except FileNotFoundError:
         return []
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Whether something else stands there, such as a file or a link; a claim that a disk does not show yet is none."""
+    try:
+        return not stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _text(owner: Owner) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _PROC = Path("/proc")
+_MAX_PID = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def owner_of(record: Any) -> Owner | None:
     """The owner of a record; None where it is none."""
     names = [item.name for item in dataclasses.fields(Owner)]
     if not isinstance(record, Mapping) or not all(name in record for name in names):
+        return None
+    if not isinstance(record["pid"], int) or not 0 < record["pid"] <= _MAX_PID:
         return None
     return Owner(**{name: record[name] for name in names})
 

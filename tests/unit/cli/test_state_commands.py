@@ -1,10 +1,13 @@
 """The commands that look after a results folder: output and exit codes; what they say is tested with its functions."""
 
+import errno
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from sft.runs import notices
 from sft.runs.lock import locked
 from sft.runs.records import ErrorRecord
 
@@ -90,6 +93,25 @@ def test_files_of_a_newer_version_are_refused_in_one_line(grid: Any, call: Call)
         assert code == 5, command
         assert "was written by a newer version of sft (schema 2; this one reads up to 1)" in err
         assert "Traceback" not in err
+
+
+def test_a_file_in_place_of_the_claims_is_told_in_one_line(
+    grid: Any, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcntl.flock", lambda *_: refuse_locks())
+    monkeypatch.setattr(notices, "_LISTENER", type(notices._LISTENER)())
+    grid.results.lock.touch()
+    grid.results.claims.touch()
+    for command in ("status", "logs bad", "verify", "clean", "clean --yes --adapters", "leaderboard results"):
+        code, out, err = call(*command.split())
+        assert (code, out) == (5, ""), command
+        last = [line for line in err.splitlines() if "locks no files" not in line]
+        assert len(last) == 1, command
+        assert "run.claims: cannot be used: Not a directory. With run.claims a run shows that it uses " in last[0]
+
+
+def refuse_locks() -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
 def test_errors_shows_rows_writes_them_and_refuses_in_one_line(made: Any, call: Call, tmp_path: Any) -> None:

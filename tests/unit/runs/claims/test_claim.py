@@ -284,10 +284,63 @@ def test_who_was_slow_to_judge_takes_nothing_from_those_who_came_meanwhile(
     assert numbers(place) == [3]
 
 
-def test_a_folder_that_cannot_be_claimed_is_the_machine_s(tmp_path: Path, without_locks: None) -> None:
-    (tmp_path / "run.claims").write_text("")
-    with pytest.raises(MachineError, match=r"run\.claims"):
-        locked(ResultsFolder(tmp_path)).__enter__()
+def a_file(place: Path) -> None:
+    place.write_text("")
+
+
+def a_link_to_itself(place: Path) -> None:
+    place.symlink_to(place)
+
+
+def a_folder_in_place_of_a_count(place: Path) -> None:
+    (place / "1" / "count").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("make", [a_file, a_link_to_itself, a_folder_in_place_of_a_count])
+def test_what_is_not_as_a_run_makes_it_is_told_in_one_line(
+    tmp_path: Path, without_locks: None, make: Callable[[Path], None]
+) -> None:
+    results = ResultsFolder(tmp_path)
+    results.lock.touch()
+    make(results.claims)
+    for use in (lambda: lock_holder(results), locked(results).__enter__):
+        with pytest.raises(MachineError, match=r"run\.claims.*: .*; (let this user .*, or )?move it away") as told:
+            use()
+        assert len(str(told.value).splitlines()) == 1
+
+
+def test_a_lock_that_is_a_link_is_told_to_readers_too(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    results.lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MachineError, match=r"run\.lock: cannot be used: Too many levels of symbolic links\. With run"):
+        lock_holder(results)
+
+
+@pytest.mark.parametrize("name", ["1", "7"])
+@pytest.mark.parametrize("kind", ["file", "link to nothing", "link to a folder"])
+def test_what_is_no_folder_claims_nothing(tmp_path: Path, watch: Watch, name: str, kind: str) -> None:
+    place = tmp_path / "run.claims"
+    place.mkdir()
+    (place / "note").touch()
+    if kind == "file":
+        (place / name).touch()
+    else:
+        (place / name).symlink_to(tmp_path if kind == "link to a folder" else tmp_path / "nowhere")
+    watch.at_pause = lambda pauses: pytest.fail("it waits for nobody") if pauses > 1 else None
+    for _ in range(8):
+        assert holder_of(place) is None
+        with claimed(place, lambda _: None):
+            assert holder_of(place) is not None
+    assert {path.name for path in place.iterdir()} == {"note", name, "9"}
+
+
+def test_a_folder_of_claims_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    place = tmp_path / "run.claims"
+    place.symlink_to(tmp_path / "elsewhere")
+    with claimed(place, lambda _: None):
+        assert holder_of(place) is not None
+    assert numbers(tmp_path / "elsewhere") == [1]
 
 
 def test_a_heart_that_somebody_stopped_beats_again(tmp_path: Path) -> None:

@@ -57,3 +57,5 @@ def test_an_owner_is_read_as_it_was_written() -> None:
     assert owner_of(dataclasses.asdict(told)) == told
     assert owner_of({"pid": 1}) is None
     assert owner_of([]) is None
+    for pid in ("1", 0, -1, 10**30, None):
+        assert owner_of(dataclasses.asdict(told) | {"pid": pid}) is None
