@@ -190,15 +190,18 @@ def runs_again(status: StatusRecord, stage: StageName) -> bool:
 
 def submitted_to(folder: JobFolder) -> str | None:
     """The cluster that the last try of a job was submitted to; None where it ran on the runner's machine."""
-    tried = _last_try(folder)
-    submission = None if tried is None else read(tried.submission, Submission)
-    return None if submission is None else submission.executor
+    found = _last_submission(folder)
+    return None if found is None else found[1].executor
 
 
 def executor_of(folder: JobFolder) -> str | None:
     """The executor that has the job of a folder, and goes on though its runner has ended; None where none has."""
-    tried = _last_try(folder)
-    return None if tried is None or read(tried.ended, Ended) is not None else _executor(tried)
+    found = _last_submission(folder)
+    if found is None:
+        return None
+    tried, submission = found
+    goes_on = submission.outlives_runner and read(tried.ended, Ended) is None
+    return submission.executor if goes_on else None
 
 
 def status_on_cluster(folder: JobFolder, status: StatusRecord) -> StatusRecord | None:
@@ -211,9 +214,10 @@ def status_on_cluster(folder: JobFolder, status: StatusRecord) -> StatusRecord |
     Returns:
         None where the job has ended with its runner, or nobody knows.
     """
-    tried = _last_try(folder)
-    if tried is None or _executor(tried) is None:
+    found = _last_submission(folder)
+    if found is None or not found[1].outlives_runner:
         return None
+    tried = found[0]
     ended = read(tried.ended, Ended)
     if ended is None:
         begun = read(tried.begun, Begun)
@@ -228,11 +232,11 @@ def status_on_cluster(folder: JobFolder, status: StatusRecord) -> StatusRecord |
     return dataclasses.replace(status, state="failed", error=error, seconds=ended.seconds, log=log.as_posix())
 
 
-def _last_try(folder: JobFolder) -> SubmittedTry | None:
+def _last_submission(folder: JobFolder) -> tuple[SubmittedTry, Submission] | None:
+    """The last try of a job and how it was submitted; None where it was not, or that cannot be read."""
     tries = folder.attempts()
-    return SubmittedTry(tries[-1].path) if tries else None
-
-
-def _executor(tried: SubmittedTry) -> str | None:
-    record = read(tried.submission, Submission)
-    return record.executor if record is not None and record.outlives_runner else None
+    if not tries:
+        return None
+    tried = SubmittedTry(tries[-1].path)
+    submission = read(tried.submission, Submission)
+    return None if submission is None else (tried, submission)
