@@ -9,7 +9,8 @@ from collections.abc import Iterator
 def without_search_for_cycles() -> Iterator[None]:
     """What imports make, and what is read of many results, stays: looking through it takes a good part of the time."""
     was_on = gc.isenabled()
-    gc.disable()
+    if was_on:  # else a thread that holds it off may have ended since, and nobody would set it on again
+        gc.disable()
     try:
         yield
     finally:
