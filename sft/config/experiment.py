@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from pydantic_core import to_jsonable_python
 
 from sft.config.dataset import DatasetConfig
 from sft.config.evaluation import EvaluationConfig
@@ -91,7 +92,10 @@ class ExperimentConfig(Section):
         Its sections are those of every config that shares them, and not to be changed.
         """
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: value.as_values if isinstance(value, Section) else value for name, value in fields.items()}
+        return {
+            name: value.as_values if isinstance(value, Section) else to_jsonable_python(value)
+            for name, value in fields.items()
+        }
 
     def _values(self) -> dict[str, Any]:
         return self.resolved()

@@ -268,6 +268,17 @@ def test_equal_sections_of_a_grid_are_one_object() -> None:
     assert second == read_experiment(with_value("lora.r", 16), "second")[0]
 
 
+def test_what_a_user_does_with_a_grid_or_a_record_of_it_changes_neither() -> None:
+    raw = with_value("lora.rank_pattern", {"q_proj": 2})
+    config, _ = read_experiment(raw, "e")
+    assert config is not None
+    record = config.resolved()
+    raw["lora"]["rank_pattern"]["q_proj"] = 3
+    assert record["lora"] == {"r": 8, "rank_pattern": {"q_proj": 2}}
+    record["lora"]["r"] = 16
+    assert config.resolved()["lora"]["r"] == 8
+
+
 class OtherText(str):
     """Equal to the text, and shown as it."""
 
