@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from sft.experiments.executors.chains.asking import Asking
 from sft.experiments.executors.chains.cluster import Cluster, Seen
 from sft.experiments.executors.protocol import JobAttempt, Lease, MemorySeen, Outcome, Placement, Request
 from sft.processes.signals import STOPPED_EXIT_CODE
@@ -129,6 +130,10 @@ class Submitted:
         """
         seen = self.seen or Seen("ended")
         return self.has_begun or seen.error is not None or (not seen.is_hopeless and has_needs())
+
+    def identify(self, cluster: Cluster, asking: Asking) -> None:
+        """Find out what the cluster calls it, where nobody knows; it may know none of its name, or not answer."""
+        self.id = self.id or asking.ask(lambda: cluster.find(self.name))
 
     def forget(self) -> None:
         """It was refused: nobody is to look for it."""

@@ -8,20 +8,12 @@ import pytest
 
 from sft.exceptions import MachineError
 from sft.experiments.executors.chains import asking
-from sft.experiments.executors.chains import executor as chains
 from sft.experiments.executors.chains.asking import Asking
 from sft.experiments.executors.chains.cluster import Full, NoAnswer
 from sft.runs.files import ResultsFolder
 from sft.runs.records import read_status
 from tests.support.fake_cluster import FakeCluster, run_chains
 from tests.support.fake_executor import Shown, job
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FILE_SECONDS", "SOON_SECONDS", "RESUBMIT_SECONDS"):
-        monkeypatch.setattr(chains, name, 0.01)
-    monkeypatch.setattr(asking, "QUIET_SECONDS", 0.01)
 
 
 def test_after_silence_nothing_is_asked_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
