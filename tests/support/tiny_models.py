@@ -88,6 +88,26 @@ def quantized(kind: str, make: Callable[[], Any] = llama) -> Any:
     return model.requires_grad_(False)
 
 
+def unpacked(packed: Any, make: Callable[[], Any]) -> Any:
+    """The plain model that `make` gives, with the weights that the layers of a packed one stand for."""
+    from sft.models.storages import storage_of
+
+    plain = make()
+    layers = [name for name, module in packed.named_modules() if type(getattr(module, "weight", None)) in _packings()]
+    assert layers, "nothing is packed"
+    with torch.no_grad():
+        for name in layers:
+            layer = packed.get_submodule(name)
+            plain.get_submodule(name).weight.copy_(storage_of(layer).dequantize(layer))
+    return plain
+
+
+def _packings() -> tuple[type, ...]:
+    import bitsandbytes as bnb
+
+    return (bnb.nn.Params4bit, bnb.nn.Int8Params)
+
+
 def _quantized_layer(bnb: Any, layer: torch.nn.Linear, kind: str) -> Any:
     shape, has_bias = (layer.in_features, layer.out_features), layer.bias is not None
     if kind == "nf4":

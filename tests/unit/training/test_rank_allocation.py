@@ -10,13 +10,15 @@ from sft.adapters.attach import attach_adapter
 from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.adapters.saving import save_adapter
 from sft.exceptions import UserError
+from sft.objectives.seq2seq import OBJECTIVE as SEQ2SEQ
 from sft.runs.progress import Progress
 from sft.training.checkpoints import CheckpointFolder
 from sft.training.options import effective_trainer_args
 from sft.training.rank_allocation import penalty
 from sft.training.trainer import TrainerSettings, train_model
-from tests.support.tiny_models import MAKERS
-from tests.support.tiny_training import tiny_rows, tiny_tokenizer
+from tests.support.taken_ranks import watched_ranks
+from tests.support.tiny_models import MAKERS, unpacked
+from tests.support.tiny_training import tiny_rows, tiny_source_rows, tiny_tokenizer
 
 IDS = torch.arange(2, 22).reshape(2, 10)
 
@@ -71,3 +73,35 @@ def test_the_ranks_go_down_to_what_is_asked_for(tmp_path: Path) -> None:
 def test_a_training_too_short_to_find_ranks(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"tinit 4 and tfinal 2 leave none of the 6 steps"):
         trained(tmp_path, tinit=4, tfinal=2)
+
+
+def losing(base: Any, folder: Path) -> tuple[dict[str, torch.Tensor], dict[int, set[str]]]:
+    """What six steps make of the factors on an encoder-decoder, and which layers lost all ranks, by step."""
+    model = attach_adapter(base, "adalora", {TASK_TYPE: SEQ2SEQ.peft_task_type}, Path(), 7)
+    asked = {"max_steps": 6, "per_device_train_batch_size": 4, "learning_rate": 0.1}
+    settings = TrainerSettings(
+        effective_trainer_args(asked, "adalora"),
+        13,
+        CheckpointFolder(folder / "work"),
+        own_tensors=adapter_method("adalora").own_tensors,
+    )
+    with watched_ranks() as taken:
+        progress = Progress(folder / "progress.json", "train")
+        train_model(model, tiny_tokenizer(), tiny_source_rows(), None, settings, progress)
+    return {name: weight.detach() for name, weight in model.named_parameters() if ".lora_" in name}, taken
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_layer_that_loses_all_ranks_is_trained_as_on_the_same_weights_unpacked(tmp_path: Path) -> None:
+    """All layers share the budget: one that counts least ends where it began, moved by each step nevertheless."""
+    pytest.importorskip("bitsandbytes")
+    kind = "bart_source_nf4"
+    found, taken = losing(MAKERS[kind](), tmp_path / "packed")
+    expected, taken_of_plain = losing(unpacked(MAKERS[kind](), MAKERS["bart_source"]), tmp_path / "plain")
+    assert taken == taken_of_plain
+    assert len(taken) == 6
+    assert taken[6]
+    assert {name for name, weight in found.items() if not weight.any()} == taken[6]
+    assert found.keys() == expected.keys()
+    assert all(torch.allclose(found[name], expected[name], atol=1e-5) for name in found)

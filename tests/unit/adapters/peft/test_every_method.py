@@ -3,7 +3,6 @@
 On weights in bf16 they are trained with the forward passes in bf16, which is the default on a GPU.
 """
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from sft.adapters import adapter_registry
 from sft.adapters.attach import attach_adapter
 from sft.adapters.method import TASK_TYPE, adapter_method
 from sft.adapters.saving import load_adapter, save_adapter
-from sft.models.storages import storage_of
 from tests.support.method_checks import Cell, check_method, off
-from tests.support.tiny_models import MAKERS, tiny_logits
+from tests.support.tiny_models import MAKERS, tiny_logits, unpacked
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "trainable_tokens": {"token_indices": [3, 5]},
@@ -71,9 +69,9 @@ def test_on_packed_weights_it_computes_what_it_does_on_the_same_weights_unpacked
     save_adapter(model, name, tmp_path / "adapter")
     trained = tiny_logits(model)
     assert off(trained, tiny_logits(load_adapter(MAKERS[kind](), tmp_path / "adapter"))) < 1e-5
-    base, unpacked = MAKERS[kind](), with_weights_of(MAKERS[kind]())
-    rounded = off(tiny_logits(unpacked), tiny_logits(base))  # in 8 bits the inputs are rounded too
-    assert off(tiny_logits(load_adapter(unpacked, tmp_path / "adapter")), trained) < 3 * rounded + 1e-5
+    base, plain = MAKERS[kind](), unpacked(MAKERS[kind](), MAKERS["fp32"])
+    rounded = off(tiny_logits(plain), tiny_logits(base))  # in 8 bits the inputs are rounded too
+    assert off(tiny_logits(load_adapter(plain, tmp_path / "adapter")), trained) < 3 * rounded + 1e-5
     assert off(tiny_logits(base), trained) > 0.01
 
 
@@ -104,13 +102,3 @@ def move(model: Any) -> None:
         optimizer.zero_grad()
     still = [name for name, weight in trained.items() if torch.equal(weight.detach(), before[name])]
     assert not still
-
-
-def with_weights_of(packed: Any) -> Any:
-    """A plain model that has the weights that the layers of a packed one stand for."""
-    plain = copy.deepcopy(MAKERS["fp32"]())
-    with torch.no_grad():
-        for name, module in packed.named_modules():
-            if type(module).__module__.startswith("bitsandbytes."):
-                plain.get_submodule(name).weight.copy_(storage_of(module).dequantize(module))
-    return plain
