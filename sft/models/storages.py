@@ -22,6 +22,7 @@ PLAIN_TYPES = (*EXACT_TYPES, *HALF_TYPES)
 PLAIN_CLASSES = ("FalconLinear",)
 """Subclasses of `nn.Linear` with a forward pass of their own that computes the same."""
 INT8_STEPS = 127.0
+BITSANDBYTES = ("bitsandbytes 4-bit", "bitsandbytes 8-bit")
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,8 @@ def _scaled(layer: Any, scales: torch.Tensor, block: tuple[int, int]) -> torch.T
 
 STORAGES = (
     Storage("plain floats", _is_plain, _plain),
-    Storage("bitsandbytes 4-bit", lambda layer: _weight_type(layer).__name__ == "Params4bit", _four_bit),
-    Storage("bitsandbytes 8-bit", lambda layer: _weight_type(layer).__name__ == "Int8Params", _eight_bit),
+    Storage(BITSANDBYTES[0], lambda layer: _weight_type(layer).__name__ == "Params4bit", _four_bit),
+    Storage(BITSANDBYTES[1], lambda layer: _weight_type(layer).__name__ == "Int8Params", _eight_bit),
     Storage("AWQ and GPTQ", is_packed, unpacked, numbers=packed_numbers),
     Storage(
         "HQQ",

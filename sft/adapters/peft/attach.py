@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from sft.adapters.layer_sizes import ALL_LINEAR, rank_fault, ranks_of, targeted, unmatched_targets
@@ -17,7 +18,7 @@ from sft.config.library.keys import dataclass_fields
 from sft.exceptions import UserError
 from sft.initialization.layers import ADAPTER
 from sft.models.library_warnings import judged_warnings
-from sft.models.storages import is_conv1d
+from sft.models.storages import BITSANDBYTES, is_conv1d, known_storage
 from sft.registry import import_object
 
 PATTERNS = ("rank_pattern", "alpha_pattern", "lambda_pattern", "n_frequency_pattern", "block_size_pattern")
@@ -65,7 +66,7 @@ def attach_peft(model: Any, row: PeftRow, options: Mapping[str, Any]) -> Any:
     _check_ranks(attached, row)
     if row.name != "osf":  # which looks for its patterns anywhere in a name
         require_patterns(attached, ADAPTER, "adapter.", PATTERNS)
-    follow_forward(attached)
+    make_trainable(attached, row)
     return attached
 
 
@@ -78,7 +79,32 @@ def _check_sizes(model: Any, row: PeftRow, options: Mapping[str, Any]) -> None:
         raise UserError(f"adapter.{option}: {fault}")
 
 
-def follow_forward(model: Any) -> None:
+def make_trainable(model: Any, row: PeftRow) -> None:
+    """Have a new or loaded `PeftModel` compute in a training as PEFT means it to."""
+    _follow_forward(model)
+    if row.adds_in_place:
+        _copy_outputs(model)
+
+
+def _copy_outputs(model: nn.Module) -> None:
+    """Have layers of bitsandbytes give outputs that may be changed.
+
+    With a bias they are views, which autograd lets nobody change. PEFT copies them where it has classes of its own for
+    such layers, and not where a method has one class for all.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in model.modules():
+        base = module.get_base_layer() if isinstance(module, BaseTunerLayer) else None
+        if base is not None and getattr(known_storage(base), "name", None) in BITSANDBYTES:
+            base.register_forward_hook(_copy)
+
+
+def _copy(layer: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+    return output.clone()
+
+
+def _follow_forward(model: Any) -> None:
     """Have a `PeftModel` call the forward pass that its base has when it is called.
 
     PEFT's adaption prompts keep the one of the time they were made, and the trainer gives the base another.

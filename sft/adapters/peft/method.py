@@ -168,10 +168,10 @@ class PeftMethod:
     def continued(self, model: Any, options: Mapping[str, Any], adapter: Path) -> Any:
         """The `PeftModel` with the trained adapter, which keeps its own options."""
         require_agreement(disagreements(self.row, options, adapter))
-        from sft.adapters.peft.attach import follow_forward
+        from sft.adapters.peft.attach import make_trainable
 
         continued = load_peft(model, adapter, trainable=True)
-        follow_forward(continued)
+        make_trainable(continued, self.row)
         return continued
 
     def own_tensors(self, model: Any) -> "dict[str, torch.Tensor]":

@@ -147,6 +147,9 @@ class PeftRow:
     unmergeable: str | None = None
     """Why a trained one cannot become part of plain weights; None where it can."""
 
+    adds_in_place: bool = False
+    """Whether PEFT's layer adds to what the base's layer gives in place, where that is packed too."""
+
     takes_conv1d: bool = True
     """Whether it takes the layers of GPT-2, which store their weights as (in, out)."""
 

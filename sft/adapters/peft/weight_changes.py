@@ -61,6 +61,7 @@ GRALORA = PeftMethod(
         beginning=Beginning(WITH_ZERO_B, "sft.initialization.directions:fill_blocks", NOTHING_OFF, rank="r"),
         sizes=(SizeRule("gralora_k", divides=("outputs", "inputs"), divides_option="r"),),
         storages=WITH_TORCHAO,
+        adds_in_place=True,
     )
 )
 MISS = PeftMethod(
@@ -190,6 +191,7 @@ C3A = PeftMethod(
         fitted={"block_size": "divisor"},
         sizes=(SizeRule("block_size", divides=("outputs", "inputs"), pattern="block_size_pattern"),),
         storages=WITH_TORCHAO,
+        adds_in_place=True,
         takes_conv1d=False,
     )
 )
