@@ -95,7 +95,7 @@ def run_plan(
         jobs = _jobs_by_name(plan, results, request)
         beside = _jobs_beside(plan, results, request)
         _take_over([*unique_jobs(jobs).values(), *beside], results, settings, watchers.display.say)
-        work = workload(jobs, is_done=_done_in(results), beside=beside)
+        work = workload(jobs, is_done=done_in(results), beside=beside)
         executor = make_executor(settings, watchers.display.say)
         executor.expect(list(work.needed.values()))
         for warning in executor.warnings(work.experiments, work.idle):
@@ -124,7 +124,7 @@ def run_plan(
     )
 
 
-def _done_in(results: ResultsFolder) -> Callable[[PlannedJob], bool]:
+def done_in(results: ResultsFolder) -> Callable[[PlannedJob], bool]:
     """Tells whether a job has nothing to do; of a folder that is not there no manifest is looked for."""
     begun = {folder.path for stage in JOB_STAGES for folder in results.job_folders(stage)}
     return lambda job: job.folder.path in begun and job.is_done
