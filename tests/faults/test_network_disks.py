@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from sft.exceptions import FolderInUse
-from sft.runs.chains import Begun, SubmittedTry, read
+from sft.runs.chains import Begun, Ended, SubmittedTry, read
 from sft.runs.claims import claim
-from sft.runs.files import ResultsFolder
+from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder, locked
+from sft.runs.records import write_record
 from tests.support import process_cluster
 from tests.support.late_disk import late_disk
 from tests.support.process_cluster import HOST, UNSHARE, may_unshare
@@ -47,6 +48,23 @@ claim.BEAT_SECONDS = 0.05
 with locked(ResultsFolder(Path(sys.argv[1]))):
     print("held", flush=True)
     sys.stdin.read()
+"""
+LOOK = """
+import sys
+from pathlib import Path
+from sft.experiments.executors.chains.cluster import Seen
+from sft.experiments.executors.chains.handle import ChainHandle, Submitted
+from sft.experiments.executors.protocol import JobAttempt, Request
+from sft.runs.attempts import begin_attempt
+from sft.runs.chains import SubmittedTry
+from sft.runs.files import JobFolder
+folder = JobFolder(Path(sys.argv[1]))
+attempt = begin_attempt(folder)
+chain = Submitted("sft-i", SubmittedTry(attempt.path).chain, Request(), "1", Seen("running"))
+handle = ChainHandle(JobAttempt(folder, attempt), chain)
+for now in (0.0, 1.0, 60.0):
+    print(handle.look(now), flush=True)
+    sys.stdin.readline()
 """
 
 
@@ -86,11 +104,12 @@ def tries(results: ResultsFolder) -> list[SubmittedTry]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("seconds", "opened"), [(LATE_SECONDS, False), (1000.0, True)])
 def test_a_grid_on_a_late_disk_ends_as_on_a_good_one_and_runs_nothing_twice(
-    project: Path, undisturbed: dict[str, bytes], late_library: Path
+    project: Path, undisturbed: dict[str, bytes], late_library: Path, seconds: float, opened: bool
 ) -> None:
-    results = ResultsFolder(project / "late")
-    told = run(results.path, ON_PROCESSES, late_disk(late_library, results.path, LATE_SECONDS))
+    results = ResultsFolder(project / f"late-{opened}")
+    told = run(results.path, ON_PROCESSES, late_disk(late_library, results.path, seconds, opened=opened))
     assert reproducible(results.path) == undisturbed
     assert {found.path.name for found in tries(results)} == {"01"}
     warnings = [line for line in told.splitlines() if "the file system of" in line]
@@ -98,6 +117,24 @@ def test_a_grid_on_a_late_disk_ends_as_on_a_good_one_and_runs_nothing_twice(
     assert "a run claims a folder" in warnings[0]
     assert lock_holder(results) is None
     assert [path.name for path in results.claims.iterdir()] == ["1"]
+
+
+def test_the_end_of_a_job_is_seen_before_its_chain_ends_though_it_was_looked_for_before(
+    tmp_path: Path, late_library: Path
+) -> None:
+    job = JobFolder(tmp_path / "job")
+    disk = late_disk(late_library, tmp_path, 1000.0, opened=True)
+    words = [sys.executable, "-c", LOOK, str(job.path)]
+    with subprocess.Popen(
+        words, env=os.environ | disk, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as looking:
+        assert looking.stdin is not None
+        assert looking.stdout is not None
+        assert looking.stdout.readline() == "False\n"
+        write_record(SubmittedTry(job.attempt(1).path).ended, Ended(1))
+        looking.stdin.write("\n" * 3)
+        looking.stdin.flush()
+        assert looking.stdout.read().split() == ["False", "True"], "first as the disk remembers it, then as it is"
 
 
 @pytest.mark.slow

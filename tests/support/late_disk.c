@@ -1,7 +1,8 @@
 /* A network disk, preloaded into a process: below LATE_DISK_FOLDER
 
    - a path that was looked for and was not there is not there for LATE_DISK_SECONDS more, whoever makes it, but for this
-     process itself (as the negative entries of an NFS client's cache);
+     process itself (as the negative entries of an NFS client's cache); with LATE_DISK_OPENED set, to open its folder
+     shows it at once (as an NFS client asks its server then);
    - flock and fsync are refused.
 
    Entries are kept for each process, and those of a parent for its forks. */
@@ -94,6 +95,18 @@ static void note(const char *path, double since) {
     errno = saved;
 }
 
+/* Look anew for everything that was missing in a folder. */
+static void forget_in(const char *folder) {
+    size_t length = strlen(folder);
+    pthread_mutex_lock(&mutex);
+    for (size_t slot = 0; slot < SLOTS; slot++) {
+        const char *path = missing[slot].path;
+        if (path && !strncmp(path, folder, length) && path[length] == '/' && !strchr(path + length + 1, '/'))
+            missing[slot].since = 0;
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
 /* What a look for a path gives, after it gave `result`. */
 #define LOOKED(folder, path, result)                                                                  \
     do {                                                                                              \
@@ -178,6 +191,9 @@ DIR *opendir(const char *path) {
         errno = ENOENT;
         return NULL;
     }
+    char place[PATH_MAX];
+    const char *own = folder && getenv("LATE_DISK_OPENED") ? ours(AT_FDCWD, path, place) : NULL;
+    if (own) forget_in(own);
     return folder;
 }
 

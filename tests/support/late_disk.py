@@ -13,18 +13,20 @@ def is_missing() -> bool:
     return shutil.which("cc") is None
 
 
-def late_disk(library: Path, folder: Path, seconds: float) -> Mapping[str, str]:
+def late_disk(library: Path, folder: Path, seconds: float, *, opened: bool = False) -> Mapping[str, str]:
     """The variables that make the disk of a folder a late one.
 
     Args:
         library: as `made_library` gives it.
         folder: below it files are late.
         seconds: how long a process that has looked for a file in vain does not see it.
+        opened: whether it sees it as soon as it opens the folder.
     """
     return {
         "LD_PRELOAD": str(library),
         "LATE_DISK_FOLDER": str(folder),
         "LATE_DISK_SECONDS": str(seconds),
+        **({"LATE_DISK_OPENED": "1"} if opened else {}),
     }
 
 

@@ -24,6 +24,10 @@ ESCALATION_SECONDS = 15.0
 """After the grace of a stop, until the cluster is asked to end the chain: a chain looks for orders once a second, and
 network disks show files late.
 """
+RELIST_SECONDS = 5.0
+"""Between two listings of the folder of a job that has its place: a network disk remembers for up to a minute that a
+file is not there, unless its folder is opened anew, and the end would be seen so late.
+"""
 
 
 @dataclass
@@ -170,6 +174,7 @@ class ChainHandle:
         self._ended, self._begun = os.fspath(self._files.ended), os.fspath(self._files.begun)
         self._told_at: float | None = None
         """When its end was first read."""
+        self._relist_at = float("-inf")
         self.wants_word = False
         """Whether the cluster has yet to say why it asked the job to end."""
 
@@ -222,7 +227,10 @@ class ChainHandle:
 
     def look(self, now: float) -> bool:
         """Read what it has told; whether it has ended."""
-        if self.chain.gone_since is not None:
+        seen = self.chain.seen
+        has_place = self.begun is not None or (seen is not None and seen.standing == "running")
+        if self.chain.gone_since is not None or (has_place and now >= self._relist_at):
+            self._relist_at = now + RELIST_SECONDS
             look_anew(self._files.path)
         ended = read(self._files.ended, Ended) if os.path.exists(self._ended) else None
         if ended is None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sft.exceptions import MachineError
+from sft.experiments.executors.chains import handle as handle_module
 from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.chains.handle import ChainHandle, Submitted
@@ -231,3 +232,18 @@ def test_what_has_its_place_may_save_though_a_disk_does_not_show_yet_that_it_has
     before = time.monotonic()
     handle.stop(1000.0)
     assert (submitted.cancel_at >= before + 1000.0) == may_save
+
+
+@pytest.mark.parametrize(("standing", "listings"), [("queued", 0), ("running", 3)])
+def test_the_folder_of_what_has_its_place_is_listed_now_and_then(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch, standing: Any, listings: int
+) -> None:
+    """Thousands may wait in a queue, and each listing asks a network disk."""
+    listed: list[Path] = []
+    monkeypatch.setattr(handle_module, "look_anew", listed.append)
+    attempt = begin_attempt(job(results, "infer", "i").folder)
+    chain = Submitted("sft-i", SubmittedTry(attempt.path).chain, Request(), "0", Seen(standing))
+    handle = ChainHandle(JobAttempt(JobFolder(attempt.path.parent.parent), attempt), chain)
+    for half in range(5 * int(handle_module.RELIST_SECONDS)):
+        handle.look(100.0 + half / 2)
+    assert listed == [attempt.path] * listings
