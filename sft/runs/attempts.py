@@ -1,7 +1,7 @@
 """The tries of a job: which of them is in force, and what it takes over from those before it.
 
 Results and checkpoints grow in the folder of a try. The file `attempt` of the job names the one try that may publish
-them; a process of an earlier one, which may still be writing on a node that was given up, is held back by the fence.
+them. A process of an earlier try may still be writing, on a node that was given up: `sft.runs.fence` keeps it out.
 """
 
 import shutil
@@ -21,7 +21,7 @@ def number_of(attempt: AttemptFolder) -> int:
 
 
 def begin_attempt(folder: JobFolder) -> AttemptFolder:
-    """Make the folder of the next try, and have it in force; no two tries share one, whoever starts them."""
+    """Make the folder of the next try and put that try in force; two runners never get the same folder."""
     number = max((number_of(attempt) for attempt in folder.attempts()), default=0) + 1
     while True:
         attempt = folder.attempt(number)
@@ -54,7 +54,7 @@ def take_over(folder: JobFolder, attempt: AttemptFolder) -> None:
 
 
 def discard_growing(attempt: AttemptFolder) -> None:
-    """Remove what grew in a try and was not published."""
+    """Remove results of a try that were not published."""
     if attempt.out.is_symlink():
         attempt.out.unlink()
     else:

@@ -1,6 +1,7 @@
-"""What a runner and a chain of jobs, somewhere on a cluster, tell each other by files in the folders of the tries.
+"""The files by which a runner and a chain of jobs on a cluster tell each other what they want and what happened.
 
-A chain is one or more jobs that run one after the other in one place, so that a queue is waited for once.
+A chain is one or more jobs that run one after the other in one place, so that a queue is waited for once. The files
+lie in the folders of the tries.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ class SubmittedTry(AttemptFolder):
 
     @property
     def submission(self) -> Path:
-        """To whom it was submitted, under which name, and what they called it."""
+        """The cluster that it was submitted to, its name there, and the id that the cluster gave it."""
         return self.path / "submission.json"
 
     @property
@@ -92,24 +93,24 @@ class Chain:
     start_timeout: float | None = None
     fork_timeout: float | None = None
     threads: int = 1
-    """Of the computations of each."""
+    """How many threads each of them computes with."""
     grace: float = 30.0
     """Seconds in which a job may save its work when the chain is asked to end."""
     folder: str = ""
-    """Where the runner was started; relative paths in variables are meant from there."""
+    """Where the runner was started: relative paths in environment variables start there."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A try as it was handed to a cluster; written before, and again with the id."""
+    """A try as it was handed to a cluster; written before that is done, and again when its id is known."""
 
     executor: str
     name: str
-    """That no other submission has: what it is found by when the answer was not heard."""
+    """Unique: by it a submission is found that the cluster took, while its answer was lost."""
     chain: str
     """The file of the chain, relative to the folder of the try."""
     id: str | None = None
-    """What the cluster calls it; None while nobody knows whether it got there."""
+    """The cluster's id of it; None while it is not known whether the cluster has it."""
     outlives_runner: bool = False
     """Whether the executor's jobs go on when the runner has ended."""
     submitted: float | None = None
@@ -145,10 +146,11 @@ class Ended:
     limit_bytes: int | None = None
     oom_kills: int = 0
     was_begun: bool = True
+    """Whether it counts as begun; False where the chain passed it over."""
     stopped_by: str | None = None
-    """The signal that asked the chain to end, which the runner did not send."""
+    """The signal by which the cluster, not the runner, asked the chain to end."""
     seconds: float | None = None
-    """How long its process was there."""
+    """How long its process lived."""
     schema: int = SCHEMA
 
     @property
@@ -169,7 +171,7 @@ class Orders:
 
 
 def write_chain(chain: Chain, file: Path) -> None:
-    """Write a chain; its folders are relative to the file's, as a results folder may have another path elsewhere."""
+    """Write a chain, with folders relative to the file's: nodes may see the results folder under another path."""
     links = [
         {
             **dataclasses.asdict(link),
@@ -228,7 +230,7 @@ def read(path: Path, kind: type[Record]) -> Record | None:
 
 
 def needs_within(folders: Sequence[Path], needs: Sequence[Sequence[Path]]) -> list[tuple[int, ...]]:
-    """For each job of a chain the places in it of those that it needs.
+    """For each job of a chain, the places in that chain of the jobs that it needs.
 
     Args:
         folders: the jobs.
@@ -266,7 +268,7 @@ def _known(kind: type[Any], record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_its_types(record: Any) -> bool:
-    """Whether every field has a value of its type, and numbers are finite; the file may be damaged, or of others."""
+    """Whether every field has a value of its type, and numbers are finite: the file may be damaged."""
     kind: Any = type(record)
     return all(_fits(getattr(record, name), hint) for name, hint in _hints(kind).items())
 

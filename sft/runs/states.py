@@ -1,8 +1,8 @@
 """How a job stands, judged by its files: what every view of a results folder goes by.
 
-The manifest counts before the status, because it is written when the results are there. A status says what the runner
-last knew; where no runner holds the folder's lock, `running` means that the one that wrote it was killed, or that it
-left the job to a cluster, whose own files then tell.
+The manifest counts more than the status, because it is written once the results are there. A status says what its
+runner last knew. Where no runner holds the folder's lock, `running` means that this runner was killed, or that it left
+the job to a cluster; then the files that the chain writes there tell how the job stands.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from sft.runs.records import ErrorRecord, StageName, State, StatusRecord, read_e
 from sft.wording import one_line
 
 JobState = State | Literal["lost", "damaged"]
-"""A state as it is written, or as only a reader can tell it."""
+"""A state that a runner writes, or one that only a reader of the files can find out."""
 
 WAITING: Final = "waiting for --retry-failed"
 
@@ -26,22 +26,22 @@ ExperimentState = JobState | Literal["waiting", "not started", "waiting for --re
 """How an experiment stands in a run: it may also wait for its turn, or be left as an earlier run left it."""
 
 FINISHED: tuple[State, ...] = ("done", "predicted")
-"""The results are there, and the seconds of the stage are those that it takes."""
+"""The results are there, and the seconds of the status are how long the stage takes."""
 
 FAILED: tuple[State, ...] = ("failed", "timeout")
 """The stage had its time and left no result."""
 
 STOPPED: tuple[State, ...] = ("interrupted", "preempted")
-"""The stage was asked to end; nothing is known against it."""
+"""The stage was asked to end; it did not fail by itself."""
 
 UNDER_WAY: tuple[State, ...] = ("running", "starting", "queued")
 """A runner has submitted the stage and waits for its end; the furthest first."""
 
 UNTRIED: tuple[State, ...] = ("pending", "pruned")
-"""No try is over, or what it left was deleted on purpose."""
+"""No try has ended, or its results were deleted on purpose."""
 
 WITHOUT_RESULT: tuple[JobState, ...] = (*FAILED, "damaged", "lost", *STOPPED)
-"""A try is over and its result is not there; the order in which they are counted."""
+"""A try has ended, and its result is missing or damaged; in the order in which they are counted."""
 
 ORDER: tuple[JobState, ...] = (*FINISHED, *UNDER_WAY, *WITHOUT_RESULT, "pending")
 """The order in which the experiments of a results folder are counted."""
@@ -58,7 +58,7 @@ _READERS_ERRORS: Mapping[JobState, ErrorRecord] = {"lost": LOST, "damaged": DAMA
 LASTING: frozenset[ErrorKind] = frozenset(
     {"config", "data", "model", "tokenizer", "diverged", "oom_gpu", "exception", "timeout", "stall"}
 )
-"""Kinds that the same command would meet again: a later run leaves them as they are, unless it is told to retry."""
+"""Kinds of errors that the same command would meet again: a later run leaves such jobs alone, unless told to retry."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Standing:
 
 
 def error_in(state: JobState, status: StatusRecord | None) -> ErrorRecord | None:
-    """Why a job in a state has no result: what a reader can tell, else what its runner wrote."""
+    """Why a job has no result: what its state alone tells, else what its runner wrote; None where it has one."""
     if state in FINISHED:
         return None
     return _READERS_ERRORS.get(state) or (status.error if status is not None else None)
@@ -98,7 +98,7 @@ def reason(status: StatusRecord | None, state: JobState | None = None) -> str:
 
     Args:
         status: as its runner wrote it; None where there is none that can be read.
-        state: as its files tell it, where that is another one.
+        state: as its files tell it, where that differs from the state in the status.
     """
     judged = state or (status.state if status is not None else "pending")
     error = error_in(judged, status)
@@ -154,7 +154,7 @@ def experiment_standing(own: Standing, stages: Mapping[str, Standing]) -> Standi
     """How an experiment stands, whose result the job in its own folder makes from earlier stages.
 
     Args:
-        own: of its evaluate stage; before that has run, a copy of what stopped an earlier stage.
+        own: of its evaluate stage; until that has run, a copy of the standing of the earlier stage that stopped it.
         stages: of its train and infer stages by the name under which they are read, in this order.
     """
     if own.state in FINISHED:
@@ -173,15 +173,15 @@ def experiment_standing(own: Standing, stages: Mapping[str, Standing]) -> Standi
 
 
 def is_own_failure(status: StatusRecord, stage: StageName) -> bool:
-    """Whether a job's status tells of its own failure, not of one it waited for."""
+    """Whether a job's status tells of its own failure, not of the failure of a job that it waited for."""
     return status.stage == stage and status.state in ("failed", "timeout") and status.error is not None
 
 
 def runs_again(status: StatusRecord, stage: StageName) -> bool:
     """Whether a later run takes up a job that is not done, without being told to retry.
 
-    An export is always taken up: nothing else of a finished experiment runs for it, and what it lacks is told as an
-    experiment that is done.
+    An export is always taken up: trying it again costs no other stage, and its experiment counts as done, which would
+    hide that the export is missing.
     """
     if stage == "export":
         return True
@@ -195,7 +195,7 @@ def submitted_to(folder: JobFolder) -> str | None:
 
 
 def executor_of(folder: JobFolder) -> str | None:
-    """The executor that has the job of a folder, and goes on though its runner has ended; None where none has."""
+    """The cluster that has a job and goes on with it when the runner has ended; None where none does."""
     found = _last_submission(folder)
     if found is None:
         return None

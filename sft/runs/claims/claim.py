@@ -3,7 +3,7 @@
 It holds the name of its owner, and a count that rises while the owner lives. The claim with the highest number is in
 force. A process that finds its owner gone makes the next number, which `mkdir` grants to one process alone, and
 removes the earlier ones. An owner on another machine is taken for gone when its count stays the same over many looks:
-clocks of two machines are never compared, and times of files, which network disks remember, are ignored. The last
+clocks of two machines are never compared, and times of files are ignored, because network disks cache them. The last
 claim is kept and marked as over. So numbers never go back, and a process that was slow to judge one claim cannot
 mistake another for it.
 """
@@ -27,11 +27,11 @@ from sft.runs.records import read_json_or_none
 from sft.wording import shown_path
 
 BEAT_SECONDS = 5.0
-"""Seconds between two counts of an owner."""
+"""Seconds after which a living owner counts on."""
 
 SILENT_SECONDS = 120.0
-"""After so many seconds of looks at the same count, an owner on another machine is taken for gone: network disks show
-up to a minute late what another machine wrote.
+"""After watching the same count for so many seconds, an owner on another machine is taken for gone; less would not do,
+because network disks show up to a minute late what another machine wrote.
 """
 
 PAUSE_SECONDS = 0.5
@@ -44,7 +44,7 @@ Say = Callable[[str], None]
 
 
 class Claimed(Exception):
-    """Another process holds the claim in force; the argument names it, and is empty where its name is not known."""
+    """Another process holds the claim in force; the argument names that process, or is empty where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,17 @@ class _Claim:
 
     @property
     def words(self) -> tuple[bytes | None, bytes | None]:
-        """What changes while its owner lives; files are opened anew, as only then network disks show what is new."""
+        """Its files, one of which changes while its owner lives; opened anew, or network disks show old content."""
         return _read(self.owner_file), _read(self.count)
 
 
 @contextlib.contextmanager
 def claimed(place: Path, say: Say) -> Iterator[None]:
-    """Hold the claim of a folder for the block; nothing is written there when another process has taken it over.
+    """Hold the claim of a folder for the block; once another process has taken it over, this one writes nothing there.
 
     Args:
-        place: where the claims of the folder lie, below it.
-        say: called with a line for the user, who may have to wait.
+        place: the folder of claims, in the folder that is claimed.
+        say: called with a line for the user when another claim must be watched, which takes a while.
 
     Raises:
         Claimed: another process has it.

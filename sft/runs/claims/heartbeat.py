@@ -1,8 +1,8 @@
 """A process that counts in a file while the one that started it lives, whatever that one is busy with.
 
 Run as `python -I -S heartbeat.py FILE SECONDS`; it ends with its parent, or when the other end of its stdin is closed.
-It is no thread of the run, whose process is forked, and no step of it, because a step may take minutes. Standard
-library only.
+It is not a thread, because the run forks processes, and not part of the run's own loop, because one round of that may
+take minutes. It imports the standard library only.
 """
 
 import errno
@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 
 DIGITS = 20
-"""A count is always as long, so that writing it needs no further space on a disk that is full."""
+"""Every count has this length, so that writing it over the last one needs no space on a disk that is full."""
 GONE = (errno.ENOENT, errno.ESTALE, errno.ENOTDIR)
 """Numbers of an `OSError` that say that the file is not there any more."""
 LAST_SECONDS = 5.0
-"""At the end, how long a count that is just being written is waited for."""
+"""How long, at the end, a count that is just being written is waited for."""
 
 
 class Heartbeat:

@@ -23,15 +23,15 @@ class Owner:
     since: str
     """By the clock of its host: for people, never compared."""
     place: str | None
-    """The boot and the process namespace that its id counts in; None where the system does not tell."""
+    """The boot and the process namespace in which its pid means this process; None where the system does not tell."""
     started: int | None
-    """When it was started, in ticks since that boot, as an id is given again to another process."""
+    """When it was started, in ticks since that boot: a pid is later given to another process."""
     nonce: str
-    """That no other claim has."""
+    """Random, so that no two claims are equal."""
 
     @property
     def text(self) -> str:
-        """As the lock of a folder names its holder."""
+        """In the words of a lock file."""
         return f"pid {self.pid} on host {self.host}, since {self.since}"
 
     @property
