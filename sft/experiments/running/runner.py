@@ -8,14 +8,15 @@ from pathlib import Path
 
 from sft.exceptions import MACHINE_ERRNOS, NO_SPACE_ERRNOS, SftError
 from sft.experiments.executors.options import LOCAL
-from sft.experiments.executors.protocol import Executor, Handle, JobAttempt, Outcome, Request
-from sft.experiments.running.attempt import ActiveJob, Limits, Watch, judge, log_of, placed, prepare
+from sft.experiments.executors.protocol import Executor, Handle, JobAttempt, Request
+from sft.experiments.running.attempts.active_jobs import ActiveJobs
+from sft.experiments.running.attempts.attempt import ActiveJob, Limits, placed, prepare
+from sft.experiments.running.attempts.ending import close_lost, end_of, last_status
 from sft.experiments.running.board_refresh import BoardRefresh, StartBoard
 from sft.experiments.running.bookkeeping import Ledger
 from sft.experiments.running.crash_report import crashed
 from sft.experiments.running.display import Display
-from sft.experiments.running.failure_policy import End, Tries
-from sft.experiments.running.log_files import Logs
+from sft.experiments.running.failure_policy import Tries
 from sft.experiments.running.schedule import Workload
 from sft.experiments.running.settings import RunSettings, Surroundings
 from sft.experiments.running.summary import RunSummary
@@ -28,8 +29,6 @@ from sft.runs.fence import TakenOver, require_in_place
 from sft.runs.files import ResultsFolder
 from sft.runs.records import LOADING_STAGES, ErrorRecord, StatusRecord, read_status
 from sft.runs.states import FINISHED
-
-STOPPING = "{name}: stopping {count} running, at most {grace:g} s; once more ends them at once"
 
 
 class Runner:
@@ -51,16 +50,12 @@ class Runner:
         self._around = surroundings
         self._board = BoardRefresh(start_board, display.say, surroundings.board_seconds)
         self._ledger = Ledger(results, display, settings, surroundings, self._board.changed)
-        self._limits = Limits(settings.timeout, settings.stall_timeout)
         self._stops = StopSignals()
-        self._active: dict[Path, ActiveJob] = {}
+        limits = Limits(settings.timeout, settings.stall_timeout)
+        self._active = ActiveJobs(limits, settings.grace, surroundings.log_size)
         self._requests: dict[Path, tuple[Tries, Request]] = {}
         """Worked out once for each state of a job's tries: thousands may wait, and are looked at again and again."""
         self._next_tick = 0.0
-        self._next_limit = float("inf")
-        """No job that runs is over a limit before."""
-        self._asked_grace = float("inf")
-        """Within which everything was asked to end; infinite before that."""
         self._handed: dict[Path, Path] = {}
         """The folders of the jobs that were submitted, and of the first try of their chain."""
 
@@ -75,13 +70,13 @@ class Runner:
             try:
                 earlier = self._ledger.begin(work, self._adopt)
                 for job in earlier.lost:
-                    self._close_lost(job)
+                    close_lost(job, self._around)
                 self._loop()
                 if self._settings.detach:
                     self._take_refused()
                 summary = self._ledger.close(self._stops.first)
                 if self._active:
-                    summary.leave(self._settings.executor or LOCAL, self._handed, self._active, work.needed)
+                    summary.leave(self._settings.executor or LOCAL, self._handed, self._active.folders, work.needed)
                 return summary
             except SftError as error:
                 if self._settings.detach or (self._executor.outlives_runner and isinstance(error, TakenOver)):
@@ -108,10 +103,10 @@ class Runner:
             if not self._stops.heeded:
                 self._heed_signals()  # one that went to every process must be known before what it ended is judged
             for handle in ended:
-                self._end(self._active.pop(handle.job.folder.path))
+                self._end(self._active.pop(handle))
             now = time.monotonic()
-            if now >= min(self._next_limit, self._next_tick):  # not at every end: beside it thousands may run
-                self._check_limits(now)
+            if now >= min(self._active.next_limit, self._next_tick):  # not at every end: beside it thousands may run
+                self._active.check_limits(now)
             if now >= self._next_tick:
                 self._tick(now)
 
@@ -130,7 +125,7 @@ class Runner:
     def _take_refused(self) -> None:
         """Leave what was submitted to itself, and take back what the cluster did not take."""
         for handle in self._executor.detach():
-            active = self._active.pop(handle.job.folder.path)
+            active = self._active.pop(handle)
             self._handed.pop(active.job.folder.path, None)
             self._ledger.take_back(active.job, active.status)
 
@@ -145,21 +140,11 @@ class Runner:
 
     def _seconds_to_wait(self) -> float:
         now = time.monotonic()
-        return max(0.0, min(self._next_tick, self._ledger.next_due, self._next_limit) - now)
+        return max(0.0, min(self._next_tick, self._ledger.next_due, self._active.next_limit) - now)
 
     def _heed_signals(self) -> None:
-        if self._stops.first is None:
-            return
-        grace = 0.0 if self._stops.at_once else self._settings.grace
-        self._stops.heeded = True
-        if grace >= self._asked_grace:
-            return  # nothing was started since
-        if self._asked_grace == float("inf") and self._active:
-            self._display.say(STOPPING.format(name=self._stops.first.name, count=len(self._active), grace=grace))
-        self._asked_grace = grace
-        for active in self._active.values():
-            active.stop(self._stops.first, grace)
-        self._board.end()
+        if self._active.heed(self._stops, self._display.say):
+            self._board.end()
 
     # starting
 
@@ -220,10 +205,7 @@ class Runner:
 
     def _take(self, job: PlannedJob, handle: Handle, status: StatusRecord, told: StatusRecord | None = None) -> None:
         """Look after a job that was submitted, of which `told` may be written already."""
-        watch = Watch(self._limits, job.record.stage, time.monotonic())
-        logs = Logs(handle.job.attempt, self._around.log_size)
-        active = self._active[job.folder.path] = ActiveJob(job, handle, status, watch, logs)
-        self._next_limit = min(self._next_limit, active.deadline)
+        self._active.add(job, handle, status, time.monotonic())
         if told is None or not self._executor.takes_chains:
             self._ledger.started(job, status)
         elif status != told:
@@ -242,59 +224,20 @@ class Runner:
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + self._around.tick_seconds
-        shown = []
-        for active in self._active.values():
-            before = active.status
-            if active.look():
-                self._ledger.updated(active.job, active.status, before)
-            if active.status.state != "queued":
-                shown.append(active.shown(now))
+        for active, before in self._active.look():
+            self._ledger.updated(active.job, active.status, before)
         self._ledger.flush()
-        self._display.ticked(shown)
+        self._display.ticked(self._active.shown(now))
         if self._stops.first is None:
             self._board.tick()
-
-    def _check_limits(self, now: float) -> None:
-        for active in self._active.values():
-            active.check_limits(now, self._settings.grace)
-        self._next_limit = min((active.deadline for active in self._active.values()), default=float("inf"))
 
     def _end(self, active: ActiveJob) -> None:
         now = time.monotonic()
         active.logs.close(self._around.mask)
-        outcome = active.outcome
-        if not outcome.was_begun and active.asked.overrun is None and not active.job.is_done:
+        if not active.outcome.was_begun and active.asked.overrun is None and not active.job.is_done:
             self._ledger.take_back(active.job, active.status)
             return
-        status = self._judged(active, outcome, now)
-        end = End(
-            status.state,
-            "exception" if status.error is None else status.error.kind,
-            had_company=outcome.had_company,
-            shared_gpu=outcome.shared_gpu,
-            at_loading=status.error is not None and status.error.at_loading,
-        )
+        status = last_status(active, self._around, self._results.path, now)
         if status.state not in FINISHED:
             self._ledger.halt.tried(status, made_progress=active.made_progress)
-        is_as_asked = active.asked.why is not None and status.state == active.asked.state
-        self._ledger.ended(active.job, status, None if is_as_asked else end, now)
-
-    def _judged(self, active: ActiveJob, outcome: Outcome, now: float) -> StatusRecord:
-        attempt, place = active.attempt, active.handle.placement
-        running = dataclasses.replace(active.status, pid=place.pid or active.status.pid, start=place.start)
-        status = judge(active.job, attempt, outcome, running, active.asked)
-        seconds = active.watch.seconds(now) if outcome.seconds is None else outcome.seconds
-        status = dataclasses.replace(status, ended=utc_now(), seconds=round(seconds, 3))
-        if status.error is None:
-            return status
-        error = dataclasses.replace(status.error, message=self._around.mask(status.error.message))
-        log = log_of(attempt, self._results.path)
-        return dataclasses.replace(status, error=error, log=log)
-
-    def _close_lost(self, job: PlannedJob) -> None:
-        """The tries of a job whose runner was killed have nobody else who looks after their logs.
-
-        It need not be the last one: somebody may have run the job by hand meanwhile.
-        """
-        for attempt in job.folder.attempts():
-            Logs(attempt, self._around.log_size).close(self._around.mask)
+        self._ledger.ended(active.job, status, end_of(active, status), now)

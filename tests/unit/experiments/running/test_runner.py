@@ -13,7 +13,8 @@ from sft.exceptions import InternalError
 from sft.experiments.executors.handle import Submission
 from sft.experiments.executors.local.executor import LocalExecutor
 from sft.experiments.executors.local.leases import Machine
-from sft.experiments.running import attempt, board_refresh, runner
+from sft.experiments.running import board_refresh, runner
+from sft.experiments.running.attempts import attempt
 from sft.experiments.running.board_refresh import BoardFailure
 from sft.experiments.running.runner import Runner
 from sft.experiments.running.schedule import workload

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.running import attempt as attempts
-from sft.experiments.running.attempt import ActiveJob
+from sft.experiments.running.attempts import attempt as attempts
+from sft.experiments.running.attempts.attempt import ActiveJob
 from sft.experiments.running.log_files import Logs
 from sft.experiments.running.runner import Runner
 from sft.experiments.running.schedule import workload

@@ -12,7 +12,7 @@ from sft.experiments.executors.chains.cluster import Seen
 from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.options import ExecutorOptions
 from sft.experiments.executors.protocol import JobAttempt, Request
-from sft.experiments.running.attempt import prepare
+from sft.experiments.running.attempts.attempt import prepare
 from sft.experiments.running.runner import Runner
 from sft.experiments.running.schedule import workload
 from sft.experiments.running.settings import RunSettings, Surroundings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sft.experiments.running.attempt import Limits, Watch, _sign
+from sft.experiments.running.attempts.attempt import Limits, Watch, _sign
 from sft.runs.progress import Progress
 
 NEVER = float("inf")

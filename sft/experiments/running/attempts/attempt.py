@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sft.experiments.executors.protocol import Handle, Outcome
-from sft.experiments.running.diagnosis import error_of
+from sft.experiments.running.attempts.diagnosis import error_of
 from sft.experiments.running.display import RunningJob
 from sft.experiments.running.log_files import Logs
 from sft.pipeline.jobs import PlannedJob

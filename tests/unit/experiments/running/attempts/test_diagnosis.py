@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sft.experiments.running.diagnosis import MemorySeen, error_of
+from sft.experiments.running.attempts.diagnosis import MemorySeen, error_of
 from sft.runs.attempts import last_line
 from sft.runs.files import AttemptFolder, ResultsFolder
 from sft.runs.records import ErrorRecord, StatusRecord, write_record

@@ -1,0 +1,1 @@
+"""Tries of jobs while they run, and at their end."""
