@@ -115,6 +115,17 @@ def test_what_waited_for_a_failure_is_pending_and_submitted_with_the_retry(
     assert states(jobs) == ["done"] * 3
 
 
+def test_who_takes_chains_over_hands_over_more_without_a_probe(
+    results: ResultsFolder, jobs: list[PlannedJob], cluster: FakeCluster
+) -> None:
+    cluster.plays = {"first": fail_times(1)}
+    run(results, jobs, cluster)
+    cluster.run_all()
+    cluster.places, cluster.waits = {}, False
+    run(results, jobs, cluster, detach=False)
+    assert (states(jobs), cluster.probes) == (["done"] * 3, 0)
+
+
 def test_a_failure_for_good_fails_what_needs_it(
     results: ResultsFolder, jobs: list[PlannedJob], cluster: FakeCluster
 ) -> None:
