@@ -210,6 +210,11 @@ class Ledger:
         elif status.state in STOPPED and end is None:
             self._tell(job, status)
         else:
+            if status.state == "preempted" and end is not None and end.kind == "timeout":
+                status = dataclasses.replace(
+                    status, state="timeout"
+                )  # its place is always taken away before it begins
+                self._summary.ended[job.folder.path] = status
             self.halt.failed(status)
             self._tell(job, status)
             self._fail(job, status)

@@ -16,6 +16,9 @@ PASSING: frozenset[ErrorKind] = frozenset({"network", "oom_host", "killed", "nod
 
 MAX_PREEMPTED = 20
 
+MAX_UNBEGUN = 3
+"""Further tries after ends before a stage had begun because its time was over: more of the same limit do not help."""
+
 MAX_MEMORY_STEPS = 8
 
 MAX_DELAY_SECONDS = 300.0
@@ -39,6 +42,7 @@ class Tries:
 
     passing: int = 0
     preempted: int = 0
+    unbegun: int = 0
     memory: int = 0
     memory_step: int = 0
     own_gpus: bool = False
@@ -95,7 +99,7 @@ class RetryPolicy:
         if end.state == "interrupted":
             return None  # somebody cancelled it on the cluster, and wants it gone
         if end.state == "preempted":
-            return self._after_preemption(tries)
+            return self._after_unbegun(tries) if end.kind == "timeout" else self._after_preemption(tries)
         if end.kind == "oom_gpu":
             if end.shared_gpu and not tries.own_gpus:
                 return Retry(replace(tries, own_gpus=True))
@@ -108,6 +112,11 @@ class RetryPolicy:
         if tries.preempted >= MAX_PREEMPTED:
             return None
         return Retry(replace(tries, preempted=tries.preempted + 1), self._delay(tries.preempted))
+
+    def _after_unbegun(self, tries: Tries) -> Retry | None:
+        if tries.unbegun >= MAX_UNBEGUN:
+            return None
+        return Retry(replace(tries, unbegun=tries.unbegun + 1), self._delay(tries.unbegun))
 
     def _after_passing(self, tries: Tries, end: End) -> Retry | None:
         if tries.passing >= self.retries:

@@ -32,6 +32,8 @@ class Seen:
     """Why it has no place yet, in the words of the cluster."""
     needs_person: bool = False
     """Whether it will have none before somebody acts."""
+    unbegun: ErrorRecord | None = None
+    """What this end means for a stage that had not begun its work, of which nothing is lost; None where no more."""
     is_hopeless: bool = False
     """Whether it ended because what it waited for did not end well; no process of it was started."""
 

@@ -20,6 +20,8 @@ from sft.runs.file_systems import look_anew
 from sft.runs.records import ErrorRecord, UnderWay, write_record
 
 LOST_CODE = -int(signal.SIGKILL)
+_STOPPED = (STOPPED_EXIT_CODE, -signal.SIGKILL, -signal.SIGTERM)
+"""Codes of a job that ended because its chain was asked to."""
 ESCALATION_SECONDS = 15.0
 """After the grace of a stop, until the cluster is asked to end the chain: a chain looks for orders once a second, and
 network disks show files late.
@@ -87,6 +89,8 @@ class Submitted:
             if not handle.look(now):
                 break
             found.append(handle)
+        if self.gone_since is not None and self.seen is not None and self.seen.error is not None and self.left:
+            self.seen = self.left[0].seen_as(self.seen)
         return found
 
     def last_words(self, cluster: str) -> ErrorRecord:
@@ -240,8 +244,23 @@ class ChainHandle:
         if now < self._told_at + self.chain.patience and self._is_half_told(ended):
             return False
         self.wants_word = False
-        self.finish(_outcome(ended, self.chain.seen))
+        seen = self.chain.seen
+        if seen is not None and ended.code in _STOPPED:
+            seen = self.seen_as(seen)
+        self.finish(_outcome(ended, seen))
         return True
+
+    def seen_as(self, seen: Seen) -> Seen:
+        """The end of its chain as it concerns its stage: one that had not begun has lost nothing by it.
+
+        Args:
+            seen: what the cluster says.
+        """
+        if seen.unbegun is None:
+            return seen
+        look_anew(self.job.folder.path)
+        has_begun = self.job.folder.progress.exists()
+        return seen if has_begun else dataclasses.replace(seen, error=seen.unbegun, ended_as="preempted")
 
     def _is_half_told(self, ended: Ended) -> bool:
         """Whether more is to come: the cluster's word on why it asked it to end, or results that a disk shows late."""
@@ -270,7 +289,7 @@ def _outcome(ended: Ended, seen: Seen | None) -> Outcome:
         return told
     if seen is not None and seen.error is not None:
         return dataclasses.replace(told, error=seen.error, ended_as=seen.ended_as)
-    if told.error is not None or ended.code not in (STOPPED_EXIT_CODE, -signal.SIGKILL, -signal.SIGTERM):
+    if told.error is not None or ended.code not in _STOPPED:
         return told
     what = f"the cluster asked it to end ({ended.stopped_by}), as before its time is over"
     what += "" if ended.code == STOPPED_EXIT_CODE else ", and it could not save in time (--grace)"

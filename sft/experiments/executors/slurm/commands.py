@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from sft.exceptions import MachineError
 from sft.experiments.executors.chains.cluster import Full, NoAnswer, Seen
 from sft.experiments.executors.protocol import EndedAs
 from sft.experiments.executors.slurm.options import SlurmOptions
+from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.records import ErrorRecord
 
 ANSWER_SECONDS = 60.0
@@ -39,8 +41,18 @@ VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"
 
 BY_CODE = ("NonZeroExitCode", "RaisedSignal", "JobLaunchFailure")
 """Beginnings of reasons that say no more than the exit code does."""
+SIGTERM_TOLD = 128 + signal.SIGTERM
+"""Exit code of a shell or container whose command died of it."""
 NO_LOG_SIGNAL = 53
 """That a job seems to have died of whose log could not be opened on its node."""
+_LONGER = "write a longer limit (--executor-option time=MINUTES)"
+LIMIT_PASSED = ErrorRecord("timeout", f"Slurm's time limit passed before its stage had begun; {_LONGER}")
+ASKED_EARLY = ErrorRecord(
+    "timeout",
+    "Slurm asked it to end (SIGTERM) before its stage had begun, as it does --grace seconds before the time limit "
+    f"or up to a minute earlier; {_LONGER}",
+)
+"""Of a job that was neither cancelled nor preempted, which Slurm calls by other names."""
 HELD = (
     *("PartitionTimeLimit", "PartitionNodeLimit", "PartitionDown", "PartitionInactive", "BadConstraints"),
     *("JobHeld", "DependencyNeverSatisfied", "InvalidAccount", "InvalidQOS", "launch failed", "user env retrieval"),
@@ -94,7 +106,8 @@ def seen_of(state: str, reason: str = "", host: str | None = None) -> Seen:
         error = ErrorRecord("node_lost", f"Slurm could not run it{f' on {host}' if host else ''}: {reason}")
     elif error is not None and error.kind == "node_lost" and host:
         error = dataclasses.replace(error, message=f"{error.message} ({host})")
-    return Seen("ended", error, ended_as, host, code=0 if word == "COMPLETED" else None)
+    unbegun = LIMIT_PASSED if word == "TIMEOUT" else None
+    return Seen("ended", error, ended_as, host, code=0 if word == "COMPLETED" else None, unbegun=unbegun)
 
 
 def seen_by_code(seen: Seen, exit_code: str) -> Seen:
@@ -111,8 +124,11 @@ def seen_by_code(seen: Seen, exit_code: str) -> Seen:
     if int(number) == NO_LOG_SIGNAL:
         told = f"Slurm could not open its log{on}, as where the results folder is missing or not writable"
         return dataclasses.replace(seen, error=ErrorRecord("refused", told))
-    if int(number) > 0:
-        return dataclasses.replace(seen, error=ErrorRecord("killed", f"its chain was ended by signal {number}{on}"))
+    was_asked = int(number) == signal.SIGTERM or int(code) in (STOPPED_EXIT_CODE, SIGTERM_TOLD)
+    seen = dataclasses.replace(seen, unbegun=ASKED_EARLY if was_asked else None)
+    if int(number) > 0 or int(code) == SIGTERM_TOLD:
+        told = f"its chain was ended by signal {int(number) or signal.SIGTERM.value}{on}"
+        return dataclasses.replace(seen, error=ErrorRecord("killed", told))
     return dataclasses.replace(seen, code=int(code))
 
 

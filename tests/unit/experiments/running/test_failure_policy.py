@@ -9,6 +9,7 @@ from sft.experiments.running.failure_policy import (
     ALONE_ON_GPU,
     MAX_MEMORY_STEPS,
     MAX_PREEMPTED,
+    MAX_UNBEGUN,
     PASSING,
     End,
     RetryPolicy,
@@ -59,6 +60,14 @@ def test_the_wait_doubles() -> None:
 
 def test_preemption_has_its_own_cap() -> None:
     assert len(tried(RetryPolicy(retries=0), End("preempted", "killed"))) == MAX_PREEMPTED
+
+
+def test_a_time_limit_that_is_always_too_short_to_begin_uses_up_no_retry_and_ends() -> None:
+    """Preemptions between them are counted apart."""
+    policy, unbegun = RetryPolicy(retries=0), End("preempted", "timeout")
+    assert len(tried(policy, unbegun)) == MAX_UNBEGUN
+    assert policy.next_try(Tries(preempted=MAX_PREEMPTED), unbegun, never) is not None
+    assert policy.next_try(Tries(unbegun=MAX_UNBEGUN), End("preempted", "killed"), never) is not None
 
 
 @pytest.mark.parametrize("kind", ["killed", "oom_host"])

@@ -73,6 +73,46 @@ def test_a_job_that_its_cluster_asked_to_end_says_so(
     assert (outcome.ended_as, outcome.error.message[: len(said)]) == (ended_as, said)
 
 
+TOO_SHORT = ErrorRecord("timeout", "its time passed before it had begun")
+LIMIT = Seen("ended", ErrorRecord("timeout", "its limit"), "timeout", unbegun=TOO_SHORT)
+ASKED = Seen("ended", code=75, unbegun=TOO_SHORT)
+KILLED = Seen("ended", ErrorRecord("killed", "its chain was ended by signal 15"), unbegun=TOO_SHORT)
+
+
+@pytest.mark.parametrize(
+    ("seen", "ended", "has_begun", "state", "said", "tries"),
+    [
+        (LIMIT, Ended(75, stopped_by="SIGTERM"), False, "timeout", TOO_SHORT.message, 4),
+        (LIMIT, Ended(75, stopped_by="SIGTERM"), True, "timeout", "its limit", 2),
+        (ASKED, Ended(-15, stopped_by="SIGTERM"), False, "timeout", TOO_SHORT.message, 4),
+        (ASKED, Ended(75, stopped_by="SIGTERM"), True, "preempted", "the cluster asked it to end (SIGTERM)", 21),
+        (ASKED, Ended(20, stopped_by="SIGTERM"), False, "failed", "worker ended with code 20", 1),
+        (LIMIT, None, False, "timeout", TOO_SHORT.message, 4),
+        (LIMIT, None, True, "timeout", "its limit", 2),
+        (KILLED, None, False, "timeout", TOO_SHORT.message, 4),
+        (KILLED, None, True, "failed", "its chain was ended by signal 15", 2),
+    ],
+)
+def test_an_end_before_a_stage_had_begun_is_told_as_such(
+    results: ResultsFolder, seen: Seen, ended: Ended | None, has_begun: bool, state: str, said: str, tries: int
+) -> None:
+    """By the word of the chain, or where it was ended before it could say any by that of the cluster."""
+    planned, cluster = job(results, "infer", "i"), FakeCluster(waits=True)
+
+    def end() -> None:
+        if has_begun:
+            planned.folder.progress.write_text("{}")
+        if ended is not None:
+            write_record(SubmittedTry(planned.folder.attempts()[-1].path).ended, ended)
+        cluster.seen = dict.fromkeys(cluster.seen, seen)
+
+    cluster.at_look = end
+    run_chains(results, [planned], cluster)
+    last = status_of(planned)
+    assert last.error is not None
+    assert (last.state, last.error.message[: len(said)], last.attempt) == (state, said, tries)
+
+
 @pytest.mark.parametrize(
     ("code", "said"), [(75, "as before its time is over"), (-9, "could not save in time"), (-15, "(--grace)")]
 )

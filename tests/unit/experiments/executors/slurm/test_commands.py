@@ -348,6 +348,31 @@ def test_what_a_failure_of_launching_was_is_told_by_the_code(
     assert said in error.message
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("FAILED|0:15|node7|None", "asked it to end (SIGTERM) before its stage had begun"),
+        ("FAILED|143:0|node7|None", "asked it to end (SIGTERM) before its stage had begun"),
+        ("FAILED|75:0|node7|None", "asked it to end (SIGTERM) before its stage had begun"),
+        ("TIMEOUT|0:0|node7|None", "time limit passed before its stage had begun"),
+        ("FAILED|0:9|node7|None", None),
+        ("FAILED|1:0|node7|None", None),
+        ("PREEMPTED|0:15|node7|None", None),
+        ("CANCELLED by 0|0:15|node7|None", None),
+    ],
+)
+def test_ends_that_say_that_the_time_was_too_short_to_begin(program: Path, row: str, said: str | None) -> None:
+    write_program(program, "squeue", "exit 0")
+    write_program(program, "sacct", f"echo '3|{row}'")
+    seen = Slurm(SlurmOptions(), None).look(["3"])["3"]
+    if said is None:
+        assert seen.unbegun is None
+        return
+    assert seen.unbegun is not None
+    assert said in seen.unbegun.message
+    assert seen.unbegun.message.endswith("write a longer limit (--executor-option time=MINUTES)")
+
+
 def test_thousands_are_cancelled_in_parts(program: Path) -> None:
     write_told_program(program, "scancel", "exit 1")
     Slurm(SlurmOptions(), None).cancel([str(n) for n in range(450)])
