@@ -34,6 +34,11 @@ class SubmittedTry(AttemptFolder):
         return self.path / "chain.json"
 
     @property
+    def taken(self) -> Path:
+        """Which submission of the chain runs it, in the folder of the first."""
+        return self.path / "chain.taken"
+
+    @property
     def submission(self) -> Path:
         """The cluster that it was submitted to, its name there, and the id that the cluster gave it."""
         return self.path / "submission.json"

@@ -24,6 +24,7 @@ from sft.processes.signals import STOPPED_EXIT_CODE, StopSignals
 from sft.processes.visible_gpus import VISIBLE_GPUS
 from sft.runs.atomic import write_json
 from sft.runs.chains import Begun, Chain, Ended, Link, Orders, SubmittedTry, read, read_chain
+from sft.runs.claims.chains import take
 from sft.runs.exit_codes import INCOMPLETE, UNSEEN, exit_code_of
 from sft.runs.file_systems import look_anew
 from sft.runs.files import JobFolder
@@ -43,24 +44,23 @@ def run_chain(file: Path) -> int:
         file: as `write_chain` left it.
 
     Returns:
-        The exit code: 0 where every job has its results, `UNSEEN` where this place does not see the files.
+        The exit code: 0 where every job has its results, `UNSEEN` where this place does not see the files. Where
+        another submission of the chain runs it, nothing is touched.
     """
     try:
         chain = read_chain(file)
         jobs = [PlannedJob(link.job, read_job(link.job.job), ()) for link in chain.links]
+        other = take(SubmittedTry(file.parent), os.environ)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{socket.gethostname()} cannot read what it is to run: {error}\n")
         return UNSEEN
+    if other is not None:
+        sys.stderr.write(f"this chain was submitted twice, and is that of job {other}: nothing is done here\n")
+        return INCOMPLETE
     if chain.folder:
         os.chdir(chain.folder if os.path.isdir(chain.folder) else "/")
     os.environ["OMP_NUM_THREADS"] = str(chain.threads)
-    options = ExecutorOptions(
-        jobs=1,
-        start=cast("StartChoice", chain.start if len(chain.links) > 1 or chain.start != "auto" else "fresh"),
-        start_timeout=chain.start_timeout,
-        fork_timeout=chain.fork_timeout,
-    )
-    executor = make_executor(options, _say)
+    executor = make_executor(_options_of(chain), _say)
     with StopSignals() as signals:
         course = _Course(chain, executor, signals)
         try:
@@ -74,6 +74,15 @@ def run_chain(file: Path) -> int:
     if signals.first is not None:
         return STOPPED_EXIT_CODE
     return 0 if course.is_whole else INCOMPLETE
+
+
+def _options_of(chain: Chain) -> ExecutorOptions:
+    return ExecutorOptions(
+        jobs=1,
+        start=cast("StartChoice", chain.start if len(chain.links) > 1 or chain.start != "auto" else "fresh"),
+        start_timeout=chain.start_timeout,
+        fork_timeout=chain.fork_timeout,
+    )
 
 
 def show_sight(file: Path) -> int:

@@ -8,7 +8,8 @@ import pytest
 
 from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.attempts import begin_attempt
-from sft.runs.chains import Chain, Ended, Link, Orders, read, write_chain
+from sft.runs.chains import Begun, Chain, Ended, Link, Orders, Submission, read, write_chain
+from sft.runs.claims.chains import take
 from sft.runs.exit_codes import INCOMPLETE, UNSEEN
 from sft.runs.files import ResultsFolder
 from sft.runs.records import JobRecord, write_record
@@ -43,6 +44,22 @@ def test_a_place_that_does_not_see_its_chain_says_so_by_its_code(
 ) -> None:
     assert worker.run_chain(tmp_path / "chain.json") == UNSEEN
     assert "cannot read what it is to run" in capsys.readouterr().err
+
+
+def test_a_second_submission_of_a_chain_touches_nothing(
+    links: list[Link], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first one runs: an end that is written for its stage would have it tried again."""
+    file = written(links)
+    write_record(links[0].tried.submission, Submission("slurm", "sft-k", "chain.json"))
+    assert take(links[0].tried, {"SLURM_JOB_ID": "7"}) is None
+    write_record(links[0].tried.begun, Begun("node", 4711, "fresh", 1, None))
+    before = sorted(links[0].tried.path.rglob("*"))
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    assert worker.run_chain(file) == INCOMPLETE
+    assert sorted(links[0].tried.path.rglob("*")) == before
+    assert ends(links) == [None, None]
+    assert "is that of job 7: nothing is done here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sft.experiments.executors.protocol import JobAttempt, Lease, MemorySeen, Ou
 from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.attempts import last_line
 from sft.runs.chains import Begun, Ended, Orders, Submission, SubmittedTry, read, read_chain
+from sft.runs.claims.chains import taken_by
 from sft.runs.exit_codes import INCOMPLETE, UNSEEN
 from sft.runs.file_systems import look_anew
 from sft.runs.records import ErrorRecord, UnderWay, write_record
@@ -89,9 +90,17 @@ class Submitted:
             if not handle.look(now):
                 break
             found.append(handle)
+        if self.gone_since is not None and self.left:
+            self._look_after_other()
         if self.gone_since is not None and self.seen is not None and self.seen.error is not None and self.left:
             self.seen = self.left[0].seen_as(self.seen)
         return found
+
+    def _look_after_other(self) -> None:
+        """Go by the submission that runs it, where the cluster had taken it twice and the one that was known left."""
+        other = taken_by(SubmittedTry(self.file.parent))
+        if self.id is not None and other not in (None, self.id):
+            self.id, self.seen, self.gone_since = other, None, None
 
     def last_words(self, cluster: str) -> ErrorRecord:
         """What may be known of an end without a word of its own.

@@ -14,7 +14,7 @@ from sft.experiments.executors.chains.executor import ChainExecutor
 from sft.experiments.executors.chains.handle import ChainHandle, Submitted
 from sft.experiments.executors.handle import Submission as Played
 from sft.experiments.executors.options import ExecutorOptions
-from sft.experiments.executors.protocol import JobAttempt, Request
+from sft.experiments.executors.protocol import JobAttempt, Lease, Request
 from sft.pipeline.jobs import PlannedJob
 from sft.runs.attempts import begin_attempt
 from sft.runs.chains import Chain, Ended, Link, Submission, SubmittedTry, write_chain
@@ -71,6 +71,25 @@ def test_a_job_that_its_cluster_asked_to_end_says_so(
     assert outcome is not None
     assert outcome.error is not None
     assert (outcome.ended_as, outcome.error.message[: len(said)]) == (ended_as, said)
+
+
+def test_a_chain_that_was_submitted_twice_is_looked_after_where_it_runs(results: ResultsFolder) -> None:
+    """The submission that is known has left it to the other one, whose results come later."""
+    planned, cluster = job(results, "infer", "i"), FakeCluster(waits=True)
+    looks: list[int] = []
+
+    def leave_it_to_other() -> None:
+        looks.append(0)
+        tried = SubmittedTry(planned.folder.attempts()[-1].path)
+        (tried.taken / "1").mkdir(parents=True, exist_ok=True)
+        cluster.seen = {"0": Seen("ended", code=21), "1": Seen("running")}
+        if len(looks) == 20:
+            succeed(Played(planned.folder, planned.folder.attempt(1), Lease()))
+            write_record(tried.ended, Ended(0))
+
+    cluster.at_look = leave_it_to_other
+    run_chains(results, [planned], cluster, patience=0.0)
+    assert (status_of(planned).state, status_of(planned).attempt) == ("done", 1)
 
 
 TOO_SHORT = ErrorRecord("timeout", "its time passed before it had begun")
