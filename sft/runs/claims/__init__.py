@@ -1,1 +1,1 @@
-"""Claims of a folder, for file systems that lock no files, and of a chain of jobs that a cluster may have taken twice."""
+"""Claims of a folder, for file systems that lock no files, and of a chain that a cluster may have taken twice."""

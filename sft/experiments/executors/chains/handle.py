@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sft.experiments.executors.chains.asking import Asking
 from sft.experiments.executors.chains.cluster import Cluster, Seen
-from sft.experiments.executors.protocol import JobAttempt, Lease, MemorySeen, Outcome, Placement, Request
+from sft.experiments.executors.chains.ends import outcome_of, seen_from
+from sft.experiments.executors.protocol import JobAttempt, Lease, Outcome, Placement, Request
 from sft.processes.signals import STOPPED_EXIT_CODE
 from sft.runs.attempts import last_line
 from sft.runs.chains import Begun, Ended, Orders, Submission, SubmittedTry, read, read_chain
@@ -21,8 +22,6 @@ from sft.runs.file_systems import look_anew
 from sft.runs.records import ErrorRecord, UnderWay, write_record
 
 LOST_CODE = -int(signal.SIGKILL)
-_STOPPED = (STOPPED_EXIT_CODE, -signal.SIGKILL, -signal.SIGTERM)
-"""Codes of a job that ended because its chain was asked to."""
 ESCALATION_SECONDS = 15.0
 """After the grace of a stop, until the cluster is asked to end the chain: a chain looks for orders once a second, and
 network disks show files late.
@@ -93,7 +92,7 @@ class Submitted:
         if self.gone_since is not None and self.left:
             self._look_after_other()
         if self.gone_since is not None and self.seen is not None and self.seen.error is not None and self.left:
-            self.seen = self.left[0].seen_as(self.seen)
+            self.seen = seen_from(self.left[0].job.folder, self.seen)
         return found
 
     def _look_after_other(self) -> None:
@@ -253,23 +252,8 @@ class ChainHandle:
         if now < self._told_at + self.chain.patience and self._is_half_told(ended):
             return False
         self.wants_word = False
-        seen = self.chain.seen
-        if seen is not None and ended.code in _STOPPED:
-            seen = self.seen_as(seen)
-        self.finish(_outcome(ended, seen))
+        self.finish(outcome_of(ended, self.chain.seen, self.job.folder))
         return True
-
-    def seen_as(self, seen: Seen) -> Seen:
-        """The end of its chain as it concerns its stage: one that had not begun has lost nothing by it.
-
-        Args:
-            seen: what the cluster says.
-        """
-        if seen.unbegun is None:
-            return seen
-        look_anew(self.job.folder.path)
-        has_begun = self.job.folder.progress.exists()
-        return seen if has_begun else dataclasses.replace(seen, error=seen.unbegun, ended_as="preempted")
 
     def _is_half_told(self, ended: Ended) -> bool:
         """Whether more is to come: the cluster's word on why it asked it to end, or results that a disk shows late."""
@@ -288,18 +272,3 @@ class ChainHandle:
         """Nothing more comes of it."""
         self.hear()
         self._outcome = outcome
-
-
-def _outcome(ended: Ended, seen: Seen | None) -> Outcome:
-    """What a job said at its end, and where the cluster had it ended, what the cluster says of that."""
-    memory = MemorySeen(ended.peak_bytes, ended.limit_bytes, ended.oom_kills)
-    told = Outcome(ended.code, ended.reason, memory, ended.seconds, was_begun=ended.was_begun)
-    if ended.stopped_by is None:
-        return told
-    if seen is not None and seen.error is not None:
-        return dataclasses.replace(told, error=seen.error, ended_as=seen.ended_as)
-    if told.error is not None or ended.code not in _STOPPED:
-        return told
-    what = f"the cluster asked it to end ({ended.stopped_by}), as before its time is over"
-    what += "" if ended.code == STOPPED_EXIT_CODE else ", and it could not save in time (--grace)"
-    return dataclasses.replace(told, error=ErrorRecord("killed", what), ended_as="preempted")
