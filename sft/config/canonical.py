@@ -21,7 +21,7 @@ def canonical(value: Any) -> Any:
 def canonical_json(value: Any) -> str:
     """Sorted, compact JSON of the canonical form; the keys of mappings are text."""
     written = _CANONICAL.encode(value)
-    return _CANONICAL.encode(canonical(value)) if _MAY_HOLD_WHOLE_FLOAT.search(written) else written
+    return _CANONICAL.encode(canonical(value)) if _MAY_DIFFER.search(written) else written
 
 
 def key_of(fields: Mapping[str, Any]) -> str:
@@ -40,8 +40,8 @@ def _number(written: str) -> int | float:
     return int(number) if number.is_integer() else number
 
 
-_MAY_HOLD_WHOLE_FLOAT = re.compile(r"[0-9](?:\.0(?![0-9])|e\+)")
-"""Whole floats are written like this (3.0, 1e+16); where there is none, the text is canonical as it is."""
+_MAY_DIFFER = re.compile(r"[0-9](?:\.0(?![0-9])|e\+)|[\ud800-\udbff]")
+"""Whole floats are written like this (3.0, 1e+16), and halves of characters may meet; all other text is canonical."""
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _DECODER = json.JSONDecoder(parse_float=_number)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

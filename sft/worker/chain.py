@@ -142,9 +142,7 @@ class _Course:
         if self.refusal is not None:  # the first job says so
             kind = self.refusal.kind
             return Ended(exit_code_of(kind), kind, str(self.refusal), was_begun=place == 0)
-        orders = read(link.tried.orders, Orders)
-        is_wanted = orders is None or orders.grace is None
-        is_wanted = is_wanted and not _is_given_up(link)
+        is_wanted = orders_of(link).grace is None and not _is_given_up(link)
         lacks = not self.done.issuperset(link.needs)
         if self.signals.first is not None or not is_wanted or lacks or not self._has_outside(link):
             return self._not_begun(place)
@@ -219,6 +217,12 @@ def _ended(outcome: Outcome, stopped_by: str | None, seconds: float) -> Ended:
     )
 
 
+def orders_of(link: Link) -> Orders:
+    """What the runner wants of a job; a network disk that was asked before shows it when its folder is opened anew."""
+    look_anew(link.tried.path)
+    return read(link.tried.orders, Orders) or Orders()
+
+
 class _Orders:
     """Passes on to a job what the runner and the cluster want of it."""
 
@@ -243,7 +247,7 @@ class _Orders:
         self._next_look = now + LOOK_SECONDS
         if _is_given_up(self._link):
             self._job.stop(0.0)
-        orders = read(self._link.tried.orders, Orders) or Orders()
+        orders = orders_of(self._link)
         if orders.stacks > self._given.stacks:
             self._job.dump_stacks()
         if orders.grace is not None and orders.grace != self._given.grace:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sft.exceptions import FolderInUse
-from sft.runs.chains import Begun, Ended, SubmittedTry, read
+from sft.runs.chains import Begun, Ended, Orders, SubmittedTry, read
 from sft.runs.claims import claim
 from sft.runs.files import JobFolder, ResultsFolder
 from sft.runs.lock import lock_holder, locked
@@ -64,6 +64,20 @@ chain = Submitted("sft-i", SubmittedTry(attempt.path).chain, Request(), "1", See
 handle = ChainHandle(JobAttempt(folder, attempt), chain)
 for now in (0.0, 1.0, 60.0):
     print(handle.look(now), flush=True)
+    sys.stdin.readline()
+"""
+
+HEED = """
+import sys
+from pathlib import Path
+from sft.runs.attempts import begin_attempt
+from sft.runs.chains import Link
+from sft.runs.files import JobFolder
+from sft.worker.chain import orders_of
+folder = JobFolder(Path(sys.argv[1]))
+link = Link(folder.path, begin_attempt(folder).path.name)
+for _ in range(2):
+    print(orders_of(link).grace, flush=True)
     sys.stdin.readline()
 """
 
@@ -122,19 +136,34 @@ def test_a_grid_on_a_late_disk_ends_as_on_a_good_one_and_runs_nothing_twice(
 def test_the_end_of_a_job_is_seen_before_its_chain_ends_though_it_was_looked_for_before(
     tmp_path: Path, late_library: Path
 ) -> None:
-    job = JobFolder(tmp_path / "job")
-    disk = late_disk(late_library, tmp_path, 1000.0, opened=True)
-    words = [sys.executable, "-c", LOOK, str(job.path)]
+    ends = SubmittedTry(JobFolder(tmp_path / "job").attempt(1).path).ended
+    told = told_while_written(LOOK, late_disk(late_library, tmp_path, 1000.0, opened=True), ends, Ended(1))
+    assert told == ["False", "False", "True"], "first as the disk remembers it, then as it is"
+
+
+def test_an_order_is_seen_though_it_was_looked_for_before(tmp_path: Path, late_library: Path) -> None:
+    orders = SubmittedTry(JobFolder(tmp_path / "job").attempt(1).path).orders
+    told = told_while_written(HEED, late_disk(late_library, tmp_path, 1000.0, opened=True), orders, Orders(grace=7.0))
+    assert told == ["None", "7.0"]
+
+
+def told_while_written(script: str, disk: Mapping[str, str], path: Path, record: Any) -> list[str]:
+    """What a script, which gets the folder of the job, prints before and after another machine writes a record."""
     with subprocess.Popen(
-        words, env=os.environ | disk, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(path.parents[2])],
+        env=os.environ | disk,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as looking:
         assert looking.stdin is not None
         assert looking.stdout is not None
-        assert looking.stdout.readline() == "False\n"
-        write_record(SubmittedTry(job.attempt(1).path).ended, Ended(1))
+        before = looking.stdout.readline()
+        write_record(path, record)
         looking.stdin.write("\n" * 3)
         looking.stdin.flush()
-        assert looking.stdout.read().split() == ["False", "True"], "first as the disk remembers it, then as it is"
+        return [before.strip(), *looking.stdout.read().split()]
 
 
 @pytest.mark.slow

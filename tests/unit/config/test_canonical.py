@@ -36,6 +36,7 @@ def test_what_holds_no_whole_float_is_written_at_once_and_the_same(value: Any) -
         ([1.0, {"a": 2.0}], '[1,{"a":2}]'),
         ({"b": "v1.0", "a": 1}, '{"a":1,"b":"v1.0"}'),
         ({"b": "é\ud800"}, '{"b":"é\ud800"}'),
+        ("\ud83d\ude00", '"\N{GRINNING FACE}"'),
     ],
 )
 def test_whole_floats_are_integers(value: Any, text: str) -> None:
