@@ -211,9 +211,8 @@ class Ledger:
             self._tell(job, status)
         else:
             if status.state == "preempted" and end is not None and end.kind == "timeout":
-                status = dataclasses.replace(
-                    status, state="timeout"
-                )  # its place is always taken away before it begins
+                # Its place is taken away each time before it begins: to the user that is a limit that is too short.
+                status = dataclasses.replace(status, state="timeout")
                 self._summary.ended[job.folder.path] = status
             self.halt.failed(status)
             self._tell(job, status)
