@@ -229,13 +229,12 @@ REVISIONS: Mapping[str, Revision] = {
 }
 """Name of what was mended -> the revision in force."""
 
-_OF_STAGE = {
-    stage: {name: revision for name, revision in REVISIONS.items() if revision.stage == stage}
-    for stage in {revision.stage for revision in REVISIONS.values()}
-}
-
 
 def revisions_of(stage: StageName, experiment: Experiment) -> dict[str, int] | None:
     """The revisions that a stage's key holds, by name; None where no mended fault touches the experiment."""
-    known = _OF_STAGE.get(stage, {})
-    return {name: revision.number for name, revision in known.items() if revision.touches(experiment)} or None
+    touching = {
+        name: revision.number
+        for name, revision in REVISIONS.items()
+        if revision.stage == stage and revision.touches(experiment)
+    }
+    return touching or None

@@ -50,8 +50,6 @@ class DataProfiles:
     def __init__(self, data: DataChecks) -> None:
         self._data = data
         self._groups: dict[str, _Group] = {}
-        self._keys: dict[tuple[object, ...], str] = {}
-        """What tells groups apart, for each data section as it is written."""
         self._group_of: dict[str, str] = {}
         self._limits: dict[str, dict[tuple[str, str, int], None]] = {}
         """By group: column, dotted key and value of what cuts it."""
@@ -59,7 +57,7 @@ class DataProfiles:
 
     def add(self, name: str, config: ExperimentConfig) -> None:
         """Take in an experiment whose data is sound."""
-        key = self._key(config)
+        key = _group_key(config)
         inputs = self._data.inputs(config)
         group = self._groups.setdefault(key, _Group(inputs))
         if group.inputs.splits.train is None:
@@ -67,14 +65,6 @@ class DataProfiles:
         group.configs[name] = config
         self._group_of[name] = key
         self._limits.setdefault(key, {}).update(dict.fromkeys(_limits(config)))
-
-    def _key(self, config: ExperimentConfig) -> str:
-        """Shared by experiments whose data is the same to look at, whatever they draw of it."""
-        written = (config.dataset.as_text, _columns(config), config.prompting.output_column)
-        if written not in self._keys:
-            dataset = config.dataset.model_dump(exclude=OF_ONE_EXPERIMENT)
-            self._keys[written] = json.dumps([dataset, *written[1:]], sort_keys=True, default=str)
-        return self._keys[written]
 
     def texts(self, name: str, config: ExperimentConfig, start: int) -> list[list[str]]:
         """The texts that the tokenizer of an experiment is to measure, by column; none where it was asked already.
@@ -205,3 +195,9 @@ def _limits(config: ExperimentConfig) -> Iterator[tuple[str, str, int]]:
                 yield column, f"{section}.max_input_length", prompting.max_input_length
         if prompting.max_output_length is not None:
             yield prompting.output_column, f"{section}.max_output_length", prompting.max_output_length
+
+
+def _group_key(config: ExperimentConfig) -> str:
+    """Shared by experiments whose data is the same to look at, whatever they draw of it."""
+    dataset = config.dataset.model_dump(exclude=OF_ONE_EXPERIMENT)
+    return json.dumps([dataset, _columns(config), config.prompting.output_column], sort_keys=True, default=str)

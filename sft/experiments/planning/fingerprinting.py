@@ -140,20 +140,15 @@ class Contents:
 
     def _data(self, config: ExperimentConfig, commit: str | None) -> dict[str, str]:
         dataset = config.dataset
-        files = self._part(dataset, ("path", "args", "splits"))
+        written = dataset.model_dump_json(include={"path", "args", "splits"})
         found: dict[str, str] = self._once(
-            f"data:{files}:{commit}", lambda: data_fingerprint(dataset, self.folder, commit)
+            f"data:{written}:{commit}", lambda: data_fingerprint(dataset, self.folder, commit)
         )
         return found
 
     def _keeps_quotes(self, dataset: DatasetConfig) -> bool:
-        read = self._part(dataset, ("path", "args", "splits", "read"))
-        return bool(self._once(f"quotes:{read}", lambda: kept_quotes(dataset, self.folder)))
-
-    def _part(self, dataset: DatasetConfig, keys: tuple[str, ...]) -> str:
-        """Some keys of a data section as text; sections that differ in others have the same."""
-        found: str = self._once(f"{keys}:{dataset.as_text}", lambda: dataset.model_dump_json(include=set(keys)))
-        return found
+        written = dataset.model_dump_json(include={"path", "args", "splits", "read"})
+        return bool(self._once(f"quotes:{written}", lambda: kept_quotes(dataset, self.folder)))
 
     def _reference(self, name: str | None) -> str | None:
         return None if name is None else self._model(name, self.model_revision(name, None))

@@ -4,7 +4,6 @@ Of thousands of experiments most sections are the same few objects, whose text i
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
@@ -132,7 +131,7 @@ def _write_config(folder: JobFolder, same: Sequence[PlannedExperiment], job: Job
     """Write that of one experiment under all its names; each of them may ask for exports."""
     planned, names = same[0], [item.experiment.name for item in same]
     exports = {key for one in same for key in export_keys(one.experiment, one.keys).values()}
-    previous = read_json_or_none(folder.config) if os.path.isdir(folder.path) else None  # of a new grid none is there
+    previous = read_json_or_none(folder.config)
     known = previous.get("names", []) if isinstance(previous, dict) else []
     record = {
         "schema": SCHEMA,
